@@ -1,0 +1,36 @@
+"""A running site: the parts that its flows and pages share. Made by `wiring`, used by `api`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from dutyroom.flows.live import Live
+from dutyroom.interfaces import Journal, ReadingStore, Records, Wake
+from dutyroom.model.telemetry import PointTable
+from dutyroom.site import Site
+from dutyroom.timebase import Clock
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(slots=True)
+class SiteRuntime:
+    """Everything about one site at run time."""
+
+    site: Site
+    table: PointTable
+    live: Live
+    journal: Journal
+    store: ReadingStore
+    records: Records
+    clock: Clock
+    started_at: int = 0
+    wake: Wake = _nothing  # tells the flows that records changed by a page
+    broker_ok: Callable[[], bool] = lambda: True
+    broker_lossless: bool = True  # False: embedded broker, its queue dies with it
+    inject: Callable[[str, dict[str, str]], None] | None = None  # demo: start a scenario
+    scenarios: tuple[str, ...] = ()
+    progress: dict[str, str] = field(default_factory=dict)  # e.g. {"history": "62 %"}

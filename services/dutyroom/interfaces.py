@@ -1,0 +1,410 @@
+"""The contracts between the flows and the outside: what a backend must do, in a few methods each.
+
+All of them may raise `Unavailable` (try again) or `Rejected` (never as it is) and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from dutyroom.model.duty import (
+    Alarm,
+    AlarmChange,
+    AuditRow,
+    Change,
+    Device,
+    Occurrence,
+    OutboxRow,
+    Person,
+    Ticket,
+    TicketChange,
+)
+from dutyroom.model.metering import Exchange, PeriodRead, Statement
+from dutyroom.model.telemetry import (
+    Attribute,
+    Batch,
+    Event,
+    Finding,
+    Lane,
+    Point,
+    PointSpec,
+    PointTable,
+    Reading,
+    Readings,
+    Series,
+)
+from dutyroom.timebase import Ms
+
+# ---------------------------------------------------------------- telemetry
+
+
+class Inbound(Protocol):
+    """A broker session: hands over what came, acknowledges what is durable, in order."""
+
+    def take(self, timeout_s: float, limit: int) -> Sequence[tuple[object, object]]:
+        """(token, Message) pairs that came within the coalescing time; may be empty."""
+        ...
+
+    def acknowledge(self, tokens: Sequence[object]) -> None:
+        """Called after the batch is committed; tokens in the order they were taken."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """A message that could not be read, kept until reprocessed or discarded."""
+
+    id: int
+    received_at: Ms
+    topic: str
+    payload: bytes
+    reason: str  # key: unknown_topic, unknown_device, malformed, out_of_range ...
+    detail: str
+    state: str  # open | reprocessed | discarded
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerRow:
+    """One device ("" = unknown ones) and receive hour; messages and readings by outcome."""
+
+    hour: Ms
+    device: str
+    received: int
+    decoded: int
+    ignored: int
+    quarantined: int
+    readings: int
+    stored: int
+    duplicate: int
+    conflict: int
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """A finding with how often and when."""
+
+    kind: str
+    device: str
+    first_at: Ms
+    last_at: Ms
+    count: int
+    detail: str
+
+
+class Journal(Protocol):
+    """The durable heart of a site. One writer; any number of readers by cursor."""
+
+    def append(self, batch: Batch) -> int:
+        """Commits the batch with its raw and quarantined messages; returns its sequence."""
+        ...
+
+    def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:
+        """Batches of a lane with sequence > after, oldest first."""
+        ...
+
+    def cursor(self, reader: str, lane: Lane) -> int: ...
+
+    def advance(self, reader: str, lane: Lane, seq: int) -> None: ...
+
+    def last(self, lane: Lane) -> int:
+        """Highest sequence of a lane, 0 = none yet."""
+        ...
+
+    def note(self, findings: Sequence[Finding], outcomes: Mapping[tuple[Ms, str, str], int]) -> None:
+        """Adds findings, and ledger counts by (receive hour, device, stored|duplicate|conflict)."""
+        ...
+
+    def quarantine(self, state: str = "open", limit: int = 200) -> Sequence[QuarantineRow]: ...
+
+    def settle(self, ids: Sequence[int], state: str) -> int:
+        """Marks quarantined rows reprocessed or discarded; returns how many were open."""
+        ...
+
+    def ledger(self, since: Ms) -> Sequence[LedgerRow]: ...
+
+    def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]: ...
+
+    def raw(self, topic_hash: bytes, since: Ms) -> Sequence[tuple[int, Ms]]:
+        """(sequence, receive time) of messages with this hash of topic and payload."""
+        ...
+
+
+class ReadingStore(Protocol):
+    """Where readings live: memory, one SQLite file, or InfluxDB; one contract suite for all."""
+
+    def write(self, readings: Readings, table: PointTable) -> None:
+        """Idempotent by (point, at): the same rows again change nothing; an equal instant with
+        another value replaces (keep has decided the winner). Never called concurrently."""
+        ...
+
+    def range(self, point: Point, start: Ms, end: Ms, limit: int = 100_000) -> Series:
+        """start <= at < end, in time order; the newest `limit` of them."""
+        ...
+
+    def buckets(
+        self, point: Point, start: Ms, end: Ms, width: Ms
+    ) -> Sequence[tuple[Ms, float, float, float, float]]:
+        """(bucket start, min, mean, max, last) of non-empty buckets of `width` aligned to `start`."""
+        ...
+
+    def at(self, points: Sequence[Point], moment: Ms, back: Ms) -> Mapping[int, Reading]:
+        """By point id: the newest reading with moment - back <= at <= moment; missing = absent."""
+        ...
+
+    def latest(self, points: Sequence[Point]) -> Mapping[int, Reading]:
+        """By point id: the newest reading of each point."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# ---------------------------------------------------------------- records
+
+
+class AlarmBook(Protocol):
+    def open_ones(self, site: str) -> Sequence[Alarm]:
+        """Every alarm whose episode has not ended (ended_at is None)."""
+        ...
+
+    def get(self, site: str, alarm: int) -> Alarm | None: ...
+
+    def insert(self, alarm: Alarm) -> Alarm:
+        """Stores a new episode (id 0 in, real id out). Raises Conflict if one is open already."""
+        ...
+
+    def update(self, alarm: Alarm) -> None: ...
+
+    def log(self, change: AlarmChange) -> None: ...
+
+    def history(self, alarm: int) -> Sequence[AlarmChange]: ...
+
+    def search(
+        self,
+        site: str,
+        *,
+        object: str | None = None,
+        since: Ms | None = None,
+        ended: bool | None = None,
+        limit: int = 200,
+    ) -> Sequence[Alarm]:
+        """Newest first."""
+        ...
+
+
+class TicketBook(Protocol):
+    def insert(self, ticket: Ticket) -> Ticket:
+        """Stores (id 0, number "" in). Raises Conflict when a ticket with its cause is not closed."""
+        ...
+
+    def open_for(self, site: str, cause: str) -> Ticket | None:
+        """The ticket of this cause that is neither closed nor cancelled."""
+        ...
+
+    def get(self, site: str, ticket: int) -> Ticket | None: ...
+
+    def update(self, ticket: Ticket) -> None: ...
+
+    def log(self, change: TicketChange) -> None: ...
+
+    def history(self, ticket: int) -> Sequence[TicketChange]: ...
+
+    def search(
+        self,
+        site: str,
+        *,
+        open_only: bool = False,
+        object: str | None = None,
+        since: Ms | None = None,
+        limit: int = 200,
+    ) -> Sequence[Ticket]: ...
+
+
+class OccurrenceBook(Protocol):
+    def insert(self, occurrence: Occurrence) -> Occurrence | None:
+        """None when (site, plan, object, due) is there already: somebody did it first."""
+        ...
+
+    def update(self, occurrence: Occurrence) -> None: ...
+
+    def get(self, site: str, occurrence: int) -> Occurrence | None: ...
+
+    def search(
+        self,
+        site: str,
+        *,
+        plan: str | None = None,
+        since: Ms | None = None,
+        until: Ms | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Occurrence]:
+        """Ordered by due."""
+        ...
+
+
+class Outbox(Protocol):
+    def insert(self, row: OutboxRow) -> bool:
+        """False when (site, dedupe) is there already."""
+        ...
+
+    def due(self, now: Ms, limit: int = 50) -> Sequence[OutboxRow]: ...
+
+    def update(self, row: OutboxRow) -> None: ...
+
+    def search(self, site: str, limit: int = 200) -> Sequence[OutboxRow]: ...
+
+
+class DeviceBook(Protocol):
+    def all(self, site: str) -> Sequence[Device]: ...
+
+    def upsert(self, devices: Sequence[Device]) -> int:
+        """Inserts or changes; returns how many differed."""
+        ...
+
+    def points(self, site: str) -> Sequence[Point]: ...
+
+    def add_points(self, site: str, wanted: Sequence[tuple[Device, PointSpec]]) -> Sequence[Point]:
+        """Gives each (device, name) an id, or changes the spec of the one it has."""
+        ...
+
+    def attributes(self, site: str, device: str) -> Sequence[Attribute]: ...
+
+    def keep_attributes(self, site: str, attributes: Sequence[Attribute]) -> None:
+        """Stores those whose value changed."""
+        ...
+
+    def keep_events(self, site: str, events: Sequence[Event]) -> int:
+        """Append-only, unique (site, point, at, event_id); returns how many were new."""
+        ...
+
+    def events(
+        self, site: str, point: int | None = None, since: Ms | None = None, limit: int = 200
+    ) -> Sequence[Event]:
+        """Newest first."""
+        ...
+
+
+class PeopleBook(Protocol):
+    def all(self, site: str) -> Sequence[Person]: ...
+
+    def by_login(self, login: str) -> Person | None: ...
+
+    def upsert(self, person: Person) -> Person: ...
+
+    def new_session(self, token_hash: str, person: int, now: Ms, until: Ms) -> None: ...
+
+    def session(self, token_hash: str, now: Ms) -> Person | None: ...
+
+    def end_session(self, token_hash: str) -> None: ...
+
+    def new_token(self, token_hash: str, site: str, name: str, scope: str, now: Ms) -> None:
+        """scope: "api:<role>" or "wall" (read-only wall board)."""
+        ...
+
+    def token(self, token_hash: str) -> tuple[str, str, str] | None:
+        """(site, name, scope), None = unknown or revoked."""
+        ...
+
+    def tokens(self, site: str) -> Sequence[tuple[str, str, Ms]]:
+        """(name, scope, created)."""
+        ...
+
+    def revoke_token(self, site: str, name: str) -> bool: ...
+
+    def failures(self, key: str, since: Ms) -> int:
+        """Failed log-ins counted under a key (login or address)."""
+        ...
+
+    def note_failure(self, key: str, now: Ms) -> None: ...
+
+
+class MeteringBook(Protocol):
+    def exchanges(self, site: str) -> Sequence[Exchange]: ...
+
+    def add_exchange(self, exchange: Exchange) -> Exchange: ...
+
+    def freeze(self, reads: Sequence[PeriodRead]) -> int:
+        """Append-only by (site, device, point, cut_off, version); returns how many were new."""
+        ...
+
+    def period_reads(self, site: str, cut_off: Ms) -> Sequence[PeriodRead]:
+        """The newest version of each device and point at a cut-off."""
+        ...
+
+    def lock(self, statements: Sequence[Statement]) -> int:
+        """Stores locked statements; (site, period, unit, version) is unique and never changed."""
+        ...
+
+    def statements(
+        self, site: str, period: str | None = None, unit: str | None = None
+    ) -> Sequence[Statement]:
+        """The newest version of each, ordered by unit."""
+        ...
+
+    def statement(self, site: str, number: str) -> Statement | None: ...
+
+
+class Tx(Protocol):
+    """One records transaction: all or nothing."""
+
+    @property
+    def alarms(self) -> AlarmBook: ...
+    @property
+    def tickets(self) -> TicketBook: ...
+    @property
+    def occurrences(self) -> OccurrenceBook: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def devices(self) -> DeviceBook: ...
+    @property
+    def people(self) -> PeopleBook: ...
+    @property
+    def metering(self) -> MeteringBook: ...
+
+    def cursor(self, site: str, reader: str, lane: Lane) -> int: ...
+
+    def advance(self, site: str, reader: str, lane: Lane, seq: int) -> None: ...
+
+    def blob(self, site: str, name: str) -> bytes | None:
+        """A named snapshot (rule state), stored with the transaction."""
+        ...
+
+    def put_blob(self, site: str, name: str, data: bytes) -> None: ...
+
+    def audit(self, site: str, at: Ms, actor: str, action: str, target: str, detail: str = "") -> None: ...
+
+    def audit_rows(self, site: str, limit: int = 200) -> Sequence[AuditRow]: ...
+
+    def change(self, site: str, at: Ms, kind: str, key: str) -> None:
+        """Adds a line to the change log; the pages see it after the commit."""
+        ...
+
+    def changes(self, after: int, limit: int = 500) -> Sequence[Change]: ...
+
+    def last_change(self) -> int: ...
+
+
+class Records(Protocol):
+    """The SQL side: SQLite or PostgreSQL."""
+
+    def write(self) -> AbstractContextManager[Tx]:
+        """BEGIN IMMEDIATE (SQLite); commits on a clean exit, else rolls back."""
+        ...
+
+    def read(self) -> AbstractContextManager[Tx]: ...
+
+    def close(self) -> None: ...
+
+
+class Channel(Protocol):
+    """A way to tell a person something."""
+
+    def send(self, url: str, title: str, body: str) -> None:
+        """Raises Unavailable (try again) or Rejected (a wrong URL)."""
+        ...
+
+
+Wake = Callable[[], None]

@@ -1,0 +1,277 @@
+"""What a device says: points, readings, events, and the batch that carries them.
+
+The batch is the unit from the socket to the acknowledgement. Readings are columns (numpy arrays of
+equal length), so the journal, the store and the rules work on the same memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import IntEnum, StrEnum
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from dutyroom.timebase import Ms
+
+Ints: TypeAlias = npt.NDArray[np.int32]
+Longs: TypeAlias = npt.NDArray[np.int64]
+Floats: TypeAlias = npt.NDArray[np.float64]
+Bytes8: TypeAlias = npt.NDArray[np.uint8]
+Scalar: TypeAlias = str | int | float | bool
+
+
+class Quality(IntEnum):
+    """How far a reading may be trusted; a smaller code is better (design decision 4: the winner)."""
+
+    GOOD = 0
+    ESTIMATED = 1  # made by a person or a program, not by the device
+    CLOCK = 2  # the device's clock was absurd: stored at its receive time
+    SUSPECT = 3  # outside the range that the profile calls physical; rules do not see it
+    RETAINED = 4  # a retained message replayed on connect: may raise, never clears or counts time
+
+
+class Kind(StrEnum):
+    """What a point's numbers mean."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"  # whole steps of the register, below 2**53; physical value = value * step
+    STATE = "state"  # a code; labels in the spec
+    TEXT = "text"  # kept in the side column `text`
+
+
+class Lane(IntEnum):
+    """Which queue of the journal a device's messages go through; a device stays in one."""
+
+    PRIORITY = 0  # fire, entrapment, gas
+    NORMAL = 1
+
+
+class DeviceClass(StrEnum):
+    """The device classes of the mission; `other` for what a profile reads beyond them."""
+
+    WATER_METER = "water_meter"
+    ELECTRICITY_METER = "electricity_meter"
+    GAS_METER = "gas_meter"
+    HEAT_METER = "heat_meter"
+    ELEVATOR = "elevator"
+    FIRE_PANEL = "fire_panel"
+    TANK = "tank"
+    PUMP = "pump"
+    GATE = "gate"
+    GENERATOR = "generator"
+    TRANSFER_SWITCH = "transfer_switch"
+    FEEDER = "feeder"  # an electricity feeder or mains supply with its meter
+    GATEWAY = "gateway"
+    SENSOR = "sensor"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class PointSpec:
+    """What a profile says of one point. Units are canonical (`quantities.py`)."""
+
+    name: str
+    quantity: str = "number"
+    unit: str = ""
+    kind: Kind = Kind.GAUGE
+    step: Decimal | None = None  # counters: physical size of one step
+    digits: int | None = None  # counters: the register wraps at 10**digits steps
+    interval_s: int | None = None  # expected seconds between readings; None = on change
+    low: float | None = None  # physically possible range, in `unit`
+    high: float | None = None
+    labels: Mapping[int, str] = field(default_factory=dict)  # states: code -> message key
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One series: a spec on a device, with the id that all columns use."""
+
+    id: int
+    site: str
+    device: str
+    device_class: DeviceClass
+    space: str
+    spec: PointSpec
+
+    def physical(self, value: float) -> float:
+        """A stored value in `spec.unit` (a counter's steps times its step)."""
+        step = self.spec.step
+        return float(Decimal(int(value)) * step) if step is not None else value
+
+
+class PointTable:
+    """All points of one site, by id and by (device, name). Ids are never reused."""
+
+    def __init__(self, points: Iterable[Point] = ()) -> None:
+        self._by_id: dict[int, Point] = {}
+        self._by_name: dict[tuple[str, str], Point] = {}
+        self._by_device: dict[str, list[Point]] = {}
+        self.version = 0
+        for point in points:
+            self.add(point)
+
+    def add(self, point: Point) -> None:
+        """Adds or replaces (same id: a changed spec or space)."""
+        old = self._by_id.get(point.id)
+        self._by_id[point.id] = point
+        self._by_name[point.device, point.spec.name] = point
+        siblings = self._by_device.setdefault(point.device, [])
+        if old is not None:
+            siblings[:] = [p for p in siblings if p.id != point.id]
+        siblings.append(point)
+        self.version += 1
+
+    def __getitem__(self, point_id: int) -> Point:
+        return self._by_id[point_id]
+
+    def get(self, point_id: int) -> Point | None:
+        return self._by_id.get(point_id)
+
+    def find(self, device: str, name: str) -> Point | None:
+        return self._by_name.get((device, name))
+
+    def of_device(self, device: str) -> tuple[Point, ...]:
+        return tuple(self._by_device.get(device, ()))
+
+    def __iter__(self) -> Iterator[Point]:
+        return iter(self._by_id.values())
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One MQTT publication as it came."""
+
+    topic: str
+    payload: bytes
+    received_at: Ms
+    retained: bool = False
+    duplicate: bool = False  # the broker's DUP flag: it may have been delivered before
+
+
+class Outcome(StrEnum):
+    """What became of a message; the ledger: received = the sum of these."""
+
+    DECODED = "decoded"
+    IGNORED = "ignored"  # the profile says: not telemetry
+    QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRecord:
+    """A message beside what became of it, as the journal keeps it."""
+
+    message: Message
+    outcome: Outcome
+    device: str = ""  # registry id of the (first) device, "" = unknown
+    profile: str = ""
+    reason: str = ""  # ignored or quarantined: a key such as "unknown_device"
+    detail: str = ""  # for people: field, position, value
+
+
+@dataclass(frozen=True, slots=True)
+class Readings:
+    """Columns of equal length; `message` indexes the batch's messages. `text` by row."""
+
+    point: Ints
+    at: Longs
+    value: Floats
+    quality: Bytes8
+    message: Ints
+    text: Mapping[int, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return int(self.point.shape[0])
+
+    @staticmethod
+    def empty() -> Readings:
+        return Readings.of([])
+
+    @staticmethod
+    def of(rows: Iterable[tuple[int, Ms, float, int, int]]) -> Readings:
+        """From (point, at, value, quality, message) tuples."""
+        listed = list(rows)
+        point, at, value, quality, message = zip(*listed, strict=True) if listed else ((),) * 5
+        return Readings(
+            np.array(point, dtype=np.int32),
+            np.array(at, dtype=np.int64),
+            np.array(value, dtype=np.float64),
+            np.array(quality, dtype=np.uint8),
+            np.array(message, dtype=np.int32),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened at a point: a passage, a panel message. Append-only, never last-wins."""
+
+    point: int
+    at: Ms
+    event_id: str  # the device's own number or a hash: makes a redelivery recognisable
+    code: str
+    arguments: Mapping[str, Scalar]
+    message: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """A fact about a device that is not telemetry: model, firmware, serial number."""
+
+    device: str
+    name: str
+    value: Scalar
+    at: Ms
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something odd in the data that is not an alarm: shown on the data page, counted."""
+
+    kind: str  # clock_wrong | late | duplicate | conflict | out_of_range | unknown_device | malformed ...
+    device: str
+    at: Ms  # receive time
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What is committed to the journal at once and then acknowledged."""
+
+    site: str
+    lane: Lane
+    received_at: Ms  # of its newest message
+    messages: tuple[MessageRecord, ...]
+    readings: Readings
+    events: tuple[Event, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One stored reading. `value` in steps for a counter; see Point.physical."""
+
+    point: int
+    at: Ms
+    value: float
+    quality: int = Quality.GOOD
+    received_at: Ms | None = None  # kept where it came later than its interval
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Readings of one point in time order (columns)."""
+
+    point: int
+    at: Longs
+    value: Floats
+    quality: Bytes8
+
+    def __len__(self) -> int:
+        return int(self.at.shape[0])

@@ -1,0 +1,1 @@
+"""Quantities, their canonical unit and how other units convert to it."""

@@ -1,0 +1,70 @@
+"""A site folder in memory: what its YAML and CSV files say, checked.
+
+site.yaml      id, name, time_zone, currency, language, broker, adopt_unknown
+spaces.yaml    buildings, zones, units (area in m2)
+devices.csv    or devices.yaml: id, name, class, profile, address, space, parameters
+topology.yaml  what feeds what: power, water, network
+rules.yaml     rules, over the shipped defaults
+plans.yaml     schedules
+tariffs.yaml   price plans and public shares
+people.yaml    logins, roles, contacts
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from dutyroom.metering.tariff import PublicShare, Tariff
+from dutyroom.model.duty import Device, Person
+from dutyroom.plans import Plan
+from dutyroom.rules.spec import Rule
+from dutyroom.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A place: building, zone or unit, by path ("A/12/1204")."""
+
+    path: str
+    kind: str  # building | zone | unit
+    name: Mapping[str, str]
+    area: Decimal | None = None  # m2, for public shares
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """Where a site's devices publish. Secrets come from the environment or a file, not from YAML."""
+
+    host: str
+    port: int = 1883
+    tls: bool = False
+    ca_file: str = ""
+    username: str = ""
+    password_file: str = ""
+    topics: tuple[str, ...] = ("#",)
+    priority_topics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One site, read and checked."""
+
+    id: str
+    name: Mapping[str, str]
+    time_zone: str
+    currency: str = "CNY"
+    language: str = "zh-CN"
+    broker: BrokerAddress | None = None
+    adopt_unknown: bool = False
+    cut_off_day: int = 1  # period reads at local midnight of this day of the month
+    spaces: Mapping[str, Space] = field(default_factory=dict)
+    devices: tuple[Device, ...] = ()
+    topology: Topology = field(default_factory=Topology)
+    rules: tuple[Rule, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    tariffs: tuple[Tariff, ...] = ()
+    shares: tuple[PublicShare, ...] = ()
+    people: tuple[Person, ...] = ()
+    scenarios: bool = False  # a simulated estate: pages offer its scenarios
