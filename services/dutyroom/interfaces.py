@@ -29,6 +29,7 @@ from dutyroom.model.telemetry import (
     Event,
     Finding,
     Lane,
+    Message,
     Point,
     PointSpec,
     PointTable,
@@ -44,7 +45,7 @@ from dutyroom.timebase import Ms
 class Inbound(Protocol):
     """A broker session: hands over what came, acknowledges what is durable, in order."""
 
-    def take(self, timeout_s: float, limit: int) -> Sequence[tuple[object, object]]:
+    def take(self, timeout_s: float, limit: int) -> Sequence[tuple[object, Message]]:
         """(token, Message) pairs that came within the coalescing time; may be empty."""
         ...
 
@@ -127,9 +128,11 @@ class Journal(Protocol):
 
     def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]: ...
 
-    def raw(self, topic_hash: bytes, since: Ms) -> Sequence[tuple[int, Ms]]:
-        """(sequence, receive time) of messages with this hash of topic and payload."""
+    def recent(self, count: int) -> Sequence[Message]:
+        """The last `count` messages committed, oldest first: what a broker may deliver again."""
         ...
+
+    def close(self) -> None: ...
 
 
 class ReadingStore(Protocol):

@@ -1,0 +1,378 @@
+"""The journal: one SQLite file (WAL, full sync) per site, a row a batch with a rising sequence.
+
+One process writes; readers in the same process are served from memory while they keep up, all
+others from the file. Batches in, batches out by cursor; quarantine, ledger and findings beside
+them, changed in the same commit as the batch that caused them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import zlib
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from dutyroom.errors import Rejected, Unavailable
+from dutyroom.interfaces import FindingRow, LedgerRow, QuarantineRow
+from dutyroom.model.telemetry import (
+    Attribute,
+    Batch,
+    Event,
+    Finding,
+    Lane,
+    Message,
+    MessageRecord,
+    Outcome,
+    Readings,
+)
+from dutyroom.timebase import DAY, HOUR, Ms
+
+SCHEMA_VERSION = 1
+_MEMORY = 512  # batches kept in memory for readers that keep up
+
+_SCHEMA = """
+CREATE TABLE batch (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER NOT NULL, received_at INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE INDEX batch_lane ON batch (lane, seq);
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, received_at INTEGER NOT NULL, topic TEXT NOT NULL,
+  payload BLOB NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open');
+CREATE INDEX quarantine_state ON quarantine (state, id);
+CREATE TABLE ledger (
+  hour INTEGER NOT NULL, device TEXT NOT NULL, received INTEGER NOT NULL DEFAULT 0, decoded INTEGER NOT NULL DEFAULT 0,
+  ignored INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0, readings INTEGER NOT NULL DEFAULT 0,
+  stored INTEGER NOT NULL DEFAULT 0, duplicate INTEGER NOT NULL DEFAULT 0, conflict INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (hour, device)) WITHOUT ROWID;
+CREATE TABLE finding (
+  kind TEXT NOT NULL, device TEXT NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
+  count INTEGER NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (kind, device)) WITHOUT ROWID;
+CREATE TABLE cursor (reader TEXT NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (reader, lane));
+"""
+
+_LEDGER_COLUMNS = (
+    "received",
+    "decoded",
+    "ignored",
+    "quarantined",
+    "readings",
+    "stored",
+    "duplicate",
+    "conflict",
+)
+
+
+class _Body(msgspec.Struct, array_like=True):
+    """The stored form of a batch; columns as raw little-endian bytes."""
+
+    site: str
+    messages: list[tuple[str, bytes, int, bool, bool, str, str, str, str, str]]
+    point: bytes
+    at: bytes
+    value: bytes
+    quality: bytes
+    message: bytes
+    text: dict[int, str]
+    events: list[tuple[int, int, str, str, dict[str, str | int | float | bool], int]]
+    attributes: list[tuple[str, str, str | int | float | bool, int]]
+    findings: list[tuple[str, str, int, str]]
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(_Body)
+
+
+def pack(batch: Batch) -> bytes:
+    """The bytes of a batch, compressed."""
+    r = batch.readings
+    body = _Body(
+        batch.site,
+        [
+            (
+                m.message.topic,
+                m.message.payload,
+                m.message.received_at,
+                m.message.retained,
+                m.message.duplicate,
+                m.outcome.value,
+                m.device,
+                m.profile,
+                m.reason,
+                m.detail,
+            )
+            for m in batch.messages
+        ],
+        r.point.astype("<i4").tobytes(),
+        r.at.astype("<i8").tobytes(),
+        r.value.astype("<f8").tobytes(),
+        r.quality.tobytes(),
+        r.message.astype("<i4").tobytes(),
+        dict(r.text),
+        [(e.point, e.at, e.event_id, e.code, dict(e.arguments), e.message) for e in batch.events],
+        [(a.device, a.name, a.value, a.at) for a in batch.attributes],
+        [(f.kind, f.device, f.at, f.detail) for f in batch.findings],
+    )
+    return zlib.compress(_encoder.encode(body), 1)
+
+
+def unpack(lane: Lane, received_at: Ms, blob: bytes) -> Batch:
+    """The batch of stored bytes. Raises Rejected when they are damaged."""
+    try:
+        body = _decoder.decode(zlib.decompress(blob))
+    except (zlib.error, msgspec.DecodeError) as err:
+        raise Rejected(f"damaged journal row: {err}") from err
+    readings = Readings(
+        np.frombuffer(body.point, "<i4"),
+        np.frombuffer(body.at, "<i8"),
+        np.frombuffer(body.value, "<f8"),
+        np.frombuffer(body.quality, np.uint8),
+        np.frombuffer(body.message, "<i4"),
+        body.text,
+    )
+    return Batch(
+        body.site,
+        lane,
+        received_at,
+        tuple(
+            MessageRecord(
+                Message(topic, payload, at, retained, dup), Outcome(out), device, profile, why, more
+            )
+            for topic, payload, at, retained, dup, out, device, profile, why, more in body.messages
+        ),
+        readings,
+        tuple(Event(*event) for event in body.events),
+        tuple(Attribute(*attribute) for attribute in body.attributes),
+        tuple(Finding(*finding) for finding in body.findings),
+    )
+
+
+class SqliteJournal:
+    """See `interfaces.Journal`. `path` is created with its folder."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._local = threading.local()
+        self._memory: deque[tuple[int, Batch]] = deque(maxlen=_MEMORY)
+        self._readers: list[sqlite3.Connection] = []
+        self._writer = self._connect()
+        self._writer.execute("PRAGMA journal_mode=WAL")
+        self._writer.execute("PRAGMA synchronous=FULL")
+        self._prepare()
+        self._last = {lane: self._read_last(lane) for lane in Lane}
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            connection = sqlite3.connect(
+                self._path, timeout=10, isolation_level=None, check_same_thread=False
+            )
+        except (sqlite3.Error, OSError) as err:
+            raise Unavailable(f"journal {self._path}: {err}") from err
+        connection.execute("PRAGMA busy_timeout=10000")
+        return connection
+
+    def _prepare(self) -> None:
+        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise Rejected(
+                f"journal {self._path} was written by a newer version ({version} > {SCHEMA_VERSION})"
+            )
+        if version == 0:
+            self._writer.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+
+    @contextmanager
+    def _commit(self) -> Iterator[sqlite3.Connection]:
+        """One writer at a time; rolls back on any error."""
+        with self._lock:
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                yield self._writer
+                self._writer.execute("COMMIT")
+            except sqlite3.Error as err:
+                self._rollback()
+                raise Unavailable(f"journal {self._path}: {err}") from err
+            except BaseException:
+                self._rollback()
+                raise
+
+    def _rollback(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    def _reader(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._connect()
+            self._local.connection = connection
+            with self._lock:
+                self._readers.append(connection)
+        return connection
+
+    def _rows(self, sql: str, *args: object) -> list[tuple[object, ...]]:
+        try:
+            return self._reader().execute(sql, args).fetchall()
+        except sqlite3.Error as err:
+            raise Unavailable(f"journal {self._path}: {err}") from err
+
+    def append(self, batch: Batch) -> int:
+        body = pack(batch)
+        with self._commit() as db:
+            seq = db.execute(
+                "INSERT INTO batch (lane, received_at, body) VALUES (?,?,?)",
+                (int(batch.lane), batch.received_at, body),
+            ).lastrowid
+            assert seq is not None
+            db.executemany(
+                "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail) VALUES (?,?,?,?,?,?)",
+                [
+                    (seq, m.message.received_at, m.message.topic, m.message.payload, m.reason, m.detail)
+                    for m in batch.messages
+                    if m.outcome is Outcome.QUARANTINED
+                ],
+            )
+            self._count(db, _ledger(batch))
+            self._find(db, batch.findings)
+            self._memory.append((seq, batch))
+            self._last[batch.lane] = seq
+        return seq
+
+    @staticmethod
+    def _count(db: sqlite3.Connection, counts: Mapping[tuple[Ms, str, str], int]) -> None:
+        for column in _LEDGER_COLUMNS:
+            rows = [(hour, device, n) for (hour, device, what), n in counts.items() if what == column and n]
+            if rows:
+                # `column` is one of the fixed names above, never input
+                db.executemany(
+                    f"INSERT INTO ledger (hour, device, {column}) VALUES (?,?,?) "  # noqa: S608
+                    f"ON CONFLICT (hour, device) DO UPDATE SET {column} = {column} + excluded.{column}",
+                    rows,
+                )
+
+    @staticmethod
+    def _find(db: sqlite3.Connection, findings: Sequence[Finding]) -> None:
+        db.executemany(
+            "INSERT INTO finding (kind, device, first_at, last_at, count, detail) VALUES (?,?,?,?,1,?) "
+            "ON CONFLICT (kind, device) DO UPDATE SET last_at = max(last_at, excluded.last_at), "
+            "count = count + 1, detail = excluded.detail",
+            [(f.kind, f.device, f.at, f.at, f.detail) for f in findings],
+        )
+
+    def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:
+        if after >= self._last[lane]:
+            return []
+        held = list(self._memory)
+        if held and held[0][0] <= after + 1:
+            return [(seq, batch) for seq, batch in held if seq > after and batch.lane == lane][:limit]
+        rows = self._rows(
+            "SELECT seq, received_at, body FROM batch WHERE lane=? AND seq>? ORDER BY seq LIMIT ?",
+            int(lane),
+            after,
+            limit,
+        )
+        return [(seq, unpack(lane, at, body)) for seq, at, body in rows]  # type: ignore[arg-type, misc]
+
+    def cursor(self, reader: str, lane: Lane) -> int:
+        rows = self._rows("SELECT seq FROM cursor WHERE reader=? AND lane=?", reader, int(lane))
+        return int(str(rows[0][0])) if rows else 0
+
+    def advance(self, reader: str, lane: Lane, seq: int) -> None:
+        with self._commit() as db:
+            db.execute(
+                "INSERT INTO cursor (reader, lane, seq) VALUES (?,?,?) "
+                "ON CONFLICT (reader, lane) DO UPDATE SET seq = max(seq, excluded.seq)",
+                (reader, int(lane), seq),
+            )
+
+    def _read_last(self, lane: Lane) -> int:
+        return int(
+            self._writer.execute(
+                "SELECT coalesce(max(seq),0) FROM batch WHERE lane=?", (int(lane),)
+            ).fetchone()[0]
+        )
+
+    def last(self, lane: Lane) -> int:
+        return self._last[lane]
+
+    def note(self, findings: Sequence[Finding], outcomes: Mapping[tuple[Ms, str, str], int]) -> None:
+        if not findings and not outcomes:
+            return
+        with self._commit() as db:
+            self._count(db, outcomes)
+            self._find(db, findings)
+
+    def quarantine(self, state: str = "open", limit: int = 200) -> Sequence[QuarantineRow]:
+        rows = self._rows(
+            "SELECT id, received_at, topic, payload, reason, detail, state FROM quarantine "
+            "WHERE state=? ORDER BY id DESC LIMIT ?",
+            state,
+            limit,
+        )
+        return [QuarantineRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    def settle(self, ids: Sequence[int], state: str) -> int:
+        with self._commit() as db:
+            return sum(
+                db.execute("UPDATE quarantine SET state=? WHERE id=? AND state='open'", (state, i)).rowcount
+                for i in ids
+            )
+
+    def open_quarantine(self) -> int:
+        """How many messages wait in quarantine."""
+        (number,) = self._rows("SELECT count(*) FROM quarantine WHERE state='open'")[0]
+        return int(str(number))
+
+    def ledger(self, since: Ms) -> Sequence[LedgerRow]:
+        rows = self._rows("SELECT * FROM ledger WHERE hour>=? ORDER BY hour DESC, device LIMIT 20000", since)
+        return [LedgerRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
+        rows = self._rows(
+            "SELECT * FROM finding WHERE last_at>=? ORDER BY last_at DESC LIMIT ?", since, limit
+        )
+        return [FindingRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    def recent(self, count: int) -> Sequence[Message]:
+        found: list[Message] = []
+        for lane, at, body in self._rows(
+            "SELECT lane, received_at, body FROM batch ORDER BY seq DESC LIMIT ?", count
+        ):
+            batch = unpack(Lane(lane), at, body)  # type: ignore[arg-type]
+            found.extend(m.message for m in reversed(batch.messages))
+            if len(found) >= count:
+                break
+        return found[:count][::-1]
+
+    def trim(self, now: Ms, days: float, passed: Mapping[Lane, int]) -> int:
+        """Deletes batches older than `days` that every reader has passed; returns how many."""
+        deleted = 0
+        with self._commit() as db:
+            for lane, seq in passed.items():
+                deleted += db.execute(
+                    "DELETE FROM batch WHERE lane=? AND seq<=? AND received_at<?",
+                    (int(lane), seq, now - round(days * DAY)),
+                ).rowcount
+        return deleted
+
+    def close(self) -> None:
+        with self._lock:
+            for connection in (*self._readers, self._writer):
+                connection.close()
+
+
+def _ledger(batch: Batch) -> Counter[tuple[Ms, str, str]]:
+    """The ledger's counts of one batch: messages by outcome, readings by their message's device."""
+    counts: Counter[tuple[Ms, str, str]] = Counter()
+    keys = [(m.message.received_at // HOUR * HOUR, m.device) for m in batch.messages]
+    for (hour, device), record in zip(keys, batch.messages, strict=True):
+        counts[hour, device, "received"] += 1
+        counts[hour, device, record.outcome.value] += 1
+    for index, number in Counter(batch.readings.message.tolist()).items():
+        hour, device = keys[index]
+        counts[hour, device, "readings"] += number
+    return counts

@@ -1,0 +1,271 @@
+"""Ingest: messages in, one committed batch out, and only then the acknowledgement.
+
+Each message is decoded by its own; what cannot be read is quarantined with its reason in the same
+commit. Nothing here waits for the store or the rules: they read the journal.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from dutyroom.flows.live import Live
+from dutyroom.interfaces import Journal, Records
+from dutyroom.model.duty import Device, DeviceStatus
+from dutyroom.model.telemetry import (
+    Attribute,
+    Batch,
+    Event,
+    Finding,
+    Kind,
+    Lane,
+    Message,
+    MessageRecord,
+    Outcome,
+    PointSpec,
+    PointTable,
+    Quality,
+    Readings,
+    Scalar,
+)
+from dutyroom.profiles.decode import Decoded, DecodedEvent, Ignored, Library, Refused
+from dutyroom.timebase import HOUR, Ms
+
+_WINDOW = 2_000  # messages after a connect that may be deliveries of what is committed already
+_LATE = 2 * HOUR  # a reading this much older than its point's newest is named late
+
+
+class Registry:
+    """The devices of a site by profile and address, with what the decoder asks of them."""
+
+    def __init__(self, devices: Sequence[Device]) -> None:
+        self._by_address: dict[tuple[str, str], Device] = {}
+        self.by_id: dict[str, Device] = {}
+        for device in devices:
+            self.add(device)
+
+    def add(self, device: Device) -> None:
+        self.by_id[device.id] = device
+        key = (device.profile, device.address)
+        if device.status is DeviceStatus.WITHDRAWN:
+            self._by_address.pop(key, None)
+        else:
+            self._by_address[key] = device
+
+    def find(self, profile: str, address: str) -> Device | None:
+        return self._by_address.get((profile, address))
+
+    def parameters(self, profile: str, address: str) -> Mapping[str, Scalar] | None:
+        """What `Library.decode` wants to know; None = not registered."""
+        device = self.find(profile, address)
+        return None if device is None else device.parameters
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A batch of one lane while it is built."""
+
+    messages: list[MessageRecord] = field(default_factory=list)
+    rows: list[tuple[int, Ms, float, int, int]] = field(default_factory=list)
+    text: dict[int, str] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    attributes: list[Attribute] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    heard: set[str] = field(default_factory=set)
+
+    def batch(self, site: str, lane: Lane) -> Batch:
+        columns = Readings.of(self.rows)
+        return Batch(
+            site,
+            lane,
+            max(m.message.received_at for m in self.messages),
+            tuple(self.messages),
+            replace(columns, text=self.text),
+            tuple(self.events),
+            tuple(self.attributes),
+            tuple(self.findings),
+        )
+
+
+class Ingest:
+    """Decodes and commits. One per site; not thread-safe. Raises Unavailable when it cannot commit:
+    the caller then acknowledges nothing and tries the same messages again."""
+
+    def __init__(
+        self,
+        site: str,
+        library: Library,
+        registry: Registry,
+        table: PointTable,
+        journal: Journal,
+        records: Records,
+        live: Live,
+        adopt: bool = False,
+    ) -> None:
+        self._site, self._library, self._registry, self._table = site, library, registry, table
+        self._journal, self._records, self._live, self._adopt = journal, records, live, adopt
+        self._newest: dict[int, Ms] = {v.point: v.at for v in live.snapshot()[1]}
+        self._recent: deque[tuple[bytes, Ms]] = deque(
+            ((_digest(m), m.received_at) for m in journal.recent(_WINDOW)), maxlen=_WINDOW
+        )
+        self._again: dict[bytes, deque[Ms]] = {}
+        self._watchful = 0
+
+    def connected(self) -> None:
+        """A (re)connect: the broker may deliver again what is committed but was not acknowledged."""
+        self._again = {}
+        for digest, received_at in list(self._recent):
+            self._again.setdefault(digest, deque()).append(received_at)
+        self._watchful = _WINDOW
+
+    def handle(self, messages: Sequence[Message]) -> int:
+        """Commits the messages as one batch a lane; returns how many were decoded."""
+        drafts: dict[Lane, _Draft] = {}
+        newest = dict[int, Ms]()
+        for message in messages:
+            self._one(self._first_receipt(message), drafts, newest)
+        decoded = 0
+        for lane in sorted(drafts):
+            draft = drafts[lane]
+            batch = draft.batch(self._site, lane)
+            self._journal.append(batch)
+            self._live.update(batch.readings, batch.received_at, len(batch.messages), draft.heard)
+            decoded += sum(m.outcome is Outcome.DECODED for m in batch.messages)
+        for point, at in newest.items():
+            self._newest[point] = max(at, self._newest.get(point, at))
+        self._recent.extend((_digest(m), m.received_at) for m in messages)
+        return decoded
+
+    def _first_receipt(self, message: Message) -> Message:
+        """A message delivered again keeps the time it was first received at."""
+        if self._watchful <= 0 and not message.duplicate:
+            return message
+        self._watchful -= 1
+        times = self._again.get(_digest(message))
+        return replace(message, received_at=times.popleft(), duplicate=True) if times else message
+
+    def _one(self, message: Message, drafts: dict[Lane, _Draft], newest: dict[int, Ms]) -> None:
+        outcome = self._decode(message)
+        lane = Lane.NORMAL
+        if isinstance(outcome, Decoded | Ignored):
+            lane = self._library.lane(outcome.profile)
+        draft = drafts.setdefault(lane, _Draft())
+        index = len(draft.messages)
+        if isinstance(outcome, Decoded):
+            draft.messages.append(self._take(message, outcome, draft, index, newest))
+        elif isinstance(outcome, Ignored):
+            draft.messages.append(
+                MessageRecord(message, Outcome.IGNORED, profile=outcome.profile, reason=outcome.reason)
+            )
+        else:
+            draft.messages.append(self._refuse(message, outcome, draft))
+
+    def _decode(self, message: Message) -> Decoded | Ignored | Refused:
+        outcome = self._library.decode(message, self._registry.parameters)
+        if not self._adopt:
+            return outcome
+        strangers = outcome.candidates if isinstance(outcome, Refused) else ()
+        if isinstance(outcome, Decoded):
+            strangers = outcome.unknown
+        if not strangers:
+            return outcome
+        self._adopt_all(strangers)
+        return self._library.decode(message, self._registry.parameters)
+
+    def _adopt_all(self, strangers: Sequence[tuple[str, str]]) -> None:
+        """Registers every stranger under the first profile that can read it."""
+        first = strangers[0][0]
+        fresh = []
+        for profile, address in strangers:
+            if profile == first and self._registry.find(profile, address) is None:
+                kind = self._library.device_class(profile).value
+                name = f"{profile.split('/')[0]}:{address}"
+                fresh.append(Device(self._site, name, address, kind, profile, address, ""))
+        if fresh:
+            with self._records.write() as tx:
+                tx.devices.upsert(fresh)
+            for device in fresh:
+                self._registry.add(device)
+
+    def _refuse(self, message: Message, refused: Refused, draft: _Draft) -> MessageRecord:
+        kind = refused.reason if refused.reason == "unknown_device" else "malformed"
+        address = refused.candidates[0][1] if refused.candidates else ""
+        draft.findings.append(
+            Finding(kind, address, message.received_at, f"{message.topic[:200]}: {refused.detail}"[:500])
+        )
+        return MessageRecord(message, Outcome.QUARANTINED, reason=refused.reason, detail=refused.detail)
+
+    def _take(
+        self, message: Message, decoded: Decoded, draft: _Draft, index: int, newest: dict[int, Ms]
+    ) -> MessageRecord:
+        """Adds a decoded message's readings, events and attributes; makes points not met before."""
+        devices = {a: self._registry.find(decoded.profile, a) for a in decoded.addresses}
+        self._make_points(decoded, devices)
+        for reading in decoded.readings:
+            device = devices.get(reading.address)
+            point = self._table.find(device.id, reading.spec.name) if device else None
+            if point is None or device is None:
+                continue
+            at = reading.at
+            before = max(newest.get(point.id, 0), self._newest.get(point.id, 0))
+            quality = Quality.RETAINED if message.retained and reading.quality == 0 else reading.quality
+            if at is None:  # no clock of its own; two in one millisecond are still two
+                at = max(message.received_at, before + 1) if not message.duplicate else message.received_at
+            elif at < before - _LATE:
+                draft.findings.append(Finding("late", device.id, message.received_at, point.spec.name))
+            newest[point.id] = max(at, newest.get(point.id, 0))
+            if reading.spec.kind is Kind.TEXT and reading.text is not None:
+                draft.text[len(draft.rows)] = reading.text
+            draft.rows.append((point.id, at, reading.value, int(quality), index))
+        for event in decoded.events:
+            self._event(event, devices, draft, message, index)
+        for address, name, value in decoded.attributes:
+            if device := devices.get(address):
+                draft.attributes.append(Attribute(device.id, name, value, message.received_at))
+        for kind, address, detail in decoded.findings:
+            device = devices.get(address)
+            draft.findings.append(
+                Finding(kind, device.id if device else address, message.received_at, detail)
+            )
+        for profile, address in decoded.unknown:
+            draft.findings.append(Finding("unknown_device", address, message.received_at, profile))
+        known = [d.id for d in devices.values() if d]
+        draft.heard.update(known)
+        return MessageRecord(message, Outcome.DECODED, known[0] if known else "", decoded.profile)
+
+    def _make_points(self, decoded: Decoded, devices: Mapping[str, Device | None]) -> None:
+        """Points are created in SQL before the first append and never reused."""
+        wanted: dict[tuple[str, str], tuple[Device, PointSpec]] = {}
+        specs = [(r.address, r.spec) for r in decoded.readings] + [
+            (e.address, e.spec) for e in decoded.events
+        ]
+        for address, spec in specs:
+            device = devices.get(address)
+            if device is not None and self._table.find(device.id, spec.name) is None:
+                wanted[device.id, spec.name] = (device, spec)
+        if wanted:
+            with self._records.write() as tx:
+                points = tx.devices.add_points(self._site, list(wanted.values()))
+            for point in points:
+                self._table.add(point)
+
+    def _event(
+        self,
+        event: DecodedEvent,
+        devices: Mapping[str, Device | None],
+        draft: _Draft,
+        message: Message,
+        index: int,
+    ) -> None:
+        device = devices.get(event.address)
+        point = self._table.find(device.id, event.spec.name) if device else None
+        if point is not None:
+            at = message.received_at if event.at is None else event.at
+            draft.events.append(Event(point.id, at, event.event_id, event.code, event.arguments, index))
+
+
+def _digest(message: Message) -> bytes:
+    """What makes a redelivery recognisable: topic and payload."""
+    return hashlib.blake2b(message.topic.encode() + b"\0" + message.payload, digest_size=12).digest()

@@ -1,0 +1,90 @@
+"""The loops of a running site: each fetches, decides, commits, acknowledges, and waits to be woken.
+
+Every loop is a thread of its own that survives an outage of what it depends on: `Unavailable`
+means wait and try the same again; nothing is acknowledged or advanced meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from dutyroom.errors import Unavailable
+from dutyroom.flows.ingest import Ingest
+from dutyroom.interfaces import Inbound
+from dutyroom.model.telemetry import Message
+
+log = structlog.get_logger(__name__)
+
+_PATIENCE = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between tries while something is away
+
+
+@dataclass(slots=True)
+class Loop:
+    """One named thread: `work(stop)` is called again and again until stopped.
+
+    work returns the seconds to wait unless woken. `trouble` says why it is waiting, "" = fine.
+    """
+
+    name: str
+    work: Callable[[], float]
+    stop: threading.Event = field(default_factory=threading.Event)
+    woken: threading.Event = field(default_factory=threading.Event)
+    trouble: str = ""
+    thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self.thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self.thread.start()
+
+    def wake(self) -> None:
+        self.woken.set()
+
+    def end(self, timeout_s: float = 2.0) -> None:
+        self.stop.set()
+        self.woken.set()
+        if self.thread is not None:
+            self.thread.join(timeout_s)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self.stop.is_set():
+            self.woken.clear()
+            try:
+                wait = self.work()
+                if failures:
+                    log.info("loop.recovered", loop=self.name)
+                failures, self.trouble = 0, ""
+            except Unavailable as err:
+                wait = _PATIENCE[min(failures, len(_PATIENCE) - 1)]
+                failures += 1
+                if str(err) != self.trouble:
+                    log.warning("loop.waiting", loop=self.name, reason=str(err))
+                self.trouble = str(err)
+            except Exception as err:  # a bug must not silence the duty room: log it, go on
+                log.exception("loop.error", loop=self.name)
+                failures += 1
+                wait, self.trouble = _PATIENCE[min(failures, len(_PATIENCE) - 1)], repr(err)
+            if wait > 0 and not self.stop.is_set():
+                self.woken.wait(wait)
+
+
+class IngestWork:
+    """What the ingest loop does each turn: take, handle, acknowledge, wake the readers."""
+
+    def __init__(self, inbound: Inbound, ingest: Ingest, wake: Callable[[], None], limit: int = 4096) -> None:
+        self._inbound, self._ingest, self._wake, self._limit = inbound, ingest, wake, limit
+        self._held: Sequence[tuple[object, Message]] = ()
+
+    def __call__(self) -> float:
+        # What could not be committed is tried again before anything new is taken.
+        self._held = self._held or self._inbound.take(0.25, self._limit)
+        if self._held:
+            self._ingest.handle([message for _, message in self._held])
+            self._inbound.acknowledge([token for token, _ in self._held])
+            self._held = ()
+            self._wake()
+        return 0.0
