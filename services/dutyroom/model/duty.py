@@ -45,6 +45,7 @@ class AlarmEvent(StrEnum):
     RAISE = "raise"
     CLEAR = "clear"
     ACKNOWLEDGE = "acknowledge"
+    UNACKNOWLEDGE = "unacknowledge"  # a mistaken acknowledgement taken back within seconds
     RESET = "reset"  # a person's reset of a latched alarm
     SHELVE = "shelve"
     UNSHELVE = "unshelve"
