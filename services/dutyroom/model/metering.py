@@ -28,6 +28,7 @@ class Register:
     step: Decimal  # physical size of one step
     digits: int  # wraps at 10**digits steps
     multiplier: Decimal = Decimal(1)  # CT x PT
+    rated: Decimal | None = None  # most that one hour can add, in `unit` at the register; None = not known
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Exchange:
     reason: str
     step: Decimal | None = None  # of the new meter, None = the same
     digits: int | None = None
+    multiplier: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,10 @@ class Usage:
     segments: tuple[
         tuple[int, int, str], ...
     ]  # (from steps, to steps, "plain|rollover|before exchange|after exchange")
-    flags: tuple[str, ...] = ()  # rollover, exchange, missing, suspect
+    flags: tuple[str, ...] = ()  # rollover, exchange, missing, suspect, zero, high ...
+    step: Decimal = Decimal(1)  # of the register at the opening read
+    multiplier: Decimal = Decimal(1)
+    exchanges: tuple[Exchange, ...] = ()  # between the two reads; an exchange may change step and multiplier
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,14 @@ class Line:
     amount: int = 0
     detail: bool = False  # an indented part that the line above already contains
     device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """One input that differs from the version before: why a statement was made again."""
+
+    key: str  # message key: correction.read, correction.tariff, correction.share ...
+    arguments: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,3 +127,5 @@ class Statement:
     digest: str  # SHA-256 over the frozen inputs
     actor: str = "system"
     area: Decimal | None = None
+    shared: tuple[Usage, ...] = ()  # of the public meters behind the public-share lines
+    corrections: tuple[Correction, ...] = ()  # empty for version 1
