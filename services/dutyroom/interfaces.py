@@ -98,8 +98,9 @@ class FindingRow:
 class Journal(Protocol):
     """The durable heart of a site. One writer; any number of readers by cursor."""
 
-    def append(self, batch: Batch) -> int:
-        """Commits the batch with its raw and quarantined messages; returns its sequence."""
+    def append(self, *batches: Batch) -> int:
+        """Commits the batches with their raw and quarantined messages, all or none; returns the
+        last one's sequence."""
         ...
 
     def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:

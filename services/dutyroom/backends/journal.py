@@ -220,26 +220,35 @@ class SqliteJournal:
         except sqlite3.Error as err:
             raise Unavailable(f"journal {self._path}: {err}") from err
 
-    def append(self, batch: Batch) -> int:
-        body = pack(batch)
+    def append(self, *batches: Batch) -> int:
+        bodies = [pack(batch) for batch in batches]
+        added: list[tuple[int, Batch]] = []
         with self._commit() as db:
-            seq = db.execute(
-                "INSERT INTO batch (lane, received_at, body) VALUES (?,?,?)",
-                (int(batch.lane), batch.received_at, body),
-            ).lastrowid
-            assert seq is not None
-            db.executemany(
-                "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail) VALUES (?,?,?,?,?,?)",
-                [
-                    (seq, m.message.received_at, m.message.topic, m.message.payload, m.reason, m.detail)
-                    for m in batch.messages
-                    if m.outcome is Outcome.QUARANTINED
-                ],
-            )
-            self._count(db, _ledger(batch))
-            self._find(db, batch.findings)
-            self._memory.append((seq, batch))
+            for batch, body in zip(batches, bodies, strict=True):
+                seq = self._insert(db, batch, body)
+                added.append((seq, batch))
+        # Readers may see them only now that they are durable.
+        self._memory.extend(added)
+        for seq, batch in added:
             self._last[batch.lane] = seq
+        return added[-1][0]
+
+    def _insert(self, db: sqlite3.Connection, batch: Batch, body: bytes) -> int:
+        seq = db.execute(
+            "INSERT INTO batch (lane, received_at, body) VALUES (?,?,?)",
+            (int(batch.lane), batch.received_at, body),
+        ).lastrowid
+        assert seq is not None
+        db.executemany(
+            "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail) VALUES (?,?,?,?,?,?)",
+            [
+                (seq, m.message.received_at, m.message.topic, m.message.payload, m.reason, m.detail)
+                for m in batch.messages
+                if m.outcome is Outcome.QUARANTINED
+            ],
+        )
+        self._count(db, _ledger(batch))
+        self._find(db, batch.findings)
         return seq
 
     @staticmethod

@@ -126,12 +126,22 @@ class Ingest:
         newest = dict[int, Ms]()
         for message in messages:
             self._one(self._first_receipt(message), drafts, newest)
+        return self._commit(messages, drafts, newest)
+
+    def quarantine(self, message: Message, error: str) -> None:
+        """Sets aside a message on which our own code failed, so that it never blocks the others."""
+        draft = _Draft()
+        draft.messages.append(MessageRecord(message, Outcome.QUARANTINED, reason="internal_error", detail=error))
+        draft.findings.append(Finding("malformed", "", message.received_at, f"{message.topic[:200]}: {error}"[:500]))
+        self._commit([message], {Lane.NORMAL: draft}, {})
+
+    def _commit(self, messages: Sequence[Message], drafts: dict[Lane, _Draft], newest: dict[int, Ms]) -> int:
+        batches = [drafts[lane].batch(self._site, lane) for lane in sorted(drafts)]
+        self._journal.append(*batches)
         decoded = 0
-        for lane in sorted(drafts):
-            draft = drafts[lane]
-            batch = draft.batch(self._site, lane)
-            self._journal.append(batch)
-            self._live.update(batch.readings, batch.received_at, len(batch.messages), draft.heard)
+        for lane, batch in zip(sorted(drafts), batches, strict=True):
+            heard = drafts[lane].heard
+            self._live.update(batch.readings, batch.received_at, len(batch.messages), heard)
             decoded += sum(m.outcome is Outcome.DECODED for m in batch.messages)
         for point, at in newest.items():
             self._newest[point] = max(at, self._newest.get(point, at))

@@ -83,8 +83,23 @@ class IngestWork:
         # What could not be committed is tried again before anything new is taken.
         self._held = self._held or self._inbound.take(0.25, self._limit)
         if self._held:
-            self._ingest.handle([message for _, message in self._held])
+            self._handle([message for _, message in self._held])
             self._inbound.acknowledge([token for token, _ in self._held])
             self._held = ()
             self._wake()
         return 0.0
+
+    def _handle(self, messages: Sequence[Message]) -> None:
+        """All at once; where our own code fails, one by one, so that a single message cannot stop
+        the others: it goes to quarantine."""
+        try:
+            self._ingest.handle(messages)
+        except Unavailable:
+            raise
+        except Exception as err:
+            if len(messages) == 1:
+                log.exception("ingest.error", topic=messages[0].topic)
+                self._ingest.quarantine(messages[0], repr(err))
+                return
+            for message in messages:
+                self._handle([message])

@@ -1,0 +1,127 @@
+"""The journal: what is appended is there after a reopen, in order, by lane; cursors only rise."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dutyroom.backends.journal import SqliteJournal, pack, unpack
+from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import (
+    Attribute,
+    Batch,
+    Event,
+    Finding,
+    Lane,
+    Message,
+    MessageRecord,
+    Outcome,
+    Readings,
+)
+from dutyroom.timebase import DAY, HOUR
+
+T = 1_795_000_000_000
+
+
+def batch(lane: Lane = Lane.NORMAL, at: int = T, outcome: Outcome = Outcome.DECODED) -> Batch:
+    return Batch(
+        "site",
+        lane,
+        at,
+        (
+            MessageRecord(
+                Message("a/b", b"\x00\xff{", at), outcome, "meter-1", "v/m", "malformed", "no JSON"
+            ),
+            MessageRecord(Message("c", b"{}", at, True, True), Outcome.IGNORED),
+        ),
+        Readings.of([(7, at, 12_345.0, 0, 0), (8, at, -1.5, 3, 0)]),
+        (Event(9, at, "41", "passage", {"door": 3, "granted": True}, 0),),
+        (Attribute("meter-1", "firmware", "1.2", at),),
+        (Finding("clock_wrong", "meter-1", at, "1970"),),
+    )
+
+
+def test_a_batch_survives_packing_byte_for_byte() -> None:
+    original = batch()
+    again = unpack(Lane.NORMAL, T, pack(original))
+    assert again.messages == original.messages
+    assert (again.events, again.attributes, again.findings) == (
+        original.events,
+        original.attributes,
+        original.findings,
+    )
+    for name in ("point", "at", "value", "quality", "message"):
+        assert np.array_equal(getattr(again.readings, name), getattr(original.readings, name))
+
+
+def test_damaged_bytes_are_refused() -> None:
+    with pytest.raises(Rejected, match="damaged"):
+        unpack(Lane.NORMAL, T, pack(batch())[:-9])
+
+
+def test_readers_follow_by_lane_and_cursor_also_after_a_reopen(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    first = journal.append(batch(Lane.NORMAL))
+    journal.append(batch(Lane.PRIORITY), batch(Lane.NORMAL, T + 1))
+    assert [b.received_at for _, b in journal.read(Lane.NORMAL, 0, 10)] == [T, T + 1]
+    journal.advance("keep", Lane.NORMAL, first)
+    journal.advance("keep", Lane.NORMAL, first - 1)  # a late writer never moves a cursor back
+    journal.close()
+
+    again = SqliteJournal(tmp_path / "j.sqlite")
+    assert again.cursor("keep", Lane.NORMAL) == first
+    assert [b.received_at for _, b in again.read(Lane.NORMAL, first, 10)] == [T + 1]
+    assert len(again.read(Lane.PRIORITY, 0, 10)) == 1
+    assert again.read(Lane.NORMAL, again.last(Lane.NORMAL), 10) == []
+    again.close()
+
+
+def test_the_ledger_balances_and_quarantine_keeps_the_payload(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    journal.append(batch(outcome=Outcome.QUARANTINED))
+    journal.append(batch())
+    journal.note([], {(T // HOUR * HOUR, "meter-1", "stored"): 4})
+    (row,) = [r for r in journal.ledger(0) if r.device == "meter-1"]
+    assert row.received == row.decoded + row.ignored + row.quarantined == 2
+    assert row.readings == row.stored == 4
+    (kept,) = journal.quarantine()
+    assert (kept.topic, kept.payload, kept.reason) == ("a/b", b"\x00\xff{", "malformed")
+    assert journal.open_quarantine() == 1
+    assert journal.settle([kept.id, kept.id], "discarded") == 1
+    assert journal.open_quarantine() == 0
+    (finding,) = journal.findings(0)
+    assert (finding.kind, finding.count) == ("clock_wrong", 2)
+    journal.close()
+
+
+def test_only_what_all_readers_passed_and_is_old_is_trimmed(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    old = journal.append(batch(at=T - 10 * DAY))
+    journal.append(batch(at=T))
+    assert journal.trim(T, 7, {Lane.NORMAL: 0}) == 0
+    assert journal.trim(T, 7, {Lane.NORMAL: old}) == 1
+    assert [m.received_at for m in journal.recent(10)] == [T, T]
+    journal.close()
+
+
+def test_a_newer_file_is_refused_by_name(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "j.sqlite") as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(Rejected, match="newer version"):
+        SqliteJournal(tmp_path / "j.sqlite")
+
+
+def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    bad = Batch("site", Lane.NORMAL, T, (), Readings.of([(1, T, 1.0, 0, 5)]))  # names a message it has not
+    with pytest.raises(IndexError):
+        journal.append(batch(), bad)
+    assert journal.last(Lane.NORMAL) == 0
+    assert journal.read(Lane.NORMAL, 0, 10) == []
+    journal.append(batch())
+    assert len(journal.read(Lane.NORMAL, 0, 10)) == 1
+    journal.close()
