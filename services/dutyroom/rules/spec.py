@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 
-from dutyroom.model.duty import Priority
+from dutyroom.model.duty import Device, Priority
 from dutyroom.model.telemetry import Scalar
-from dutyroom.timebase import Ms
+from dutyroom.timebase import SECOND, Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +19,8 @@ class Select:
     devices: tuple[str, ...] = ()  # ids or globs
     spaces: tuple[str, ...] = ()  # path prefixes
     profiles: tuple[str, ...] = ()
+    where: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)  # parameter is one of
+    unless: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)  # parameter is none of
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,16 @@ class TicketPolicy:
     """When an alarm opens a ticket: after 0 (now), after a time still active, or never (None)."""
 
     after: Ms | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """An open alarm of `rule` explains ours: on the same object, or on the device that our
+    device's parameter `parameter` names, or (below) on a device that ours feeds."""
+
+    rule: str
+    parameter: str = ""
+    below: str = ""  # a utility: the cause lies on a device downstream of ours in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +62,31 @@ class Rule:
     advice: Mapping[str, Sequence[str]] = field(default_factory=dict)
     version: int = 1
     options: Mapping[str, Scalar] = field(default_factory=dict)
+    wait: Ms = 30 * SECOND  # how long its ticket waits for a root
+    explained_in: tuple[str, ...] = ()  # utilities whose dead feeds explain it; () = `utility`
+    explained_by: tuple[Cause, ...] = ()  # rules whose alarm explains it
+    shipped: bool = False  # from defaults.yaml: has texts of its own in the catalogue
+
+    @property
+    def utilities(self) -> tuple[str, ...]:
+        """The utilities in which a dead feed explains this rule's alarm."""
+        return self.explained_in or ((self.utility,) if self.utility else ())
+
+
+def matches(select: Select, device: Device) -> bool:
+    """Whether every test of `select` holds for the device."""
+    if select.classes and device.device_class not in select.classes:
+        return False
+    if select.profiles and device.profile not in select.profiles:
+        return False
+    if select.devices and not any(fnmatchcase(device.id, glob) for glob in select.devices):
+        return False
+    if select.spaces and not any(_within(device.space, prefix) for prefix in select.spaces):
+        return False
+    if any(device.parameters.get(name) not in values for name, values in select.where.items()):
+        return False
+    return not any(device.parameters.get(name) in values for name, values in select.unless.items())
+
+
+def _within(space: str, prefix: str) -> bool:
+    return space == prefix or space.startswith(prefix.rstrip("/") + "/")

@@ -1,0 +1,200 @@
+"""The life of an alarm after ISA-18.2, as a table of states and events.
+
+`TABLE` says what follows while the condition stands. Two small tables overrule it: `CLEARED` once
+the condition has gone (`Alarm.cleared_at`), `LATCHED` for fire and entrapment, which need a
+person's reset and which no path shelves or suppresses. What no table names is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from dutyroom.errors import Conflict
+from dutyroom.model.duty import SYSTEM, Alarm, AlarmChange, AlarmEvent, AlarmState
+from dutyroom.timebase import DAY, MINUTE, Ms
+
+Key: TypeAlias = tuple[AlarmState, AlarmEvent]
+
+MAX_SHELF: Ms = DAY  # nothing disappears for longer than this without another decision
+TAKE_BACK: Ms = MINUTE  # how long a mistaken acknowledgement can be taken back
+
+_S, _E = AlarmState, AlarmEvent
+
+TABLE: Mapping[Key, AlarmState] = {
+    (_S.NORMAL, _E.RAISE): _S.UNACKNOWLEDGED,
+    (_S.NORMAL, _E.NOTE): _S.NORMAL,
+    (_S.UNACKNOWLEDGED, _E.ACKNOWLEDGE): _S.ACKNOWLEDGED,
+    (_S.UNACKNOWLEDGED, _E.CLEAR): _S.RETURNED,
+    (_S.UNACKNOWLEDGED, _E.SHELVE): _S.SHELVED,
+    (_S.UNACKNOWLEDGED, _E.SUPPRESS): _S.SUPPRESSED,
+    (_S.UNACKNOWLEDGED, _E.REMOVE): _S.OUT_OF_SERVICE,
+    (_S.UNACKNOWLEDGED, _E.NOTE): _S.UNACKNOWLEDGED,
+    (_S.UNACKNOWLEDGED, _E.WITHDRAW): _S.NORMAL,
+    (_S.UNACKNOWLEDGED, _E.DISPROVE): _S.NORMAL,
+    (_S.ACKNOWLEDGED, _E.UNACKNOWLEDGE): _S.UNACKNOWLEDGED,
+    (_S.ACKNOWLEDGED, _E.CLEAR): _S.NORMAL,
+    (_S.ACKNOWLEDGED, _E.SHELVE): _S.SHELVED,
+    (_S.ACKNOWLEDGED, _E.SUPPRESS): _S.SUPPRESSED,
+    (_S.ACKNOWLEDGED, _E.REMOVE): _S.OUT_OF_SERVICE,
+    (_S.ACKNOWLEDGED, _E.NOTE): _S.ACKNOWLEDGED,
+    (_S.ACKNOWLEDGED, _E.WITHDRAW): _S.NORMAL,
+    (_S.ACKNOWLEDGED, _E.DISPROVE): _S.NORMAL,
+    (_S.RETURNED, _E.RAISE): _S.UNACKNOWLEDGED,
+    (_S.RETURNED, _E.ACKNOWLEDGE): _S.NORMAL,
+    (_S.RETURNED, _E.REMOVE): _S.OUT_OF_SERVICE,
+    (_S.RETURNED, _E.NOTE): _S.RETURNED,
+    (_S.RETURNED, _E.WITHDRAW): _S.NORMAL,
+    (_S.RETURNED, _E.DISPROVE): _S.NORMAL,
+    (_S.SHELVED, _E.CLEAR): _S.SHELVED,
+    (_S.SHELVED, _E.UNSHELVE): _S.UNACKNOWLEDGED,
+    (_S.SHELVED, _E.REMOVE): _S.OUT_OF_SERVICE,
+    (_S.SHELVED, _E.NOTE): _S.SHELVED,
+    (_S.SHELVED, _E.WITHDRAW): _S.NORMAL,
+    (_S.SHELVED, _E.DISPROVE): _S.NORMAL,
+    (_S.SUPPRESSED, _E.CLEAR): _S.NORMAL,
+    (_S.SUPPRESSED, _E.UNSUPPRESS): _S.UNACKNOWLEDGED,
+    (_S.SUPPRESSED, _E.REMOVE): _S.OUT_OF_SERVICE,
+    (_S.SUPPRESSED, _E.NOTE): _S.SUPPRESSED,
+    (_S.SUPPRESSED, _E.WITHDRAW): _S.NORMAL,
+    (_S.SUPPRESSED, _E.DISPROVE): _S.NORMAL,
+    (_S.OUT_OF_SERVICE, _E.CLEAR): _S.OUT_OF_SERVICE,
+    (_S.OUT_OF_SERVICE, _E.RESTORE): _S.UNACKNOWLEDGED,
+    (_S.OUT_OF_SERVICE, _E.NOTE): _S.OUT_OF_SERVICE,
+    (_S.OUT_OF_SERVICE, _E.WITHDRAW): _S.NORMAL,
+    (_S.OUT_OF_SERVICE, _E.DISPROVE): _S.NORMAL,
+}
+
+# Once the condition has gone. A shelved alarm stays on its shelf, so that one that chatters does
+# not ring again; what comes back from shelf or service without its condition is over.
+CLEARED: Mapping[Key, AlarmState | None] = {
+    (_S.SHELVED, _E.RAISE): _S.SHELVED,
+    (_S.SHELVED, _E.CLEAR): None,
+    (_S.SHELVED, _E.UNSHELVE): _S.NORMAL,
+    (_S.OUT_OF_SERVICE, _E.RAISE): _S.OUT_OF_SERVICE,
+    (_S.OUT_OF_SERVICE, _E.CLEAR): None,
+    (_S.OUT_OF_SERVICE, _E.RESTORE): _S.NORMAL,
+}
+
+# Fire and entrapment. None = refused.
+LATCHED: Mapping[Key, AlarmState | None] = {
+    (_S.ACKNOWLEDGED, _E.CLEAR): _S.ACKNOWLEDGED,
+    (_S.ACKNOWLEDGED, _E.RAISE): _S.UNACKNOWLEDGED,
+    (_S.ACKNOWLEDGED, _E.RESET): _S.NORMAL,
+    (_S.RETURNED, _E.ACKNOWLEDGE): _S.ACKNOWLEDGED,
+} | {(state, event): None for state in AlarmState for event in (_E.SHELVE, _E.SUPPRESS, _E.REMOVE)}
+
+_NEEDS_REASON = frozenset({_E.SHELVE, _E.REMOVE, _E.NOTE})
+_NEEDS_PERSON = frozenset({_E.ACKNOWLEDGE, _E.UNACKNOWLEDGE, _E.RESET, _E.SHELVE, _E.REMOVE, _E.RESTORE})
+
+
+def target(state: AlarmState, event: AlarmEvent, *, cleared: bool, latched: bool) -> AlarmState | None:
+    """The state that follows; None = refused."""
+    key = (state, event)
+    if latched and key in LATCHED:
+        # The latch opens only after the condition has gone; it closes again only with a new one.
+        if event in (_E.RESET, _E.RAISE) and not cleared:
+            return None
+        return None if event is _E.CLEAR and cleared else LATCHED[key]
+    if cleared and key in CLEARED:
+        return CLEARED[key]
+    return TABLE.get(key)
+
+
+def step(
+    alarm: Alarm,
+    event: AlarmEvent,
+    now: Ms,
+    actor: str,
+    reason: str = "",
+    *,
+    at: Ms | None = None,
+    until: Ms | None = None,
+    root: int | None = None,
+) -> tuple[Alarm, AlarmChange]:
+    """The alarm after the event, and the line for its history.
+
+    at: event time of a RAISE or CLEAR (now when None). until: end of a SHELVE, at most MAX_SHELF
+    away. root: id of the alarm that explains a SUPPRESS. Raises Conflict with a sentence.
+    """
+    after = target(alarm.state, event, cleared=alarm.cleared_at is not None, latched=alarm.latched)
+    if after is None:
+        raise Conflict(_refusal(alarm, event))
+    _check(alarm, event, now, actor, reason, until)
+    change = AlarmChange(alarm.id, now, actor, event, alarm.state, after, reason)
+    changed = _effects(replace(alarm, state=after), event, now, actor, reason, at, until, root)
+    if after is AlarmState.NORMAL and event is not _E.NOTE:
+        changed = replace(changed, ended_at=now, ticket_due=None)
+    return changed, change
+
+
+def _check(alarm: Alarm, event: AlarmEvent, now: Ms, actor: str, reason: str, until: Ms | None) -> None:
+    if event in _NEEDS_REASON and not reason.strip():
+        raise Conflict(f"{event} needs a reason")
+    if event in _NEEDS_PERSON and (not actor or actor == SYSTEM):
+        raise Conflict(f"{event} needs a person")
+    if event is _E.SHELVE and (until is None or not now < until <= now + MAX_SHELF):
+        raise Conflict("a shelf needs an end, at most 24 h from now")
+    if event is _E.UNACKNOWLEDGE and now - (alarm.acknowledged_at or 0) > TAKE_BACK:
+        raise Conflict("an acknowledgement can be taken back for one minute only")
+
+
+def _effects(
+    alarm: Alarm,
+    event: AlarmEvent,
+    now: Ms,
+    actor: str,
+    reason: str,
+    at: Ms | None,
+    until: Ms | None,
+    root: int | None,
+) -> Alarm:
+    """The fields that an event changes beside the state."""
+    match event:
+        case AlarmEvent.RAISE:
+            return replace(alarm, cleared_at=None, acknowledged_at=None, acknowledged_by="")
+        case AlarmEvent.CLEAR:
+            return replace(alarm, cleared_at=now if at is None else at, ticket_due=None)
+        case AlarmEvent.ACKNOWLEDGE:
+            return replace(alarm, acknowledged_at=now, acknowledged_by=actor)
+        case AlarmEvent.UNACKNOWLEDGE:
+            return replace(alarm, acknowledged_at=None, acknowledged_by="")
+        case AlarmEvent.SHELVE:
+            return replace(alarm, shelved_until=until, shelve_reason=reason)
+        case AlarmEvent.UNSHELVE:
+            return replace(alarm, shelved_until=None, shelve_reason="")
+        case AlarmEvent.SUPPRESS:
+            return replace(alarm, root=root, ticket_due=None)
+        case AlarmEvent.UNSUPPRESS:
+            return replace(alarm, root=None)
+        case AlarmEvent.DISPROVE:
+            return replace(alarm, disproved=True)
+        case _:
+            return alarm
+
+
+def _refusal(alarm: Alarm, event: AlarmEvent) -> str:
+    if alarm.latched and event in (_E.SHELVE, _E.SUPPRESS, _E.REMOVE):
+        return f"{alarm.rule} can be neither shelved nor suppressed nor taken out of service"
+    if event is _E.RESET and not alarm.latched:
+        return f"{alarm.rule} has no latch to reset"
+    if event is _E.RESET:
+        return f"{alarm.rule} can be reset once its condition has gone and it is acknowledged"
+    return f"an alarm that is {alarm.state} does not allow {event}"
+
+
+def table_markdown() -> str:
+    """The three tables as one Markdown table, for the documentation."""
+    lines = ["| state | event | then | once cleared | latched |", "| --- | --- | --- | --- | --- |"]
+    for state in AlarmState:
+        for event in AlarmEvent:
+            columns = [
+                target(state, event, cleared=False, latched=False),
+                target(state, event, cleared=True, latched=False),
+                target(state, event, cleared=state is not _S.UNACKNOWLEDGED, latched=True),
+            ]
+            if any(columns):
+                cells = " | ".join(str(c) if c else "refused" for c in columns)
+                lines.append(f"| {state} | {event} | {cells} |")
+    return "\n".join(lines) + "\n"
