@@ -51,10 +51,10 @@ class DataFolder:
                 )
         file.write_text(json.dumps({"version": VERSION}), encoding="utf-8")
 
-    def announce(self, url: str, token: str) -> None:
-        """Tells commands where the instance answers; readable by this user alone."""
+    def announce(self, url: str, broker: str) -> None:
+        """Tells commands where the instance answers, and its embedded broker ("" = none)."""
         file = self.path / "instance.json"
-        content = json.dumps({"url": url, "token": token, "pid": os.getpid()})
+        content = json.dumps({"url": url, "broker": broker, "pid": os.getpid()})
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             out.write(content)
@@ -96,7 +96,7 @@ def _try_lock(file: IO[str]) -> bool:
 
 
 def read_instance(path: Path) -> dict[str, str] | None:
-    """{"url", "token", "pid"} of the running instance, None when there is none."""
+    """{"url", "broker", "pid"} of the running instance, None when there is none."""
     file = path / "instance.json"
     try:
         data = json.loads(file.read_text(encoding="utf-8"))

@@ -1,0 +1,304 @@
+"""The command line. Every command is described in docs/commands.md."""
+
+from __future__ import annotations
+
+import csv
+import sys
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dutyroom import __version__
+from dutyroom.errors import DutyroomError, Invalid
+from dutyroom.settings import Settings
+
+app = typer.Typer(
+    name="dutyroom",
+    help="Reads a property's meters and plant over MQTT, decides, shows and bills.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+Data = Annotated[Path | None, typer.Option("--data", help="Data folder [default: see docs/settings.md].")]
+
+
+def say(line: str) -> None:
+    """To the person, at once."""
+    typer.echo(line)
+    sys.stdout.flush()
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """Errors that the product raises on purpose are sentences, not tracebacks. Exit code 1."""
+    try:
+        yield
+    except Invalid as err:
+        for mistake in err.mistakes:
+            typer.echo(str(mistake), err=True)
+        raise typer.Exit(1) from err
+    except DutyroomError as err:
+        typer.echo(f"dutyroom: {err}", err=True)
+        raise typer.Exit(1) from err
+
+
+def settings_with(**given: object) -> Settings:
+    """Settings from the environment, with what the command line says over them."""
+    return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+) -> None:
+    if version:
+        say(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def demo(
+    data: Data = None,
+    port: Annotated[int | None, typer.Option(help="Port of the pages; if taken, the next free one.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget earlier runs.")] = False,
+    lan: Annotated[bool, typer.Option("--lan", help="Let other machines see the pages.")] = False,
+    speed: Annotated[float, typer.Option(help="Run the estate's clock this many times as fast.")] = 1.0,
+    empty: Annotated[
+        bool, typer.Option("--empty", help="No simulated estate: publish your own devices.")
+    ] = False,
+    units: Annotated[int, typer.Option(help="Units of the simulated estate.")] = 480,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
+    no_scenarios: Annotated[
+        bool, typer.Option("--no-scenarios", help="Nothing goes wrong by itself.")
+    ] = False,
+    no_history: Annotated[
+        bool, typer.Option("--no-history", help="Start without two months of past readings.")
+    ] = False,
+) -> None:
+    """Start everything on this machine with a simulated estate."""
+    from dutyroom.wiring.demo import DemoOptions, run_demo
+
+    with plain_errors():
+        settings = settings_with(
+            data=data or Settings().data / "demo",
+            port=port,
+            host="0.0.0.0" if lan else None,  # noqa: S104
+        )
+        options = DemoOptions(
+            fresh, speed, empty, history=not no_history, scenarios=not no_scenarios, units=units
+        )
+        run_demo(settings, options, say, _opener(no_browser))
+
+
+def _opener(no_browser: bool) -> Callable[[str], None]:
+    def ready(url: str) -> None:
+        if not no_browser and sys.stdout.isatty():
+            webbrowser.open(url)
+
+    return ready
+
+
+@app.command()
+def serve(
+    site: Annotated[list[Path], typer.Option("--site", help="Site folder; may be given several times.")],
+    data: Data = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the pages.")] = None,
+    readings: Annotated[str | None, typer.Option(help="embedded or influx.")] = None,
+    records: Annotated[
+        str | None, typer.Option(help="postgresql://... ; default: SQLite in the data folder.")
+    ] = None,
+    embedded_broker: Annotated[
+        bool, typer.Option("--embedded-broker", help="For trials without a broker: its queue dies with it.")
+    ] = False,
+) -> None:
+    """Run one or more real sites."""
+    from dutyroom.wiring.serve import run_serve
+
+    with plain_errors():
+        settings = settings_with(data=data, host=host, port=port, readings=readings, records=records)
+        run_serve(settings, site, embedded_broker, say)
+
+
+@app.command()
+def check(
+    site: Annotated[Path | None, typer.Option("--site", help="Site folder to check.")] = None,
+    profiles: Annotated[
+        Path | None, typer.Option("--profiles", help="Folder of device profiles to check.")
+    ] = None,
+) -> None:
+    """Read every file of a site and every profile with its examples; name every mistake; touch no network."""
+    from dutyroom.checks import check_site
+    from dutyroom.profiles.profile import check_profiles
+    from dutyroom.wiring.shipped import shipped
+
+    with plain_errors():
+        folder = profiles or shipped("device_profiles")
+        mistakes = list(check_profiles(folder)) if profiles or site is None else []
+        if site is not None:
+            mistakes += check_site(site, folder)
+        if mistakes:
+            raise Invalid(mistakes)
+        say("No mistakes found.")
+
+
+@app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+) -> None:
+    """Write a commented example site."""
+    from dutyroom.wiring.serve import write_example
+
+    with plain_errors():
+        write_example(folder)
+        say(f"Wrote an example site to {folder}. Check it with: dutyroom check --site {folder}")
+
+
+@app.command()
+def simulate(
+    scenario: Annotated[str, typer.Option("--scenario", help="Name, or `list`.")],
+    option: Annotated[list[str] | None, typer.Option("--option", help="key=value for the scenario.")] = None,
+    data: Data = None,
+) -> None:
+    """Play a scenario in the running demo."""
+    from dutyroom.wiring.commands import inject
+
+    with plain_errors():
+        say(inject(settings_with(data=data), scenario, option or []))
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="Recorded messages, one JSON object a line.")],
+    broker: Annotated[str, typer.Option(help="host:port; default: an embedded broker.")] = "",
+    report: Annotated[Path | None, typer.Option(help="Write a JSON list, one object a record.")] = None,
+    family: Annotated[
+        list[str] | None, typer.Option(help="Only this family; may be given several times.")
+    ] = None,
+) -> None:
+    """Publish recorded messages through a broker and compare what is read with what is stated."""
+    from dutyroom.wiring.replay import run_replay
+
+    with plain_errors():
+        run_replay(file, broker, report, family or [], say)
+
+
+@app.command(name="import")
+def import_readings(
+    source: Annotated[Path, typer.Argument(help="CSV (plain or .gz) or a folder of .npz chunks.")],
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """Bring past readings into the store in bulk."""
+    from dutyroom.wiring.commands import import_into
+
+    with plain_errors():
+        say(import_into(settings_with(data=data), source, site))
+
+
+@app.command()
+def readings(
+    at: Annotated[str, typer.Option("--at", help="The cut-off, for example 2026-11-01T00:00+08:00.")],
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    as_csv: Annotated[bool, typer.Option("--csv", help="As CSV.")] = False,
+    data: Data = None,
+) -> None:
+    """Every meter's register at a moment."""
+    from dutyroom.wiring.commands import registers
+
+    with plain_errors():
+        rows = registers(settings_with(data=data), at, site)
+        if as_csv:
+            csv.writer(sys.stdout).writerows(rows)
+        else:
+            widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+            for row in rows:
+                say(
+                    "  ".join(
+                        str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)
+                    ).rstrip()
+                )
+
+
+@app.command()
+def quarantine(
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    discard: Annotated[
+        list[int] | None, typer.Option(help="Discard this one; may be given several times.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """List messages that could not be read, with topic, payload and reason."""
+    from dutyroom.wiring.commands import quarantined
+
+    with plain_errors():
+        for line in quarantined(settings_with(data=data), site, discard or []):
+            say(line)
+
+
+@app.command()
+def password(login: str, data: Data = None) -> None:
+    """Set a new one-time password for a person."""
+    from dutyroom.wiring.commands import new_password
+
+    with plain_errors():
+        say(new_password(settings_with(data=data), login))
+
+
+@app.command()
+def backup(target: Path, data: Data = None) -> None:
+    """Copy a data folder, also of a running service, into one checked archive."""
+    from dutyroom.backends.backup import backup as make_backup
+    from dutyroom.wiring.commands import data_folder
+
+    with plain_errors():
+        say(f"Wrote {make_backup(data_folder(settings_with(data=data)).data, target)}.")
+
+
+@app.command()
+def restore(archive: Path, data: Data = None) -> None:
+    """Lay a backup out into an empty data folder, every file checked by its hash."""
+    from dutyroom.backends.backup import restore as lay_out
+
+    with plain_errors():
+        folder = settings_with(data=data).data
+        lay_out(archive, folder)
+        say(f"Restored into {folder}.")
+
+
+grafana = typer.Typer(help="Grafana dashboards.", no_args_is_help=True)
+app.add_typer(grafana, name="grafana")
+
+
+@grafana.command()
+def push(
+    url: Annotated[str, typer.Option(help="Address of Grafana.")],
+    token_file: Annotated[Path, typer.Option(help="File with a service account token.")],
+    language: Annotated[str, typer.Option(help="zh-CN or en.")] = "zh-CN",
+    data: Data = None,
+) -> None:
+    """Create or update data source, folder and dashboards."""
+    from dutyroom.wiring.commands import push_dashboards
+
+    with plain_errors():
+        say(push_dashboards(settings_with(data=data), url, token_file, language))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

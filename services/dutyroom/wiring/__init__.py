@@ -1,0 +1,1 @@
+"""Puts the parts together: which backend behind which flow. Nothing decides anything here."""

@@ -1,0 +1,170 @@
+"""What single commands do on a data folder, beside a running instance or without one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.datafolder import DataFolder, read_instance
+from dutyroom.backends.grafana import push
+from dutyroom.backends.history import import_history
+from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.mqtt import MqttPublisher
+from dutyroom.backends.passwords import Passwords
+from dutyroom.errors import Rejected
+from dutyroom.flows.billing import readings_at
+from dutyroom.interfaces import ReadingStore
+from dutyroom.model.telemetry import PointTable
+from dutyroom.settings import Settings
+from dutyroom.site import Site
+from dutyroom.timebase import from_iso, to_iso, zone
+from dutyroom.wiring.demo import INJECT_TOPIC, scenario_names
+from dutyroom.wiring.instance import records_of, store_of
+from dutyroom.wiring.running import remembered_sites
+from dutyroom.wiring.shipped import shipped
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A site of a data folder, opened for a command."""
+
+    settings: Settings
+    site: Site
+    table: PointTable
+    store: ReadingStore
+
+
+def data_folder(settings: Settings) -> Settings:
+    """The folder meant: the one named, else the demo's when there is no other."""
+    demo = settings.data / "demo"
+    if not (settings.data / "version.json").exists() and (demo / "version.json").exists():
+        return settings.model_copy(update={"data": demo})
+    return settings
+
+
+def choose_site(settings: Settings, wanted: str) -> Site:
+    """The site named, or the only one. Raises Rejected with the names there are."""
+    sites = {site.id: site for site in remembered_sites(settings.data)}
+    if not sites:
+        raise Rejected(f"there is no site in the data folder {settings.data} yet; start the service first")
+    if wanted in sites:
+        return sites[wanted]
+    names = ", ".join(sorted(sites))
+    if wanted:
+        raise Rejected(f"there is no site {wanted!r} in {settings.data}; there is {names}")
+    if len(sites) > 1:
+        raise Rejected(f"name one of the sites with --site: {names}")
+    return next(iter(sites.values()))
+
+
+@contextmanager
+def opened(settings: Settings, wanted: str) -> Iterator[Opened]:
+    """A site with its registry and store, closed again afterwards."""
+    settings = data_folder(settings)
+    site = choose_site(settings, wanted)
+    records = records_of(settings)
+    store = store_of(settings, site.id)
+    try:
+        with records.read() as tx:
+            site = replace(site, devices=tuple(tx.devices.all(site.id)))
+            table = PointTable(tx.devices.points(site.id))
+        yield Opened(settings, site, table, store)
+    finally:
+        store.close()
+        records.close()
+
+
+def registers(settings: Settings, at: str, wanted: str) -> Sequence[Sequence[str]]:
+    """Header and rows: every meter's register at or before `at`; missing is an empty cell."""
+    with opened(settings, wanted) as o:
+        moment = from_iso(at, zone(o.site.time_zone))
+        return readings_at(o.site, o.table, o.store, moment)
+
+
+def import_into(settings: Settings, source: Path, wanted: str) -> str:
+    """Imports past readings; the service must not be running on the folder."""
+    settings = data_folder(settings)
+    with DataFolder(settings.data), opened(settings, wanted) as o:
+        done = import_history(source, o.table, o.store)
+    strangers = (
+        f"; {len(done.unknown)} unknown points left out, for example {done.unknown[0]}"
+        if done.unknown
+        else ""
+    )
+    return f"Imported {done.readings} readings{strangers}."
+
+
+def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list[str]:
+    """A line a message; discards those named first."""
+    settings = data_folder(settings)
+    site = choose_site(settings, wanted)
+    journal = SqliteJournal(settings.data / "sites" / site.id / "journal.sqlite")
+    try:
+        lines = [f"Discarded {journal.settle(discard, 'discarded')}."] if discard else []
+        tz = zone(site.time_zone)
+        rows = journal.quarantine()
+        for row in rows:
+            payload = row.payload[:120].decode("utf-8", "backslashreplace")
+            lines.append(
+                f"{row.id}  {to_iso(row.received_at, tz)}  {row.topic}  {row.reason}: {row.detail}  {payload}"
+            )
+        return lines or ["Nothing is in quarantine."]
+    finally:
+        journal.close()
+
+
+def inject(settings: Settings, scenario: str, options: Sequence[str]) -> str:
+    """Asks the running demo's estate to play a scenario."""
+    names = scenario_names()
+    if scenario == "list":
+        return "\n".join(names)
+    if scenario not in names:
+        raise Rejected(f"there is no scenario {scenario!r}; there is {', '.join(names)}")
+    settings = data_folder(settings)
+    running = read_instance(settings.data)
+    if running is None or not running.get("broker"):
+        raise Rejected(f"no demo is running on {settings.data}; start it with: dutyroom demo")
+    given = {}
+    for option in options:
+        name, sign, value = option.partition("=")
+        if not sign:
+            raise Rejected(f"--option {option!r}: write key=value")
+        given[name] = value
+    host, _, port = running["broker"].rpartition(":")
+    publisher = MqttPublisher(host, int(port))
+    try:
+        publisher.publish(INJECT_TOPIC, json.dumps({"scenario": scenario, "options": given}).encode())
+    finally:
+        publisher.close()
+    return f"Playing {scenario}; watch {running['url']}"
+
+
+def new_password(settings: Settings, login: str) -> str:
+    """Sets a one-time password for a person of any site."""
+    settings = data_folder(settings)
+    passwords = Passwords()
+    records = records_of(settings)
+    try:
+        with records.write() as tx:
+            person = tx.people.by_login(login)
+            if person is None:
+                raise Rejected(f"there is no person with the login {login!r}")
+            password = passwords.one_time_password()
+            tx.people.upsert(replace(person, password_hash=passwords.hash(password), active=True))
+            tx.audit(person.site, SystemClock().now(), "command line", "person.password", login)
+    finally:
+        records.close()
+    return f"The password of {login} is now {password}"
+
+
+def push_dashboards(settings: Settings, url: str, token_file: Path, language: str) -> str:
+    """Data source, folder and dashboards in one language; the same again changes nothing."""
+    try:
+        token = token_file.read_text(encoding="utf-8").strip()
+    except OSError as err:
+        raise Rejected(f"{token_file}: {err.strerror}") from err
+    return push(url, token, shipped("dashboards") / language, settings)

@@ -1,0 +1,321 @@
+"""`dutyroom demo`: broker, simulated estate, service and pages as one process tree on the loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from dutyroom.backends.broker import EmbeddedBroker
+from dutyroom.backends.clock import ScaledClock, read_machine_time
+from dutyroom.backends.datafolder import DataFolder
+from dutyroom.backends.history import import_history
+from dutyroom.backends.mqtt import MqttPublisher
+from dutyroom.backends.passwords import Passwords
+from dutyroom.errors import DutyroomError, Rejected
+from dutyroom.flows.billing import bill_period, take_period_reads
+from dutyroom.model.duty import SYSTEM
+from dutyroom.profiles.decode import load_library
+from dutyroom.settings import Settings
+from dutyroom.site import BrokerAddress, Site, load_site
+from dutyroom.timebase import DAY, MINUTE, Ms, day_start, local_date, to_iso, zone
+from dutyroom.wiring.instance import (
+    Instance,
+    choose_port,
+    first_administrator,
+    ignoring_interrupts,
+    log_to,
+    make_instance,
+    records_of,
+    store_of,
+)
+from dutyroom.wiring.running import RunningSite, open_site
+from dutyroom.wiring.shipped import shipped
+
+log = structlog.get_logger(__name__)
+
+HISTORY_DAYS = 62
+INJECT_TOPIC = "dutyroom-sim/inject"
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    """What the command line says."""
+
+    fresh: bool = False
+    speed: float = 1.0
+    empty: bool = False
+    seed: int = 7
+    history: bool = True
+    scenarios: bool = True
+    units: int = 480
+
+
+def run_demo(
+    settings: Settings, options: DemoOptions, say: Callable[[str], None], ready: Callable[[str], None]
+) -> None:
+    """Runs until Ctrl-C. `say` gets the lines for the person, `ready` the address once it answers."""
+    if not 0.1 <= options.speed <= 1000:
+        raise Rejected(f"--speed {options.speed:g}: give a factor from 0.1 to 1000")
+    with ExitStack() as stack:
+        folder = stack.enter_context(DataFolder(settings.data))
+        if options.fresh:
+            _empty(settings.data)
+        log_to(settings.data / "dutyroom.log", settings.log_level)
+        port, taken = choose_port(settings)
+        if taken:
+            say(taken)
+        clock = _demo_clock(settings.data, options.speed)
+        with ignoring_interrupts():
+            broker = stack.enter_context(EmbeddedBroker(settings.data / "broker"))
+        site = _demo_site(settings.data, options)
+        demo = _open(settings, folder, site, clock, broker, port)
+        stack.callback(demo.instance.stop)
+        stack.callback(lambda: _keep_clock(settings.data, clock.now()))
+        demo.instance.start()
+        if not options.empty:
+            _start_estate(demo, stack, options)
+        _greet(demo, say)
+        folder.announce(demo.instance.url, f"127.0.0.1:{broker.port}")
+        demo.instance.serve(lambda: ready(demo.instance.url))
+        say("Stopping.")
+
+
+@dataclass(slots=True)
+class _Demo:
+    settings: Settings
+    instance: Instance
+    site: RunningSite
+    clock: ScaledClock
+    broker: EmbeddedBroker
+    password: str | None
+
+
+def _open(
+    settings: Settings, folder: DataFolder, site: Site, clock: ScaledClock, broker: EmbeddedBroker, port: int
+) -> _Demo:
+    records = records_of(settings)
+    password = first_administrator(records, site.id, Passwords(), site.language)
+    library = load_library(shipped("device_profiles"), zone(site.time_zone))
+    running = open_site(
+        site,
+        settings.data / "sites" / site.id,
+        records,
+        store_of(settings, site.id),
+        library,
+        clock,
+        BrokerAddress(broker.host, broker.port),
+        settings.raw_days,
+        lossless=False,
+    )
+    return _Demo(
+        settings,
+        make_instance(settings, folder, records, [running], clock, port),
+        running,
+        clock,
+        broker,
+        password,
+    )
+
+
+def _empty(data: Path) -> None:
+    """Removes what earlier runs left; the lock file stays ours."""
+    for entry in data.iterdir():
+        if entry.name in ("instance.lock", "version.json"):
+            continue
+        if entry.is_dir():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def _demo_clock(data: Path, speed: float) -> ScaledClock:
+    """Never behind where the last run stopped: time of the estate does not go back."""
+    real = read_machine_time()
+    kept = data / "clock.json"
+    last: Ms = 0
+    if kept.exists():
+        try:
+            last = int(json.loads(kept.read_text(encoding="utf-8"))["now"])
+        except (ValueError, KeyError, TypeError) as err:
+            raise Rejected(f"{kept} cannot be read ({err}); start with --fresh") from err
+    return ScaledClock(max(real, last + 1), real, speed)
+
+
+def _keep_clock(data: Path, now: Ms) -> None:
+    (data / "clock.json").write_text(json.dumps({"now": now}), encoding="utf-8")
+
+
+def _simulators(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dutyroom_simulators", *arguments]
+
+
+def _demo_site(data: Path, options: DemoOptions) -> Site:
+    if options.empty:
+        return Site("my-site", {"zh-CN": "我的项目", "en": "My site"}, "Asia/Shanghai", adopt_unknown=True)
+    folder = data / "site"
+    if not (folder / "site.yaml").exists():
+        _run(_simulators("site", str(folder), "--seed", str(options.seed), "--units", str(options.units)))
+    return replace(load_site(folder), scenarios=True)
+
+
+def _run(command: list[str]) -> None:
+    """Runs one of our own programs to its end. Raises Rejected with its last words."""
+    with ignoring_interrupts():
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Rejected(f"{' '.join(command[2:4])} failed: {done.stderr.strip()[-500:]}")
+
+
+def _start_estate(demo: _Demo, stack: ExitStack, options: DemoOptions) -> None:
+    """The simulated devices, in a process of their own, and the page's button for scenarios."""
+    data, clock = demo.settings.data, demo.clock
+    command = _simulators(
+        "run",
+        "--host",
+        demo.broker.host,
+        "--port",
+        str(demo.broker.port),
+        "--clock",
+        f"{clock.base},{clock.real_base},{clock.speed}",
+        "--data",
+        str(data / "estate"),
+        "--seed",
+        str(options.seed),
+        "--units",
+        str(options.units),
+    )
+    if not options.scenarios:
+        command.append("--no-auto-scenarios")
+    with ignoring_interrupts():
+        # The pipe tells the child when we are gone, however we went.
+        child = subprocess.Popen(command, stdin=subprocess.PIPE)
+    stack.callback(_end, child)
+    publisher = MqttPublisher(demo.broker.host, demo.broker.port, "dutyroom-demo")
+    stack.callback(publisher.close)
+
+    def inject(scenario: str, given: dict[str, str]) -> None:
+        publisher.publish(INJECT_TOPIC, json.dumps({"scenario": scenario, "options": given}).encode())
+
+    demo.site.runtime.inject = inject
+    demo.site.runtime.scenarios = scenario_names()
+    if options.history and not (data / "history.done").exists():
+        worker = threading.Thread(target=_history, args=(demo, options), name="history", daemon=True)
+        worker.start()
+
+
+def scenario_names() -> tuple[str, ...]:
+    """What the simulated estate can play."""
+    from dutyroom_simulators.scenarios import NAMES
+
+    return tuple(NAMES)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(1.0)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
+    if child.stdin is not None:
+        child.stdin.close()
+
+
+def _history(demo: _Demo, options: DemoOptions) -> None:
+    """Two months of past readings, then the period reads and bills of the months that ended."""
+    runtime = demo.site.runtime
+    data = demo.settings.data
+    folder = data / "history"
+    now = runtime.started_at
+    try:
+        runtime.progress["history"] = "0 %"
+        shutil.rmtree(folder, ignore_errors=True)
+        _run(
+            _simulators(
+                "history",
+                "--from",
+                to_iso(now - HISTORY_DAYS * DAY),
+                "--to",
+                to_iso(now),
+                "--format",
+                "npz",
+                "--out",
+                str(folder),
+                "--seed",
+                str(options.seed),
+                "--units",
+                str(options.units),
+                "--data",
+                str(data / "estate"),
+            )
+        )
+
+        def progress(share: float) -> None:
+            runtime.progress["history"] = f"{share:.0%}"
+
+        done = import_history(folder, runtime.table, runtime.store, progress)
+        log.info("history.imported", readings=done.readings, unknown=len(done.unknown))
+        _bill_ended_months(demo)
+        (data / "history.done").write_text(to_iso(now), encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        runtime.progress.pop("history", None)
+    except DutyroomError as err:
+        log.error("history.failed", reason=str(err))
+        runtime.progress["history"] = str(err)
+
+
+def _bill_ended_months(demo: _Demo) -> None:
+    """Cut-offs inside the history, and the bills between them."""
+    runtime = demo.site.runtime
+    site, tz = runtime.site, zone(runtime.site.time_zone)
+    now = runtime.clock.now()
+    first = local_date(now - HISTORY_DAYS * DAY, tz)
+    months = [
+        d for d in _month_starts(first.year, first.month) if day_start(d, tz) > now - HISTORY_DAYS * DAY
+    ]
+    ended = [d for d in months if day_start(d, tz) + 5 * MINUTE < now]
+    for day in ended:
+        take_period_reads(
+            site, runtime.table, runtime.store, runtime.records, day_start(day, tz), now, SYSTEM
+        )
+    for day in ended[:-1]:
+        bill_period(site, runtime.table, runtime.records, f"{day:%Y-%m}", now, SYSTEM)
+
+
+def _month_starts(year: int, month: int) -> list:
+    """The first days of a month and the three after it."""
+    from datetime import date
+
+    return [date(year + (month - 1 + n) // 12, (month - 1 + n) % 12 + 1, 1) for n in range(4)]
+
+
+def _greet(demo: _Demo, say: Callable[[str], None]) -> None:
+    url = demo.instance.url
+    say("")
+    say(f"  Dutyroom is running at {url}")
+    if demo.password:
+        say(f"  Log in as admin with the one-time password {demo.password}")
+        say("  It is shown only now; `dutyroom password admin` sets another.")
+    else:
+        say("  Log in as admin; a forgotten password is set anew with `dutyroom password admin`.")
+    say("")
+    say("  Three things to try:")
+    if demo.site.runtime.inject is None:
+        say(f"   1. Publish a message of any device to the broker at 127.0.0.1:{demo.broker.port}")
+        say("   2. Look at it on the devices page; unknown ones are adopted")
+        say("   3. What could not be read, and why, stands on the data page")
+    else:
+        say("   1. Wait a minute: a pipe will burst. Acknowledge the alarm with the key A")
+        say("   2. Start a scenario: dutyroom simulate --scenario feeder_cut")
+        say("   3. Look at last month's statement of a unit on the statements page")
+    say("")
+    say("  Ctrl-C stops it; the data stays for the next start.")

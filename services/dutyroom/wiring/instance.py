@@ -1,0 +1,199 @@
+"""One process: its data folder, records, sites and web server; starts, serves, stops within 2 s."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from dutyroom import __version__
+from dutyroom.api.app import create_app
+from dutyroom.backends.broker import free_port
+from dutyroom.backends.channels.apprise_channel import AppriseChannel
+from dutyroom.backends.datafolder import DataFolder
+from dutyroom.backends.export import StatementFiles
+from dutyroom.backends.passwords import Passwords
+from dutyroom.backends.readings_embedded import EmbeddedReadingStore
+from dutyroom.backends.readings_influx import InfluxReadingStore
+from dutyroom.backends.records_sql import open_records
+from dutyroom.errors import Rejected
+from dutyroom.flows.loops import Loop
+from dutyroom.flows.notify import Notifier
+from dutyroom.interfaces import ReadingStore, Records
+from dutyroom.model.duty import Person, Role
+from dutyroom.settings import Settings
+from dutyroom.timebase import Clock
+from dutyroom.wiring.running import RunningSite
+
+log = structlog.get_logger(__name__)
+
+
+def log_to(file: Path, level: str) -> None:
+    """Structured lines into a file; warnings also on stderr."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(file, encoding="utf-8")
+    errors = logging.StreamHandler(sys.stderr)
+    errors.setLevel(logging.ERROR)
+    logging.basicConfig(level=level.upper(), handlers=[handler, errors], format="%(message)s", force=True)
+    for noisy in ("apscheduler", "httpx", "urllib3", "alembic"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+
+
+def records_of(settings: Settings) -> Records:
+    """SQLite in the data folder, or the PostgreSQL that the settings name."""
+    return open_records(settings.records or f"sqlite:///{settings.data}/records.sqlite")
+
+
+def store_of(settings: Settings, site: str) -> ReadingStore:
+    """The site's readings: a file in the data folder, or InfluxDB."""
+    if settings.readings == "influx":
+        return InfluxReadingStore(
+            settings.influx_url,
+            settings.influx_token_value(),
+            settings.influx_org,
+            settings.influx_bucket,
+            site,
+        )
+    return EmbeddedReadingStore(settings.data / "sites" / site / "readings.sqlite")
+
+
+def first_administrator(records: Records, site: str, passwords: Passwords, language: str) -> str | None:
+    """Makes `admin` with a one-time password when nobody can log in yet; returns the password."""
+    with records.write() as tx:
+        if any(person.password_hash for person in tx.people.all(site)):
+            return None
+        password = passwords.one_time_password()
+        tx.people.upsert(
+            Person(0, site, "admin", "Administrator", Role.ADMINISTRATOR, language, passwords.hash(password))
+        )
+    return password
+
+
+@dataclass(slots=True)
+class Instance:
+    """What is running in this process."""
+
+    settings: Settings
+    folder: DataFolder
+    records: Records
+    sites: list[RunningSite]
+    clock: Clock
+    app: FastAPI
+    notifying: Loop
+    address: tuple[str, int]
+    server: uvicorn.Server | None = None
+
+    @property
+    def url(self) -> str:
+        host = "127.0.0.1" if self.address[0] in ("0.0.0.0", "::") else self.address[0]  # noqa: S104
+        return f"http://{host}:{self.address[1]}"
+
+    def start(self) -> None:
+        for site in self.sites:
+            site.start()
+        self.notifying.start()
+
+    def serve(self, ready: Callable[[], None]) -> None:
+        """Serves pages until SIGINT or SIGTERM."""
+        config = uvicorn.Config(
+            self.app,
+            host=self.address[0],
+            port=self.address[1],
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=1,
+            timeout_keep_alive=30,
+        )
+        self.server = _Server(config, ready)
+        self.server.run()
+
+    def stop(self) -> None:
+        self.notifying.end(1.0)
+        for site in self.sites:
+            site.stop()
+        self.records.close()
+
+
+class _Server(uvicorn.Server):
+    """Tells when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if self.started:
+            self._ready()
+
+
+def choose_port(settings: Settings) -> tuple[int, str]:
+    """The wanted port, or the next free one with a sentence that says so."""
+    port = free_port(settings.host, settings.port)
+    if port == settings.port:
+        return port, ""
+    return port, f"Port {settings.port} is taken; using {port}."
+
+
+def make_instance(
+    settings: Settings,
+    folder: DataFolder,
+    records: Records,
+    sites: Sequence[RunningSite],
+    clock: Clock,
+    port: int,
+) -> Instance:
+    """The web application over the sites, and the notifier."""
+    passwords = Passwords()
+    channel = AppriseChannel()
+    app = create_app(
+        {s.runtime.site.id: s.runtime for s in sites},
+        records,
+        clock,
+        passwords=passwords,
+        files=StatementFiles(),
+        version=__version__,
+    )
+    notifier = Notifier(records, channel, clock)
+
+    def notifying() -> float:
+        notifier.run_due(clock.now())
+        return 2.0
+
+    return Instance(
+        settings, folder, records, list(sites), clock, app, Loop("notify", notifying), (settings.host, port)
+    )
+
+
+@contextlib.contextmanager
+def ignoring_interrupts() -> Iterator[None]:
+    """Children started inside do not see Ctrl-C: we end them ourselves, in order."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def require(condition: bool, sentence: str) -> None:
+    """Raises Rejected with the sentence unless the condition holds."""
+    if not condition:
+        raise Rejected(sentence)

@@ -1,0 +1,200 @@
+"""One site, running: its stores, its loops, and what the pages see of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.mqtt import MqttSession
+from dutyroom.errors import Rejected
+from dutyroom.flows.ingest import Ingest, Registry
+from dutyroom.flows.keep import READER as KEEP
+from dutyroom.flows.keep import Keep
+from dutyroom.flows.live import Live
+from dutyroom.flows.loops import IngestWork, Loop
+from dutyroom.flows.run import SiteRuntime
+from dutyroom.flows.scheduler import Scheduler
+from dutyroom.flows.watch import READER as WATCH
+from dutyroom.flows.watch import Watch
+from dutyroom.interfaces import ReadingStore, Records
+from dutyroom.model.duty import Device, DeviceStatus
+from dutyroom.model.telemetry import Lane, PointSpec, PointTable
+from dutyroom.profiles.decode import Library
+from dutyroom.rules.engine import Engine
+from dutyroom.site import BrokerAddress, Site
+from dutyroom.timebase import Clock
+
+log = structlog.get_logger(__name__)
+
+_TICK_S = 1.0  # real seconds between two ticks of the watch
+_PLANS_S = 15.0
+_TRIM_S = 600.0
+
+
+@dataclass(slots=True)
+class RunningSite:
+    """A site's runtime with its threads."""
+
+    runtime: SiteRuntime
+    session: MqttSession
+    journal: SqliteJournal
+    loops: list[Loop] = field(default_factory=list)
+
+    def start(self) -> None:
+        self.session.start()
+        for loop in self.loops:
+            loop.start()
+
+    def stop(self) -> None:
+        """Everything that came in is in the journal; the rest stays with the broker."""
+        for loop in self.loops:
+            loop.stop.set()
+            loop.woken.set()
+        self.session.stop()
+        for loop in self.loops:
+            loop.end()
+        self.runtime.store.close()
+        self.journal.close()
+
+
+def seed(site: Site, records: Records, library: Library) -> tuple[list[Device], PointTable]:
+    """Devices and people of the folder that the database does not have yet; points of all devices.
+
+    What is in the database already is the database's: files only seed it.
+    """
+    with records.write() as tx:
+        known = {device.id: device for device in tx.devices.all(site.id)}
+        fresh = [device for device in site.devices if device.id not in known]
+        if fresh:
+            tx.devices.upsert(fresh)
+        people = {person.login for person in tx.people.all(site.id)}
+        for person in site.people:
+            if person.login not in people:
+                tx.people.upsert(person)
+        devices = list(tx.devices.all(site.id))
+        table = PointTable(tx.devices.points(site.id))
+        wanted = _missing_points(devices, table, library)
+        if wanted:
+            for point in tx.devices.add_points(site.id, wanted):
+                table.add(point)
+    return devices, table
+
+
+def _missing_points(
+    devices: list[Device], table: PointTable, library: Library
+) -> list[tuple[Device, PointSpec]]:
+    """Points that a profile declares and the table lacks, or holds with another spec."""
+    wanted = []
+    for device in devices:
+        if device.status is DeviceStatus.WITHDRAWN:
+            continue
+        for spec in library.points(device.profile, device.interval_s):
+            point = table.find(device.id, spec.name)
+            if point is None or point.spec != spec:
+                wanted.append((device, spec))
+    return wanted
+
+
+def open_site(
+    site: Site,
+    folder: Path,
+    records: Records,
+    store: ReadingStore,
+    library: Library,
+    clock: Clock,
+    broker: BrokerAddress,
+    raw_days: float,
+    lossless: bool = True,
+) -> RunningSite:
+    """Opens the journal in `folder`, seeds the records, and prepares the loops without starting them."""
+    remember(site, folder)
+    devices, table = seed(site, records, library)
+    journal = SqliteJournal(folder / "journal.sqlite")
+    live = Live()
+    live.start(store.latest(list(table)))
+    registry = Registry(devices)
+    ingest = Ingest(site.id, library, registry, table, journal, records, live, site.adopt_unknown)
+    session = MqttSession(broker, f"dutyroom-{site.id}", clock, ingest.connected)
+    runtime = SiteRuntime(site, table, live, journal, store, records, clock, started_at=clock.now())
+    runtime.broker_ok = lambda: session.connected
+    runtime.broker_lossless = lossless
+    running = RunningSite(runtime, session, journal)
+    running.loops = _loops(running, ingest, registry, site, raw_days)
+    return running
+
+
+def _loops(
+    running: RunningSite, ingest: Ingest, registry: Registry, site: Site, raw_days: float
+) -> list[Loop]:
+    r = running.runtime
+    keep = Keep(site.id, r.table, r.journal, r.store, r.records)
+    watch = Watch(site, r.table, r.records, r.journal, Engine(site.rules, r.table, registry.by_id), r.clock)
+    scheduler = Scheduler(site, r.table, r.store, r.records, r.clock)
+
+    def watching() -> float:
+        watch.drain()
+        watch.tick(r.clock.now())
+        return _TICK_S
+
+    def planning() -> float:
+        scheduler.wake(r.clock.now())
+        return _PLANS_S
+
+    keeping = Loop("keep", _forever(keep.drain, _TICK_S))
+    watched = Loop("watch", watching)
+    planned = Loop("plans", planning)
+
+    def wake_readers() -> None:
+        keeping.wake()
+        watched.wake()
+
+    def trimming() -> float:
+        passed = {lane: min(r.journal.cursor(KEEP, lane), _watch_cursor(r, lane)) for lane in Lane}
+        running.journal.trim(r.clock.now(), raw_days, passed)
+        return _TRIM_S
+
+    r.wake = lambda: (watched.wake(), planned.wake())[0]
+    ingesting = Loop("ingest", IngestWork(running.session, ingest, wake_readers))
+    return [ingesting, keeping, watched, planned, Loop("trim", trimming)]
+
+
+def _watch_cursor(runtime: SiteRuntime, lane: Lane) -> int:
+    with runtime.records.read() as tx:
+        return tx.cursor(runtime.site.id, WATCH, lane)
+
+
+def _forever(work: Callable[[], object], wait_s: float) -> Callable[[], float]:
+    def turn() -> float:
+        work()
+        return wait_s
+
+    return turn
+
+
+def remember(site: Site, folder: Path) -> None:
+    """Leaves in the data folder what commands need to know of a site without its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "id": site.id,
+        "name": dict(site.name),
+        "time_zone": site.time_zone,
+        "currency": site.currency,
+        "language": site.language,
+    }
+    (folder / "site.json").write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+
+
+def remembered_sites(data: Path) -> list[Site]:
+    """The sites that ran on this data folder, with their names and zones only."""
+    found = []
+    for file in sorted(data.glob("sites/*/site.json")):
+        try:
+            found.append(Site(**json.loads(file.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError) as err:
+            raise Rejected(f"{file} cannot be read: {err}") from err
+    return found

@@ -1,0 +1,112 @@
+"""`dutyroom serve`: real sites from their folders; and the example that `dutyroom init` writes."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+import dutyroom
+from dutyroom.backends.broker import EmbeddedBroker
+from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.datafolder import DataFolder
+from dutyroom.backends.passwords import Passwords
+from dutyroom.errors import Rejected
+from dutyroom.interfaces import Records
+from dutyroom.profiles.decode import load_library
+from dutyroom.settings import Settings
+from dutyroom.site import BrokerAddress, Site, load_site
+from dutyroom.timebase import zone
+from dutyroom.wiring.instance import (
+    choose_port,
+    first_administrator,
+    ignoring_interrupts,
+    log_to,
+    make_instance,
+    records_of,
+    store_of,
+)
+from dutyroom.wiring.running import RunningSite, open_site
+from dutyroom.wiring.shipped import shipped
+
+
+def run_serve(
+    settings: Settings, folders: Sequence[Path], embedded_broker: bool, say: Callable[[str], None]
+) -> None:
+    """Runs until SIGINT or SIGTERM. Raises Invalid or Rejected before anything is started."""
+    sites = [load_site(folder) for folder in folders]
+    _distinct(sites)
+    for site, folder in zip(sites, folders, strict=True):
+        if site.broker is None and not embedded_broker:
+            raise Rejected(
+                f"{folder / 'site.yaml'}: broker: is missing; name the broker that the devices publish to "
+                "(for a trial without one: --embedded-broker)"
+            )
+    with ExitStack() as stack:
+        folder = stack.enter_context(DataFolder(settings.data))
+        log_to(settings.data / "dutyroom.log", settings.log_level)
+        port, taken = choose_port(settings)
+        if taken:
+            say(taken)
+        clock = SystemClock()
+        records = records_of(settings)
+        running = [_open(settings, site, records, clock, stack, say) for site in sites]
+        instance = make_instance(settings, folder, records, running, clock, port)
+        stack.callback(instance.stop)
+        for site in sites:
+            password = first_administrator(records, site.id, Passwords(), site.language)
+            if password:
+                say(f"Site {site.id}: log in as admin with the one-time password {password}")
+        instance.start()
+        folder.announce(instance.url, "")
+        instance.serve(lambda: say(f"Dutyroom is running at {instance.url}"))
+
+
+def _distinct(sites: Sequence[Site]) -> None:
+    seen: set[str] = set()
+    for site in sites:
+        if site.id in seen:
+            raise Rejected(f"two site folders have the id {site.id!r}; an id belongs to one site")
+        seen.add(site.id)
+
+
+def _open(
+    settings: Settings,
+    site: Site,
+    records: Records,
+    clock: SystemClock,
+    stack: ExitStack,
+    say: Callable[[str], None],
+) -> RunningSite:
+    address, lossless = site.broker, True
+    if address is None:
+        with ignoring_interrupts():
+            broker = stack.enter_context(EmbeddedBroker(settings.data / "sites" / site.id))
+        address, lossless = BrokerAddress(broker.host, broker.port), False
+        say(f"Site {site.id}: embedded broker at {broker.host}:{broker.port}; what it holds is lost with it")
+    library = load_library(shipped("device_profiles"), zone(site.time_zone))
+    return open_site(
+        site,
+        settings.data / "sites" / site.id,
+        records,
+        store_of(settings, site.id),
+        library,
+        clock,
+        address,
+        settings.raw_days,
+        lossless,
+    )
+
+
+def write_example(folder: Path) -> None:
+    """Copies the shipped example site. Raises Rejected when the folder has something in it."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise Rejected(f"{folder} is there already and not empty")
+    source = Path(dutyroom.__file__).parent / "example_site"
+    try:
+        shutil.copytree(
+            source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__", "*.py")
+        )
+    except OSError as err:
+        raise Rejected(f"cannot write to {folder}: {err.strerror}") from err
