@@ -1,0 +1,221 @@
+"""Alarms, tickets, occurrences and the outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from sqlalchemy import Table, select, update
+
+from dutyroom.backends.records_sql import schema
+from dutyroom.backends.records_sql.link import Link, columns, values
+from dutyroom.errors import Conflict, Rejected
+from dutyroom.model.duty import (
+    Alarm,
+    AlarmChange,
+    Occurrence,
+    OutboxRow,
+    OutboxState,
+    Ticket,
+    TicketChange,
+    TicketState,
+)
+from dutyroom.timebase import Ms
+
+_FINISHED = (TicketState.CLOSED, TicketState.CANCELLED)
+
+
+def _change(link: Link, table: Table, row: Alarm | Ticket | Occurrence | OutboxRow) -> None:
+    """Overwrites the row of this id and site."""
+    statement = update(table).where(table.c.id == row.id, table.c.site == row.site)
+    if link.careful(statement.values(values(row, "id", "site"))).rowcount != 1:
+        raise Rejected(f"{table.name}: there is no row {row.id} on site {row.site!r}")
+
+
+class Alarms:
+    """AlarmBook in SQL."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._table = schema.alarms
+        self._all = select(*columns(schema.alarms, Alarm))
+
+    def open_ones(self, site: str) -> Sequence[Alarm]:
+        t = self._table.c
+        return self._link.fetch(Alarm, self._all.where(t.site == site, t.ended_at.is_(None)).order_by(t.id))
+
+    def get(self, site: str, alarm: int) -> Alarm | None:
+        t = self._table.c
+        return self._link.one(Alarm, self._all.where(t.id == alarm, t.site == site))
+
+    def insert(self, alarm: Alarm) -> Alarm:
+        number = self._link.insert_new(self._table, values(alarm, "id"))
+        if number is None:
+            raise Conflict(f"an episode of {alarm.rule} on {alarm.object} is open already")
+        return replace(alarm, id=number)
+
+    def update(self, alarm: Alarm) -> None:
+        _change(self._link, self._table, alarm)
+
+    def log(self, change: AlarmChange) -> None:
+        self._link.careful(schema.alarm_changes.insert().values(values(change)))
+
+    def history(self, alarm: int) -> Sequence[AlarmChange]:
+        t = schema.alarm_changes
+        found = select(*columns(t, AlarmChange)).where(t.c.alarm == alarm).order_by(t.c.id)
+        return self._link.fetch(AlarmChange, found)
+
+    def search(
+        self,
+        site: str,
+        *,
+        object: str | None = None,
+        since: Ms | None = None,
+        ended: bool | None = None,
+        limit: int = 200,
+    ) -> Sequence[Alarm]:
+        t = self._table.c
+        found = self._all.where(t.site == site)
+        if object is not None:
+            found = found.where(t.object == object)
+        if since is not None:
+            found = found.where(t.raised_at >= since)
+        if ended is not None:
+            found = found.where(t.ended_at.is_not(None) if ended else t.ended_at.is_(None))
+        return self._link.fetch(Alarm, found.order_by(t.raised_at.desc(), t.id.desc()).limit(limit))
+
+
+class Tickets:
+    """TicketBook in SQL. Numbers rise per site without a gap."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._table = schema.tickets
+        self._all = select(*columns(schema.tickets, Ticket))
+
+    def insert(self, ticket: Ticket) -> Ticket:
+        other = self.open_for(ticket.site, ticket.cause)
+        if other is not None:
+            raise Conflict(f"{other.number} is open for {ticket.cause} already")
+        numbered = replace(ticket, number=f"WO-{self._next(ticket.site):06d}")
+        found = self._link.insert_new(self._table, values(numbered, "id"))
+        if found is None:
+            raise Conflict(f"a ticket is open for {ticket.cause} already")
+        return replace(numbered, id=found)
+
+    def _next(self, site: str) -> int:
+        t = schema.counters
+        first = self._link.upsert(t).values(site=site, name="ticket", value=1)
+        step = first.on_conflict_do_update(index_elements=["site", "name"], set_={"value": t.c.value + 1})
+        return int(self._link.run(step.returning(t.c.value)).scalar_one())
+
+    def open_for(self, site: str, cause: str) -> Ticket | None:
+        t = self._table.c
+        found = self._all.where(t.site == site, t.cause == cause, t.state.not_in(_FINISHED))
+        return self._link.one(Ticket, found)
+
+    def get(self, site: str, ticket: int) -> Ticket | None:
+        t = self._table.c
+        return self._link.one(Ticket, self._all.where(t.id == ticket, t.site == site))
+
+    def update(self, ticket: Ticket) -> None:
+        _change(self._link, self._table, ticket)
+
+    def log(self, change: TicketChange) -> None:
+        self._link.careful(schema.ticket_changes.insert().values(values(change)))
+
+    def history(self, ticket: int) -> Sequence[TicketChange]:
+        t = schema.ticket_changes
+        found = select(*columns(t, TicketChange)).where(t.c.ticket == ticket).order_by(t.c.id)
+        return self._link.fetch(TicketChange, found)
+
+    def search(
+        self,
+        site: str,
+        *,
+        open_only: bool = False,
+        object: str | None = None,
+        since: Ms | None = None,
+        limit: int = 200,
+    ) -> Sequence[Ticket]:
+        """Newest first."""
+        t = self._table.c
+        found = self._all.where(t.site == site)
+        if open_only:
+            found = found.where(t.state.not_in(_FINISHED))
+        if object is not None:
+            found = found.where(t.object == object)
+        if since is not None:
+            found = found.where(t.opened_at >= since)
+        return self._link.fetch(Ticket, found.order_by(t.opened_at.desc(), t.id.desc()).limit(limit))
+
+
+class Occurrences:
+    """OccurrenceBook in SQL."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._table = schema.occurrences
+        self._all = select(*columns(schema.occurrences, Occurrence))
+
+    def insert(self, occurrence: Occurrence) -> Occurrence | None:
+        number = self._link.insert_new(self._table, values(occurrence, "id"))
+        return None if number is None else replace(occurrence, id=number)
+
+    def update(self, occurrence: Occurrence) -> None:
+        _change(self._link, self._table, occurrence)
+
+    def get(self, site: str, occurrence: int) -> Occurrence | None:
+        t = self._table.c
+        return self._link.one(Occurrence, self._all.where(t.id == occurrence, t.site == site))
+
+    def search(
+        self,
+        site: str,
+        *,
+        plan: str | None = None,
+        since: Ms | None = None,
+        until: Ms | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Occurrence]:
+        """since <= due < until."""
+        t = self._table.c
+        found = self._all.where(t.site == site)
+        if plan is not None:
+            found = found.where(t.plan == plan)
+        if since is not None:
+            found = found.where(t.due >= since)
+        if until is not None:
+            found = found.where(t.due < until)
+        return self._link.fetch(Occurrence, found.order_by(t.due, t.id).limit(limit))
+
+
+class SqlOutbox:
+    """Outbox in SQL."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._table = schema.outbox
+        self._all = select(*columns(schema.outbox, OutboxRow))
+
+    def insert(self, row: OutboxRow) -> bool:
+        return self._link.insert_new(self._table, values(row, "id")) is not None
+
+    def due(self, now: Ms, limit: int = 50) -> Sequence[OutboxRow]:
+        t = self._table.c
+        found = self._all.where(t.state == OutboxState.PENDING, t.next_at <= now)
+        return self._link.fetch(OutboxRow, found.order_by(t.next_at, t.id).limit(limit))
+
+    def claim(self, row: OutboxRow, until: Ms) -> bool:
+        t = self._table.c
+        untouched = (t.id == row.id, t.state == OutboxState.PENDING, t.next_at == row.next_at)
+        statement = update(self._table).where(*untouched, t.attempts == row.attempts)
+        return self._link.run(statement.values(next_at=until)).rowcount == 1
+
+    def update(self, row: OutboxRow) -> None:
+        _change(self._link, self._table, row)
+
+    def search(self, site: str, limit: int = 200) -> Sequence[OutboxRow]:
+        """Newest first."""
+        found = self._all.where(self._table.c.site == site)
+        return self._link.fetch(OutboxRow, found.order_by(self._table.c.id.desc()).limit(limit))

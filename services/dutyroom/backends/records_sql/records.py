@@ -1,0 +1,144 @@
+"""Records on an engine: a connection from a pool for each transaction, in any thread."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import ArgumentError
+
+from dutyroom.backends.records_sql.link import Link, explained
+from dutyroom.backends.records_sql.migrate import bring_up_to_date
+from dutyroom.backends.records_sql.tx import SqlTx
+from dutyroom.errors import Rejected
+
+# One writer at a time in PostgreSQL too: the change log's numbers then become visible in their
+# order, and reading a row before changing it needs no further lock.
+_ONE_WRITER = text("SELECT pg_advisory_xact_lock(7160421)")
+_SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+_BUSY_MS = 10_000
+
+
+class SqlRecords:
+    """Records in SQLite or PostgreSQL. Thread-safe."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._sqlite = engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[SqlTx]:
+        """Waits for any other writer, then sees what that one committed."""
+        with self._transaction("IMMEDIATE") as connection:
+            if not self._sqlite:
+                with explained():
+                    connection.execute(_ONE_WRITER)
+            yield SqlTx(Link(connection))
+
+    @contextmanager
+    def read(self) -> Iterator[SqlTx]:
+        """One unchanging picture of the records."""
+        with self._transaction("DEFERRED") as connection:
+            if not self._sqlite:
+                with explained():
+                    connection.execute(_SNAPSHOT)
+            yield SqlTx(Link(connection))
+
+    @contextmanager
+    def _transaction(self, mode: str) -> Iterator[Connection]:
+        with explained():
+            connection = self._engine.connect().execution_options(begin_mode=mode)
+        with connection:
+            with explained():
+                transaction = connection.begin()
+            try:
+                yield connection
+            except BaseException:
+                transaction.rollback()
+                raise
+            with explained():
+                transaction.commit()
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def open_records(url: str) -> SqlRecords:
+    """Opens, creates or migrates "sqlite:////path/records.sqlite" or "postgresql://...".
+
+    Raises Rejected for a wrong URL, a file that is no database or a newer schema, Unavailable when
+    the server or disk does not answer.
+    """
+    address = _address(url)
+    engine = _sqlite_engine(address) if address.drivername == "sqlite" else _postgres_engine(address)
+    try:
+        bring_up_to_date(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqlRecords(engine)
+
+
+def _address(url: str) -> URL:
+    try:
+        address = make_url(url)
+    except ArgumentError as err:
+        raise Rejected(
+            "the address of the records is not a URL; write sqlite:////path or postgresql://"
+        ) from err
+    if address.drivername in ("postgresql", "postgres", "postgresql+psycopg"):
+        return address.set(drivername="postgresql+psycopg")
+    if address.drivername == "sqlite" and address.database not in (None, "", ":memory:"):
+        return address
+    raise Rejected(f"records cannot live in {address.drivername}; write sqlite:////path or postgresql://")
+
+
+def _postgres_engine(address: URL) -> Engine:
+    return create_engine(
+        address,
+        pool_size=4,
+        max_overflow=12,
+        pool_timeout=10,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": 5, "application_name": "dutyroom"},
+    )
+
+
+def _sqlite_engine(address: URL) -> Engine:
+    path = Path(str(address.database))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise Rejected(f"{path.parent}: cannot be made: {err.strerror}") from err
+    engine = create_engine(
+        address,
+        pool_size=4,
+        max_overflow=28,
+        pool_timeout=10,
+        connect_args={"timeout": _BUSY_MS / 1000, "check_same_thread": False},
+    )
+    event.listen(engine, "connect", _prepare)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _prepare(raw: sqlite3.Connection, _record: Any) -> None:
+    raw.isolation_level = None  # the driver begins nothing by itself: `_begin` does
+    try:
+        raw.execute("PRAGMA journal_mode=WAL")
+        raw.execute("PRAGMA synchronous=FULL")  # a person's action outlives a power cut
+        raw.execute("PRAGMA foreign_keys=ON")
+    except sqlite3.OperationalError:
+        raise
+    except sqlite3.DatabaseError as err:
+        raise Rejected(f"the records file is not a database: {err}") from err
+
+
+def _begin(connection: Connection) -> None:
+    mode = connection.get_execution_options().get("begin_mode", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")

@@ -1,0 +1,366 @@
+"""The tables of the records, as they are now. How an older file becomes this: `migrations/`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    UniqueConstraint,
+    text,
+)
+
+from dutyroom.backends.records_sql.columns import (
+    IDENTITY,
+    Code,
+    Exact,
+    Grade,
+    Json,
+    Labels,
+    Names,
+    Parts,
+    Words,
+)
+from dutyroom.model.duty import (
+    AlarmEvent,
+    AlarmState,
+    DeviceStatus,
+    OccurrenceState,
+    OutboxState,
+    Priority,
+    Role,
+    TicketEvent,
+    TicketKind,
+    TicketState,
+)
+from dutyroom.model.metering import Line, ReadFlag, Usage
+from dutyroom.model.telemetry import Kind
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def _table(name: str, *items: Any) -> Table:
+    """A table whose ids, if it has any, are never given twice."""
+    return Table(name, metadata, *items, sqlite_autoincrement=True)
+
+
+def _id(name: str = "id") -> Column[int]:
+    return Column(name, IDENTITY, primary_key=True, autoincrement=True)
+
+
+def _words(*names: str) -> list[Column[str]]:
+    return [Column(name, Words(), nullable=False) for name in names]
+
+
+def _key(*names: str) -> list[Column[str]]:
+    return [Column(name, Words(), primary_key=True) for name in names]
+
+
+def _moments(*names: str) -> list[Column[int]]:
+    """Milliseconds UTC."""
+    return [Column(name, BigInteger, nullable=False) for name in names]
+
+
+def _maybe(*names: str) -> list[Column[int]]:
+    """Milliseconds UTC, ids or steps that may be missing."""
+    return [Column(name, BigInteger, nullable=True) for name in names]
+
+
+def _numbers(*names: str) -> list[Column[float]]:
+    return [Column(name, Float(53), nullable=True) for name in names]
+
+
+def _flags(*names: str) -> list[Column[bool]]:
+    return [Column(name, Boolean, nullable=False) for name in names]
+
+
+def _code(name: str, members: type[Enum]) -> Column[Any]:
+    return Column(name, Code(members), nullable=False)
+
+
+def _json(name: str) -> Column[Any]:
+    return Column(name, Json(), nullable=False)
+
+
+_PRIORITY = ("priority", Grade(Priority))
+
+tickets = _table(
+    "tickets",
+    _id(),
+    *_words("site", "number"),
+    _code("kind", TicketKind),
+    _code("state", TicketState),
+    Column(*_PRIORITY, nullable=False),
+    *_words("key"),
+    _json("arguments"),
+    *_words("object", "space"),
+    *_moments("opened_at"),
+    *_maybe("respond_by"),
+    *_words("cause"),
+    *_maybe("alarm"),
+    *_words("assignee", "reporter", "contact", "text"),
+    *_maybe("dispatched_at", "accepted_at", "done_at", "closed_at"),
+    UniqueConstraint("site", "number"),
+)
+_UNFINISHED = text("state NOT IN ('closed', 'cancelled')")
+Index(
+    "one_ticket_per_cause",
+    tickets.c.site,
+    tickets.c.cause,
+    unique=True,
+    sqlite_where=_UNFINISHED,
+    postgresql_where=_UNFINISHED,
+)
+
+ticket_changes = _table(
+    "ticket_changes",
+    _id(),
+    Column("ticket", IDENTITY, ForeignKey("tickets.id"), nullable=False, index=False),
+    *_moments("at"),
+    *_words("actor"),
+    _code("event", TicketEvent),
+    _code("before", TicketState),
+    _code("after", TicketState),
+    *_words("reason"),
+)
+
+alarms = _table(
+    "alarms",
+    _id(),
+    *_words("site", "rule"),
+    Column("rule_version", Integer, nullable=False),
+    *_words("object", "space", "episode"),
+    _code("state", AlarmState),
+    Column(*_PRIORITY, nullable=False),
+    *_flags("latched"),
+    *_moments("raised_at", "recorded_at"),
+    *_words("point"),
+    *_numbers("value", "limit"),
+    *_words("unit", "key"),
+    _json("arguments"),
+    *_maybe("cleared_at", "ended_at", "acknowledged_at"),
+    *_words("acknowledged_by"),
+    *_maybe("shelved_until"),
+    *_words("shelve_reason"),
+    Column("root", IDENTITY, ForeignKey("alarms.id"), nullable=True),
+    Column("ticket", IDENTITY, ForeignKey("tickets.id"), nullable=True),
+    Column("affected", Integer, nullable=False),
+    *_flags("late", "test", "disproved"),
+    *_maybe("ticket_due"),
+    UniqueConstraint("site", "rule", "object", "episode"),
+)
+_OPEN = text("ended_at IS NULL")
+Index(
+    "one_open_episode",
+    alarms.c.site,
+    alarms.c.rule,
+    alarms.c.object,
+    unique=True,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+
+alarm_changes = _table(
+    "alarm_changes",
+    _id(),
+    Column("alarm", IDENTITY, ForeignKey("alarms.id"), nullable=False),
+    *_moments("at"),
+    *_words("actor"),
+    _code("event", AlarmEvent),
+    _code("before", AlarmState),
+    _code("after", AlarmState),
+    *_words("reason"),
+)
+
+occurrences = _table(
+    "occurrences",
+    _id(),
+    *_words("site", "plan", "object"),
+    *_moments("due"),
+    _code("state", OccurrenceState),
+    *_moments("created_at"),
+    Column("ticket", IDENTITY, ForeignKey("tickets.id"), nullable=True),
+    *_maybe("done_at"),
+    *_words("evidence", "actor"),
+    UniqueConstraint("site", "plan", "object", "due"),
+)
+
+outbox = _table(
+    "outbox",
+    _id(),
+    *_words("site", "dedupe", "person", "url", "key"),
+    _json("arguments"),
+    _code("state", OutboxState),
+    *_moments("created_at", "next_at"),
+    Column("attempts", Integer, nullable=False),
+    *_words("last_error"),
+    *_maybe("sent_at"),
+    UniqueConstraint("site", "dedupe"),
+)
+
+devices = _table(
+    "devices",
+    *_key("site", "id"),
+    *_words("name", "device_class", "profile", "address", "space"),
+    _json("parameters"),
+    _code("status", DeviceStatus),
+    Column("interval_s", Integer, nullable=True),
+)
+# A withdrawn device keeps its row and gives its address free for the one that replaces it.
+_IN_USE = text("status <> 'withdrawn'")
+Index(
+    "one_device_per_address",
+    devices.c.site,
+    devices.c.profile,
+    devices.c.address,
+    unique=True,
+    sqlite_where=_IN_USE,
+    postgresql_where=_IN_USE,
+)
+
+points = _table(
+    "points",
+    _id(),
+    *_words("site", "device", "name", "quantity", "unit"),
+    _code("kind", Kind),
+    Column("step", Exact(), nullable=True),
+    Column("digits", Integer, nullable=True),
+    Column("interval_s", Integer, nullable=True),
+    *_numbers("low", "high"),
+    Column("labels", Labels(), nullable=False),
+    UniqueConstraint("site", "device", "name"),
+    ForeignKeyConstraint(["site", "device"], ["devices.site", "devices.id"]),
+)
+
+attributes = _table(
+    "attributes",
+    *_key("site", "device", "name"),
+    _json("value"),
+    *_moments("at"),
+)
+
+events = _table(
+    "events",
+    _id(),
+    *_words("site"),
+    Column("point", Integer, nullable=False),
+    *_moments("at"),
+    *_words("event_id", "code"),
+    _json("arguments"),
+    Column("message", Integer, nullable=False),
+    UniqueConstraint("site", "point", "at", "event_id"),
+)
+
+people = _table(
+    "people",
+    _id(),
+    *_words("site", "login", "name"),
+    _code("role", Role),
+    *_words("language", "password_hash"),
+    Column("contacts", Names(), nullable=False),
+    Column("skills", Names(), nullable=False),
+    *_flags("active"),
+    UniqueConstraint("login"),
+)
+
+sessions = _table(
+    "sessions",
+    *_key("token_hash"),
+    Column("person", IDENTITY, ForeignKey("people.id"), nullable=False),
+    *_moments("created_at", "until"),
+)
+
+tokens = _table(
+    "tokens",
+    *_key("token_hash"),
+    *_words("site", "name", "scope"),
+    *_moments("created_at"),
+    *_flags("revoked"),
+)
+_VALID = text("NOT revoked")
+Index(
+    "one_token_per_name",
+    tokens.c.site,
+    tokens.c.name,
+    unique=True,
+    sqlite_where=_VALID,
+    postgresql_where=_VALID,
+)
+
+login_failures = _table("login_failures", _id(), *_words("key"), *_moments("at"))
+
+exchanges = _table(
+    "exchanges",
+    _id(),
+    *_words("site", "device", "point"),
+    *_moments("at", "closing", "opening"),
+    *_words("actor", "reason"),
+    Column("step", Exact(), nullable=True),
+    Column("digits", Integer, nullable=True),
+    UniqueConstraint("site", "device", "point", "at"),
+)
+
+period_reads = _table(
+    "period_reads",
+    _id(),
+    *_words("site", "device", "point"),
+    *_moments("cut_off"),
+    *_maybe("steps", "at"),
+    _code("flag", ReadFlag),
+    Column("version", Integer, nullable=False),
+    *_words("method", "source", "actor", "reason"),
+    UniqueConstraint("site", "device", "point", "cut_off", "version"),
+)
+
+statements = _table(
+    "statements",
+    _id(),
+    *_words("site", "number", "period", "unit"),
+    Column("version", Integer, nullable=False),
+    *_moments("start", "end", "created_at"),
+    Column("usages", Parts(Usage), nullable=False),
+    Column("lines", Parts(Line), nullable=False),
+    *_moments("total"),
+    *_words("currency", "digest", "actor"),
+    Column("area", Exact(), nullable=True),
+    UniqueConstraint("site", "period", "unit", "version"),
+    UniqueConstraint("site", "number"),
+)
+
+cursors = _table(
+    "cursors",
+    *_key("site", "reader"),
+    Column("lane", Integer, primary_key=True, autoincrement=False),
+    *_moments("seq"),
+)
+
+blobs = _table("blobs", *_key("site", "name"), Column("data", LargeBinary, nullable=False))
+
+counters = _table("counters", *_key("site", "name"), *_moments("value"))
+
+audit = _table(
+    "audit",
+    _id(),
+    *_words("site"),
+    *_moments("at"),
+    *_words("actor", "action", "target", "detail"),
+)
+
+changes = _table("changes", _id("seq"), *_words("site"), *_moments("at"), *_words("kind", "key"))
