@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from dutyroom.document import Field, read
+from dutyroom.errors import Invalid, Mistake
+from dutyroom.fields import Fields, nearest
 from dutyroom.model.duty import (
     Device,
     DeviceStatus,
@@ -26,6 +27,7 @@ from dutyroom.model.duty import (
 from dutyroom.model.telemetry import DeviceClass, Series
 from dutyroom.rules.spec import Select
 from dutyroom.timebase import DAY, MINUTE, Ms, from_local, local_date, to_datetime
+from dutyroom.yamltext import read_yaml
 
 OVERDUE_KEY = "alarm.plan.overdue"
 TICKET_KEY = "ticket.plan"
@@ -243,88 +245,119 @@ def verdict(
 
 # ---------------------------------------------------------------- the file
 
-_FIELDS = (
-    "id", "name", "every", "monthly", "every_months", "anchor", "at", "priority", "grace", "ahead", "select",
-    "proof", "checklist", "reading_day", "skill", "source",
-)  # fmt: skip
-
 
 def parse_plans(text: str, file: str) -> tuple[Plan, ...]:
     """The plans of a YAML text (`plans:` a list). Raises Invalid with every mistake."""
-    root = read(text, file)
-    root.only("plans")
+    mistakes: list[Mistake] = []
+    root = Fields.of(read_yaml(text, file), mistakes)
     found: dict[str, Plan] = {}
-    for entry in root["plans"].items():
+    for entry in root.children("plans"):
         plan = _plan(entry)
         if plan.id and plan.id in found:
-            entry["id"].wrong(f"{plan.id!r} is used by another plan")
+            entry.wrong("id", f"{plan.id!r} is used by another plan")
         found[plan.id] = plan
-    root.sheet.finish()
+    root.finish()
+    if mistakes:
+        raise Invalid(mistakes)
     return tuple(found.values())
 
 
-def _plan(entry: Field) -> Plan:
-    entry.only(*_FIELDS)
-    return Plan(
-        id=entry["id"].text(),
-        name=entry["name"].words(),
+def _plan(entry: Fields) -> Plan:
+    plan = Plan(
+        id=entry.text("id"),
+        name=entry.words("name"),
         schedule=_schedule(entry),
-        priority=Priority(int(entry["priority"].choice(("1", "2", "3", "4"), "3"))),
-        grace=entry["grace"].duration(),
-        ahead=entry["ahead"].duration(0),
-        select=_select(entry["select"]),
-        proof=_proof(entry["proof"]),
-        checklist=entry["checklist"].word_lists(),
-        reading_day=entry["reading_day"].flag(False),
-        skill=entry["skill"].text(""),
-        source=entry["source"].text(""),
+        priority=Priority(entry.integer("priority", 3, 1, 4)),
+        grace=_span(entry, "grace", None),
+        ahead=_span(entry, "ahead", 0),
+        select=_select(entry.child("select")),
+        proof=_proof(entry.child("proof")),
+        checklist=_checklist(entry),
+        reading_day=entry.flag("reading_day"),
+        skill=entry.text("skill", ""),
+        source=entry.text("source", ""),
     )
+    entry.finish()
+    return plan
 
 
-def _schedule(entry: Field) -> Schedule:
-    at = entry["at"].time()
-    anchor = entry["anchor"].date() if entry["anchor"].given else None
-    every, monthly = entry["every"], entry["monthly"]
-    if every.given == monthly.given:
-        entry.wrong("write either every: 15d (with an anchor) or monthly: 1")
-        return Schedule(at, month_day=1)
-    if monthly.given:
-        day, months = monthly.integer(), entry["every_months"].integer(1)
-        if not 1 <= day <= 31:
-            monthly.wrong("a day of the month is 1 to 31; 31 means the last")
-        if not 1 <= months <= 120:
-            entry["every_months"].wrong("1 to 120 months")
-        return Schedule(at, anchor=anchor, month_day=day, every_months=min(max(1, months), 120))
-    span = every.duration()
-    if span < DAY or span % DAY:
-        every.wrong("whole days, for example 15d")
-    if anchor is None:
-        entry["anchor"].wrong("missing; the first due day is wanted, such as 2026-01-05")
-    return Schedule(at, every_days=max(1, span // DAY), anchor=anchor)
+def _span(entry: Fields, name: str, default: Ms | None) -> Ms:
+    span = entry.duration(name) if default is None else entry.duration(name, default)
+    if span < 0:
+        entry.wrong(name, "must not be negative")
+    return max(0, span)
 
 
-def _select(field: Field) -> Select | None:
-    if not field.given:
+def _date(entry: Fields, name: str) -> date | None:
+    if not (written := entry.text(name, "")):
         return None
-    field.only("class", "device", "space", "profile")
-    classes = field["class"].strings()
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        entry.wrong(name, f"{written!r} is not a date such as 2026-01-05")
+        return None
+
+
+def _time(entry: Fields, name: str) -> time:
+    written = entry.text(name)
+    try:
+        hour, minute = written.split(":")
+        return time(int(hour), int(minute))
+    except ValueError:
+        if written:
+            entry.wrong(name, f"{written!r} is not a local time such as 10:00")
+        return time()
+
+
+def _schedule(entry: Fields) -> Schedule:
+    at, anchor = _time(entry, "at"), _date(entry, "anchor")
+    every, monthly = entry.duration("every", 0), entry.integer("monthly", 0, 0, 31)
+    months = entry.integer("every_months", 1, 1, 120)
+    if bool(every) == bool(monthly):
+        entry.wrong("", "write either every: 15d with an anchor, or monthly: 1 (31 = the last day)")
+    elif every:
+        if every < DAY or every % DAY:
+            entry.wrong("every", "must be whole days, for example 15d")
+        if anchor is None and not entry.has("anchor"):
+            entry.wrong("", "anchor is missing: the first due day, such as 2026-01-05")
+        return Schedule(at, every_days=max(1, every // DAY), anchor=anchor)
+    return Schedule(at, anchor=anchor, month_day=monthly or 1, every_months=months)
+
+
+def _select(entry: Fields | None) -> Select | None:
+    if entry is None:
+        return None
+    classes = entry.texts("class")
     for name in classes:
         if name not in set(DeviceClass):
-            field["class"].wrong(f"{name!r} is not a device class")
-    return Select(classes, field["device"].strings(), field["space"].strings(), field["profile"].strings())
+            entry.wrong("class", f"{name!r} is not a device class{nearest(name, list(DeviceClass))}")
+    select = Select(classes, entry.texts("device"), entry.texts("space"), entry.texts("profile"))
+    entry.finish()
+    return select
 
 
-def _proof(field: Field) -> Proof | None:
-    if not field.given:
+def _proof(entry: Fields | None) -> Proof | None:
+    if entry is None:
         return None
-    field.only("point", "load_point", "minutes", "load_kw")
-    minutes = field["minutes"].decimal()
-    if minutes <= 0:
-        field["minutes"].wrong("more than 0 minutes")
-    load_point = field["load_point"].text("power")
-    return Proof(
-        point=field["point"].text("running"),
+    load_point = entry.text("load_point", "power")
+    proof = Proof(
+        point=entry.text("point", "running"),
         load_point="" if load_point == "none" else load_point,
-        minutes=float(minutes),
-        load_kw=float(field["load_kw"].decimal() if field["load_kw"].given else 0),
+        minutes=entry.number("minutes", low=0.1),
+        load_kw=entry.number("load_kw", 0.0, low=0.0),
     )
+    entry.finish()
+    return proof
+
+
+def _checklist(entry: Fields) -> Mapping[str, Sequence[str]]:
+    """A list of steps per language, or one list for both."""
+    if not isinstance(entry.raw("checklist"), dict):
+        steps = entry.texts("checklist")
+        return {"zh-CN": steps, "en": steps} if steps else {}
+    inner = entry.child("checklist")
+    if inner is None:
+        return {}
+    zh, en = inner.texts("zh-CN"), inner.texts("en")
+    inner.finish()
+    return {"zh-CN": zh or en, "en": en or zh}

@@ -11,19 +11,13 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 
 from dutyroom.errors import Rejected
+from dutyroom.metering.tariff import METER_CLASSES
 from dutyroom.model.duty import Device
 from dutyroom.model.metering import Exchange, PeriodRead, ReadFlag, Register, Usage
 from dutyroom.model.telemetry import DeviceClass, Kind, Point
 from dutyroom.timebase import HOUR, Ms
 
 REGISTERS = ("volume", "energy")  # the points that a meter is billed by
-METERS = (
-    DeviceClass.ELECTRICITY_METER,
-    DeviceClass.WATER_METER,
-    DeviceClass.GAS_METER,
-    DeviceClass.HEAT_METER,
-    DeviceClass.FEEDER,
-)
 # What a dwelling's meter can pass in an hour, generously: 32 A three-phase, DN20, G6. A bigger
 # meter says so in its parameter "rated".
 DWELLING: dict[str, Decimal] = {
@@ -44,7 +38,7 @@ def is_register(point: Point) -> bool:
         and spec.kind is Kind.COUNTER
         and spec.step is not None
         and spec.digits is not None
-        and point.device_class in METERS
+        and point.device_class in METER_CLASSES
     )
 
 

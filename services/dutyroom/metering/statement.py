@@ -15,8 +15,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 
-from dutyroom.metering.registers import METERS
-from dutyroom.metering.tariff import Charge, PublicShare, Tariff, charge
+from dutyroom.metering.tariff import METER_CLASSES, Charge, PublicShare, Tariff, charge
 from dutyroom.model.metering import Correction, Line, PeriodRead, Statement, Usage
 from dutyroom.timebase import Ms
 
@@ -121,7 +120,7 @@ def statement(
 
 
 def _order(metered: Metered) -> tuple[int, str, str]:
-    classes = [str(c) for c in METERS]
+    classes = [str(c) for c in METER_CLASSES]
     known = metered.device_class in classes
     rank = classes.index(metered.device_class) if known else len(classes)
     return rank, metered.usage.device, metered.usage.point

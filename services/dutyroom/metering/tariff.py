@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 
-from dutyroom.document import Field, read
-from dutyroom.errors import Rejected
+from dutyroom.errors import Invalid, Mistake, Rejected
+from dutyroom.fields import Fields
 from dutyroom.metering.allocation import allocate
 from dutyroom.model.telemetry import DeviceClass
+from dutyroom.yamltext import read_yaml
+
+METER_CLASSES = (
+    DeviceClass.ELECTRICITY_METER,
+    DeviceClass.WATER_METER,
+    DeviceClass.GAS_METER,
+    DeviceClass.HEAT_METER,
+    DeviceClass.FEEDER,
+)
 
 # Currencies whose smallest unit is not a hundredth (ISO 4217), as far as a site may use one.
 _PLACES = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "BHD": 3, "KWD": 3, "JOD": 3, "OMR": 3, "TND": 3}
@@ -130,84 +139,97 @@ def in_force(tariffs: Iterable[Tariff], device_class: str, day: date) -> Tariff 
 
 def parse_tariffs(text: str, file: str) -> tuple[tuple[Tariff, ...], tuple[PublicShare, ...]]:
     """`tariffs:` and `shares:` of a YAML text. Raises Invalid with every mistake."""
-    root = read(text, file)
-    root.only("tariffs", "shares")
-    tariffs = tuple(_tariff(entry) for entry in root["tariffs"].items())
-    shares = tuple(_share(entry) for entry in root["shares"].items())
-    _unique(root["tariffs"].items(), [t.id for t in tariffs])
-    _unique(root["shares"].items(), [s.id for s in shares])
-    starts: set[tuple[str, date]] = set()
-    for entry, tariff in zip(root["tariffs"].items(), tariffs, strict=True):
-        if (tariff.device_class, tariff.valid_from) in starts:
-            entry["valid_from"].wrong(f"another tariff of {tariff.device_class} begins on the same day")
-        starts.add((tariff.device_class, tariff.valid_from))
-    root.sheet.finish()
-    return tariffs, shares
+    mistakes: list[Mistake] = []
+    root = Fields.of(read_yaml(text, file), mistakes)
+    tariffs, shares = root.children("tariffs"), root.children("shares")
+    root.finish()
+    found = [_tariff(entry) for entry in tariffs]
+    shared = [_share(entry) for entry in shares]
+    _unique(tariffs, [t.id for t in found], "id")
+    _unique(shares, [s.id for s in shared], "id")
+    _unique(tariffs, [f"{t.device_class} from {t.valid_from}" for t in found], "valid_from")
+    if mistakes:
+        raise Invalid(mistakes)
+    return tuple(found), tuple(shared)
 
 
-def _unique(entries: list[Field], ids: list[str]) -> None:
+def _unique(entries: Sequence[Fields], keys: Sequence[str], name: str) -> None:
     for index, entry in enumerate(entries):
-        if ids[index] and ids[index] in ids[:index]:
-            entry["id"].wrong(f"{ids[index]!r} is used twice")
+        if keys[index] and keys[index] in keys[:index]:
+            entry.wrong(name, f"{keys[index]!r} is there twice")
 
 
-def _tariff(entry: Field) -> Tariff:
-    entry.only("id", "class", "name", "unit", "valid_from", "basis", "price", "tiers", "version")
-    return Tariff(
-        id=entry["id"].text(),
-        device_class=entry["class"].choice([c.value for c in DeviceClass]),
-        name=entry["name"].words(),
+def _tariff(entry: Fields) -> Tariff:
+    tariff = Tariff(
+        id=entry.text("id"),
+        device_class=entry.choice("class", [str(c) for c in METER_CLASSES]),
+        name=entry.words("name"),
         tiers=_tiers(entry),
-        unit=entry["unit"].text(),
-        valid_from=entry["valid_from"].date(),
-        basis=entry["basis"].choice(("month", "year"), "month"),
-        version=entry["version"].integer(1),
+        unit=entry.text("unit"),
+        valid_from=_day(entry, "valid_from"),
+        basis=entry.choice("basis", ("month", "year"), "month"),
+        version=entry.integer("version", 1, 1),
     )
+    entry.finish()
+    return tariff
 
 
-def _tiers(entry: Field) -> tuple[Tier, ...]:
-    written = entry["tiers"]
-    if entry["price"].given == written.given:
-        entry.wrong("write either price: 0.5050 or tiers: a list of up_to and price")
-        return ()
-    if entry["price"].given:
-        return (Tier(None, _price(entry["price"])),)
+def _day(entry: Fields, name: str) -> date:
+    written = entry.text(name)
+    try:
+        return date.fromisoformat(written)
+    except ValueError:
+        if written:
+            entry.wrong(name, f"{written!r} is not a date such as 2026-01-01")
+        return date.min
+
+
+def _tiers(entry: Fields) -> tuple[Tier, ...]:
+    rows = entry.children("tiers")
+    if entry.has("price") == entry.has("tiers"):
+        entry.wrong("", "write either price: 0.5050 or tiers: a list of up_to and price")
+    if entry.has("price"):
+        return (Tier(None, _price(entry)),)
     tiers: list[Tier] = []
-    rows = written.items()
-    for index, row in enumerate(rows):
-        row.only("up_to", "price")
-        limit = row["up_to"].decimal() if row["up_to"].given else None
-        if limit is None and index < len(rows) - 1:
-            row.wrong("only the last tier may be without up_to")
-        if limit is not None and index == len(rows) - 1:
-            row["up_to"].wrong("the last tier has no up_to: it takes all the rest")
-        if limit is not None and limit <= (tiers[-1].limit or 0 if tiers else 0):
-            row["up_to"].wrong("must be more than the tier before")
-        tiers.append(Tier(limit, _price(row["price"])))
-    if not tiers:
-        written.wrong("at least one tier is wanted")
+    for row in rows:
+        limit = row.decimal("up_to", None)
+        _check_limit(row, limit, tiers[-1].limit if tiers else Decimal(0), row is rows[-1])
+        tiers.append(Tier(limit, _price(row)))
+        row.finish()
+    if entry.has("tiers") and not tiers:
+        entry.wrong("tiers", "needs at least one tier")
     return tuple(tiers)
 
 
-def _price(field: Field) -> Decimal:
-    price = field.decimal()
-    if price < 0:
-        field.wrong("a price is not negative")
-    return price
+def _check_limit(row: Fields, limit: Decimal | None, before: Decimal | None, last: bool) -> None:
+    if last and limit is not None:
+        row.wrong("up_to", "the last tier takes all the rest: leave up_to out")
+    if not last and limit is None and not row.has("up_to"):
+        row.wrong("", "up_to is missing; only the last tier is without it")
+    if limit is not None and before is not None and limit <= before:
+        row.wrong("up_to", "must be more than that of the tier before")
 
 
-def _share(entry: Field) -> PublicShare:
-    entry.only("id", "name", "space", "meters", "less", "price", "unit", "basis")
-    meters = entry["meters"].strings()
+def _price(entry: Fields) -> Decimal:
+    price = entry.decimal("price")
+    if price is not None and price < 0:
+        entry.wrong("price", "must not be negative")
+    return price if price is not None else Decimal(0)
+
+
+def _share(entry: Fields) -> PublicShare:
+    meters = entry.texts("meters")
     if not meters:
-        entry["meters"].wrong("at least one public meter is wanted")
-    return PublicShare(
-        id=entry["id"].text(),
-        name=entry["name"].words(),
-        space=entry["space"].text(""),
+        entry.wrong("", "meters: at least one public meter is wanted")
+    share = PublicShare(
+        id=entry.text("id"),
+        name=entry.words("name"),
+        space=entry.text("space", ""),
         meters=meters,
-        less=entry["less"].strings(),
-        price=_price(entry["price"]),
-        unit=entry["unit"].text(),
-        basis=entry["basis"].choice(("area",), "area"),
+        less=entry.texts("less"),
+        price=_price(entry),
+        unit=entry.text("unit"),
+        basis=entry.choice("basis", ("area",), "area"),
     )
+    entry.finish()
+    return share
