@@ -1,0 +1,69 @@
+"""What the environment says: variables DUTYROOM_..., each described in docs/settings.md."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dutyroom.errors import Invalid, Mistake, Rejected
+
+PREFIX = "DUTYROOM_"
+
+
+def data_home() -> Path:
+    """Where this kind of machine keeps a program's data."""
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "dutyroom"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "dutyroom"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "dutyroom"
+
+
+Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
+
+
+class Settings(BaseSettings):
+    """Of one instance; the command line's options are given by name and win. Raises Invalid."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, env_ignore_empty=True)
+
+    data: Folder = Field(
+        default_factory=data_home, description="Data folder: journal, readings, records, log."
+    )
+    host: str = Field("127.0.0.1", description="Address that the pages listen on.")
+    port: int = Field(8080, ge=0, le=65535, description="Port of the pages; 0 = any free one.")
+    readings: Literal["embedded", "influx"] = Field("embedded", description="Where readings live.")
+    influx_url: str = Field("http://127.0.0.1:8086", description="Address of InfluxDB 2.x.")
+    influx_org: str = Field("dutyroom", description="Organisation in InfluxDB.")
+    influx_bucket: str = Field("dutyroom", description="Bucket in InfluxDB.")
+    influx_token_file: Folder | None = Field(None, description="File that holds InfluxDB's token.")
+    records: str = Field("", description="postgresql://... ; empty = SQLite in the data folder.")
+    raw_days: float = Field(7.0, gt=0, description="Days that raw messages stay in the journal.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+
+    def __init__(self, **given: object) -> None:
+        try:
+            super().__init__(**given)  # type: ignore[arg-type]
+        except ValidationError as err:
+            raise Invalid([_mistake(error["loc"], error["msg"], given) for error in err.errors()]) from None
+
+    def influx_token_value(self) -> str:
+        """The token, read from its file. Raises Rejected."""
+        if self.influx_token_file is None:
+            raise Rejected(f"{PREFIX}INFLUX_TOKEN_FILE must name the file that holds InfluxDB's token")
+        try:
+            return self.influx_token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as err:
+            raise Rejected(f"InfluxDB's token cannot be read from {self.influx_token_file}: {err}") from None
+
+
+def _mistake(place: tuple[int | str, ...], message: str, given: dict[str, object]) -> Mistake:
+    name = str(place[0]) if place else ""
+    if name in given:
+        return Mistake("command line", 0, "--" + name.replace("_", "-"), message)
+    return Mistake("environment", 0, PREFIX + name.upper(), message)
