@@ -44,7 +44,7 @@ from dutyroom.model.duty import (
     TicketKind,
     TicketState,
 )
-from dutyroom.model.metering import Line, ReadFlag, Usage
+from dutyroom.model.metering import Correction, Line, ReadFlag, Usage
 from dutyroom.model.telemetry import Kind
 
 metadata = MetaData(
@@ -314,6 +314,7 @@ exchanges = _table(
     *_words("actor", "reason"),
     Column("step", Exact(), nullable=True),
     Column("digits", Integer, nullable=True),
+    Column("multiplier", Exact(), nullable=True),
     UniqueConstraint("site", "device", "point", "at"),
 )
 
@@ -340,6 +341,8 @@ statements = _table(
     *_moments("total"),
     *_words("currency", "digest", "actor"),
     Column("area", Exact(), nullable=True),
+    Column("shared", Parts(Usage), nullable=False),
+    Column("corrections", Parts(Correction), nullable=False),
     UniqueConstraint("site", "period", "unit", "version"),
     UniqueConstraint("site", "number"),
 )

@@ -113,6 +113,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("step", sa.Text()),
         sa.Column("digits", sa.Integer()),
+        sa.Column("multiplier", sa.Text()),
         sa.PrimaryKeyConstraint("id", name="pk_exchanges"),
         sa.UniqueConstraint("site", "device", "point", "at", name="uq_exchanges_site_device_point_at"),
         sqlite_autoincrement=True,
@@ -204,6 +205,8 @@ def upgrade() -> None:
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
         sa.Column("area", sa.Text()),
+        sa.Column("shared", sa.Text(), nullable=False),
+        sa.Column("corrections", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_statements"),
         sa.UniqueConstraint("site", "number", name="uq_statements_site_number"),
         sa.UniqueConstraint(
