@@ -1,0 +1,153 @@
+"""A profile proves itself: every example must give what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from dutyroom.errors import Mistake, Rejected
+from dutyroom.model.telemetry import Kind, Message, Scalar
+from dutyroom.profiles.decode import Decoded, DecodedReading, Ignored, Library
+from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.profile import Example, Profile
+from dutyroom.profiles.yamlnode import Plain
+from dutyroom.timebase import Ms, from_iso
+
+RECEIVED = "2026-11-01T00:00:10Z"  # when an example says nothing
+_TZ = ZoneInfo("Asia/Shanghai")  # of times without a zone
+
+
+def check_profiles(folder: Path, tz: ZoneInfo = _TZ) -> list[Mistake]:
+    """Every mistake of every file, and every example that gives something else."""
+    profiles, mistakes = load_profiles(folder)
+    for profile in profiles:
+        mistakes += check_profile(profile, tz)
+    return mistakes
+
+
+def check_profile(profile: Profile, tz: ZoneInfo = _TZ) -> list[Mistake]:
+    """Runs the examples of one profile, alone."""
+    if not profile.examples:
+        return [
+            Mistake(profile.file, 0, "examples", "is missing: a profile needs a recorded message at least")
+        ]
+    library = Library([profile], tz)
+    found: list[Mistake] = []
+    for number, example in enumerate(profile.examples):
+        name = f"examples[{number}]"
+        try:
+            problems = list(_problems(library, example, tz))
+        except Rejected as err:
+            problems = [("", err.reason)]
+        found += [Mistake(profile.file, example.line, f"{name}{where}", text) for where, text in problems]
+    return found
+
+
+def _problems(library: Library, example: Example, tz: ZoneInfo) -> Iterator[tuple[str, str]]:
+    received = from_iso(example.received or RECEIVED, tz)
+    message = Message(example.topic, example.payload, received)
+    outcome = library.decode(message, lambda profile, address: example.parameters)
+    if not isinstance(outcome, Decoded):
+        wanted = example.ignored if isinstance(outcome, Ignored) else example.refused
+        if outcome.reason != wanted:
+            detail = "" if isinstance(outcome, Ignored) else outcome.detail
+            yield "", f"gives no readings: {outcome.reason} {detail}".rstrip()
+        return
+    if example.ignored or example.refused:
+        yield "", f"was to be {'ignored' if example.ignored else 'refused'}, but was decoded"
+    yield from _values(example.expect, outcome.readings)
+    yield from _attributes(example.attributes, outcome.attributes)
+    yield from _events(example, outcome)
+    if example.time:
+        yield from _times(from_iso(example.time, tz), outcome)
+    kinds = {kind for kind, _, _ in outcome.findings}
+    for kind in sorted(kinds ^ set(example.findings)):
+        details = [d for k, _, d in outcome.findings if k == kind]
+        yield ".findings", f"{kind} {'found: ' + details[0] if kind in kinds else 'not found'}"
+
+
+def _values(
+    expect: Mapping[str, Mapping[str, Plain]], readings: list[DecodedReading]
+) -> Iterator[tuple[str, str]]:
+    for address, points in expect.items():
+        given = {r.spec.name: r for r in readings if r.address == address}
+        for name, wanted in points.items():
+            where = f".expect.{address}.{name}"
+            reading = given.get(name)
+            if wanted is None:
+                if reading is not None:
+                    yield where, f"no reading expected, {_shown(reading)} given"
+            elif reading is None:
+                names = ", ".join(sorted({r.address for r in readings})) or "no device"
+                have = f"{address} has {', '.join(given)}" if given else f"readings are of {names}"
+                yield where, f"{wanted} expected, no reading; {have}"
+            elif not _same(wanted, reading):
+                yield where, f"{wanted} expected, {_shown(reading)} given"
+
+
+def physical(reading: DecodedReading) -> float:
+    """In the point's canonical unit."""
+    step = reading.spec.step
+    return float(Decimal(int(reading.value)) * step) if step is not None else reading.value
+
+
+def _shown(reading: DecodedReading) -> str:
+    return repr(reading.text) if reading.spec.kind is Kind.TEXT else f"{physical(reading)!r}"
+
+
+def _same(wanted: Plain, reading: DecodedReading) -> bool:
+    if reading.spec.kind is Kind.TEXT:
+        return str(wanted) == reading.text
+    if isinstance(wanted, int | float):
+        return close(float(wanted), physical(reading))
+    return False
+
+
+def close(a: float, b: float) -> bool:
+    """Equal but for the last digits that a float or a unit's conversion changes."""
+    return abs(a - b) <= 1e-9 + 1e-6 * max(abs(a), abs(b))
+
+
+def _attributes(
+    expect: Mapping[str, Mapping[str, Plain]], given: list[tuple[str, str, Scalar]]
+) -> Iterator[tuple[str, str]]:
+    have = {(address, name): value for address, name, value in given}
+    for address, names in expect.items():
+        for name, wanted in names.items():
+            if have.get((address, name)) != wanted:
+                yield (
+                    f".attributes.{address}.{name}",
+                    f"{wanted!r} expected, {have.get((address, name))!r} given",
+                )
+
+
+def _events(example: Example, outcome: Decoded) -> Iterator[tuple[str, str]]:
+    left = list(outcome.events)
+    for number, wanted in enumerate(example.events):
+        for event in left:
+            have = {
+                "address": event.address,
+                "point": event.spec.name,
+                "code": event.code,
+                "id": event.event_id,
+            }
+            have |= {k: v for k, v in event.arguments.items() if isinstance(v, str)}
+            every = {**event.arguments, **have}
+            if all(every.get(k) == v for k, v in wanted.items()):
+                left.remove(event)
+                break
+        else:
+            yield (
+                f".events[{number}]",
+                f"{wanted} expected; given: {[(e.code, e.event_id, e.arguments) for e in outcome.events]}",
+            )
+    if example.events and left:
+        yield ".events", f"{len(left)} more given than expected"
+
+
+def _times(wanted: Ms, outcome: Decoded) -> Iterator[tuple[str, str]]:
+    times = {r.at for r in outcome.readings} | {e.at for e in outcome.events}
+    if wanted not in times:
+        yield ".time", f"{wanted} expected, {sorted(t for t in times if t is not None)} given (milliseconds)"

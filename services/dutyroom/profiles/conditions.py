@@ -1,0 +1,87 @@
+"""Tests of a message that choose a profile, a layout or a point."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from dutyroom.profiles.paths import MISSING, Captures, as_text, getter, template
+from dutyroom.profiles.profile import Condition
+
+Test: TypeAlias = Callable[[Captures, object, object], bool]  # (captures, item, document)
+
+TESTS = ("in", "not", "match", "exists", "above", "below", "type")
+TYPES = ("number", "text", "boolean", "object", "array", "null")
+
+
+def all_of(conditions: Sequence[Condition]) -> Test | None:
+    """One test for all conditions; None when there are none."""
+    tests = tuple(_test(c) for c in conditions)
+    if not tests:
+        return None
+    if len(tests) == 1:
+        return tests[0]
+
+    def every(captures: Captures, item: object, document: object) -> bool:
+        return all(test(captures, item, document) for test in tests)
+
+    return every
+
+
+def _test(condition: Condition) -> Test:
+    check = _check(condition)
+    if condition.path is None:
+        render = template(condition.capture)
+
+        def of_capture(captures: Captures, item: object, document: object) -> bool:
+            text = render(captures, item, document)
+            return check(MISSING if text is None else text)
+
+        return of_capture
+    get = getter([condition.path])
+    return lambda captures, item, document: check(get(item, document))
+
+
+def _check(condition: Condition) -> Callable[[object], bool]:
+    values = condition.values
+    texts = frozenset(v for v in values if isinstance(v, str))
+    match condition.test:
+        case "in":
+            return lambda value: as_text(value) in texts
+        case "not":
+            return lambda value: as_text(value) not in texts
+        case "exists":
+            wanted = values[0] == "true"
+            return lambda value: (value is not MISSING) is wanted
+        case "match":
+            patterns = tuple(re.compile(fnmatch.translate(str(v))) for v in values)
+            return lambda value: _any_match(as_text(value), patterns)
+        case "type":
+            return lambda value: type_name(value) in texts
+    limit, above = float(values[0]), condition.test == "above"
+    return lambda value: _compare(value, limit, above)
+
+
+def _any_match(text: str | None, patterns: tuple[re.Pattern[str], ...]) -> bool:
+    return text is not None and any(p.match(text) for p in patterns)
+
+
+def _compare(value: object, limit: float, above: bool) -> bool:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return value > limit if above else value < limit
+
+
+def type_name(value: object) -> str:
+    """The JSON type of a value, "missing" for what is not there."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int | float):
+        return "number"
+    if isinstance(value, str):
+        return "text"
+    return "object" if isinstance(value, dict) else "array" if isinstance(value, list) else "missing"

@@ -1,0 +1,205 @@
+"""Reads `device_profiles/<vendor>/<model>.yaml` into profiles; every mistake with file, line and field.
+
+A model whose file name starts with "_" is only there to be extended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+
+from dutyroom.errors import Invalid, Mistake, Rejected
+from dutyroom.model.telemetry import DeviceClass, Lane, Scalar
+from dutyroom.profiles.examples import read_examples
+from dutyroom.profiles.form import Form, join
+from dutyroom.profiles.layouts import LAYOUT_FIELDS, read_layouts
+from dutyroom.profiles.pointforms import expanded
+from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.yamlnode import Node, read_yaml
+from dutyroom.timebase import duration
+
+TOP_FIELDS = (
+    "name", "class", "products", "extends", "lane", "interval", "parameters", "privacy", "fallback",
+    "envelope", "match", "layouts", "examples", *LAYOUT_FIELDS,
+)  # fmt: skip
+MERGED = ("points", "attributes", "events", "parameters", "privacy", "match")
+NOT_INHERITED = ("examples", "extends", "products")
+MAX_EXTENDS = 8
+
+# What the two common LoRaWAN network servers wrap around an uplink.
+ENVELOPES: Mapping[str, str] = {
+    "chirpstack": """
+match: {topics: ["application/{application}/device/{device}/event/up"]}
+identity: "{$.deviceInfo.devEui}"
+time: $.time
+each: object
+bytes: {from: data, encoding: base64, port: fPort}
+""",
+    "tts": """
+match: {topics: ["v3/{application}/devices/{device}/up"]}
+identity: "{$.end_device_ids.dev_eui}"
+time: [$.uplink_message.received_at, $.received_at]
+each: uplink_message.decoded_payload
+bytes: {from: uplink_message.frm_payload, encoding: base64, port: uplink_message.f_port}
+""",
+}
+
+
+def load_profiles(folder: FilePath) -> tuple[list[Profile], list[Mistake]]:
+    """All profiles of a folder that are right, and the mistakes of those that are not."""
+    shelf = _Shelf(folder)
+    profiles: list[Profile] = []
+    mistakes: list[Mistake] = []
+    files = sorted(folder.glob("*/*.yaml"))
+    if not files:
+        mistakes.append(Mistake(str(folder), 0, "", "no profiles (<vendor>/<model>.yaml) here"))
+    for file in files:
+        if not file.stem.startswith("_"):
+            found, wrong = shelf.profile(f"{file.parent.name}/{file.stem}")
+            mistakes += wrong
+            if found is not None and not wrong:
+                profiles.append(found)
+    return profiles, list(dict.fromkeys(mistakes))
+
+
+def read_profile(text: str, profile_id: str = "test/test", file: str = "profile.yaml") -> Profile:
+    """One profile from its text, without `extends`. Raises Invalid."""
+    profile, mistakes = build(profile_id, read_yaml(text, file))
+    if mistakes or profile is None:
+        raise Invalid(mistakes)
+    return profile
+
+
+class _Shelf:
+    """The files of a folder, read once, with what they extend."""
+
+    def __init__(self, folder: FilePath) -> None:
+        self._folder = folder
+        self._nodes: dict[str, Node] = {}
+
+    def profile(self, profile_id: str) -> tuple[Profile | None, list[Mistake]]:
+        try:
+            return build(profile_id, self._complete(profile_id, 0))
+        except Invalid as err:
+            return None, list(err.mistakes)
+
+    def _complete(self, profile_id: str, depth: int) -> Node:
+        node = self._read(profile_id)
+        parent = node.value.get("extends") if isinstance(node.value, dict) else None
+        if parent is None:
+            return node
+        if depth >= MAX_EXTENDS:
+            raise Invalid([parent.mistake("extends", f"more than {MAX_EXTENDS} deep, or in a circle")])
+        if not isinstance(parent.value, str) or not (self._folder / f"{parent.value}.yaml").is_file():
+            raise Invalid([parent.mistake("extends", f"there is no profile {parent.raw!r}")])
+        return merged(self._complete(parent.value, depth + 1), node)
+
+    def _read(self, profile_id: str) -> Node:
+        node = self._nodes.get(profile_id)
+        if node is None:
+            path = self._folder / f"{profile_id}.yaml"
+            name = str(path)
+            try:
+                text = path.read_text(encoding="utf-8")
+            except UnicodeDecodeError as err:
+                raise Invalid([Mistake(name, 0, "", f"not UTF-8 at byte {err.start}")]) from err
+            except OSError as err:
+                raise Invalid([Mistake(name, 0, "", f"cannot be read: {err.strerror}")]) from err
+            node = self._nodes[profile_id] = read_yaml(text, name)
+        return node
+
+
+def merged(base: Node, own: Node) -> Node:
+    """A profile over what it extends: fields replace; points, attributes, events by name."""
+    if not isinstance(base.value, dict) or not isinstance(own.value, dict):
+        return own
+    result = {k: v for k, v in base.value.items() if k not in NOT_INHERITED}
+    for key, node in own.value.items():
+        old = result.get(key)
+        if key in MERGED and old is not None:
+            result[key] = _merged_maps(old, node, deep=key in ("points", "events"))
+        else:
+            result[key] = node
+    return Node(result, own.file, own.line)
+
+
+def _merged_maps(old: Node, new: Node, deep: bool) -> Node:
+    if not isinstance(old.value, dict) or not isinstance(new.value, dict):
+        return new
+    result = dict(old.value)
+    for key, node in new.value.items():
+        inner = result.get(key)
+        if deep and inner is not None:
+            result[key] = _merged_maps(expanded(inner), expanded(node), False)
+        else:
+            result[key] = node
+    return Node(result, new.file, new.line)
+
+
+def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
+    """A profile from its (completed) node, and what is wrong with it."""
+    form = Form()
+    top = form.fields(node, "", TOP_FIELDS)
+    if "envelope" in top:
+        kind = form.choice(top["envelope"], "envelope", ENVELOPES)
+        if kind is not None:
+            base = read_yaml(ENVELOPES[kind], f"envelope {kind}")
+            top = form.fields(merged(base, node), "", TOP_FIELDS)
+    if "class" not in top:
+        form.note(node, "class", "is missing")
+    device_class = (
+        form.choice(top["class"], "class", [c.value for c in DeviceClass]) if "class" in top else None
+    )
+    interval = _interval(form, top["interval"], "interval") if "interval" in top else None
+    lane = form.choice(top["lane"], "lane", ["normal", "priority"]) if "lane" in top else "normal"
+    layouts = read_layouts(form, node, top, interval)
+    profile = Profile(
+        id=profile_id,
+        device_class=DeviceClass(device_class or "other"),
+        layouts=layouts,
+        name=_names(form, top["name"]) if "name" in top else {"en": profile_id},
+        products=form.texts(top["products"], "products") if "products" in top else (),
+        lane=Lane.PRIORITY if lane == "priority" else Lane.NORMAL,
+        interval_s=interval,
+        parameters=_scalars(form, top["parameters"], "parameters") if "parameters" in top else {},
+        privacy=_privacy(form, top["privacy"]) if "privacy" in top else {},
+        fallback=form.boolean(top["fallback"], "fallback") if "fallback" in top else False,
+        examples=read_examples(form, top["examples"]) if "examples" in top else (),
+        file=node.file,
+    )
+    return profile, form.mistakes
+
+
+def _interval(form: Form, node: Node, where: str) -> int | None:
+    ms = form.parsed(node, where, _duration)
+    return None if ms is None else max(1, ms // 1000)
+
+
+def _duration(text: str) -> int:
+    if text.replace(".", "", 1).isdigit():
+        raise Rejected("needs a unit, for example 15min")
+    return duration(text)
+
+
+def _names(form: Form, node: Node) -> dict[str, str]:
+    if isinstance(node.value, dict):
+        return {lang: form.text(n, join("name", lang)) for lang, n in node.value.items()}
+    return {"en": form.text(node, "name")}
+
+
+def _scalars(form: Form, node: Node, where: str) -> dict[str, Scalar]:
+    result: dict[str, Scalar] = {}
+    for name, child in form.mapping(node, where).items():
+        if isinstance(child.value, str | int | float):
+            result[name] = child.value
+        else:
+            form.note(child, join(where, name), "must be a number, text, true or false")
+    return result
+
+
+def _privacy(form: Form, node: Node) -> dict[str, str]:
+    marks = form.mapping(node, "privacy")
+    return {
+        name: form.choice(child, join("privacy", name), ("drop", "hash", "keep")) or "drop"
+        for name, child in marks.items()
+    }

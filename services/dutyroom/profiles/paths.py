@@ -1,0 +1,327 @@
+"""The path language: which value of a document, and templates of text with values in braces.
+
+    volume.total            keys, dots between
+    "em1:0".voltage         a key with other characters, quoted
+    tags[0]  tags[-1]       an element
+    tags[*]  phases.*       every element, every key's value
+    elevators.{lift}        every key's value; the key is remembered as `lift`
+    tags[name==floor]       the elements whose `name` equals
+    $.gateway.id            from the whole document, where a path usually starts at the current item
+
+A list of paths means the first that is present. A path is compiled to a closure once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from dutyroom.errors import Rejected
+
+
+class Missing:
+    """The value of what is not there (null is there)."""
+
+    def __repr__(self) -> str:
+        return "MISSING"
+
+
+MISSING: Final = Missing()
+
+Captures: TypeAlias = Mapping[str, str]
+Getter: TypeAlias = Callable[[object, object], object]  # (item, document) -> value or MISSING
+Walker: TypeAlias = Callable[[object, object], Iterator[tuple[dict[str, str], object]]]
+
+MAX_ITEMS = 4096  # a wildcard gives no more than this
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Elements:
+    """Every element of an array."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Every value of an object; its key is captured under `capture` ("" = not)."""
+
+    capture: str
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """The elements of an array whose field `key` equals `text`."""
+
+    key: str
+    text: str
+
+
+Step: TypeAlias = Key | Index | Elements | Keys | Where
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A parsed path. whole: starts at the document, not at the current item."""
+
+    text: str
+    steps: tuple[Step, ...]
+    whole: bool = False
+
+    @property
+    def single(self) -> bool:
+        """True when it names one value at most."""
+        return all(isinstance(s, Key | Index) for s in self.steps)
+
+    @property
+    def leaf(self) -> str:
+        """The last key, "" = none."""
+        names = [s.name for s in self.steps if isinstance(s, Key)]
+        return names[-1] if names else ""
+
+
+_TOKEN = re.compile(
+    r"""\.?(?:
+      "(?P<quoted>[^"]*)"
+    | \{(?P<capture>[A-Za-z_][A-Za-z0-9_]*)\}
+    | (?P<star>\*)
+    | \[(?P<index>-?[0-9]{1,6})\]
+    | (?P<each>\[\*\])
+    | \[(?P<key>[A-Za-z0-9_-]+)==(?:"(?P<quoted_value>[^"]*)"|(?P<value>[^\]"]*))\]
+    | (?P<name>[^.\[\]"{}*$@|\s]+)
+    )""",
+    re.VERBOSE,
+)
+
+
+def parse(text: str) -> Path:
+    """Raises Rejected with the place where the path cannot be read."""
+    body, whole = text.strip(), False
+    if body.startswith("$"):
+        body, whole = body[1:], True
+    if body.startswith("@"):
+        body = body[1:]
+    steps: list[Step] = []
+    at = 0
+    while at < len(body):
+        match = _TOKEN.match(body, at)
+        if match is None or (steps and body[at] not in ".["):
+            raise Rejected(f"path {text!r} cannot be read from {body[at:]!r} on")
+        steps.append(_step(match))
+        at = match.end()
+    return Path(text, tuple(steps), whole)
+
+
+def _step(match: re.Match[str]) -> Step:
+    found = match.groupdict()
+    if found["index"] is not None:
+        return Index(int(found["index"]))
+    if found["each"] is not None:
+        return Elements()
+    if found["star"] is not None:
+        return Keys("")
+    if found["capture"] is not None:
+        return Keys(found["capture"])
+    if found["key"] is not None:
+        value = found["quoted_value"] if found["quoted_value"] is not None else found["value"]
+        return Where(found["key"], value)
+    return Key(found["quoted"] if found["quoted"] is not None else found["name"])
+
+
+def getter(paths: Sequence[Path]) -> Getter:
+    """The first present value of several paths; with wildcards, the first match of each."""
+    if len(paths) == 1:
+        return _one(paths[0])
+    parts = tuple(_one(p) for p in paths)
+
+    def first(item: object, document: object) -> object:
+        for part in parts:
+            value = part(item, document)
+            if value is not MISSING and value is not None:
+                return value
+        return MISSING
+
+    return first
+
+
+def _one(path: Path) -> Getter:
+    if not path.single:
+        walk = walker(path)
+
+        def matched(item: object, document: object) -> object:
+            return next((value for _, value in walk(item, document)), MISSING)
+
+        return matched
+    steps = tuple(s.name if isinstance(s, Key) else s.at for s in path.steps if isinstance(s, Key | Index))
+    whole = path.whole
+    if len(steps) == 1 and not whole and isinstance(steps[0], str):
+        key = steps[0]
+
+        def top(item: object, document: object) -> object:
+            return item.get(key, MISSING) if type(item) is dict else MISSING
+
+        return top
+
+    def deep(item: object, document: object) -> object:
+        value = document if whole else item
+        for step in steps:
+            if type(value) is dict:
+                value = value.get(step, MISSING)
+            elif type(value) is list and type(step) is int and -len(value) <= step < len(value):
+                value = value[step]
+            else:
+                return MISSING
+        return value
+
+    return deep
+
+
+def walker(path: Path) -> Walker:
+    """Every match of a path, with the keys it captured."""
+    steps, whole = path.steps, path.whole
+
+    def walk(item: object, document: object) -> Iterator[tuple[dict[str, str], object]]:
+        left = MAX_ITEMS
+        for found in _matches(document if whole else item, steps, {}):
+            if left == 0:
+                return
+            left -= 1
+            yield found
+
+    return walk
+
+
+def _matches(
+    value: object, steps: tuple[Step, ...], captures: dict[str, str]
+) -> Iterator[tuple[dict[str, str], object]]:
+    if not steps:
+        yield captures, value
+        return
+    rest = steps[1:]
+    for name, child in _children(value, steps[0]):
+        yield from _matches(child, rest, {**captures, name[0]: name[1]} if name else captures)
+
+
+def _children(value: object, step: Step) -> Iterator[tuple[tuple[str, str] | None, object]]:
+    match step:
+        case Key(name):
+            if isinstance(value, dict) and name in value:
+                yield None, value[name]
+        case Index(at):
+            if isinstance(value, list) and -len(value) <= at < len(value):
+                yield None, value[at]
+        case Elements():
+            if isinstance(value, list):
+                for element in value:
+                    yield None, element
+        case Keys(capture):
+            if isinstance(value, dict):
+                for key, child in value.items():
+                    yield ((capture, str(key)) if capture else None), child
+        case Where(key, text):
+            if isinstance(value, list):
+                for element in value:
+                    if isinstance(element, dict) and as_text(element.get(key)) == text:
+                        yield None, element
+
+
+def as_text(value: object) -> str | None:
+    """A scalar as people write it: true, 12, 1.5, text. None for anything else."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+    return None
+
+
+# ---------------------------------------------------------------- templates
+
+Render: TypeAlias = Callable[[Captures, object, object], str | None]
+_CASES: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper}
+
+
+def template_names(text: str) -> frozenset[str]:
+    """The captured names a template uses."""
+    inside = re.findall(r"\{([^{}]*)\}", text)
+    return frozenset(i.split("|")[0] for i in inside if not i.startswith(("$", "@")))
+
+
+def template(text: str) -> Render:
+    """Compiles "{name}" (a topic level or captured key), "{$.path}", "{@.path}", "{...|lower}".
+
+    The result is None when a part is missing. Raises Rejected for what cannot be read.
+    """
+    pieces = re.split(r"\{([^{}]*)\}", text)
+    parts: list[Render] = []
+    for number, piece in enumerate(pieces):
+        if number % 2:
+            parts.append(_expression(piece))
+        elif piece:
+            if "{" in piece or "}" in piece:
+                raise Rejected(f"{text!r} has a brace without its partner")
+            parts.append(_literal(piece))
+    if len(parts) == 1:
+        return parts[0]
+
+    def joined(captures: Captures, item: object, document: object) -> str | None:
+        texts = [part(captures, item, document) for part in parts]
+        return None if None in texts else "".join(t for t in texts if t is not None)
+
+    return joined
+
+
+def _literal(text: str) -> Render:
+    return lambda captures, item, document: text
+
+
+def _expression(text: str) -> Render:
+    body, _, case = text.partition("|")
+    if case and case not in _CASES:
+        raise Rejected(f"unknown filter {case!r}; known: {', '.join(_CASES)}")
+    change = _CASES.get(case)
+    if body.startswith(("$", "@")):
+        get = getter([parse(body)])
+
+        def from_path(captures: Captures, item: object, document: object) -> str | None:
+            found = as_text(get(item, document))
+            return change(found) if change and found is not None else found
+
+        return from_path
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", body):
+        raise Rejected(f"{{{text}}} is neither a captured name nor a path that starts with $ or @")
+
+    def from_capture(captures: Captures, item: object, document: object) -> str | None:
+        found = captures.get(body)
+        return change(found) if change and found is not None else found
+
+    return from_capture
+
+
+def first_template(texts: Sequence[str]) -> Render:
+    """The first of several templates that has all its parts."""
+    parts = tuple(template(t) for t in texts)
+    if len(parts) == 1:
+        return parts[0]
+
+    def first(captures: Captures, item: object, document: object) -> str | None:
+        for part in parts:
+            found = part(captures, item, document)
+            if found:
+                return found
+        return None
+
+    return first

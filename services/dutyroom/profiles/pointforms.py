@@ -1,0 +1,296 @@
+"""Reads points, conditions, paths and times of a profile."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import Kind, PointSpec
+from dutyroom.profiles.conditions import TESTS, TYPES
+from dutyroom.profiles.form import Form, join
+from dutyroom.profiles.paths import Path, parse, template
+from dutyroom.profiles.profile import Condition, PointRule, TimeRule
+from dutyroom.profiles.times import reader
+from dutyroom.profiles.values import BOOLEANS
+from dutyroom.profiles.yamlnode import Node
+from dutyroom.quantities import QUANTITIES, unit_of
+from dutyroom.timebase import duration, zone
+
+POINT_FIELDS = (
+    "from", "quantity", "unit", "kind", "step", "digits", "interval", "low", "high", "labels",
+    "scale", "offset", "linear", "map", "otherwise", "invert", "none", "when", "time",
+)  # fmt: skip
+
+
+def read_paths(form: Form, node: Node, where: str) -> tuple[Path, ...]:
+    """One path, or several: the first present counts."""
+    found = [form.parsed(n, where, parse) for n in form.items(node, where)]
+    return tuple(p for p in found if p is not None)
+
+
+def read_time(form: Form, node: Node, where: str) -> TimeRule | None:
+    """A path, a list of paths, or {from, format, zone}."""
+    if not isinstance(node.value, dict):
+        return TimeRule(read_paths(form, node, where))
+    own = form.fields(node, where, ("from", "format", "zone"))
+    if "from" not in own:
+        form.note(node, join(where, "from"), "is missing: where is the time?")
+        return None
+    pattern = form.text(own["format"], join(where, "format")) if "format" in own else "auto"
+    if "format" in own:
+        form.parsed(own["format"], join(where, "format"), lambda text: reader(text, zone("UTC")))
+    name = form.text(own["zone"], join(where, "zone")) if "zone" in own else ""
+    if name:
+        form.parsed(own["zone"], join(where, "zone"), zone)
+    return TimeRule(read_paths(form, own["from"], join(where, "from")), pattern, name)
+
+
+def read_conditions(form: Form, node: Node, where: str) -> tuple[Condition, ...]:
+    """{path: value} or {path: [values]} or {path: {test: value}}; "{name}" tests a topic level."""
+    result: list[Condition] = []
+    for key, child in form.mapping(node, where).items():
+        place = join(where, key)
+        path, capture = None, ""
+        if key.startswith("{"):
+            capture = key
+            _try_template(form, child, place, key)
+        else:
+            try:
+                path = parse(key)
+            except Rejected as err:
+                form.note(child, place, err.reason)
+                continue
+        for test, values in _tests(form, child, place):
+            result.append(Condition(test, values, path, capture))
+    return tuple(result)
+
+
+def _try_template(form: Form, node: Node, where: str, text: str) -> None:
+    try:
+        template(text)
+    except Rejected as err:
+        form.note(node, where, err.reason)
+
+
+def _tests(form: Form, node: Node, where: str) -> list[tuple[str, tuple[str | float, ...]]]:
+    if not isinstance(node.value, dict):
+        return [("in", tuple(form.texts(node, where)))]
+    found: list[tuple[str, tuple[str | float, ...]]] = []
+    for test, child in form.fields(node, where, TESTS).items():
+        place = join(where, test)
+        if test in ("above", "below"):
+            number = form.number(child, place)
+            found.append((test, (float(number or 0),)))
+        elif test == "exists":
+            found.append((test, ("true" if form.boolean(child, place) else "false",)))
+        elif test == "type":
+            kinds = [form.choice(n, place, TYPES) or "null" for n in form.items(child, place)]
+            found.append((test, tuple(kinds)))
+        else:
+            found.append((test, tuple(form.texts(child, place))))
+    return found
+
+
+def read_points(
+    form: Form, top: Node | None, own: Node | None, where: str, interval: int | None
+) -> tuple[PointRule, ...]:
+    """The points of a layout: all of the profile's, or those it names, with its own settings over them."""
+    shared = form.mapping(top, "points") if top is not None else {}
+    if own is None:
+        return tuple(
+            rule
+            for name, node in shared.items()
+            if (rule := _point(form, name, expanded(node), join("points", name), interval)) is not None
+            and rule.paths
+        )
+    place = join(where, "points")
+    rules = []
+    for name, node in _named(form, own, place, shared).items():
+        rule = _point(form, name, node, join(place, name), interval)
+        if rule is not None:
+            rules.append(rule)
+            if not rule.paths:
+                form.note(node, join(place, f"{name}.from"), "is missing: where is the value?")
+    return tuple(rules)
+
+
+def _named(form: Form, own: Node, place: str, shared: Mapping[str, Node]) -> dict[str, Node]:
+    if isinstance(own.value, list):
+        result: dict[str, Node] = {}
+        for child in own.value:
+            name = form.text(child, place)
+            if name in shared:
+                result[name] = expanded(shared[name])
+            else:
+                form.note(child, place, f"{name!r} is not one of the profile's points")
+        return result
+    merged: dict[str, Node] = {}
+    for name, node in form.mapping(own, place).items():
+        base, over = shared.get(name), expanded(node)
+        if base is not None and isinstance(over.value, dict):
+            inner = expanded(base)
+            inherited = inner.value if isinstance(inner.value, dict) else {}
+            merged[name] = Node({**inherited, **over.value}, node.file, node.line)
+        else:
+            merged[name] = over
+    return merged
+
+
+def expanded(node: Node) -> Node:
+    """`volume: total_m3` is short for `volume: {from: total_m3}`."""
+    return node if isinstance(node.value, dict) else Node({"from": node}, node.file, node.line)
+
+
+def _point(form: Form, name: str, node: Node, where: str, interval: int | None) -> PointRule | None:
+    own = form.fields(node, where, POINT_FIELDS)
+    _check_name(form, name, node, where)
+    quantity = (
+        form.choice(own["quantity"], join(where, "quantity"), QUANTITIES) if "quantity" in own else "number"
+    )
+    kind_name = (
+        form.choice(own["kind"], join(where, "kind"), [k.value for k in Kind]) if "kind" in own else "gauge"
+    )
+    if quantity is None or kind_name is None:
+        return None
+    kind = Kind(kind_name)
+    unit = ""
+    if "unit" in own:
+        unit = form.text(own["unit"], join(where, "unit"))
+        form.parsed(own["unit"], join(where, "unit"), lambda text: unit_of(quantity, text))
+    mapping = _mapping(form, own, where, kind)
+    scale, scale_by = _scale(form, own, where)
+    factor, offset = (
+        _linear(form, own["linear"], join(where, "linear")) if "linear" in own else (Fraction(1), Fraction(0))
+    )
+    shift = form.number(own["offset"], join(where, "offset")) if "offset" in own else None
+    return PointRule(
+        spec=_spec(form, name, own, where, kind, quantity, interval),
+        paths=read_paths(form, own["from"], join(where, "from")) if "from" in own else (),
+        unit=unit,
+        scale=factor * scale,
+        scale_by=scale_by,
+        offset=offset * scale + Fraction(shift or 0),
+        mapping=mapping,
+        otherwise=_code(form, own["otherwise"], join(where, "otherwise"), kind)
+        if "otherwise" in own
+        else None,
+        none=frozenset(form.texts(own["none"], join(where, "none"))) if "none" in own else frozenset(),
+        when=read_conditions(form, own["when"], join(where, "when")) if "when" in own else (),
+        time=read_time(form, own["time"], join(where, "time")) if "time" in own else None,
+    )
+
+
+def _check_name(form: Form, name: str, node: Node, where: str) -> None:
+    if not name or len(name) > 120:
+        form.note(node, where, "a point's name has 1 to 120 characters")
+    elif "{" in name:
+        _try_template(form, node, where, name)
+
+
+def _spec(
+    form: Form,
+    name: str,
+    own: Mapping[str, Node],
+    where: str,
+    kind: Kind,
+    quantity: str,
+    interval: int | None,
+) -> PointSpec:
+    def number(field: str) -> float | None:
+        value = form.number(own[field], join(where, field)) if field in own else None
+        return None if value is None else float(value)
+
+    step = form.number(own["step"], join(where, "step")) if "step" in own else None
+    if kind is Kind.COUNTER and (step is None or step <= 0):
+        node = own.get("step") or own.get("kind") or next(iter(own.values()))
+        form.note(node, join(where, "step"), "a counter needs the size of its step, for example 0.001")
+        step = None
+    own_interval = _interval(form, own["interval"], join(where, "interval")) if "interval" in own else None
+    regular = kind in (Kind.GAUGE, Kind.COUNTER)
+    return PointSpec(
+        name=name,
+        quantity=quantity,
+        unit=QUANTITIES[quantity].unit,
+        kind=kind,
+        step=step if kind is Kind.COUNTER else None,
+        digits=form.integer(own["digits"], join(where, "digits"), 1, 15) if "digits" in own else None,
+        interval_s=own_interval if "interval" in own else (interval if regular else None),
+        low=number("low"),
+        high=number("high"),
+        labels=_labels(form, own["labels"], join(where, "labels")) if "labels" in own else {},
+    )
+
+
+def _interval(form: Form, node: Node, where: str) -> int | None:
+    if node.value == "none":
+        return None
+    ms = form.parsed(node, where, duration)
+    return None if ms is None else max(1, ms // 1000)
+
+
+def _labels(form: Form, node: Node, where: str) -> dict[int, str]:
+    result: dict[int, str] = {}
+    for code, child in form.mapping(node, where).items():
+        if code.lstrip("-").isdigit() and len(code) < 12:
+            result[int(code)] = form.text(child, join(where, code))
+        else:
+            form.note(child, join(where, code), "a label belongs to a whole number")
+    return result
+
+
+def _mapping(form: Form, own: Mapping[str, Node], where: str, kind: Kind) -> dict[str, str | float]:
+    if "map" not in own:
+        if "invert" not in own:
+            return {}
+        result: dict[str, str | float] = dict(BOOLEANS)
+    elif not isinstance(own["map"].value, dict):
+        form.choice(own["map"], join(where, "map"), ("boolean",))
+        result = dict(BOOLEANS)
+    else:
+        found = form.mapping(own["map"], join(where, "map"))
+        result = {text: _code(form, n, join(where, f"map.{text}"), kind) for text, n in found.items()}
+    if "invert" in own and form.boolean(own["invert"], join(where, "invert")):
+        result = {k: 1.0 - v for k, v in result.items() if isinstance(v, float)}
+    return result
+
+
+def _code(form: Form, node: Node, where: str, kind: Kind) -> str | float:
+    if kind is Kind.TEXT:
+        return form.text(node, where)
+    if isinstance(node.value, bool):
+        return float(node.value)
+    number = form.number(node, where)
+    return float(number or 0)
+
+
+def _scale(form: Form, own: Mapping[str, Node], where: str) -> tuple[Fraction, str]:
+    """A number, or the name of a device parameter."""
+    node = own.get("scale")
+    if node is None:
+        return Fraction(1), ""
+    if isinstance(node.value, str):
+        return Fraction(1), form.text(node, join(where, "scale"))
+    return Fraction(form.number(node, join(where, "scale")) or 1), ""
+
+
+def _linear(form: Form, node: Node, where: str) -> tuple[Fraction, Fraction]:
+    """{from: [4, 20], to: [0, 5]} -> factor and offset."""
+    own = form.fields(node, where, ("from", "to"))
+    ends = []
+    for field in ("from", "to"):
+        numbers = (
+            [form.number(n, join(where, field)) for n in form.items(own[field], where)]
+            if field in own
+            else []
+        )
+        if len(numbers) != 2 or None in numbers:
+            form.note(own.get(field, node), join(where, field), "must be two numbers")
+            return Fraction(1), Fraction(0)
+        ends.append([Fraction(n) for n in numbers if n is not None])
+    (x0, x1), (y0, y1) = ends
+    if x0 == x1:
+        form.note(own["from"], join(where, "from"), "the two numbers must differ")
+        return Fraction(1), Fraction(0)
+    factor = (y1 - y0) / (x1 - x0)
+    return factor, y0 - x0 * factor

@@ -1,0 +1,178 @@
+"""A device profile in memory: how messages of one model become readings, events and attributes.
+
+Frozen data, checked by `loading`; `decode` compiles it to closures. Paths are parsed, text templates
+are kept as written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TypeAlias
+
+from dutyroom.model.telemetry import DeviceClass, Lane, PointSpec, Scalar
+from dutyroom.profiles.paths import Path
+from dutyroom.profiles.topics import Filter
+from dutyroom.profiles.yamlnode import Plain
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A test of a value: of `path`, or of the template `capture` (topic levels, captured keys)."""
+
+    test: str  # in | not | match | exists | above | below | type
+    values: tuple[str | float, ...]
+    path: Path | None = None
+    capture: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRule:
+    """Where the device's time is: the first of `paths` that gives a plausible time."""
+
+    paths: tuple[Path, ...]
+    format: str = "auto"
+    zone: str = ""  # IANA, of times without one; "" = the site's
+
+
+@dataclass(frozen=True, slots=True)
+class PointRule:
+    """How one point gets its value. `spec.name` may hold captured keys: volume_{channel}."""
+
+    spec: PointSpec
+    paths: tuple[Path, ...]
+    unit: str = ""  # of the payload; "" = canonical
+    scale: Fraction = Fraction(1)
+    scale_by: str = ""  # name of a device parameter that multiplies
+    offset: Fraction = Fraction(0)
+    mapping: Mapping[str, str | float] = field(default_factory=dict)  # value as text -> code or text
+    otherwise: str | float | None = None  # for a value that `mapping` does not name
+    none: frozenset[str] = frozenset()  # values that mean "no reading"
+    when: tuple[Condition, ...] = ()
+    time: TimeRule | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventRule:
+    """How events come out of a message. id: template, None = a hash of the record."""
+
+    spec: PointSpec
+    each: Path | None
+    code: str  # template
+    codes: Mapping[str, str]  # rendered code -> code
+    id: str | None
+    time: TimeRule | None
+    when: tuple[Condition, ...] = ()
+    arguments: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RestRule:
+    """What becomes of leaves that nothing names: numbers and booleans are points, text attributes."""
+
+    source: Path | None = None  # where to look, None = the current item
+    attributes: tuple[str, ...] = ()  # globs of names whose numbers are attributes too
+    texts: tuple[str, ...] = ()  # globs of names whose text is a text point (it changes often)
+    skip: tuple[str, ...] = ()
+    suffix: bool = False  # the unit is the suffix of the name: power_W
+    units: Mapping[str, str] = field(default_factory=dict)  # glob -> unit
+    list_name: str = ""  # elements of an array carry their name ...
+    list_value: str = ""  # ... and value under these keys
+
+
+@dataclass(frozen=True, slots=True)
+class ByteSource:
+    """Where a codec finds its bytes: a text at `path` in base64 or hex, and the port beside it."""
+
+    path: Path
+    encoding: str  # base64 | hex
+    port: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step from payload to document: json, text, scalar; take a path; put under a name."""
+
+    kind: str
+    path: Path | None = None
+    template: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One kind of message of a profile. The first layout whose tests hold reads the message."""
+
+    name: str
+    filters: tuple[Filter, ...]
+    unwrap: tuple[Stage, ...]
+    when: tuple[Condition, ...] = ()
+    ignore: str | None = None
+    reject: str | None = None
+    each: Path | None = None  # the item, or (with wildcards) the items
+    identity: tuple[str, ...] = ()  # templates
+    time: TimeRule | None = None
+    points: tuple[PointRule, ...] = ()
+    events: tuple[EventRule, ...] = ()
+    attributes: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    rest: RestRule | None = None
+    codec: str = ""
+    source: ByteSource | None = None
+
+
+Expected: TypeAlias = Mapping[str, Plain]  # point or attribute name -> value
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A recorded message and what it must give."""
+
+    title: str
+    topic: str
+    payload: bytes
+    line: int
+    received: str = ""  # ISO, "" = one day after the newest time in the profiles' lifetime
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)
+    expect: Mapping[str, Expected] = field(default_factory=dict)  # address -> point -> physical value
+    attributes: Mapping[str, Expected] = field(default_factory=dict)
+    events: tuple[Mapping[str, Plain], ...] = ()
+    time: str = ""
+    findings: tuple[str, ...] = ()
+    ignored: str = ""
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One device model. id: "<vendor>/<model>"."""
+
+    id: str
+    device_class: DeviceClass
+    layouts: tuple[Layout, ...]
+    name: Mapping[str, str] = field(default_factory=dict)
+    products: tuple[str, ...] = ()
+    lane: Lane = Lane.NORMAL
+    interval_s: int | None = None
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)  # defaults of device parameters
+    privacy: Mapping[str, str] = field(default_factory=dict)  # glob of a field's name -> drop | hash
+    fallback: bool = False  # a generic family: asked after all others
+    examples: tuple[Example, ...] = ()
+    file: str = ""
+
+    @property
+    def points(self) -> tuple[PointSpec, ...]:
+        """Every point whose name is known before a message comes."""
+        specs: dict[str, PointSpec] = {}
+        for layout in self.layouts:
+            named = [rule.spec for rule in layout.points] + [rule.spec for rule in layout.events]
+            for spec in named:
+                if "{" not in spec.name:
+                    specs.setdefault(spec.name, spec)
+        return tuple(specs.values())
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """Sorts the profiles of one topic: the most particular first."""
+        tests = max((len(layout.when) for layout in self.layouts), default=0)
+        literal = max((f.literal for layout in self.layouts for f in layout.filters), default=0)
+        return (self.fallback, -tests, -literal)

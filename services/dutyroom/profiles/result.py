@@ -1,0 +1,65 @@
+"""What decoding a message gives: readings, events and attributes, or why there are none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from dutyroom.model.telemetry import PointSpec, Quality, Scalar
+from dutyroom.timebase import Ms
+
+
+class DecodedReading(NamedTuple):
+    """at None: no usable clock of its own, the receive time counts. value: canonical unit, a code, or
+    whole steps of a counter; 0 for a text."""
+
+    address: str
+    spec: PointSpec
+    at: Ms | None
+    value: float
+    quality: Quality = Quality.GOOD
+    text: str | None = None
+
+
+class DecodedEvent(NamedTuple):
+    """Something that happened; event_id makes a redelivery recognisable."""
+
+    address: str
+    spec: PointSpec
+    at: Ms | None
+    event_id: str
+    code: str
+    arguments: Mapping[str, Scalar]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """attributes: (address, name, value). findings: (kind, address, detail). unknown: (profile, address)
+    of devices in the message that the registry does not have."""
+
+    profile: str
+    readings: list[DecodedReading] = field(default_factory=list)
+    events: list[DecodedEvent] = field(default_factory=list)
+    attributes: list[tuple[str, str, Scalar]] = field(default_factory=list)
+    findings: list[tuple[str, str, str]] = field(default_factory=list)
+    unknown: tuple[tuple[str, str], ...] = ()
+    addresses: tuple[str, ...] = ()  # every known (or adopted) device of the message
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """The profile says: not telemetry."""
+
+    profile: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """reason: unknown_topic | unknown_device | malformed | encoding | too_large | no_layout | rejected.
+    candidates: (profile, address) of who could read it."""
+
+    reason: str
+    detail: str = ""
+    candidates: tuple[tuple[str, str], ...] = ()

@@ -1,0 +1,121 @@
+"""Device time in every form met, to milliseconds UTC, and whether it can be true."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from dutyroom.errors import Rejected
+from dutyroom.timebase import DAY, HOUR, Ms, from_datetime, from_local, to_datetime
+
+ReadTime: TypeAlias = Callable[[object], Ms | None]  # None = cannot be read
+
+OLDEST: Ms = 3653 * DAY  # a device clock may be this far behind the receive time
+NEWEST: Ms = DAY  # ... and this far ahead
+
+FORMATS = ("auto", "iso", "epoch_s", "epoch_ms", "epoch_us")
+
+# Zone letters that mean one offset (hours). Others count only when the site's own zone uses them.
+_LETTERS = {
+    "Z": 0.0, "UTC": 0.0, "GMT": 0.0, "WET": 0.0, "WEST": 1.0, "BST": 1.0, "CET": 1.0, "CEST": 2.0, "EET": 2.0,
+    "EEST": 3.0, "MSK": 3.0, "JST": 9.0, "KST": 9.0, "HKT": 8.0, "SGT": 8.0, "AWST": 8.0, "AEST": 10.0, "AEDT": 11.0,
+    "NZST": 12.0, "NZDT": 13.0, "EST": -5.0, "EDT": -4.0, "CDT": -5.0, "MST": -7.0, "MDT": -6.0, "PST": -8.0,
+    "PDT": -7.0, "AKST": -9.0, "AKDT": -8.0, "HST": -10.0,
+}  # fmt: skip
+_LETTERED = re.compile(r"(.+?) ?\b([A-Z]{1,5})\Z")
+_NUMBER = re.compile(r"[-+]?[0-9]{1,20}(\.[0-9]{1,12})?\Z")
+
+
+def plausible(at: Ms, received_at: Ms) -> bool:
+    """False for a clock that was never set, counts from boot, or runs in the future."""
+    return -OLDEST <= at - received_at <= NEWEST
+
+
+def reader(form: str, tz: ZoneInfo) -> ReadTime:
+    """form: one of FORMATS or a strptime pattern. tz: of times without a zone. Raises Rejected."""
+    match form:
+        case "auto" | "iso":
+            return lambda value: _auto(value, tz)
+        case "epoch_s":
+            return lambda value: _epoch(value, 1000)
+        case "epoch_ms":
+            return lambda value: _epoch(value, 1)
+        case "epoch_us":
+            return lambda value: _epoch(value, 0.001)
+    if "%" not in form:
+        raise Rejected(
+            f"unknown time format {form!r}; known: {', '.join(FORMATS)} or a pattern such as %d.%m.%y"
+        )
+    return lambda value: _pattern(value, form, tz)
+
+
+def _epoch(value: object, scale: float) -> Ms | None:
+    if isinstance(value, str) and _NUMBER.match(value.strip()):
+        value = float(value) if "." in value else int(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
+        return None
+    return round(value * scale)
+
+
+def _auto(value: object, tz: ZoneInfo) -> Ms | None:
+    if isinstance(value, str):
+        text = value.strip()
+        try:
+            return (
+                from_datetime(_aware(datetime.fromisoformat(text), tz)) if "-" in text else _other(text, tz)
+            )
+        except (ValueError, OverflowError, Rejected):
+            return _other(text, tz)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return _by_size(value)
+
+
+def _aware(moment: datetime, tz: ZoneInfo) -> datetime:
+    return moment if moment.tzinfo is not None else to_datetime(from_local(moment, tz))
+
+
+def _by_size(value: float) -> Ms | None:
+    """Seconds, milliseconds, microseconds or nanoseconds since 1970, by magnitude."""
+    size = abs(value)
+    if size < 1e11:
+        return round(value * 1000)
+    if size < 1e14:
+        return round(value)
+    if size < 1e17:
+        return round(value / 1000)
+    return round(value / 1_000_000) if size < 1e20 else None
+
+
+def _other(text: str, tz: ZoneInfo) -> Ms | None:
+    if _NUMBER.match(text):
+        return _by_size(float(text) if "." in text else int(text))
+    lettered = _LETTERED.match(text)
+    if not lettered:
+        return None
+    try:
+        naive = datetime.fromisoformat(lettered[1])
+        return None if naive.tzinfo else _by_letters(naive, lettered[2], tz)
+    except (ValueError, OverflowError, Rejected):
+        return None
+
+
+def _by_letters(naive: datetime, letters: str, tz: ZoneInfo) -> Ms | None:
+    local = from_local(naive, tz)
+    # The letters of an ambiguous autumn hour say which of the two it is.
+    for at in (local, local + HOUR):
+        moment = to_datetime(at, tz)
+        if moment.tzname() == letters and moment.replace(tzinfo=None) == naive:
+            return at
+    hours = _LETTERS.get(letters)
+    return None if hours is None else from_datetime(naive.replace(tzinfo=timezone(timedelta(hours=hours))))
+
+
+def _pattern(value: object, form: str, tz: ZoneInfo) -> Ms | None:
+    try:
+        return from_datetime(_aware(datetime.strptime(str(value), form), tz))  # noqa: DTZ007 - made aware
+    except (ValueError, OverflowError, Rejected):
+        return None
