@@ -1,14 +1,4 @@
-"""A site folder in memory: what its YAML and CSV files say, checked.
-
-site.yaml      id, name, time_zone, currency, language, broker, adopt_unknown
-spaces.yaml    buildings, zones, units (area in m2)
-devices.csv    or devices.yaml: id, name, class, profile, address, space, parameters
-topology.yaml  what feeds what: power, water, network
-rules.yaml     rules, over the shipped defaults
-plans.yaml     schedules
-tariffs.yaml   price plans and public shares
-people.yaml    logins, roles, contacts
-"""
+"""A site in memory: its places, its broker, and what its other files say."""
 
 from __future__ import annotations
 

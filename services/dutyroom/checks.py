@@ -1,0 +1,97 @@
+"""`dutyroom check`: a site folder against itself and against the device profiles. No network."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from dutyroom.errors import Mistake
+from dutyroom.fields import nearest
+from dutyroom.metering.tariff import METER_CLASSES
+from dutyroom.model.duty import Device
+from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.profile import Profile
+from dutyroom.rules.spec import Rule, matches
+from dutyroom.site.devices import Row
+from dutyroom.site.folder import read_site
+from dutyroom.site.model import Site
+from dutyroom.site.names import written
+from dutyroom.site.source import Source
+
+
+def check_site(folder: Path, profiles: Path) -> list[Mistake]:
+    """Every mistake of a site folder; `profiles`: the folder of device profiles."""
+    site, source, rows = read_site(folder)
+    if site is None:
+        return source.mistakes
+    found, wrong = load_profiles(profiles)
+    library = {profile.id: profile for profile in found}
+    unreadable = {str(Path(mistake.file)) for mistake in wrong}
+    _devices(rows, library, unreadable)
+    _rules(source, site, library)
+    _prices(source, site)
+    return [*source.mistakes, *(m for m in wrong if _concerns(m, rows))]
+
+
+def _concerns(mistake: Mistake, rows: Sequence[Row]) -> bool:
+    """Whether a mistake in a profile matters to this site: one of its devices uses the profile."""
+    path = Path(mistake.file)
+    return f"{path.parent.name}/{path.stem}" in {row.device.profile for row in rows}
+
+
+def _devices(rows: Iterable[Row], library: Mapping[str, Profile], unreadable: set[str]) -> None:
+    broken = {f"{Path(file).parent.name}/{Path(file).stem}" for file in unreadable}
+    for row in rows:
+        device = row.device
+        profile = library.get(device.profile)
+        if profile is None and device.profile and device.profile not in broken:
+            row.wrong("profile", f"there is no profile {device.profile!r}{nearest(device.profile, library)}")
+
+
+def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:
+    """Notes rules that look at a point which none of their devices has."""
+    rules = {rule.id: rule for rule in site.rules}
+    for entry in written(source, "rules.yaml", "rules") if rules else ():
+        rule = rules.get(str(entry.data.get("id")))
+        if rule is None or not rule.point:
+            continue
+        known = _points(rule, site.devices, library)
+        if known is not None and rule.point not in known:
+            hint = nearest(rule.point, known) or f" (they have {', '.join(sorted(known))})"
+            entry.wrong("point", f"none of the rule's devices has a point {rule.point!r}{hint}")
+
+
+def _points(rule: Rule, devices: Iterable[Device], library: Mapping[str, Profile]) -> set[str] | None:
+    """The points of the devices that a rule concerns; None = it has none, or they cannot be known."""
+    ids = {device.profile for device in devices if matches(rule.select, device)}
+    found = [library[i] for i in ids if i in library]
+    if not found or len(found) < len(ids) or any(_open(profile) for profile in found):
+        return None
+    return {spec.name for profile in found for spec in profile.points}
+
+
+def _open(profile: Profile) -> bool:
+    """Whether a profile makes points that only a message names."""
+    return any(
+        layout.rest is not None or layout.codec or any("{" in rule.spec.name for rule in layout.points)
+        for layout in profile.layouts
+    )
+
+
+def _prices(source: Source, site: Site) -> None:
+    """Notes meter classes of units that a site with tariffs has no tariff for."""
+    if not site.tariffs:
+        return
+    units = {space.path for space in site.spaces.values() if space.kind == "unit"}
+    metered = Counter(
+        device.device_class
+        for device in site.devices
+        if device.space in units and device.device_class in {str(c) for c in METER_CLASSES}
+    )
+    for device_class in metered.keys() - {tariff.device_class for tariff in site.tariffs}:
+        source.wrong(
+            "tariffs.yaml",
+            f"has no tariff for {device_class}, which {metered[device_class]} units have",
+            field="tariffs",
+        )

@@ -1,0 +1,167 @@
+"""devices.csv and devices.yaml: the devices of a site, each with the place where it is written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from dutyroom.fields import Fields, nearest
+from dutyroom.model.duty import Device
+from dutyroom.model.telemetry import DeviceClass, Scalar
+from dutyroom.site.source import Source
+from dutyroom.yamltext import scalar
+
+ID = re.compile(r"[\w.:-]{1,100}")
+COLUMNS = ("id", "name", "class", "profile", "address", "space", "interval_s", "parameters")
+NEEDED = ("id", "class", "profile", "address")
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A device and how to note a mistake at one of its fields."""
+
+    device: Device
+    wrong: Callable[[str, str], None]  # (field, message)
+
+
+def read_devices(source: Source, site: str) -> list[Row]:
+    """The devices of both files; notes what is wrong with each, and ids or addresses used twice."""
+    rows = [*_from_csv(source, site), *_from_yaml(source, site)]
+    _unique(rows, lambda d: d.id, "id", "the id")
+    _unique(rows, lambda d: f"{d.profile} {d.address}", "address", "this profile and address")
+    return rows
+
+
+def _unique(rows: Iterable[Row], key: Callable[[Device], str], field: str, what: str) -> None:
+    first: dict[str, Device] = {}
+    for row in rows:
+        owner = first.setdefault(key(row.device), row.device)
+        if owner is not row.device and key(row.device).strip():
+            row.wrong(field, f"{what} {key(row.device)!r} is used twice (first by {owner.id!r})")
+
+
+def _from_yaml(source: Source, site: str) -> list[Row]:
+    return [_yaml_row(entry, site) for entry in source.entries("devices.yaml", "devices")]
+
+
+def _yaml_row(entry: Fields, site: str) -> Row:
+    interval = entry.integer("interval_s", 0, 0, 31 * _DAY_S)
+    device = _device(
+        site,
+        {name: entry.text(name, *([] if name in NEEDED else [""])) for name in COLUMNS[:6]},
+        interval or None,
+        _yaml_parameters(entry),
+    )
+    entry.finish()
+    _check(device, entry.wrong)
+    return Row(device, entry.wrong)
+
+
+def _yaml_parameters(entry: Fields) -> dict[str, Scalar]:
+    inner = entry.child("parameters")
+    found: dict[str, Scalar] = {}
+    for name, value in inner.data.items() if inner else ():
+        if isinstance(value, str | int | float | bool):
+            found[str(name)] = value
+        elif inner:
+            inner.wrong(name, "must be a text, a number, true or false")
+    return found
+
+
+def _from_csv(source: Source, site: str) -> list[Row]:
+    text = source.text("devices.csv")
+    if not text:
+        if source.has("devices.csv") and not source.mistakes:
+            source.wrong("devices.csv", f"is empty; its first line is {','.join(COLUMNS)}")
+        return []
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[Row] = []
+    try:
+        header = [name.strip() for name in next(reader)]
+        if not _header_ok(source, header):
+            return []
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append(_csv_row(source, site, header, cells, reader.line_num))
+    except csv.Error as err:
+        source.wrong("devices.csv", f"is not CSV: {err}", reader.line_num)
+    return rows
+
+
+def _header_ok(source: Source, header: list[str]) -> bool:
+    if len(header) == 1 and re.search(r"[;\t]", header[0]):
+        source.wrong("devices.csv", "columns must be separated by commas", 1)
+        return False
+    before = len(source.mistakes)
+    for name in header:
+        if name not in COLUMNS:
+            source.wrong("devices.csv", f"unknown column{nearest(name, COLUMNS)}", 1, name)
+        elif header.count(name) > 1:
+            source.wrong("devices.csv", "column is there twice", 1, name)
+    for name in NEEDED:
+        if name not in header:
+            source.wrong("devices.csv", f"the column {name} is missing", 1)
+    return len(source.mistakes) == before
+
+
+def _csv_row(source: Source, site: str, header: list[str], cells: list[str], line: int) -> Row:
+    def wrong(field: str, message: str) -> None:
+        source.wrong("devices.csv", message, line, field)
+
+    if len(cells) != len(header):
+        wrong("", f"has {len(cells)} cells where the header has {len(header)}")
+    fields = dict.fromkeys(COLUMNS, "") | {n: c.strip() for n, c in zip(header, cells, strict=False)}
+    for name in NEEDED:
+        if not fields[name]:
+            wrong(name, "is empty")
+    interval = fields["interval_s"]
+    if interval and not (interval.isdecimal() and 0 < int(interval[:9]) <= 31 * _DAY_S):
+        wrong("interval_s", f"must be whole seconds, not {interval!r}")
+        interval = ""
+    parameters = _csv_parameters(fields["parameters"], wrong)
+    device = _device(site, fields, int(interval) if interval else None, parameters)
+    _check(device, wrong)
+    return Row(device, wrong)
+
+
+def _csv_parameters(text: str, wrong: Callable[[str, str], None]) -> dict[str, Scalar]:
+    """key=value;key=value"""
+    found: dict[str, Scalar] = {}
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        name, equals, value = (piece.strip() for piece in part.partition("="))
+        meant = scalar(value)
+        if not equals or not name or meant is None:
+            wrong("parameters", f"{part!r} is not key=value")
+        elif name in found:
+            wrong("parameters", f"{name!r} is there twice")
+        else:
+            found[name] = meant
+    return found
+
+
+def _device(
+    site: str, fields: Mapping[str, str], interval_s: int | None, parameters: Mapping[str, Scalar]
+) -> Device:
+    return Device(
+        site=site,
+        id=fields["id"],
+        name=fields["name"] or fields["id"],
+        device_class=fields["class"],
+        profile=fields["profile"],
+        address=fields["address"],
+        space=fields["space"],
+        parameters=parameters,
+        interval_s=interval_s,
+    )
+
+
+def _check(device: Device, wrong: Callable[[str, str], None]) -> None:
+    classes = [str(c) for c in DeviceClass]
+    if device.id and not ID.fullmatch(device.id):
+        wrong("id", f"{device.id!r} may hold letters, digits and . : _ - only")
+    if device.device_class and device.device_class not in classes:
+        wrong("class", f"{device.device_class!r} is no device class{nearest(device.device_class, classes)}")

@@ -1,0 +1,64 @@
+"""Reads a site folder: every file, every mistake at once, no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dutyroom.errors import Invalid, Mistake
+from dutyroom.metering.tariff import PublicShare, Tariff, parse_tariffs
+from dutyroom.plans import parse_plans
+from dutyroom.rules.spec import parse_rules
+from dutyroom.site.devices import Row, read_devices
+from dutyroom.site.head import read_head
+from dutyroom.site.model import Site
+from dutyroom.site.names import check_names
+from dutyroom.site.parts import read_people, read_spaces, read_topology
+from dutyroom.site.source import Source
+
+
+def load_site(folder: Path) -> Site:
+    """The site that a folder describes. Raises Invalid with every mistake of every file."""
+    site, source, _ = read_site(folder)
+    if site is None or source.mistakes:
+        raise Invalid(source.mistakes)
+    return site
+
+
+def read_site(folder: Path) -> tuple[Site | None, Source, list[Row]]:
+    """(site, its files with all mistakes, devices with their places).
+
+    With mistakes the site holds what could be read, for further checks; it is None when there is no
+    site.yaml to begin with.
+    """
+    source = Source(folder)
+    if not folder.is_dir():
+        source.mistakes.append(Mistake(str(folder), 0, "", "there is no such folder"))
+        return None, source, []
+    if not source.has("site.yaml"):
+        source.wrong("site.yaml", "is missing; `dutyroom init FOLDER` writes an example")
+        return None, source, []
+    source.strangers()
+    head = read_head(source)
+    rows = read_devices(source, head.id)
+    no_prices: tuple[tuple[Tariff, ...], tuple[PublicShare, ...]] = ((), ())
+    tariffs, shares = source.parsed("tariffs.yaml", parse_tariffs, no_prices)
+    site = Site(
+        id=head.id,
+        name=head.name,
+        time_zone=head.time_zone,
+        currency=head.currency,
+        language=head.language,
+        broker=head.broker,
+        adopt_unknown=head.adopt_unknown,
+        cut_off_day=head.cut_off_day,
+        spaces=read_spaces(source),
+        devices=tuple(row.device for row in rows),
+        topology=read_topology(source, {row.device.id for row in rows}),
+        rules=source.parsed("rules.yaml", parse_rules, ()),
+        plans=source.parsed("plans.yaml", parse_plans, ()),
+        tariffs=tariffs,
+        shares=shares,
+        people=read_people(source, head.id, head.language),
+    )
+    check_names(source, site, rows)
+    return site, source, rows
