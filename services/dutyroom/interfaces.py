@@ -307,6 +307,10 @@ class PeopleBook(Protocol):
 
     def end_session(self, token_hash: str) -> None: ...
 
+    def end_sessions(self, person: int, keep: str = "") -> int:
+        """Ends all sessions of a person but `keep` (a token hash): after a new password."""
+        ...
+
     def new_token(self, token_hash: str, site: str, name: str, scope: str, now: Ms) -> None:
         """scope: "api:<role>" or "wall" (read-only wall board)."""
         ...

@@ -30,7 +30,7 @@ class People:
         return self._link.one(Person, self._all.where(schema.people.c.login == login))
 
     def upsert(self, person: Person) -> Person:
-        """Inserts, or changes the one with this login; a new password or role ends the sessions."""
+        """Inserts, or changes the one with this login. Raises Conflict when another site has it."""
         old = self.by_login(person.login)
         if old is None:
             return self._insert(person)
@@ -39,8 +39,6 @@ class People:
         new = replace(person, id=old.id)
         t = schema.people
         self._link.careful(update(t).where(t.c.id == old.id).values(values(new, "id")))
-        if (new.password_hash, new.role, new.active) != (old.password_hash, old.role, old.active):
-            self._link.run(delete(schema.sessions).where(schema.sessions.c.person == old.id))
         return new
 
     def _insert(self, person: Person) -> Person:
@@ -68,6 +66,10 @@ class People:
 
     def end_session(self, token_hash: str) -> None:
         self._link.run(delete(schema.sessions).where(schema.sessions.c.token_hash == token_hash))
+
+    def end_sessions(self, person: int, keep: str = "") -> int:
+        t = schema.sessions
+        return self._link.run(delete(t).where(t.c.person == person, t.c.token_hash != keep)).rowcount
 
     def new_token(self, token_hash: str, site: str, name: str, scope: str, now: Ms) -> None:
         """Raises Conflict when a token of this name is valid."""
