@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
 
 from dutyroom.errors import Rejected
-from dutyroom.metering.tariff import METER_CLASSES
 from dutyroom.model.duty import Device
 from dutyroom.model.metering import Exchange, PeriodRead, ReadFlag, Register, Usage
 from dutyroom.model.telemetry import DeviceClass, Kind, Point
@@ -29,17 +28,12 @@ DWELLING: dict[str, Decimal] = {
 
 
 def is_register(point: Point) -> bool:
-    """Whether a point is a billable register: a counter with a step and a number of digits."""
+    """Whether a point is a register that can be billed: a counter with a step and its digits."""
     spec = point.spec
     if point.device_class is DeviceClass.HEAT_METER and spec.name != "energy":
         return False  # heat is billed by energy; its volume is for the plant
-    return (
-        spec.name in REGISTERS
-        and spec.kind is Kind.COUNTER
-        and spec.step is not None
-        and spec.digits is not None
-        and point.device_class in METER_CLASSES
-    )
+    counts = spec.kind is Kind.COUNTER and spec.step is not None and spec.digits is not None
+    return counts and spec.name in REGISTERS
 
 
 def register_of(point: Point, device: Device, *, dwelling: bool) -> Register:

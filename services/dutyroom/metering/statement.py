@@ -223,6 +223,11 @@ def corrections(before: Statement, after: Statement) -> tuple[Correction, ...]:
     return tuple(found) or (Correction("correction.inputs", {}),)
 
 
+def corrected(before: Statement, after: Statement) -> Statement:
+    """`after` with the inputs named in which it differs from `before`."""
+    return dataclasses.replace(after, corrections=corrections(before, after))
+
+
 def _text(value: object) -> str:
     return "" if value is None else format(value, "f") if isinstance(value, Decimal) else str(value)
 
