@@ -86,7 +86,7 @@ def after_failure(row: OutboxRow, error: DutyroomError, now: Ms) -> OutboxRow:
 
 def _wait(row: OutboxRow) -> Ms:
     """30 s, 1 min, 2 min ... 30 min, each a quarter more or less: rows that failed together part."""
-    base = min(_FIRST_WAIT * 2**row.attempts, _LONGEST_WAIT)
+    base = min(_FIRST_WAIT << row.attempts, _LONGEST_WAIT)
     return round(base * random.Random(f"{row.site}|{row.dedupe}|{row.attempts}").uniform(0.75, 1.25))
 
 
