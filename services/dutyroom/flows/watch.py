@@ -1,0 +1,323 @@
+"""Watch: the journal's batches through the rules into alarms, tickets and messages.
+
+Everything that a stretch of the journal changes is committed with the cursor in one transaction of
+the records. The rules' state is stored now and then; after a crash it is restored and what followed
+is judged again with its outcome discarded, because it is in the records already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import orjson
+
+from dutyroom.flows.episodes import Context, Decision, Episode, Key, Standing, Work, decide
+from dutyroom.interfaces import Journal, Records, Tx
+from dutyroom.model.duty import (
+    Alarm,
+    Condition,
+    Device,
+    OutboxRow,
+    OutboxState,
+    Person,
+    Role,
+    TicketKind,
+)
+from dutyroom.model.telemetry import Finding, Lane, PointTable
+from dutyroom.rules.engine import Engine
+from dutyroom.rules.spec import Rule
+from dutyroom.site import Site
+from dutyroom.timebase import DAY, HOUR, MINUTE, Clock, Ms
+
+READER = "watch"
+_BLOB = "watch.engine"
+_CHUNK = 64  # batches a transaction
+_SNAPSHOT_EVERY = 500  # batches
+_SNAPSHOT_AGE = MINUTE
+_RECENT = HOUR  # ended alarms that may still explain a consequence
+_EXCHANGE_NEAR = 3 * DAY  # an exchange is put on record some days before or after it
+_TOLD = (Role.OPERATOR, Role.ADMINISTRATOR)
+
+
+class Watch:
+    """One per site; not thread-safe. Raises Unavailable when the journal or the records are away:
+    nothing is lost, call again."""
+
+    def __init__(
+        self,
+        site: Site,
+        table: PointTable,
+        records: Records,
+        journal: Journal,
+        engine: Engine,
+        clock: Clock,
+        broker_ok: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._site, self._table, self._engine = site, table, engine
+        self._records, self._journal, self._clock = records, journal, clock
+        self._broker_ok = broker_ok
+        self._position: dict[Lane, int] = {}
+        self._pending: list[Condition] = []  # judged, not committed yet
+        self._gone: set[Key] = set()  # withdrawn, not committed yet
+        self._since = 0  # batches since the last snapshot
+        self._stored_at: Ms = 0
+        self._ticked_at: Ms | None = None
+        self._usual: Ms = 0  # between two ticks
+        self._away = False
+
+    # ------------------------------------------------------------ start
+
+    def start(self) -> None:
+        """Restores the rules' state and judges again what followed the snapshot; called by the
+        first `drain` or `tick` when nobody else did."""
+        with self._records.read() as tx:
+            cursors = {lane: tx.cursor(self._site.id, READER, lane) for lane in Lane}
+            blob = tx.blob(self._site.id, _BLOB)
+            standing = [a for a in tx.alarms.open_ones(self._site.id) if a.cleared_at is None]
+        position = dict(cursors)
+        if blob is not None:
+            head, _, state = blob.partition(b"\n")
+            position = {Lane(int(lane)): int(seq) for lane, seq in orjson.loads(head).items()}
+            self._gone |= self._engine.restore(state)
+        for lane in Lane:
+            self._again(lane, position.get(lane, 0), cursors[lane])
+        now = self._clock.now()
+        self._engine.adopt([Condition(a.rule, a.object, True, a.recorded_at) for a in standing], now)
+        self._engine.started(now)
+        self._position = cursors
+        self._commit(now, snapshot=True)
+
+    def _again(self, lane: Lane, after: int, until: int) -> None:
+        """Judges what the records know already, for the state alone."""
+        while after < until:
+            rows = self._journal.read(lane, after, _CHUNK)
+            for seq, batch in rows:
+                if seq > until:
+                    return
+                self._engine.feed(batch)
+                after = seq
+            if not rows:
+                return
+
+    # ------------------------------------------------------------ batches
+
+    def drain(self) -> int:
+        """Judges and commits all that the journal holds, priority lane first; returns how many
+        batches."""
+        self._begin()
+        count = 0
+        while taken := self._take(Lane.PRIORITY) or self._take(Lane.NORMAL):
+            count += taken
+        return count
+
+    def _begin(self) -> None:
+        if not self._position:
+            self.start()
+        if self._pending or self._gone:
+            self._commit(self._clock.now())
+
+    def _take(self, lane: Lane) -> int:
+        rows = self._journal.read(lane, self._position[lane], _CHUNK)
+        if not rows:
+            return 0
+        for seq, batch in rows:
+            self._pending += self._engine.feed(batch)
+            self._position[lane] = seq
+        self._since += len(rows)
+        now = self._clock.now()
+        self._commit(now, snapshot=self._since >= _SNAPSHOT_EVERY)
+        self._note_late(now)
+        return len(rows)
+
+    def _note_late(self, now: Ms) -> None:
+        """Readings that came after newer ones of their point: stored, not judged, counted."""
+        late, self._engine.late = self._engine.late, type(self._engine.late)()
+        if late:
+            findings = [Finding("not_judged", device, now, str(n)) for device, n in sorted(late.items())]
+            self._journal.note(findings, {})
+
+    # ------------------------------------------------------------ time
+
+    def tick(self, now: Ms) -> None:
+        """What time alone changes. Timers of silence stand still while we ourselves are away:
+        the broker is not there, the journal lags, or the machine slept."""
+        self._begin()
+        if self._blind(now):
+            self._away = True
+        elif not self._lagging():
+            if self._away:
+                self._engine.started(now)
+                self._away = False
+            self._pending += self._engine.tick(now)
+        due = self._since and now - self._stored_at >= _SNAPSHOT_AGE
+        if self._pending or due or self._anything_due(now):
+            self._commit(now, snapshot=bool(due))
+
+    def _blind(self, now: Ms) -> bool:
+        """Whether devices may have spoken without our hearing it since the last tick."""
+        before, self._ticked_at = self._ticked_at, now
+        if not self._broker_ok():
+            return True
+        if before is None:
+            return False
+        step = now - before
+        slept = step > max(MINUTE, 20 * self._usual) and self._usual > 0
+        if not slept:
+            self._usual = step if self._usual == 0 else (7 * self._usual + step) // 8
+        elif not self._away:
+            self._engine.started(now)
+        return False
+
+    def _lagging(self) -> bool:
+        return any(self._journal.last(lane) > self._position[lane] for lane in Lane)
+
+    def _anything_due(self, now: Ms) -> bool:
+        with self._records.read() as tx:
+            return bool(decide(self._exchanged(tx), self._standing(tx, now), self._context(), now))
+
+    # ------------------------------------------------------------ configuration
+
+    def reload(self, rules: Iterable[Rule], devices: Mapping[str, Device]) -> None:
+        """Takes another version of the rules or the registry; alarms of what is gone are withdrawn."""
+        self._begin()
+        self._gone |= self._engine.reload(rules, devices)
+        self._commit(self._clock.now(), snapshot=True)
+
+    def stop(self) -> None:
+        """Stores the rules' state, so that the next start has nothing to judge again."""
+        if self._position:
+            self._commit(self._clock.now(), snapshot=True)
+
+    # ------------------------------------------------------------ the transaction
+
+    def _commit(self, now: Ms, snapshot: bool = False) -> None:
+        """One transaction; what is pending is forgotten only after it."""
+        with self._records.write() as tx:
+            conditions = self._judged(tx)
+            decision = decide(conditions, self._standing(tx, now), self._context(), now, self._gone)
+            if decision:
+                write(tx, self._site.id, decision, now)
+            for lane, seq in self._position.items():
+                tx.advance(self._site.id, READER, lane, seq)
+            if snapshot:
+                head = orjson.dumps({str(int(lane)): seq for lane, seq in self._position.items()})
+                tx.put_blob(self._site.id, _BLOB, head + b"\n" + self._engine.snapshot())
+        self._pending, self._gone = [], set()
+        if snapshot:
+            self._since, self._stored_at = 0, now
+            for lane, seq in self._position.items():
+                self._journal.advance(READER, lane, seq)
+
+    def _context(self) -> Context:
+        engine = self._engine
+        return Context(self._site.id, engine.rules, engine.devices, self._site.topology, engine.heard)
+
+    def _standing(self, tx: Tx, now: Ms) -> Standing:
+        site = self._site.id
+        opened = tx.alarms.open_ones(site)
+        recent = {a.id: a for a in tx.alarms.search(site, ended=True, limit=50)}
+        for root in {a.root for a in opened if a.root} - {a.id for a in opened} - set(recent):
+            if found := tx.alarms.get(site, root):
+                recent[root] = found
+        kept = [a for a in recent.values() if now - (a.ended_at or now) < _RECENT]
+        jobs = [
+            t for t in tx.tickets.search(site, open_only=True, limit=10_000) if t.kind is TicketKind.ALARM
+        ]
+        return Standing(opened, kept, jobs)
+
+    def _judged(self, tx: Tx) -> list[Condition]:
+        """The pending conditions, without decreases of meters whose exchange is on record."""
+        kept = [c for c in self._pending if not (c.active and self._is_exchange(tx, c.rule, c.object, c.at))]
+        return kept + self._exchanged(tx)
+
+    def _exchanged(self, tx: Tx) -> list[Condition]:
+        """Decreases that an exchange, put on record meanwhile, has explained."""
+        return [
+            Condition(a.rule, a.object, False, a.raised_at)
+            for a in tx.alarms.open_ones(self._site.id)
+            if a.cleared_at is None and self._is_exchange(tx, a.rule, a.object, a.raised_at)
+        ]
+
+    def _is_exchange(self, tx: Tx, rule: str, object: str, at: Ms) -> bool:
+        known = self._engine.rules.get(rule)
+        if known is None or known.kind != "decrease":
+            return False
+        return any(
+            e.device == object and abs(e.at - at) <= _EXCHANGE_NEAR
+            for e in tx.metering.exchanges(self._site.id)
+        )
+
+
+# ---------------------------------------------------------------- writing
+
+
+def write(tx: Tx, site: str, decision: Decision, now: Ms) -> None:
+    """Stores a decision: alarms first, then tickets, then what each knows of the other."""
+    for episode in decision.episodes:
+        _store_alarm(tx, episode)
+    for work in decision.works:
+        _store_ticket(tx, work)
+        tx.change(site, now, "ticket", str(work.ticket.id))
+    for episode in decision.episodes:
+        _link(tx, episode)
+        tx.change(site, now, "alarm", str(episode.alarm.id))
+    if decision.notices:
+        people = [p for p in tx.people.all(site) if p.active and p.role in _TOLD and p.contacts]
+        for episode in decision.notices:
+            _tell(tx, people, episode, now)
+
+
+def _store_alarm(tx: Tx, episode: Episode) -> None:
+    if episode.stored is None:
+        episode.alarm = tx.alarms.insert(episode.alarm)
+        episode.stored = episode.alarm
+    elif episode.alarm != episode.stored:
+        tx.alarms.update(episode.alarm)
+        episode.stored = episode.alarm
+    for change in episode.changes:
+        tx.alarms.log(replace(change, alarm=episode.alarm.id))
+
+
+def _store_ticket(tx: Tx, work: Work) -> None:
+    if work.stored is None:
+        alarm = work.origin.alarm.id if work.origin else None
+        work.ticket = tx.tickets.insert(replace(work.ticket, alarm=alarm))
+    elif work.ticket != work.stored:
+        tx.tickets.update(work.ticket)
+    for change in work.changes:
+        tx.tickets.log(replace(change, ticket=work.ticket.id))
+
+
+def _link(tx: Tx, episode: Episode) -> None:
+    """Ids that were not known when the alarm was stored."""
+    alarm: Alarm = episode.alarm
+    if episode.root is not None and alarm.root != episode.root.alarm.id and alarm.ended_at is None:
+        alarm = replace(alarm, root=episode.root.alarm.id)
+    if episode.work is not None and alarm.ticket != episode.work.ticket.id and episode.work.ticket.id:
+        alarm = replace(alarm, ticket=episode.work.ticket.id)
+    if alarm != episode.alarm:
+        episode.alarm = alarm
+        tx.alarms.update(alarm)
+
+
+def _tell(tx: Tx, people: Sequence[Person], episode: Episode, now: Ms) -> None:
+    """One message per person and cause, to the person's first contact."""
+    alarm = episode.alarm
+    number = episode.work.ticket.number if episode.work else ""
+    arguments = {**alarm.arguments, "priority": int(alarm.priority), "ticket": number, "at": alarm.raised_at}
+    for person in people:
+        row = OutboxRow(
+            id=0,
+            site=alarm.site,
+            dedupe=f"{person.login}|{alarm.episode}|raised",
+            person=person.login,
+            url=person.contacts[0],
+            key=alarm.key,
+            arguments=arguments,
+            state=OutboxState.PENDING,
+            created_at=now,
+            next_at=now,
+        )
+        if tx.outbox.insert(row):
+            tx.change(alarm.site, now, "outbox", row.dedupe)

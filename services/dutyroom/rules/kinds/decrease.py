@@ -1,0 +1,101 @@
+"""decrease: a register that went down and did not merely pass its last digit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dutyroom.fields import Fields
+from dutyroom.model.duty import Condition
+from dutyroom.model.telemetry import Point
+from dutyroom.rules.kind import Instance, Place, counters
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import HOUR, Ms
+
+DOC = (
+    "A register lower than before. Passing the last digit is none: what it moved, modulo its span, "
+    "is then no more than `max_rate` (unit per hour) allows. Clears when the old level returns, or "
+    "when an exchange of the meter is on record."
+)
+
+_SLACK_STEPS = 2  # rounding by a gateway
+
+
+def parameters(fields: Fields) -> dict[str, object]:
+    return {"max_rate": fields.number("max_rate", 200.0, low=0.0)}
+
+
+class DecreaseInstance(Instance):
+    """Over all counters of the device; the newest values in the points' units."""
+
+    def __init__(self, rule: Rule, device: str, points: Sequence[Point], max_rate: float) -> None:
+        super().__init__(rule, device)
+        self.points = tuple(p.id for p in points)
+        self.max_rate = max_rate
+        self.specs = {p.id: p.spec for p in points}
+        self.newest: dict[int, tuple[Ms, float]] = {}
+        self.old: dict[int, float] = {}  # the level before the decrease that is reported
+
+    def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
+        if retained:
+            return None
+        before = self.newest.get(point)
+        self.newest[point] = (at, value)
+        if before is None:
+            return None
+        if point in self.old:
+            return self._returned(point, at, value)
+        if value >= before[1] - self._slack(point) or self._rolled(point, before, at, value):
+            return None
+        self.old[point] = before[1]
+        return self._change(point, at, value, True)
+
+    def _slack(self, point: int) -> float:
+        step = self.specs[point].step
+        return 0.0 if step is None else float(step) * _SLACK_STEPS
+
+    def _rolled(self, point: int, before: tuple[Ms, float], at: Ms, value: float) -> bool:
+        spec = self.specs[point]
+        if spec.digits is None or spec.step is None:
+            return False
+        span = float(spec.step * 10**spec.digits)
+        moved = (value - before[1]) % span
+        return moved <= self.max_rate * max(at - before[0], HOUR) / HOUR
+
+    def _returned(self, point: int, at: Ms, value: float) -> Condition | None:
+        old = self.old[point]
+        if not old - self._slack(point) <= value <= old + self.max_rate * 24:
+            return None
+        del self.old[point]
+        return self._change(point, at, value, False) if not self.old else None
+
+    def _change(self, point: int, at: Ms, value: float, active: bool) -> Condition:
+        self._active = active
+        spec = self.specs[point]
+        return Condition(
+            self.rule.id,
+            self.device,
+            active,
+            at,
+            spec.name,
+            value,
+            None,
+            spec.unit,
+            {"before": round(self.old.get(point, value), 3), "after": round(value, 3)},
+        )
+
+    def dump(self) -> list[Any]:
+        return [self.active, list(self.newest.items()), list(self.old.items())]
+
+    def load(self, data: Sequence[Any]) -> None:
+        self._active = data[0]
+        self.newest = {int(p): (int(v[0]), float(v[1])) for p, v in data[1] if p in self.specs}
+        self.old = {int(p): float(v) for p, v in data[2] if p in self.specs}
+
+
+def build(rule: Rule, place: Place) -> DecreaseInstance | None:
+    points = counters(place, rule.point)
+    rate = rule.parameters.get("max_rate")
+    if not points:
+        return None
+    return DecreaseInstance(rule, place.device.id, points, rate if isinstance(rate, float) else 0.0)

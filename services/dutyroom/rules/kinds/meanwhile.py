@@ -1,0 +1,88 @@
+"""meanwhile: a state of this device while another device is beyond a limit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dutyroom.errors import Rejected
+from dutyroom.fields import Fields
+from dutyroom.model.duty import Condition
+from dutyroom.model.telemetry import Point
+from dutyroom.rules.kind import Limit, Place, Watched, read_codes, read_limit
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import Ms
+
+DOC = (
+    "The point is one of `equals` while the point `other_point` of the device that our device's "
+    "parameter `other` names is above `above` or below `below`."
+)
+
+
+def parameters(fields: Fields) -> dict[str, object]:
+    equals = read_codes(fields, "equals")
+    if not equals:
+        fields.wrong("", "equals is missing")
+    above, below = read_limit(fields, "above"), read_limit(fields, "below")
+    if (above is None) == (below is None):
+        fields.wrong("", "needs one of above and below")
+    return {
+        "equals": equals,
+        "other": fields.text("other"),
+        "other_point": fields.text("other_point"),
+        "above": above,
+        "below": below,
+        "gap": fields.duration("gap", 0),
+    }
+
+
+class MeanwhileInstance(Watched):
+    """Both sides keep their newest value; time counts while both hold."""
+
+    def __init__(
+        self, rule: Rule, point: Point, other: Point, codes: frozenset[float], limit: float, sign: int
+    ) -> None:
+        super().__init__(rule, point)
+        self.points = (point.id, other.id)
+        self.other = other
+        self.codes, self.limit, self.sign = codes, limit, sign
+        self.own = self.beyond = False
+        self.newest: Ms = 0
+
+    def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
+        if point == self.other.id:
+            limit = self.limit or 0.0
+            self.beyond = value * self.sign > limit * self.sign
+            self.value = value
+        else:
+            self.own = value in self.codes
+        # Two clocks: the pair is as new as its newer side.
+        self.newest = max(self.newest, at)
+        changed = self.delay.take(self.own and self.beyond, self.newest, received, retained)
+        return None if changed is None else self.condition(changed)
+
+    def dump(self) -> list[Any]:
+        return [*super().dump(), self.own, self.beyond, self.newest]
+
+    def load(self, data: Sequence[Any]) -> None:
+        super().load(data)
+        self.own, self.beyond, self.newest = data[2:]
+
+
+def build(rule: Rule, place: Place) -> MeanwhileInstance | None:
+    named = place.device.parameters.get(str(rule.parameters.get("other")))
+    if named is None:
+        return None
+    device = place.devices.get(str(named))
+    if device is None:
+        raise Rejected(f"device {place.device.id}: {rule.parameters.get('other')} {named!r} does not exist")
+    own = place.table.find(place.device.id, rule.point)
+    other = place.table.find(device.id, str(rule.parameters.get("other_point")))
+    if own is None or other is None:
+        return None
+    above, below, equals = (rule.parameters.get(n) for n in ("above", "below", "equals"))
+    limit = above if isinstance(above, Limit) else below
+    if not isinstance(limit, Limit) or not isinstance(equals, tuple):
+        return None
+    sign = 1 if limit is above else -1
+    return MeanwhileInstance(rule, own, other, frozenset(equals), limit.of(device), sign)

@@ -1,0 +1,76 @@
+"""stale: a device that says nothing any more, by receive time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dutyroom.fields import Fields
+from dutyroom.model.duty import Condition
+from dutyroom.rules.kind import GAPS, Instance, Place
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import SECOND, Ms
+
+DOC = (
+    "No message of the device for `after`, or for three of its expected intervals where that is "
+    "longer. After a start nothing is stale before one full allowance has passed."
+)
+
+
+def parameters(fields: Fields) -> dict[str, object]:
+    after = fields.duration("after")
+    if fields.has("after") and after < SECOND:
+        fields.wrong("after", "must be at least one second")
+    return {"after": after}
+
+
+class StaleInstance(Instance):
+    hears = True
+
+    def __init__(self, rule: Rule, device: str, allowance: Ms) -> None:
+        super().__init__(rule, device)
+        self.allowance = allowance
+        self.heard: Ms | None = None  # receive time of the last sign of life, or the start
+
+    def hear(self, received: Ms) -> Condition | None:
+        self.heard = received if self.heard is None else max(self.heard, received)
+        return self._change(False, received) if self.active else None
+
+    def tick(self, now: Ms) -> Condition | None:
+        if self.heard is None:
+            self.heard = now
+        if now - self.heard < self.allowance:
+            return None
+        return self._change(True, self.heard + self.allowance)
+
+    def started(self, now: Ms) -> None:
+        self.heard = now if self.heard is None else max(self.heard, now)
+
+    @property
+    def waiting(self) -> bool:
+        return not self.active
+
+    def _change(self, active: bool, at: Ms) -> Condition:
+        self._active = active
+        return Condition(
+            self.rule.id,
+            self.device,
+            active,
+            at,
+            arguments={"since": self.heard, "allowance": self.allowance},
+        )
+
+    def dump(self) -> list[Any]:
+        return [self.active, self.heard]
+
+    def load(self, data: Sequence[Any]) -> None:
+        self._active, self.heard = data
+
+
+def build(rule: Rule, place: Place) -> StaleInstance | None:
+    device = place.device
+    intervals = [p.spec.interval_s for p in place.table.of_device(device.id) if p.spec.interval_s]
+    interval = device.interval_s or (min(intervals) if intervals else 0)
+    after = rule.parameters.get("after")
+    base = after if isinstance(after, int) else 0
+    return StaleInstance(rule, device.id, max(base, GAPS * interval * SECOND))

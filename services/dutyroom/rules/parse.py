@@ -1,0 +1,220 @@
+"""rules.yaml: the shipped rules, and a site's own laid over them.
+
+A site names a shipped rule by its id and gives only what differs (`enabled: false`, a parameter, a
+delay), or adds rules of its own. Every mistake names file, line and field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+from dutyroom.errors import Invalid, Mistake, Rejected
+from dutyroom.fields import Fields, nearest
+from dutyroom.model.duty import Priority
+from dutyroom.model.telemetry import DeviceClass, Scalar
+from dutyroom.rules.kinds import kind, known
+from dutyroom.rules.spec import Cause, Rule, Select, TicketPolicy
+from dutyroom.timebase import SECOND, Ms, duration
+from dutyroom.yamltext import Document, read_yaml
+
+_MERGED = ("parameters", "name", "advice", "select", "options")
+_UTILITIES = ("power", "water", "network")
+
+
+@cache
+def _shipped() -> Document:
+    text = (files("dutyroom.rules") / "defaults.yaml").read_text(encoding="utf-8")
+    return read_yaml(text, "defaults.yaml")
+
+
+@cache
+def default_rules() -> tuple[Rule, ...]:
+    """The rules that ship with the product."""
+    return _parse(_shipped(), {}, shipped=True)
+
+
+def parse_rules(text: str, file: str) -> tuple[Rule, ...]:
+    """The shipped rules with those of a site laid over them; "" gives the shipped ones.
+
+    Raises Invalid with every mistake.
+    """
+    data = _shipped().data
+    listed = data.get("rules", []) if isinstance(data, dict) else []
+    base = {str(row["id"]): row for row in listed if isinstance(row, dict) and "id" in row}
+    own = _parse(read_yaml(text, file), base)
+    changed = {rule.id for rule in own}
+    disabled = _disabled(read_yaml(text, file))
+    kept = [r for r in default_rules() if r.id not in changed | disabled]
+    return (*kept, *(r for r in own if r.id not in disabled))
+
+
+def _disabled(document: Document) -> set[str]:
+    data = document.data
+    listed = data.get("rules", []) if isinstance(data, dict) else []
+    return {str(r.get("id")) for r in listed or () if isinstance(r, dict) and r.get("enabled") is False}
+
+
+def _parse(
+    document: Document, base: Mapping[str, Mapping[object, object]], *, shipped: bool = False
+) -> tuple[Rule, ...]:
+    mistakes: list[Mistake] = []
+    top = Fields.of(document, mistakes)
+    rules = [
+        _rule(_merged(row, base), shipped or row.text("id", "") in base) for row in top.children("rules")
+    ]
+    top.finish()
+    seen: set[str] = set()
+    for index, rule in enumerate(rules):
+        if rule.id in seen:
+            mistakes.append(
+                document.mistake(("rules", index, "id"), f"{rule.id!r} stands here a second time")
+            )
+        seen.add(rule.id)
+    every = seen | set(base)
+    for index, rule in enumerate(rules):
+        for cause in rule.explained_by:
+            if cause.rule not in every:
+                message = f"rule {cause.rule!r} does not exist{nearest(cause.rule, every)}"
+                mistakes.append(document.mistake(("rules", index, "explained_by"), message))
+    if mistakes:
+        raise Invalid(mistakes)
+    return tuple(rules)
+
+
+def _merged(row: Fields, base: Mapping[str, Mapping[object, object]]) -> Fields:
+    """The site's row over the shipped rule of the same id; lines are the site's."""
+    below = base.get(str(row.data.get("id")))
+    if below is None:
+        return row
+    data = dict(below) | dict(row.data)
+    for name in _MERGED:
+        under, over = below.get(name), row.data.get(name)
+        if isinstance(under, dict) and isinstance(over, dict):
+            data[name] = under | over
+    return Fields(row.document, row.path, data, row.mistakes)
+
+
+def _rule(row: Fields, shipped: bool) -> Rule:
+    name = row.choice("kind", known())
+    parameters = _parameters(row, name)
+    row.flag("enabled", True)
+    utility = row.choice("utility", _UTILITIES, "")
+    rule = Rule(
+        id=row.text("id"),
+        kind=name,
+        select=_select(row.child("select")),
+        priority=Priority(row.integer("priority", 3, 1, 4)),
+        ticket=_ticket(row),
+        name=row.words("name"),
+        parameters=parameters,
+        point=row.text("point", ""),
+        on_delay=row.duration("on_delay", 0),
+        off_delay=row.duration("off_delay", 0),
+        respond_within=row.duration("respond_within", 0) or None,
+        latched=row.flag("latched"),
+        utility=utility,
+        root=row.flag("root"),
+        waits=row.flag("waits", True),
+        advice=_advice(row),
+        version=row.integer("version", 1, 1),
+        options=_options(row.child("options")),
+        wait=row.duration("wait", 30 * SECOND),
+        explained_in=row.texts("explained_in"),
+        explained_by=tuple(_cause(c) for c in row.children("explained_by")),
+        shipped=shipped,
+    )
+    if rule.latched and (rule.utilities or rule.explained_by):
+        row.wrong(
+            "latched", "a latched rule is never explained by another; leave utility and explained_by out"
+        )
+    row.finish()
+    return rule
+
+
+def _parameters(row: Fields, name: str) -> dict[str, object]:
+    data = row.raw("parameters")
+    if name not in known():
+        return {}
+    fields = Fields(row.document, row.at("parameters"), data if data is not None else {}, row.mistakes)
+    parsed = kind(name).parameters(fields)
+    fields.finish()
+    return parsed
+
+
+def _select(fields: Fields | None) -> Select:
+    if fields is None:
+        return Select()
+    select = Select(
+        classes=tuple(fields.texts("classes")),
+        devices=fields.texts("devices"),
+        spaces=fields.texts("spaces"),
+        profiles=fields.texts("profiles"),
+        where=_tests(fields, "where"),
+        unless=_tests(fields, "unless"),
+    )
+    classes = {c.value for c in DeviceClass}
+    for name in select.classes:
+        if name not in classes:
+            fields.wrong("classes", f"{name!r} is not a device class{nearest(name, classes)}")
+    fields.finish()
+    return select
+
+
+def _tests(fields: Fields, name: str) -> dict[str, tuple[Scalar, ...]]:
+    value = fields.raw(name)
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        fields.wrong(name, "must be a mapping: parameter: value or list of values")
+        return {}
+    return {str(k): tuple(v) if isinstance(v, list) else (v,) for k, v in value.items()}
+
+
+def _ticket(row: Fields) -> TicketPolicy:
+    text = row.text("ticket", "now").strip()
+    if text == "never":
+        return TicketPolicy(None)
+    if text == "now":
+        return TicketPolicy(0)
+    if text.startswith("after "):
+        return TicketPolicy(_after(row, text.removeprefix("after ")))
+    row.wrong("ticket", f"must be now, never, or for example `after 5min`, not {text!r}")
+    return TicketPolicy(None)
+
+
+def _after(row: Fields, text: str) -> Ms:
+    try:
+        return duration(text)
+    except Rejected as err:
+        row.wrong("ticket", err.reason)
+        return 0
+
+
+def _advice(row: Fields) -> dict[str, tuple[str, ...]]:
+    fields = row.child("advice")
+    if fields is None:
+        return {}
+    advice = {language: fields.texts(language) for language in ("zh-CN", "en")}
+    fields.finish()
+    return advice
+
+
+def _options(fields: Fields | None) -> dict[str, Scalar]:
+    if fields is None:
+        return {}
+    found: dict[str, Scalar] = {}
+    for name in fields.data:
+        value = fields.raw(str(name))
+        if isinstance(value, str | int | float | bool):
+            found[str(name)] = value
+        else:
+            fields.wrong(name, "must be a text, a number, true or false")
+    return found
+
+
+def _cause(fields: Fields) -> Cause:
+    cause = Cause(fields.text("rule"), fields.text("parameter", ""), fields.choice("below", _UTILITIES, ""))
+    fields.finish()
+    return cause

@@ -1,0 +1,324 @@
+"""A duty room in memory for tests: records, journal, clock, and a small estate on a clock we own."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dutyroom.errors import Conflict
+from dutyroom.flows.watch import Watch
+from dutyroom.model.duty import (
+    Alarm,
+    AlarmChange,
+    Device,
+    OutboxRow,
+    Person,
+    Role,
+    Ticket,
+    TicketChange,
+    TicketState,
+)
+from dutyroom.model.metering import Exchange
+from dutyroom.model.telemetry import (
+    Batch,
+    DeviceClass,
+    Finding,
+    Kind,
+    Lane,
+    Message,
+    MessageRecord,
+    Outcome,
+    Point,
+    PointSpec,
+    PointTable,
+    Quality,
+    Readings,
+)
+from dutyroom.rules.engine import Engine
+from dutyroom.rules.parse import parse_rules
+from dutyroom.rules.spec import Rule
+from dutyroom.site import Site
+from dutyroom.topology import Topology
+
+SITE = "s"
+T0 = 1_760_000_000_000
+DONE = (TicketState.CLOSED, TicketState.CANCELLED)
+
+
+@dataclass
+class Rows:
+    alarms: dict[int, Alarm] = field(default_factory=dict)
+    alarm_log: list[AlarmChange] = field(default_factory=list)
+    tickets: dict[int, Ticket] = field(default_factory=dict)
+    ticket_log: list[TicketChange] = field(default_factory=list)
+    outbox: dict[str, OutboxRow] = field(default_factory=dict)
+    exchanges: list[Exchange] = field(default_factory=list)
+    people: list[Person] = field(default_factory=list)
+    cursors: dict[Lane, int] = field(default_factory=dict)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    changes: list[tuple[str, str]] = field(default_factory=list)
+
+
+class FakeAlarms:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def open_ones(self, site: str) -> Sequence[Alarm]:
+        return [a for a in self.rows.alarms.values() if a.ended_at is None]
+
+    def get(self, site: str, alarm: int) -> Alarm | None:
+        return self.rows.alarms.get(alarm)
+
+    def insert(self, alarm: Alarm) -> Alarm:
+        if any((a.rule, a.object) == (alarm.rule, alarm.object) for a in self.open_ones("")):
+            raise Conflict(f"{alarm.rule} on {alarm.object} is open already")
+        stored = replace(alarm, id=len(self.rows.alarms) + 1)
+        self.rows.alarms[stored.id] = stored
+        return stored
+
+    def update(self, alarm: Alarm) -> None:
+        assert alarm.id in self.rows.alarms
+        self.rows.alarms[alarm.id] = alarm
+
+    def log(self, change: AlarmChange) -> None:
+        assert change.alarm
+        self.rows.alarm_log.append(change)
+
+    def search(self, site: str, *, ended: bool | None = None, limit: int = 200, **_: Any) -> Sequence[Alarm]:
+        found = [a for a in self.rows.alarms.values() if ended is None or (a.ended_at is not None) == ended]
+        return found[::-1][:limit]
+
+
+class FakeTickets:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def insert(self, ticket: Ticket) -> Ticket:
+        if any(t.cause == ticket.cause and t.state not in DONE for t in self.rows.tickets.values()):
+            raise Conflict(f"{ticket.cause} has a ticket")
+        number = len(self.rows.tickets) + 1
+        stored = replace(ticket, id=number, number=f"WO-{number:06}")
+        self.rows.tickets[number] = stored
+        return stored
+
+    def update(self, ticket: Ticket) -> None:
+        assert ticket.id in self.rows.tickets
+        self.rows.tickets[ticket.id] = ticket
+
+    def log(self, change: TicketChange) -> None:
+        assert change.ticket
+        self.rows.ticket_log.append(change)
+
+    def search(self, site: str, *, open_only: bool = False, **_: Any) -> Sequence[Ticket]:
+        return [t for t in self.rows.tickets.values() if not open_only or t.state not in DONE]
+
+
+class FakeOutbox:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def insert(self, row: OutboxRow) -> bool:
+        if row.dedupe in self.rows.outbox:
+            return False
+        self.rows.outbox[row.dedupe] = row
+        return True
+
+
+class FakePeople:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def all(self, site: str) -> Sequence[Person]:
+        return self.rows.people
+
+
+class FakeMetering:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def exchanges(self, site: str) -> Sequence[Exchange]:
+        return self.rows.exchanges
+
+
+class FakeTx:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+        self.alarms, self.tickets = FakeAlarms(rows), FakeTickets(rows)
+        self.outbox, self.people, self.metering = FakeOutbox(rows), FakePeople(rows), FakeMetering(rows)
+
+    def cursor(self, site: str, reader: str, lane: Lane) -> int:
+        return self.rows.cursors.get(lane, 0)
+
+    def advance(self, site: str, reader: str, lane: Lane, seq: int) -> None:
+        self.rows.cursors[lane] = seq
+
+    def blob(self, site: str, name: str) -> bytes | None:
+        return self.rows.blobs.get(name)
+
+    def put_blob(self, site: str, name: str, data: bytes) -> None:
+        self.rows.blobs[name] = data
+
+    def change(self, site: str, at: int, kind: str, key: str) -> None:
+        self.rows.changes.append((kind, key))
+
+
+class FakeRecords:
+    """All or nothing: a transaction works on a copy. `break_at(step)` raises inside or after one."""
+
+    def __init__(self) -> None:
+        self.rows = Rows()
+        self.break_at: Callable[[str], None] = lambda step: None
+
+    @contextmanager
+    def write(self) -> Iterator[FakeTx]:
+        self.break_at("begin")
+        copy: Rows = pickle.loads(pickle.dumps(self.rows))
+        yield FakeTx(copy)
+        self.break_at("commit")
+        self.rows = copy
+        self.break_at("committed")
+
+    @contextmanager
+    def read(self) -> Iterator[FakeTx]:
+        self.break_at("read")
+        yield FakeTx(self.rows)
+
+
+class FakeJournal:
+    def __init__(self) -> None:
+        self.batches: list[tuple[int, Batch]] = []
+        self.findings: list[Finding] = []
+        self.cursors: dict[Lane, int] = {}
+        self.break_at: Callable[[str], None] = lambda step: None
+
+    def append(self, *batches: Batch) -> int:
+        for batch in batches:
+            self.batches.append((len(self.batches) + 1, batch))
+        return len(self.batches)
+
+    def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:
+        self.break_at("journal")
+        return [(s, b) for s, b in self.batches if b.lane == lane and s > after][:limit]
+
+    def last(self, lane: Lane) -> int:
+        return max((s for s, b in self.batches if b.lane == lane), default=0)
+
+    def advance(self, reader: str, lane: Lane, seq: int) -> None:
+        self.cursors[lane] = seq
+
+    def note(self, findings: Sequence[Finding], outcomes: Mapping[tuple[int, str, str], int]) -> None:
+        self.findings += findings
+
+
+@dataclass
+class HandClock:
+    at: int = T0
+
+    def now(self) -> int:
+        return self.at
+
+
+class Room:
+    """A running duty room: `at(seconds)` moves the clock in steps of one second, ticking."""
+
+    def __init__(
+        self,
+        devices: Sequence[Device],
+        specs: Mapping[str, Sequence[PointSpec]],
+        rules: Sequence[Rule] | None = None,
+        topology: Topology | None = None,
+        records: Any = None,
+        journal: Any = None,
+    ) -> None:
+        self.devices = {d.id: d for d in devices}
+        self.table = PointTable()
+        for device in devices:
+            for spec in specs.get(device.device_class, ()):
+                point = Point(
+                    len(self.table) + 1, SITE, device.id, DeviceClass(device.device_class), device.space, spec
+                )
+                self.table.add(point)
+        self.rules = tuple(rules if rules is not None else parse_rules("", "rules.yaml"))
+        self.topology = topology or Topology()
+        self.records = records or FakeRecords()
+        self.journal = journal or FakeJournal()
+        self.clock = HandClock()
+        self.broker = True
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process on the same records and journal."""
+        site = Site(SITE, {"en": "S"}, "Asia/Shanghai", topology=self.topology)
+        self.engine = Engine(self.rules, self.table, self.devices)
+        self.watch = Watch(
+            site, self.table, self.records, self.journal, self.engine, self.clock, lambda: self.broker
+        )
+
+    def batch(
+        self,
+        *rows: tuple[str, str, float],
+        at: int | None = None,
+        quality: Quality = Quality.GOOD,
+        lane: Lane = Lane.NORMAL,
+    ) -> Batch:
+        """(device, point, stored value) rows read at `at` (seconds after T0; now when None)."""
+        moment = self.clock.at if at is None else T0 + at * 1000
+        columns = [(self.point(d, p).id, moment, float(v), int(quality), 0) for d, p, v in rows]
+        message = Message("t", b"", self.clock.at, retained=quality is Quality.RETAINED)
+        return Batch(
+            SITE, lane, self.clock.at, (MessageRecord(message, Outcome.DECODED),), Readings.of(columns)
+        )
+
+    def point(self, device: str, name: str) -> Point:
+        found = self.table.find(device, name)
+        assert found is not None, (device, name)
+        return found
+
+    def reads(self, *rows: tuple[str, str, float], **more: Any) -> None:
+        """Readings arrive now and are judged."""
+        self.journal.append(self.batch(*rows, **more))
+        self.watch.drain()
+
+    def at(self, seconds: float, step: float = 1.0) -> Room:
+        """Goes on to T0 + seconds, ticking on the way."""
+        end = T0 + round(seconds * 1000)
+        while self.clock.at < end:
+            self.clock.at = min(end, self.clock.at + round(step * 1000))
+            self.watch.drain()
+            self.watch.tick(self.clock.at)
+        return self
+
+    # what stands
+
+    def alarms(self) -> dict[str, str]:
+        """ "rule@object" -> state, of open alarms."""
+        with self.records.read() as tx:
+            return {f"{a.rule}@{a.object}": a.state.value for a in tx.alarms.open_ones(SITE)}
+
+    def alarm(self, rule: str, object: str) -> Alarm:
+        with self.records.read() as tx:
+            return next(a for a in tx.alarms.open_ones(SITE) if (a.rule, a.object) == (rule, object))
+
+    def tickets(self) -> list[str]:
+        """Causes of tickets that are neither closed nor cancelled."""
+        with self.records.read() as tx:
+            return sorted(t.cause for t in tx.tickets.search(SITE, open_only=True))
+
+
+def device(name: str, kind: str, interval: int | None = None, **parameters: Any) -> Device:
+    return Device(SITE, name, name, kind, "v/m", name, "A", parameters, interval_s=interval)
+
+
+def gauge(name: str, unit: str = "", interval: int | None = 10) -> PointSpec:
+    return PointSpec(name, unit=unit, interval_s=interval)
+
+
+def state(name: str, interval: int | None = None) -> PointSpec:
+    return PointSpec(name, kind=Kind.STATE, interval_s=interval)
+
+
+def person(login: str, role: Role = Role.OPERATOR, *contacts: str) -> Person:
+    return Person(0, SITE, login, login, role, "en", contacts=contacts or (f"mailto://{login}",))

@@ -1,0 +1,48 @@
+"""Scenarios as the duty log tells them, on a clock we own."""
+
+from __future__ import annotations
+
+from tests.unit.duty.duty_room import Room, device, gauge, person, state
+
+from dutyroom.model.telemetry import Quality
+
+METER = device("A-riser", "water_meter", use="riser")
+PANEL = device("panel", "fire_panel")
+
+
+def test_a_burst_opens_one_alarm_one_ticket_and_one_message_each() -> None:
+    room = Room([METER], {"water_meter": [gauge("flow", "m3/h")]})
+    room.records.rows.people = [person("li"), person("wang")]
+    for second in range(0, 300, 10):
+        room.at(second)
+        room.reads(("A-riser", "flow", 4.8 if second >= 60 else 0.4))
+    assert room.alarms() == {"water.burst@A-riser": "unacknowledged"}
+    assert room.tickets() == ["water.burst|A-riser"]
+    assert sorted(row.person for row in room.records.rows.outbox.values()) == ["li", "wang"]
+    alarm = room.alarm("water.burst", "A-riser")
+    assert (alarm.value, alarm.limit, alarm.unit, alarm.ticket) == (4.8, 3.0, "m3/h", 1)
+
+
+def test_a_fire_alarm_keeps_its_latch() -> None:
+    room = Room([PANEL], {"fire_panel": [state("alarm", 10), state("fault", 10)]})
+    room.reads(("panel", "alarm", 0))
+    room.at(10).reads(("panel", "alarm", 1))
+    room.at(20).reads(("panel", "alarm", 0))
+    assert room.alarms() == {"fire.alarm@panel": "returned"}
+    assert room.tickets() == ["fire.alarm|panel"]
+
+
+def test_three_days_off_make_no_storm() -> None:
+    room = Room([PANEL], {"fire_panel": [state("alarm", 10)]})
+    room.reads(("panel", "alarm", 0))
+    room.at(20)
+    room.clock.at += 3 * 86_400_000
+    room.restart()
+    room.at(3 * 86_400 + 20 + 290, 10)
+    assert room.alarms() == {}
+    room.at(3 * 86_400 + 20 + 310, 10)
+    assert room.alarms() == {"fire.offline@panel": "unacknowledged"}
+    room.reads(("panel", "alarm", 0), quality=Quality.RETAINED)
+    assert room.alarms() == {"fire.offline@panel": "unacknowledged"}
+    room.at(3 * 86_400 + 20 + 320).reads(("panel", "alarm", 0))
+    assert room.alarms() == {"fire.offline@panel": "returned"}
