@@ -30,7 +30,8 @@ from dutyroom.model.telemetry import (
     Readings,
     Scalar,
 )
-from dutyroom.profiles.decode import Decoded, DecodedEvent, Ignored, Library, Refused
+from dutyroom.profiles.decode import Library
+from dutyroom.profiles.result import Decoded, DecodedEvent, Ignored, Refused
 from dutyroom.timebase import HOUR, Ms
 
 _WINDOW = 2_000  # messages after a connect that may be deliveries of what is committed already
@@ -131,8 +132,12 @@ class Ingest:
     def quarantine(self, message: Message, error: str) -> None:
         """Sets aside a message on which our own code failed, so that it never blocks the others."""
         draft = _Draft()
-        draft.messages.append(MessageRecord(message, Outcome.QUARANTINED, reason="internal_error", detail=error))
-        draft.findings.append(Finding("malformed", "", message.received_at, f"{message.topic[:200]}: {error}"[:500]))
+        draft.messages.append(
+            MessageRecord(message, Outcome.QUARANTINED, reason="internal_error", detail=error)
+        )
+        draft.findings.append(
+            Finding("malformed", "", message.received_at, f"{message.topic[:200]}: {error}"[:500])
+        )
         self._commit([message], {Lane.NORMAL: draft}, {})
 
     def _commit(self, messages: Sequence[Message], drafts: dict[Lane, _Draft], newest: dict[int, Ms]) -> int:
@@ -160,7 +165,7 @@ class Ingest:
         outcome = self._decode(message)
         lane = Lane.NORMAL
         if isinstance(outcome, Decoded | Ignored):
-            lane = self._library.lane(outcome.profile)
+            lane = self._library.profiles[outcome.profile].lane
         draft = drafts.setdefault(lane, _Draft())
         index = len(draft.messages)
         if isinstance(outcome, Decoded):
@@ -173,26 +178,19 @@ class Ingest:
             draft.messages.append(self._refuse(message, outcome, draft))
 
     def _decode(self, message: Message) -> Decoded | Ignored | Refused:
-        outcome = self._library.decode(message, self._registry.parameters)
-        if not self._adopt:
-            return outcome
-        strangers = outcome.candidates if isinstance(outcome, Refused) else ()
-        if isinstance(outcome, Decoded):
-            strangers = outcome.unknown
-        if not strangers:
-            return outcome
-        self._adopt_all(strangers)
-        return self._library.decode(message, self._registry.parameters)
+        outcome = self._library.decode(message, self._registry.parameters, self._adopt)
+        if self._adopt and isinstance(outcome, Decoded):
+            self._adopt_all(outcome.profile, outcome.addresses)
+        return outcome
 
-    def _adopt_all(self, strangers: Sequence[tuple[str, str]]) -> None:
-        """Registers every stranger under the first profile that can read it."""
-        first = strangers[0][0]
-        fresh = []
-        for profile, address in strangers:
-            if profile == first and self._registry.find(profile, address) is None:
-                kind = self._library.device_class(profile).value
-                name = f"{profile.split('/')[0]}:{address}"
-                fresh.append(Device(self._site, name, address, kind, profile, address, ""))
+    def _adopt_all(self, profile: str, addresses: Sequence[str]) -> None:
+        """Registers the devices of a message that the registry does not have yet."""
+        kind = self._library.profiles[profile].device_class.value
+        fresh = [
+            Device(self._site, f"{profile.split('/')[0]}:{address}", address, kind, profile, address, "")
+            for address in addresses
+            if self._registry.find(profile, address) is None
+        ]
         if fresh:
             with self._records.write() as tx:
                 tx.devices.upsert(fresh)

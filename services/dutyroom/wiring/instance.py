@@ -16,6 +16,7 @@ from fastapi import FastAPI
 
 from dutyroom import __version__
 from dutyroom.api.app import create_app
+from dutyroom.api.words import Words, read_catalogue
 from dutyroom.backends.broker import free_port
 from dutyroom.backends.channels.apprise_channel import AppriseChannel
 from dutyroom.backends.datafolder import DataFolder
@@ -24,13 +25,13 @@ from dutyroom.backends.passwords import Passwords
 from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.backends.records_sql import open_records
-from dutyroom.errors import Rejected
 from dutyroom.flows.loops import Loop
-from dutyroom.flows.notify import Notifier
+from dutyroom.flows.notify import Notifier, Render
 from dutyroom.interfaces import ReadingStore, Records
-from dutyroom.model.duty import Person, Role
+from dutyroom.model.duty import Arguments, Person, Role
 from dutyroom.settings import Settings
-from dutyroom.timebase import Clock
+from dutyroom.site import Site
+from dutyroom.timebase import Clock, zone
 from dutyroom.wiring.running import RunningSite
 
 log = structlog.get_logger(__name__)
@@ -46,6 +47,7 @@ def log_to(file: Path, level: str) -> None:
     for noisy in ("apscheduler", "httpx", "urllib3", "alembic"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
         processors=[
             structlog.stdlib.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -153,6 +155,21 @@ def choose_port(settings: Settings) -> tuple[int, str]:
     return port, f"Port {settings.port} is taken; using {port}."
 
 
+def renderer(sites: Sequence[Site]) -> Render:
+    """Messages in the words of the pages: (site, key, arguments, language) -> (title, body)."""
+    catalogue = read_catalogue()
+    by_id = {site.id: site for site in sites}
+
+    def render(site: str, key: str, arguments: Arguments, language: str) -> tuple[str, str]:
+        place = by_id.get(site) or next(iter(by_id.values()))
+        words = Words(language or place.language, catalogue, zone(place.time_zone))
+        title = f"{key}.title" if words.has(f"{key}.title") else "message.title"
+        given = {**arguments, "site": words.pick(place.name)}
+        return words.t(title, given), words.t(key, given)
+
+    return render
+
+
 def make_instance(
     settings: Settings,
     folder: DataFolder,
@@ -172,7 +189,7 @@ def make_instance(
         files=StatementFiles(),
         version=__version__,
     )
-    notifier = Notifier(records, channel, clock)
+    notifier = Notifier(records, channel, clock, renderer([s.runtime.site for s in sites]))
 
     def notifying() -> float:
         notifier.run_due(clock.now())
@@ -191,9 +208,3 @@ def ignoring_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def require(condition: bool, sentence: str) -> None:
-    """Raises Rejected with the sentence unless the condition holds."""
-    if not condition:
-        raise Rejected(sentence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -23,7 +23,7 @@ from dutyroom.flows.watch import READER as WATCH
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.duty import Device, DeviceStatus
-from dutyroom.model.telemetry import Lane, PointSpec, PointTable
+from dutyroom.model.telemetry import Kind, Lane, PointSpec, PointTable
 from dutyroom.profiles.decode import Library
 from dutyroom.rules.engine import Engine
 from dutyroom.site import BrokerAddress, Site
@@ -93,11 +93,27 @@ def _missing_points(
     for device in devices:
         if device.status is DeviceStatus.WITHDRAWN:
             continue
-        for spec in library.points(device.profile, device.interval_s):
+        for spec in _specs(device, library):
             point = table.find(device.id, spec.name)
             if point is None or point.spec != spec:
                 wanted.append((device, spec))
     return wanted
+
+
+def _specs(device: Device, library: Library) -> list[PointSpec]:
+    """The points that a device's profile declares; the device's own interval counts before it.
+
+    A state without an interval is told on change: silence of it means nothing.
+    """
+    profile = library.profiles.get(device.profile)
+    if profile is None:
+        return []
+    return [
+        spec
+        if spec.interval_s is None and spec.kind in (Kind.STATE, Kind.TEXT)
+        else replace(spec, interval_s=device.interval_s or spec.interval_s or profile.interval_s)
+        for spec in profile.points
+    ]
 
 
 def open_site(
