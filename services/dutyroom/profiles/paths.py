@@ -4,6 +4,7 @@
     "em1:0".voltage         a key with other characters, quoted
     tags[0]  tags[-1]       an element
     tags[*]  phases.*       every element, every key's value
+    Total[{channel}]        every element; its number is remembered as `channel`
     elevators.{lift}        every key's value; the key is remembered as `lift`
     tags[name==floor]       the elements whose `name` equals
     $.gateway.id            from the whole document, where a path usually starts at the current item
@@ -49,7 +50,9 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """Every element of an array."""
+    """Every element of an array; its number is captured under `capture` ("" = not)."""
+
+    capture: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ _TOKEN = re.compile(
     | (?P<star>\*)
     | \[(?P<index>-?[0-9]{1,6})\]
     | (?P<each>\[\*\])
+    | \[\{(?P<number>[A-Za-z_][A-Za-z0-9_]*)\}\]
     | \[(?P<key>[A-Za-z0-9_-]+)==(?:"(?P<quoted_value>[^"]*)"|(?P<value>[^\]"]*))\]
     | (?P<name>[^.\[\]"{}*$@|\s]+)
     )""",
@@ -128,6 +132,8 @@ def _step(match: re.Match[str]) -> Step:
         return Index(int(found["index"]))
     if found["each"] is not None:
         return Elements()
+    if found["number"] is not None:
+        return Elements(found["number"])
     if found["star"] is not None:
         return Keys("")
     if found["capture"] is not None:
@@ -220,10 +226,10 @@ def _children(value: object, step: Step) -> Iterator[tuple[tuple[str, str] | Non
         case Index(at):
             if isinstance(value, list) and -len(value) <= at < len(value):
                 yield None, value[at]
-        case Elements():
+        case Elements(capture):
             if isinstance(value, list):
-                for element in value:
-                    yield None, element
+                for number, element in enumerate(value):
+                    yield ((capture, str(number)) if capture else None), element
         case Keys(capture):
             if isinstance(value, dict):
                 for key, child in value.items():

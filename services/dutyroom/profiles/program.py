@@ -32,7 +32,7 @@ from dutyroom.profiles.paths import (
     walker,
 )
 from dutyroom.profiles.profile import ByteSource, EventRule, Layout, PointRule, Profile, TimeRule
-from dutyroom.profiles.rest import Rest, text_is_point
+from dutyroom.profiles.rest import Alternatives, Rest, text_is_point
 from dutyroom.profiles.result import DecodedEvent, DecodedReading
 from dutyroom.profiles.times import ReadTime, plausible, reader
 from dutyroom.profiles.unwrap import unwrapper
@@ -273,7 +273,7 @@ class LayoutProgram:
             for name, paths in layout.attributes.items()
         )
         own = frozenset(spec.name for spec in profile.points)
-        self._rest = Rest(layout.rest, _taken(layout), own) if layout.rest is not None else None
+        self._rest = Rest(layout.rest, *_taken(layout), own) if layout.rest is not None else None
         self._guards: dict[str, Guard] = {}
         self._key = key
 
@@ -382,13 +382,18 @@ def _bytes(text: object, encoding: str) -> bytes:
         raise Rejected(f"payload is not {encoding}: {err}") from err
 
 
-def _taken(layout: Layout) -> frozenset[str]:
-    """Names of the leaves that points and attributes read, as `rest` would name them."""
-    paths: list[Path] = [p for rule in layout.points for p in rule.paths]
-    paths += [p for listed in layout.attributes.values() for p in listed]
+def _taken(layout: Layout) -> tuple[frozenset[str], tuple[Alternatives, ...]]:
+    """Names of the leaves that points and attributes read, as `rest` would name them; those of
+    several paths apart, because only the one used is taken."""
+    listed = [rule.paths for rule in layout.points] + list(layout.attributes.values())
     source = layout.rest.source if layout.rest is not None else None
-    names = {n for path in paths for n in _leaf_names(path, source)}
-    return frozenset(names)
+    names = {n for paths in listed if len(paths) == 1 for n in _leaf_names(paths[0], source)}
+    several = tuple(
+        tuple((getter([path]), name) for path in paths for name in _leaf_names(path, source))
+        for paths in listed
+        if len(paths) > 1
+    )
+    return frozenset(names), several
 
 
 def _leaf_names(path: Path, source: Path | None) -> Sequence[str]:

@@ -10,9 +10,10 @@ import fnmatch
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from dutyroom.model.telemetry import Kind, PointSpec
-from dutyroom.profiles.paths import MISSING, as_text, getter
+from dutyroom.profiles.paths import MISSING, Getter, as_text, getter
 from dutyroom.profiles.profile import PointRule, RestRule
 from dutyroom.profiles.values import Convert, converter
 from dutyroom.quantities import QUANTITIES, quantities_of
@@ -54,12 +55,25 @@ class Leaf:
     convert: Convert
 
 
-class Rest:
-    """The compiled rule of one layout. `taken`: names that points and attributes read already."""
+Alternatives: TypeAlias = tuple[
+    tuple[Getter, str], ...
+]  # of one point: (path, leaf's name), the first counts
 
-    def __init__(self, rule: RestRule, taken: frozenset[str], known: frozenset[str]) -> None:
+
+class Rest:
+    """The compiled rule of one layout. taken: names of leaves that points and attributes read; with
+    several paths, only the one that is used (`alternatives`)."""
+
+    def __init__(
+        self,
+        rule: RestRule,
+        taken: frozenset[str],
+        alternatives: tuple[Alternatives, ...],
+        known: frozenset[str],
+    ) -> None:
         self._rule = rule
         self._taken = taken
+        self._alternatives = alternatives
         self._known = known  # names of the profile's own points
         self._get = getter([rule.source]) if rule.source is not None else None
         self._leaves: dict[str, Leaf] = {}
@@ -68,10 +82,11 @@ class Rest:
         """(name, what to do, value) of every unnamed leaf, null and empty containers left out."""
         root = self._get(item, document) if self._get is not None else item
         walk = self._listed(root) if self._rule.list_name else flat(root)
+        taken = self._taken | self._used(item, document) if self._alternatives else self._taken
         for count, (name, value) in enumerate(walk):
             if count >= MAX_LEAVES:
                 return
-            if name in self._taken or value is None:
+            if name in taken or value is None:
                 continue
             leaf = self._leaves.get(name)
             if leaf is None:
@@ -80,6 +95,15 @@ class Rest:
                     self._leaves[name] = leaf
             if not leaf.skip:
                 yield name, leaf, value
+
+    def _used(self, item: object, document: object) -> set[str]:
+        used = set()
+        for paths in self._alternatives:
+            for get, name in paths:
+                if get(item, document) not in (MISSING, None):
+                    used.add(name)
+                    break
+        return used
 
     def _listed(self, root: object) -> Iterator[tuple[str, object]]:
         for element in root if isinstance(root, list) else ():
