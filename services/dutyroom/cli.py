@@ -138,7 +138,7 @@ def check(
 ) -> None:
     """Read every file of a site and every profile with its examples; name every mistake; touch no network."""
     from dutyroom.checks import check_site
-    from dutyroom.profiles.profile import check_profiles
+    from dutyroom.profiles.checking import check_profiles
     from dutyroom.wiring.shipped import shipped
 
     with plain_errors():
