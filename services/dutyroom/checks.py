@@ -31,7 +31,8 @@ def check_site(folder: Path, profiles: Path) -> list[Mistake]:
     _devices(rows, library, unreadable)
     _rules(source, site, library)
     _prices(source, site)
-    return [*source.mistakes, *(m for m in wrong if _concerns(m, rows))]
+    every = [*source.mistakes, *(m for m in wrong if _concerns(m, rows))]
+    return sorted(every, key=lambda mistake: (mistake.file, mistake.line))
 
 
 def _concerns(mistake: Mistake, rows: Sequence[Row]) -> bool:

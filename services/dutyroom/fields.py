@@ -29,8 +29,9 @@ REQUIRED: Final = _Required.REQUIRED
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """'; did you mean "x"?' for the known word that looks most like it, else ""."""
-    close = difflib.get_close_matches(word, list(known), 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    folded = {name.casefold(): name for name in known}
+    close = difflib.get_close_matches(word.casefold(), folded, 1, 0.6)
+    return f"; did you mean {folded[close[0]]!r}?" if close else ""
 
 
 class Fields:

@@ -24,7 +24,8 @@ MAX_BYTES = 20_000_000
 MAX_DEPTH = 60
 
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
-_FLOAT = re.compile(r"[-+]?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_WHOLE = "(?:0|[1-9][0-9]*)"
+_FLOAT = re.compile(rf"[-+]?(?:{_WHOLE}\.[0-9]*|\.[0-9]+|{_WHOLE}(?=[eE]))(?:[eE][-+]?[0-9]+)?")
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _FLAGS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _PLAIN_TAGS = frozenset({"tag:yaml.org,2002:str", "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"})
@@ -72,8 +73,9 @@ def decode(raw: bytes, file: str) -> str:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as err:
         line = raw.count(b"\n", 0, err.start) + 1
+        how = "in Excel: CSV UTF-8" if file.endswith(".csv") else "in the editor: encoding UTF-8"
         raise Invalid(
-            [Mistake(file, line, "", f"is not UTF-8 (byte 0x{raw[err.start]:02x}); save it as UTF-8")]
+            [Mistake(file, line, "", f"is not UTF-8 (byte 0x{raw[err.start]:02x}); save it again ({how})")]
         ) from None
 
 

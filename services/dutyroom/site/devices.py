@@ -97,7 +97,7 @@ def _header_ok(source: Source, header: list[str]) -> bool:
         source.wrong("devices.csv", "columns must be separated by commas", 1)
         return False
     before = len(source.mistakes)
-    for name in header:
+    for name in dict.fromkeys(header):
         if name not in COLUMNS:
             source.wrong("devices.csv", f"unknown column{nearest(name, COLUMNS)}", 1, name)
         elif header.count(name) > 1:
@@ -116,7 +116,7 @@ def _csv_row(source: Source, site: str, header: list[str], cells: list[str], lin
         wrong("", f"has {len(cells)} cells where the header has {len(header)}")
     fields = dict.fromkeys(COLUMNS, "") | {n: c.strip() for n, c in zip(header, cells, strict=False)}
     for name in NEEDED:
-        if not fields[name]:
+        if not fields[name] and len(cells) == len(header):
             wrong(name, "is empty")
     interval = fields["interval_s"]
     if interval and not (interval.isdecimal() and 0 < int(interval[:9]) <= 31 * _DAY_S):

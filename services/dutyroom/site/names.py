@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dutyroom.fields import Fields, nearest
+from dutyroom.fields import Fields
 from dutyroom.metering.tariff import PublicShare
 from dutyroom.rules.spec import Select
 from dutyroom.site.devices import Row
@@ -20,7 +20,7 @@ def check_names(source: Source, site: Site, rows: Sequence[Row]) -> None:
         if row.device.space and row.device.space not in spaces:
             row.wrong(
                 "space",
-                f"there is no space {row.device.space!r} in spaces.yaml{nearest(row.device.space, spaces)}",
+                f"there is no space {row.device.space!r} in spaces.yaml{source.hint(row.device.space, spaces)}",
             )
     for file, key, selects in (
         ("rules.yaml", "rules", {rule.id: rule.select for rule in site.rules}),
@@ -29,11 +29,11 @@ def check_names(source: Source, site: Site, rows: Sequence[Row]) -> None:
         for entry in written(source, file, key) if selects else ():
             select = selects.get(str(entry.data.get("id")))
             if select is not None:
-                _selected(entry, select, spaces, devices)
+                _selected(source, entry, select, spaces, devices)
     for entry in written(source, "tariffs.yaml", "shares") if site.shares else ():
         share = next((s for s in site.shares if s.id == entry.data.get("id")), None)
         if share is not None:
-            _shared(entry, share, spaces, devices)
+            _shared(source, entry, share, spaces, devices)
 
 
 def written(source: Source, file: str, key: str) -> Iterable[Fields]:
@@ -45,23 +45,23 @@ def written(source: Source, file: str, key: str) -> Iterable[Fields]:
             yield Fields(document, (key, index), item, source.mistakes)
 
 
-def _selected(entry: Fields, select: Select, spaces: set[str], devices: set[str]) -> None:
+def _selected(source: Source, entry: Fields, select: Select, spaces: set[str], devices: set[str]) -> None:
     for device in select.devices:
         if not set("*?[") & set(device) and device not in devices:
-            entry.wrong("select", f"there is no device {device!r}{nearest(device, devices)}")
+            entry.wrong("select", f"there is no device {device!r}{source.hint(device, devices)}")
     for space in select.spaces:
         if not _inside(space, spaces):
-            entry.wrong("select", f"there is no space {space!r}{nearest(space, spaces)}")
+            entry.wrong("select", f"there is no space {space!r}{source.hint(space, spaces)}")
 
 
 def _inside(prefix: str, spaces: set[str]) -> bool:
     return any(space == prefix or space.startswith(prefix.rstrip("/") + "/") for space in spaces)
 
 
-def _shared(entry: Fields, share: PublicShare, spaces: set[str], devices: set[str]) -> None:
+def _shared(source: Source, entry: Fields, share: PublicShare, spaces: set[str], devices: set[str]) -> None:
     for name, listed in (("meters", share.meters), ("less", share.less)):
         for device in listed:
             if device not in devices:
-                entry.wrong(name, f"there is no device {device!r}{nearest(device, devices)}")
+                entry.wrong(name, f"there is no device {device!r}{source.hint(device, devices)}")
     if share.space and not _inside(share.space, spaces):
-        entry.wrong("space", f"there is no space {share.space!r}{nearest(share.space, spaces)}")
+        entry.wrong("space", f"there is no space {share.space!r}{source.hint(share.space, spaces)}")

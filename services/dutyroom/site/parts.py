@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
 
-from dutyroom.fields import Fields, nearest
+from dutyroom.fields import Fields
 from dutyroom.model.duty import Person, Role
 from dutyroom.site.head import LANGUAGES
 from dutyroom.site.model import Space
@@ -48,27 +48,27 @@ def read_topology(source: Source, devices: set[str]) -> Topology:
         inner = fields.child(utility)
         if inner is not None:
             utilities[utility] = {
-                str(device): _feeds(inner, str(device), devices)
+                str(device): _feeds(source, inner, str(device), devices)
                 for device in inner.data
-                if _known(inner, device, str(device), devices)
+                if _known(source, inner, device, str(device), devices)
             }
             _loops(inner, utilities[utility])
     fields.finish()
     return Topology(utilities)
 
 
-def _feeds(fields: Fields, device: str, devices: set[str]) -> tuple[str, ...]:
+def _feeds(source: Source, fields: Fields, device: str, devices: set[str]) -> tuple[str, ...]:
     feeds = fields.texts(device)
     if not feeds:
         fields.wrong(device, "needs at least one feed")
     for feed in feeds:
-        _known(fields, device, feed, devices)
+        _known(source, fields, device, feed, devices)
     return feeds
 
 
-def _known(fields: Fields, place: str | int, device: str, devices: set[str]) -> bool:
+def _known(source: Source, fields: Fields, place: str | int, device: str, devices: set[str]) -> bool:
     if device not in devices:
-        fields.wrong(place, f"there is no device {device!r}{nearest(device, devices)}")
+        fields.wrong(place, f"there is no device {device!r}{source.hint(device, devices)}")
     return device in devices
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -42,6 +42,10 @@ class Source:
 
     def wrong(self, file: str, message: str, line: int = 0, field: str = "") -> None:
         self.mistakes.append(Mistake(self.name(file), line, field, message))
+
+    def hint(self, word: str, known: Collection[str]) -> str:
+        """As `nearest`; "" once there are many mistakes, because looking for names is slow."""
+        return nearest(word, known) if len(self.mistakes) < 50 else ""
 
     def text(self, file: str) -> str:
         """The text of a file, "" when it is not there or cannot be read."""

@@ -1,0 +1,52 @@
+"""Every folder of tests/data/sites is wrong in its own way and says so in expected.txt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dutyroom.checks import check_site
+from dutyroom.errors import Invalid
+from dutyroom.site import load_site
+
+ROOT = Path(__file__).parents[3]
+CASES = sorted((ROOT / "tests" / "data" / "sites").iterdir())
+ONLY_WITH_PROFILES = {"profile-unknown", "tariff-covers-not-all", "rule-names-nothing"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_mistake_is_named_with_file_line_and_field(case: Path) -> None:
+    found = [
+        str(m).replace(f"{case}/", "").replace(str(case), ".")
+        for m in check_site(case, ROOT / "device_profiles")
+    ]
+    assert found == (case / "expected.txt").read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    "case", [c for c in CASES if c.name not in ONLY_WITH_PROFILES], ids=lambda case: case.name
+)
+def test_a_wrong_site_is_never_loaded(case: Path) -> None:
+    with pytest.raises(Invalid) as caught:
+        load_site(case)
+    assert caught.value.mistakes
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    (mistake,) = check_site(tmp_path / "no", ROOT / "device_profiles")
+    assert "no such folder" in mistake.message
+
+
+def test_a_mistake_in_a_profile_that_the_site_uses_is_told_and_others_are_not(tmp_path: Path) -> None:
+    profiles = tmp_path / "profiles"
+    for vendor in ("used", "unused"):
+        (profiles / vendor).mkdir(parents=True)
+        (profiles / vendor / "model.yaml").write_text("points: 3\n", encoding="utf-8")
+    site = tmp_path / "site"
+    site.mkdir()
+    (site / "site.yaml").write_text("id: s\nname: S\ntime_zone: UTC\n", encoding="utf-8")
+    (site / "devices.csv").write_text("id,class,profile,address\nd,sensor,used/model,1\n", encoding="utf-8")
+    found = check_site(site, profiles)
+    assert found
+    assert {Path(mistake.file).parent.name for mistake in found} == {"used"}
