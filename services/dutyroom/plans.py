@@ -328,9 +328,10 @@ def _select(entry: Fields | None) -> Select | None:
     if entry is None:
         return None
     classes = entry.texts("class")
+    known = [str(c) for c in DeviceClass]
     for name in classes:
-        if name not in set(DeviceClass):
-            entry.wrong("class", f"{name!r} is not a device class{nearest(name, list(DeviceClass))}")
+        if name not in known:
+            entry.wrong("class", f"{name!r} is not a device class{nearest(name, known)}")
     select = Select(classes, entry.texts("device"), entry.texts("space"), entry.texts("profile"))
     entry.finish()
     return select

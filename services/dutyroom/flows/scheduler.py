@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from dutyroom import alarms, plans, tickets
 from dutyroom.errors import Conflict, Rejected
 from dutyroom.flows.billing import close_period, period_ended
+from dutyroom.flows.notify import messages_to
 from dutyroom.interfaces import ReadingStore, Records, Tx
 from dutyroom.model.duty import (
     SYSTEM,
@@ -22,6 +23,7 @@ from dutyroom.model.duty import (
     Device,
     Occurrence,
     OccurrenceState,
+    Role,
     Ticket,
     TicketEvent,
     TicketKind,
@@ -41,6 +43,7 @@ GAP: Ms = 10 * MINUTE  # a machine silent for longer than this: its run is not k
 
 _OPEN = (OccurrenceState.DUE, OccurrenceState.OVERDUE, OccurrenceState.MISSED)
 _LATE = (OccurrenceState.OVERDUE, OccurrenceState.MISSED)
+_TOLD = (Role.OPERATOR, Role.ADMINISTRATOR)  # who is told of what is overdue, if they can be reached
 _Series = tuple[str, str]  # plan, object
 
 
@@ -285,6 +288,10 @@ class Scheduler:
             after = tx.alarms.insert(fresh)
         tx.alarms.log(replace(change, alarm=after.id))
         tx.change(self._site.id, now, "alarm", str(after.id))
+        people = [p for p in tx.people.all(self._site.id) if p.active and p.role in _TOLD]
+        cause = plans.cause(plan.id, row.object, row.due)
+        for message in messages_to(people, cause, "overdue", after.key, after.arguments, now):
+            tx.outbox.insert(message)
         ticket = tx.tickets.get(self._site.id, row.ticket) if row.ticket is not None else None
         if ticket is not None:
             attached = replace(ticket, alarm=after.id)
