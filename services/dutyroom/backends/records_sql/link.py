@@ -94,4 +94,5 @@ class Link:
         """Inserts those that no unique key has yet; returns how many."""
         if not rows:
             return 0
-        return self.run(self.upsert(table).on_conflict_do_nothing(), rows).rowcount
+        key = next(iter(table.primary_key))
+        return len(self.run(self.upsert(table).on_conflict_do_nothing().returning(key), rows).all())

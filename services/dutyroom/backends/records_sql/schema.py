@@ -99,6 +99,12 @@ def _json(name: str) -> Column[Any]:
     return Column(name, Json(), nullable=False)
 
 
+def _unique_where(name: str, table: Table, columns: tuple[str, ...], condition: str) -> None:
+    """At most one such row while the condition holds."""
+    where = text(condition)
+    Index(name, *(table.c[c] for c in columns), unique=True, sqlite_where=where, postgresql_where=where)
+
+
 _PRIORITY = ("priority", Grade(Priority))
 
 tickets = _table(
@@ -119,20 +125,12 @@ tickets = _table(
     *_maybe("dispatched_at", "accepted_at", "done_at", "closed_at"),
     UniqueConstraint("site", "number"),
 )
-_UNFINISHED = text("state NOT IN ('closed', 'cancelled')")
-Index(
-    "one_ticket_per_cause",
-    tickets.c.site,
-    tickets.c.cause,
-    unique=True,
-    sqlite_where=_UNFINISHED,
-    postgresql_where=_UNFINISHED,
-)
+_unique_where("one_ticket_per_cause", tickets, ("site", "cause"), "state NOT IN ('closed', 'cancelled')")
 
 ticket_changes = _table(
     "ticket_changes",
     _id(),
-    Column("ticket", IDENTITY, ForeignKey("tickets.id"), nullable=False, index=False),
+    Column("ticket", IDENTITY, ForeignKey("tickets.id"), nullable=False),
     *_moments("at"),
     *_words("actor"),
     _code("event", TicketEvent),
@@ -166,16 +164,7 @@ alarms = _table(
     *_maybe("ticket_due"),
     UniqueConstraint("site", "rule", "object", "episode"),
 )
-_OPEN = text("ended_at IS NULL")
-Index(
-    "one_open_episode",
-    alarms.c.site,
-    alarms.c.rule,
-    alarms.c.object,
-    unique=True,
-    sqlite_where=_OPEN,
-    postgresql_where=_OPEN,
-)
+_unique_where("one_open_episode", alarms, ("site", "rule", "object"), "ended_at IS NULL")
 
 alarm_changes = _table(
     "alarm_changes",
@@ -224,16 +213,7 @@ devices = _table(
     Column("interval_s", Integer, nullable=True),
 )
 # A withdrawn device keeps its row and gives its address free for the one that replaces it.
-_IN_USE = text("status <> 'withdrawn'")
-Index(
-    "one_device_per_address",
-    devices.c.site,
-    devices.c.profile,
-    devices.c.address,
-    unique=True,
-    sqlite_where=_IN_USE,
-    postgresql_where=_IN_USE,
-)
+_unique_where("one_device_per_address", devices, ("site", "profile", "address"), "status <> 'withdrawn'")
 
 points = _table(
     "points",
@@ -294,15 +274,7 @@ tokens = _table(
     *_moments("created_at"),
     *_flags("revoked"),
 )
-_VALID = text("NOT revoked")
-Index(
-    "one_token_per_name",
-    tokens.c.site,
-    tokens.c.name,
-    unique=True,
-    sqlite_where=_VALID,
-    postgresql_where=_VALID,
-)
+_unique_where("one_token_per_name", tokens, ("site", "name"), "NOT revoked")
 
 login_failures = _table("login_failures", _id(), *_words("key"), *_moments("at"))
 
@@ -367,3 +339,24 @@ audit = _table(
 )
 
 changes = _table("changes", _id("seq"), *_words("site"), *_moments("at"), *_words("kind", "key"))
+
+# What the pages, the watch loop and the notifier ask most.
+for _name, _of, _columns in (
+    ("alarms_by_time", alarms, ("site", "raised_at")),
+    ("alarms_by_object", alarms, ("site", "object", "raised_at")),
+    ("alarms_by_ticket", alarms, ("ticket",)),
+    ("alarm_changes_by_alarm", alarm_changes, ("alarm",)),
+    ("tickets_by_time", tickets, ("site", "opened_at")),
+    ("tickets_by_object", tickets, ("site", "object", "opened_at")),
+    ("ticket_changes_by_ticket", ticket_changes, ("ticket",)),
+    ("occurrences_by_due", occurrences, ("site", "due")),
+    ("outbox_by_site", outbox, ("site", "id")),
+    ("events_by_time", events, ("site", "at")),
+    ("audit_by_site", audit, ("site", "id")),
+    ("sessions_by_person", sessions, ("person",)),
+    ("login_failures_by_key", login_failures, ("key", "at")),
+    ("period_reads_by_cut_off", period_reads, ("site", "cut_off")),
+):
+    Index(_name, *(_of.c[c] for c in _columns))
+_PENDING = text("state = 'pending'")
+Index("outbox_pending", outbox.c.next_at, sqlite_where=_PENDING, postgresql_where=_PENDING)
