@@ -15,8 +15,9 @@ from dutyroom.profiles.form import Form, join
 from dutyroom.profiles.layouts import LAYOUT_FIELDS, read_layouts
 from dutyroom.profiles.pointforms import expanded
 from dutyroom.profiles.profile import Profile
-from dutyroom.profiles.yamlnode import Node, read_yaml
+from dutyroom.profiles.yamlnode import Node, read_node
 from dutyroom.timebase import duration
+from dutyroom.yamltext import decode
 
 TOP_FIELDS = (
     "name", "class", "products", "extends", "lane", "interval", "parameters", "privacy", "fallback",
@@ -64,7 +65,7 @@ def load_profiles(folder: FilePath) -> tuple[list[Profile], list[Mistake]]:
 
 def read_profile(text: str, profile_id: str = "test/test", file: str = "profile.yaml") -> Profile:
     """One profile from its text, without `extends`. Raises Invalid."""
-    profile, mistakes = build(profile_id, read_yaml(text, file))
+    profile, mistakes = build(profile_id, read_node(text, file))
     if mistakes or profile is None:
         raise Invalid(mistakes)
     return profile
@@ -100,12 +101,10 @@ class _Shelf:
             path = self._folder / f"{profile_id}.yaml"
             name = str(path)
             try:
-                text = path.read_text(encoding="utf-8")
-            except UnicodeDecodeError as err:
-                raise Invalid([Mistake(name, 0, "", f"not UTF-8 at byte {err.start}")]) from err
+                raw = path.read_bytes()
             except OSError as err:
                 raise Invalid([Mistake(name, 0, "", f"cannot be read: {err.strerror}")]) from err
-            node = self._nodes[profile_id] = read_yaml(text, name)
+            node = self._nodes[profile_id] = read_node(decode(raw, name), name)
         return node
 
 
@@ -143,7 +142,7 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
     if "envelope" in top:
         kind = form.choice(top["envelope"], "envelope", ENVELOPES)
         if kind is not None:
-            base = read_yaml(ENVELOPES[kind], f"envelope {kind}")
+            base = read_node(ENVELOPES[kind], f"envelope {kind}")
             top = form.fields(merged(base, node), "", TOP_FIELDS)
     if "class" not in top:
         form.note(node, "class", "is missing")
