@@ -24,6 +24,9 @@ USAGE = """usage: python run.py up [arguments of `dutyroom demo`]      start the
 
 `up --help` shows what the demo understands. DUTYROOM_VENV=FOLDER keeps the environment elsewhere."""
 
+# What pip prints when it cannot reach an index; the last one when it does not try again.
+OFFLINE = ("connection", "resolve", "timed out", "network", "ssl", "proxy", "from versions: none")
+
 LAUNCHER = """import sys
 
 from dutyroom.cli import main
@@ -167,7 +170,7 @@ def pip_failure(output: str) -> str:
         advice = "A package is not the one that was pinned; it was not installed. Try again later."
     elif "no space left" in lowered:
         advice = "The disk is full."
-    elif any(word in lowered for word in ("connection", "resolve", "timed out", "network", "ssl", "proxy")):
+    elif any(sign in lowered for sign in OFFLINE):
         advice = (
             "The package index cannot be reached. Check the network; behind a proxy set HTTPS_PROXY,\n"
             "for a mirror set PIP_INDEX_URL. Start again to go on."
