@@ -171,7 +171,7 @@ def test_the_register_of_a_point():
     assert register_of(point(), device(), dwelling=False).rated is None
 
 
-@pytest.mark.parametrize("wrong", [0, -1, "forty", "NaN", True and "inf"])
+@pytest.mark.parametrize("wrong", [0, -1, "forty", "NaN", "inf", True])
 def test_a_wrong_multiplier_is_named(wrong):
     with pytest.raises(Rejected, match="multiplier"):
         register_of(point(), device(multiplier=wrong), dwelling=True)
