@@ -226,6 +226,8 @@ class Ingest:
             newest[point.id] = max(at, newest.get(point.id, 0))
             if reading.spec.kind is Kind.TEXT and reading.text is not None:
                 draft.text[len(draft.rows)] = reading.text
+                # Stores hold numbers; a wording is kept in SQL whenever it changes.
+                draft.attributes.append(Attribute(device.id, reading.spec.name, reading.text, at))
             draft.rows.append((point.id, at, reading.value, int(quality), index))
         for event in decoded.events:
             self._event(event, devices, draft, message, index)

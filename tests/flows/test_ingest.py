@@ -1,0 +1,305 @@
+"""From MQTT messages to the journal and the store, with shipped profiles and real SQLite files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from dutyroom.backends.readings_embedded import EmbeddedReadingStore
+
+from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.records_sql import open_records
+from dutyroom.errors import Unavailable
+from dutyroom.flows.ingest import Ingest, Registry
+from dutyroom.flows.keep import Keep
+from dutyroom.flows.live import Live
+from dutyroom.flows.loops import IngestWork
+from dutyroom.interfaces import ReadingStore, Records
+from dutyroom.model.duty import Device
+from dutyroom.model.telemetry import Lane, Message, PointTable, Quality, Reading
+from dutyroom.profiles.decode import Library, load_library
+from dutyroom.timebase import HOUR, from_iso, to_iso, zone
+
+ROOT = Path(__file__).parents[2]
+T = from_iso("2026-11-25T03:00:00Z")
+WATER = Device("site", "A-1204-water", "1204", "water_meter", "wmbusmeters/water", "76348799", "A/12/1204")
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return load_library(ROOT / "device_profiles", zone("Asia/Shanghai"))
+
+
+@dataclass
+class Rig:
+    """The telemetry half of a site on a folder; `again()` is a restart."""
+
+    folder: Path
+    library: Library
+    records: Records
+    adopt: bool = False
+
+    def __post_init__(self) -> None:
+        self.open()
+
+    def open(self) -> None:
+        self.journal = SqliteJournal(self.folder / "journal.sqlite")
+        self.store: ReadingStore = EmbeddedReadingStore(self.folder / "readings.sqlite")
+        with self.records.read() as tx:
+            self.table = PointTable(tx.devices.points("site"))
+            devices = tx.devices.all("site")
+        self.live = Live()
+        self.live.start(self.store.latest(list(self.table)))
+        self.registry = Registry([*devices, WATER])
+        self.ingest = Ingest(
+            "site", self.library, self.registry, self.table, self.journal, self.records, self.live, self.adopt
+        )
+        self.keep = Keep("site", self.table, self.journal, self.store, self.records)
+
+    def again(self) -> None:
+        self.close()
+        self.open()
+        self.ingest.connected()
+
+    def close(self) -> None:
+        self.store.close()
+        self.journal.close()
+
+    def stored(self, device: str, name: str) -> list[tuple[str, float]]:
+        point = self.table.find(device, name)
+        assert point is not None
+        series = self.store.range(point, 0, T + 1000 * HOUR)
+        return [(to_iso(int(at)), point.physical(v)) for at, v in zip(series.at, series.value, strict=True)]
+
+    def findings(self) -> dict[str, int]:
+        return {row.kind: row.count for row in self.journal.findings(0)}
+
+
+@pytest.fixture
+def rig(tmp_path: Path, library: Library) -> Iterator[Rig]:
+    records = open_records(f"sqlite:///{tmp_path}/records.sqlite")
+    with records.write() as tx:
+        tx.devices.upsert([WATER])
+    made = Rig(tmp_path, library, records)
+    yield made
+    made.close()
+    records.close()
+
+
+def water(total: float, at: str = "2026-11-25T03:00:00Z", received: int = T, **more: object) -> Message:
+    body = {
+        "media": "water",
+        "meter": "multical21",
+        "id": "76348799",
+        "total_m3": total,
+        "timestamp": at,
+    } | more
+    return Message("wmbusmeters/76348799", json.dumps(body).encode(), received)
+
+
+def victron(value: object, received: int, **flags: bool) -> Message:
+    """A device without a clock of its own."""
+    return Message("N/c0619ab2/genset/0/Ac/Power", json.dumps({"value": value}).encode(), received, **flags)
+
+
+def test_a_reading_goes_from_the_topic_to_the_store_exactly(rig: Rig) -> None:
+    assert rig.ingest.handle([water(6.408)]) == 1
+    assert rig.keep.drain() == 1
+    assert rig.stored("A-1204-water", "volume") == [("2026-11-25T03:00:00Z", 6.408)]
+    point = rig.table.find("A-1204-water", "volume")
+    assert point is not None
+    value = rig.live.get(point.id)
+    assert value is not None
+    assert value.value == 6408.0
+
+
+def test_one_bad_message_fails_alone(rig: Rig) -> None:
+    bad = [
+        Message("wmbusmeters/1", b"{", T),
+        Message("wmbusmeters/2", b"\xff\xfe\x00", T),
+        Message("no/such/topic", b"{}", T),
+        Message("wmbusmeters/3", b"x" * 1_000_000, T),
+        water(1.0, id="99999999"),
+    ]
+    assert rig.ingest.handle([*bad, water(6.408)]) == 1
+    reasons = {row.topic: row.reason for row in rig.journal.quarantine()}
+    assert set(reasons) == {
+        "wmbusmeters/1",
+        "wmbusmeters/2",
+        "no/such/topic",
+        "wmbusmeters/3",
+        "wmbusmeters/76348799",
+    }
+    assert reasons["no/such/topic"] == "unknown_topic"
+    assert reasons["wmbusmeters/3"] == "too_large"
+    assert reasons["wmbusmeters/76348799"] == "unknown_device"
+    (unknown,) = [row for row in rig.journal.ledger(0) if row.device == ""]
+    assert unknown.received == unknown.quarantined == 5
+
+
+def test_the_ledger_of_readings_balances_with_duplicates_and_conflicts(rig: Rig) -> None:
+    for message in [
+        water(6.408),
+        water(6.408),
+        water(6.5),
+        water(6.3),
+        water(6.6, at="2026-11-25T04:00:00Z"),
+    ]:
+        rig.ingest.handle([message])
+    rig.keep.drain()
+    (row,) = [r for r in rig.journal.ledger(0) if r.device == "A-1204-water"]
+    assert row.readings == row.stored + row.duplicate + row.conflict
+    assert (row.stored, row.duplicate, row.conflict) == (2, 1, 2)
+    # the larger value wins whatever came first
+    assert rig.stored("A-1204-water", "volume") == [
+        ("2026-11-25T03:00:00Z", 6.5),
+        ("2026-11-25T04:00:00Z", 6.6),
+    ]
+    assert rig.findings()["conflict"] == 2
+
+
+def test_late_readings_are_stored_and_named(rig: Rig) -> None:
+    rig.ingest.handle([water(7.0, at="2026-11-25T03:00:00Z")])
+    rig.ingest.handle([water(6.0, at="2026-11-24T03:00:00Z")])
+    rig.keep.drain()
+    assert [at for at, _ in rig.stored("A-1204-water", "volume")] == [
+        "2026-11-24T03:00:00Z",
+        "2026-11-25T03:00:00Z",
+    ]
+    assert rig.findings()["late"] == 1
+
+
+def test_an_absurd_clock_takes_the_receive_time_and_is_named(rig: Rig) -> None:
+    rig.ingest.handle([water(7.0, at="1970-01-01T00:11:00Z")])
+    rig.keep.drain()
+    assert rig.stored("A-1204-water", "volume") == [("2026-11-25T03:00:00Z", 7.0)]
+    assert rig.findings() == {"clock_wrong": 1}
+
+
+def test_a_retained_message_is_marked_so(rig: Rig) -> None:
+    message = water(7.0)
+    rig.ingest.handle([Message(message.topic, message.payload, T, retained=True)])
+    ((_, batch),) = rig.journal.read(Lane.NORMAL, 0, 10)
+    assert set(batch.readings.quality.tolist()) == {Quality.RETAINED}
+
+
+def test_readings_without_a_clock_get_the_receive_time_and_stay_apart(tmp_path: Path, rig: Rig) -> None:
+    rig.adopt = True
+    rig.again()
+    rig.ingest.handle([victron(1.0, T), victron(2.0, T)])
+    rig.keep.drain()
+    (device,) = [d for d in rig.registry.by_id if d.startswith("victron")]
+    assert rig.stored(device, "power") == [
+        ("2026-11-25T03:00:00Z", 0.001),
+        ("2026-11-25T03:00:00.001Z", 0.002),
+    ]
+
+
+def test_what_the_broker_delivers_again_after_a_crash_keeps_its_first_time(rig: Rig) -> None:
+    rig.adopt = True
+    rig.again()
+    rig.ingest.handle([victron(1.0, T), victron(2.0, T + 5000)])
+    rig.keep.drain()
+    rig.again()  # committed, but never acknowledged
+    rig.ingest.handle([victron(1.0, T + 60_000), victron(2.0, T + 60_000), victron(3.0, T + 60_000)])
+    rig.keep.drain()
+    (device,) = [d for d in rig.registry.by_id if d.startswith("victron")]
+    assert rig.stored(device, "power") == [
+        ("2026-11-25T03:00:00Z", 0.001),
+        ("2026-11-25T03:00:05Z", 0.002),
+        ("2026-11-25T03:01:00Z", 0.003),
+    ]
+
+
+class Broker:
+    """An inbound that hands over what it is given and remembers what was acknowledged."""
+
+    def __init__(self, *messages: Message) -> None:
+        self.waiting = list(enumerate(messages))
+        self.acknowledged: list[object] = []
+
+    def take(self, timeout_s: float, limit: int) -> list[tuple[object, Message]]:
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        return [(number, message) for number, message in taken]
+
+    def acknowledge(self, tokens: object) -> None:
+        self.acknowledged.extend(tokens)  # type: ignore[call-overload]
+
+
+def test_nothing_is_acknowledged_before_it_is_durable(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    broker = Broker(water(1.0), water(2.0, at="2026-11-25T04:00:00Z"))
+    woken: list[bool] = []
+    work = IngestWork(broker, rig.ingest, lambda: woken.append(True))
+
+    def full(*_: object) -> int:
+        raise Unavailable("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.journal, "append", full)
+        with pytest.raises(Unavailable):
+            work()
+    assert broker.acknowledged == []
+    assert rig.live.messages == 0
+    work()
+    assert broker.acknowledged == [0, 1]
+    assert rig.keep.drain() == 1
+    assert len(rig.stored("A-1204-water", "volume")) == 2
+    assert woken == [True]
+
+
+def test_a_message_on_which_our_own_code_fails_is_set_aside(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = rig.library.decode
+
+    def fragile(message: Message, *args: object, **kwargs: object) -> object:
+        if b"boom" in message.payload:
+            raise ZeroDivisionError("a bug")
+        return whole(message, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(rig.library, "decode", fragile)
+    broker = Broker(water(1.0), Message("a", b"boom", T), water(2.0, at="2026-11-25T04:00:00Z"))
+    IngestWork(broker, rig.ingest, lambda: None)()
+    rig.keep.drain()
+    assert broker.acknowledged == [0, 1, 2]
+    assert len(rig.stored("A-1204-water", "volume")) == 2
+    assert [row.reason for row in rig.journal.quarantine()] == ["internal_error"]
+
+
+def test_a_store_that_is_away_loses_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("influx: timeout")
+
+    rig.ingest.handle([water(1.0)])
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.store, "write", away)
+        with pytest.raises(Unavailable):
+            rig.keep.drain()
+    rig.ingest.handle([water(2.0, at="2026-11-25T04:00:00Z")])
+    rig.again()
+    assert rig.keep.drain() == 2
+    assert rig.stored("A-1204-water", "volume") == [
+        ("2026-11-25T03:00:00Z", 1.0),
+        ("2026-11-25T04:00:00Z", 2.0),
+    ]
+
+
+def test_live_never_goes_back_and_keeps_its_age(rig: Rig) -> None:
+    live, table = rig.live, rig.table
+    rig.ingest.handle([water(2.0, at="2026-11-25T04:00:00Z")])
+    version = live.version
+    rig.ingest.handle([water(1.0, at="2026-11-25T03:00:00Z")])
+    point = table.find("A-1204-water", "volume")
+    assert point is not None
+    value = live.get(point.id)
+    assert value is not None
+    assert value.value == 2000.0
+    assert live.since(version)[1] == []
+    fresh = Live()
+    fresh.start({point.id: Reading(point.id, T, 5.0)})
+    kept = fresh.get(point.id)
+    assert kept is not None
+    assert kept.received_at == T
