@@ -1,0 +1,186 @@
+"""A power cut is one event: mains lost, its consequences, the generator, the way back."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from tests.unit.duty.duty_room import Room, device, gauge, person, state
+
+from dutyroom.model.telemetry import PointSpec, Quality
+from dutyroom.topology import Topology
+
+LIFTS = [device(f"lift{n}", "elevator", 60) for n in range(1, 5)]
+PUMPS = [device(f"pump{n}", "pump", 60) for n in range(1, 4)]
+GATEWAYS = [device(f"gw{n}", "gateway") for n in (1, 2)]
+METERS = [device(f"m{n}", "electricity_meter", 900) for n in range(1, 7)]
+ESTATE = [
+    device("feeder", "feeder", 10),
+    device("feeder2", "feeder", 10),
+    device("gen", "generator", 10, backs="feeder"),
+    *LIFTS,
+    *PUMPS,
+    *GATEWAYS,
+    *METERS,
+]
+SPECS: dict[str, list[PointSpec]] = {
+    "feeder": [gauge("voltage", "V"), state("online")],
+    "generator": [state("running", 10), state("fault_code", 10), gauge("fuel", "%")],
+    "elevator": [state("trapped", 60), state("fault_code", 60)],
+    "pump": [state("running"), state("online")],
+    "gateway": [state("online")],
+    "electricity_meter": [gauge("power", "kW", 900)],
+}
+POWER = {d.id: ("feeder",) for d in (*LIFTS, *PUMPS, *GATEWAYS)}
+TOPOLOGY = Topology({"power": POWER, "network": {m.id: ("gw1",) for m in METERS}})
+
+
+def estate(topology: Topology = TOPOLOGY) -> Room:
+    room = Room(ESTATE, SPECS, topology=topology)
+    room.records.rows.people = [person("li")]
+    normal(room)
+    return room
+
+
+def normal(room: Room) -> None:
+    room.reads(
+        ("feeder", "voltage", 230), ("feeder2", "voltage", 230), ("gen", "running", 0), ("gen", "fault_code", 0),
+        *((d.id, "trapped", 0) for d in LIFTS), *((d.id, "running", 1) for d in PUMPS),
+        *((d.id, "online", 1) for d in GATEWAYS), *((d.id, "power", 1) for d in METERS),
+    )  # fmt: skip
+
+
+def cut(room: Room, until: int, *, generator: int | None, fault: int | None = None, since: int = 10) -> None:
+    """Mains away from `since`: only feeder and generator speak; last wills come at once."""
+    room.at(since)
+    room.reads(("gw1", "online", 0), ("gw2", "online", 0))
+    for second in range(since, until, 5):
+        room.at(second)
+        runs = generator is not None and second - since >= generator
+        failed = fault is not None and second - since >= fault
+        room.reads(("feeder", "voltage", 0), ("feeder2", "voltage", 230))
+        room.reads(("gen", "running", int(runs)), ("gen", "fault_code", 11 if failed else 0))
+
+
+def test_a_cut_with_a_generator_that_starts_is_one_ticket() -> None:
+    room = estate()
+    cut(room, 1200, generator=12)
+    assert room.tickets() == ["power.mains_lost|feeder"]
+    assert len(room.records.rows.outbox) == 1
+    states = room.alarms()
+    assert states.pop("power.mains_lost@feeder") == "unacknowledged"
+    assert set(states.values()) == {"suppressed"}
+    assert {k.partition("@")[0] for k in states} == {"elevator.offline", "pump.offline", "gateway.offline"}
+    root = room.alarm("power.mains_lost", "feeder")
+    assert root.affected == len(states) == 9
+    assert all(room.alarm(*key.split("@")).root == root.id for key in states)
+
+
+def test_what_comes_back_clears_and_what_stays_away_is_raised_after_its_grace() -> None:
+    room = estate()
+    cut(room, 900, generator=12)
+    back = [d for d in LIFTS if d.id != "lift3"]
+    for second in range(900, 1260, 10):
+        room.at(second)
+        room.reads(("feeder", "voltage", 230), ("feeder2", "voltage", 230), ("gen", "running", 0))
+        room.reads(*((d.id, "trapped", 0) for d in back), *((d.id, "running", 1) for d in PUMPS))
+        room.reads(*((d.id, "online", 1) for d in GATEWAYS))
+        if second == 1190:
+            assert room.alarms()["elevator.offline@lift3"] == "suppressed"
+    assert room.alarms() == {
+        "power.mains_lost@feeder": "returned",
+        "elevator.offline@lift3": "unacknowledged",
+    }
+    assert room.tickets() == ["elevator.offline|lift3", "power.mains_lost|feeder"]
+
+
+def test_a_generator_that_fails_is_a_second_ticket_and_its_fault_is_attached() -> None:
+    room = estate()
+    cut(room, 400, generator=None, fault=12)
+    assert room.tickets() == ["generator.start_failure|gen", "power.mains_lost|feeder"]
+    assert room.alarms()["generator.fault@gen"] == "suppressed"
+    failure = room.alarm("generator.start_failure", "gen")
+    assert room.alarm("generator.fault", "gen").root == failure.id
+    assert failure.raised_at - room.alarm("power.mains_lost", "feeder").raised_at <= 32_000
+
+
+def test_the_fault_alone_has_its_own_ticket() -> None:
+    room = estate()
+    room.at(10).reads(("gen", "fault_code", 11))
+    room.at(80)
+    assert room.tickets() == ["generator.fault|gen"]
+
+
+def test_a_load_with_a_live_second_feed_is_never_suppressed() -> None:
+    dual = {**POWER, "lift1": ("feeder", "feeder2")}
+    room = estate(Topology({"power": dual}))
+    cut(room, 1500, generator=12)
+    assert room.alarms()["elevator.offline@lift1"] == "unacknowledged"
+    assert room.alarms()["elevator.offline@lift2"] == "suppressed"
+    assert room.tickets() == ["elevator.offline|lift1", "power.mains_lost|feeder"]
+
+
+def test_entrapment_in_a_cut_is_never_suppressed_and_never_waits() -> None:
+    room = estate()
+    room.at(10).reads(("feeder", "voltage", 0), ("lift2", "trapped", 1))
+    assert room.tickets() == ["elevator.entrapment|lift2"]
+    cut(room, 60, generator=12, since=11)
+    assert room.tickets() == ["elevator.entrapment|lift2", "power.mains_lost|feeder"]
+    assert room.alarms()["elevator.entrapment@lift2"] == "unacknowledged"
+
+
+def test_a_gateway_is_the_root_of_its_meters() -> None:
+    room = estate()
+    room.at(10).reads(("gw1", "online", 0))
+    for second in range(60, 90_000, 60):
+        room.at(second, 60)
+        room.reads(("feeder", "voltage", 230), *((d.id, "trapped", 0) for d in LIFTS), ("gen", "fuel", 80))
+        room.reads(*((d.id, "running", 1) for d in PUMPS), ("feeder2", "voltage", 230))
+    assert room.tickets() == ["gateway.offline|gw1"]
+    assert {v for k, v in room.alarms().items() if k.startswith("meter.silent")} == {"suppressed"}
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_any_order_within_the_window_gives_one_ticket(seed: int) -> None:
+    """The feeder's own message comes up to half a minute after its consequences'."""
+    chance = random.Random(seed)
+    children = [device(f"g{n:03}", "gateway") for n in range(60)]
+    room = Room(
+        [device("feeder", "feeder", 10), *children],
+        SPECS,
+        topology=Topology({"power": {c.id: ("feeder",) for c in children}}),
+    )
+    room.reads(("feeder", "voltage", 230), *((c.id, "online", 1) for c in children))
+    events = [(chance.uniform(1, 5), (c.id, "online", 0)) for c in children]
+    events += [(60 + chance.uniform(0, 30) + n, ("feeder", "voltage", 0)) for n in (0, 10, 20)]
+    for second, row in sorted(events, key=lambda e: e[0]):
+        room.at(second)
+        room.reads(row)
+    room.at(200)
+    assert room.tickets() == ["power.mains_lost|feeder"]
+    assert room.alarm("power.mains_lost", "feeder").affected == 60
+    assert list(room.alarms().values()).count("unacknowledged") == 1
+
+
+def test_a_root_that_says_nothing_is_inferred_from_what_hangs_on_it() -> None:
+    room = estate(Topology({"power": POWER, "network": {d.id: ("gw2",) for d in LIFTS}}))
+    for second in range(0, 1500, 10):
+        room.at(second)
+        room.reads(("feeder", "voltage", 230), ("feeder2", "voltage", 230), ("gen", "running", 0))
+        room.reads(*((d.id, "running", 1) for d in PUMPS))
+    assert room.tickets() == ["gateway.offline|gw2"]
+    assert room.alarm("gateway.offline", "gw2").affected == 4
+    room.reads(*((d.id, "trapped", 0) for d in LIFTS))
+    room.at(1520)
+    assert room.alarms() == {"gateway.offline@gw2": "returned"}
+
+
+def test_a_retained_last_will_may_raise_after_a_start_but_never_clears() -> None:
+    room = estate()
+    room.at(5)
+    room.restart()
+    room.reads(("gw1", "online", 0), quality=Quality.RETAINED)
+    room.at(70)
+    assert "gateway.offline@gw1" in room.alarms()
+    room.reads(("gw1", "online", 1), quality=Quality.RETAINED)
+    assert room.alarms()["gateway.offline@gw1"] == "unacknowledged"

@@ -1,0 +1,121 @@
+"""rules.yaml over the shipped rules."""
+
+from __future__ import annotations
+
+import pytest
+
+from dutyroom.errors import Invalid
+from dutyroom.model.duty import Priority
+from dutyroom.rules.kind import Limit
+from dutyroom.rules.kinds import kind, known
+from dutyroom.rules.parse import default_rules, parse_rules
+from dutyroom.timebase import MINUTE
+
+OWN = """
+rules:
+  - id: own.pressure
+    kind: limit
+    name: {zh-CN: 压力低, en: Low pressure}
+    select: {classes: [sensor], devices: ["P-*"], where: {zone: high}}
+    point: pressure
+    parameters: {below: {parameter: low, default: 0.2}, deadband: 0.05}
+    on_delay: 2min
+    priority: 2
+    ticket: after 5min
+    respond_within: 10min
+    advice: {zh-CN: [看泵], en: [Look at the pump]}
+"""
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(Invalid) as caught:
+        parse_rules(text, "rules.yaml")
+    return [str(m) for m in caught.value.mistakes]
+
+
+def test_nothing_of_its_own_gives_the_shipped_rules() -> None:
+    assert parse_rules("", "rules.yaml") == default_rules()
+
+
+def test_shipped_rules_are_complete_in_both_languages() -> None:
+    assert len(default_rules()) >= 27
+    for rule in default_rules():
+        assert rule.shipped
+        assert set(rule.name) == {"zh-CN", "en"}, rule.id
+        assert all(len(rule.advice[language]) >= 1 for language in ("zh-CN", "en")), rule.id
+        assert len(rule.advice["zh-CN"]) == len(rule.advice["en"]), rule.id
+        assert (rule.ticket.after is None) or rule.respond_within, rule.id
+        assert rule.latched == (rule.id in ("fire.alarm", "elevator.entrapment"))
+
+
+def test_what_an_alarm_must_be_answered_within_follows_its_priority() -> None:
+    within = {Priority.EMERGENCY: 3 * MINUTE, Priority.HIGH: 10 * MINUTE, Priority.MEDIUM: 240 * MINUTE}
+    for rule in default_rules():
+        assert rule.respond_within == within.get(rule.priority), rule.id
+
+
+def test_a_rule_of_its_own() -> None:
+    rule = parse_rules(OWN, "rules.yaml")[-1]
+    assert (rule.id, rule.priority, rule.on_delay, rule.ticket.after) == (
+        "own.pressure",
+        Priority.HIGH,
+        2 * MINUTE,
+        5 * MINUTE,
+    )
+    assert rule.parameters["below"] == Limit(parameter="low", default=0.2)
+    assert rule.select.where == {"zone": ("high",)}
+    assert not rule.shipped
+
+
+def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> None:
+    text = "rules:\n  - {id: water.burst, parameters: {above: 5}}\n  - {id: gate.forced, enabled: false}\n"
+    rules = {r.id: r for r in parse_rules(text, "rules.yaml")}
+    assert rules["water.burst"].parameters["above"] == Limit(5.0)
+    assert rules["water.burst"].parameters["deadband"] == Limit(0.3)
+    assert rules["water.burst"].shipped
+    assert "gate.forced" not in rules
+    assert len(rules) == len(default_rules()) - 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("rules:\n  - {id: water.burst, parameters: {abov: 5}}", "rules[0].parameters.abov: unknown field"),
+        (
+            "rules:\n  - id: x\n    name: X\n    kind: limt",
+            "rules.yaml:4: rules[0].kind: 'limt' is not known",
+        ),
+        ("rules:\n  - id: x\n    name: X\n    kind: limit", "needs one of above and below"),
+        ("rules:\n  - {id: fire.alarm, ticket: soon}", "rules[0].ticket: must be now, never"),
+        ("rules:\n  - {id: fire.alarm, ticket: after dinner}", "rules[0].ticket: 'dinner' is not a duration"),
+        ("rules:\n  - {id: fire.alarm, priority: 7}", "rules[0].priority: must be at most 4"),
+        ("rules:\n  - {id: fire.alarm, on_delay: long}", "rules[0].on_delay: 'long' is not a duration"),
+        ("rules:\n  - {id: fire.alarm, utility: power}", "a latched rule is never explained"),
+        ("rules:\n  - {id: water.leak, explained_by: [{rule: water.brst}]}", "did you mean 'water.burst'?"),
+        ("rules:\n  - {id: fire.alarm, select: {classes: [fire]}}", "'fire' is not a device class"),
+        (
+            "rules:\n  - {id: fire.alarm, parameters: {equals: yes please}}",
+            "rules[0].parameters.equals: must be",
+        ),
+        (
+            "rules:\n  - {id: fire.alarm}\n  - {id: fire.alarm}",
+            "rules.yaml:3: rules[1].id: 'fire.alarm' stands",
+        ),
+        ("rules: 5", "rules: must be a list"),
+        ("rules:\n  - id: [", "is not YAML"),
+    ],
+)
+def test_a_mistake_names_file_line_and_field(text: str, expected: str) -> None:
+    assert any(expected in m for m in mistakes(text)), mistakes(text)
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    assert len(mistakes("rules:\n  - {id: fire.alarm, priority: 9, on_dely: 3}\n  - {kind: stat}")) >= 4
+
+
+def test_every_kind_has_its_contract() -> None:
+    assert {"limit", "state", "rate", "stale", "stuck", "decrease", "continuous_flow", "expect"} <= set(
+        known()
+    )
+    for name in known():
+        assert len(kind(name).DOC) > 20
