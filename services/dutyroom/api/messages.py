@@ -8,29 +8,43 @@ from dutyroom.errors import Rejected
 from dutyroom.flows.notify import Render
 from dutyroom.model.duty import Arguments
 
+_TITLE = 100  # characters of a body that serve as its title
+
 
 def renderer(room: Room) -> Render:
     """Renders in a person's language by the catalogue of the pages.
 
-    A key `k` gives the body; `k.title` the title, or a title with the site's name. An argument
-    `about` is itself a key and is shown in words.
+    A key `k` gives the body; `k.title` the title, or else the site's name and the body's first
+    line. An argument `about` is itself a key and is shown in words. A message with a priority says
+    it, with place and time.
     """
 
     def render(site: str, key: str, arguments: Arguments, language: str) -> tuple[str, str]:
         presenter = _presenter(room, site, language)
-        words = presenter.words
-        shown: dict[str, str | int | float | bool | None] = {"site": words.pick(presenter.site.site.name)}
-        shown |= arguments
-        if "about" in arguments:
-            shown["about"] = presenter.text(str(arguments["about"]), arguments)
+        shown = _shown(presenter, arguments)
+        body = presenter.text(key, shown)
+        if presenter.words.has(f"{key}.title"):
+            return presenter.text(f"{key}.title", shown), body
+        title = presenter.words.t("message.title", shown, first=body.splitlines()[0][:_TITLE])
         if "priority" in arguments:
-            shown["priority"] = words.t(f"priority.{arguments['priority']}")
-        if "space" in arguments:
-            shown["space"] = presenter.place(str(arguments["space"]))
-        title = f"{key}.title" if words.has(f"{key}.title") else "message.title"
-        return presenter.text(title, shown), presenter.text(key, shown)
+            body += "\n" + presenter.words.t("message.context", shown)
+        return title, body
 
     return render
+
+
+def _shown(presenter: Presenter, arguments: Arguments) -> dict[str, str | int | float | bool | None]:
+    """The arguments as words: names instead of ids, a clock time, the text of `about`."""
+    words = presenter.words
+    shown = {"site": words.pick(presenter.site.site.name), "space": "", "at": presenter.now, **arguments}
+    if "about" in arguments:
+        shown["about"] = presenter.text(str(arguments["about"]), arguments)
+    if "priority" in arguments:
+        shown["priority"] = words.t(f"priority.{arguments['priority']}")
+    if isinstance(shown["at"], int):
+        shown["at"] = words.time(shown["at"], "date_time")
+    shown["space"] = presenter.place(str(shown["space"]))
+    return shown
 
 
 def _presenter(room: Room, site: str, language: str) -> Presenter:

@@ -159,14 +159,8 @@ class Desk:
         return self._on_ticket(site, ticket, TicketEvent.ACCEPT, actor, reason)
 
     def done(self, site: str, ticket: int, actor: str, reason: str = "") -> Ticket:
-        """The work is done; a plan without a proof of its own is thereby fulfilled."""
-        with self._records.write() as tx:
-            now = self._clock.now()
-            changed = _step_ticket(tx, _ticket(tx, site, ticket), TicketEvent.DO, now, actor, reason)
-            for row in _planned(tx, changed):
-                if row.plan not in self._proven and row.state in _UNFINISHED:
-                    _settle(tx, row, OccurrenceState.DONE, now, actor, reason or changed.number)
-            return changed
+        """The work is done. Whether a plan is thereby fulfilled, the scheduler sees."""
+        return self._on_ticket(site, ticket, TicketEvent.DO, actor, reason)
 
     def redo(self, site: str, ticket: int, actor: str, reason: str) -> Ticket:
         return self._on_ticket(site, ticket, TicketEvent.REDO, actor, reason)
@@ -357,14 +351,6 @@ def _dispatch(tx: Tx, ticket: Ticket, now: Ms, actor: str, assignee: str, reason
     ):
         tx.outbox.insert(row)
     return changed
-
-
-def _planned(tx: Tx, ticket: Ticket) -> list[Occurrence]:
-    """The occurrences that a planned work order serves."""
-    if ticket.kind is not TicketKind.PLAN:
-        return []
-    plan = ticket.cause.split("|")[1]
-    return [row for row in tx.occurrences.search(ticket.site, plan=plan) if row.ticket == ticket.id]
 
 
 def _settle(

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 
 from dutyroom import __version__
 from dutyroom.api.app import create_app
-from dutyroom.api.words import Words, read_catalogue
+from dutyroom.api.messages import renderer
 from dutyroom.backends.broker import free_port
 from dutyroom.backends.channels.apprise_channel import AppriseChannel
 from dutyroom.backends.datafolder import DataFolder
@@ -26,12 +26,11 @@ from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.backends.records_sql import open_records
 from dutyroom.flows.loops import Loop
-from dutyroom.flows.notify import Notifier, Render
+from dutyroom.flows.notify import Notifier
 from dutyroom.interfaces import ReadingStore, Records
-from dutyroom.model.duty import Arguments, Person, Role
+from dutyroom.model.duty import Person, Role
 from dutyroom.settings import Settings
-from dutyroom.site import Site
-from dutyroom.timebase import Clock, zone
+from dutyroom.timebase import Clock
 from dutyroom.wiring.running import RunningSite
 
 log = structlog.get_logger(__name__)
@@ -155,21 +154,6 @@ def choose_port(settings: Settings) -> tuple[int, str]:
     return port, f"Port {settings.port} is taken; using {port}."
 
 
-def renderer(sites: Sequence[Site]) -> Render:
-    """Messages in the words of the pages: (site, key, arguments, language) -> (title, body)."""
-    catalogue = read_catalogue()
-    by_id = {site.id: site for site in sites}
-
-    def render(site: str, key: str, arguments: Arguments, language: str) -> tuple[str, str]:
-        place = by_id.get(site) or next(iter(by_id.values()))
-        words = Words(language or place.language, catalogue, zone(place.time_zone))
-        title = f"{key}.title" if words.has(f"{key}.title") else "message.title"
-        given = {**arguments, "site": words.pick(place.name)}
-        return words.t(title, given), words.t(key, given)
-
-    return render
-
-
 def make_instance(
     settings: Settings,
     folder: DataFolder,
@@ -189,7 +173,7 @@ def make_instance(
         files=StatementFiles(),
         version=__version__,
     )
-    notifier = Notifier(records, channel, clock, renderer([s.runtime.site for s in sites]))
+    notifier = Notifier(records, channel, clock, renderer(app.state.room))
 
     def notifying() -> float:
         notifier.run_due(clock.now())
