@@ -191,7 +191,7 @@ def test_a_month(lake):
         ("line.electricity_meter", "243.45", 12441, False),
         ("line.tier", "200", 10100, True),
         ("line.tier", "43.45", 2341, True),
-        ("line.water_meter", "11.400", 3933, False),
+        ("line.water_meter.year", "11.400", 3933, False),
         ("line.gas_meter", "14.800", 3892, False),
         ("line.public_share", "471.98", 23835, False),
     ]
@@ -236,12 +236,12 @@ def test_a_corrected_read_makes_a_new_version_that_says_so(lake):
     second = lake.statement("A/12/1204")
     assert (run.locked, second.number, second.version) == (1, "202610-A1204-2", 2)
     (why,) = second.corrections
-    assert why.key == "correction.read"
+    assert why.key == "correction.closing"
     assert why.arguments == {
         "device": "A-1204-gas",
-        "cut_off": str(CLOSE),
-        "old": "1051000",
-        "new": "1052000",
+        "old": "1051.000",
+        "new": "1052.000",
+        "unit": "m3",
         "actor": "li",
         "reason": "read on the dial",
     }
@@ -296,7 +296,7 @@ def test_a_register_that_wrapped_is_billed(lake):
     lake.put("A-1204-water", "2026-09-30T23:45", 99_995_000)
     lake.put("A-1204-water", "2026-10-31T23:45", 6_400)
     lake.close()
-    line = next(x for x in lake.statement("A/12/1204").lines if x.key == "line.water_meter")
+    line = next(x for x in lake.statement("A/12/1204").lines if x.key == "line.water_meter.year")
     assert line.quantity == D("11.400")
 
 
@@ -377,7 +377,7 @@ def test_yearly_tiers_run_on_across_months_and_meters(records):
     lake.reads(at("2026-01-01T00:00"))
     lake.close()
     lines = lake.statement("A/12/1204").lines
-    water = next(i for i, line in enumerate(lines) if line.key == "line.water_meter")
+    water = next(i for i, line in enumerate(lines) if line.key == "line.water_meter.year")
     assert lines[water].arguments["year_to_date"] == "190.000"
     assert [str(line.quantity) for line in lines[water + 1 : water + 3]] == ["10.000", "10.000"]
     assert lines[water].amount == 3450 + 4830

@@ -290,7 +290,8 @@ class Scheduler:
         tx.change(self._site.id, now, "alarm", str(after.id))
         people = [p for p in tx.people.all(self._site.id) if p.active and p.role in _TOLD]
         cause = plans.cause(plan.id, row.object, row.due)
-        for message in messages_to(people, cause, "overdue", after.key, after.arguments, now):
+        told = {**after.arguments, "priority": int(after.priority), "space": after.space, "at": now}
+        for message in messages_to(people, cause, "overdue", after.key, told, now):
             tx.outbox.insert(message)
         ticket = tx.tickets.get(self._site.id, row.ticket) if row.ticket is not None else None
         if ticket is not None:

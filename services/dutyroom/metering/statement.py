@@ -157,7 +157,8 @@ def _lines_of(m: Metered, quantity: Decimal, before: Decimal, priced: Charge) ->
         arguments["tier"] = str(priced.parts[0].tier)
     price = priced.parts[0].price if len(priced.parts) == 1 else None
     unit, device = m.usage.unit, m.usage.device
-    line = Line(f"line.{m.device_class}", arguments, quantity, unit, price, priced.amount, False, device)
+    key = f"line.{m.device_class}.year" if m.tariff.basis == "year" else f"line.{m.device_class}"
+    line = Line(key, arguments, quantity, unit, price, priced.amount, False, device)
     if len(priced.parts) == 1:
         return [line]
     details = [
@@ -244,9 +245,9 @@ def _usage_changes(before: Statement, after: Statement) -> list[Correction]:
             )
             continue
         was, now = old[key], new[key]
-        for a, b in ((was.opening, now.opening), (was.closing, now.closing)):
-            if a != b:
-                found.append(_read_change(a, b))
+        for which in ("opening", "closing"):
+            if getattr(was, which) != getattr(now, which):
+                found.append(_read_change(which, was, now))
         if was.exchanges != now.exchanges:
             found.append(Correction("correction.exchange", device))
         if was.multiplier != now.multiplier:
@@ -255,16 +256,26 @@ def _usage_changes(before: Statement, after: Statement) -> list[Correction]:
     return found
 
 
-def _read_change(old: PeriodRead, new: PeriodRead) -> Correction:
+def _read_change(which: str, was: Usage, now: Usage) -> Correction:
+    old: PeriodRead = getattr(was, which)
+    new: PeriodRead = getattr(now, which)
     arguments = {
-        "device": new.device,
-        "cut_off": str(new.cut_off),
-        "old": _text(old.steps),
-        "new": _text(new.steps),
+        "device": now.device,
+        "old": _physical(old, was),
+        "new": _physical(new, now),
+        "unit": now.unit,
         "actor": new.actor,
         "reason": new.reason,
     }
-    return Correction("correction.read", arguments)
+    return Correction(f"correction.{which}", arguments)
+
+
+def _physical(read: PeriodRead, usage: Usage) -> str:
+    """A register in its unit, by the step of the meter that showed it."""
+    if read.steps is None:
+        return "—"
+    steps = [e.step for e in usage.exchanges if e.step is not None] if read is usage.closing else []
+    return format(read.steps * (steps[-1] if steps else usage.step), "f")
 
 
 def _line_changes(before: Statement, after: Statement) -> list[Correction]:
