@@ -86,6 +86,7 @@ LATCHED: Mapping[Key, AlarmState | None] = {
     (_S.RETURNED, _E.ACKNOWLEDGE): _S.ACKNOWLEDGED,
 } | {(state, event): None for state in AlarmState for event in (_E.SHELVE, _E.SUPPRESS, _E.REMOVE)}
 
+_MUTED = (_S.SHELVED, _S.SUPPRESSED, _S.OUT_OF_SERVICE)
 _NEEDS_REASON = frozenset({_E.SHELVE, _E.REMOVE, _E.NOTE})
 _NEEDS_PERSON = frozenset({_E.ACKNOWLEDGE, _E.UNACKNOWLEDGE, _E.RESET, _E.SHELVE, _E.REMOVE, _E.RESTORE})
 
@@ -190,12 +191,14 @@ def table_markdown() -> str:
     lines = ["| state | event | then | once cleared | latched |", "| --- | --- | --- | --- | --- |"]
     for state in AlarmState:
         for event in AlarmEvent:
+            gone = event in (_E.RESET, _E.RAISE)
             columns = [
                 target(state, event, cleared=False, latched=False),
                 target(state, event, cleared=True, latched=False),
-                target(state, event, cleared=state is not _S.UNACKNOWLEDGED, latched=True),
+                target(state, event, cleared=gone, latched=True),
             ]
             if any(columns):
-                cells = " | ".join(str(c) if c else "refused" for c in columns)
-                lines.append(f"| {state} | {event} | {cells} |")
+                cells = [str(c) if c else "refused" for c in columns]
+                cells[2] = "never here" if state in _MUTED else cells[2]
+                lines.append(f"| {state} | {event} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

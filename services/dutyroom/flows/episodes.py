@@ -159,7 +159,7 @@ class _Room:
         """Closes the alarms of rules and devices that are gone; their tickets stay for a person."""
         for key in gone:
             if episode := self.open.get(key):
-                self.step(episode, AlarmEvent.WITHDRAW, "rule or device withdrawn")
+                self.step(episode, AlarmEvent.WITHDRAW, "alarm.reason.withdrawn")
 
     def apply(self, condition: Condition) -> None:
         """Raising what is open and clearing what is not changes nothing."""
@@ -200,7 +200,7 @@ class _Room:
             value=condition.value,
             limit=condition.limit,
             unit=condition.unit,
-            key=f"alarm.{rule.id}" if rule.shipped else f"alarm.kind.{rule.kind}",
+            key=_message(rule, condition),
             arguments=_arguments(rule, condition, device),
             late=self.now - condition.at > LATE,
         )
@@ -233,7 +233,7 @@ class _Room:
             for episode in list(self.open.values()):
                 mine = episode.active and episode.alarm.arguments.get("inferred") == utility
                 if mine and episode.alarm.object not in found:
-                    self.step(episode, AlarmEvent.CLEAR, "its devices are back", at=self.now)
+                    self.step(episode, AlarmEvent.CLEAR, "alarm.reason.back", at=self.now)
             for feed in sorted(found - {e.alarm.object for e, _ in self._roots(utility)}):
                 if rule := self._root_rule(utility, feed):
                     arguments: Arguments = {"inferred": utility}
@@ -334,18 +334,18 @@ class _Room:
 
     def _suppress(self, episode: Episode, root: Episode) -> None:
         episode.root = root
-        self.step(episode, AlarmEvent.SUPPRESS, root.alarm.episode)
+        self.step(episode, AlarmEvent.SUPPRESS, "alarm.reason.explained")
         root.alarm = replace(root.alarm, affected=root.alarm.affected + 1)
         work = self.works.get(tickets.cause_of(*episode.key))
         if work is None or work.ticket.alarm != episode.alarm.id:
             return
         if work.ticket.state is TicketState.OPEN:
-            self._ticket(work, TicketEvent.CANCEL, f"explained by {root.alarm.rule} on {root.alarm.object}")
+            self._ticket(work, TicketEvent.CANCEL, "alarm.reason.explained")
             del self.works[work.ticket.cause]
             self.opened.append(work)
             episode.alarm = replace(episode.alarm, ticket=None)
         else:
-            self._ticket(work, TicketEvent.NOTE, f"explained by {root.alarm.rule} on {root.alarm.object}")
+            self._ticket(work, TicketEvent.NOTE, "alarm.reason.explained")
 
     def lift(self) -> None:
         """Consequences that stay when their root has gone are announced one by one."""
@@ -356,11 +356,11 @@ class _Room:
             root = self._cause(episode, dead)
             if root is not None and root is not episode.root and root.active:
                 episode.root = root
-                self.step(episode, AlarmEvent.SUPPRESS, root.alarm.episode)
+                self.step(episode, AlarmEvent.SUPPRESS, "alarm.reason.explained")
                 root.alarm = replace(root.alarm, affected=root.alarm.affected + 1)
                 continue
             episode.root = None
-            self.step(episode, AlarmEvent.UNSUPPRESS, "its root has gone, it has not")
+            self.step(episode, AlarmEvent.UNSUPPRESS, "alarm.reason.root_gone")
             rule = self.context.rules.get(episode.alarm.rule)
             if rule is not None and rule.ticket.after is not None:
                 episode.alarm = replace(episode.alarm, ticket_due=self.now)
@@ -378,7 +378,7 @@ class _Room:
         for episode in list(self.open.values()):
             until = episode.alarm.shelved_until
             if episode.alarm.state is AlarmState.SHELVED and until is not None and until <= self.now:
-                self.step(episode, AlarmEvent.UNSHELVE, "the shelf has ended")
+                self.step(episode, AlarmEvent.UNSHELVE, "alarm.reason.shelf_over")
                 rule = self.context.rules.get(episode.alarm.rule)
                 if rule is not None and episode.active and episode.alarm.ticket is None:
                     self._announce(episode, rule)
@@ -404,7 +404,7 @@ class _Room:
             self.works[cause] = work
             self.notices.append(episode)
         elif episode.alarm.ticket != work.ticket.id:
-            self._ticket(work, TicketEvent.ATTACH, episode.alarm.episode)
+            self._ticket(work, TicketEvent.ATTACH, "alarm.reason.again")
             if rule.priority == Priority.EMERGENCY:
                 self.notices.append(episode)
         episode.work = work
@@ -425,6 +425,13 @@ def _top(root: Episode, episode: Episode) -> Episode | None:
     return None
 
 
+def _message(rule: Rule, condition: Condition) -> str:
+    """The key of its text: of the rule where it is shipped, of its kind where a site wrote it."""
+    if "inferred" in condition.arguments:
+        return "alarm.inferred"
+    return f"alarm.{rule.id}" if rule.shipped else f"alarm.kind.{rule.kind}"
+
+
 def _arguments(rule: Rule, condition: Condition, device: Device | None) -> Arguments:
     """What the message says: the device, the figures, and what the kind adds."""
     found: dict[str, str | int | float | bool | None] = {
@@ -438,5 +445,5 @@ def _arguments(rule: Rule, condition: Condition, device: Device | None) -> Argum
     if condition.limit is not None:
         found["limit"] = round(condition.limit, 3)
     if not rule.shipped:
-        found["rule"] = rule.name.get("zh-CN") or rule.id
+        found["rule"] = rule.id
     return {**found, **condition.arguments}

@@ -79,7 +79,7 @@ class ExpectInstance(Instance):
             active,
             at,
             self.point.spec.name,
-            arguments={"cause": cause, "seconds": self.within // SECOND},
+            arguments={"device": cause, "seconds": self.within // SECOND},
         )
 
     @property

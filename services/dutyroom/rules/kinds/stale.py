@@ -9,7 +9,7 @@ from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.rules.kind import GAPS, Instance, Place
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import SECOND, Ms
+from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
 DOC = (
     "No message of the device for `after`, or for three of its expected intervals where that is "
@@ -57,7 +57,7 @@ class StaleInstance(Instance):
             self.device,
             active,
             at,
-            arguments={"since": self.heard, "allowance": self.allowance},
+            arguments={"minutes": self.allowance // MINUTE, "hours": self.allowance // HOUR},
         )
 
     def dump(self) -> list[Any]:

@@ -43,7 +43,7 @@ class StuckInstance(Watched):
         return at - (self.still or at) >= self.over and self.seen >= _LEAST
 
     def arguments(self) -> dict[str, str | int | float | bool | None]:
-        return {"since": self.still}
+        return {"hours": round((self.newest - (self.still or self.newest)) / HOUR, 1)}
 
     def dump(self) -> list[Any]:
         return [*super().dump(), self.still, self.held, self.seen, self.newest]
