@@ -1,0 +1,118 @@
+"""Makes the application: the API, the pages, the stream, and what guards them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.staticfiles import StaticFiles
+
+from dutyroom.api import billing, data, duty, people, problems, screens, session, stream
+from dutyroom.api.access import guard
+from dutyroom.api.board import Board
+from dutyroom.api.ports import Passwords, StatementFiles
+from dutyroom.api.rights import RIGHTS
+from dutyroom.api.room import Room
+from dutyroom.api.words import read_catalogue
+from dutyroom.flows.desk import Desk
+from dutyroom.flows.run import SiteRuntime
+from dutyroom.interfaces import Records
+from dutyroom.timebase import Clock
+
+STATIC = Path(__file__).parent / "pages" / "static"
+
+HEADERS = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "font-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "x-frame-options": "DENY",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+}
+
+TAGS = [
+    {"name": "data", "description": "Sites, devices, readings, quarantine, ledger, findings."},
+    {"name": "duty", "description": "Alarms, tickets, plans."},
+    {"name": "billing", "description": "Period readings and statements."},
+    {"name": "administration", "description": "People, tokens, messages, audit."},
+    {"name": "system", "description": "Health."},
+]
+
+
+def create_app(
+    sites: Mapping[str, SiteRuntime],
+    records: Records,
+    clock: Clock,
+    passwords: Passwords,
+    *,
+    files: StatementFiles | None = None,
+    secure_cookies: bool = False,
+    version: str = "",
+) -> FastAPI:
+    """The application of one process.
+
+    sites: by id. passwords: how secrets are hashed and made. files: statements as CSV and XLSX; None
+    hides the downloads. secure_cookies: true when the outside is https.
+    """
+    room = Room(sites, records, clock, passwords, read_catalogue(), RIGHTS, files, secure_cookies, version)
+    room.desks.update(
+        {name: Desk(records, clock, site.site.rules, site.site.plans) for name, site in sites.items()}
+    )
+    hub = stream.Hub(room)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await hub.start()
+        yield
+        await hub.stop()
+
+    app = FastAPI(
+        title="Dutyroom",
+        version=version or "0",
+        lifespan=lifespan,
+        dependencies=[Depends(guard)],
+        openapi_tags=TAGS,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.room, app.state.hub = room, hub
+    app.state.boards = {name: Board(site) for name, site in sites.items()}
+    for part in (data, duty, billing, people, stream, session, screens):
+        app.include_router(part.router)
+    app.add_api_route("/healthz", _health, name="health", tags=["system"], methods=["GET"])
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    app.middleware("http")(_headers)
+    problems.register(app)
+    return app
+
+
+def _health(request: Request, response: Response) -> dict[str, object]:
+    """200 when the records answer and every broker is connected, else 503. Needs no log-in."""
+    room: Room = request.app.state.room
+    with room.records.read() as tx:
+        tx.last_change()
+    brokers = {name: bool(site.broker_ok()) for name, site in room.sites.items()}
+    if not all(brokers.values()):
+        response.status_code = 503
+    return {"ok": all(brokers.values()), "now": room.clock.now(), "brokers": brokers}
+
+
+async def _headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Security headers on every answer; pages are never kept by a browser."""
+    response = await call_next(request)
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if request.app.state.room.secure_cookies:
+        response.headers.setdefault("strict-transport-security", "max-age=31536000")
+    if not request.url.path.startswith("/static/"):
+        response.headers.setdefault("cache-control", "no-store")
+    else:
+        response.headers.setdefault("cache-control", "no-cache")
+    return response

@@ -1,0 +1,271 @@
+"""The API of sites, devices, readings and the state of the data."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from pydantic import BaseModel, Field
+
+from dutyroom.api.access import Visitor
+from dutyroom.api.asked import Ask, Json, Limit, language_of, plain
+from dutyroom.api.present import Presenter
+from dutyroom.api.room import Room
+from dutyroom.errors import Rejected
+from dutyroom.interfaces import QuarantineRow
+from dutyroom.model.telemetry import Kind, Point
+from dutyroom.timebase import DAY, Ms, from_iso, to_iso, zone
+
+router = APIRouter(prefix="/api/v1/sites", tags=["data"])
+
+PAYLOAD_SHOWN = 4_000  # bytes of a quarantined payload; the whole of it stays in the journal
+READ_BACK: Ms = 40 * DAY  # a register older than that is no reading of a cut-off
+
+
+@router.get("", name="api_sites")
+def get_sites(request: Request) -> list[Json]:
+    """The sites that the asker may see."""
+    room: Room = request.app.state.room
+    visitor: Visitor = request.state.visitor
+    language = language_of(request)
+    return [
+        {
+            "id": name,
+            "name": room.words(site, language).pick(site.site.name),
+            "time_zone": site.site.time_zone,
+        }
+        for name, site in room.sites.items()
+        if visitor.sees(name)
+    ]
+
+
+@router.get("/{site}", name="api_site")
+def get_site(ask: Ask) -> Json:
+    """A site: name, zone, spaces, state of its data."""
+    site = ask.site.site
+    return {
+        "id": site.id,
+        "name": dict(site.name),
+        "time_zone": site.time_zone,
+        "currency": site.currency,
+        "now": ask.room.clock.now(),
+        "broker": bool(ask.site.broker_ok()),
+        "received_at": ask.site.live.received_at,
+        "progress": dict(ask.site.progress),
+        "devices": len(ask.room.devices(ask.site)),
+        "points": len(ask.site.table),
+        "spaces": [plain(space) for space in site.spaces.values()],
+    }
+
+
+@router.get("/{site}/devices", name="api_devices")
+def get_devices(
+    ask: Ask,
+    device_class: str = "",
+    space: str = "",
+    limit: Limit = 1000,
+    offset: Annotated[int, Query(ge=0)] = 0,
+) -> list[Json]:
+    """Registry rows, by id."""
+    rows = [
+        d
+        for d in sorted(ask.room.devices(ask.site).values(), key=lambda d: d.id)
+        if (not device_class or d.device_class == device_class) and d.space.startswith(space)
+    ]
+    return [plain(d) for d in rows[offset : offset + limit]]
+
+
+@router.get("/{site}/devices/{device}", name="api_device")
+def get_device(ask: Ask, device: str) -> Json:
+    """One device with its points' newest values and its attributes."""
+    return device_detail(ask, device)
+
+
+def device_detail(ask: Ask, device: str) -> Json:
+    """Registry row, points with newest values, attributes."""
+    found = ask.room.devices(ask.site).get(device)
+    if found is None:
+        raise HTTPException(404, "error.no_device")
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        attributes = [plain(a) for a in tx.devices.attributes(ask.name, device)]
+    row: Json = plain(found)
+    return row | {
+        "place": shown.place(found.space),
+        "heard_at": ask.site.live.heard(device),
+        "points": points_of(ask, shown, device),
+        "attributes": attributes,
+    }
+
+
+def points_of(ask: Ask, shown: Presenter, device: str) -> list[Json]:
+    return [
+        shown.value(point, ask.site.live.get(point.id)) | {"kind": point.spec.kind.value, "device": device}
+        for point in ask.site.table.of_device(device)
+    ]
+
+
+@router.get("/{site}/points", name="api_points")
+def get_points(
+    ask: Ask, device: str = "", limit: Limit = 1000, offset: Annotated[int, Query(ge=0)] = 0
+) -> list[Json]:
+    """Points with their newest values."""
+    shown = ask.presenter()
+    devices = [device] if device else sorted({p.device for p in ask.site.table})
+    rows = [row for name in devices for row in points_of(ask, shown, name)]
+    return rows[offset : offset + limit]
+
+
+def _point(ask: Ask, point: int) -> Point:
+    found = ask.site.table.get(point)
+    if found is None:
+        raise HTTPException(404, "error.no_point")
+    return found
+
+
+@router.get("/{site}/points/{point}/readings", name="api_range")
+def get_range(
+    ask: Ask,
+    point: int,
+    start: Ms,
+    end: Ms,
+    limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
+) -> Json:
+    """Readings with start <= at < end in physical units, oldest first."""
+    found = _point(ask, point)
+    series = ask.site.store.range(found, start, end, limit)
+    values = [found.physical(v) for v in series.value.tolist()]
+    return {
+        "point": point,
+        "unit": found.spec.unit,
+        "at": series.at.tolist(),
+        "value": values,
+        "quality": series.quality.tolist(),
+    }
+
+
+@router.get("/{site}/points/{point}/buckets", name="api_buckets")
+def get_buckets(ask: Ask, point: int, start: Ms, end: Ms, width: Annotated[Ms, Query(ge=1000)]) -> Json:
+    """Per non-empty bucket: min, mean, max and last, in physical units. At most 5,000 buckets."""
+    found = _point(ask, point)
+    if (end - start) // width > 5_000:
+        raise Rejected("error.too_many_buckets")
+    scale = float(found.spec.step) if found.spec.step is not None else 1.0
+    rows = ask.site.store.buckets(found, start, end, width)
+    columns = list(zip(*rows, strict=True)) if rows else [(), (), (), (), ()]
+    names = ("at", "min", "mean", "max", "last")
+    scaled = [columns[0], *([v * scale for v in column] for column in columns[1:])]
+    return {"point": point, "unit": found.spec.unit, **dict(zip(names, map(list, scaled), strict=True))}
+
+
+def registers_at(ask: Ask, moment: Ms) -> list[Json]:
+    """Every counter's register at a moment; one without a reading is there with null."""
+    counters = [p for p in ask.site.table if p.spec.kind == Kind.COUNTER]
+    found = ask.site.store.at(counters, moment, READ_BACK)
+    shown = ask.presenter()
+    rows = []
+    for point in sorted(counters, key=lambda p: (p.device, p.spec.name)):
+        reading = found.get(point.id)
+        step = point.spec.step
+        rows.append(
+            {
+                "device": point.device,
+                "name": shown.device_name(point.device),
+                "point": point.spec.name,
+                "steps": int(reading.value) if reading else None,
+                "value": str(int(reading.value) * step) if reading and step is not None else None,
+                "unit": point.spec.unit,
+                "at": reading.at if reading else None,
+                "quality": reading.quality if reading else None,
+            }
+        )
+    return rows
+
+
+@router.get("/{site}/readings-at", name="api_readings_at")
+def get_readings_at(ask: Ask, moment: str) -> list[Json]:
+    """Every meter's register at or before an ISO 8601 moment (local to the site without a zone)."""
+    return registers_at(ask, from_iso(moment, zone(ask.site.site.time_zone)))
+
+
+@router.get("/{site}/readings-at.csv", name="api_readings_csv")
+def get_readings_csv(ask: Ask, moment: str) -> Response:
+    """The same as a CSV file for a spreadsheet."""
+    tz = zone(ask.site.site.time_zone)
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(["device", "name", "point", "value", "unit", "at"])
+    for row in registers_at(ask, from_iso(moment, tz)):
+        at = to_iso(row["at"], tz) if row["at"] is not None else ""
+        cells = [row["device"], row["name"], row["point"], row["value"] or "", row["unit"], at]
+        writer.writerow([_cell(str(cell)) for cell in cells])
+    headers = {"content-disposition": 'attachment; filename="readings.csv"'}
+    return Response(out.getvalue().encode("utf-8-sig"), media_type="text/csv", headers=headers)
+
+
+def _cell(text: str) -> str:
+    """A spreadsheet takes a leading = + - @ for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@") else text
+
+
+@router.get("/{site}/events", name="api_events")
+def get_events(ask: Ask, point: int | None = None, since: Ms | None = None, limit: Limit = 200) -> list[Json]:
+    """Passages, panel messages and the like, newest first."""
+    with ask.room.records.read() as tx:
+        return [plain(event) for event in tx.devices.events(ask.name, point, since, limit)]
+
+
+def quarantined(row: QuarantineRow) -> Json:
+    """A row with its payload as readable text."""
+    text = row.payload[:PAYLOAD_SHOWN].decode("utf-8", "backslashreplace")
+    return {
+        "id": row.id,
+        "received_at": row.received_at,
+        "topic": row.topic,
+        "payload": text,
+        "size": len(row.payload),
+        "reason": row.reason,
+        "detail": row.detail,
+        "state": row.state,
+    }
+
+
+class Settle(BaseModel):
+    ids: list[int] = Field(min_length=1, max_length=1000)
+    state: Literal["reprocessed", "discarded"]
+
+
+@router.get("/{site}/quarantine", name="api_quarantine")
+def get_quarantine(
+    ask: Ask, state: Literal["open", "reprocessed", "discarded"] = "open", limit: Limit = 200
+) -> list[Json]:
+    """Messages that could not be read, with topic, payload and reason."""
+    return [quarantined(row) for row in ask.site.journal.quarantine(state, limit)]
+
+
+@router.post("/{site}/quarantine/settle", name="api_quarantine_settle")
+def post_quarantine(ask: Ask, settle: Settle) -> Json:
+    """Discards messages, or marks them as read again."""
+    count = ask.site.journal.settle(settle.ids, settle.state)
+    now = ask.room.clock.now()
+    with ask.room.records.write() as tx:
+        tx.audit(ask.name, now, ask.actor, f"quarantine.{settle.state}", ",".join(map(str, settle.ids))[:200])
+        tx.change(ask.name, now, "quarantine", "")
+    ask.site.wake()
+    return {"settled": count}
+
+
+@router.get("/{site}/ledger", name="api_ledger")
+def get_ledger(ask: Ask, since: Ms | None = None) -> list[Json]:
+    """Messages and readings by device and receive hour; by default of the last 24 h."""
+    start = since if since is not None else ask.room.clock.now() - DAY
+    return [plain(row) for row in ask.site.journal.ledger(start)]
+
+
+@router.get("/{site}/findings", name="api_findings")
+def get_findings(ask: Ask, since: Ms | None = None, limit: Limit = 200) -> list[Json]:
+    """What is odd in the data but no alarm."""
+    start = since if since is not None else ask.room.clock.now() - 7 * DAY
+    return [plain(row) for row in ask.site.journal.findings(start, limit)]

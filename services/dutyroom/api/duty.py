@@ -1,0 +1,256 @@
+"""The API of alarms, tickets, plans and messages."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query
+from pydantic import BaseModel, Field
+
+from dutyroom.api.asked import Ask, Json, Limit, plain
+from dutyroom.api.present import TABS
+from dutyroom.api.stream import alarm_rows, counts
+from dutyroom.model.duty import Priority
+from dutyroom.timebase import DAY, MINUTE, Ms
+
+router = APIRouter(prefix="/api/v1/sites/{site}", tags=["duty"])
+
+AlarmAction = Literal["acknowledge", "unacknowledge", "shelve", "unshelve", "note", "reset", "dispatch"]
+TicketAction = Literal["dispatch", "accept", "done", "redo", "close", "cancel", "note"]
+SHELF_MINUTES = 8 * 60  # nothing stays on the shelf longer than a shift
+
+
+class Act(BaseModel):
+    """What goes with an action; which fields count depends on it."""
+
+    reason: str = Field("", max_length=500)
+    assignee: str = Field("", max_length=80)
+    minutes: int = Field(60, ge=1, le=SHELF_MINUTES, description="shelve: how long")
+
+
+class Report(BaseModel):
+    """A telephone call."""
+
+    text: str = Field(min_length=1, max_length=2000)
+    reporter: str = Field("", max_length=80)
+    contact: str = Field("", max_length=80)
+    space: str = Field("", max_length=120)
+    device: str = Field("", max_length=120)
+    priority: Priority = Priority.MEDIUM
+
+
+class Done(BaseModel):
+    evidence: str = Field("", max_length=500)
+
+
+@router.get("/counts", name="api_counts")
+def get_counts(ask: Ask) -> Json:
+    """The figures of the navigation."""
+    with ask.room.records.read() as tx:
+        return counts(tx, ask.site)
+
+
+@router.get("/alarms", name="api_alarms")
+def get_alarms(
+    ask: Ask,
+    tab: Annotated[str, Query(pattern="^(|active|returned|shelved|suppressed|out_of_service)$")] = "",
+    device: str = "",
+    since: Ms | None = None,
+    ended: bool = False,
+    limit: Limit = 200,
+) -> list[Json]:
+    """Open alarms as the desk shows them, most urgent first; with ended=true past ones, newest first."""
+    with ask.room.records.read() as tx:
+        if ended or device:
+            found = tx.alarms.search(
+                ask.name, object=device or None, since=since, ended=True if ended else None, limit=limit
+            )
+        else:
+            found = tx.alarms.open_ones(ask.name)
+        chosen = [a for a in found if not tab or TABS.get(a.state) == tab]
+        return alarm_rows(tx, ask.presenter(), chosen)[:limit]
+
+
+def alarm_detail(ask: Ask, alarm: int) -> Json:
+    """Everything about an alarm: its row, first steps, history, what hangs on it."""
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        found = tx.alarms.get(ask.name, alarm)
+        if found is None:
+            raise HTTPException(404, "error.no_alarm")
+        row = alarm_rows(tx, shown, [found])[0]
+        history = [shown.alarm_change(change) for change in tx.alarms.history(alarm)]
+        hanging = [a for a in tx.alarms.open_ones(ask.name) if a.root == alarm]
+        consequences = alarm_rows(tx, shown, hanging[:50])
+    rule = shown.rules.get(found.rule)
+    point = ask.site.table.find(found.object, found.point) if found.point else None
+    return row | {
+        "rule": found.rule,
+        "rule_version": found.rule_version,
+        "limit": found.limit,
+        "unit": shown.words.unit(found.unit),
+        "time": shown.words.when(found.raised_at, shown.now),
+        "state_text": shown.words.t(f"alarm_state.{found.state.value}"),
+        "advice": shown.words.pick_list(rule.advice) if rule else [],
+        "history": history,
+        "consequences": consequences,
+        "point": point.id if point else None,
+        "point_name": shown.point_name(found.point) if found.point else "",
+        "now_value": shown.value(point, ask.site.live.get(point.id)) if point else None,
+        "shelve_reason": found.shelve_reason,
+        "people": _crew(ask),
+    }
+
+
+def _crew(ask: Ask) -> list[str]:
+    """Who can be sent, by name."""
+    with ask.room.records.read() as tx:
+        return [p.name or p.login for p in tx.people.all(ask.name) if p.active]
+
+
+@router.get("/alarms/{alarm}", name="api_alarm")
+def get_alarm(ask: Ask, alarm: int) -> Json:
+    """One alarm with its first steps, history and consequences."""
+    return alarm_detail(ask, alarm)
+
+
+@router.post("/alarms/{alarm}/{action}", name="api_alarm_action")
+def post_alarm(ask: Ask, alarm: int, action: AlarmAction, act: Act) -> Json:
+    """Acknowledge, take back within 5 s, shelve, note, reset a latch, or send somebody."""
+    desk, now = ask.desk, ask.room.clock.now()
+    if action == "acknowledge":
+        desk.acknowledge(ask.name, alarm, ask.actor, act.reason)
+    elif action == "unacknowledge":
+        desk.undo_acknowledge(ask.name, alarm, ask.actor)
+    elif action == "shelve":
+        desk.shelve(ask.name, alarm, ask.actor, now + act.minutes * MINUTE, act.reason)
+    elif action == "unshelve":
+        desk.unshelve(ask.name, alarm, ask.actor, act.reason)
+    elif action == "note":
+        desk.note(ask.name, alarm, ask.actor, act.reason)
+    elif action == "reset":
+        desk.reset(ask.name, alarm, ask.actor, act.reason)
+    else:
+        desk.dispatch(ask.name, alarm, ask.actor, act.assignee, act.reason)
+    ask.site.wake()
+    return alarm_detail(ask, alarm)
+
+
+@router.get("/tickets", name="api_tickets")
+def get_tickets(
+    ask: Ask, open_only: bool = True, device: str = "", since: Ms | None = None, limit: Limit = 200
+) -> list[Json]:
+    """Tickets, most urgent first when only open ones are asked for, else newest first."""
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        found = tx.tickets.search(
+            ask.name, open_only=open_only, object=device or None, since=since, limit=limit
+        )
+    rows = [shown.ticket(t) for t in found]
+    return sorted(rows, key=lambda r: (r["priority"], r["opened_at"])) if open_only else rows
+
+
+def ticket_detail(ask: Ask, ticket: int) -> Json:
+    """Everything about a ticket: its row, its time line, its alarm."""
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        found = tx.tickets.get(ask.name, ticket)
+        if found is None:
+            raise HTTPException(404, "error.no_ticket")
+        history = [shown.ticket_change(change) for change in tx.tickets.history(ticket)]
+        alarm = tx.alarms.get(ask.name, found.alarm) if found.alarm is not None else None
+        row = alarm_rows(tx, shown, [alarm])[0] if alarm else None
+    rule = shown.rules.get(alarm.rule) if alarm else None
+    plan = found.cause.split("|")[1] if found.cause.startswith("plan|") else ""
+    known = next((p for p in ask.site.site.plans if p.id == plan), None)
+    return shown.ticket(found) | {
+        "history": history,
+        "alarm_row": row,
+        "advice": shown.words.pick_list(rule.advice) if rule else [],
+        "checklist": shown.words.pick_list(known.checklist) if known else [],
+        "people": _crew(ask),
+        "can": possible_actions(found.state),
+    }
+
+
+def possible_actions(state: str) -> list[str]:
+    """What may be done next, the most likely first."""
+    return {
+        "open": ["dispatch", "note", "cancel"],
+        "dispatched": ["accept", "dispatch", "note", "cancel"],
+        "accepted": ["done", "dispatch", "note", "cancel"],
+        "done": ["close", "redo", "note"],
+    }.get(state, [])
+
+
+@router.get("/tickets/{ticket}", name="api_ticket")
+def get_ticket(ask: Ask, ticket: int) -> Json:
+    """One ticket with its time line."""
+    return ticket_detail(ask, ticket)
+
+
+@router.post("/tickets/{ticket}/{action}", name="api_ticket_action")
+def post_ticket(ask: Ask, ticket: int, action: TicketAction, act: Act) -> Json:
+    """Dispatch, accept, finish, redo, close, cancel or note."""
+    desk = ask.desk
+    if action == "dispatch":
+        desk.ticket_dispatch(ask.name, ticket, ask.actor, act.assignee, act.reason)
+    else:
+        steps = {
+            "accept": desk.accept,
+            "done": desk.done,
+            "redo": desk.redo,
+            "close": desk.close,
+            "cancel": desk.cancel,
+            "note": desk.ticket_note,
+        }
+        steps[action](ask.name, ticket, ask.actor, act.reason)
+    ask.site.wake()
+    return ticket_detail(ask, ticket)
+
+
+@router.post("/reports", name="api_report", status_code=201)
+def post_report(ask: Ask, report: Report) -> Json:
+    """Opens a ticket for a telephone call."""
+    ticket = ask.desk.open_report(
+        ask.name,
+        ask.actor,
+        text=report.text,
+        reporter=report.reporter,
+        contact=report.contact,
+        space=report.space,
+        object=report.device,
+        priority=report.priority,
+    )
+    ask.site.wake()
+    return ticket_detail(ask, ticket.id)
+
+
+@router.get("/occurrences", name="api_occurrences")
+def get_occurrences(
+    ask: Ask, plan: str = "", since: Ms | None = None, until: Ms | None = None, limit: Limit = 500
+) -> list[Json]:
+    """Expected executions of plans by due time; by default from 30 days ago on."""
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        start = since if since is not None else shown.now - 30 * DAY
+        found = tx.occurrences.search(ask.name, plan=plan or None, since=start, until=until, limit=limit)
+    return [shown.occurrence(row) for row in found]
+
+
+@router.post("/occurrences/{occurrence}/done", name="api_occurrence_done")
+def post_occurrence(ask: Ask, occurrence: int, done: Done) -> Json:
+    """A person says that planned work is done, and how it shows."""
+    ask.desk.occurrence_done(ask.name, occurrence, ask.actor, done.evidence)
+    ask.site.wake()
+    with ask.room.records.read() as tx:
+        found = tx.occurrences.get(ask.name, occurrence)
+    if found is None:
+        raise HTTPException(404, "error.no_occurrence")
+    return ask.presenter().occurrence(found)
+
+
+@router.get("/plans", name="api_plans")
+def get_plans(ask: Ask) -> list[Json]:
+    """The plans of the site folder."""
+    return [plain(plan) | {"title": ask.presenter().words.pick(plan.name)} for plan in ask.site.site.plans]

@@ -1,0 +1,113 @@
+// The 24 h trend: gaps as gaps, the limit as a line, times by the site's zone, labels of states.
+
+import { facts, t, time, number } from "./words.js";
+import { now } from "./live.js";
+
+const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+async function load(spec) {
+  const end = Math.ceil(now());
+  const start = end - spec.hours * 3600000;
+  const path = `/api/v1/sites/${facts.site}/points/${spec.point}`;
+  const wide = spec.kind === "gauge" && spec.interval && spec.interval < 60000;
+  const answer = await fetch(wide
+    ? `${path}/buckets?start=${start}&end=${end}&width=${spec.hours * 5000}`
+    : `${path}/readings?start=${start}&end=${end}&limit=20000`);
+  if (!answer.ok) throw new Error(t("js.failed"));
+  const body = await answer.json();
+  return withGaps(body.at, wide ? body.mean : body.value, wide ? Math.max(spec.interval, spec.hours * 5000) : spec.interval, spec.kind, start, end);
+}
+
+function withGaps(at, values, interval, kind, start, end) {
+  const xs = [];
+  const ys = [];
+  at.forEach((moment, i) => {
+    const quiet = i && interval ? moment - at[i - 1] > 3.5 * interval : false;
+    if (quiet) { xs.push((at[i - 1] + interval) / 1000); ys.push(null); }
+    xs.push(moment / 1000);
+    ys.push(values[i]);
+  });
+  if (kind === "state" && xs.length && !interval) { xs.push(end / 1000); ys.push(ys.at(-1)); }
+  return { xs, ys, start, end };
+}
+
+function draw(place, spec, { xs, ys, start, end }) {
+  place.replaceChildren();
+  if (!xs.length) {
+    const none = document.createElement("div");
+    none.className = "nothing";
+    none.textContent = t("js.no_readings");
+    place.append(none);
+    return;
+  }
+  const axis = { stroke: css("--ink-2"), font: `12px ${css("--face")}`, grid: { stroke: css("--faint"), width: 1 }, ticks: { show: false } };
+  const state = spec.kind === "state";
+  const limit = spec.limit;
+  const options = {
+    width: place.clientWidth,
+    height: place.clientHeight,
+    legend: { show: false },
+    cursor: { y: false },
+    scales: {
+      x: { time: true, min: start / 1000, max: end / 1000 },
+      y: { range: (_, low, high) => span(low, high, limit, state) },
+    },
+    axes: [
+      { ...axis, values: (_, ticks) => ticks.map((s) => time(s * 1000, { hour: "2-digit", minute: "2-digit" })), space: 80 },
+      { ...axis, size: state ? 76 : 56, values: (_, ticks) => ticks.map((v) => (state ? spec.labels[v] ?? (Number.isInteger(v) ? v : "") : number(v))), incrs: state ? [1] : undefined },
+    ],
+    series: [
+      {},
+      { stroke: css("--accent"), width: 1.6, points: { show: xs.length < 40 }, spanGaps: false, paths: state ? uPlot.paths.stepped({ align: 1 }) : undefined },
+    ],
+    hooks: { draw: [(plot) => drawLimit(plot, limit)], setCursor: [(plot) => tell(plot, place, spec)] },
+  };
+  const plot = new uPlot(options, [xs, ys], place);
+  new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: place.clientHeight })).observe(place);
+}
+
+function span(low, high, limit, state) {
+  if (state) return [Math.min(0, low) - 0.2, Math.max(1, high) + 0.2];
+  const all = limit === null || limit === undefined ? [low, high] : [low, high, limit];
+  const bottom = Math.min(...all);
+  const top = Math.max(...all);
+  const room = (top - bottom || Math.abs(top) || 1) * 0.08;
+  return [bottom >= 0 && bottom < top * 0.5 ? 0 : bottom - room, top + room];
+}
+
+function drawLimit(plot, limit) {
+  if (limit === null || limit === undefined) return;
+  const y = plot.valToPos(limit, "y", true);
+  const { ctx, bbox } = plot;
+  ctx.save();
+  ctx.strokeStyle = css("--p2");
+  ctx.fillStyle = css("--p2");
+  ctx.setLineDash([6, 4]);
+  ctx.lineWidth = 1.5 * devicePixelRatio;
+  ctx.beginPath();
+  ctx.moveTo(bbox.left, y);
+  ctx.lineTo(bbox.left + bbox.width, y);
+  ctx.stroke();
+  ctx.font = `${12 * devicePixelRatio}px ${css("--face")}`;
+  ctx.textAlign = "right";
+  ctx.fillText(t("js.limit", { value: number(limit) }), bbox.left + bbox.width - 4, y - 5 * devicePixelRatio);
+  ctx.restore();
+}
+
+function tell(plot, place, spec) {
+  const out = document.getElementById(place.dataset.reading);
+  if (!out) return;
+  const i = plot.cursor.idx;
+  const value = i === null || i === undefined ? null : plot.data[1][i];
+  if (value === null || value === undefined) { out.textContent = ""; return; }
+  const shown = spec.kind === "state" ? spec.labels[value] ?? value : `${number(value)} ${spec.unit}`;
+  out.textContent = `${time(plot.data[0][i] * 1000, { day: "numeric", month: "numeric", hour: "2-digit", minute: "2-digit" })}  ${shown}`;
+}
+
+export async function show(place, spec) {
+  try { draw(place, spec, await load(spec)); } catch (problem) { place.textContent = problem.message; }
+}
+
+export function start() {
+  for (const place of document.querySelectorAll("[data-chart]")) show(place, JSON.parse(place.dataset.chart));
+}

@@ -1,0 +1,287 @@
+"""Rows as the pages and the stream show them: plain dicts, words already in one language."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from dutyroom.api.words import Words, duration_text
+from dutyroom.flows.live import LiveValue
+from dutyroom.flows.run import SiteRuntime
+from dutyroom.model.duty import (
+    Alarm,
+    AlarmChange,
+    AlarmState,
+    Arguments,
+    Device,
+    Occurrence,
+    Ticket,
+    TicketChange,
+    TicketState,
+)
+from dutyroom.model.telemetry import Kind, Point
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import Ms
+
+Row: TypeAlias = dict[str, Any]
+
+STALE_INTERVALS = 3  # a value older than so many of its intervals is not shown as live
+
+TABS: Mapping[AlarmState, str] = {
+    AlarmState.UNACKNOWLEDGED: "active",
+    AlarmState.ACKNOWLEDGED: "active",
+    AlarmState.RETURNED: "returned",
+    AlarmState.SHELVED: "shelved",
+    AlarmState.SUPPRESSED: "suppressed",
+    AlarmState.OUT_OF_SERVICE: "out_of_service",
+}
+TAB_ORDER = ("active", "returned", "shelved", "suppressed", "out_of_service")
+OPEN_TICKETS = frozenset({TicketState.OPEN, TicketState.DISPATCHED, TicketState.ACCEPTED, TicketState.DONE})
+
+
+@dataclass(frozen=True, slots=True)
+class Presenter:
+    """Makes rows of one site in one language. `devices` as the registry has them now."""
+
+    site: SiteRuntime
+    words: Words
+    devices: Mapping[str, Device]
+    rules: Mapping[str, Rule]
+    now: Ms
+
+    def place(self, space: str) -> str:
+        """The names of a space and what it lies in, largest first."""
+        spaces, parts, names = self.site.site.spaces, space.split("/"), []
+        for depth in range(1, len(parts) + 1):
+            known = spaces.get("/".join(parts[:depth]))
+            names.append(self.words.pick(known.name) if known and known.name else parts[depth - 1])
+        return " ".join(name for name in names if name)
+
+    def device_name(self, device: str) -> str:
+        known = self.devices.get(device)
+        return known.name if known and known.name else device
+
+    def text(self, key: str, arguments: Arguments) -> str:
+        """A stored key with its arguments; times, devices and units in the arguments are shown as such."""
+        shown: dict[str, object] = dict(arguments)
+        if "unit" in shown:
+            shown["unit"] = self.words.unit(str(shown["unit"]))
+        for name in ("device", "object"):
+            if isinstance(shown.get(name), str):
+                shown[name] = self.device_name(str(shown[name]))
+        if "rule" in shown:
+            shown["rule"] = self.rule_name(str(shown["rule"]))
+        if "plan" in shown:
+            shown["plan"] = self.plan_name(str(shown["plan"]))
+        return self.words.t(key, shown)
+
+    def rule_name(self, rule: str) -> str:
+        known = self.rules.get(rule)
+        if known is not None and known.name:
+            return self.words.pick(known.name)
+        return self.words.t(f"rule.{rule}") if self.words.has(f"rule.{rule}") else rule
+
+    def plan_name(self, plan: str) -> str:
+        known = next((p for p in self.site.site.plans if p.id == plan), None)
+        return self.words.pick(known.name) if known else plan
+
+    def alarm(self, alarm: Alarm, ticket: Ticket | None) -> Row:
+        """One row of the alarm desk and the wall board."""
+        acknowledged = alarm.acknowledged_at is not None or alarm.state == AlarmState.ACKNOWLEDGED
+        undispatched = ticket is not None and ticket.state == TicketState.OPEN
+        return {
+            "id": alarm.id,
+            "priority": int(alarm.priority),
+            "filled": not acknowledged,
+            "state": alarm.state.value,
+            "tab": TABS.get(alarm.state, "ended"),
+            "title": self.rule_name(alarm.rule),
+            "device": alarm.object,
+            "where": self.device_name(alarm.object),
+            "place": self.place(alarm.space),
+            "text": self.alarm_text(alarm),
+            "value": self.value_against_limit(alarm),
+            "raised_at": alarm.raised_at,
+            "cleared_at": alarm.cleared_at,
+            "owner": (ticket.assignee if ticket else "") or alarm.acknowledged_by,
+            "work": self.work(alarm, ticket),
+            "undispatched": undispatched,
+            "ticket": ticket.id if ticket else None,
+            "number": ticket.number if ticket else "",
+            "affected": alarm.affected,
+            "latched": alarm.latched,
+            "late": alarm.late,
+            "test": alarm.test,
+            "root": alarm.root,
+            "can": self.can(alarm),
+        }
+
+    def can(self, alarm: Alarm) -> list[str]:
+        """The actions that the state allows."""
+        possible = []
+        if alarm.state in (AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED):
+            possible.append("acknowledge")
+        if alarm.ended_at is None:
+            possible += ["dispatch", "note"]
+            if alarm.state == AlarmState.SHELVED:
+                possible.append("unshelve")
+            elif not alarm.latched and alarm.state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED):
+                possible.append("shelve")
+            if alarm.latched and alarm.cleared_at is not None and alarm.acknowledged_at is not None:
+                possible.append("reset")
+        return possible
+
+    def alarm_text(self, alarm: Alarm) -> str:
+        if not alarm.key:
+            return self.value_against_limit(alarm)
+        facts: dict[str, Any] = {"value": alarm.value, "limit": alarm.limit, "unit": alarm.unit}
+        return self.text(alarm.key, {**facts, **alarm.arguments})
+
+    def value_against_limit(self, alarm: Alarm) -> str:
+        """4.8 m³/h > 1.5"""
+        if alarm.value is None:
+            return ""
+        shown = self.words.figure(alarm.value, alarm.unit)
+        if alarm.limit is None:
+            return shown
+        sign = ">" if alarm.value > alarm.limit else "<"
+        return f"{shown} {sign} {self.words.number(alarm.limit)}"
+
+    def work(self, alarm: Alarm, ticket: Ticket | None) -> str:
+        """Who does something about it, in a word."""
+        if alarm.state == AlarmState.SHELVED and alarm.shelved_until is not None:
+            return self.words.t("work.until", at=self.words.when(alarm.shelved_until, self.now))
+        if alarm.state == AlarmState.SUPPRESSED:
+            return self.words.t("work.consequence")
+        if ticket is not None:
+            return self.words.t(f"work.{ticket.state.value}")
+        return self.words.t(f"alarm_state.{alarm.state.value}")
+
+    def alarm_change(self, change: AlarmChange) -> Row:
+        return {
+            "at": change.at,
+            "time": self.words.when(change.at, self.now),
+            "actor": self.actor(change.actor),
+            "event": self.words.t(f"alarm_event.{change.event.value}"),
+            "reason": self.reason(change.reason),
+        }
+
+    def ticket_change(self, change: TicketChange) -> Row:
+        return {
+            "at": change.at,
+            "time": self.words.when(change.at, self.now),
+            "actor": self.actor(change.actor),
+            "event": self.words.t(f"ticket_event.{change.event.value}"),
+            "reason": self.reason(change.reason),
+        }
+
+    def reason(self, reason: str) -> str:
+        return self.words.t(reason) if self.words.has(reason) else reason
+
+    def actor(self, actor: str) -> str:
+        return self.words.t("actor.system") if actor == "system" else actor
+
+    def ticket_title(self, ticket: Ticket) -> str:
+        if ticket.text and ticket.kind == "report":
+            return ticket.text.splitlines()[0][:80]
+        rule = ticket.cause.split("|", 1)[0]
+        if ticket.kind == "alarm" and rule in self.rules:
+            return self.rule_name(rule)
+        return self.text(ticket.key, ticket.arguments)
+
+    def ticket(self, ticket: Ticket) -> Row:
+        late = (
+            ticket.respond_by is not None
+            and ticket.state in (TicketState.OPEN, TicketState.DISPATCHED)
+            and self.now > ticket.respond_by
+        )
+        return {
+            "id": ticket.id,
+            "number": ticket.number,
+            "kind": ticket.kind.value,
+            "kind_text": self.words.t(f"ticket_kind.{ticket.kind.value}"),
+            "state": ticket.state.value,
+            "state_text": self.words.t(f"ticket_state.{ticket.state.value}"),
+            "priority": int(ticket.priority),
+            "title": self.ticket_title(ticket),
+            "device": ticket.object,
+            "where": self.device_name(ticket.object) if ticket.object else "",
+            "place": self.place(ticket.space) if ticket.space else "",
+            "opened_at": ticket.opened_at,
+            "respond_by": ticket.respond_by,
+            "late": late,
+            "assignee": ticket.assignee,
+            "reporter": ticket.reporter,
+            "contact": ticket.contact,
+            "text": ticket.text,
+            "alarm": ticket.alarm,
+            "closed_at": ticket.closed_at,
+            "undispatched": ticket.state == TicketState.OPEN,
+        }
+
+    def occurrence(self, row: Occurrence) -> Row:
+        return {
+            "id": row.id,
+            "plan": row.plan,
+            "name": self.plan_name(row.plan),
+            "device": row.object,
+            "where": self.device_name(row.object) if row.object else "",
+            "due": row.due,
+            "due_text": self.words.time(row.due, "date_time"),
+            "state": row.state.value,
+            "state_text": self.words.t(f"occurrence_state.{row.state.value}"),
+            "ticket": row.ticket,
+            "done_at": row.done_at,
+            "evidence": self.reason(row.evidence),
+            "actor": self.actor(row.actor) if row.actor else "",
+        }
+
+    def value(self, point: Point, live: LiveValue | None) -> Row:
+        """A point's newest value as text, with what its age is measured against."""
+        spec = point.spec
+        return {
+            "point": point.id,
+            "name": spec.name,
+            "label": self.point_name(spec.name),
+            "text": value_text(point, live.value, live.text, self.words) if live else "—",
+            "unit": self.words.unit(spec.unit) if spec.kind in (Kind.GAUGE, Kind.COUNTER) else "",
+            "at": live.at if live else None,
+            "received_at": live.received_at if live else None,
+            "interval": spec.interval_s * 1000 if spec.interval_s else None,
+            "stale": is_stale(point, live, self.now),
+            "quality": int(live.quality) if live else None,
+        }
+
+    def point_name(self, name: str) -> str:
+        return self.words.t(f"point.{name}") if self.words.has(f"point.{name}") else name
+
+    def age(self, at: Ms | None) -> str:
+        return duration_text(self.now - at) if at is not None else "—"
+
+
+def is_stale(point: Point, live: LiveValue | None, now: Ms) -> bool:
+    """Older than three of its intervals; a point without one speaks only when it changes."""
+    if live is None:
+        return True
+    interval = point.spec.interval_s
+    return interval is not None and now - live.received_at > STALE_INTERVALS * interval * 1000
+
+
+def value_text(point: Point, value: float, text: str, words: Words) -> str:
+    """A stored value as people read it."""
+    spec = point.spec
+    if spec.kind == Kind.TEXT:
+        return text or "—"
+    if spec.kind == Kind.STATE:
+        label = spec.labels.get(int(value))
+        return words.t(label) if label else str(int(value))
+    if spec.step is not None:
+        exponent = spec.step.as_tuple().exponent
+        return words.number(point.physical(value), max(0, -exponent) if isinstance(exponent, int) else 0)
+    return words.number(value)
+
+
+def by_urgency(rows: Sequence[Row]) -> list[Row]:
+    """Alarms as the desk sorts them: priority, then unacknowledged, then age (oldest on top)."""
+    return sorted(rows, key=lambda r: (r["priority"], not r["filled"], r["raised_at"]))

@@ -1,0 +1,40 @@
+"""One table: route name -> the least right that it asks for. A route without a row is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dutyroom.api.access import Least
+
+_PUBLIC = ("health", "login", "login_post", "logout", "language", "wall", "home")
+_WALL = ("stream", "wall_page")
+_VIEWER = (
+    # pages
+    "page_desk", "page_devices", "page_device", "page_tickets", "page_ticket", "page_plans",
+    "page_reads", "page_statements", "page_statement", "page_data", "page_account", "account_post",
+    "watch",
+    # API
+    "api_sites", "api_site", "api_devices", "api_device", "api_points", "api_range", "api_buckets",
+    "api_readings_at", "api_alarms", "api_alarm", "api_tickets", "api_ticket", "api_occurrences",
+    "api_plans", "api_quarantine", "api_ledger", "api_findings", "api_outbox", "api_reads",
+    "api_statements", "api_statement", "api_counts", "api_events",
+)  # fmt: skip
+_OPERATOR = (
+    "page_report", "page_messages",
+    "api_alarm_action", "api_ticket_action", "api_report", "api_occurrence_done",
+    "api_quarantine_settle", "api_message_test",
+)  # fmt: skip
+_CLERK = ("statements_csv", "statements_xlsx", "api_readings_csv")
+_ADMINISTRATOR = (
+    "page_people", "page_demo", "api_people", "api_person_put", "api_tokens", "api_token_new", "api_token_revoke",
+    "api_audit", "api_inject", "page_audit",
+)  # fmt: skip
+
+RIGHTS: Mapping[str, str] = {
+    **dict.fromkeys(_PUBLIC, Least.PUBLIC),
+    **dict.fromkeys(_WALL, Least.WALL),
+    **dict.fromkeys(_VIEWER, Least.VIEWER),
+    **dict.fromkeys(_OPERATOR, Least.OPERATOR),
+    **dict.fromkeys(_CLERK, Least.CLERK),
+    **dict.fromkeys(_ADMINISTRATOR, Least.ADMINISTRATOR),
+}

@@ -1,0 +1,416 @@
+"""The pages. Each takes rows from the API's own functions and hands them to a template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from dutyroom.api import calendar
+from dutyroom.api.access import wall_visitor
+from dutyroom.api.asked import Ask, Asked, Json
+from dutyroom.api.billing import cut_offs
+from dutyroom.api.board import Board, online, tiles, use_of_today
+from dutyroom.api.data import device_detail, quarantined
+from dutyroom.api.duty import get_occurrences, ticket_detail
+from dutyroom.api.people import get_outbox, get_people, get_tokens
+from dutyroom.api.present import OPEN_TICKETS, TAB_ORDER, Presenter
+from dutyroom.api.render import page
+from dutyroom.api.room import Room
+from dutyroom.api.statements import reads_table, statement_view
+from dutyroom.api.stream import alarm_rows
+from dutyroom.model.duty import Device
+from dutyroom.model.telemetry import Kind
+from dutyroom.timebase import DAY, HOUR, Ms, local_date, zone
+
+router = APIRouter(include_in_schema=False)
+
+CLASS_ORDER = (
+    "elevator", "fire_panel", "generator", "transfer_switch", "feeder", "tank", "pump", "gate", "gateway",
+    "water_meter", "electricity_meter", "gas_meter", "heat_meter", "sensor", "other",
+)  # fmt: skip
+PAGE_ROWS = 200
+
+
+@router.get("/wall/{token}", name="wall")
+def wall(request: Request, token: str) -> HTMLResponse:
+    """The wall board of a token, without log-in and without any right to write."""
+    room: Room = request.app.state.room
+    visitor = wall_visitor(room, token)
+    if visitor is None or visitor.site not in room.sites:
+        raise HTTPException(404, "error.no_wall")
+    request.state.visitor = visitor
+    ask = Asked(room, room.sites[visitor.site], visitor, "")
+    return _wall(request, ask, token)
+
+
+@router.get("/sites/{site}/wall", name="wall_page")
+def wall_page(request: Request, ask: Ask) -> HTMLResponse:
+    """The wall board for who is logged in."""
+    return _wall(request, ask, "")
+
+
+def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
+    board: Board = request.app.state.boards[ask.name]
+    shown = ask.presenter()
+    devices = list(shown.devices.values())
+    with ask.room.records.read() as tx:
+        alarms = alarm_rows(tx, shown, list(tx.alarms.open_ones(ask.name)))
+        tickets = [shown.ticket(t) for t in tx.tickets.search(ask.name, open_only=True, limit=2000)]
+        due = tx.occurrences.search(ask.name, since=shown.now - DAY, until=shown.now + 7 * DAY, limit=50)
+        plans = [shown.occurrence(o) for o in due if o.state in ("due", "overdue")]
+    visible = [a for a in alarms if a["tab"] in ("active", "returned")]
+    values = {
+        "tiles": tiles(board, shown, alarms),
+        "alarms": visible,
+        "shelved": sum(a["tab"] == "shelved" for a in alarms),
+        "tickets": tickets,
+        "bar": [
+            (state, sum(t["state"] == state for t in tickets))
+            for state in ("open", "dispatched", "accepted", "done")
+        ],
+        "late": sum(t["late"] for t in tickets),
+        "reports": sum(t["kind"] == "report" for t in tickets),
+        "plans": plans,
+        "water": use_of_today(board, devices, "water", shown.now),
+        "power": use_of_today(board, devices, "power", shown.now),
+        "online": online(board, devices, shown.now),
+        "devices": len(devices),
+        "data": _data_today(ask, shown.now),
+        "token": token,
+        "oldest": min((a["raised_at"] for a in visible if a["filled"]), default=None),
+    }
+    return page(request, "wall.html", values, ask)
+
+
+def _data_today(ask: Asked, now: Ms) -> Json:
+    """Today's readings and whether the ledger balances."""
+    rows = ask.site.journal.ledger(now - DAY)
+    messages = sum(r.received - r.decoded - r.ignored - r.quarantined for r in rows)
+    readings = sum(r.readings - r.stored - r.duplicate - r.conflict for r in rows)
+    return {
+        "readings": sum(r.readings for r in rows),
+        "messages": sum(r.received for r in rows),
+        "pending": messages + readings,
+        "quarantine": len(ask.site.journal.quarantine("open", 1000)),
+    }
+
+
+@router.get("/sites/{site}/alarms", name="page_desk")
+def desk(request: Request, ask: Ask, alarm: int | None = None, tab: str = "active") -> HTMLResponse:
+    """The alarm desk; its rows are drawn by the page's script from the stream."""
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        rows = alarm_rows(tx, shown, list(tx.alarms.open_ones(ask.name)))
+    chosen = tab if tab in TAB_ORDER else "active"
+    values = {"rows": rows, "tab": chosen, "tabs": TAB_ORDER, "chosen": alarm, "people": _people(ask)}
+    return page(request, "desk.html", values, ask)
+
+
+def _people(ask: Asked) -> list[str]:
+    with ask.room.records.read() as tx:
+        return [p.name or p.login for p in tx.people.all(ask.name) if p.active]
+
+
+@router.get("/sites/{site}/devices", name="page_devices")
+def devices_page(request: Request, ask: Ask, kind: str = "", find: str = "", start: int = 0) -> HTMLResponse:
+    """The registry by class, with each device's main value."""
+    shown = ask.presenter()
+    everything = sorted(shown.devices.values(), key=lambda d: (CLASS_ORDER.index(d.device_class), d.id))
+    classes = [(c, sum(d.device_class == c for d in everything)) for c in CLASS_ORDER]
+    wanted = find.strip().lower()
+    chosen = [
+        d
+        for d in everything
+        if (not kind or d.device_class == kind)
+        and (not wanted or wanted in f"{d.id} {d.name} {d.address} {d.space}".lower())
+    ]
+    with ask.room.records.read() as tx:
+        worst: dict[str, Json] = {}
+        for row in alarm_rows(tx, shown, list(tx.alarms.open_ones(ask.name))):
+            if row["tab"] in ("active", "returned"):
+                worst.setdefault(row["device"], row)
+    values = {
+        "kind": kind,
+        "find": find,
+        "classes": [(c, n) for c, n in classes if n],
+        "rows": [_device_row(ask, shown, d, worst.get(d.id)) for d in chosen[start : start + PAGE_ROWS]],
+        "total": len(chosen),
+        "all": len(everything),
+        "start": start,
+        "size": PAGE_ROWS,
+    }
+    return page(request, "devices.html", values, ask)
+
+
+def _device_row(ask: Asked, shown: Presenter, device: Device, alarm: Json | None) -> Json:
+    points = [shown.value(p, ask.site.live.get(p.id)) for p in ask.site.table.of_device(device.id)]
+    shown_points = sorted((p for p in points if p["name"] != "online"), key=_rank)[:3]
+    heard = max((p["received_at"] for p in points if p["received_at"] is not None), default=None)
+    return {
+        "id": device.id,
+        "name": device.name or device.id,
+        "place": shown.place(device.space),
+        "class_text": shown.words.t(f"class.{device.device_class}"),
+        "status": device.status.value,
+        "points": shown_points,
+        "heard": heard,
+        "alarm": alarm,
+    }
+
+
+MAIN_POINTS = (
+    "level", "trapped", "alarm", "running", "power", "flow", "volume", "energy", "source", "floor", "moving",
+    "fuel", "voltage", "door_open", "fault_code", "fault", "mode", "door", "online", "battery",
+)  # fmt: skip
+
+
+def _rank(row: Json) -> int:
+    return MAIN_POINTS.index(row["name"]) if row["name"] in MAIN_POINTS else len(MAIN_POINTS)
+
+
+@router.get("/sites/{site}/devices/{device}", name="page_device")
+def device_page(request: Request, ask: Ask, device: str, point: int | None = None) -> HTMLResponse:
+    """One device: values, 24 h trend, its alarms and tickets."""
+    detail = device_detail(ask, device)
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        alarms = alarm_rows(tx, shown, list(tx.alarms.search(ask.name, object=device, limit=20)))
+        tickets = [shown.ticket(t) for t in tx.tickets.search(ask.name, object=device, limit=20)]
+    detail["points"].sort(key=_rank)
+    drawn = [p for p in detail["points"] if p["kind"] != Kind.TEXT.value]
+    known = {p["point"] for p in drawn}
+    chosen = point if point in known else (drawn[0]["point"] if drawn else None)
+    alarms.sort(key=lambda a: -a["raised_at"])
+    values = {
+        "device": detail,
+        "alarms": alarms,
+        "tickets": tickets,
+        "drawn": drawn,
+        "point": chosen,
+        "chart": chart_of(ask, chosen) if chosen is not None else None,
+        "limits": _limits(alarms),
+    }
+    return page(request, "device.html", values, ask)
+
+
+def _limits(alarms: Sequence[Json]) -> list[Json]:
+    return [a for a in alarms if a["tab"] in ("active", "returned", "shelved")]
+
+
+def chart_of(ask: Asked, point_id: int, limit: float | None = None) -> Json:
+    """What the trend's script needs to know of a point."""
+    point = ask.site.table[point_id]
+    words = ask.presenter().words
+    return {
+        "point": point_id,
+        "label": ask.presenter().point_name(point.spec.name),
+        "unit": words.unit(point.spec.unit),
+        "kind": point.spec.kind.value,
+        "interval": (point.spec.interval_s or 0) * 1000,
+        "labels": {code: words.t(key) for code, key in point.spec.labels.items()},
+        "limit": limit,
+        "hours": 24,
+    }
+
+
+@router.get("/sites/{site}/tickets", name="page_tickets")
+def tickets_page(request: Request, ask: Ask, show: str = "open", kind: str = "") -> HTMLResponse:
+    """Open tickets by urgency, or all of the last 30 days."""
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        if show == "all":
+            found = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=500)
+        else:
+            found = tx.tickets.search(ask.name, open_only=True, limit=500)
+    rows = [shown.ticket(t) for t in found]
+    if show != "all":
+        rows.sort(key=lambda r: (r["priority"], r["opened_at"]))
+    states = ("open", "dispatched", "accepted", "done")
+    values = {
+        "show": show,
+        "kind": kind,
+        "rows": [r for r in rows if not kind or r["kind"] == kind],
+        "bar": [(s, sum(r["state"] == s for r in rows)) for s in states],
+        "open_count": sum(r["state"] in OPEN_TICKETS for r in rows),
+    }
+    return page(request, "tickets.html", values, ask)
+
+
+@router.get("/sites/{site}/tickets/{ticket}", name="page_ticket")
+def ticket_page(request: Request, ask: Ask, ticket: int) -> HTMLResponse:
+    """One ticket: what, where, who, and what happened."""
+    return page(request, "ticket.html", {"ticket": ticket_detail(ask, ticket)}, ask)
+
+
+@router.get("/sites/{site}/report", name="page_report")
+def report_page(request: Request, ask: Ask) -> HTMLResponse:
+    """The form for a telephone call."""
+    shown = ask.presenter()
+    spaces = [(path, shown.place(path)) for path in ask.site.site.spaces]
+    return page(request, "report.html", {"spaces": spaces}, ask)
+
+
+@router.get("/sites/{site}/plans", name="page_plans")
+def plans_page(request: Request, ask: Ask, month: str = "") -> HTMLResponse:
+    """Plans, their next and last executions, and a month's calendar."""
+    tz = zone(ask.site.site.time_zone)
+    now = ask.room.clock.now()
+    view = calendar.month_of(month, local_date(now, tz), tz)
+    rows = get_occurrences(ask, since=now - 45 * DAY, until=now + 120 * DAY, limit=1000)
+    inside = get_occurrences(ask, since=view.start, until=view.end, limit=1000)
+    values = {
+        "view": view,
+        "weeks": calendar.weeks(view, inside, tz),
+        "plans": [_plan(ask, plan.id, rows, now) for plan in ask.site.site.plans],
+        "overdue": [r for r in rows if r["state"] in ("overdue", "missed")],
+        "today": local_date(now, tz),
+    }
+    return page(request, "plans.html", values, ask)
+
+
+def _plan(ask: Asked, plan_id: str, rows: Sequence[Json], now: Ms) -> Json:
+    plan = next(p for p in ask.site.site.plans if p.id == plan_id)
+    words = ask.presenter().words
+    mine = [r for r in rows if r["plan"] == plan_id]
+    every, day = plan.schedule.every_days, plan.schedule.month_day
+    rhythm = words.t("plans.every_days", days=every) if every else words.t("plans.monthly", day=day)
+    return {
+        "id": plan_id,
+        "name": words.pick(plan.name),
+        "rhythm": rhythm,
+        "at": plan.schedule.at.strftime("%H:%M"),
+        "next": next((r for r in mine if r["state"] == "due" and r["due"] >= now - DAY), None),
+        "last": next((r for r in reversed(mine) if r["state"] == "done"), None),
+        "late": sum(r["state"] in ("overdue", "missed") for r in mine),
+        "source": plan.source,
+        "proof": plan.proof,
+    }
+
+
+@router.get("/sites/{site}/reads", name="page_reads")
+def reads_page(request: Request, ask: Ask, cut_off: int | None = None, find: str = "") -> HTMLResponse:
+    """Frozen registers of a cut-off beside those of the one before."""
+    offered = cut_offs(ask)
+    moment = cut_off if cut_off in offered else offered[0]
+    before = offered[offered.index(moment) + 1] if moment != offered[-1] else None
+    with ask.room.records.read() as tx:
+        now_reads = tx.metering.period_reads(ask.name, moment)
+        old_reads = tx.metering.period_reads(ask.name, before) if before is not None else []
+    rows = reads_table(ask, now_reads, old_reads)
+    wanted = find.strip().lower()
+    chosen = [r for r in rows if not wanted or wanted in f"{r['device']} {r['name']} {r['place']}".lower()]
+    values = {
+        "cut_off": moment,
+        "before": before,
+        "offered": offered,
+        "find": find,
+        "rows": chosen[:1000],
+        "total": len(chosen),
+        "missing": sum(r["steps"] is None for r in rows),
+    }
+    return page(request, "reads.html", values, ask)
+
+
+@router.get("/sites/{site}/statements", name="page_statements")
+def statements_page(request: Request, ask: Ask, period: str = "", find: str = "") -> HTMLResponse:
+    """The statements of a period."""
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        everything = tx.metering.statements(ask.name)
+    periods = sorted({s.period for s in everything}, reverse=True)
+    chosen = period if period in periods else (periods[0] if periods else "")
+    wanted = find.strip().lower()
+    chosen_ones = [
+        s
+        for s in everything
+        if s.period == chosen
+        and (not wanted or wanted in f"{s.unit} {s.number} {shown.place(s.unit)}".lower())
+    ]
+    rows = [
+        {"statement": s, "place": shown.place(s.unit), "missing": any(u.quantity is None for u in s.usages)}
+        for s in chosen_ones
+    ]
+    values: dict[str, Any] = {
+        "periods": periods,
+        "period": chosen,
+        "find": find,
+        "rows": rows[:1000],
+        "total": sum(s.total for s in chosen_ones),
+        "files": ask.room.files is not None,
+    }
+    return page(request, "statements.html", values, ask)
+
+
+@router.get("/sites/{site}/statements/{number}", name="page_statement")
+def statement_page(request: Request, ask: Ask, number: str) -> HTMLResponse:
+    """One statement as an A4 page."""
+    with ask.room.records.read() as tx:
+        found = tx.metering.statement(ask.name, number)
+    if found is None:
+        raise HTTPException(404, "error.no_statement")
+    return page(request, "statement.html", {"s": found, "view": statement_view(ask, found)}, ask)
+
+
+@router.get("/sites/{site}/data", name="page_data")
+def data_page(request: Request, ask: Ask, state: str = "open") -> HTMLResponse:
+    """Data health: broker, ledger, quarantine, findings, gateways, import of history."""
+    now = ask.room.clock.now()
+    shown = ask.presenter()
+    hours: dict[int, dict[str, int]] = {}
+    names = ("received", "decoded", "ignored", "quarantined", "readings", "stored", "duplicate", "conflict")
+    for row in ask.site.journal.ledger(now - DAY):
+        sums = hours.setdefault(row.hour, dict.fromkeys(names, 0))
+        for name in names:
+            sums[name] += getattr(row, name)
+    gateways = [d for d in shown.devices.values() if d.device_class == "gateway"]
+    chosen = state if state in ("open", "reprocessed", "discarded") else "open"
+    values = {
+        "hours": sorted(hours.items(), reverse=True),
+        "names": names,
+        "state": chosen,
+        "quarantine": [quarantined(r) for r in ask.site.journal.quarantine(chosen, 100)],
+        "findings": ask.site.journal.findings(now - 7 * DAY, 100),
+        "gateways": [_device_row(ask, shown, d, None) for d in sorted(gateways, key=lambda d: d.id)],
+        "devices": len(shown.devices),
+        "online": online(request.app.state.boards[ask.name], list(shown.devices.values()), now),
+        "progress": dict(ask.site.progress),
+        "lossless": ask.site.broker_lossless,
+        "messages": ask.site.live.messages,
+        "readings": ask.site.live.readings,
+        "uptime": now - ask.site.started_at if ask.site.started_at else None,
+        "device_name": shown.device_name,
+        "hour": HOUR,
+    }
+    return page(request, "data.html", values, ask)
+
+
+@router.get("/sites/{site}/messages", name="page_messages")
+def messages_page(request: Request, ask: Ask) -> HTMLResponse:
+    """The outbox: what was sent to whom, what failed and why."""
+    shown = ask.presenter()
+    rows = [r | {"text": shown.text(r["key"], r["arguments"])} for r in get_outbox(ask, 200)]
+    return page(request, "messages.html", {"rows": rows}, ask)
+
+
+@router.get("/sites/{site}/people", name="page_people")
+def people_page(request: Request, ask: Ask) -> HTMLResponse:
+    """People, roles and tokens."""
+    values = {"people": get_people(ask), "tokens": get_tokens(ask)}
+    return page(request, "people.html", values, ask)
+
+
+@router.get("/sites/{site}/audit", name="page_audit")
+def audit_page(request: Request, ask: Ask) -> HTMLResponse:
+    """Who did what and when."""
+    with ask.room.records.read() as tx:
+        rows = tx.audit_rows(ask.name, 300)
+    return page(request, "audit.html", {"rows": rows}, ask)
+
+
+@router.get("/sites/{site}/demo", name="page_demo")
+def demo_page(request: Request, ask: Ask) -> HTMLResponse:
+    """Buttons that make something happen in the simulated estate."""
+    return page(request, "demo.html", {"scenarios": ask.site.scenarios}, ask)

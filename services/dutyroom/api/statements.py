@@ -1,0 +1,105 @@
+"""Period readings and a statement as rows for people: registers in physical units, Decimals only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+from dutyroom.api.asked import Asked, Json
+from dutyroom.api.present import Presenter
+from dutyroom.model.metering import Line, PeriodRead, Statement, Usage
+
+
+def reads_table(ask: Asked, now: Sequence[PeriodRead], before: Sequence[PeriodRead]) -> list[Json]:
+    """One row a meter register: this cut-off, the one before, the difference where it says something."""
+    shown = ask.presenter()
+    old = {(r.device, r.point): r for r in before}
+    rows = []
+    for read in sorted(now, key=lambda r: (r.device, r.point)):
+        point = ask.site.table.find(read.device, read.point)
+        step = point.spec.step if point is not None and point.spec.step is not None else Decimal(1)
+        earlier = old.get((read.device, read.point))
+        device = shown.devices.get(read.device)
+        rows.append(
+            {
+                "device": read.device,
+                "name": shown.device_name(read.device),
+                "place": shown.place(device.space) if device else "",
+                "point": shown.point_name(read.point),
+                "unit": shown.words.unit(point.spec.unit) if point else "",
+                "steps": read.steps,
+                "value": _register(shown, read.steps, step),
+                "before": _register(shown, earlier.steps if earlier else None, step),
+                "use": _use(shown, earlier, read, step),
+                "at": read.at,
+                "flag": read.flag.value,
+                "flag_text": shown.words.t(f"read_flag.{read.flag.value}"),
+                "method": shown.words.t(f"read_method.{read.method}"),
+                "version": read.version,
+            }
+        )
+    return rows
+
+
+def _register(shown: Presenter, steps: int | None, step: Decimal) -> str:
+    return shown.words.exact(steps * step) if steps is not None else "—"
+
+
+def _use(shown: Presenter, before: PeriodRead | None, now: PeriodRead, step: Decimal) -> str:
+    """Left open where a register is missing or went down: that is the statement's business."""
+    if before is None or before.steps is None or now.steps is None or now.steps < before.steps:
+        return "—"
+    return shown.words.exact((now.steps - before.steps) * step)
+
+
+def statement_view(ask: Asked, statement: Statement) -> Json:
+    """What the A4 page prints."""
+    shown = ask.presenter()
+    return {
+        "place": shown.place(statement.unit),
+        "usages": [_usage(shown, usage) for usage in statement.usages],
+        "lines": [_line(shown, line) for line in statement.lines],
+        "total": shown.words.money(statement.total),
+        "sign": {"CNY": "¥", "EUR": "€", "USD": "$"}.get(statement.currency, statement.currency),
+        "corrections": [shown.text(c.key, c.arguments) for c in statement.corrections],
+        "digest": f"{statement.digest[:8]}…{statement.digest[-4:]}",
+    }
+
+
+def _usage(shown: Presenter, usage: Usage) -> Json:
+    device = shown.devices.get(usage.device)
+    step = usage.step
+    segments = usage.segments or ((usage.opening.steps, usage.closing.steps, "plain"),)
+    kind = f"class.{device.device_class}" if device else "class.other"
+    return {
+        "kind": shown.words.t(kind),
+        "device": usage.device,
+        "address": device.address if device else usage.device,
+        "opening": [_register(shown, first, step) for first, _, _ in segments],
+        "closing": [_register(shown, last, step) for _, last, _ in segments],
+        "multiplier": shown.words.exact(usage.multiplier),
+        "quantity": shown.words.exact(usage.quantity),
+        "unit": shown.words.unit(usage.unit),
+        "flags": [shown.words.t(f"usage_flag.{flag}") for flag in usage.flags],
+        "basis": _basis(shown, usage),
+    }
+
+
+def _basis(shown: Presenter, usage: Usage) -> str:
+    flags = {usage.opening.flag.value, usage.closing.flag.value}
+    worst = next((f for f in ("N", "E", "S", "A") if f in flags), "A")
+    at = shown.words.time(usage.closing.at, "date_time")
+    return f"{shown.words.t(f'read_flag.{worst}')} · {at}"
+
+
+def _line(shown: Presenter, line: Line) -> Json:
+    arguments: Mapping[str, str] = dict(line.arguments)
+    return {
+        "text": shown.text(line.key, arguments),
+        "quantity": f"{shown.words.exact(line.quantity)} {shown.words.unit(line.unit)}".strip()
+        if line.quantity is not None
+        else "",
+        "price": shown.words.number(line.price, 4) if line.price is not None else "",
+        "amount": shown.words.money(line.amount),
+        "detail": line.detail,
+    }

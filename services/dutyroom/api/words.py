@@ -1,0 +1,150 @@
+"""The one catalogue of words, and numbers, times and durations as a language writes them.
+
+Every part keeps a flat JSON file (key -> text with {argument} placeholders) per language in
+`pages/locales/<language>/`; here they are read once and merged. The same words go to the pages'
+JavaScript, so a term is written down once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import string
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+
+from dutyroom.errors import Rejected
+from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms, to_datetime
+
+LANGUAGES = ("zh-CN", "en")
+LOCALES = Path(__file__).parent / "pages" / "locales"
+THIN = "\u2009"
+UNITS = {"m3": "m³", "m3/h": "m³/h", "m2": "m²", "degC": "°C", "1/min": "r/min", "number": "", "one": ""}
+
+Catalogue = Mapping[str, Mapping[str, str]]
+
+
+def read_catalogue(folder: Path = LOCALES) -> Catalogue:
+    """{language: {key: text}} of all files. Raises Rejected for a file that is no JSON object."""
+    merged: dict[str, dict[str, str]] = {}
+    for language in LANGUAGES:
+        words = merged.setdefault(language, {})
+        for file in sorted((folder / language).glob("*.json")):
+            try:
+                words.update(json.loads(file.read_text(encoding="utf-8")))
+            except ValueError as err:
+                raise Rejected(f"{file}: {err}") from err
+    return merged
+
+
+class _Arguments(dict[str, object]):
+    """A placeholder without an argument shows itself rather than breaking the page."""
+
+    def __missing__(self, key: str) -> str:
+        return "{" + key + "}"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """Words, figures and times in one language and time zone."""
+
+    language: str
+    catalogue: Catalogue
+    tz: ZoneInfo
+
+    @property
+    def locale(self) -> str:
+        return "zh_Hans_CN" if self.language == "zh-CN" else "en_GB"
+
+    def has(self, key: str) -> bool:
+        return key in self.catalogue[self.language]
+
+    def t(self, key: str, arguments: Mapping[str, object] | None = None, **more: object) -> str:
+        """The text of a key; an unknown key shows as itself, so that nothing disappears."""
+        text = self.catalogue[self.language].get(key)
+        if text is None:
+            text = self.catalogue["en"].get(key, key)
+        if "{" not in text:
+            return text
+        given = {**(arguments or {}), **more}
+        shown = _Arguments({name: self._shown(value) for name, value in given.items()})
+        return string.Formatter().vformat(text, (), shown)
+
+    def pick(self, texts: Mapping[str, str]) -> str:
+        """One of a site folder's own texts per language; any of them rather than none."""
+        return texts.get(self.language) or texts.get("en") or next(iter(texts.values()), "")
+
+    def pick_list(self, texts: Mapping[str, Sequence[str]]) -> list[str]:
+        return list(texts.get(self.language) or texts.get("en") or next(iter(texts.values()), ()))
+
+    def _shown(self, value: object) -> object:
+        if isinstance(value, bool) or value is None:
+            return self.t(f"value.{value}".lower())
+        if isinstance(value, (float, Decimal)):
+            return self.number(value)
+        return value
+
+    def number(self, value: float | int | Decimal | None, decimals: int | None = None) -> str:
+        """Thin spaces group thousands; None shows as a dash, never as zero."""
+        if value is None or not math.isfinite(value):
+            return "—"
+        if decimals is None:
+            decimals = sensible_decimals(value)
+        return f"{value:,.{decimals}f}".replace(",", THIN).replace("-", "−", 1)
+
+    def exact(self, value: Decimal | None) -> str:
+        """A Decimal with the places that it has."""
+        if value is None:
+            return "—"
+        exponent = value.as_tuple().exponent
+        return self.number(value, max(0, -exponent) if isinstance(exponent, int) else 0)
+
+    def money(self, fen: int) -> str:
+        """The smallest currency unit as units with two places."""
+        return self.number(Decimal(fen) / 100, 2)
+
+    def unit(self, unit: str) -> str:
+        return UNITS.get(unit, unit)
+
+    def figure(self, value: float | Decimal | None, unit: str, decimals: int | None = None) -> str:
+        shown = self.unit(unit)
+        return f"{self.number(value, decimals)} {shown}".rstrip()
+
+    def time(self, at: Ms | None, form: str = "time") -> str:
+        """form: time, minute, date, day, date_time, full; its pattern is in the catalogue."""
+        if at is None:
+            return "—"
+        return format_datetime(to_datetime(at, self.tz), self.t(f"format.{form}"), locale=self.locale)
+
+    def when(self, at: Ms | None, now: Ms) -> str:
+        """A time of today as a time, of another day with its date."""
+        if at is None:
+            return "—"
+        same = to_datetime(at, self.tz).date() == to_datetime(now, self.tz).date()
+        return self.time(at, "minute" if same else "date_time")
+
+
+def sensible_decimals(value: float | int | Decimal) -> int:
+    """Three significant figures for measured values, none for whole numbers."""
+    if isinstance(value, int) or value == int(value):
+        return 0
+    size = abs(value)
+    if size >= 1000:
+        return 0
+    return 1 if size >= 10 else 2
+
+
+def duration_text(span: Ms) -> str:
+    """12 s, 04:51, 6 h 12, 2 d: the same in every language. (words.js does the same.)"""
+    if span < MINUTE:
+        return f"{max(0, span) // SECOND} s"
+    if span < HOUR:
+        return f"{span // MINUTE:02d}:{span % MINUTE // SECOND:02d}"
+    if span < DAY:
+        return f"{span // HOUR} h {span % HOUR // MINUTE:02d}"
+    return f"{span // DAY} d"
