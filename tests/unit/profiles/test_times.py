@@ -1,0 +1,68 @@
+"""Device time in every form met."""
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.times import plausible, reader
+from dutyroom.timebase import DAY, from_iso
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+
+
+@pytest.mark.parametrize(
+    ("value", "instant"),
+    [
+        ("2022-07-18T09:34:15.775023242+00:00", "2022-07-18T09:34:15.775Z"),
+        ("2020-04-03T14:35:33.287875110Z", "2020-04-03T14:35:33.287Z"),
+        ("2026-09-08T07:42:18-04:00", "2026-09-08T11:42:18Z"),
+        ("2019-03-20 12:57", "2019-03-20T04:57:00Z"),
+        ("2021-02-05T10:49:50", "2021-02-05T02:49:50Z"),
+        ("2021-08-10 10:28:32 PDT", "2021-08-10T17:28:32Z"),
+        ("2026-11-01 08:00:00 CST", "2026-11-01T00:00:00Z"),
+        (1661517385.44, "2022-08-26T12:36:25.440Z"),
+        (1647497389075, "2022-03-17T06:09:49.075Z"),
+        ("1710000000123", "2024-03-09T16:00:00.123Z"),
+        (1710000000, "2024-03-09T16:00:00Z"),
+        (1710000000123456, "2024-03-09T16:00:00.123Z"),
+        (1710000000123456789, "2024-03-09T16:00:00.123Z"),
+    ],
+)
+def test_auto_reads(value: object, instant: str) -> None:
+    assert reader("auto", SHANGHAI)(value) == from_iso(instant)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [None, True, "", "@0.177168s", "soon", "99:99", "2026-13-01", [], {}, float("inf"), float("nan"), 10**400,
+     "9" * 400, "2026-11-01 08:00:00 ABCDE", "0000-00-00 00:00:00"],
+)  # fmt: skip
+def test_what_is_no_time_is_none(value: object) -> None:
+    for form in ("auto", "epoch_s", "epoch_ms", "%Y-%m-%d"):
+        assert reader(form, SHANGHAI)(value) is None
+
+
+def test_a_pattern_reads_local_time() -> None:
+    assert reader("%d.%m.%y %H:%M", SHANGHAI)("13.12.21 14:22") == from_iso("2021-12-13T14:22:00+08:00")
+
+
+def test_an_unknown_format_is_refused() -> None:
+    with pytest.raises(Rejected, match="unknown time format 'epoch'"):
+        reader("epoch", SHANGHAI)
+
+
+def test_zone_letters_decide_an_ambiguous_hour() -> None:
+    read = reader("auto", ZoneInfo("America/Los_Angeles"))
+    first, second = read("2026-11-01 01:30:00 PDT"), read("2026-11-01 01:30:00 PST")
+    assert first == from_iso("2026-11-01T08:30:00Z")
+    assert second == from_iso("2026-11-01T09:30:00Z")
+
+
+def test_plausible_from_ten_years_back_to_one_day_ahead() -> None:
+    now = from_iso("2026-11-01T00:00:00Z")
+    assert plausible(now + DAY, now)
+    assert not plausible(now + DAY + 1, now)
+    assert plausible(now - 3650 * DAY, now)
+    assert not plausible(from_iso("1970-01-01T00:33:28Z"), now)
+    assert not plausible(1610, now)
