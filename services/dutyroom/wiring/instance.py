@@ -170,7 +170,7 @@ def make_instance(
         records,
         clock,
         passwords=passwords,
-        files=StatementFiles(),
+        files=StatementFiles({s.runtime.site.id: s.runtime.site.time_zone for s in sites}),
         version=__version__,
     )
     notifier = Notifier(records, channel, clock, renderer(app.state.room))
