@@ -1,0 +1,163 @@
+"""What a person wrote wrong is told with file, line and field."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from dutyroom.errors import Invalid
+from dutyroom.model.telemetry import DeviceClass, Kind, Lane
+from dutyroom.profiles.loading import load_profiles, read_profile
+
+GOOD = """
+name: {en: Water meter, zh-CN: 水表}
+class: water_meter
+interval: 15min
+match: {topics: ["meters/{id}"]}
+identity: "{id}"
+points:
+  volume: {from: total, quantity: volume, kind: counter, step: 0.001, digits: 8}
+  status: {from: status, kind: text}
+"""
+
+
+def mistakes(text: str) -> list[str]:
+    with pytest.raises(Invalid) as caught:
+        read_profile(dedent(text), file="p.yaml")
+    return [str(m) for m in caught.value.mistakes]
+
+
+def test_a_profile_says_what_it_measures() -> None:
+    profile = read_profile(GOOD, "acme/w1")
+    assert profile.id == "acme/w1"
+    assert profile.device_class is DeviceClass.WATER_METER
+    assert profile.lane is Lane.NORMAL
+    volume, status = profile.points
+    assert (volume.name, volume.unit, volume.kind, str(volume.step), volume.digits, volume.interval_s) == (
+        "volume", "m3", Kind.COUNTER, "0.001", 8, 900,
+    )  # fmt: skip
+    assert (status.kind, status.interval_s) == (Kind.TEXT, None)
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "told"),
+    [
+        ("class: water_meter", "class: water", "p.yaml:3: class: 'water' is not one of water_meter,"),
+        ("class: water_meter", "clas: water_meter", "clas: unknown field; did you mean 'class'?"),
+        ("class: water_meter", "lane: normal", "class: is missing"),
+        ("quantity: volume", "quantity: volum", "points.volume.quantity: 'volum' is not one of"),
+        ("kind: counter, step: 0.001", "kind: counter", "points.volume.step: a counter needs the size of its step"),
+        ("step: 0.001", "step: -1", "points.volume.step: a counter needs the size of its step"),
+        ("from: total", "form: total", "points.volume.form: unknown field; did you mean 'from'?"),
+        ("from: total", "from: a..b", "points.volume.from: path 'a..b' cannot be read"),
+        ("digits: 8", "digits: 40", "points.volume.digits: must be a whole number from 1 to 15"),
+        ("from: total", "from: total, unit: kWh", "points.volume.unit: 'kWh' is no unit of volume"),
+        ("interval: 15min", "interval: 15", "p.yaml:4: interval: needs a unit, for example 15min"),
+        ('identity: "{id}"', 'identity: "{id"', "identity: '{id' has a brace without its partner"),
+        ('identity: "{id}"', "", "identity: is missing: whose message is it?"),
+        ('["meters/{id}"]', '["meters/#/x"]', "match.topics: 'meters/#/x': the rest of the topic can only stand last"),
+        ('{topics: ["meters/{id}"]}', "{}", "match.topics: is missing"),
+        ("status: {from: status, kind: text}", "status: {from: status, map: {a: b}}", "points.status.map.a: must be a number"),
+        ("status: {from: status, kind: text}", "status: {from: status, labels: {open: x}}", "a label belongs to a whole number"),
+        ("status: {from: status, kind: text}", "status: {from: x, linear: {from: [1, 1], to: [0, 2]}}", "the two numbers must differ"),
+        ("status: {from: status, kind: text}", "status: {from: x, linear: {from: [1], to: [0, 2]}}", "must be two numbers"),
+        ("status: {from: status, kind: text}", "status: {from: x, when: {y: {abov: 3}}}", "did you mean 'above'?"),
+        ("status: {from: status, kind: text}", "status: {from: x, time: {from: t, format: unix}}", "unknown time format"),
+        ("status: {from: status, kind: text}", "status: {from: x, time: {from: t, zone: Mars/Base}}", "unknown time zone"),
+    ],
+)  # fmt: skip
+def test_a_mistake_names_line_and_field(change: str, to: str, told: str) -> None:
+    assert change in GOOD
+    found = mistakes(GOOD.replace(change, to))
+    assert any(told in m for m in found), found
+
+
+def test_all_mistakes_are_told_at_once() -> None:
+    found = mistakes(GOOD.replace("class: water_meter", "class: x").replace("kind: text", "kind: words"))
+    assert len(found) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "empty file"),
+        ("a: [", "p.yaml:"),
+        ("- 1", "must be a mapping of fields"),
+        ("class: water_meter\nclass: gas_meter", "p.yaml:2"),
+        ("class: &x water_meter\nname: *x", "anchors and aliases"),
+        ("class: other\nenvelope: loriot\n", "'loriot' is not one of chirpstack, tts"),
+        ("class: other\nmatch: {topics: [a]}\nidentity: x\ncodec: mbus", "codec"),
+        ("class: other\nmatch: {topics: [a]}\nidentity: x\nexamples: 3", "examples: must be a list"),
+        ("class: other\nmatch: {topics: [a]}\nidentity: x\nexamples: [{topic: a}]", "examples[0].payload: is missing"),
+        ("class: other\nmatch: {topics: [a]}\nidentity: x\nunwrap: [jsn]", "did you mean 'json'?"),
+        ("class: other\nmatch: {topics: [a]}\nidentity: x\nrest: {units: {a: parsec}}", "unknown unit 'parsec'"),
+        ("class: other\nmatch: {topics: [a]}\nidentity: x\nlayouts: [{points: [nope]}]", "'nope' is not one of the profile's points"),
+        ("class: other\nidentity: x\nlayouts: [{points: {}}]", "layouts[0].topic: is missing"),
+    ],
+)  # fmt: skip
+def test_what_is_no_profile_is_told(text: str, told: str) -> None:
+    assert any(told in m for m in mistakes(text)), mistakes(text)
+
+
+def write(folder: Path, name: str, text: str) -> None:
+    path = folder / f"{name}.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(dedent(text), encoding="utf-8")
+
+
+def test_a_profile_extends_another(tmp_path: Path) -> None:
+    write(tmp_path, "acme/_base", GOOD)
+    write(
+        tmp_path,
+        "acme/w2",
+        """
+        extends: acme/_base
+        match: {when: {model: w2}}
+        points:
+          volume: {step: 0.01}
+          status: state
+          flow: {from: flow, quantity: flow}
+        """,
+    )
+    profiles, wrong = load_profiles(tmp_path)
+    assert not wrong
+    (profile,) = profiles  # the base itself is none
+    points = {p.name: p for p in profile.points}
+    assert str(points["volume"].step) == "0.01"
+    assert points["volume"].digits == 8
+    assert points["status"].kind is Kind.TEXT
+    assert points["flow"].interval_s == 900
+    assert profile.layouts[0].filters[0].text == "meters/{id}"
+
+
+@pytest.mark.parametrize(
+    ("parent", "told"),
+    [
+        ("acme/none", "there is no profile 'acme/none'"),
+        ("acme/w1", "in a circle"),
+        ("../../etc/passwd", "there is no profile"),
+    ],
+)
+def test_what_cannot_be_extended(tmp_path: Path, parent: str, told: str) -> None:
+    write(tmp_path, "acme/w1", f"extends: {parent}\n")
+    profiles, wrong = load_profiles(tmp_path)
+    assert not profiles
+    assert told in str(wrong[0])
+    assert wrong[0].line == 1
+
+
+def test_a_mistake_in_a_base_names_the_base(tmp_path: Path) -> None:
+    write(tmp_path, "acme/_base", GOOD.replace("quantity: volume", "quantity: length"))
+    write(tmp_path, "acme/w1", "extends: acme/_base")
+    write(tmp_path, "acme/w2", "extends: acme/_base")
+    _, wrong = load_profiles(tmp_path)
+    assert len(wrong) == 1
+    assert wrong[0].file.endswith("_base.yaml")
+    assert wrong[0].line == 8
+
+
+def test_files_that_are_no_text_and_folders_without_profiles(tmp_path: Path) -> None:
+    assert "no profiles" in str(load_profiles(tmp_path)[1][0])
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "w1.yaml").write_bytes(b"class: \xff\xfe")
+    assert "not UTF-8" in str(load_profiles(tmp_path)[1][0])

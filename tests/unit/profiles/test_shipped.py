@@ -1,0 +1,90 @@
+"""The shipped profiles prove themselves, and read no message of another."""
+
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dutyroom.model.telemetry import Message
+from dutyroom.profiles.checking import check_profile, check_profiles
+from dutyroom.profiles.decode import Decoded, Library, load_library
+from dutyroom.profiles.loading import read_profile
+from dutyroom.timebase import from_iso
+
+FOLDER = Path(__file__).parents[3] / "device_profiles"
+TZ = ZoneInfo("Asia/Shanghai")
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return load_library(FOLDER, TZ)
+
+
+def test_every_example_of_every_profile_gives_what_it_says() -> None:
+    assert [str(m) for m in check_profiles(FOLDER)] == []
+
+
+def test_every_profile_has_names_in_both_languages_and_an_odd_example(library: Library) -> None:
+    for profile in library.profiles.values():
+        assert {"en", "zh-CN"} <= set(profile.name), profile.id
+        assert profile.products, profile.id
+        assert profile.examples, profile.id
+
+
+def test_all_profiles_together_choose_the_one_that_each_example_belongs_to(library: Library) -> None:
+    received = from_iso("2026-11-01T00:00:10Z")
+    for profile in library.profiles.values():
+        for example in profile.examples:
+            if example.ignored or example.refused:
+                continue
+            at = from_iso(example.received) if example.received else received
+            message = Message(example.topic, example.payload, at)
+            outcome = library.decode(message, lambda p, a, own=profile.id: {} if p == own else None)
+            assert isinstance(outcome, Decoded), (profile.id, outcome)
+            assert outcome.profile == profile.id
+            adopted = library.decode(message, lambda p, a: None, adopt=True)
+            assert isinstance(adopted, Decoded)
+            known = library.profiles[adopted.profile]
+            assert profile.fallback or not known.fallback, (profile.id, adopted.profile)
+
+
+PROFILE = """
+class: tank
+match: {topics: ["t/{id}"]}
+identity: "{id}"
+points: {level: {from: level, quantity: level, unit: cm}}
+attributes: {model: model}
+examples:
+  - topic: t/1
+    payload: {level: 150, model: X}
+"""
+
+
+@pytest.mark.parametrize(
+    ("example", "told"),
+    [
+        ("expect: {'1': {level: 1.5}}", None),
+        ("expect: {'1': {level: 150}}", ".expect.1.level: 150 expected, 1.5 given"),
+        ("expect: {'1': {level: null}}", ".expect.1.level: no reading expected, 1.5 given"),
+        ("expect: {'1': {depth: 1}}", ".expect.1.depth: 1 expected, no reading; 1 has level"),
+        ("expect: {'2': {level: 1}}", "1 expected, no reading; readings are of 1"),
+        ("attributes: {'1': {model: Y}}", ".attributes.1.model: 'Y' expected, 'X' given"),
+        ("findings: [clock_wrong]", ".findings: clock_wrong not found"),
+        ("events: [{code: x}]", ".events[0]: {'code': 'x'} expected; given: []"),
+        ("refused: malformed", "was to be refused, but was decoded"),
+        ("received: tomorrow", "'tomorrow' is not an ISO 8601 time"),
+        ("time: 2026-11-01T00:00:00Z", ".time:"),
+    ],
+)
+def test_an_example_that_is_wrong_says_what_it_got(example: str, told: str | None) -> None:
+    found = check_profile(read_profile(PROFILE + f"    {example}\n"), TZ)
+    if told is None:
+        assert found == []
+    else:
+        assert told in str(found[0])
+        assert found[0].line == 8
+
+
+def test_a_profile_without_an_example_is_a_mistake() -> None:
+    found = check_profile(read_profile(PROFILE.partition("examples:")[0]), TZ)
+    assert "a profile needs a recorded message" in str(found[0])
