@@ -408,6 +408,17 @@ def test_every_amount_goes_back_to_two_registers(lake):
     assert (share.usage.device, share.usage.quantity) == ("A-public-power", D("1106.20"))
 
 
+def test_a_share_goes_back_to_the_sub_meters_too(records):
+    share = replace(Lake(records).site.shares[0], less=("A-1205-power",))
+    lake = Lake(records, shares=(share,))
+    lake.close()
+    rows = statement_trace(records, "lake", "202610-A1204-1")
+    behind = [row.usage.device for row in rows if row.key == "line.public_share"]
+    assert behind == ["A-public-power", "A-1205-power"]
+    line = lake.statement("A/12/1204").lines[-1]
+    assert (line.arguments["pool"], line.arguments["less"]) == ("606.20", "500.00")
+
+
 def test_an_unknown_statement(lake):
     with pytest.raises(Rejected, match="no statement"):
         statement_trace(lake.records, "lake", "nothing")

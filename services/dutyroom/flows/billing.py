@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 from zoneinfo import ZoneInfo
 
+import msgspec
+
 from dutyroom.errors import Rejected
 from dutyroom.flows.billing_run import HISTORY, Frozen, Problem, Work
 from dutyroom.flows.period_reads import (
@@ -27,7 +29,7 @@ from dutyroom.flows.period_reads import (
 from dutyroom.interfaces import ReadingStore, Records, Tx
 from dutyroom.metering import statement
 from dutyroom.metering.statement import Trace
-from dutyroom.model.metering import Statement
+from dutyroom.model.metering import Statement, Usage
 from dutyroom.model.telemetry import PointTable
 from dutyroom.site import Site
 from dutyroom.timebase import Ms, local_date, zone
@@ -81,6 +83,8 @@ def bill_period(
     with records.write() as tx:
         locked = tx.metering.lock(made) if made else 0
         tx.put_blob(site.id, f"billing|{period}", _packed(problems))
+        for pool, usages in work.pools.items() if made else ():
+            tx.put_blob(site.id, f"pool|{pool}", msgspec.json.encode(usages))
         if made:
             tx.audit(site.id, now, actor, "statements.lock", period, f"{locked}")
             for one in made:
@@ -112,9 +116,12 @@ def statement_trace(records: Records, site: str, number: str) -> tuple[Trace, ..
     """Every amount of a statement with its two registers. Raises Rejected for an unknown number."""
     with records.read() as tx:
         found = tx.metering.statement(site, number)
-    if found is None:
-        raise Rejected(f"there is no statement {number}")
-    return statement.trace(found)
+        if found is None:
+            raise Rejected(f"there is no statement {number}")
+        wanted = {line.arguments.get("pool_digest", "") for line in found.lines} - {""}
+        packed = {pool: tx.blob(site, f"pool|{pool}") for pool in wanted}
+    kept = {pool: msgspec.json.decode(data, type=tuple[Usage, ...]) for pool, data in packed.items() if data}
+    return statement.trace(found, kept)
 
 
 def _packed(problems: Iterable[Problem]) -> bytes:

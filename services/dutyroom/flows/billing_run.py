@@ -62,6 +62,7 @@ class Work:
         self.site, self.frozen, self.period = site, frozen, period
         self.start, self.end, self.earlier, self.first_day = start, end, earlier, first_day
         self.problems: list[Problem] = []
+        self.pools: dict[str, tuple[Usage, ...]] = {}  # by digest: what a public share stands on
         self.units = sorted(path for path, space in site.spaces.items() if space.kind == "unit")
         self._exchanges: dict[Key, list[Exchange]] = {}
         for exchange in frozen.exchanges:
@@ -203,8 +204,12 @@ class Work:
         whole = sum(known.values(), Decimal(0))
         exact = quantity * share.price * tariff.smallest(self.site.currency)
         amounts = allocation.allocate(tariff.rounded(exact), known)
-        usages = tuple(self.usages[device] for device in (*share.meters, *share.less))
-        return {u: Shared(share, quantity, known[u], whole, amounts[u], usages) for u in known}
+        usages = tuple(self.usages[device] for device in share.meters)
+        less = tuple(self.usages[device] for device in share.less)
+        pool = statement.digest((usages, less))
+        self.pools[pool] = (*usages, *less)
+        minus = sum((u.quantity for u in less if u.quantity is not None), Decimal(0))
+        return {u: Shared(share, quantity, known[u], whole, amounts[u], usages, pool, minus) for u in known}
 
     def _pool(self, share: PublicShare) -> Decimal | None:
         """What is shared out; None with the reason among the problems."""

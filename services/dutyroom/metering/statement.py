@@ -39,7 +39,9 @@ class Shared:
     area: Decimal  # of the unit, m2
     whole_area: Decimal  # of all units that pay, m2
     amount: int  # of this unit, smallest currency unit
-    usages: tuple[Usage, ...]  # of the public meters and their sub-meters
+    usages: tuple[Usage, ...]  # of the public meters; their sub-meters are kept once, with the pool
+    pool: str  # digest of all the usages that make the pool
+    less: Decimal = Decimal(0)  # what the sub-meters used
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +80,9 @@ def _plain(value: object) -> object:
     return value
 
 
-def digest(inputs: Inputs) -> str:
-    """SHA-256 over the canonical inputs, hexadecimal."""
-    return hashlib.sha256(canonical(inputs)).hexdigest()
+def digest(value: object) -> str:
+    """SHA-256 over the canonical spelling, hexadecimal."""
+    return hashlib.sha256(canonical(value)).hexdigest()
 
 
 def statement(
@@ -190,6 +192,8 @@ def _shared_line(s: Shared) -> Line:
         "area": format(s.area, "f"),
         "whole_area": format(s.whole_area, "f"),
         "meters": ",".join(usage.device for usage in s.usages),
+        "less": format(s.less, "f"),
+        "pool_digest": s.pool,
         "name_zh": s.share.name.get("zh-CN", s.share.id),
         "name_en": s.share.name.get("en", s.share.id),
     }
@@ -323,14 +327,19 @@ class Trace:
     usage: Usage
 
 
-def trace(made: Statement) -> tuple[Trace, ...]:
-    """Every amount with the register reads that it stands on."""
+def trace(made: Statement, pools: Mapping[str, Sequence[Usage]]) -> tuple[Trace, ...]:
+    """Every amount with the register reads that it stands on.
+
+    pools: by digest, all the usages behind a public share; without it the public meters alone.
+    """
     own = {usage.device: usage for usage in made.usages}
+    public = {usage.device: usage for usage in made.shared}
     rows: list[Trace] = []
     for index, line in enumerate(made.lines):
         if line.device:
-            rows.append(Trace(index, line.key, line.amount, own[line.device]))
+            behind: Sequence[Usage] = [own[line.device]]
         else:
-            behind = line.arguments["meters"].split(",")
-            rows += [Trace(index, line.key, line.amount, u) for u in made.shared if u.device in behind]
+            meters = [public[name] for name in line.arguments["meters"].split(",")]
+            behind = pools.get(line.arguments["pool_digest"], meters)
+        rows += [Trace(index, line.key, line.amount, usage) for usage in behind]
     return tuple(rows)
