@@ -18,7 +18,7 @@ from dutyroom.quantities import QUANTITIES, unit_of
 from dutyroom.timebase import duration, zone
 
 POINT_FIELDS = (
-    "from", "quantity", "unit", "kind", "step", "digits", "interval", "low", "high", "labels",
+    "from", "quantity", "unit", "unit_from", "kind", "step", "digits", "interval", "low", "high", "labels",
     "scale", "offset", "linear", "map", "otherwise", "invert", "none", "when", "time",
 )  # fmt: skip
 
@@ -168,6 +168,9 @@ def _point(form: Form, name: str, node: Node, where: str, interval: int | None) 
         spec=_spec(form, name, own, where, kind, quantity, interval),
         paths=read_paths(form, own["from"], join(where, "from")) if "from" in own else (),
         unit=unit,
+        unit_path=form.parsed(own["unit_from"], join(where, "unit_from"), parse)
+        if "unit_from" in own
+        else None,
         scale=factor * scale,
         scale_by=scale_by,
         offset=offset * scale + Fraction(shift or 0),

@@ -43,6 +43,7 @@ class PointRule:
     spec: PointSpec
     paths: tuple[Path, ...]
     unit: str = ""  # of the payload; "" = canonical
+    unit_path: Path | None = None  # where the payload says its unit; `unit` counts where it does not
     scale: Fraction = Fraction(1)
     scale_by: str = ""  # name of a device parameter that multiplies
     offset: Fraction = Fraction(0)

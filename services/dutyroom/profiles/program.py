@@ -37,6 +37,7 @@ from dutyroom.profiles.result import DecodedEvent, DecodedReading
 from dutyroom.profiles.times import ReadTime, plausible, reader
 from dutyroom.profiles.unwrap import unwrapper
 from dutyroom.profiles.values import Convert, Problem, converter, shortened
+from dutyroom.quantities import QUANTITIES
 from dutyroom.timebase import Ms, zone
 
 Known: TypeAlias = Callable[[str, str], Mapping[str, Scalar] | None]
@@ -105,11 +106,28 @@ def clock(rule: TimeRule | None, tz: ZoneInfo) -> Clock | None:
 class PointProgram:
     """One point of a layout."""
 
-    __slots__ = ("_clock", "_convert", "_get", "_high", "_low", "_name", "_specs", "_test", "_walk", "spec")
+    __slots__ = (
+        "_clock",
+        "_convert",
+        "_get",
+        "_high",
+        "_low",
+        "_name",
+        "_rule",
+        "_specs",
+        "_test",
+        "_unit",
+        "_units",
+        "_walk",
+        "spec",
+    )
 
     def __init__(self, rule: PointRule, tz: ZoneInfo) -> None:
         self.spec = rule.spec
+        self._rule = rule
         self._convert: Convert = converter(rule)
+        self._unit = getter([rule.unit_path]) if rule.unit_path is not None else None
+        self._units: dict[str, Convert] = {}
         self._get: Getter = getter(rule.paths)
         self._test = all_of(rule.when)
         self._clock = clock(rule.time, tz)
@@ -149,7 +167,8 @@ class PointProgram:
         return spec
 
     def _emit(self, raw: object, spec: PointSpec, here: Here, job: Job) -> None:
-        value = self._convert(raw, here.parameters)
+        convert = self._convert if self._unit is None else self._in_unit(self._unit(here.item, job.document))
+        value = convert(raw, here.parameters)
         at, quality = here.at, here.quality
         if self._clock is not None:
             at, quality, _ = self._clock(here.item, job, here.address)
@@ -162,6 +181,22 @@ class PointProgram:
             job.readings.append(DecodedReading(here.address, spec, at, 0.0, quality, value))
         elif isinstance(value, Problem):
             job.findings.append((value.kind, here.address, f"{spec.name}: {value.detail}"))
+
+    def _in_unit(self, named: object) -> Convert:
+        """The conversion from the unit that the payload names."""
+        text = as_text(named)
+        if not text:
+            return self._convert
+        found = self._units.get(text)
+        if found is None:
+            units = QUANTITIES[self.spec.quantity].units
+            if text not in units:
+                problem = Problem(
+                    "malformed", f"unit {shortened(text, 20)!r} is none of {self.spec.quantity}"
+                )
+                return lambda raw, parameters: problem
+            found = self._units[text] = converter(replace(self._rule, unit=text))
+        return found
 
 
 def _limits(spec: PointSpec) -> tuple[float, float]:

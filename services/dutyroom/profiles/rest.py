@@ -37,7 +37,7 @@ SUFFIXES: Mapping[str, tuple[str, str]] = {
     "rh": ("humidity", "%"), "hca": ("heat_units", "hca"),
     "m": ("level", "m"), "cm": ("level", "cm"), "mm": ("level", "mm"), "kg": ("mass", "kg"),
     "h": ("running_time", "h"), "min": ("duration", "min"), "s": ("duration", "s"), "y": ("duration", "y"),
-    "db": ("signal_to_noise", "dB"), "lux": ("illuminance", "lx"), "ppm": ("concentration", "ppm"),
+    "dbm": ("signal", "dBm"), "db": ("signal_to_noise", "dB"), "lux": ("illuminance", "lx"), "ppm": ("concentration", "ppm"),
 }  # fmt: skip
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
