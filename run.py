@@ -170,6 +170,11 @@ def pip_failure(output: str) -> str:
         advice = "A package is not the one that was pinned; it was not installed. Try again later."
     elif "no space left" in lowered:
         advice = "The disk is full."
+    elif "certificate_verify_failed" in lowered:
+        advice = (
+            "The package index shows a certificate that this Python does not trust. Behind a proxy that\n"
+            "opens connections, name its certificate: PIP_CERT=FILE. Start again to go on."
+        )
     elif any(sign in lowered for sign in OFFLINE):
         advice = (
             "The package index cannot be reached. Check the network; behind a proxy set HTTPS_PROXY,\n"
