@@ -1,5 +1,6 @@
 """The shipped profiles prove themselves, and read no message of another."""
 
+import json
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -88,3 +89,11 @@ def test_an_example_that_is_wrong_says_what_it_got(example: str, told: str | Non
 def test_a_profile_without_an_example_is_a_mistake() -> None:
     found = check_profile(read_profile(PROFILE.partition("examples:")[0]), TZ)
     assert "a profile needs a recorded message" in str(found[0])
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_every_label_has_its_words(library: Library, language: str) -> None:
+    pages = Path(__file__).parents[3] / "services" / "dutyroom" / "api" / "pages"
+    words = json.loads((pages / "locales" / language / "profiles.json").read_text(encoding="utf-8"))
+    used = {key for p in library.profiles.values() for point in p.points for key in point.labels.values()}
+    assert used == set(words)
