@@ -75,7 +75,20 @@ def curve(seed: int, at: Ms) -> float:
     """0..1 over a day with two humps, a little noise."""
     hour = (at + 8 * HOUR) % DAY / HOUR
     humps = math.exp(-(((hour - 7.7) / 1.8) ** 2)) * 0.7 + math.exp(-(((hour - 19.5) / 2.3) ** 2))
-    return 0.18 + humps * 0.8 + 0.03 * math.sin(at / 61_000 + seed)
+    return 0.18 + humps * 0.8 + 0.02 * math.sin(at / 1_900_000 + seed)
+
+
+STEPS = [0.0]
+for _quarter in range(96):
+    STEPS.append(STEPS[-1] + curve(0, _quarter * 15 * MINUTE) / 4)
+
+
+def used(at: Ms) -> float:
+    """Hours of full flow since an old day: the integral of `curve`."""
+    days, rest = divmod(at - 1_700_000_000_000 // DAY * DAY, DAY)
+    quarter, part = divmod(rest, 15 * MINUTE)
+    share = part / (15 * MINUTE)
+    return days * STEPS[96] + STEPS[quarter] * (1 - share) + STEPS[quarter + 1] * share
 
 
 @dataclass
@@ -89,9 +102,7 @@ class DrawnStore:
         if kind == "curve":
             return size * curve(point.id, at)
         if kind == "counter":
-            days, rest = divmod(at - 1_780_000_000_000, DAY)
-            part = sum(curve(0, k * HOUR) for k in range(int(rest // HOUR))) + rest % HOUR / HOUR * 0.4
-            return float(int((days * 10.2 + part) * size))
+            return float(int(used(at) * size))
         if kind == "burst":
             now = int(time.time() * 1000)
             return size if at > now - 12 * MINUTE else 0.15 + 0.7 * max(0.0, curve(1, at) - 0.3)
@@ -107,7 +118,7 @@ class DrawnStore:
         return None
 
     def range(self, point: Point, start: Ms, end: Ms, limit: int = 100_000) -> Series:
-        step = max(self.step(point), 5 * MINUTE)
+        step = max(self.step(point), MINUTE)
         at = [t for t in range(start // step * step, end, step) if t >= start and not self._gap(point, t)]
         values = [self.value(point, t) for t in at]
         return Series(point.id, np.array(at, np.int64), np.array(values), np.zeros(len(at), np.uint8))
@@ -234,10 +245,10 @@ RULES = tuple(
         ("power.mains_lost", "停电", "Power cut", Priority.EMERGENCY, False, {"zh-CN": ["确认发电机已启动带载", "检查高压柜，联系供电局", "逐台检查电梯是否困人"], "en": ["See that the generator carries the load", "Check the high-voltage board, call the utility", "Check every lift for passengers"]}),
         ("water.burst", "爆管", "Burst pipe", Priority.HIGH, False, {"zh-CN": ["关 A 座 6 层立管阀（管井 A-6-W）", "通知住户停水，保洁挡水入电梯井", "抢修后清洗表前滤网，恢复供水"], "en": ["Shut the riser valve (shaft A-6-W)", "Tell the residents, keep water out of the lift pit", "After repair clean the strainer and restore supply"]}),
         ("tank.dry", "水箱低位", "Tank low", Priority.HIGH, False, {"zh-CN": ["检查补水阀", "停泵防止空转"], "en": ["Check the supply valve", "Stop the pump before it runs dry"]}),
-        ("gate.fault", "道闸故障", "Barrier fault", Priority.MEDIUM, False, {"zh-CN": ["通知主管", "人工放行"], "en": ["Tell the supervisor", "Open by hand"]}),
+        ("gate.held_open", "门未关", "Gate held open", Priority.MEDIUM, False, {"zh-CN": ["通知主管", "人工放行"], "en": ["Tell the supervisor", "Open by hand"]}),
         ("water.leak", "疑似漏水", "Suspected leak", Priority.MEDIUM, False, {"zh-CN": ["联系住户检查马桶和水龙头"], "en": ["Ask the resident to check toilet and taps"]}),
         ("gateway.offline", "通信中断", "Gateway offline", Priority.MEDIUM, False, {"zh-CN": ["检查集中器电源与网络"], "en": ["Check power and network of the concentrator"]}),
-        ("meter.battery", "电池低", "Battery low", Priority.LOW, False, {"zh-CN": ["列入下次巡检"], "en": ["Put it on the next round"]}),
+        ("generator.fuel_low", "发电机燃油低", "Generator fuel low", Priority.LOW, False, {"zh-CN": ["列入下次巡检"], "en": ["Put it on the next round"]}),
         ("elevator.offline", "电梯失联", "Lift silent", Priority.MEDIUM, False, {}),
     )
 )  # fmt: skip
@@ -328,8 +339,9 @@ def trouble(made: Estate) -> None:
     def alarm(rule: str, device: str, ago: Ms, **more: object) -> Alarm:
         known = next(d for d in made.devices if d.id == device)
         spec = next(r for r in RULES if r.id == rule)
-        base = Alarm(0, SITE, rule, 1, device, known.space, f"{rule}-{device}", AlarmState.UNACKNOWLEDGED, spec.priority, spec.latched, now - ago, now - ago)
-        return replace(base, **more)  # type: ignore[arg-type]
+        base = Alarm(0, SITE, rule, 1, device, known.space, f"{rule}-{device}", AlarmState.UNACKNOWLEDGED, spec.priority, spec.latched, now - ago, now - ago, key=f"alarm.{rule}")
+        facts = {"name": known.name, "hours": 26, "flow": 18, "minutes": 4, "code": 3}
+        return replace(base, arguments=facts, **more)  # type: ignore[arg-type]
 
     seen = {"state": AlarmState.ACKNOWLEDGED, "acknowledged_by": "李值班"}
     wanted = [
@@ -337,9 +349,9 @@ def trouble(made: Estate) -> None:
         (alarm("power.mains_lost", "F4", 291 * SECOND, point="voltage", value=0.4, limit=50.0, unit="V", affected=132), TicketState.ACCEPTED, "电工"),
         (alarm("water.burst", "A-RISER-6", 680 * SECOND, point="flow", value=4.8, limit=1.5, unit="m3/h"), TicketState.OPEN, ""),
         (alarm("tank.dry", "T1", 26 * MINUTE, point="level", value=0.62, limit=0.8, unit="m", acknowledged_at=now - 20 * MINUTE, **seen), TicketState.DISPATCHED, "水暖工"),
-        (alarm("gate.fault", "GATE-2", 38 * MINUTE), TicketState.OPEN, ""),
+        (alarm("gate.held_open", "GATE-2", 38 * MINUTE), TicketState.OPEN, ""),
         (alarm("water.leak", "C-1-0104-water", 6 * HOUR + 12 * MINUTE, point="volume", value=18.0, unit="L/h", acknowledged_at=now - 5 * HOUR, **seen), TicketState.DONE, "客服"),
-        (alarm("meter.battery", "A-1-0103-gas", 2 * DAY, point="battery", value=2.9, limit=3.0, unit="V", acknowledged_at=now - DAY, **seen), None, ""),
+        (alarm("generator.fuel_low", "G1", 2 * DAY, point="fuel", value=18.0, limit=20.0, unit="%", acknowledged_at=now - DAY, **seen), None, ""),
         (alarm("tank.dry", "T2", 3 * HOUR, state=AlarmState.RETURNED, cleared_at=now - 2 * HOUR), None, ""),
         (alarm("gateway.offline", "DTU-D2", 3 * HOUR, state=AlarmState.SHELVED, shelved_until=now + 40 * MINUTE, shelve_reason="检修"), None, ""),
     ]  # fmt: skip

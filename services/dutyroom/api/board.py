@@ -129,11 +129,13 @@ def use_of_today(board: Board, devices: Sequence[Device], group: str, now: Ms) -
     start = midnight(board.site, now)
     today = board.keep(f"use {group}", now, lambda: board.use_curve(points, start, now))
     day_before = board.keep(f"before {group}", now, lambda: board.use_curve(points, start - DAY, start))
-    full = len(today)
+    whole = (now - start) // USE_BUCKET  # half-hours that are over; the running one is not drawn
+    begun = (now - start) % USE_BUCKET / USE_BUCKET
     known = [v for v in today if v is not None]
-    before = [v for v in day_before[:full] if v is not None]
+    before = [v for v in day_before[:whole] if v is not None]
+    before += [v * begun for v in day_before[whole : whole + 1] if v is not None]
     return {
-        "today": today,
+        "today": today[:whole],
         "yesterday": day_before,
         "total": sum(known) if known else None,
         "before": sum(before) if before else None,

@@ -136,17 +136,21 @@ class Presenter:
         if not alarm.key:
             return self.value_against_limit(alarm)
         facts: dict[str, Any] = {"value": alarm.value, "limit": alarm.limit, "unit": alarm.unit}
-        return self.text(alarm.key, {**facts, **alarm.arguments})
+        said = self.text(alarm.key, {**facts, **alarm.arguments})
+        for name in (alarm.arguments.get("name"), self.device_name(alarm.object)):
+            for colon in (": ", "："):
+                said = said.removeprefix(f"{name}{colon}")  # the row names the device already
+        return said[:1].upper() + said[1:]
 
     def value_against_limit(self, alarm: Alarm) -> str:
         """4.8 m³/h > 1.5"""
         if alarm.value is None:
             return ""
-        shown = self.words.figure(alarm.value, alarm.unit)
+        shown = f"{self.words.brief(alarm.value)} {self.words.unit(alarm.unit)}".rstrip()
         if alarm.limit is None:
-            return shown
+            return shown if alarm.unit else ""
         sign = ">" if alarm.value > alarm.limit else "<"
-        return f"{shown} {sign} {self.words.number(alarm.limit)}"
+        return f"{shown} {sign} {self.words.brief(alarm.limit)}"
 
     def work(self, alarm: Alarm, ticket: Ticket | None) -> str:
         """Who does something about it, in a word."""
@@ -284,4 +288,4 @@ def value_text(point: Point, value: float, text: str, words: Words) -> str:
 
 def by_urgency(rows: Sequence[Row]) -> list[Row]:
     """Alarms as the desk sorts them: priority, then unacknowledged, then age (oldest on top)."""
-    return sorted(rows, key=lambda r: (r["priority"], not r["filled"], r["raised_at"]))
+    return sorted(rows, key=lambda r: (r["priority"], not r["filled"], r["tab"] == "returned", r["raised_at"]))

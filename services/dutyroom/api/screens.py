@@ -12,7 +12,7 @@ from dutyroom.api import calendar
 from dutyroom.api.access import wall_visitor
 from dutyroom.api.asked import Ask, Asked, Json
 from dutyroom.api.billing import cut_offs
-from dutyroom.api.board import Board, online, tiles, use_of_today
+from dutyroom.api.board import Board, midnight, online, tiles, use_of_today
 from dutyroom.api.data import device_detail, quarantined
 from dutyroom.api.duty import get_occurrences, ticket_detail
 from dutyroom.api.people import get_outbox, get_people, get_tokens
@@ -21,7 +21,7 @@ from dutyroom.api.render import page
 from dutyroom.api.room import Room
 from dutyroom.api.statements import reads_table, statement_view
 from dutyroom.api.stream import alarm_rows
-from dutyroom.model.duty import Device
+from dutyroom.model.duty import Device, Ticket
 from dutyroom.model.telemetry import Kind
 from dutyroom.timebase import DAY, HOUR, Ms, local_date, zone
 
@@ -61,6 +61,7 @@ def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
         tickets = [shown.ticket(t) for t in tx.tickets.search(ask.name, open_only=True, limit=2000)]
         due = tx.occurrences.search(ask.name, since=shown.now - DAY, until=shown.now + 7 * DAY, limit=50)
         plans = [shown.occurrence(o) for o in due if o.state in ("due", "overdue")]
+        month = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=2000)
     visible = [a for a in alarms if a["tab"] in ("active", "returned")]
     values = {
         "tiles": tiles(board, shown, alarms),
@@ -73,6 +74,8 @@ def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
         ],
         "late": sum(t["late"] for t in tickets),
         "reports": sum(t["kind"] == "report" for t in tickets),
+        "opened": sum(t.opened_at >= midnight(ask.site, shown.now) for t in month),
+        "on_time": _on_time(month, shown.now),
         "plans": plans,
         "water": use_of_today(board, devices, "water", shown.now),
         "power": use_of_today(board, devices, "power", shown.now),
@@ -83,6 +86,13 @@ def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
         "oldest": min((a["raised_at"] for a in visible if a["filled"]), default=None),
     }
     return page(request, "wall.html", values, ask)
+
+
+def _on_time(tickets: Sequence[Ticket], now: Ms) -> float | None:
+    """Per cent of tickets to which somebody was sent in time; those still in time do not count yet."""
+    judged = [t for t in tickets if t.respond_by is not None and (t.dispatched_at or t.respond_by < now)]
+    good = sum(t.dispatched_at is not None and t.dispatched_at <= (t.respond_by or 0) for t in judged)
+    return 100 * good / len(judged) if judged else None
 
 
 def _data_today(ask: Asked, now: Ms) -> Json:

@@ -94,8 +94,10 @@ def _basis(shown: Presenter, usage: Usage) -> str:
 
 def _line(shown: Presenter, line: Line) -> Json:
     arguments: Mapping[str, str] = dict(line.arguments)
+    yearly = f"{line.key}.year"
+    key = yearly if "year_to_date" in arguments and shown.words.has(yearly) else line.key
     return {
-        "text": shown.text(line.key, arguments),
+        "text": shown.text(key, arguments),
         "quantity": f"{shown.words.exact(line.quantity)} {shown.words.unit(line.unit)}".strip()
         if line.quantity is not None
         else "",

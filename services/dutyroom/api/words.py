@@ -86,16 +86,21 @@ class Words:
         if isinstance(value, bool) or value is None:
             return self.t(f"value.{value}".lower())
         if isinstance(value, (float, Decimal)):
-            return self.number(value)
+            return self.brief(value)
         return value
 
-    def number(self, value: float | int | Decimal | None, decimals: int | None = None) -> str:
+    def number(self, value: float | Decimal | None, decimals: int | None = None) -> str:
         """Thin spaces group thousands; None shows as a dash, never as zero."""
         if value is None or not math.isfinite(value):
             return "—"
         if decimals is None:
             decimals = sensible_decimals(value)
         return f"{value:,.{decimals}f}".replace(",", THIN).replace("-", "−", 1)
+
+    def brief(self, value: float | Decimal | None) -> str:
+        """Without zeros that say nothing: 4.8, 1.5, 50."""
+        shown = self.number(value)
+        return shown.rstrip("0").rstrip(".") if "." in shown else shown
 
     def exact(self, value: Decimal | None) -> str:
         """A Decimal with the places that it has."""
@@ -129,11 +134,11 @@ class Words:
         return self.time(at, "minute" if same else "date_time")
 
 
-def sensible_decimals(value: float | int | Decimal) -> int:
+def sensible_decimals(value: float | Decimal) -> int:
     """Three significant figures for measured values, none for whole numbers."""
-    if isinstance(value, int) or value == int(value):
+    size = abs(float(value))
+    if size == int(size):
         return 0
-    size = abs(value)
     if size >= 1000:
         return 0
     return 1 if size >= 10 else 2

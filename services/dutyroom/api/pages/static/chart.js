@@ -47,13 +47,14 @@ function draw(place, spec, { xs, ys, start, end }) {
     width: place.clientWidth,
     height: place.clientHeight,
     legend: { show: false },
+    padding: [10, 22, 0, 0],
     cursor: { y: false },
     scales: {
       x: { time: true, min: start / 1000, max: end / 1000 },
       y: { range: (_, low, high) => span(low, high, limit, state) },
     },
     axes: [
-      { ...axis, values: (_, ticks) => ticks.map((s) => time(s * 1000, { hour: "2-digit", minute: "2-digit" })), space: 80 },
+      { ...axis, values: (_, ticks) => ticks.map((s) => time(s * 1000, { hour: "2-digit", minute: "2-digit" })), space: 80, size: 32 },
       { ...axis, size: state ? 76 : 56, values: (_, ticks) => ticks.map((v) => (state ? spec.labels[v] ?? (Number.isInteger(v) ? v : "") : number(v))), incrs: state ? [1] : undefined },
     ],
     series: [

@@ -16,7 +16,7 @@ let undo = null;
 let keysOff = localStorage.getItem("dutyroom.keys") === "off";
 const place = (id) => document.getElementById(id);
 
-const order = (a, b) => a.priority - b.priority || b.filled - a.filled || a.raised_at - b.raised_at;
+const order = (a, b) => a.priority - b.priority || b.filled - a.filled || (a.tab === "returned") - (b.tab === "returned") || a.raised_at - b.raised_at;
 
 function visible() {
   const wanted = filter.toLowerCase();
@@ -101,8 +101,9 @@ function drawDetail(a) {
   const link = make("a", "strong", a.where);
   link.href = `/sites/${facts.site}/devices/${encodeURIComponent(a.device)}`;
   where.append(link, make("span", "dim", a.place ? `　${a.place}` : ""));
-  const said = make("p", "", a.text);
-  const list = make("dl", "facts");
+  const said = make("p", "", a.text === a.value ? "" : a.text);
+  said.hidden = !said.textContent;
+  const list = make("dl", "facts two");
   fact(list, t("js.raised"), a.time);
   fact(list, t("js.state"), a.state_text + (a.latched ? ` · ${t("js.latched")}` : ""));
   fact(list, t("js.value"), a.value);

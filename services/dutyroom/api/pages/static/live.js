@@ -167,8 +167,21 @@ export async function refresh() {
 
 export function settle(root = document) {
   for (const node of root.querySelectorAll("[data-share]")) node.style.flexGrow = node.dataset.share;
+  for (const list of root.querySelectorAll(".wall-alarms .rows")) fold(list);
   showAges(root);
   tellLiveness();
+}
+
+// Rows that do not fit whole are counted instead of cut.
+function fold(list) {
+  const bottom = list.getBoundingClientRect().bottom + 1;
+  let more = 0;
+  for (const row of list.querySelectorAll(".wall-row")) {
+    row.hidden = row.getBoundingClientRect().bottom > bottom;
+    more += row.hidden;
+  }
+  const place = list.parentElement.querySelector("[data-more]");
+  if (place) place.textContent = more ? place.dataset.more.replace("{count}", more) : "";
 }
 
 export function start() {
