@@ -13,10 +13,12 @@ from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Invalid, Rejected
 from dutyroom.model.telemetry import Message
+from dutyroom.profiles.job import Job, Known
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.paths import Captures
+from dutyroom.profiles.privacy import pseudonym
 from dutyroom.profiles.profile import Profile, Stage
-from dutyroom.profiles.program import Job, Known, LayoutProgram, pseudonym
+from dutyroom.profiles.program import LayoutProgram
 from dutyroom.profiles.result import Decoded, DecodedEvent, DecodedReading, Ignored, Refused
 from dutyroom.profiles.topics import TopicTrie
 from dutyroom.profiles.unwrap import Unreadable

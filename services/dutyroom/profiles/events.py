@@ -1,0 +1,78 @@
+"""An event of a layout compiled: one item of a document in, what happened out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from dutyroom.model.telemetry import Scalar
+from dutyroom.profiles.conditions import all_of
+from dutyroom.profiles.job import Here, Job, clock
+from dutyroom.profiles.paths import Captures, getter, template, walker
+from dutyroom.profiles.privacy import guard
+from dutyroom.profiles.profile import EventRule, Profile
+from dutyroom.profiles.result import DecodedEvent
+
+
+class EventProgram:
+    """One kind of event of a layout."""
+
+    def __init__(self, rule: EventRule, profile: Profile, tz: ZoneInfo, key: bytes) -> None:
+        self._rule = rule
+        self._walk = walker(rule.each) if rule.each is not None else None
+        self._test = all_of(rule.when)
+        self._clock = clock(rule.time, tz)
+        self._code = template(rule.code)
+        self._id = template(rule.id) if rule.id is not None else None
+        self._arguments = tuple(
+            (name, getter(paths), guard(profile, (name, *(p.leaf for p in paths)), key))
+            for name, paths in rule.arguments.items()
+        )
+
+    def run(self, here: Here, job: Job) -> None:
+        if self._walk is None:
+            self._one(here, here.item, here.captures, job)
+            return
+        for captured, item in self._walk(here.item, job.document):
+            self._one(here, item, {**here.captures, **captured}, job)
+
+    def _one(self, here: Here, item: object, captures: Captures, job: Job) -> None:
+        if self._test is not None and not self._test(captures, item, job.document):
+            return
+        code = self._code(captures, item, job.document)
+        if not code:
+            return
+        at = here.at
+        if self._clock is not None:
+            at = self._clock(item, job, here.address)[0]
+        event_id = self._id(captures, item, job.document) if self._id is not None else None
+        job.events.append(
+            DecodedEvent(
+                here.address,
+                self._rule.spec,
+                at,
+                event_id or _digest(item),
+                self._rule.codes.get(code, code)[:100],
+                dict(self._given(item, job.document)),
+            )
+        )
+
+    def _given(self, item: object, document: object) -> Iterator[tuple[str, Scalar]]:
+        for name, get, guarded in self._arguments:
+            value = get(item, document)
+            if isinstance(value, str | int | float):
+                shown = guarded(value)
+                if shown is not None:
+                    yield name, shown
+
+
+def _digest(item: object) -> str:
+    """The same record gives the same id; key order does not matter."""
+    try:
+        data = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
+    except (TypeError, RecursionError):
+        data = repr(item)[:100_000].encode("utf-8", "replace")
+    return hashlib.blake2b(data, digest_size=10).hexdigest()

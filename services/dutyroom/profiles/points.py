@@ -1,0 +1,122 @@
+"""A point of a layout compiled: one item of a document in, its readings out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from zoneinfo import ZoneInfo
+
+from dutyroom.model.telemetry import Kind, PointSpec, Quality
+from dutyroom.profiles.conditions import all_of
+from dutyroom.profiles.job import Here, Job, clock
+from dutyroom.profiles.paths import MISSING, Getter, as_text, getter, template, walker
+from dutyroom.profiles.profile import PointRule
+from dutyroom.profiles.result import DecodedReading
+from dutyroom.profiles.values import Convert, Problem, converter, shortened
+from dutyroom.quantities import QUANTITIES
+
+
+class PointProgram:
+    """One point of a layout."""
+
+    __slots__ = (
+        "_clock",
+        "_convert",
+        "_get",
+        "_high",
+        "_low",
+        "_name",
+        "_rule",
+        "_specs",
+        "_test",
+        "_unit",
+        "_units",
+        "_walk",
+        "spec",
+    )
+
+    def __init__(self, rule: PointRule, tz: ZoneInfo) -> None:
+        self.spec = rule.spec
+        self._rule = rule
+        self._convert: Convert = converter(rule)
+        self._unit = getter([rule.unit_path]) if rule.unit_path is not None else None
+        self._units: dict[str, Convert] = {}
+        self._get: Getter = getter(rule.paths)
+        self._test = all_of(rule.when)
+        self._clock = clock(rule.time, tz)
+        self._name = template(rule.spec.name) if "{" in rule.spec.name else None
+        self._walk = tuple(walker(p) for p in rule.paths) if self._name else ()
+        self._specs: dict[str, PointSpec] = {}
+        self._low, self._high = _limits(rule.spec)
+
+    def run(self, here: Here, job: Job) -> None:
+        if self._name is not None:
+            self._run_named(here, job)
+            return
+        raw = self._get(here.item, job.document)
+        if raw is MISSING or raw is None:
+            return
+        if self._test is not None and not self._test(here.captures, here.item, job.document):
+            return
+        self._emit(raw, self.spec, here, job)
+
+    def _run_named(self, here: Here, job: Job) -> None:
+        assert self._name is not None
+        for walk in self._walk:
+            for captured, raw in walk(here.item, job.document):
+                captures = {**here.captures, **captured}
+                name = self._name(captures, here.item, job.document)
+                if raw is None or not name or len(name) > 120:
+                    continue
+                if self._test is None or self._test(captures, here.item, job.document):
+                    self._emit(raw, self._spec(name), here, job)
+
+    def _spec(self, name: str) -> PointSpec:
+        spec = self._specs.get(name)
+        if spec is None:
+            spec = replace(self.spec, name=name)
+            if len(self._specs) < 20_000:
+                self._specs[name] = spec
+        return spec
+
+    def _emit(self, raw: object, spec: PointSpec, here: Here, job: Job) -> None:
+        convert = self._convert if self._unit is None else self._in_unit(self._unit(here.item, job.document))
+        value = convert(raw, here.parameters)
+        at, quality = here.at, here.quality
+        if self._clock is not None:
+            at, quality, _ = self._clock(here.item, job, here.address)
+        if type(value) is float:
+            if not self._low <= value <= self._high:
+                quality = Quality.SUSPECT
+                job.findings.append(("out_of_range", here.address, f"{spec.name}: {shortened(str(raw), 40)}"))
+            job.readings.append(DecodedReading(here.address, spec, at, value, quality))
+        elif type(value) is str:
+            job.readings.append(DecodedReading(here.address, spec, at, 0.0, quality, value))
+        elif isinstance(value, Problem):
+            job.findings.append((value.kind, here.address, f"{spec.name}: {value.detail}"))
+
+    def _in_unit(self, named: object) -> Convert:
+        """The conversion from the unit that the payload names."""
+        text = as_text(named)
+        if not text:
+            return self._convert
+        found = self._units.get(text)
+        if found is None:
+            units = QUANTITIES[self.spec.quantity].units
+            if text not in units:
+                problem = Problem(
+                    "malformed", f"unit {shortened(text, 20)!r} is none of {self.spec.quantity}"
+                )
+                return lambda raw, parameters: problem
+            found = self._units[text] = converter(replace(self._rule, unit=text))
+        return found
+
+
+def _limits(spec: PointSpec) -> tuple[float, float]:
+    """The physical range in the unit of stored values (steps for a counter)."""
+    low = -float("inf") if spec.low is None else spec.low
+    high = float("inf") if spec.high is None else spec.high
+    if spec.kind is not Kind.COUNTER:
+        return low, high
+    step = float(spec.step) if spec.step is not None else 1.0
+    roll = float(10**spec.digits - 1) if spec.digits is not None else float("inf")
+    return max(low / step, 0.0 if spec.low is None else -float("inf")), min(high / step, roll)
