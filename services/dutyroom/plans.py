@@ -7,14 +7,13 @@ one that does not exist moves to the next valid minute, an ambiguous one is the 
 from __future__ import annotations
 
 import calendar
-import fnmatch
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Invalid, Mistake
-from dutyroom.fields import Fields, nearest
+from dutyroom.fields import Fields
 from dutyroom.model.duty import (
     Device,
     DeviceStatus,
@@ -24,8 +23,9 @@ from dutyroom.model.duty import (
     Ticket,
     TicketState,
 )
-from dutyroom.model.telemetry import DeviceClass, Series
-from dutyroom.rules.spec import Select
+from dutyroom.model.telemetry import Series
+from dutyroom.rules.parse import parse_select
+from dutyroom.rules.spec import Select, matches
 from dutyroom.timebase import DAY, MINUTE, Ms, from_local, local_date, to_datetime
 from dutyroom.yamltext import read_yaml
 
@@ -133,18 +133,8 @@ def objects_of(plan: Plan, devices: Sequence[Device]) -> tuple[str, ...]:
     """The devices that a plan concerns, by id; ("",) = the site as a whole."""
     if plan.select is None:
         return ("",)
-    chosen = (d.id for d in devices if d.status is DeviceStatus.ACTIVE and _concerns(plan.select, d))
+    chosen = (d.id for d in devices if d.status is DeviceStatus.ACTIVE and matches(plan.select, d))
     return tuple(sorted(chosen))
-
-
-def _concerns(select: Select, device: Device) -> bool:
-    tests = (
-        not select.classes or device.device_class in select.classes,
-        not select.profiles or device.profile in select.profiles,
-        not select.devices or any(fnmatch.fnmatchcase(device.id, glob) for glob in select.devices),
-        not select.spaces or any(f"{device.space}/".startswith(f"{s}/") for s in select.spaces),
-    )
-    return all(tests)
 
 
 def window(plan: Plan, due: Ms, tz: ZoneInfo) -> tuple[Ms, Ms]:
@@ -270,7 +260,7 @@ def _plan(entry: Fields) -> Plan:
         priority=Priority(entry.integer("priority", 3, 1, 4)),
         grace=_span(entry, "grace", None),
         ahead=_span(entry, "ahead", 0),
-        select=_select(entry.child("select")),
+        select=parse_select(entry.child("select")) if entry.has("select") else None,
         proof=_proof(entry.child("proof")),
         checklist=_checklist(entry),
         reading_day=entry.flag("reading_day"),
@@ -322,19 +312,6 @@ def _schedule(entry: Fields) -> Schedule:
             entry.wrong("", "anchor is missing: the first due day, such as 2026-01-05")
         return Schedule(at, every_days=max(1, every // DAY), anchor=anchor)
     return Schedule(at, anchor=anchor, month_day=monthly or 1, every_months=months)
-
-
-def _select(entry: Fields | None) -> Select | None:
-    if entry is None:
-        return None
-    classes = entry.texts("class")
-    known = [str(c) for c in DeviceClass]
-    for name in classes:
-        if name not in known:
-            entry.wrong("class", f"{name!r} is not a device class{nearest(name, known)}")
-    select = Select(classes, entry.texts("device"), entry.texts("space"), entry.texts("profile"))
-    entry.finish()
-    return select
 
 
 def _proof(entry: Fields | None) -> Proof | None:

@@ -104,7 +104,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
     rule = Rule(
         id=row.text("id"),
         kind=name,
-        select=_select(row.child("select")),
+        select=parse_select(row.child("select")),
         priority=Priority(row.integer("priority", 3, 1, 4)),
         ticket=_ticket(row),
         name=row.words("name"),
@@ -143,7 +143,8 @@ def _parameters(row: Fields, name: str) -> dict[str, object]:
     return parsed
 
 
-def _select(fields: Fields | None) -> Select:
+def parse_select(fields: Fields | None) -> Select:
+    """Which devices a rule or a plan concerns; None = no test."""
     if fields is None:
         return Select()
     select = Select(

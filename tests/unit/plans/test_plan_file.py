@@ -22,7 +22,7 @@ plans:
     priority: 2
     grace: 2d
     ahead: 1d
-    select: {class: generator}
+    select: {classes: [generator]}
     proof: {minutes: 30, load_kw: 60}
     checklist: {zh-CN: [检查油位], en: [Check the fuel]}
     skill: electrician
@@ -68,7 +68,7 @@ def test_an_empty_file_has_no_plans():
         ("    every: 15d\n", "", 2, "plans[0]", "either every"),
         ("priority: 2", "priority: 9", 7, "plans[0].priority", "at most 4"),
         ("grace: 2d", "grace: soon", 8, "plans[0].grace", "not a duration"),
-        ("class: generator", "class: generater", 10, "plans[0].select.class", "did you mean 'generator'"),
+        ("[generator]", "[generater]", 10, "plans[0].select.classes", "did you mean 'generator'"),
         ("minutes: 30", "minutes: 0", 11, "plans[0].proof.minutes", "at least"),
         ("id: tank-cleaning", "id: generator-test", 14, "plans[1].id", "used by another"),
         ("skill: electrician", "skil: electrician", 13, "plans[0].skil", "unknown field"),
