@@ -15,6 +15,7 @@ import pytest
 
 from dutyroom.backends.backup import backup, restore
 from dutyroom.backends.records_sql import open_records
+from dutyroom.backends.records_sql.migrate import HEAD
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.model.telemetry import Lane
 
@@ -66,7 +67,7 @@ def test_the_manifest_names_hashes_and_schemas(data: Path, tmp_path: Path) -> No
     with zipfile.ZipFile(target) as archive:
         said = json.loads(archive.read("manifest.json"))
     schemas = {name: facts["schema"] for name, facts in said["files"].items()}
-    assert schemas == {"records.sqlite": "0002", "session.secret": "", "sites/s/journal.sqlite": "3"}
+    assert schemas == {"records.sqlite": HEAD, "session.secret": "", "sites/s/journal.sqlite": "3"}
     assert all(len(facts["sha256"]) == 64 for facts in said["files"].values())
     assert stat.S_IMODE(target.stat().st_mode) == 0o600  # it holds password hashes
 

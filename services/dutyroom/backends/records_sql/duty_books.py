@@ -15,14 +15,10 @@ from dutyroom.model.duty import (
     AlarmChange,
     Occurrence,
     OutboxRow,
-    OutboxState,
     Ticket,
     TicketChange,
-    TicketState,
 )
 from dutyroom.timebase import Ms
-
-_FINISHED = (TicketState.CLOSED, TicketState.CANCELLED)
 
 
 def _change(link: Link, table: Table, row: Alarm | Ticket | Occurrence | OutboxRow) -> None:
@@ -42,7 +38,7 @@ class Alarms:
 
     def open_ones(self, site: str) -> Sequence[Alarm]:
         t = self._table.c
-        return self._link.fetch(Alarm, self._all.where(t.site == site, t.ended_at.is_(None)).order_by(t.id))
+        return self._link.fetch(Alarm, self._all.where(t.site == site, schema.OPEN).order_by(t.id))
 
     def get(self, site: str, alarm: int) -> Alarm | None:
         t = self._table.c
@@ -81,7 +77,7 @@ class Alarms:
         if since is not None:
             found = found.where(t.raised_at >= since)
         if ended is not None:
-            found = found.where(t.ended_at.is_not(None) if ended else t.ended_at.is_(None))
+            found = found.where(t.ended_at.is_not(None) if ended else schema.OPEN)
         return self._link.fetch(Alarm, found.order_by(t.raised_at.desc(), t.id.desc()).limit(limit))
 
 
@@ -111,7 +107,7 @@ class Tickets:
 
     def open_for(self, site: str, cause: str) -> Ticket | None:
         t = self._table.c
-        found = self._all.where(t.site == site, t.cause == cause, t.state.not_in(_FINISHED))
+        found = self._all.where(t.site == site, t.cause == cause, schema.UNFINISHED)
         return self._link.one(Ticket, found)
 
     def get(self, site: str, ticket: int) -> Ticket | None:
@@ -142,7 +138,7 @@ class Tickets:
         t = self._table.c
         found = self._all.where(t.site == site)
         if open_only:
-            found = found.where(t.state.not_in(_FINISHED))
+            found = found.where(schema.UNFINISHED)
         if object is not None:
             found = found.where(t.object == object)
         if since is not None:
@@ -203,12 +199,12 @@ class SqlOutbox:
 
     def due(self, now: Ms, limit: int = 50) -> Sequence[OutboxRow]:
         t = self._table.c
-        found = self._all.where(t.state == OutboxState.PENDING, t.next_at <= now)
+        found = self._all.where(schema.PENDING, t.next_at <= now)
         return self._link.fetch(OutboxRow, found.order_by(t.next_at, t.id).limit(limit))
 
     def claim(self, row: OutboxRow, until: Ms) -> bool:
         t = self._table.c
-        untouched = (t.id == row.id, t.state == OutboxState.PENDING, t.next_at == row.next_at)
+        untouched = (t.id == row.id, schema.PENDING, t.next_at == row.next_at)
         statement = update(self._table).where(*untouched, t.attempts == row.attempts)
         return self._link.run(statement.values(next_at=until)).rowcount == 1
 

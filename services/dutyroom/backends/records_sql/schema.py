@@ -17,6 +17,7 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Table,
+    TextClause,
     UniqueConstraint,
     text,
 )
@@ -99,9 +100,14 @@ def _json(name: str) -> Column[Any]:
     return Column(name, Json(), nullable=False)
 
 
-def _unique_where(name: str, table: Table, columns: tuple[str, ...], condition: str) -> None:
+# Conditions as text, not as parameters: only so does a planner see that a partial index fits.
+UNFINISHED = text("state NOT IN ('closed', 'cancelled')")
+OPEN = text("ended_at IS NULL")
+PENDING = text("state = 'pending'")
+
+
+def _unique_where(name: str, table: Table, columns: tuple[str, ...], where: TextClause) -> None:
     """At most one such row while the condition holds."""
-    where = text(condition)
     Index(name, *(table.c[c] for c in columns), unique=True, sqlite_where=where, postgresql_where=where)
 
 
@@ -125,7 +131,7 @@ tickets = _table(
     *_maybe("dispatched_at", "accepted_at", "done_at", "closed_at"),
     UniqueConstraint("site", "number"),
 )
-_unique_where("one_ticket_per_cause", tickets, ("site", "cause"), "state NOT IN ('closed', 'cancelled')")
+_unique_where("one_ticket_per_cause", tickets, ("site", "cause"), UNFINISHED)
 
 ticket_changes = _table(
     "ticket_changes",
@@ -164,7 +170,7 @@ alarms = _table(
     *_maybe("ticket_due"),
     UniqueConstraint("site", "rule", "object", "episode"),
 )
-_unique_where("one_open_episode", alarms, ("site", "rule", "object"), "ended_at IS NULL")
+_unique_where("one_open_episode", alarms, ("site", "rule", "object"), OPEN)
 
 alarm_changes = _table(
     "alarm_changes",
@@ -213,7 +219,9 @@ devices = _table(
     Column("interval_s", Integer, nullable=True),
 )
 # A withdrawn device keeps its row and gives its address free for the one that replaces it.
-_unique_where("one_device_per_address", devices, ("site", "profile", "address"), "status <> 'withdrawn'")
+_unique_where(
+    "one_device_per_address", devices, ("site", "profile", "address"), text("status <> 'withdrawn'")
+)
 
 points = _table(
     "points",
@@ -274,7 +282,7 @@ tokens = _table(
     *_moments("created_at"),
     *_flags("revoked"),
 )
-_unique_where("one_token_per_name", tokens, ("site", "name"), "NOT revoked")
+_unique_where("one_token_per_name", tokens, ("site", "name"), text("NOT revoked"))
 
 login_failures = _table("login_failures", _id(), *_words("key"), *_moments("at"))
 
@@ -355,8 +363,12 @@ for _name, _of, _columns in (
     ("audit_by_site", audit, ("site", "id")),
     ("sessions_by_person", sessions, ("person",)),
     ("login_failures_by_key", login_failures, ("key", "at")),
-    ("period_reads_by_cut_off", period_reads, ("site", "cut_off")),
+    ("period_reads_by_cut_off", period_reads, ("site", "cut_off", "device", "point", "version")),
 ):
     Index(_name, *(_of.c[c] for c in _columns))
-_PENDING = text("state = 'pending'")
-Index("outbox_pending", outbox.c.next_at, sqlite_where=_PENDING, postgresql_where=_PENDING)
+for _name, _of, _columns, _where in (
+    ("outbox_pending", outbox, ("next_at",), PENDING),
+    ("tickets_unfinished", tickets, ("site", "opened_at", "id"), UNFINISHED),
+    ("alarms_standing", alarms, ("site", "id"), OPEN),
+):
+    Index(_name, *(_of.c[c] for c in _columns), sqlite_where=_where, postgresql_where=_where)
