@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -46,8 +47,25 @@ def _devices(rows: Iterable[Row], library: Mapping[str, Profile], unreadable: se
     for row in rows:
         device = row.device
         profile = library.get(device.profile)
-        if profile is None and device.profile and device.profile not in broken:
+        if profile is not None:
+            if device.address and not _may_be(device.address, profile):
+                row.wrong("address", f"{device.profile} calls no device {device.address!r}{_like(profile)}")
+        elif device.profile and device.profile not in broken:
             row.wrong("profile", f"there is no profile {device.profile!r}{nearest(device.profile, library)}")
+
+
+def _may_be(address: str, profile: Profile) -> bool:
+    """Whether a message of the profile can name this address: {portal}/genset/{instance}."""
+    templates = {template for layout in profile.layouts for template in layout.identity}
+    shapes = (re.split(r"\{[^}]*\}", template) for template in templates)
+    return not templates or any(
+        re.fullmatch(".+".join(re.escape(part) for part in shape), address) for shape in shapes
+    )
+
+
+def _like(profile: Profile) -> str:
+    known = next((address for example in profile.examples for address in example.expect), "")
+    return f"; an address looks like {known!r}" if known else ""
 
 
 def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:

@@ -12,7 +12,12 @@ from dutyroom.site import load_site
 
 ROOT = Path(__file__).parents[3]
 CASES = sorted((ROOT / "tests" / "data" / "sites").iterdir())
-ONLY_WITH_PROFILES = {"profile-unknown", "tariff-covers-not-all", "rule-names-nothing"}
+ONLY_WITH_PROFILES = {
+    "address-of-another-shape",
+    "profile-unknown",
+    "tariff-covers-not-all",
+    "rule-names-nothing",
+}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
