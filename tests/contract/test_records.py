@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from dutyroom.backends.records_sql import open_records
-from dutyroom.errors import Conflict, Rejected
+from dutyroom.errors import Conflict, Rejected, Unavailable
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import (
     Alarm,
@@ -185,6 +185,14 @@ def test_a_reader_sees_one_picture_and_does_not_hold_up_a_writer(records: Record
         assert reader.blob("s", "x") == b"before"
     with records.read() as tx:
         assert tx.blob("s", "x") == b"after"
+
+
+def test_a_reader_cannot_write(records: Records) -> None:
+    with records.read() as tx, pytest.raises(Unavailable, match=r"read-?only"):
+        tx.put_blob("s", "x", b"1")
+    with records.write() as tx:
+        assert tx.blob("s", "x") is None
+        tx.put_blob("s", "x", b"2")
 
 
 # ---------------------------------------------------------------- alarms

@@ -12,7 +12,7 @@ from dutyroom.backends.records_sql.link import explained
 from dutyroom.errors import Rejected
 
 HEAD = "0003"  # the newest file in migrations/versions
-_MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parent / "migrations"
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7160421)")
 
 
@@ -61,7 +61,7 @@ def _migrate(connection: Connection, database: str) -> None:
 
 
 def _known(revision: str) -> bool:
-    return not revision or any((_MIGRATIONS / "versions").glob(f"v{revision}_*.py"))
+    return not revision or any((MIGRATIONS / "versions").glob(f"v{revision}_*.py"))
 
 
 def _copy(path: Path, revision: str) -> None:
@@ -79,6 +79,6 @@ def _upgrade(connection: Connection) -> None:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

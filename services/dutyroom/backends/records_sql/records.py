@@ -141,4 +141,6 @@ def _prepare(raw: sqlite3.Connection, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     mode = connection.get_execution_options().get("begin_mode", "DEFERRED")
+    # A reader that wrote would wait for the writer, or make it wait: here it fails in the first test.
+    connection.exec_driver_sql(f"PRAGMA query_only={'ON' if mode == 'DEFERRED' else 'OFF'}")
     connection.exec_driver_sql(f"BEGIN {mode}")
