@@ -157,7 +157,7 @@ def _effects(
         case AlarmEvent.RAISE:
             return replace(alarm, cleared_at=None, acknowledged_at=None, acknowledged_by="")
         case AlarmEvent.CLEAR:
-            return replace(alarm, cleared_at=now if at is None else at, ticket_due=None)
+            return replace(alarm, cleared_at=now if at is None else at)
         case AlarmEvent.ACKNOWLEDGE:
             return replace(alarm, acknowledged_at=now, acknowledged_by=actor)
         case AlarmEvent.UNACKNOWLEDGE:

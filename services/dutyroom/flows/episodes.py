@@ -27,7 +27,7 @@ from dutyroom.model.duty import (
     TicketEvent,
     TicketState,
 )
-from dutyroom.rules.spec import Cause, Rule
+from dutyroom.rules.spec import Cause, Rule, matches
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 from dutyroom.topology import Topology, downstream, explains, feeds_of, inferred
 
@@ -36,6 +36,7 @@ ROOT_LATENESS: Ms = 2 * MINUTE  # a root's message may come this long after its 
 LATE: Ms = HOUR  # an alarm recorded this long after it happened is marked late
 
 _ANNUNCIATED = (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED)
+_WORKED = (*_ANNUNCIATED, AlarmState.RETURNED)
 
 Key = tuple[str, str]  # rule, object
 
@@ -169,7 +170,7 @@ class _Room:
             return
         if not condition.active:
             if episode is not None and episode.active:
-                self.step(episode, AlarmEvent.CLEAR, at=condition.at)
+                self._clear(episode, rule, condition.at)
             return
         if episode is None:
             episode = Episode(self._fresh(rule, condition))
@@ -180,6 +181,13 @@ class _Room:
         self.step(episode, AlarmEvent.RAISE, at=condition.at)
         if episode.alarm.state is AlarmState.UNACKNOWLEDGED:
             self._announce(episode, rule)
+
+    def _clear(self, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:
+        """A ticket that is due while the condition stands is off; one that only waits for a root
+        is not: `ticket: now` means that the work is wanted though the condition has gone."""
+        if rule.ticket.after:
+            episode.alarm = replace(episode.alarm, ticket_due=None)
+        self.step(episode, AlarmEvent.CLEAR, reason, at)
 
     def _fresh(self, rule: Rule, condition: Condition) -> Alarm:
         device = self.context.devices.get(condition.object)
@@ -220,8 +228,15 @@ class _Room:
     def _may_wait(self, rule: Rule, object: str) -> bool:
         if rule.latched or not rule.waits:
             return False
-        topology = self.context.topology
-        return bool(rule.explained_by) or any(feeds_of(topology, u, object) for u in rule.utilities)
+        if any(feeds_of(self.context.topology, utility, object) for utility in rule.utilities):
+            return True
+        return any(self._possible(cause, object) for cause in rule.explained_by)
+
+    def _possible(self, cause: Cause, object: str) -> bool:
+        """Whether the alarm of a cause could ever stand where it would explain ours."""
+        rule = self.context.rules.get(cause.rule)
+        places = (self.context.devices.get(place) for place in self._objects(cause, object))
+        return rule is not None and any(place and matches(rule.select, place) for place in places)
 
     # ------------------------------------------------------------ roots and consequences
 
@@ -233,7 +248,9 @@ class _Room:
             for episode in list(self.open.values()):
                 mine = episode.active and episode.alarm.arguments.get("inferred") == utility
                 if mine and episode.alarm.object not in found:
-                    self.step(episode, AlarmEvent.CLEAR, "alarm.reason.back", at=self.now)
+                    self._clear(
+                        episode, self.context.rules[episode.alarm.rule], self.now, "alarm.reason.back"
+                    )
             for feed in sorted(found - {e.alarm.object for e, _ in self._roots(utility)}):
                 if rule := self._root_rule(utility, feed):
                     arguments: Arguments = {"inferred": utility}
@@ -386,9 +403,15 @@ class _Room:
     # ------------------------------------------------------------ tickets
 
     def open_due(self) -> None:
+        """Tickets whose wait is over and that nothing explains."""
+        dead: dict[str, dict[str, Episode]] = {}
         for episode in list(self.open.values()):
             due = episode.alarm.ticket_due
-            if due is not None and due <= self.now and episode.alarm.state in _ANNUNCIATED and episode.active:
+            if due is None or due > self.now or episode.alarm.state not in _WORKED:
+                continue
+            if not episode.active and self._cause(episode, dead) is not None:
+                episode.alarm = replace(episode.alarm, ticket_due=None)
+            else:
                 self._open_ticket(episode)
 
     def _open_ticket(self, episode: Episode) -> None:

@@ -13,18 +13,17 @@ from dataclasses import replace
 import orjson
 
 from dutyroom.flows.episodes import Context, Decision, Episode, Key, Standing, Work, decide
+from dutyroom.flows.notify import messages_to
 from dutyroom.interfaces import Journal, Records, Tx
 from dutyroom.model.duty import (
     Alarm,
     Condition,
     Device,
-    OutboxRow,
-    OutboxState,
     Person,
     Role,
     TicketKind,
 )
-from dutyroom.model.telemetry import Finding, Lane, PointTable
+from dutyroom.model.telemetry import Lane, PointTable
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.spec import Rule
 from dutyroom.site import Site
@@ -60,6 +59,7 @@ class Watch:
         self._position: dict[Lane, int] = {}
         self._pending: list[Condition] = []  # judged, not committed yet
         self._gone: set[Key] = set()  # withdrawn, not committed yet
+        self._moved = False  # batches judged whose cursor is not committed yet
         self._since = 0  # batches since the last snapshot
         self._stored_at: Ms = 0
         self._ticked_at: Ms | None = None
@@ -125,17 +125,12 @@ class Watch:
             self._pending += self._engine.feed(batch)
             self._position[lane] = seq
         self._since += len(rows)
-        now = self._clock.now()
-        self._commit(now, snapshot=self._since >= _SNAPSHOT_EVERY)
-        self._note_late(now)
+        self._moved = True
+        # Where nothing has changed the cursor may lag until the next tick: judging the same
+        # batches again after a crash gives the same.
+        if self._pending or self._since >= _SNAPSHOT_EVERY:
+            self._commit(self._clock.now(), snapshot=self._since >= _SNAPSHOT_EVERY)
         return len(rows)
-
-    def _note_late(self, now: Ms) -> None:
-        """Readings that came after newer ones of their point: stored, not judged, counted."""
-        late, self._engine.late = self._engine.late, type(self._engine.late)()
-        if late:
-            findings = [Finding("not_judged", device, now, str(n)) for device, n in sorted(late.items())]
-            self._journal.note(findings, {})
 
     # ------------------------------------------------------------ time
 
@@ -150,9 +145,9 @@ class Watch:
                 self._engine.started(now)
                 self._away = False
             self._pending += self._engine.tick(now)
-        due = self._since and now - self._stored_at >= _SNAPSHOT_AGE
-        if self._pending or due or self._anything_due(now):
-            self._commit(now, snapshot=bool(due))
+        due = self._since > 0 and now - self._stored_at >= _SNAPSHOT_AGE
+        if self._pending or self._moved or due or self._anything_due(now):
+            self._commit(now, snapshot=due)
 
     def _blind(self, now: Ms) -> bool:
         """Whether devices may have spoken without our hearing it since the last tick."""
@@ -203,7 +198,7 @@ class Watch:
             if snapshot:
                 head = orjson.dumps({str(int(lane)): seq for lane, seq in self._position.items()})
                 tx.put_blob(self._site.id, _BLOB, head + b"\n" + self._engine.snapshot())
-        self._pending, self._gone = [], set()
+        self._pending, self._gone, self._moved = [], set(), False
         if snapshot:
             self._since, self._stored_at = 0, now
             for lane, seq in self._position.items():
@@ -302,22 +297,10 @@ def _link(tx: Tx, episode: Episode) -> None:
 
 
 def _tell(tx: Tx, people: Sequence[Person], episode: Episode, now: Ms) -> None:
-    """One message per person and cause, to the person's first contact."""
+    """One message per person and cause."""
     alarm = episode.alarm
     number = episode.work.ticket.number if episode.work else ""
     arguments = {**alarm.arguments, "priority": int(alarm.priority), "ticket": number, "at": alarm.raised_at}
-    for person in people:
-        row = OutboxRow(
-            id=0,
-            site=alarm.site,
-            dedupe=f"{person.login}|{alarm.episode}|raised",
-            person=person.login,
-            url=person.contacts[0],
-            key=alarm.key,
-            arguments=arguments,
-            state=OutboxState.PENDING,
-            created_at=now,
-            next_at=now,
-        )
+    for row in messages_to(people, alarm.episode, "raised", alarm.key, arguments, now):
         if tx.outbox.insert(row):
             tx.change(alarm.site, now, "outbox", row.dedupe)

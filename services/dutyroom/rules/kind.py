@@ -109,11 +109,14 @@ class Limit:
         if self.number is not None:
             return self.number
         value = device.parameters.get(self.parameter)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return value * self.share
-        if value is not None or self.default is None:
-            raise Rejected(f"device {device.id} needs the number parameter {self.parameter!r}")
-        return self.default
+        if value is None and self.default is not None:
+            return self.default
+        try:
+            if value is not None and not isinstance(value, bool):
+                return float(value) * self.share
+        except ValueError:
+            pass
+        raise Rejected(f"device {device.id} needs the number parameter {self.parameter!r}")
 
 
 def read_limit(fields: Fields, name: str) -> Limit | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.unit.duty.duty_room import Room, device, gauge, person, state
 
 from dutyroom.model.telemetry import Quality
+from dutyroom.topology import Topology
 
 METER = device("A-riser", "water_meter", use="riser")
 PANEL = device("panel", "fire_panel")
@@ -46,3 +47,26 @@ def test_three_days_off_make_no_storm() -> None:
     assert room.alarms() == {"fire.offline@panel": "unacknowledged"}
     room.at(3 * 86_400 + 20 + 320).reads(("panel", "alarm", 0))
     assert room.alarms() == {"fire.offline@panel": "returned"}
+
+
+def test_a_fault_that_clears_while_its_ticket_waits_for_a_root_still_has_its_ticket() -> None:
+    lift = device("lift", "elevator", 60)
+    room = Room(
+        [lift], {"elevator": [state("fault_code", 60)]}, topology=Topology({"power": {"lift": ("feeder",)}})
+    )
+    room.reads(("lift", "fault_code", 0))
+    room.at(10).reads(("lift", "fault_code", 36))
+    room.at(20).reads(("lift", "fault_code", 0))
+    assert room.tickets() == []
+    assert room.at(45).tickets() == ["elevator.fault|lift"]
+    assert room.alarms() == {"elevator.fault@lift": "returned"}
+
+
+def test_a_ticket_after_a_time_is_off_when_the_condition_goes() -> None:
+    lift = device("lift", "elevator", 60)
+    room = Room([lift], {"elevator": [state("fault_code", 60)]})
+    room.reads(("lift", "fault_code", 0))
+    room.at(700)
+    assert room.alarms() == {"elevator.offline@lift": "unacknowledged"}
+    room.reads(("lift", "fault_code", 0))
+    assert room.at(1100).tickets() == []

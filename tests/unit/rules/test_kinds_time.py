@@ -44,6 +44,17 @@ def test_a_slow_device_has_three_of_its_intervals() -> None:
     assert bench.says == [(2700, True)]
 
 
+def test_a_device_that_speaks_when_it_likes_is_not_judged_unless_asked_for() -> None:
+    for text, said in (
+        (STALE, []),
+        ("kind: stale\nparameters: {after: 10min, unscheduled: true}", [(600, True)]),
+    ):
+        bench = Bench(rule(text), state("door"))
+        bench.started(0)
+        bench.tick(601)
+        assert bench.says == said
+
+
 def test_neither_a_retained_message_nor_a_last_will_is_a_sign_of_life() -> None:
     bench = Bench(rule(STALE), gauge("p"), state("online"))
     bench.started(0)

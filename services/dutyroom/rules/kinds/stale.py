@@ -13,7 +13,8 @@ from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
 DOC = (
     "No message of the device for `after`, or for three of its expected intervals where that is "
-    "longer. After a start nothing is stale before one full allowance has passed."
+    "longer. A device of which no interval is known speaks when it likes: it is not judged, but with "
+    "`unscheduled`. After a start nothing is stale before one full allowance has passed."
 )
 
 
@@ -21,7 +22,7 @@ def parameters(fields: Fields) -> dict[str, object]:
     after = fields.duration("after")
     if fields.has("after") and after < SECOND:
         fields.wrong("after", "must be at least one second")
-    return {"after": after}
+    return {"after": after, "unscheduled": fields.flag("unscheduled")}
 
 
 class StaleInstance(Instance):
@@ -71,6 +72,8 @@ def build(rule: Rule, place: Place) -> StaleInstance | None:
     device = place.device
     intervals = [p.spec.interval_s for p in place.table.of_device(device.id) if p.spec.interval_s]
     interval = device.interval_s or (min(intervals) if intervals else 0)
+    if not interval and not rule.parameters.get("unscheduled"):
+        return None
     after = rule.parameters.get("after")
     base = after if isinstance(after, int) else 0
     return StaleInstance(rule, device.id, max(base, GAPS * interval * SECOND))
