@@ -1,0 +1,269 @@
+"""Episodes, tickets, shelves, withdrawals, exchanges, outages of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
+
+from dutyroom.alarms import step
+from dutyroom.errors import Unavailable
+from dutyroom.model.duty import AlarmEvent, DeviceStatus, Role, TicketEvent, TicketState
+from dutyroom.model.metering import Exchange
+from dutyroom.model.telemetry import Kind, PointSpec
+from dutyroom.rules.parse import parse_rules
+from dutyroom.tickets import step as ticket_step
+from dutyroom.topology import Topology
+
+GATE = device("gate", "gate", 60)
+TANK = device("tank", "tank", 60, height=3.0)
+METER = device("m", "water_meter", 900)
+SPECS: dict[str, list[PointSpec]] = {
+    "gate": [state("door_forced", 60), state("door_open", 60)],
+    "tank": [gauge("level", "m", 60)],
+    "water_meter": [
+        PointSpec("volume", unit="m3", kind=Kind.COUNTER, step=Decimal("0.001"), digits=8, interval_s=900)
+    ],
+}
+
+
+def person_does(room: Room, rule: str, object: str, event: AlarmEvent, **more: int) -> None:
+    with room.records.write() as tx:
+        alarm, change = step(room.alarm(rule, object), event, room.clock.at, "li", "because", **more)
+        tx.alarms.update(alarm)
+        tx.alarms.log(change)
+
+
+def ticket_goes(room: Room, cause: str, *events: TicketEvent) -> None:
+    for event in events:
+        with room.records.write() as tx:
+            one = next(t for t in tx.tickets.search(SITE, open_only=True) if t.cause == cause)
+            tx.tickets.update(ticket_step(one, event, room.clock.at, "li", "because", assignee="li")[0])
+
+
+def forced(room: Room, second: int, value: int = 1) -> None:
+    room.at(second).reads(("gate", "door_forced", value))
+
+
+def test_further_episodes_attach_to_the_open_ticket_and_a_new_one_follows_a_closed_one() -> None:
+    room = Room([GATE], SPECS)
+    room.records.rows.people = [person("li")]
+    forced(room, 0)
+    person_does(room, "gate.forced", "gate", AlarmEvent.ACKNOWLEDGE)
+    forced(room, 60, 0)
+    forced(room, 120)
+    assert len(room.records.rows.alarms) == 2
+    assert room.tickets() == ["gate.forced|gate"]
+    assert [c.event for c in room.records.rows.ticket_log] == [TicketEvent.OPEN, TicketEvent.ATTACH]
+    assert [a.ticket for a in room.records.rows.alarms.values()] == [1, 1]
+    assert len(room.records.rows.outbox) == 1
+    ticket_goes(room, "gate.forced|gate", TicketEvent.ACCEPT, TicketEvent.DO, TicketEvent.CLOSE)
+    person_does(room, "gate.forced", "gate", AlarmEvent.ACKNOWLEDGE)
+    forced(room, 180, 0)
+    forced(room, 240)
+    assert len(room.records.rows.tickets) == 2
+    assert len(room.records.rows.outbox) == 2
+
+
+def test_a_raise_after_its_return_is_the_same_episode() -> None:
+    room = Room([GATE], SPECS)
+    for second, value in ((0, 1), (60, 0), (120, 1), (180, 0), (240, 1)):
+        forced(room, second, value)
+    assert len(room.records.rows.alarms) == 1
+    assert len(room.records.rows.tickets) == 1
+    assert [c.event for c in room.records.rows.alarm_log].count(AlarmEvent.RAISE) == 3
+
+
+def test_an_alarm_that_is_shelved_comes_back_at_the_end_of_the_shelf() -> None:
+    room = Room([GATE], SPECS)
+    forced(room, 0)
+    person_does(room, "gate.forced", "gate", AlarmEvent.SHELVE, until=T0 + 600_000)
+    for second in range(60, 600, 60):
+        forced(room, second, second // 60 % 2)
+    assert room.alarms() == {"gate.forced@gate": "shelved"}
+    room.at(601)
+    assert room.alarms() == {"gate.forced@gate": "unacknowledged"}
+    assert len(room.records.rows.alarms) == 1
+
+
+def test_a_low_priority_alarm_is_listed_without_ticket_and_message() -> None:
+    room = Room([METER], SPECS)
+    room.records.rows.people = [person("li")]
+    room.reads(("m", "volume", 5))
+    room.at(86_500, 60)
+    assert room.alarms() == {"meter.silent@m": "unacknowledged"}
+    assert not room.records.rows.tickets
+    assert not room.records.rows.outbox
+
+
+def test_only_operators_and_administrators_with_a_contact_are_told() -> None:
+    room = Room([TANK], SPECS)
+    room.records.rows.people = [
+        person("li"), person("boss", Role.ADMINISTRATOR), person("guest", Role.VIEWER), person("clerk", Role.CLERK),
+        replace(person("gone"), active=False), replace(person("mute"), contacts=()),
+    ]  # fmt: skip
+    room.reads(("tank", "level", 2.9))
+    assert sorted(m.person for m in room.records.rows.outbox.values()) == ["boss", "li"]
+    message = next(iter(room.records.rows.outbox.values()))
+    assert message.key == "alarm.tank.overflow"
+    assert message.arguments["ticket"] == "WO-000001"
+    assert (message.arguments["value"], message.arguments["limit"]) == (2.9, 2.85)
+    assert ("alarm", "1") in room.records.rows.changes
+    assert ("ticket", "1") in room.records.rows.changes
+
+
+def test_a_rule_or_device_that_is_withdrawn_closes_its_alarms_and_leaves_the_ticket() -> None:
+    room = Room([GATE, TANK], SPECS)
+    room.reads(("gate", "door_forced", 1), ("tank", "level", 2.9))
+    rules = parse_rules("rules:\n  - {id: gate.forced, enabled: false}\n", "rules.yaml")
+    room.watch.reload(rules, room.devices)
+    assert room.alarms() == {"tank.overflow@tank": "unacknowledged"}
+    gone = {**room.devices, "tank": replace(TANK, status=DeviceStatus.WITHDRAWN)}
+    room.watch.reload(rules, gone)
+    assert room.alarms() == {}
+    assert room.tickets() == ["gate.forced|gate", "tank.overflow|tank"]
+
+
+def test_what_was_withdrawn_while_we_were_down_is_closed_at_the_start() -> None:
+    room = Room([GATE, TANK], SPECS)
+    room.reads(("gate", "door_forced", 1), ("tank", "level", 2.9))
+    room.watch.stop()
+    room.rules = parse_rules("rules:\n  - {id: gate.forced, enabled: false}\n", "rules.yaml")
+    room.restart()
+    room.at(2)
+    assert room.alarms() == {"tank.overflow@tank": "unacknowledged"}
+
+
+def test_an_exchange_on_record_explains_a_decrease_before_or_after_it() -> None:
+    exchange = Exchange(1, SITE, "m", "volume", T0, 412_350, 0, "li", "verification")
+    before = Room([METER], SPECS)
+    before.records.rows.exchanges = [exchange]
+    before.reads(("m", "volume", 412_345))
+    before.at(900, 60).reads(("m", "volume", 3))
+    assert before.alarms() == {}
+    after = Room([METER], SPECS)
+    after.reads(("m", "volume", 412_345))
+    after.at(900, 60).reads(("m", "volume", 3))
+    assert after.alarms() == {"meter.decrease@m": "unacknowledged"}
+    after.records.rows.exchanges = [exchange]
+    after.at(960)
+    assert after.alarms() == {"meter.decrease@m": "returned"}
+    assert after.tickets() == ["meter.decrease|m"]
+
+
+def test_silence_is_not_counted_while_the_broker_is_away() -> None:
+    room = Room([TANK], SPECS)
+    room.reads(("tank", "level", 1))
+    room.at(60)
+    room.broker = False
+    room.at(7200, 10)
+    assert room.alarms() == {}
+    room.broker = True
+    room.at(7200 + 1790, 10)
+    assert room.alarms() == {}
+    room.at(7200 + 1820, 10)
+    assert room.alarms() == {"tank.silent@tank": "unacknowledged"}
+
+
+def test_a_machine_that_slept_gives_everybody_a_full_allowance() -> None:
+    room = Room([TANK], SPECS)
+    room.reads(("tank", "level", 1))
+    room.at(60)
+    room.clock.at += 3 * 86_400_000
+    room.at(3 * 86_400 + 1800, 1)
+    assert room.alarms() == {}
+    room.at(3 * 86_400 + 1900, 1)
+    assert room.alarms() == {"tank.silent@tank": "unacknowledged"}
+
+
+def test_what_could_not_be_committed_is_committed_later() -> None:
+    room = Room([TANK], SPECS)
+    room.at(1)
+    write = room.records.write
+
+    @contextmanager
+    def away() -> Iterator[None]:
+        raise Unavailable("the disk is full")
+        yield
+
+    room.records.write = away
+    with pytest.raises(Unavailable):
+        room.reads(("tank", "level", 2.9))
+    with pytest.raises(Unavailable):
+        room.watch.drain()
+    room.records.write = write
+    room.watch.drain()
+    assert room.alarms() == {"tank.overflow@tank": "unacknowledged"}
+    assert room.tickets() == ["tank.overflow|tank"]
+
+
+def test_a_consequence_by_another_rule_is_attached() -> None:
+    pump = device("pump", "pump", 60, tank="tank")
+    room = Room([TANK, pump], {**SPECS, "pump": [state("running", 60)]})
+    room.reads(("tank", "level", 1), ("pump", "running", 1))
+    room.at(60).reads(("tank", "level", 0.1), ("pump", "running", 1))
+    room.at(200)
+    assert room.alarms() == {"tank.dry@tank": "unacknowledged", "pump.dry_run@pump": "suppressed"}
+    assert room.tickets() == ["tank.dry|tank"]
+
+
+def test_a_burst_on_a_riser_explains_its_master() -> None:
+    riser = device("riser", "water_meter", 10, use="riser")
+    master = device("master", "water_meter", 10, use="master", burst_flow=6)
+    room = Room(
+        [riser, master],
+        {"water_meter": [gauge("flow", "m3/h")]},
+        topology=Topology({"water": {"riser": ("master",)}}),
+    )
+    for second in range(0, 200, 10):
+        room.at(second).reads(("master", "flow", 9))
+        if second >= 20:
+            room.reads(("riser", "flow", 5))
+    assert room.tickets() == ["water.burst|riser"]
+    assert room.alarms() == {"water.burst@master": "suppressed", "water.burst@riser": "unacknowledged"}
+
+
+def test_a_root_that_comes_after_the_ticket_takes_it_over_while_nobody_was_sent() -> None:
+    lift = device("lift", "elevator", 60)
+    feeder = device("feeder", "feeder", 10)
+    specs = {"elevator": [state("fault_code", 60)], "feeder": [gauge("voltage", "V")]}
+    room = Room([lift, feeder], specs, topology=Topology({"power": {"lift": ("feeder",)}}))
+    room.reads(("feeder", "voltage", 230), ("lift", "fault_code", 9))
+    room.at(40)
+    assert room.tickets() == ["elevator.fault|lift"]
+    room.at(80).reads(("feeder", "voltage", 0))
+    room.at(90)
+    assert room.tickets() == ["power.mains_lost|feeder"]
+    assert room.records.rows.tickets[1].state is TicketState.CANCELLED
+    assert room.alarm("elevator.fault", "lift").ticket is None
+
+
+def test_what_stood_long_before_a_root_is_no_consequence_of_it() -> None:
+    lift = device("lift", "elevator", 60)
+    feeder = device("feeder", "feeder", 10)
+    specs = {"elevator": [state("fault_code", 60)], "feeder": [gauge("voltage", "V")]}
+    room = Room([lift, feeder], specs, topology=Topology({"power": {"lift": ("feeder",)}}))
+    room.reads(("lift", "fault_code", 9))
+    room.at(300).reads(("feeder", "voltage", 0))
+    room.at(310)
+    assert room.tickets() == ["elevator.fault|lift", "power.mains_lost|feeder"]
+
+
+def test_late_buffered_data_raises_what_still_stands_and_marks_it_late() -> None:
+    room = Room([TANK], SPECS)
+    room.at(90_000, 600).reads(("tank", "level", 2.9), at=3600)
+    alarm = room.alarm("tank.overflow", "tank")
+    assert alarm.late
+    assert alarm.raised_at == T0 + 3_600_000
+
+
+def test_a_rule_of_the_site_has_the_words_of_its_kind() -> None:
+    text = "rules:\n  - {id: own.low, kind: limit, name: Low, select: {classes: [tank]}, point: level, parameters: {below: 1}}\n"
+    room = Room([TANK], SPECS, rules=parse_rules(text, "rules.yaml"))
+    room.reads(("tank", "level", 0.5))
+    assert room.alarm("own.low", "tank").key == "alarm.kind.limit"
+    assert room.alarm("own.low", "tank").arguments["rule"] == "own.low"
