@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 
 import structlog
@@ -76,7 +77,7 @@ def run_demo(
         clock = _demo_clock(settings.data, options.speed)
         with ignoring_interrupts():
             broker = stack.enter_context(EmbeddedBroker(settings.data / "broker"))
-        site = _demo_site(settings.data, options)
+        site = _demo_site(settings.data, options, clock)
         demo = _open(settings, folder, site, clock, broker, port)
         stack.callback(demo.instance.stop)
         stack.callback(lambda: _keep_clock(settings.data, clock.now()))
@@ -154,23 +155,37 @@ def _keep_clock(data: Path, now: Ms) -> None:
     (data / "clock.json").write_text(json.dumps({"now": now}), encoding="utf-8")
 
 
+def _estate(data: Path, options: DemoOptions, clock: ScaledClock) -> list[str]:
+    """What every command of the simulators must agree on."""
+    return [
+        "--seed",
+        str(options.seed),
+        "--units",
+        str(options.units),
+        "--data",
+        str(data / "estate"),
+        "--clock",
+        f"{clock.base},{clock.real_base},{clock.speed}",
+    ]
+
+
 def _simulators(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dutyroom_simulators", *arguments]
 
 
-def _demo_site(data: Path, options: DemoOptions) -> Site:
+def _demo_site(data: Path, options: DemoOptions, clock: ScaledClock) -> Site:
     if options.empty:
         return Site("my-site", {"zh-CN": "我的项目", "en": "My site"}, "Asia/Shanghai", adopt_unknown=True)
     folder = data / "site"
     if not (folder / "site.yaml").exists():
-        _run(_simulators("site", str(folder), "--seed", str(options.seed), "--units", str(options.units)))
+        _run(_simulators("site", str(folder), *_estate(data, options, clock)))
     return replace(load_site(folder), scenarios=True)
 
 
 def _run(command: list[str]) -> None:
     """Runs one of our own programs to its end. Raises Rejected with its last words."""
-    with ignoring_interrupts():
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # A session of its own: Ctrl-C is for us, we end our children ourselves.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
     if done.returncode:
         raise Rejected(f"{' '.join(command[2:4])} failed: {done.stderr.strip()[-500:]}")
 
@@ -180,24 +195,17 @@ def _start_estate(demo: _Demo, stack: ExitStack, options: DemoOptions) -> None:
     data, clock = demo.settings.data, demo.clock
     command = _simulators(
         "run",
+        "--guard",
         "--host",
         demo.broker.host,
         "--port",
         str(demo.broker.port),
-        "--clock",
-        f"{clock.base},{clock.real_base},{clock.speed}",
-        "--data",
-        str(data / "estate"),
-        "--seed",
-        str(options.seed),
-        "--units",
-        str(options.units),
+        *_estate(data, options, clock),
     )
     if not options.scenarios:
         command.append("--no-auto-scenarios")
-    with ignoring_interrupts():
-        # The pipe tells the child when we are gone, however we went.
-        child = subprocess.Popen(command, stdin=subprocess.PIPE)
+    # The pipe tells the child when we are gone, however we went.
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True)
     stack.callback(_end, child)
     publisher = MqttPublisher(demo.broker.host, demo.broker.port, "dutyroom-demo")
     stack.callback(publisher.close)
@@ -250,12 +258,7 @@ def _history(demo: _Demo, options: DemoOptions) -> None:
                 "npz",
                 "--out",
                 str(folder),
-                "--seed",
-                str(options.seed),
-                "--units",
-                str(options.units),
-                "--data",
-                str(data / "estate"),
+                *_estate(data, options, demo.clock),
             )
         )
 
@@ -291,10 +294,8 @@ def _bill_ended_months(demo: _Demo) -> None:
         bill_period(site, runtime.table, runtime.records, f"{day:%Y-%m}", now, SYSTEM)
 
 
-def _month_starts(year: int, month: int) -> list:
+def _month_starts(year: int, month: int) -> list[date]:
     """The first days of a month and the three after it."""
-    from datetime import date
-
     return [date(year + (month - 1 + n) // 12, (month - 1 + n) % 12 + 1, 1) for n in range(4)]
 
 

@@ -174,7 +174,11 @@ def _loops(
         running.journal.trim(r.clock.now(), raw_days, passed)
         return _TRIM_S
 
-    r.wake = lambda: (watched.wake(), planned.wake())[0]
+    def wake_deciders() -> None:
+        watched.wake()
+        planned.wake()
+
+    r.wake = wake_deciders
     ingesting = Loop("ingest", IngestWork(running.session, ingest, wake_readers))
     return [ingesting, keeping, watched, planned, Loop("trim", trimming)]
 

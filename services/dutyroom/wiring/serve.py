@@ -37,10 +37,10 @@ def run_serve(
     """Runs until SIGINT or SIGTERM. Raises Invalid or Rejected before anything is started."""
     sites = [load_site(folder) for folder in folders]
     _distinct(sites)
-    for site, folder in zip(sites, folders, strict=True):
+    for site, source in zip(sites, folders, strict=True):
         if site.broker is None and not embedded_broker:
             raise Rejected(
-                f"{folder / 'site.yaml'}: broker: is missing; name the broker that the devices publish to "
+                f"{source / 'site.yaml'}: broker: is missing; name the broker that the devices publish to "
                 "(for a trial without one: --embedded-broker)"
             )
     with ExitStack() as stack:

@@ -1,0 +1,117 @@
+"""The estate on a broker: publishes by the estate's clock, and listens for scenarios to play."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import threading
+
+import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
+
+from dutyroom_simulators.clock import ScaledClock
+from dutyroom_simulators.estate import SimDevice
+from dutyroom_simulators.scenarios import BY_ITSELF, LATER, MINUTE
+from dutyroom_simulators.world import World, status_of
+
+INJECT_TOPIC = "dutyroom-sim/inject"
+_TURN_S = 0.2
+_EVERY = 25 * MINUTE  # between the scenarios that play later
+
+
+class Gateway:
+    """A gateway's own session: a birth message, and a last will that the broker speaks."""
+
+    def __init__(self, host: str, port: int, device: SimDevice) -> None:
+        self._host, self._port, self._device = host, port, device
+        self._client: paho.Client | None = None
+
+    def follow(self, alive: bool) -> None:
+        """Connects when it lives; when it dies, its socket just closes."""
+        if alive and self._client is None:
+            self._connect()
+        elif not alive and self._client is not None:
+            client, self._client = self._client, None
+            client.loop_stop()
+            sock = client.socket()
+            if sock is not None:
+                with contextlib.suppress(OSError):
+                    sock.close()
+
+    def _connect(self) -> None:
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"sim-{self._device.id}")
+        topic, will = status_of(self._device, False)
+        client.will_set(topic, will, qos=1, retain=True)
+        birth = status_of(self._device, True)
+
+        def connected(c: paho.Client, *_: object) -> None:
+            c.publish(*birth, qos=1, retain=True)
+
+        client.on_connect = connected
+        client.reconnect_delay_set(1, 5)
+        client.connect_async(self._host, self._port, keepalive=10)
+        client.loop_start()
+        self._client = client
+
+    def leave(self) -> None:
+        """An orderly end: no last will."""
+        if self._client is not None:
+            self._client.disconnect()
+            self._client.loop_stop()
+
+
+class Runner:
+    """Runs until `stop` is set. Survives a broker that goes away and comes back."""
+
+    def __init__(self, world: World, host: str, port: int, clock: ScaledClock, by_itself: bool) -> None:
+        self._world, self._clock, self._by_itself = world, clock, by_itself
+        self._wanted: queue.Queue[bytes] = queue.Queue()
+        self.stop = threading.Event()
+        self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id="sim-estate")
+        self._client.max_inflight_messages_set(200)
+        self._client.reconnect_delay_set(1, 5)
+        self._client.on_connect = lambda c, *_: c.subscribe(INJECT_TOPIC, 1)
+        self._client.on_message = lambda _c, _d, message: self._wanted.put(bytes(message.payload))
+        self._client.connect_async(host, port, keepalive=20)
+        self._gateways = [(d, Gateway(host, port, d)) for d, _ in world.gateways(clock.now())]
+
+    def run(self) -> None:
+        self._client.loop_start()
+        started = self._clock.now()
+        plan = [(started + s * 1000, name) for s, name in BY_ITSELF] if self._by_itself else []
+        played = 0
+        while not self.stop.is_set():
+            now = self._clock.now()
+            while plan and plan[0][0] <= now:
+                self._inject({"scenario": plan.pop(0)[1]}, now)
+            if self._by_itself and not plan and (now - started) // _EVERY > played:
+                self._inject({"scenario": LATER[played % len(LATER)]}, now)
+                played += 1
+            self._asked(now)
+            self._publish(now)
+            self.stop.wait(_TURN_S)
+        for _, gateway in self._gateways:
+            gateway.leave()
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def _publish(self, now: int) -> None:
+        for device, gateway in self._gateways:
+            gateway.follow(self._world.alive(device, now))
+        for p in self._world.step(now):
+            self._client.publish(p.topic, p.payload, qos=1, retain=p.retain)
+
+    def _asked(self, now: int) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                body = self._wanted.get_nowait()
+                try:
+                    self._inject(json.loads(body), now)
+                except (ValueError, AttributeError, KeyError) as err:
+                    print(f"cannot play that: {err}", flush=True)
+
+    def _inject(self, asked: dict[str, object], now: int) -> None:
+        options = asked.get("options") or {}
+        given = {str(k): str(v) for k, v in options.items()} if isinstance(options, dict) else {}
+        self._world.inject(str(asked["scenario"]), now, given)
