@@ -1,0 +1,109 @@
+"""Outbox rows in words, in both languages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dutyroom.api.messages import renderer
+from dutyroom.api.room import Room
+from dutyroom.api.words import read_catalogue
+from dutyroom.backends.passwords import Passwords
+from dutyroom.backends.records_sql import open_records
+from dutyroom.errors import Rejected
+from dutyroom.flows.live import Live
+from dutyroom.flows.notify import Render
+from dutyroom.flows.run import SiteRuntime
+from dutyroom.model.duty import Device
+from dutyroom.model.telemetry import PointTable
+from dutyroom.site import Site, Space
+from dutyroom.timebase import from_iso
+
+NOW = from_iso("2026-11-01T08:30:00+08:00")
+
+
+class Still:
+    def now(self) -> int:
+        return NOW
+
+
+@pytest.fixture
+def render(tmp_path: Path) -> Iterator[Render]:
+    records: Any = open_records(f"sqlite:///{tmp_path}/records.sqlite")
+    with records.write() as tx:
+        tx.devices.upsert([Device("s", "riser-a", "1号立管水表", "water_meter", "v/m", "1", "A/12")])
+    spaces = {
+        "A": Space("A", "building", {"zh-CN": "A栋", "en": "Building A"}),
+        "A/12": Space("A/12", "zone", {"zh-CN": "12层", "en": "Floor 12"}),
+    }
+    site = Site("s", {"zh-CN": "临江苑", "en": "Riverside"}, "Asia/Shanghai", spaces=spaces)
+    nothing: Any = None
+    runtime = SiteRuntime(site, PointTable(), Live(), nothing, nothing, records, Still())
+    room = Room({"s": runtime}, records, Still(), Passwords(), read_catalogue(), {})
+    yield renderer(room)
+    records.close()
+
+
+ALARM = {
+    "object": "riser-a",
+    "name": "1号立管水表",
+    "space": "A/12",
+    "unit": "m3/h",
+    "value": 4.8,
+    "limit": 3.0,
+    "priority": 2,
+    "ticket": "WO-000007",
+    "at": NOW,
+}
+
+
+def test_an_alarm_names_site_what_priority_place_and_time(render: Render) -> None:
+    title, body = render("s", "alarm.water.burst", ALARM, "en")
+    assert title.startswith("Riverside: ")
+    assert "{" not in title + body
+    for said in ("Floor 12", "08:30"):
+        assert said in body
+    assert body.splitlines()[0][:40] in title
+
+
+def test_the_same_in_chinese(render: Render) -> None:
+    title, body = render("s", "alarm.water.burst", ALARM, "zh-CN")
+    assert title.startswith("临江苑：")
+    assert "{" not in title + body
+    assert "A栋 12层" in body
+
+
+def test_a_dispatch_says_what_for(render: Render) -> None:
+    arguments = {**ALARM, "about": "alarm.water.burst", "number": "WO-000007", "by": "王工"}
+    title, body = render("s", "message.dispatched", arguments, "zh-CN")
+    assert "WO-000007" in title
+    assert "王工派工给您" in body
+    assert "1号立管水表" in body
+    assert "{" not in title + body
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "Nothing is wrong"), ("zh-CN", "一切正常"), ("", "一切正常")]
+)
+def test_a_test_message_in_the_readers_or_the_sites_language(
+    render: Render, language: str, said: str
+) -> None:
+    title, body = render("s", "message.test", {"by": "王工"}, language)
+    assert said in body
+    assert "王工" in body
+    assert "{" not in title + body
+
+
+def test_an_unknown_key_is_shown_rather_than_lost(render: Render) -> None:
+    assert render("s", "alarm.nobody.wrote", {}, "en") == (
+        "Riverside: alarm.nobody.wrote",
+        "alarm.nobody.wrote",
+    )
+
+
+def test_an_unknown_site_is_refused(render: Render) -> None:
+    with pytest.raises(Rejected, match="not served here"):
+        render("elsewhere", "message.test", {}, "en")
