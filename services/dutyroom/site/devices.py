@@ -73,9 +73,10 @@ def _yaml_parameters(entry: Fields) -> dict[str, Scalar]:
 
 
 def _from_csv(source: Source, site: str) -> list[Row]:
+    before = len(source.mistakes)
     text = source.text("devices.csv")
     if not text:
-        if source.has("devices.csv") and not source.mistakes:
+        if source.has("devices.csv") and len(source.mistakes) == before:
             source.wrong("devices.csv", f"is empty; its first line is {','.join(COLUMNS)}")
         return []
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
