@@ -35,6 +35,8 @@ __all__ = [
 ]
 
 MAX_PAYLOAD = 256 * 1024
+MAX_TOPIC = 500
+MAX_CACHED = 20_000  # topics
 
 Outcome: TypeAlias = Decoded | Ignored | Refused
 
@@ -119,7 +121,7 @@ class Library:
         outcomes: list[Outcome] = []
         for candidate in candidates:
             outcome = self._try(candidate, message, documents, known, adopt)
-            if isinstance(outcome, Decoded):
+            if isinstance(outcome, Decoded) or (isinstance(outcome, Ignored) and outcome.address):
                 return outcome
             outcomes.append(outcome)
         return _best(outcomes)
@@ -127,10 +129,11 @@ class Library:
     def _for_topic(self, topic: str) -> tuple[_Candidate, ...]:
         found = self._candidates.get(topic)
         if found is None:
-            found = _grouped(self._topics.match(topic))
-            if len(self._candidates) >= 65_536:
+            found = _grouped(self._topics.match(topic)) if len(topic) <= MAX_TOPIC else ()
+            if len(self._candidates) >= MAX_CACHED:
                 self._candidates.clear()
-            self._candidates[topic] = found
+            if len(topic) <= MAX_TOPIC:
+                self._candidates[topic] = found
         return found
 
     def _try(
@@ -155,11 +158,11 @@ def _run(
     profile: Profile, program: LayoutProgram, captures: Captures, job: Job, known: Known, adopt: bool
 ) -> Outcome:
     layout = program.layout
-    if layout.ignore is not None:
-        return Ignored(profile.id, layout.ignore)
     if layout.reject is not None:
         return Refused("rejected", f"{profile.id}: {layout.reject}")
     try:
+        if layout.ignore is not None:
+            return Ignored(profile.id, layout.ignore, program.registered(job, captures, known))
         program.run(job, captures, known, adopt)
     except Rejected as err:
         return Refused("rejected", f"{profile.id}: {err.reason}")

@@ -15,6 +15,7 @@ from dutyroom.profiles.paths import Captures, getter, template, walker
 from dutyroom.profiles.privacy import guard
 from dutyroom.profiles.profile import EventRule, Profile
 from dutyroom.profiles.result import DecodedEvent
+from dutyroom.profiles.values import stored
 
 
 class EventProgram:
@@ -54,8 +55,8 @@ class EventProgram:
                 here.address,
                 self._rule.spec,
                 at,
-                event_id or _digest(item),
-                self._rule.codes.get(code, code)[:100],
+                event_id if event_id and len(event_id) <= 100 and event_id.isprintable() else _digest(item),
+                stored(self._rule.codes.get(code, code), 100),
                 dict(self._given(item, job.document)),
             )
         )

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.paths import as_text
 from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.values import stored
 
 
 def pseudonym(value: Scalar, key: bytes = b"") -> str:
@@ -27,4 +28,4 @@ def guard(profile: Profile, names: Iterable[str], key: bytes) -> Guard:
     for glob, action in profile.privacy.items():
         if any(fnmatch.fnmatchcase(n, glob) for n in listed):
             return (lambda value: None) if action == "drop" else (lambda value: pseudonym(value, key))
-    return lambda value: value[:1000] if isinstance(value, str) else value
+    return lambda value: stored(value) if isinstance(value, str) else value

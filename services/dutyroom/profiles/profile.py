@@ -132,7 +132,7 @@ class Example:
     topic: str
     payload: bytes
     line: int
-    received: str = ""  # ISO, "" = one day after the newest time in the profiles' lifetime
+    received: str = ""  # ISO, "" = the time that `checking` takes
     parameters: Mapping[str, Scalar] = field(default_factory=dict)
     expect: Mapping[str, Expected] = field(default_factory=dict)  # address -> point -> physical value
     attributes: Mapping[str, Expected] = field(default_factory=dict)

@@ -17,11 +17,12 @@ from dutyroom.profiles.paths import Captures, Index, Key, Path, Where, first_tem
 from dutyroom.profiles.points import PointProgram
 from dutyroom.profiles.privacy import Guard, guard
 from dutyroom.profiles.profile import ByteSource, Layout, Profile
-from dutyroom.profiles.rest import Alternatives, Rest, text_is_point
+from dutyroom.profiles.rest import Alternatives, Rest
 from dutyroom.profiles.result import DecodedReading
 from dutyroom.profiles.unwrap import unwrapper
 
 MAX_READINGS = 20_000  # of one message
+MAX_ADDRESS = 200
 
 
 class LayoutProgram:
@@ -47,11 +48,22 @@ class LayoutProgram:
         self._guards: dict[str, Guard] = {}
         self._key = key
 
+    def registered(self, job: Job, captures: Captures, known: Known) -> str:
+        """The address of the first item, when the registry has it; else ""."""
+        for item, named in self._items(job, captures):
+            address = self._address(job, item, named)
+            return address if address and known(self._profile.id, address) is not None else ""
+        return ""
+
+    def _address(self, job: Job, item: object, captures: Captures) -> str:
+        found = self._identity(captures, item, job.document) if self._identity is not None else None
+        return found if found and len(found) <= MAX_ADDRESS and found.isprintable() else ""
+
     def run(self, job: Job, captures: Captures, known: Known, adopt: bool) -> None:
         """Raises Rejected when a codec refuses the payload."""
         for item, named in self._items(job, captures):
             job.items += 1
-            address = self._identity(named, item, job.document) if self._identity is not None else None
+            address = self._address(job, item, named)
             if not address:
                 continue
             parameters = known(self._profile.id, address)
@@ -107,7 +119,6 @@ class LayoutProgram:
             job.attributes.append((address, name, value))
 
     def _rest_of(self, rest: Rest, here: Here, job: Job) -> None:
-        assert self.layout.rest is not None
         for name, leaf, value in rest.leaves(here.item, job.document):
             if name == here.taken:
                 continue
@@ -115,7 +126,7 @@ class LayoutProgram:
             if shown is None:
                 continue
             if isinstance(shown, str):
-                if text_is_point(self.layout.rest, name):
+                if leaf.text_point:
                     self._reading(job, here, leaf.text, 0.0, shown)
                 else:
                     job.attributes.append((here.address, name, shown))

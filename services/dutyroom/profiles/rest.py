@@ -49,6 +49,7 @@ class Leaf:
 
     skip: bool
     attribute: bool
+    text_point: bool  # a text that changes often is a point, not an attribute
     text: PointSpec
     state: PointSpec
     number: PointSpec
@@ -122,6 +123,7 @@ class Rest:
         return Leaf(
             skip=bad or _any(name, rule.skip),
             attribute=_any(name, rule.attributes),
+            text_point=_any(name, rule.texts),
             text=PointSpec(own, kind=Kind.TEXT),
             state=PointSpec(own, kind=Kind.STATE),
             number=number,
@@ -145,11 +147,6 @@ class Rest:
 
 def _any(name: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
-
-
-def text_is_point(rule: RestRule, name: str) -> bool:
-    """A text that changes often is a point, not an attribute."""
-    return _any(name, rule.texts)
 
 
 def flat(value: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:

@@ -49,10 +49,11 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """The profile says: not telemetry."""
+    """The profile says: not telemetry. address: of the registered device that sent it, "" = not known."""
 
     profile: str
     reason: str
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

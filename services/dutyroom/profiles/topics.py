@@ -16,7 +16,6 @@ from dutyroom.errors import Rejected
 
 T = TypeVar("T")
 MAX_LEVELS = 40
-CACHE = 65_536
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 
@@ -94,11 +93,10 @@ class _Branch(Generic[T]):
 
 
 class TopicTrie(Generic[T]):
-    """filter -> things; `match` gives each thing with the named levels. Results are cached by topic."""
+    """filter -> things; `match` gives each thing with the named levels."""
 
     def __init__(self) -> None:
         self._root: _Branch[T] = _Branch()
-        self._cache: dict[str, tuple[tuple[T, dict[str, str]], ...]] = {}
 
     def add(self, topic_filter: Filter, thing: T) -> None:
         branch = self._root
@@ -121,14 +119,8 @@ class TopicTrie(Generic[T]):
         return child
 
     def match(self, topic: str) -> tuple[tuple[T, dict[str, str]], ...]:
-        found = self._cache.get(topic)
-        if found is None:
-            levels = topic.split("/")
-            found = tuple(self._walk(self._root, levels, 0, {})) if len(levels) <= MAX_LEVELS else ()
-            if len(self._cache) >= CACHE:
-                self._cache.clear()
-            self._cache[topic] = found
-        return found
+        levels = topic.split("/")
+        return tuple(self._walk(self._root, levels, 0, {})) if len(levels) <= MAX_LEVELS else ()
 
     def _walk(
         self, branch: _Branch[T], levels: list[str], at: int, captures: dict[str, str]

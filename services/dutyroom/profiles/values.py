@@ -76,7 +76,7 @@ def _mapped(rule: PointRule) -> Convert:
 def _text(rule: PointRule) -> Convert:
     def read(raw: object, parameters: Mapping[str, Scalar]) -> Result:
         text = as_text(raw)
-        return Problem("malformed", "not a text") if text is None else text[:1000]
+        return Problem("malformed", "not a text") if text is None else stored(text)
 
     return read
 
@@ -187,6 +187,11 @@ def _in_rule_unit(value: float, unit: str | None, rule: PointRule) -> float | Pr
     own = unit_of(rule.spec.quantity, rule.unit)
     exact = (Fraction(value) * found.factor + found.offset - own.offset) / own.factor
     return float(exact)
+
+
+def stored(text: str, limit: int = 1000) -> str:
+    """As it may be stored: bounded, and without the character that databases refuse."""
+    return text[:limit].replace("\0", "\ufffd")
 
 
 def shortened(text: str, limit: int = 80) -> str:

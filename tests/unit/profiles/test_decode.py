@@ -177,7 +177,8 @@ def test_layouts_ignore_and_reject() -> None:
           - {when: {open: {type: boolean}}, points: {open: {from: open, kind: state}}}
         """
     )
-    assert send(lib, "gate/1", {"type": "heartbeat"}) == Ignored("acme/m0", "alive")
+    assert send(lib, "gate/1", {"type": "heartbeat"}) == Ignored("acme/m0", "alive", "1")
+    assert send(lib, "gate/1", {"type": "heartbeat"}, {}) == Ignored("acme/m0", "alive")
     assert send(lib, "gate/1", {"type": "test"}) == Refused("rejected", "acme/m0: a test frame")
     assert readings(send(lib, "gate/1", {"open": True})) == {("1", "open"): 1.0}
     refused = send(lib, "gate/1", {"open": "yes"})
@@ -393,3 +394,45 @@ def test_the_things_stack_envelope() -> None:
 
 def test_the_broker_filters_of_a_library() -> None:
     assert library(METER, BATCH).topics == ("meters/+", "up/+")
+
+
+def test_what_a_registered_device_ignores_is_not_asked_of_a_generic_family() -> None:
+    own = """
+        class: gate
+        match: {topics: ["g/{id}"]}
+        identity: "{id}"
+        layouts: [{ignore: nothing measured}]
+        """
+    generic = """
+        class: other
+        fallback: true
+        match: {topics: ["g/{id}"]}
+        identity: "{id}"
+        rest: true
+        """
+    lib = library(own, generic)
+    assert send(lib, "g/1", {"a": 1}, {("acme/m0", "1"): {}}) == Ignored("acme/m0", "nothing measured", "1")
+    unknown = send(lib, "g/2", {"a": 1}, {("acme/m0", "1"): {}})
+    assert isinstance(unknown, Refused)
+    assert unknown.candidates == (("acme/m1", "2"),)
+
+
+@pytest.mark.parametrize("address", ["x" * 201, "a\u0000b", "line\nbreak", ""])
+def test_an_address_that_nobody_can_store_names_no_device(address: str) -> None:
+    lib = library(METER.replace('"{id}"\ntime', '"{$.dev}"\ntime'))
+    outcome = send(lib, "meters/1", {"dev": address, "flow": 1}, adopt=True)
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "no_layout"
+
+
+def test_texts_are_stored_without_the_zero_character() -> None:
+    outcome = send(library(REST), "x/1", {"model": "A\u0000B", "some_date": "1\u0000"})
+    assert isinstance(outcome, Decoded)
+    assert outcome.attributes == [("1", "model", "A\ufffdB")]
+    assert readings(outcome)["1", "some_date"] == "1\ufffd"
+
+
+def test_a_topic_of_absurd_length_is_unknown() -> None:
+    outcome = send(library(METER), "meters/" + "9" * 10_000, {"flow": 1})
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "unknown_topic"
