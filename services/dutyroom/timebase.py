@@ -115,6 +115,8 @@ def duration(text: str | int | float) -> Ms:
     if isinstance(text, bool):
         raise Rejected(f"{text!r} is not a duration; write for example 10min")
     if isinstance(text, int | float):
+        if not abs(text) < 1e15:  # also not a number
+            raise Rejected(f"{text!r} s is not a duration; write for example 10min")
         return round(text * SECOND)
     body = text.strip()
     head = body.rstrip("abcdefghijklmnopqrstuvwxyz ")

@@ -116,3 +116,10 @@ def test_a_document_that_is_no_mapping_or_no_list() -> None:
 def test_nearest_minds_no_capitals() -> None:
     assert nearest("F1", ["f1", "f2"]) == "; did you mean 'f1'?"
     assert nearest("pump", ["lift"]) == ""
+
+
+@pytest.mark.parametrize("text", ["1.0e+308", "99999999999999999", "soon", "-"])
+def test_a_duration_beyond_reason_is_a_mistake(text: str) -> None:
+    f = fields(f"a: {text}\n")
+    assert f.duration("a") == 0
+    assert len(said(f)) == 1
