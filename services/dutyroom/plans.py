@@ -130,10 +130,10 @@ def occurrences(plan: Plan, objects: Sequence[str], tz: ZoneInfo, start: Ms, end
 
 
 def objects_of(plan: Plan, devices: Sequence[Device]) -> tuple[str, ...]:
-    """The devices that a plan concerns, by id; ("",) = the site as a whole."""
+    """The devices that a plan concerns, by id, also those out of service; ("",) = the whole site."""
     if plan.select is None:
         return ("",)
-    chosen = (d.id for d in devices if d.status is DeviceStatus.ACTIVE and matches(plan.select, d))
+    chosen = (d.id for d in devices if d.status is not DeviceStatus.WITHDRAWN and matches(plan.select, d))
     return tuple(sorted(chosen))
 
 

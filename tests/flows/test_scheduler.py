@@ -14,6 +14,7 @@ from dutyroom.flows.desk import Desk
 from dutyroom.flows.scheduler import Scheduler
 from dutyroom.model.duty import (
     AlarmState,
+    DeviceStatus,
     OccurrenceState,
     Person,
     Priority,
@@ -323,6 +324,13 @@ def test_due_while_down_but_still_in_its_grace_is_simply_due(records):
     assert duty.state("2026-10-19T10:00") == S.OVERDUE
 
 
+def test_a_fast_clock_is_no_downtime(records):
+    """Six hours of the site's clock between two wakes, more than the grace: late, not slept through."""
+    plan = replace(LIFTS, grace=HOUR, ahead=0)
+    duty = Duty(records, [plan]).at("2026-10-08T00:00").until("2026-10-10T12:00", 6 * HOUR)
+    assert duty.state("2026-10-10T09:00", "lift-1") == S.OVERDUE
+
+
 def test_due_before_we_went_down_is_overdue(records):
     duty = Duty(records, [TEST_RUN]).at("2026-10-18T12:00").until("2026-10-19T12:00", HOUR)
     duty.at("2026-10-25T00:00")
@@ -359,6 +367,27 @@ def test_a_changed_schedule_withdraws_what_was_coming(records):
     assert duty.state("2026-10-12T09:00", "lift-1") == S.DUE
     cancelled = [t for t in duty.tickets() if t.state == TicketState.CANCELLED]
     assert len(cancelled) == 2
+
+
+def test_what_a_plan_names_again_comes_back(records):
+    duty = Duty(records, [LIFTS]).at("2026-10-08T00:00")
+    for index, listed in enumerate(((), (LIFTS,)), 1):
+        duty.site = replace(duty.site, plans=listed)
+        duty.scheduler = duty.fresh()
+        duty.at(at("2026-10-08T00:00") + index * MINUTE)
+    assert duty.state("2026-10-10T09:00", "lift-1") == S.DUE
+    assert {t.object for t in duty.tickets(open_only=True)} == {"lift-1", "lift-2"}
+
+
+def test_a_device_that_is_gone_withdraws_what_is_planned_for_it(records):
+    duty = Duty(records, [LIFTS]).at("2026-10-10T08:00").until("2026-10-12T00:00", HOUR)
+    assert len(duty.alarms(ended=False)) == 2
+    with records.write() as tx:
+        tx.devices.upsert([replace(DEVICES[1], status=DeviceStatus.WITHDRAWN)])
+    duty.at("2026-10-12T00:10")
+    assert duty.state("2026-10-10T09:00", "lift-1") == S.EXCUSED
+    assert [a.object for a in duty.alarms(ended=False)] == ["lift-2"]
+    assert duty.state("2026-10-25T09:00", "lift-1") == S.EXCUSED
 
 
 def test_a_plan_that_is_gone_withdraws_its_alarm_and_leaves_the_ticket(records):
@@ -403,6 +432,14 @@ def test_a_missing_register_keeps_the_reading_day_open_until_it_comes(records):
     assert duty.state("2026-11-01T00:30", "") == S.DONE
     with records.read() as tx:
         assert len(tx.metering.statements("lake", "2026-10")) == 1
+
+
+def test_registers_that_never_come_make_one_alarm(records):
+    duty = metered(records).at("2026-11-09T00:00").until("2026-11-09T06:00", HOUR)
+    row = next(r for r in duty.rows() if r.due == at("2026-11-01T00:30"))
+    assert (row.state, row.evidence) == (S.MISSED, "2026-10 · 0/1 · 0")
+    assert [a.rule for a in duty.alarms()] == ["plan.overdue/reading-day"]
+    assert [t.cause for t in duty.tickets()] == [f"plan|reading-day||{row.due}"]
 
 
 def test_a_reading_day_that_was_slept_through_is_made_good(records):

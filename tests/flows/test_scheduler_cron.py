@@ -47,7 +47,7 @@ def test_it_wakes_at_the_instant_of_a_fast_clock():
         if woken[-1] >= due[-1]:
             done.set()
 
-    cron = Cron(clock, speed)
+    cron = Cron(clock)
     cron.at(lambda now: next((d for d in due if d > now), None), wake, "plans")
     cron.start()
     try:

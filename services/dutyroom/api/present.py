@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from dutyroom.alarms import target
 from dutyroom.api.words import Words, duration_text
 from dutyroom.flows.live import LiveValue
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
+    AlarmEvent,
     AlarmState,
     Arguments,
     Device,
@@ -36,6 +38,7 @@ TABS: Mapping[AlarmState, str] = {
     AlarmState.SUPPRESSED: "suppressed",
     AlarmState.OUT_OF_SERVICE: "out_of_service",
 }
+PERSONAL = (AlarmEvent.ACKNOWLEDGE, AlarmEvent.SHELVE, AlarmEvent.UNSHELVE, AlarmEvent.RESET, AlarmEvent.NOTE)
 TAB_ORDER = ("active", "returned", "shelved", "suppressed", "out_of_service")
 OPEN_TICKETS = frozenset({TicketState.OPEN, TicketState.DISPATCHED, TicketState.ACCEPTED, TicketState.DONE})
 
@@ -80,7 +83,8 @@ class Presenter:
         known = self.rules.get(rule)
         if known is not None and known.name:
             return self.words.pick(known.name)
-        return self.words.t(f"rule.{rule}") if self.words.has(f"rule.{rule}") else rule
+        key = f"rule.{rule.partition('/')[0]}"  # plan.overdue/<plan>: one word for all plans
+        return self.words.t(key) if self.words.has(key) else rule
 
     def plan_name(self, plan: str) -> str:
         known = next((p for p in self.site.site.plans if p.id == plan), None)
@@ -118,19 +122,16 @@ class Presenter:
         }
 
     def can(self, alarm: Alarm) -> list[str]:
-        """The actions that the state allows."""
-        possible = []
-        if alarm.state in (AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED):
-            possible.append("acknowledge")
-        if alarm.ended_at is None:
-            possible += ["dispatch", "note"]
-            if alarm.state == AlarmState.SHELVED:
-                possible.append("unshelve")
-            elif not alarm.latched and alarm.state in (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED):
-                possible.append("shelve")
-            if alarm.latched and alarm.cleared_at is not None and alarm.acknowledged_at is not None:
-                possible.append("reset")
-        return possible
+        """The actions that the table of states allows a person."""
+        if alarm.ended_at is not None:
+            return ["note"]
+        cleared = alarm.cleared_at is not None
+        allowed = [
+            event.value
+            for event in PERSONAL
+            if target(alarm.state, event, cleared=cleared, latched=alarm.latched) is not None
+        ]
+        return ["dispatch", *allowed]
 
     def alarm_text(self, alarm: Alarm) -> str:
         if not alarm.key:
@@ -288,4 +289,6 @@ def value_text(point: Point, value: float, text: str, words: Words) -> str:
 
 def by_urgency(rows: Sequence[Row]) -> list[Row]:
     """Alarms as the desk sorts them: priority, then unacknowledged, then age (oldest on top)."""
-    return sorted(rows, key=lambda r: (r["priority"], not r["filled"], r["tab"] == "returned", r["raised_at"]))
+    return sorted(
+        rows, key=lambda r: (r["priority"], not r["filled"], r["tab"] == "returned", r["raised_at"])
+    )

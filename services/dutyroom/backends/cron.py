@@ -11,7 +11,7 @@ from datetime import UTC, timedelta
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 
-from dutyroom.backends.clock import read_machine_time
+from dutyroom.backends.clock import ScaledClock, read_machine_time
 from dutyroom.errors import DutyroomError
 from dutyroom.interfaces import Wake
 from dutyroom.timebase import Clock, Ms, to_datetime
@@ -23,13 +23,11 @@ _LATEST_S = 3600.0  # look again at least hourly: plans may change, machines may
 
 
 class Cron:
-    """Wakes functions every so many real seconds, and at instants of the site's clock.
+    """Wakes functions every so many real seconds, and at instants of the site's clock."""
 
-    clock: the site's; speed: how many of its milliseconds pass in a real one.
-    """
-
-    def __init__(self, clock: Clock, speed: float = 1.0) -> None:
-        self._clock, self._speed = clock, speed
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._speed = clock.speed if isinstance(clock, ScaledClock) else 1.0
         defaults = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         self._scheduler = BackgroundScheduler(timezone=UTC, job_defaults=defaults, daemon=True)
 
