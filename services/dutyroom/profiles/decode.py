@@ -213,9 +213,12 @@ def _best(outcomes: Sequence[Outcome]) -> Outcome:
     return min(refused, key=lambda o: _REFUSALS.index(o.reason))
 
 
-def load_library(folder: Path, tz: ZoneInfo, privacy_key: bytes = b"") -> Library:
-    """Every profile below `folder`. Raises Invalid with all mistakes of all files."""
-    profiles, mistakes = load_profiles(folder)
+def load_library(folder: Path, tz: ZoneInfo, privacy_key: bytes = b"", own: Sequence[Path] = ()) -> Library:
+    """Every profile below `folder`; those of the `own` folders (a site's) add to them or replace them.
+
+    Raises Invalid with all mistakes of all files.
+    """
+    profiles, mistakes = load_profiles(folder, *own)
     if mistakes:
         raise Invalid(mistakes)
     return Library(profiles, tz, privacy_key)

@@ -46,20 +46,27 @@ bytes: {from: uplink_message.frm_payload, encoding: base64, port: uplink_message
 }
 
 
-def load_profiles(folder: FilePath) -> tuple[list[Profile], list[Mistake]]:
-    """All profiles of a folder that are right, and the mistakes of those that are not."""
-    shelf = _Shelf(folder)
-    profiles: list[Profile] = []
+def load_profiles(*folders: FilePath) -> tuple[list[Profile], list[Mistake]]:
+    """All profiles that are right, and the mistakes of those that are not.
+
+    A profile in a later folder (a site's own) replaces one of the same id in an earlier (the shipped
+    ones), and may extend any.
+    """
+    files: dict[str, FilePath] = {}
     mistakes: list[Mistake] = []
-    files = sorted(folder.glob("*/*.yaml"))
-    if not files:
-        mistakes.append(Mistake(str(folder), 0, "", "no profiles (<vendor>/<model>.yaml) here"))
-    for file in files:
+    for folder in folders:
+        found = {f"{file.parent.name}/{file.stem}": file for file in sorted(folder.glob("*/*.yaml"))}
+        if not found:
+            mistakes.append(Mistake(str(folder), 0, "", "no profiles (<vendor>/<model>.yaml) here"))
+        files |= found
+    shelf = _Shelf(files)
+    profiles: list[Profile] = []
+    for profile_id, file in files.items():
         if not file.stem.startswith("_"):
-            found, wrong = shelf.profile(f"{file.parent.name}/{file.stem}")
+            profile, wrong = shelf.profile(profile_id)
             mistakes += wrong
-            if found is not None and not wrong:
-                profiles.append(found)
+            if profile is not None and not wrong:
+                profiles.append(profile)
     return profiles, list(dict.fromkeys(mistakes))
 
 
@@ -72,10 +79,10 @@ def read_profile(text: str, profile_id: str = "test/test", file: str = "profile.
 
 
 class _Shelf:
-    """The files of a folder, read once, with what they extend."""
+    """The files by profile id, each read once, with what they extend."""
 
-    def __init__(self, folder: FilePath) -> None:
-        self._folder = folder
+    def __init__(self, files: Mapping[str, FilePath]) -> None:
+        self._files = files
         self._nodes: dict[str, Node] = {}
 
     def profile(self, profile_id: str) -> tuple[Profile | None, list[Mistake]]:
@@ -91,14 +98,14 @@ class _Shelf:
             return node
         if depth >= MAX_EXTENDS:
             raise Invalid([parent.mistake("extends", f"more than {MAX_EXTENDS} deep, or in a circle")])
-        if not isinstance(parent.value, str) or not (self._folder / f"{parent.value}.yaml").is_file():
+        if parent.raw not in self._files:
             raise Invalid([parent.mistake("extends", f"there is no profile {parent.raw!r}")])
-        return merged(self._complete(parent.value, depth + 1), node)
+        return merged(self._complete(parent.raw, depth + 1), node)
 
     def _read(self, profile_id: str) -> Node:
         node = self._nodes.get(profile_id)
         if node is None:
-            path = self._folder / f"{profile_id}.yaml"
+            path = self._files[profile_id]
             name = str(path)
             try:
                 raw = path.read_bytes()

@@ -161,3 +161,19 @@ def test_files_that_are_no_text_and_folders_without_profiles(tmp_path: Path) -> 
     (tmp_path / "acme").mkdir()
     (tmp_path / "acme" / "w1.yaml").write_bytes(b"class: \xff\xfe")
     assert "not UTF-8" in str(load_profiles(tmp_path)[1][0])
+
+
+def test_a_site_adds_profiles_and_replaces_shipped_ones(tmp_path: Path) -> None:
+    shipped, own = tmp_path / "shipped", tmp_path / "own"
+    shipped.mkdir()
+    own.mkdir()
+    write(shipped, "acme/_base", GOOD)
+    write(shipped, "acme/w1", "extends: acme/_base")
+    write(own, "acme/w1", "extends: acme/_base\nclass: heat_meter")
+    write(own, "acme/w2", "extends: acme/w1")
+    profiles, wrong = load_profiles(shipped, own)
+    assert not wrong
+    assert {p.id: p.device_class.value for p in profiles} == {
+        "acme/w1": "heat_meter",
+        "acme/w2": "heat_meter",
+    }
