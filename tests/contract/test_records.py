@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
@@ -185,6 +186,18 @@ def test_a_reader_sees_one_picture_and_does_not_hold_up_a_writer(records: Record
         assert reader.blob("s", "x") == b"before"
     with records.read() as tx:
         assert tx.blob("s", "x") == b"after"
+
+
+def test_a_writer_that_hangs_is_waited_for_but_not_for_ever(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dutyroom.backends.records_sql.records._BUSY_MS", 200)
+    records = open_records(url)
+    with records.write(), pytest.raises(Unavailable, match="lock"), records.write():
+        pass
+    with records.write() as tx:
+        tx.put_blob("s", "x", b"after")
+    records.close()
 
 
 def test_a_reader_cannot_write(records: Records) -> None:
@@ -419,6 +432,17 @@ def test_a_point_keeps_its_id(records: Records) -> None:
         assert {p.space for p in tx.devices.points("s")} == {"B"}
         assert [p.id for p in tx.devices.points("s")] == sorted([door.id, volume.id])
         assert tx.devices.add_points("s", []) == []
+
+
+def test_a_large_estate_is_registered_within_a_second(records: Records) -> None:
+    devices = [a_device(f"m{n}") for n in range(2_000)]
+    names = [replace(VOLUME, name=f"p{n}") for n in range(5)]
+    wanted = [(device, spec) for device in devices for spec in names][:9_000]
+    started = time.process_time()  # of this process: others may be busy beside us
+    with records.write() as tx:
+        assert tx.devices.upsert(devices) == 2_000
+        assert len(tx.devices.add_points("s", wanted)) == 9_000
+    assert time.process_time() - started < 1
 
 
 def test_a_point_needs_its_device(records: Records) -> None:

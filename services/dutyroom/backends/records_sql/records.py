@@ -105,7 +105,12 @@ def _postgres_engine(address: URL) -> Engine:
         max_overflow=12,
         pool_timeout=10,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "application_name": "dutyroom"},
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "dutyroom",
+            # A writer that hangs must not hold up the others for ever.
+            "options": f"-c lock_timeout={_BUSY_MS} -c idle_in_transaction_session_timeout=60000",
+        },
     )
 
 
