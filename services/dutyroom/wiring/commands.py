@@ -155,6 +155,7 @@ def new_password(settings: Settings, login: str) -> str:
                 raise Rejected(f"there is no person with the login {login!r}")
             password = passwords.one_time_password()
             tx.people.upsert(replace(person, password_hash=passwords.hash(password), active=True))
+            tx.people.end_sessions(person.id)
             tx.audit(person.site, SystemClock().now(), "command line", "person.password", login)
     finally:
         records.close()
