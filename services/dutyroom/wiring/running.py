@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from dutyroom.backends.cron import Cron
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttSession
 from dutyroom.errors import Rejected
@@ -32,7 +33,7 @@ from dutyroom.timebase import Clock
 log = structlog.get_logger(__name__)
 
 _TICK_S = 1.0  # real seconds between two ticks of the watch
-_PLANS_S = 15.0
+_PLANS_S = 15.0  # between two wakes of the plans, beside the instants at which something is due
 _TRIM_S = 600.0
 
 
@@ -43,15 +44,18 @@ class RunningSite:
     runtime: SiteRuntime
     session: MqttSession
     journal: SqliteJournal
+    cron: Cron
     loops: list[Loop] = field(default_factory=list)
 
     def start(self) -> None:
         self.session.start()
         for loop in self.loops:
             loop.start()
+        self.cron.start()
 
     def stop(self) -> None:
         """Everything that came in is in the journal; the rest stays with the broker."""
+        self.cron.stop()
         for loop in self.loops:
             loop.stop.set()
             loop.woken.set()
@@ -139,7 +143,7 @@ def open_site(
     runtime = SiteRuntime(site, table, live, journal, store, records, clock, started_at=clock.now())
     runtime.broker_ok = lambda: session.connected
     runtime.broker_lossless = lossless
-    running = RunningSite(runtime, session, journal)
+    running = RunningSite(runtime, session, journal, Cron(clock))
     running.loops = _loops(running, ingest, registry, site, raw_days)
     return running
 
@@ -157,13 +161,11 @@ def _loops(
         watch.tick(r.clock.now())
         return _TICK_S
 
-    def planning() -> float:
-        scheduler.wake(r.clock.now())
-        return _PLANS_S
-
     keeping = Loop("keep", _forever(keep.drain, _TICK_S))
     watched = Loop("watch", watching)
-    planned = Loop("plans", planning)
+    planned = Loop("plans", _forever(scheduler.wake, _TRIM_S))
+    running.cron.every(_PLANS_S, planned.wake, "plans")
+    running.cron.at(scheduler.next_instant, planned.wake, "plans")
 
     def wake_readers() -> None:
         keeping.wake()
