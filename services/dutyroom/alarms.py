@@ -88,7 +88,8 @@ LATCHED: Mapping[Key, AlarmState | None] = {
 
 _MUTED = (_S.SHELVED, _S.SUPPRESSED, _S.OUT_OF_SERVICE)
 _NEEDS_REASON = frozenset({_E.SHELVE, _E.REMOVE, _E.NOTE})
-_NEEDS_PERSON = frozenset({_E.ACKNOWLEDGE, _E.UNACKNOWLEDGE, _E.RESET, _E.SHELVE, _E.REMOVE, _E.RESTORE})
+# Not REMOVE: an alarm that is raised on a device out of service joins it there by itself.
+_NEEDS_PERSON = frozenset({_E.ACKNOWLEDGE, _E.UNACKNOWLEDGE, _E.RESET, _E.SHELVE, _E.RESTORE})
 
 
 def target(state: AlarmState, event: AlarmEvent, *, cleared: bool, latched: bool) -> AlarmState | None:

@@ -97,13 +97,17 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The site as it is configured. heard: receive time of a device's last sign of life."""
+    """The site as it is configured. heard: receive time of a device's last sign of life.
+
+    out: devices that a person has taken out of service.
+    """
 
     site: str
     rules: Mapping[str, Rule]
     devices: Mapping[str, Device]
     topology: Topology
     heard: Callable[[str], Ms | None] = lambda _: None
+    out: Collection[str] = ()
 
 
 def decide(
@@ -122,6 +126,7 @@ def decide(
     room.group()
     room.lift()
     room.unshelve()
+    room.announce_restored()
     room.open_due()
     return room.decision()
 
@@ -180,7 +185,10 @@ class _Room:
             return
         self.step(episode, AlarmEvent.RAISE, at=condition.at)
         if episode.alarm.state is AlarmState.UNACKNOWLEDGED:
-            self._announce(episode, rule)
+            if condition.object in self.context.out and not rule.latched:
+                self.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
+            else:
+                self._announce(episode, rule)
 
     def _clear(self, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:
         """A ticket that is due while the condition stands is off; one that only waits for a root
@@ -396,9 +404,16 @@ class _Room:
             until = episode.alarm.shelved_until
             if episode.alarm.state is AlarmState.SHELVED and until is not None and until <= self.now:
                 self.step(episode, AlarmEvent.UNSHELVE, "alarm.reason.shelf_over")
-                rule = self.context.rules.get(episode.alarm.rule)
-                if rule is not None and episode.active and episode.alarm.ticket is None:
-                    self._announce(episode, rule)
+
+    def announce_restored(self) -> None:
+        """What stands again without a ticket, back from a shelf or from service: as if it were new."""
+        for episode in list(self.open.values()):
+            rule = self.context.rules.get(episode.alarm.rule)
+            if rule is None or rule.ticket.after is None or not episode.active:
+                continue
+            alarm, announced = episode.alarm, episode.work is not None
+            if alarm.state in _ANNUNCIATED and alarm.ticket is alarm.ticket_due is None and not announced:
+                self._announce(episode, rule)
 
     # ------------------------------------------------------------ tickets
 

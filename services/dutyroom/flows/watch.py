@@ -19,6 +19,7 @@ from dutyroom.model.duty import (
     Alarm,
     Condition,
     Device,
+    DeviceStatus,
     Person,
     Role,
     TicketKind,
@@ -36,6 +37,7 @@ _SNAPSHOT_EVERY = 500  # batches
 _SNAPSHOT_AGE = MINUTE
 _RECENT = HOUR  # ended alarms that may still explain a consequence
 _EXCHANGE_NEAR = 3 * DAY  # an exchange is put on record some days before or after it
+_LINES = 500  # of the change log, looked at in one go
 _TOLD = (Role.OPERATOR, Role.ADMINISTRATOR)
 
 
@@ -65,6 +67,8 @@ class Watch:
         self._ticked_at: Ms | None = None
         self._usual: Ms = 0  # between two ticks
         self._away = False
+        self._out: frozenset[str] = frozenset()  # devices out of service
+        self._change = -1  # last line of the change log that was looked at
 
     # ------------------------------------------------------------ start
 
@@ -74,7 +78,7 @@ class Watch:
         with self._records.read() as tx:
             cursors = {lane: tx.cursor(self._site.id, READER, lane) for lane in Lane}
             blob = tx.blob(self._site.id, _BLOB)
-            standing = [a for a in tx.alarms.open_ones(self._site.id) if a.cleared_at is None]
+            opened = tx.alarms.open_ones(self._site.id)
         position = dict(cursors)
         if blob is not None:
             head, _, state = blob.partition(b"\n")
@@ -83,6 +87,8 @@ class Watch:
         for lane in Lane:
             self._again(lane, position.get(lane, 0), cursors[lane])
         now = self._clock.now()
+        # An inferred alarm is the work of the topology: the rule on that device knows nothing of it.
+        standing = [a for a in opened if a.cleared_at is None and "inferred" not in a.arguments]
         self._engine.adopt([Condition(a.rule, a.object, True, a.recorded_at) for a in standing], now)
         self._engine.started(now)
         self._position = cursors
@@ -169,7 +175,9 @@ class Watch:
 
     def _anything_due(self, now: Ms) -> bool:
         with self._records.read() as tx:
-            return bool(decide(self._exchanged(tx), self._standing(tx, now), self._context(), now))
+            self._see_devices(tx)
+            standing = self._standing(tx, now)
+            return bool(decide(self._exchanged(tx, standing), standing, self._context(), now))
 
     # ------------------------------------------------------------ configuration
 
@@ -189,8 +197,10 @@ class Watch:
     def _commit(self, now: Ms, snapshot: bool = False) -> None:
         """One transaction; what is pending is forgotten only after it."""
         with self._records.write() as tx:
-            conditions = self._judged(tx)
-            decision = decide(conditions, self._standing(tx, now), self._context(), now, self._gone)
+            self._see_devices(tx)
+            standing = self._standing(tx, now)
+            conditions = [*self._judged(tx), *self._exchanged(tx, standing)]
+            decision = decide(conditions, standing, self._context(), now, self._gone)
             if decision:
                 write(tx, self._site.id, decision, now)
             for lane, seq in self._position.items():
@@ -206,7 +216,20 @@ class Watch:
 
     def _context(self) -> Context:
         engine = self._engine
-        return Context(self._site.id, engine.rules, engine.devices, self._site.topology, engine.heard)
+        return Context(
+            self._site.id, engine.rules, engine.devices, self._site.topology, engine.heard, self._out
+        )
+
+    def _see_devices(self, tx: Tx) -> None:
+        """Which devices people have taken out of service; read again when one has changed."""
+        last = tx.last_change()
+        if last == self._change:
+            return
+        lines = tx.changes(self._change, _LINES) if self._change >= 0 else ()
+        if self._change < 0 or len(lines) == _LINES or any(line.kind == "device" for line in lines):
+            found = tx.devices.all(self._site.id)
+            self._out = frozenset(d.id for d in found if d.status is DeviceStatus.OUT_OF_SERVICE)
+        self._change = last
 
     def _standing(self, tx: Tx, now: Ms) -> Standing:
         site = self._site.id
@@ -223,14 +246,13 @@ class Watch:
 
     def _judged(self, tx: Tx) -> list[Condition]:
         """The pending conditions, without decreases of meters whose exchange is on record."""
-        kept = [c for c in self._pending if not (c.active and self._is_exchange(tx, c.rule, c.object, c.at))]
-        return kept + self._exchanged(tx)
+        return [c for c in self._pending if not (c.active and self._is_exchange(tx, c.rule, c.object, c.at))]
 
-    def _exchanged(self, tx: Tx) -> list[Condition]:
+    def _exchanged(self, tx: Tx, standing: Standing) -> list[Condition]:
         """Decreases that an exchange, put on record meanwhile, has explained."""
         return [
             Condition(a.rule, a.object, False, a.raised_at)
-            for a in tx.alarms.open_ones(self._site.id)
+            for a in standing.open
             if a.cleared_at is None and self._is_exchange(tx, a.rule, a.object, a.raised_at)
         ]
 

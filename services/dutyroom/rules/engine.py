@@ -39,6 +39,7 @@ class Engine:
         self._newest: dict[int, Ms] = {}
         self._heard: dict[str, Ms] = {}
         self._waiting: set[Instance] = set()
+        self._counts: Counter[str] = Counter()  # points by device
         self.reload(rules, devices)
 
     # ------------------------------------------------------------ rules and devices
@@ -86,8 +87,19 @@ class Engine:
     def _complete(self) -> None:
         """Builds the instances whose points have appeared, and the indexes anew."""
         self._version = self._table.version
+        self._rebuild()
         self._lacking = [(rule, device) for rule, device in self._lacking if not self._build(rule, device)]
         self._index()
+
+    def _rebuild(self) -> None:
+        """Instances that look at all of a device see its new points too, and keep their state."""
+        counts = Counter(point.device for point in list(self._table))
+        grown = {device for device, count in counts.items() if count != self._counts.get(device, count)}
+        self._counts = counts
+        for key, instance in list(self._instances.items()):
+            if key[1] in grown and self._build(instance.rule, key[1]):
+                self._waiting.discard(instance)
+                self._load(self._instances[key], instance.dump())
 
     def _build(self, rule: Rule, device: str) -> bool:
         """True when there is nothing more to wait for."""

@@ -13,6 +13,7 @@ from dutyroom.flows.watch import Watch
 from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
+    Change,
     Device,
     OutboxRow,
     Person,
@@ -60,6 +61,7 @@ class Rows:
     cursors: dict[Lane, int] = field(default_factory=dict)
     blobs: dict[str, bytes] = field(default_factory=dict)
     changes: list[tuple[str, str]] = field(default_factory=list)
+    devices: list[Device] = field(default_factory=list)
 
 
 class FakeAlarms:
@@ -143,10 +145,19 @@ class FakeMetering:
         return self.rows.exchanges
 
 
+class FakeDevices:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def all(self, site: str) -> Sequence[Device]:
+        return self.rows.devices
+
+
 class FakeTx:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
         self.alarms, self.tickets = FakeAlarms(rows), FakeTickets(rows)
+        self.devices = FakeDevices(rows)
         self.outbox, self.people, self.metering = FakeOutbox(rows), FakePeople(rows), FakeMetering(rows)
 
     def cursor(self, site: str, reader: str, lane: Lane) -> int:
@@ -163,6 +174,13 @@ class FakeTx:
 
     def change(self, site: str, at: int, kind: str, key: str) -> None:
         self.rows.changes.append((kind, key))
+
+    def changes(self, after: int, limit: int = 500) -> Sequence[Change]:
+        listed = enumerate(self.rows.changes, start=1)
+        return [Change(n, SITE, 0, kind, key) for n, (kind, key) in listed if n > after][:limit]
+
+    def last_change(self) -> int:
+        return len(self.rows.changes)
 
 
 class FakeRecords:

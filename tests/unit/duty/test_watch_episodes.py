@@ -12,7 +12,7 @@ from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, sta
 
 from dutyroom.alarms import step
 from dutyroom.errors import Unavailable
-from dutyroom.model.duty import AlarmEvent, DeviceStatus, Role, TicketEvent, TicketState
+from dutyroom.model.duty import AlarmEvent, AlarmState, DeviceStatus, Role, TicketEvent, TicketState
 from dutyroom.model.metering import Exchange
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.rules.parse import parse_rules
@@ -267,3 +267,38 @@ def test_a_rule_of_the_site_has_the_words_of_its_kind() -> None:
     room.reads(("tank", "level", 0.5))
     assert room.alarm("own.low", "tank").key == "alarm.kind.limit"
     assert room.alarm("own.low", "tank").arguments["rule"] == "own.low"
+
+
+def service(room: Room, status: DeviceStatus) -> None:
+    """A person takes the tank out of service, or back into it, with the alarms that stand on it."""
+    with room.records.write() as tx:
+        tx.rows.devices = [replace(TANK, status=status)]
+        tx.change(SITE, room.clock.at, "device", "tank")
+        for alarm in tx.alarms.open_ones(SITE):
+            if alarm.state is AlarmState.OUT_OF_SERVICE and status is DeviceStatus.ACTIVE:
+                tx.alarms.update(step(alarm, AlarmEvent.RESTORE, room.clock.at, "li")[0])
+
+
+def test_an_alarm_on_a_device_out_of_service_rings_when_it_is_back() -> None:
+    room = Room([TANK], SPECS)
+    room.records.rows.people = [person("li")]
+    room.at(1)
+    service(room, DeviceStatus.OUT_OF_SERVICE)
+    room.at(60).reads(("tank", "level", 2.9))
+    room.at(120)
+    assert room.alarms() == {"tank.overflow@tank": "out_of_service"}
+    assert not room.records.rows.tickets
+    assert not room.records.rows.outbox
+    service(room, DeviceStatus.ACTIVE)
+    room.at(122)
+    assert room.alarms() == {"tank.overflow@tank": "unacknowledged"}
+    assert room.tickets() == ["tank.overflow|tank"]
+    assert len(room.records.rows.outbox) == 1
+
+
+def test_a_ticket_that_a_person_closed_stays_closed_while_the_alarm_stands() -> None:
+    room = Room([TANK], SPECS)
+    room.reads(("tank", "level", 2.9))
+    ticket_goes(room, "tank.overflow|tank", TicketEvent.ACCEPT, TicketEvent.DO, TicketEvent.CLOSE)
+    room.at(300)
+    assert room.tickets() == []

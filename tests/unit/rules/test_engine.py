@@ -30,6 +30,17 @@ def test_points_and_devices_that_appear_later_are_picked_up() -> None:
     assert bench.says[-1] == (160, True)
 
 
+def test_a_point_that_a_device_gets_later_joins_what_looks_at_all_of_it() -> None:
+    bench = Bench([shipped("meter.decrease"), LIMIT], counter("volume"), gauge("p"), kind="water_meter")
+    bench.run("volume", [1000, 1010], every=900)
+    bench.run("p", [4] * 4, start=1800)
+    bench.add("d", counter("reverse"))
+    bench.run("reverse", [500, 20], start=1840, every=1)
+    bench.run("p", [4] * 3, start=1840)
+    bench.feed(2700, "volume", 5)
+    assert bench.says == [(1841, True), (1860, True), (2700, True)]
+
+
 def test_a_reading_of_an_unknown_point_disturbs_nothing() -> None:
     bench = Bench(LIMIT, gauge("p"))
     stray = Batch("s", Lane.NORMAL, T0, (), Readings.of([(77, T0, 5.0, 0, 0), (1, T0, 4.0, 0, 0)]))
