@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.datafolder import DataFolder, read_instance
-from dutyroom.backends.grafana import push
+from dutyroom.backends.grafana import influx_datasource, push, read_dashboards
 from dutyroom.backends.history import import_history
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttPublisher
@@ -168,4 +168,6 @@ def push_dashboards(settings: Settings, url: str, token_file: Path, language: st
         token = token_file.read_text(encoding="utf-8").strip()
     except OSError as err:
         raise Rejected(f"{token_file}: {err.strerror}") from err
-    return push(url, token, shipped("dashboards") / language, settings)
+    source = influx_datasource(settings.influx_url, settings.influx_token_value(), settings.influx_bucket)
+    done = push(url, token, read_dashboards(shipped("dashboards") / language), source)
+    return f"Grafana has {done.created} new dashboards, {done.changed} changed, {done.same} as before."
