@@ -394,6 +394,14 @@ def test_unlike_its_own_history_is_pointed_at_and_billed(lake):
     assert len(run.statements) == 2
 
 
+def test_use_in_a_vacant_unit_is_pointed_at(lake):
+    with lake.records.write() as tx:
+        tx.devices.upsert([replace(DEVICES[0], parameters={"vacant": True})])
+    _, run = lake.close()
+    assert lake.keys(run) == [("problem.vacant_use", "A/12/1204", "A-1204-power")]
+    assert len(run.statements) == 2
+
+
 def test_every_amount_goes_back_to_two_registers(lake):
     lake.close()
     made = lake.statement("A/12/1204")

@@ -139,7 +139,8 @@ class Work:
                 continue  # its supplier bills it, not this site
             usage = self.usages[device]
             price = self._tariff(unit, device, device_class, usage)
-            flags = vee.check(usage, self._history(device))
+            occupied = self.frozen.devices[device].parameters.get("vacant") is not True
+            flags = vee.check(usage, self._history(device), occupied=occupied)
             self.problems += [
                 Problem(f"problem.{f}", unit, device, vee.holds((f,)), _of(usage)) for f in flags
             ]

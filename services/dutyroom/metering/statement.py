@@ -201,7 +201,8 @@ def _shared_line(s: Shared) -> Line:
 
 
 def unit_codes(units: Iterable[str]) -> dict[str, str]:
-    """How units are written in statement numbers: "A/12/1204" as A1204 where that is unique."""
+    """How units are written in statement numbers: "A/12/1204" as A1204, "A/6/0605" as A0605, where
+    that is unique; else the whole path."""
     paths = sorted(set(units))
     short = {path: _short(path) for path in paths}
     count = Counter(short.values())
@@ -213,7 +214,7 @@ def unit_codes(units: Iterable[str]) -> dict[str, str]:
 def _short(path: str) -> str:
     parts = path.split("/")
     last = parts[-1]
-    middle = [part for part in parts[1:-1] if not last.startswith(part)]
+    middle = [part for part in parts[1:-1] if not last.lstrip("0").startswith(part.lstrip("0"))]
     return parts[0] + last if len(parts) > 1 and not middle else "-".join(parts)
 
 
