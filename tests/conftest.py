@@ -1,0 +1,120 @@
+"""Real servers for the tests: started when a test first asks, one of each a test process.
+
+Where one cannot be had, its tests are skipped and the summary says why; with
+DUTYROOM_REQUIRE_SERVERS=1 that is a failure.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import psycopg
+import pytest
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from tests.servers.child import Missing
+from tests.servers.influx import Bucket, Influx, find_influx
+from tests.servers.mosquitto import Mosquitto
+from tests.servers.postgres import Postgres, find_postgres
+
+from dutyroom.backends.broker import EmbeddedBroker
+
+T = TypeVar("T")
+_SAID = "servers: "
+_number = itertools.count()
+
+
+def _unavailable(name: str, reason: object) -> NoReturn:
+    text = f"{_SAID}{name}: not available ({reason})"
+    if os.environ.get("DUTYROOM_REQUIRE_SERVERS") == "1":
+        pytest.fail(text, pytrace=False)
+    pytest.skip(text)
+
+
+def _had(name: str, find: Callable[[], T]) -> T:
+    try:
+        return find()
+    except Missing as err:
+        _unavailable(name, err)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for each server that could not be had."""
+    said = set()
+    for outcome in ("skipped", "failed", "error"):
+        for report in terminalreporter.stats.get(outcome, []):
+            text = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
+            said |= {line[line.index(_SAID) :].strip() for line in text.splitlines() if _SAID in line}
+    for line in sorted(said):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def _mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    broker = _had("mosquitto", lambda: Mosquitto(tmp_path_factory.mktemp("mosquitto")))
+    yield broker
+    broker.stop()
+
+
+@pytest.fixture
+def mosquitto(_mosquitto: Mosquitto) -> Mosquitto:
+    """A running Mosquitto (host, port). Tests share it: use topics and client ids of your own."""
+    if not _mosquitto.running:  # a test may have killed it
+        _had("mosquitto", _mosquitto.start)
+    return _mosquitto
+
+
+@pytest.fixture
+def embedded_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    """The broker of the demo, a fresh one for each test."""
+    with EmbeddedBroker(tmp_path / "embedded-broker") as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def influx_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Influx]:
+    server = _had("influxdb", lambda: find_influx(tmp_path_factory.mktemp("influx")))
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def influx(influx_server: Influx) -> Iterator[Bucket]:
+    """A bucket of its own for each test (url, token, org, name)."""
+    server = influx_server
+    name = f"t{os.getpid()}-{next(_number)}"
+    with InfluxDBClient(url=server.url, token=server.token, org=server.org) as client:
+        bucket = client.buckets_api().create_bucket(bucket_name=name, org=server.org)
+        yield Bucket(server.url, server.token, server.org, name)
+        client.buckets_api().delete_bucket(bucket)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[Postgres]:
+    server = _had("postgresql", find_postgres)
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """postgresql:// address of an empty database of its own for each test."""
+    name = f"t{os.getpid()}_{next(_number)}"
+    with psycopg.connect(postgres_server.url, autocommit=True) as server:
+        server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    yield postgres_server.database(name)
+    with psycopg.connect(postgres_server.url, autocommit=True) as server:
+        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        if found := shutil.which(name):
+            return found
+    _unavailable("chromium", "no chromium on the path; install the package chromium")

@@ -1,0 +1,121 @@
+"""A real InfluxDB 2.7: one that runs already, `influxd` on the path, Docker, or the cached build."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.servers.child import Child, Missing, free_port, wait_until
+
+VERSION = "2.7.12"
+TOKEN, ORG = "token-of-the-tests", "tests"
+
+
+@dataclass(frozen=True, slots=True)
+class Influx:
+    """A server and what one needs to use it. stop: ends it when we started it."""
+
+    url: str
+    token: str
+    org: str
+    stop: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A fresh bucket of a server, for one test."""
+
+    url: str
+    token: str
+    org: str
+    name: str
+
+
+def cached_build() -> Path:
+    """Where build_influxd.sh puts its result."""
+    cache = os.environ.get("DUTYROOM_CACHE") or str(
+        Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dutyroom-servers"
+    )
+    return Path(cache) / f"influxd-{VERSION}"
+
+
+def find_influx(folder: Path) -> Influx:
+    """Raises Missing."""
+    if url := os.environ.get("DUTYROOM_TEST_INFLUX_URL"):
+        token = os.environ.get("DUTYROOM_TEST_INFLUX_TOKEN", "")
+        return Influx(url, token, os.environ.get("DUTYROOM_TEST_INFLUX_ORG", "dutyroom"))
+    if program := shutil.which("influxd"):
+        return _own(program, folder)
+    if shutil.which("docker") and _quiet("docker", "info") is not None:
+        return _in_docker()
+    if cached_build().exists():
+        return _own(str(cached_build()), folder)
+    raise Missing("no influxd on the path, no Docker; build it once with tests/servers/build_influxd.sh")
+
+
+def _quiet(*command: str) -> str | None:
+    """What a command printed, None = it failed."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _own(program: str, folder: Path) -> Influx:
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [program, "--bolt-path", str(folder / "influxd.bolt"), "--engine-path", str(folder / "engine")]
+    command += [
+        "--sqlite-path",
+        str(folder / "influxd.sqlite"),
+        "--reporting-disabled",
+        "--log-level",
+        "error",
+    ]
+    command += ["--http-bind-address", f"127.0.0.1:{port}"]
+    child = Child(command, port, folder / "influxd.log")
+    url = f"http://127.0.0.1:{port}"
+    child.start(lambda: _healthy(url), 60)
+    _set_up(url)
+    return Influx(url, TOKEN, ORG, child.stop)
+
+
+def _in_docker() -> Influx:
+    port = free_port()
+    container = _quiet("docker", "run", "--rm", "-d", "-p", f"127.0.0.1:{port}:8086", f"influxdb:{VERSION}")
+    if container is None:
+        raise Missing(f"docker could not run influxdb:{VERSION}")
+
+    def stop() -> None:
+        _quiet("docker", "stop", container)
+
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until(lambda: _healthy(url), 60, f"influxdb in docker did not answer at {url}")
+        _set_up(url)
+    except Exception:
+        stop()
+        raise
+    return Influx(url, TOKEN, ORG, stop)
+
+
+def _healthy(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _set_up(url: str) -> None:
+    body = {"username": "tests", "password": "only-for-tests", "org": ORG, "bucket": "first", "token": TOKEN}
+    request = urllib.request.Request(
+        f"{url}/api/v2/setup", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=30):
+        pass
