@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
@@ -9,8 +10,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Point, PointTable, Reading, Readings, Series
 from dutyroom.timebase import Ms
+
+
+def refuse_not_finite(readings: Readings) -> None:
+    """No store keeps what is not a finite number: Rejected names those rows, the others are stored."""
+    rows = np.flatnonzero(~np.isfinite(readings.value)).tolist()
+    if rows:
+        reasons: dict[int | str, str] = {row: f"{readings.value[row]} is not a finite number" for row in rows}
+        raise Rejected(f"{len(rows)} of {len(readings)} readings are not finite numbers", reasons)
 
 
 class MemoryReadingStore:
@@ -24,7 +34,9 @@ class MemoryReadingStore:
         columns = (readings.point, readings.at, readings.value, readings.quality)
         with self._lock:
             for point, at, value, quality in zip(*(c.tolist() for c in columns), strict=True):
-                self._rows[point][at] = (value, quality)
+                if math.isfinite(value):
+                    self._rows[point][at] = (value, quality)
+        refuse_not_finite(readings)
 
     def _between(self, point: Point, start: Ms, end: Ms) -> list[tuple[Ms, float, int]]:
         with self._lock:
