@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from dutyroom.errors import Rejected
 from dutyroom.interfaces import Journal, ReadingStore, Records
 from dutyroom.model.telemetry import Batch, Finding, Lane, PointTable, Readings
 from dutyroom.timebase import HOUR, Ms
@@ -118,7 +119,7 @@ class Keep:
             chosen.append(_rows(batch.readings, np.array(sorted_out.store, dtype=np.int64)))
             outcomes.update(sorted_out.outcomes)
             findings.extend(sorted_out.findings)
-        self._store.write(_join(chosen), self._table)
+        findings.extend(self._write(_join(chosen), batches[-1].received_at))
         events = [event for batch in batches for event in batch.events]
         attributes = [attribute for batch in batches for attribute in batch.attributes]
         if events or attributes:
@@ -127,6 +128,19 @@ class Keep:
                 tx.devices.keep_attributes(self._site, attributes)
         # Last: a crash before this line repeats the batches, and then counts duplicates.
         self._journal.note(findings, outcomes)
+
+    def _write(self, readings: Readings, received_at: Ms) -> list[Finding]:
+        """What the store refuses for good is a finding and blocks nothing: the raw message stays."""
+        try:
+            self._store.write(readings, self._table)
+        except Rejected as err:
+            refused = {(self._named(readings, row), reason) for row, reason in err.items.items()}
+            return [Finding("refused", device, received_at, reason) for device, reason in sorted(refused)]
+        return []
+
+    def _named(self, readings: Readings, row: int | str) -> str:
+        point = self._table.get(int(readings.point[int(row)]))
+        return point.device if point is not None else ""
 
     def _learn(self, readings: Readings) -> None:
         """Latest instants of points not met since the start, from the store, in one call."""
