@@ -5,7 +5,8 @@ device at one instant share a line. Where a device stands is a fact of the regis
 readings: a device that moves keeps its series.
 
 Types: gauges are floats; counters (whole steps) and states are integers; texts are strings.
-`<point>_q` holds the quality, where it is not GOOD or may replace one that was not.
+`<point>_q` holds the quality, where it is not GOOD or may replace one that was not; `<point>_step` is
+the size of a counter's step in its unit, so that a reader without our registry can multiply.
 """
 
 from __future__ import annotations
@@ -113,6 +114,8 @@ def lines_of(
         written = _string(text) if text is not None else _number(point, value, as_float)
         name = tag(point.spec.name)
         shown = f"{name}={written}"
+        if point.spec.step is not None:
+            shown += f",{name}_step={float(point.spec.step)!r}"
         if quality or at <= newest.get(point_id, -(2**63)):
             shown += f",{name}_q={quality}i"
         measurement = point.device_class.value

@@ -1,0 +1,119 @@
+"""The committed dashboards: reproducible, complete in both languages, and tidy."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+from dutyroom.backends.grafana import DATASOURCE_UID, FOLDER_UID, read_dashboards
+from dutyroom.errors import Rejected
+
+FOLDER = Path(__file__).parents[3] / "dashboards"
+UTILITIES = {"water", "electricity", "gas", "elevators", "fire", "tanks", "gates", "generators", "data"}
+FILES = sorted(FOLDER.glob("*/*.json"))
+
+any_dashboard = pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.stem}")
+
+
+def builder() -> ModuleType:
+    import sys
+
+    spec = importlib.util.spec_from_file_location("dashboards_build", FOLDER / "build.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def load(file: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return loaded
+
+
+def test_the_files_are_what_the_script_writes() -> None:
+    wanted = builder().files()
+    assert {f.relative_to(FOLDER).as_posix(): f.read_text(encoding="utf-8") for f in FILES} == wanted
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_each_utility_has_its_dashboard(language: str) -> None:
+    dashboards = read_dashboards(FOLDER / language)
+    assert {d["uid"] for d in dashboards} == {f"dutyroom-{name}" for name in UTILITIES}
+    assert {f.stem for f in FILES if f.parent.name == language} == UTILITIES
+
+
+def test_the_languages_differ_in_words_only() -> None:
+    def without_words(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {
+                k: without_words(v)
+                for k, v in node.items()
+                if k not in ("title", "label") and not (k == "text" and isinstance(v, str))
+            }
+        return [without_words(n) for n in node] if isinstance(node, list) else node
+
+    for name in UTILITIES:
+        zh, en = load(FOLDER / "zh-CN" / f"{name}.json"), load(FOLDER / "en" / f"{name}.json")
+        assert without_words(zh) == without_words(en)
+        assert zh["title"] != en["title"]
+
+
+@any_dashboard
+def test_panels_have_ids_units_queries_and_a_variable_source(file: Path) -> None:
+    dashboard = load(file)
+    panels = dashboard["panels"]
+    assert len({p["id"] for p in panels}) == len(panels)
+    assert len({p["title"] for p in panels}) == len(panels)
+    for panel in panels:
+        assert panel["fieldConfig"]["defaults"]["unit"]
+        assert panel["targets"]
+        for holder in (panel, *panel["targets"]):
+            assert holder["datasource"]["uid"] == "${datasource}"
+        refs = [target["refId"] for target in panel["targets"]]
+        assert len(set(refs)) == len(refs)
+    assert "id" not in dashboard
+    assert "version" not in dashboard
+
+
+@any_dashboard
+def test_no_panel_lies_on_another_or_outside(file: Path) -> None:
+    cells: set[tuple[int, int]] = set()
+    for panel in load(file)["panels"]:
+        grid = panel["gridPos"]
+        own = set(
+            itertools.product(
+                range(grid["x"], grid["x"] + grid["w"]), range(grid["y"], grid["y"] + grid["h"])
+            )
+        )
+        assert not own & cells, panel["title"]
+        assert grid["x"] + grid["w"] <= 24
+        cells |= own
+
+
+def test_provisioning_names_what_the_push_names() -> None:
+    source = yaml.safe_load((FOLDER / "provisioning/datasources/dutyroom.yaml").read_text())["datasources"][0]
+    provider = yaml.safe_load((FOLDER / "provisioning/dashboards/dutyroom.yaml").read_text())["providers"][0]
+    assert source["uid"] == DATASOURCE_UID
+    assert source["type"] == "influxdb"
+    assert provider["folderUid"] == FOLDER_UID
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.json", "{"), ("b.json", "[]"), ("c.json", '{"title": "x"}')])
+def test_a_broken_dashboard_is_named(tmp_path: Path, name: str, text: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(Rejected, match=name):
+        read_dashboards(tmp_path)
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="no dashboards"):
+        read_dashboards(tmp_path / "nothing")
