@@ -148,7 +148,9 @@ class DrawnStore:
         return None
 
 
-def spec(name: str, unit: str = "", kind: Kind = Kind.GAUGE, interval: int | None = 60, **more: object) -> PointSpec:
+def spec(
+    name: str, unit: str = "", kind: Kind = Kind.GAUGE, interval: int | None = 60, **more: object
+) -> PointSpec:
     return PointSpec(name=name, unit=unit, kind=kind, interval_s=interval, **more)  # type: ignore[arg-type]
 
 
@@ -193,19 +195,25 @@ class Estate:
 def spaces() -> dict[str, Space]:
     made = {}
     for building in "ABCD":
-        made[building] = Space(building, "building", {"zh-CN": f"{building} 座", "en": f"Building {building}"})
+        made[building] = Space(
+            building, "building", {"zh-CN": f"{building} 座", "en": f"Building {building}"}
+        )
         for floor in range(1, 4):
             path = f"{building}/{floor}"
             made[path] = Space(path, "zone", {"zh-CN": f"{floor} 层", "en": f"floor {floor}"})
             for flat in range(1, 5):
                 code = f"{floor:02d}{flat:02d}"
-                made[f"{path}/{code}"] = Space(f"{path}/{code}", "unit", {"zh-CN": code, "en": code}, Decimal("89.60"))
+                made[f"{path}/{code}"] = Space(
+                    f"{path}/{code}", "unit", {"zh-CN": code, "en": code}, Decimal("89.60")
+                )
     made["plant"] = Space("plant", "zone", {"zh-CN": "地下机房", "en": "Plant room"})
     return made
 
 
 def estate_devices() -> list[tuple[Device, str]]:
-    def one(kind: str, id: str, name: str, space: str, cls: str = "", **parameters: object) -> tuple[Device, str]:
+    def one(
+        kind: str, id: str, name: str, space: str, cls: str = "", **parameters: object
+    ) -> tuple[Device, str]:
         return Device(SITE, id, name, cls or kind, f"demo/{kind}", id.lower(), space, parameters), kind  # type: ignore[arg-type]
 
     made = [
@@ -222,8 +230,12 @@ def estate_devices() -> list[tuple[Device, str]]:
         one("gateway", "LORA-1", "屋顶网关", "A"),
     ]
     for building in "ABCD":
-        made += [one("elevator", f"{building}-E{n}", f"{building} 座 {n} 号梯", building) for n in range(1, 5)]
-    made += [one("gate", f"GATE-{n}", f"{'东' if n < 3 else '西'}门 {n} 号道闸", "plant") for n in range(1, 5)]
+        made += [
+            one("elevator", f"{building}-E{n}", f"{building} 座 {n} 号梯", building) for n in range(1, 5)
+        ]
+    made += [
+        one("gate", f"GATE-{n}", f"{'东' if n < 3 else '西'}门 {n} 号道闸", "plant") for n in range(1, 5)
+    ]
     for path, space in spaces().items():
         if space.kind == "unit":
             code = path.replace("/", "-")
@@ -261,7 +273,9 @@ PLANS = (
 )  # fmt: skip
 
 
-def make_estate(folder: Path, clock: Clock | None = None, language: str = "zh-CN", busy: bool = True) -> Estate:
+def make_estate(
+    folder: Path, clock: Clock | None = None, language: str = "zh-CN", busy: bool = True
+) -> Estate:
     """Records, journal and live values of an estate that has had a rough hour."""
     clock = clock or SystemClock()
     folder.mkdir(parents=True, exist_ok=True)
@@ -326,8 +340,19 @@ def feed(made: Estate, everything: bool = False) -> None:
     site, now = made.runtime, made.clock.now()
     store = site.store
     assert isinstance(store, DrawnStore)
-    chosen = [p for p in site.table if everything or ((p.spec.interval_s or 1e9) <= 60 and random.random() < 0.3)]
-    rows = [(p.id, now, store.value(p, now) * (1 if p.spec.kind != Kind.GAUGE else 1 + random.uniform(-0.01, 0.01)), 0, 0) for p in chosen]
+    chosen = [
+        p for p in site.table if everything or ((p.spec.interval_s or 1e9) <= 60 and random.random() < 0.3)
+    ]
+    rows = [
+        (
+            p.id,
+            now,
+            store.value(p, now) * (1 if p.spec.kind != Kind.GAUGE else 1 + random.uniform(-0.01, 0.01)),
+            0,
+            0,
+        )
+        for p in chosen
+    ]
     devices = {p.device for p in chosen}
     site.live.update(Readings.of(rows), now, len(devices), devices)
 
@@ -339,7 +364,21 @@ def trouble(made: Estate) -> None:
     def alarm(rule: str, device: str, ago: Ms, **more: object) -> Alarm:
         known = next(d for d in made.devices if d.id == device)
         spec = next(r for r in RULES if r.id == rule)
-        base = Alarm(0, SITE, rule, 1, device, known.space, f"{rule}-{device}", AlarmState.UNACKNOWLEDGED, spec.priority, spec.latched, now - ago, now - ago, key=f"alarm.{rule}")
+        base = Alarm(
+            0,
+            SITE,
+            rule,
+            1,
+            device,
+            known.space,
+            f"{rule}-{device}",
+            AlarmState.UNACKNOWLEDGED,
+            spec.priority,
+            spec.latched,
+            now - ago,
+            now - ago,
+            key=f"alarm.{rule}",
+        )
         facts = {"name": known.name, "hours": 26, "flow": 18, "minutes": 4, "code": 3}
         return replace(base, arguments=facts, **more)  # type: ignore[arg-type]
 
@@ -360,23 +399,66 @@ def trouble(made: Estate) -> None:
         for number, (row, work, who) in enumerate(wanted):
             stored = tx.alarms.insert(row)
             root = stored.id if row.rule == "power.mains_lost" else root
-            tx.alarms.log(AlarmChange(stored.id, row.raised_at, "system", AlarmEvent.RAISE, AlarmState.NORMAL, AlarmState.UNACKNOWLEDGED))
+            tx.alarms.log(
+                AlarmChange(
+                    stored.id,
+                    row.raised_at,
+                    "system",
+                    AlarmEvent.RAISE,
+                    AlarmState.NORMAL,
+                    AlarmState.UNACKNOWLEDGED,
+                )
+            )
             if row.acknowledged_at:
-                tx.alarms.log(AlarmChange(stored.id, row.acknowledged_at, "李值班", AlarmEvent.ACKNOWLEDGE, AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED))
+                tx.alarms.log(
+                    AlarmChange(
+                        stored.id,
+                        row.acknowledged_at,
+                        "李值班",
+                        AlarmEvent.ACKNOWLEDGE,
+                        AlarmState.UNACKNOWLEDGED,
+                        AlarmState.ACKNOWLEDGED,
+                    )
+                )
             if work is not None:
                 ticket = tx.tickets.insert(
                     Ticket(0, SITE, "", TicketKind.ALARM, work, row.priority, f"alarm.{row.rule}", {}, row.object, row.space, row.raised_at, row.raised_at + 10 * MINUTE, f"{row.rule}|{row.object}", stored.id, who)
                 )  # fmt: skip
-                tx.tickets.log(TicketChange(ticket.id, row.raised_at, "system", TicketEvent.OPEN, TicketState.OPEN, TicketState.OPEN))
+                tx.tickets.log(
+                    TicketChange(
+                        ticket.id,
+                        row.raised_at,
+                        "system",
+                        TicketEvent.OPEN,
+                        TicketState.OPEN,
+                        TicketState.OPEN,
+                    )
+                )
                 if who:
-                    tx.tickets.log(TicketChange(ticket.id, row.raised_at + MINUTE, "李值班", TicketEvent.DISPATCH, TicketState.OPEN, TicketState.DISPATCHED, who))
+                    tx.tickets.log(
+                        TicketChange(
+                            ticket.id,
+                            row.raised_at + MINUTE,
+                            "李值班",
+                            TicketEvent.DISPATCH,
+                            TicketState.OPEN,
+                            TicketState.DISPATCHED,
+                            who,
+                        )
+                    )
                 tx.alarms.update(replace(stored, ticket=ticket.id))
             del number
         for n in range(1, 5):
-            tx.alarms.insert(alarm("elevator.offline", f"C-E{n}", 280 * SECOND, state=AlarmState.SUPPRESSED, root=root))
+            tx.alarms.insert(
+                alarm("elevator.offline", f"C-E{n}", 280 * SECOND, state=AlarmState.SUPPRESSED, root=root)
+            )
         report = Ticket(0, SITE, "", TicketKind.REPORT, TicketState.OPEN, Priority.MEDIUM, "ticket.report", {"summary": "厨房龙头漏水"}, "", "D/2/0203", now - HOUR, now + 3 * HOUR, "report|1", None, "", "周女士", "138 0000 1234", "厨房龙头漏水，晚上 7 点后在家")  # fmt: skip
         made_report = tx.tickets.insert(report)
-        tx.tickets.log(TicketChange(made_report.id, now - HOUR, "李值班", TicketEvent.OPEN, TicketState.OPEN, TicketState.OPEN))
+        tx.tickets.log(
+            TicketChange(
+                made_report.id, now - HOUR, "李值班", TicketEvent.OPEN, TicketState.OPEN, TicketState.OPEN
+            )
+        )
         plans = [
             ("lift-service", "A-E2", now + 15 * HOUR, OccurrenceState.DUE), ("lift-service", "A-E1", now - 14 * DAY, OccurrenceState.DONE),
             ("generator-test", "G1", now + 2 * DAY, OccurrenceState.DUE), ("generator-test", "G1", now - 13 * DAY, OccurrenceState.DONE),
@@ -385,8 +467,12 @@ def trouble(made: Estate) -> None:
         ]  # fmt: skip
         for n, (plan, device, due, state_) in enumerate(plans):
             done = due + HOUR if state_ == OccurrenceState.DONE else None
-            tx.occurrences.insert(Occurrence(0, SITE, plan, device, due + n, state_, now - 20 * DAY, None, done))
-        for n, (state_, error) in enumerate(((OutboxState.SENT, ""), (OutboxState.FAILED, "connection refused"), (OutboxState.PENDING, ""))):
+            tx.occurrences.insert(
+                Occurrence(0, SITE, plan, device, due + n, state_, now - 20 * DAY, None, done)
+            )
+        for n, (state_, error) in enumerate(
+            ((OutboxState.SENT, ""), (OutboxState.FAILED, "connection refused"), (OutboxState.PENDING, ""))
+        ):
             tx.outbox.insert(OutboxRow(0, SITE, f"x{n}", "王主管", "mailto://duty:secret@mail.example", "message.test", {"by": "王主管"}, state_, now - n * HOUR, now, n, error, now if state_ == OutboxState.SENT else None))  # fmt: skip
         tx.audit(SITE, now - HOUR, "李值班", "alarm.acknowledge", "4", "")
     quarantined(made)
@@ -395,12 +481,23 @@ def trouble(made: Estate) -> None:
 def quarantined(made: Estate) -> None:
     now = made.clock.now()
     bad = [
-        (f"device/{SITE}/up/DTU-D2", b'{"ts": 1764000000, "values": [', "malformed", "line 1 column 31: unexpected end"),
+        (
+            f"device/{SITE}/up/DTU-D2",
+            b'{"ts": 1764000000, "values": [',
+            "malformed",
+            "line 1 column 31: unexpected end",
+        ),
         ("wmbusmeters/99887766", b'{"id": "99887766", "total_m3": 12.3}', "unknown_device", "id 99887766"),
         ("spBv1.0/x/DBIRTH/y", b"\x08\x01\x12\xff", "unknown_topic", ""),
     ]
-    records = [MessageRecord(Message(topic, body, now - 9 * MINUTE), Outcome.QUARANTINED, "", "", why, detail) for topic, body, why, detail in bad]
-    good = [MessageRecord(Message(f"wmbusmeters/{n}", b"{}", now), Outcome.DECODED, d.id) for n, d in enumerate(made.devices[:80])]
+    records = [
+        MessageRecord(Message(topic, body, now - 9 * MINUTE), Outcome.QUARANTINED, "", "", why, detail)
+        for topic, body, why, detail in bad
+    ]
+    good = [
+        MessageRecord(Message(f"wmbusmeters/{n}", b"{}", now), Outcome.DECODED, d.id)
+        for n, d in enumerate(made.devices[:80])
+    ]
     points = {p.device: p for p in made.runtime.table}
     rows = [(points[d.id].id, now, 1.0, 0, n + 3) for n, d in enumerate(made.devices[:80])]
     batch = Batch(SITE, Lane.NORMAL, now, (*records, *good), Readings.of(rows), findings=(Finding("clock_wrong", "A-1-0101-el", now, "1970-01-01T00:00:12Z"), Finding("late", "D-2-0203-el", now, "6 h")))  # fmt: skip
@@ -421,15 +518,29 @@ def bills(made: Estate) -> None:
             for cut in (start, end):
                 steps = None if point.id % 53 == 0 and cut == end else int(store.value(point, cut))
                 flag = ReadFlag.MISSING if steps is None else ReadFlag.ACTUAL
-                read = PeriodRead(SITE, point.device, point.spec.name, cut, steps, None if steps is None else cut - 7 * MINUTE, flag)
+                read = PeriodRead(
+                    SITE,
+                    point.device,
+                    point.spec.name,
+                    cut,
+                    steps,
+                    None if steps is None else cut - 7 * MINUTE,
+                    flag,
+                )
                 frozen[point.device, cut] = read
                 reads.append(read)
+    reading = frozen["F1", start], frozen["F1", end]
+    public = Usage("F1", "energy", "kWh", Decimal("1106.20"), *reading, (), (), Decimal("0.001"))
     for path, space in spaces().items():
         if space.kind != "unit":
             continue
         usages, lines = [], []
         code = path.replace("/", "-")
-        for suffix, cls, price, name in (("el", "electricity_meter", "0.5050", "energy"), ("water", "water_meter", "3.4500", "volume"), ("gas", "gas_meter", "2.6300", "volume")):
+        for suffix, cls, price, name in (
+            ("el", "electricity_meter", "0.5050", "energy"),
+            ("water", "water_meter", "3.4500", "volume"),
+            ("gas", "gas_meter", "2.6300", "volume"),
+        ):
             device = f"{code}-{suffix}"
             point = table.find(device, name)
             assert point is not None and point.spec.step is not None
@@ -437,18 +548,70 @@ def bills(made: Estate) -> None:
             known = first.steps is not None and last.steps is not None
             quantity = (last.steps - first.steps) * point.spec.step if known else None  # type: ignore[operator]
             flags = () if known else ("missing",)
-            usages.append(Usage(device, name, point.spec.unit, quantity, first, last, (), flags, point.spec.step))
+            usages.append(
+                Usage(device, name, point.spec.unit, quantity, first, last, (), flags, point.spec.step)
+            )
             if quantity is None:
                 continue
             amount = int((quantity * Decimal(price) * 100).quantize(Decimal(1)))
             basis = {"tariff": "t", "version": "1", "valid_from": "2026-01-01", "basis": "month"}
-            lines.append(Line(f"line.{cls}", basis, quantity, point.spec.unit, Decimal(price), amount, False, device))
+            lines.append(
+                Line(f"line.{cls}", basis, quantity, point.spec.unit, Decimal(price), amount, False, device)
+            )
             if suffix == "el":
-                lines.append(Line("line.tier", {"tier": "1", "above": "0", "limit": "200"}, min(quantity, Decimal(200)), "kWh", Decimal(price), amount, True, device))
-        lines.append(Line("line.public_share", {"share": "a", "pool": "1106.20", "pool_unit": "kWh", "area": "89.60", "whole_area": "21504.0", "meters": "", "name_zh": "公摊用电", "name_en": "Public electricity"}, Decimal("4.61"), "kWh", Decimal("0.5050"), 233))
+                lines.append(
+                    Line(
+                        "line.tier",
+                        {"tier": "1", "above": "0", "limit": "200"},
+                        min(quantity, Decimal(200)),
+                        "kWh",
+                        Decimal(price),
+                        amount,
+                        True,
+                        device,
+                    )
+                )
+        lines.append(
+            Line(
+                "line.public_share",
+                {
+                    "share": "a",
+                    "pool": "1106.20",
+                    "pool_unit": "kWh",
+                    "area": "89.60",
+                    "whole_area": "21504.0",
+                    "meters": "F1",
+                    "pool_digest": "",
+                    "name_zh": "公摊用电",
+                    "name_en": "Public electricity",
+                },
+                Decimal("4.61"),
+                "kWh",
+                Decimal("0.5050"),
+                233,
+            )
+        )
         total = sum(line.amount for line in lines if not line.detail)
         number = f"202610-{path[0]}{path.split('/')[-1]}-1"
-        statements.append(Statement(SITE, number, "2026-10", path, 1, start, end, made.clock.now(), tuple(usages), tuple(lines), total, "CNY", "9f31" + "0" * 56 + "c07e", area=space.area))
+        statements.append(
+            Statement(
+                SITE,
+                number,
+                "2026-10",
+                path,
+                1,
+                start,
+                end,
+                made.clock.now(),
+                tuple(usages),
+                tuple(lines),
+                total,
+                "CNY",
+                "9f31" + "0" * 56 + "c07e",
+                area=space.area,
+                shared=(public,),
+            )
+        )
     with made.records.write() as tx:
         tx.metering.freeze(reads)
         tx.metering.lock(statements)
@@ -465,7 +628,9 @@ def main(port: int, folder: Path) -> None:
     from dutyroom.api.app import create_app
 
     made = make_estate(folder)
-    app = create_app({SITE: made.runtime}, made.records, made.clock, passwords=made.passwords, version="0.1.0")
+    app = create_app(
+        {SITE: made.runtime}, made.records, made.clock, passwords=made.passwords, version="0.1.0"
+    )
     stop = threading.Event()
     threading.Thread(target=keep_feeding, args=(made, stop), daemon=True).start()
     uvicorn.run(app, port=port, log_level="warning", timeout_graceful_shutdown=1)

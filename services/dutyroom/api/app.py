@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
-from dutyroom.api import billing, data, duty, people, problems, screens, session, stream
+from dutyroom.api import billing, bills, data, duty, people, problems, screens, session, stream, wall
 from dutyroom.api.access import guard
 from dutyroom.api.board import Board
 from dutyroom.api.ports import Passwords, StatementFiles
@@ -84,7 +84,7 @@ def create_app(
     )
     app.state.room, app.state.hub = room, hub
     app.state.boards = {name: Board(site) for name, site in sites.items()}
-    for part in (data, duty, billing, people, stream, session, screens):
+    for part in (data, duty, billing, people, stream, session, wall, screens, bills):
         app.include_router(part.router)
     app.add_api_route("/healthz", _health, name="health", tags=["system"], methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 
 from fastapi import APIRouter, HTTPException, Response
+from pydantic import BaseModel, Field
 
 from dutyroom.api.asked import Ask, Json, plain
-from dutyroom.timebase import Ms, day_start, local_date, zone
+from dutyroom.api.present import Presenter
+from dutyroom.flows.billing import problems_of, record_exchange, statement_trace
+from dutyroom.flows.billing_run import Problem
+from dutyroom.model.metering import Exchange
+from dutyroom.timebase import Ms, day_start, from_iso, local_date, zone
 
 router = APIRouter(prefix="/api/v1/sites/{site}", tags=["billing"])
 
@@ -55,6 +61,68 @@ def get_statement(ask: Ask, number: str) -> Json:
     if found is None:
         raise HTTPException(404, "error.no_statement")
     return dict(plain(found))
+
+
+@router.get("/statements/{number}/trace", name="api_trace")
+def get_trace(ask: Ask, number: str) -> list[Json]:
+    """Every amount of a statement with the two registers that it stands on."""
+    return [plain(row) for row in statement_trace(ask.room.records, ask.name, number)]
+
+
+@router.get("/billing-problems", name="api_problems")
+def get_problems(ask: Ask, period: str) -> list[Json]:
+    """What the last run of a period could not bill, or wants looked at."""
+    shown = ask.presenter()
+    with ask.room.records.read() as tx:
+        found = problems_of(tx, ask.name, period)
+    return [problem_row(shown, row) for row in found]
+
+
+def problem_row(shown: Presenter, row: Problem) -> Json:
+    arguments = {"unit": row.unit, **dict(row.arguments), "device": row.device}
+    place = shown.place(row.unit) if row.unit else ""
+    return {"unit": row.unit, "place": place, "holds": row.holds, "text": shown.text(row.key, arguments)}
+
+
+class ExchangeIn(BaseModel):
+    """A meter was replaced: registers as printed on the meters, in the point's unit."""
+
+    device: str = Field(max_length=120)
+    point: str = Field("volume", max_length=60)
+    at: str = Field(description="ISO 8601, local to the site without a zone")
+    closing: Decimal = Field(ge=0)
+    opening: Decimal = Field(ge=0)
+    reason: str = Field(min_length=1, max_length=500)
+
+
+@router.post("/exchanges", name="api_exchange", status_code=201)
+def post_exchange(ask: Ask, given: ExchangeIn) -> Json:
+    """Records that a meter was replaced, so that the period's usage has both parts."""
+    point = ask.site.table.find(given.device, given.point)
+    if point is None or point.spec.step is None:
+        raise HTTPException(404, "error.no_point")
+    step, now = point.spec.step, ask.room.clock.now()
+    row = Exchange(
+        id=0,
+        site=ask.name,
+        device=given.device,
+        point=given.point,
+        at=from_iso(given.at, zone(ask.site.site.time_zone)),
+        closing=int(given.closing / step),
+        opening=int(given.opening / step),
+        actor=ask.actor,
+        reason=given.reason,
+    )
+    stored = record_exchange(ask.room.records, row, now)
+    ask.site.wake()
+    return dict(plain(stored))
+
+
+@router.get("/exchanges", name="api_exchanges")
+def get_exchanges(ask: Ask) -> list[Json]:
+    """Recorded replacements of meters."""
+    with ask.room.records.read() as tx:
+        return [plain(row) for row in tx.metering.exchanges(ask.name)]
 
 
 @router.get("/statements-{period}.csv", name="statements_csv")

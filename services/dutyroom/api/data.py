@@ -14,14 +14,14 @@ from dutyroom.api.asked import Ask, Json, Limit, language_of, plain
 from dutyroom.api.present import Presenter
 from dutyroom.api.room import Room
 from dutyroom.errors import Rejected
+from dutyroom.flows.period_reads import readings_at
 from dutyroom.interfaces import QuarantineRow
-from dutyroom.model.telemetry import Kind, Point
-from dutyroom.timebase import DAY, Ms, from_iso, to_iso, zone
+from dutyroom.model.telemetry import Point
+from dutyroom.timebase import DAY, Ms, from_iso, zone
 
 router = APIRouter(prefix="/api/v1/sites", tags=["data"])
 
 PAYLOAD_SHOWN = 4_000  # bytes of a quarantined payload; the whole of it stays in the journal
-READ_BACK: Ms = 40 * DAY  # a register older than that is no reading of a cut-off
 
 
 @router.get("", name="api_sites")
@@ -160,47 +160,24 @@ def get_buckets(ask: Ask, point: int, start: Ms, end: Ms, width: Annotated[Ms, Q
     return {"point": point, "unit": found.spec.unit, **dict(zip(names, map(list, scaled), strict=True))}
 
 
-def registers_at(ask: Ask, moment: Ms) -> list[Json]:
-    """Every counter's register at a moment; one without a reading is there with null."""
-    counters = [p for p in ask.site.table if p.spec.kind == Kind.COUNTER]
-    found = ask.site.store.at(counters, moment, READ_BACK)
-    shown = ask.presenter()
-    rows = []
-    for point in sorted(counters, key=lambda p: (p.device, p.spec.name)):
-        reading = found.get(point.id)
-        step = point.spec.step
-        rows.append(
-            {
-                "device": point.device,
-                "name": shown.device_name(point.device),
-                "point": point.spec.name,
-                "steps": int(reading.value) if reading else None,
-                "value": str(int(reading.value) * step) if reading and step is not None else None,
-                "unit": point.spec.unit,
-                "at": reading.at if reading else None,
-                "quality": reading.quality if reading else None,
-            }
-        )
-    return rows
+def registers_at(ask: Ask, moment: str) -> list[list[str]]:
+    """A header and a row a meter; a missing register is empty, never zero."""
+    at = from_iso(moment, zone(ask.site.site.time_zone))
+    return readings_at(ask.site.site, ask.site.table, ask.site.store, at)
 
 
 @router.get("/{site}/readings-at", name="api_readings_at")
 def get_readings_at(ask: Ask, moment: str) -> list[Json]:
     """Every meter's register at or before an ISO 8601 moment (local to the site without a zone)."""
-    return registers_at(ask, from_iso(moment, zone(ask.site.site.time_zone)))
+    header, *rows = registers_at(ask, moment)
+    return [dict(zip(header, row, strict=True)) for row in rows]
 
 
 @router.get("/{site}/readings-at.csv", name="api_readings_csv")
 def get_readings_csv(ask: Ask, moment: str) -> Response:
     """The same as a CSV file for a spreadsheet."""
-    tz = zone(ask.site.site.time_zone)
     out = io.StringIO()
-    writer = csv.writer(out)
-    writer.writerow(["device", "name", "point", "value", "unit", "at"])
-    for row in registers_at(ask, from_iso(moment, tz)):
-        at = to_iso(row["at"], tz) if row["at"] is not None else ""
-        cells = [row["device"], row["name"], row["point"], row["value"] or "", row["unit"], at]
-        writer.writerow([_cell(str(cell)) for cell in cells])
+    csv.writer(out).writerows([_cell(text) for text in row] for row in registers_at(ask, moment))
     headers = {"content-disposition": 'attachment; filename="readings.csv"'}
     return Response(out.getvalue().encode("utf-8-sig"), media_type="text/csv", headers=headers)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query
@@ -10,7 +11,8 @@ from pydantic import BaseModel, Field
 from dutyroom.api.asked import Ask, Json, Limit, plain
 from dutyroom.api.present import TABS
 from dutyroom.api.stream import alarm_rows, counts
-from dutyroom.model.duty import Priority
+from dutyroom.model.duty import Priority, TicketEvent, TicketState
+from dutyroom.tickets import TABLE
 from dutyroom.timebase import DAY, MINUTE, Ms
 
 router = APIRouter(prefix="/api/v1/sites/{site}", tags=["duty"])
@@ -173,14 +175,22 @@ def ticket_detail(ask: Ask, ticket: int) -> Json:
     }
 
 
-def possible_actions(state: str) -> list[str]:
-    """What may be done next, the most likely first."""
-    return {
-        "open": ["dispatch", "note", "cancel"],
-        "dispatched": ["accept", "dispatch", "note", "cancel"],
-        "accepted": ["done", "dispatch", "note", "cancel"],
-        "done": ["close", "redo", "note"],
-    }.get(state, [])
+STEPS: Mapping[str, TicketEvent] = {
+    "close": TicketEvent.CLOSE,
+    "done": TicketEvent.DO,
+    "accept": TicketEvent.ACCEPT,
+    "dispatch": TicketEvent.DISPATCH,
+    "redo": TicketEvent.REDO,
+    "note": TicketEvent.NOTE,
+    "cancel": TicketEvent.CANCEL,
+}
+
+
+def possible_actions(state: TicketState) -> list[str]:
+    """What the table of states allows next, the most likely first."""
+    if state == TicketState.OPEN:
+        return ["dispatch", "accept", "note", "cancel"]
+    return [name for name, event in STEPS.items() if (state, event) in TABLE]
 
 
 @router.get("/tickets/{ticket}", name="api_ticket")
@@ -241,13 +251,27 @@ def get_occurrences(
 @router.post("/occurrences/{occurrence}/done", name="api_occurrence_done")
 def post_occurrence(ask: Ask, occurrence: int, done: Done) -> Json:
     """A person says that planned work is done, and how it shows."""
-    ask.desk.occurrence_done(ask.name, occurrence, ask.actor, done.evidence)
+    found = ask.desk.occurrence_done(ask.name, occurrence, ask.actor, done.evidence)
     ask.site.wake()
-    with ask.room.records.read() as tx:
-        found = tx.occurrences.get(ask.name, occurrence)
-    if found is None:
-        raise HTTPException(404, "error.no_occurrence")
     return ask.presenter().occurrence(found)
+
+
+@router.post("/occurrences/{occurrence}/excused", name="api_occurrence_excused")
+def post_excused(ask: Ask, occurrence: int, act: Act) -> Json:
+    """It will not be done; the reason is kept."""
+    found = ask.desk.occurrence_excused(ask.name, occurrence, ask.actor, act.reason)
+    ask.site.wake()
+    return ask.presenter().occurrence(found)
+
+
+@router.post("/devices/{device}/{action}", name="api_device_service")
+def post_device(ask: Ask, device: str, action: Literal["remove", "restore"], act: Act) -> Json:
+    """Takes a device out of service (a tag hangs on it), or puts it back."""
+    step = ask.desk.remove if action == "remove" else ask.desk.restore
+    changed = step(ask.name, device, ask.actor, act.reason)
+    ask.room.forget_devices(ask.name)
+    ask.site.wake()
+    return {"id": changed.id, "status": changed.status.value}
 
 
 @router.get("/plans", name="api_plans")

@@ -98,6 +98,8 @@ def put_person(ask: Ask, login: str, given: PersonIn) -> Json:
             active=given.active,
         )
         kept = tx.people.upsert(wanted)
+        if hashed or not given.active:
+            tx.people.end_sessions(kept.id)
         tx.audit(ask.name, now, ask.actor, "person.put", login, given.role.value)
     return person_row(kept)
 

@@ -17,14 +17,15 @@ _VIEWER = (
     "api_sites", "api_site", "api_devices", "api_device", "api_points", "api_range", "api_buckets",
     "api_readings_at", "api_alarms", "api_alarm", "api_tickets", "api_ticket", "api_occurrences",
     "api_plans", "api_quarantine", "api_ledger", "api_findings", "api_outbox", "api_reads",
-    "api_statements", "api_statement", "api_counts", "api_events",
+    "api_statements", "api_statement", "api_counts", "api_events", "api_trace", "api_problems", "api_exchanges",
+    "page_trace",
 )  # fmt: skip
 _OPERATOR = (
     "page_report", "page_messages",
-    "api_alarm_action", "api_ticket_action", "api_report", "api_occurrence_done",
+    "api_alarm_action", "api_ticket_action", "api_report", "api_occurrence_done", "api_occurrence_excused", "api_device_service",
     "api_quarantine_settle", "api_message_test",
 )  # fmt: skip
-_CLERK = ("statements_csv", "statements_xlsx", "api_readings_csv")
+_CLERK = ("statements_csv", "statements_xlsx", "api_readings_csv", "api_exchange")
 _ADMINISTRATOR = (
     "page_people", "page_demo", "api_people", "api_person_put", "api_tokens", "api_token_new", "api_token_revoke",
     "api_audit", "api_inject", "page_audit",

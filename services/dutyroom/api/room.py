@@ -54,6 +54,10 @@ class Room:
         self._registry[name] = (now, fresh)
         return fresh
 
+    def forget_devices(self, site: str) -> None:
+        """The registry changed: read it again at the next question."""
+        self._registry.pop(site, None)
+
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Databases block: never on the event loop."""
         return await to_thread.run_sync(lambda: function(*args, **kwargs))

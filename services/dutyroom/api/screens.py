@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from fastapi import APIRouter, HTTPException, Request
+from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 
 from dutyroom.api import calendar
-from dutyroom.api.access import wall_visitor
 from dutyroom.api.asked import Ask, Asked, Json
-from dutyroom.api.billing import cut_offs
-from dutyroom.api.board import Board, midnight, online, tiles, use_of_today
+from dutyroom.api.board import online
 from dutyroom.api.data import device_detail, quarantined
 from dutyroom.api.duty import get_occurrences, ticket_detail
 from dutyroom.api.people import get_outbox, get_people, get_tokens
 from dutyroom.api.present import OPEN_TICKETS, TAB_ORDER, Presenter
 from dutyroom.api.render import page
-from dutyroom.api.room import Room
-from dutyroom.api.statements import reads_table, statement_view
 from dutyroom.api.stream import alarm_rows
-from dutyroom.model.duty import Device, Ticket
+from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Kind
 from dutyroom.timebase import DAY, HOUR, Ms, local_date, zone
 
@@ -32,80 +27,6 @@ CLASS_ORDER = (
     "water_meter", "electricity_meter", "gas_meter", "heat_meter", "sensor", "other",
 )  # fmt: skip
 PAGE_ROWS = 200
-
-
-@router.get("/wall/{token}", name="wall")
-def wall(request: Request, token: str) -> HTMLResponse:
-    """The wall board of a token, without log-in and without any right to write."""
-    room: Room = request.app.state.room
-    visitor = wall_visitor(room, token)
-    if visitor is None or visitor.site not in room.sites:
-        raise HTTPException(404, "error.no_wall")
-    request.state.visitor = visitor
-    ask = Asked(room, room.sites[visitor.site], visitor, "")
-    return _wall(request, ask, token)
-
-
-@router.get("/sites/{site}/wall", name="wall_page")
-def wall_page(request: Request, ask: Ask) -> HTMLResponse:
-    """The wall board for who is logged in."""
-    return _wall(request, ask, "")
-
-
-def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
-    board: Board = request.app.state.boards[ask.name]
-    shown = ask.presenter()
-    devices = list(shown.devices.values())
-    with ask.room.records.read() as tx:
-        alarms = alarm_rows(tx, shown, list(tx.alarms.open_ones(ask.name)))
-        tickets = [shown.ticket(t) for t in tx.tickets.search(ask.name, open_only=True, limit=2000)]
-        due = tx.occurrences.search(ask.name, since=shown.now - DAY, until=shown.now + 7 * DAY, limit=50)
-        plans = [shown.occurrence(o) for o in due if o.state in ("due", "overdue")]
-        month = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=2000)
-    visible = [a for a in alarms if a["tab"] in ("active", "returned")]
-    values = {
-        "tiles": tiles(board, shown, alarms),
-        "alarms": visible,
-        "shelved": sum(a["tab"] == "shelved" for a in alarms),
-        "tickets": tickets,
-        "bar": [
-            (state, sum(t["state"] == state for t in tickets))
-            for state in ("open", "dispatched", "accepted", "done")
-        ],
-        "late": sum(t["late"] for t in tickets),
-        "reports": sum(t["kind"] == "report" for t in tickets),
-        "opened": sum(t.opened_at >= midnight(ask.site, shown.now) for t in month),
-        "on_time": _on_time(month, shown.now),
-        "plans": plans,
-        "water": use_of_today(board, devices, "water", shown.now),
-        "power": use_of_today(board, devices, "power", shown.now),
-        "online": online(board, devices, shown.now),
-        "devices": len(devices),
-        "data": _data_today(ask, shown.now),
-        "token": token,
-        "oldest": min((a["raised_at"] for a in visible if a["filled"]), default=None),
-    }
-    return page(request, "wall.html", values, ask)
-
-
-def _on_time(tickets: Sequence[Ticket], now: Ms) -> float | None:
-    """Per cent of tickets to which somebody was sent in time; those still in time do not count yet."""
-    judged = [t for t in tickets if t.respond_by is not None and (t.dispatched_at or t.respond_by < now)]
-    good = sum(t.dispatched_at is not None and t.dispatched_at <= (t.respond_by or 0) for t in judged)
-    return 100 * good / len(judged) if judged else None
-
-
-def _data_today(ask: Asked, now: Ms) -> Json:
-    """Today's readings and whether the ledger balances."""
-    rows = ask.site.journal.ledger(now - DAY)
-    messages = sum(r.received - r.decoded - r.ignored - r.quarantined for r in rows)
-    readings = sum(r.readings - r.stored - r.duplicate - r.conflict for r in rows)
-    return {
-        "readings": sum(r.readings for r in rows),
-        "messages": sum(r.received for r in rows),
-        "pending": messages + readings,
-        "quarantine": len(ask.site.journal.quarantine("open", 1000)),
-    }
 
 
 @router.get("/sites/{site}/alarms", name="page_desk")
@@ -201,13 +122,9 @@ def device_page(request: Request, ask: Ask, device: str, point: int | None = Non
         "drawn": drawn,
         "point": chosen,
         "chart": chart_of(ask, chosen) if chosen is not None else None,
-        "limits": _limits(alarms),
+        "counters": [p for p in detail["points"] if p["kind"] == Kind.COUNTER.value],
     }
     return page(request, "device.html", values, ask)
-
-
-def _limits(alarms: Sequence[Json]) -> list[Json]:
-    return [a for a in alarms if a["tab"] in ("active", "returned", "shelved")]
 
 
 def chart_of(ask: Asked, point_id: int, limit: float | None = None) -> Json:
@@ -277,6 +194,7 @@ def plans_page(request: Request, ask: Ask, month: str = "") -> HTMLResponse:
         "plans": [_plan(ask, plan.id, rows, now) for plan in ask.site.site.plans],
         "overdue": [r for r in rows if r["state"] in ("overdue", "missed")],
         "today": local_date(now, tz),
+        "proven": {plan.id for plan in ask.site.site.plans if plan.proof is not None},
     }
     return page(request, "plans.html", values, ask)
 
@@ -286,7 +204,13 @@ def _plan(ask: Asked, plan_id: str, rows: Sequence[Json], now: Ms) -> Json:
     words = ask.presenter().words
     mine = [r for r in rows if r["plan"] == plan_id]
     every, day = plan.schedule.every_days, plan.schedule.month_day
-    rhythm = words.t("plans.every_days", days=every) if every else words.t("plans.monthly", day=day)
+    months = plan.schedule.every_months
+    if every:
+        rhythm = words.t("plans.every_days", days=every)
+    elif months > 1:
+        rhythm = words.t("plans.every_months", months=months, day=day)
+    else:
+        rhythm = words.t("plans.monthly", day=day)
     return {
         "id": plan_id,
         "name": words.pick(plan.name),
@@ -298,70 +222,6 @@ def _plan(ask: Asked, plan_id: str, rows: Sequence[Json], now: Ms) -> Json:
         "source": plan.source,
         "proof": plan.proof,
     }
-
-
-@router.get("/sites/{site}/reads", name="page_reads")
-def reads_page(request: Request, ask: Ask, cut_off: int | None = None, find: str = "") -> HTMLResponse:
-    """Frozen registers of a cut-off beside those of the one before."""
-    offered = cut_offs(ask)
-    moment = cut_off if cut_off in offered else offered[0]
-    before = offered[offered.index(moment) + 1] if moment != offered[-1] else None
-    with ask.room.records.read() as tx:
-        now_reads = tx.metering.period_reads(ask.name, moment)
-        old_reads = tx.metering.period_reads(ask.name, before) if before is not None else []
-    rows = reads_table(ask, now_reads, old_reads)
-    wanted = find.strip().lower()
-    chosen = [r for r in rows if not wanted or wanted in f"{r['device']} {r['name']} {r['place']}".lower()]
-    values = {
-        "cut_off": moment,
-        "before": before,
-        "offered": offered,
-        "find": find,
-        "rows": chosen[:1000],
-        "total": len(chosen),
-        "missing": sum(r["steps"] is None for r in rows),
-    }
-    return page(request, "reads.html", values, ask)
-
-
-@router.get("/sites/{site}/statements", name="page_statements")
-def statements_page(request: Request, ask: Ask, period: str = "", find: str = "") -> HTMLResponse:
-    """The statements of a period."""
-    shown = ask.presenter()
-    with ask.room.records.read() as tx:
-        everything = tx.metering.statements(ask.name)
-    periods = sorted({s.period for s in everything}, reverse=True)
-    chosen = period if period in periods else (periods[0] if periods else "")
-    wanted = find.strip().lower()
-    chosen_ones = [
-        s
-        for s in everything
-        if s.period == chosen
-        and (not wanted or wanted in f"{s.unit} {s.number} {shown.place(s.unit)}".lower())
-    ]
-    rows = [
-        {"statement": s, "place": shown.place(s.unit), "missing": any(u.quantity is None for u in s.usages)}
-        for s in chosen_ones
-    ]
-    values: dict[str, Any] = {
-        "periods": periods,
-        "period": chosen,
-        "find": find,
-        "rows": rows[:1000],
-        "total": sum(s.total for s in chosen_ones),
-        "files": ask.room.files is not None,
-    }
-    return page(request, "statements.html", values, ask)
-
-
-@router.get("/sites/{site}/statements/{number}", name="page_statement")
-def statement_page(request: Request, ask: Ask, number: str) -> HTMLResponse:
-    """One statement as an A4 page."""
-    with ask.room.records.read() as tx:
-        found = tx.metering.statement(ask.name, number)
-    if found is None:
-        raise HTTPException(404, "error.no_statement")
-    return page(request, "statement.html", {"s": found, "view": statement_view(ask, found)}, ask)
 
 
 @router.get("/sites/{site}/data", name="page_data")

@@ -129,7 +129,9 @@ def account_post(
             problem = err.reason
     if problem or person is None:
         return page(request, "account.html", {"problem": problem, "done": False}, ask, 422)
+    hashed = room.passwords.hash(new)
     with room.records.write() as tx:
-        tx.people.upsert(replace(person, password_hash=room.passwords.hash(new)))
+        tx.people.upsert(replace(person, password_hash=hashed))
+        tx.people.end_sessions(person.id, room.passwords.digest(request.cookies.get(COOKIE, "")))
         tx.audit(ask.name, room.clock.now(), ask.actor, "password.changed", person.login)
     return RedirectResponse(f"/sites/{ask.name}/account?done=true", 303)

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from dutyroom.api.asked import Asked, Json
 from dutyroom.api.present import Presenter
+from dutyroom.flows.billing import statement_trace
 from dutyroom.model.metering import Line, PeriodRead, Statement, Usage
 
 
@@ -58,8 +59,8 @@ def statement_view(ask: Asked, statement: Statement) -> Json:
     return {
         "place": shown.place(statement.unit),
         "usages": [_usage(shown, usage) for usage in statement.usages],
-        "lines": [_line(shown, line) for line in statement.lines],
-        "total": shown.words.money(statement.total),
+        "lines": [_line(shown, line, statement.currency) for line in statement.lines],
+        "total": shown.words.money(statement.total, statement.currency),
         "sign": {"CNY": "¥", "EUR": "€", "USD": "$"}.get(statement.currency, statement.currency),
         "corrections": [shown.text(c.key, c.arguments) for c in statement.corrections],
         "digest": f"{statement.digest[:8]}…{statement.digest[-4:]}",
@@ -92,7 +93,7 @@ def _basis(shown: Presenter, usage: Usage) -> str:
     return f"{shown.words.t(f'read_flag.{worst}')} · {at}"
 
 
-def _line(shown: Presenter, line: Line) -> Json:
+def _line(shown: Presenter, line: Line, currency: str) -> Json:
     arguments: Mapping[str, str] = dict(line.arguments)
     yearly = f"{line.key}.year"
     key = yearly if "year_to_date" in arguments and shown.words.has(yearly) else line.key
@@ -102,6 +103,38 @@ def _line(shown: Presenter, line: Line) -> Json:
         if line.quantity is not None
         else "",
         "price": shown.words.number(line.price, 4) if line.price is not None else "",
-        "amount": shown.words.money(line.amount),
+        "amount": shown.words.money(line.amount, currency),
         "detail": line.detail,
+    }
+
+
+def trace_rows(ask: Asked, statement: Statement) -> list[Json]:
+    """One row a usage behind a printed amount: both registers, when and from what they were read."""
+    shown, rows = ask.presenter(), []
+    printed = [_line(shown, line, statement.currency) for line in statement.lines]
+    for row in statement_trace(ask.room.records, statement.site, statement.number):
+        usage = row.usage
+        rows.append(
+            {
+                "item": printed[row.line]["text"],
+                "amount": printed[row.line]["amount"],
+                "device": usage.device,
+                "name": shown.device_name(usage.device),
+                "quantity": f"{shown.words.exact(usage.quantity)} {shown.words.unit(usage.unit)}",
+                "reads": [_read(shown, read, usage) for read in (usage.opening, usage.closing)],
+            }
+        )
+    return rows
+
+
+def _read(shown: Presenter, read: PeriodRead, usage: Usage) -> Json:
+    return {
+        "register": _register(shown, read.steps, usage.step),
+        "steps": read.steps,
+        "at": shown.words.time(read.at, "full"),
+        "flag": shown.words.t(f"read_flag.{read.flag.value}"),
+        "method": shown.words.t(f"read_method.{read.method}"),
+        "source": read.source,
+        "version": read.version,
+        "actor": shown.actor(read.actor),
     }

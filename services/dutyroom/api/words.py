@@ -19,6 +19,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime
 
 from dutyroom.errors import Rejected
+from dutyroom.metering.tariff import smallest
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms, to_datetime
 
 LANGUAGES = ("zh-CN", "en")
@@ -109,9 +110,10 @@ class Words:
         exponent = value.as_tuple().exponent
         return self.number(value, max(0, -exponent) if isinstance(exponent, int) else 0)
 
-    def money(self, fen: int) -> str:
-        """The smallest currency unit as units with two places."""
-        return self.number(Decimal(fen) / 100, 2)
+    def money(self, amount: int, currency: str = "CNY") -> str:
+        """An amount in a currency's smallest unit as its units: 20499 fen -> 204.99."""
+        parts = smallest(currency)
+        return self.number(amount / parts, parts.adjusted())
 
     def unit(self, unit: str) -> str:
         return UNITS.get(unit, unit)

@@ -1,0 +1,93 @@
+"""The wall board: what the duty room sees from four metres away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse
+
+from dutyroom.api.access import wall_visitor
+from dutyroom.api.asked import Ask, Asked, Json, language_of
+from dutyroom.api.board import Board, midnight, online, tiles, use_of_today
+from dutyroom.api.render import page
+from dutyroom.api.room import Room
+from dutyroom.api.stream import alarm_rows
+from dutyroom.model.duty import Ticket
+from dutyroom.timebase import DAY, Ms
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/wall/{token}", name="wall")
+def wall(request: Request, token: str) -> HTMLResponse:
+    """The wall board of a token, without log-in and without any right to write."""
+    room: Room = request.app.state.room
+    visitor = wall_visitor(room, token)
+    if visitor is None or visitor.site not in room.sites:
+        raise HTTPException(404, "error.no_wall")
+    request.state.visitor = visitor
+    ask = Asked(room, room.sites[visitor.site], visitor, language_of(request))
+    return _wall(request, ask, token)
+
+
+@router.get("/sites/{site}/wall", name="wall_page")
+def wall_page(request: Request, ask: Ask) -> HTMLResponse:
+    """The wall board for who is logged in."""
+    return _wall(request, ask, "")
+
+
+def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
+    board: Board = request.app.state.boards[ask.name]
+    shown = ask.presenter()
+    devices = list(shown.devices.values())
+    with ask.room.records.read() as tx:
+        alarms = alarm_rows(tx, shown, list(tx.alarms.open_ones(ask.name)))
+        tickets = [shown.ticket(t) for t in tx.tickets.search(ask.name, open_only=True, limit=2000)]
+        due = tx.occurrences.search(ask.name, since=shown.now - DAY, until=shown.now + 7 * DAY, limit=50)
+        plans = [shown.occurrence(o) for o in due if o.state in ("due", "overdue")]
+        month = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=2000)
+    visible = [a for a in alarms if a["tab"] in ("active", "returned")]
+    values = {
+        "tiles": tiles(board, shown, alarms),
+        "alarms": visible,
+        "shelved": sum(a["tab"] == "shelved" for a in alarms),
+        "tickets": tickets,
+        "bar": [
+            (state, sum(t["state"] == state for t in tickets))
+            for state in ("open", "dispatched", "accepted", "done")
+        ],
+        "late": sum(t["late"] for t in tickets),
+        "reports": sum(t["kind"] == "report" for t in tickets),
+        "opened": sum(t.opened_at >= midnight(ask.site, shown.now) for t in month),
+        "on_time": _on_time(month, shown.now),
+        "plans": plans,
+        "water": use_of_today(board, devices, "water", shown.now),
+        "power": use_of_today(board, devices, "power", shown.now),
+        "online": online(board, devices, shown.now),
+        "devices": len(devices),
+        "data": _data_today(ask, shown.now),
+        "token": token,
+        "oldest": min((a["raised_at"] for a in visible if a["filled"]), default=None),
+    }
+    return page(request, "wall.html", values, ask)
+
+
+def _on_time(tickets: Sequence[Ticket], now: Ms) -> float | None:
+    """Per cent of tickets to which somebody was sent in time; those still in time do not count yet."""
+    judged = [t for t in tickets if t.respond_by is not None and (t.dispatched_at or t.respond_by < now)]
+    good = sum(t.dispatched_at is not None and t.dispatched_at <= (t.respond_by or 0) for t in judged)
+    return 100 * good / len(judged) if judged else None
+
+
+def _data_today(ask: Asked, now: Ms) -> Json:
+    """Today's readings and whether the ledger balances."""
+    rows = ask.site.journal.ledger(now - DAY)
+    messages = sum(r.received - r.decoded - r.ignored - r.quarantined for r in rows)
+    readings = sum(r.readings - r.stored - r.duplicate - r.conflict for r in rows)
+    return {
+        "readings": sum(r.readings for r in rows),
+        "messages": sum(r.received for r in rows),
+        "pending": messages + readings,
+        "quarantine": len(ask.site.journal.quarantine("open", 1000)),
+    }

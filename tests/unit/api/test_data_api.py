@@ -1,0 +1,136 @@
+"""Sites, devices, readings, quarantine, ledger, period reads and statements through the API."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+from fastapi.testclient import TestClient
+from tests.acceptance.pages_harness import SITE
+from tests.unit.api.conftest import House
+
+from dutyroom.timebase import HOUR, MINUTE
+
+API = f"/api/v1/sites/{SITE}"
+
+
+@pytest.fixture
+def viewer(house: House) -> TestClient:
+    return house.person("viewer")
+
+
+def test_openapi_is_tagged_and_open_to_the_logged_in(house: House) -> None:
+    told = house.visitor().get("/api/v1/openapi.json").json()
+    operations = [op for path in told["paths"].values() for op in path.values()]
+    assert len(operations) > 35
+    assert all(op.get("tags") for op in operations)
+
+
+def test_health_needs_no_log_in_and_tells_of_a_lost_broker(house: House) -> None:
+    assert house.visitor().get("/healthz").json()["ok"] is True
+    house.estate.runtime.broker_ok = lambda: False
+    answer = house.visitor().get("/healthz")
+    assert (answer.status_code, answer.json()["brokers"]) == (503, {SITE: False})
+
+
+def test_sites_and_devices(viewer: TestClient) -> None:
+    assert [s["id"] for s in viewer.get("/api/v1/sites").json()] == [SITE]
+    told = viewer.get(API).json()
+    assert told["devices"] == len(viewer.get(f"{API}/devices").json())
+    gas = viewer.get(f"{API}/devices", params={"device_class": "gas_meter", "limit": 3, "offset": 2}).json()
+    assert [d["id"] for d in gas] == ["A-1-0103-gas", "A-1-0104-gas", "A-2-0201-gas"]
+    one = viewer.get(f"{API}/devices/T1?lang=en").json()
+    assert one["place"] == "Plant room"
+    assert {p["name"] for p in one["points"]} == {"level", "battery"}
+
+
+@pytest.mark.parametrize(
+    "path", ["devices/nothing", "points/99999/readings?start=0&end=1", "alarms/999", "statements/x"]
+)
+def test_what_is_not_there_is_a_404_with_a_sentence(viewer: TestClient, path: str) -> None:
+    answer = viewer.get(f"{API}/{path}")
+    assert answer.status_code == 404
+    assert answer.json()["detail"].endswith("。")
+
+
+@pytest.mark.parametrize("query", ["limit=0", "limit=5000", "offset=-1", "limit=x"])
+def test_pages_of_rows_have_bounds(viewer: TestClient, query: str) -> None:
+    assert viewer.get(f"{API}/devices?{query}").status_code == 422
+
+
+def test_readings_are_physical_and_in_order(house: House, viewer: TestClient) -> None:
+    point = house.estate.runtime.table.find("W-MAIN", "volume")
+    assert point is not None
+    end = house.estate.clock.now()
+    told = viewer.get(f"{API}/points/{point.id}/readings", params={"start": end - HOUR, "end": end}).json()
+    assert told["unit"] == "m3"
+    assert told["at"] == sorted(told["at"])
+    assert 50 <= len(told["at"]) <= 61
+    buckets = viewer.get(
+        f"{API}/points/{point.id}/buckets", params={"start": end - HOUR, "end": end, "width": 10 * MINUTE}
+    ).json()
+    assert len(buckets["at"]) == 6
+    assert abs(buckets["last"][-1] - told["value"][-1]) < 1
+    too_fine = viewer.get(f"{API}/points/{point.id}/buckets", params={"start": 0, "end": end, "width": 1000})
+    assert too_fine.status_code == 422
+
+
+def test_registers_at_a_moment_and_as_csv(house: House, viewer: TestClient) -> None:
+    rows = viewer.get(f"{API}/readings-at", params={"moment": "2026-11-01T00:00"}).json()
+    same = viewer.get(f"{API}/readings-at", params={"moment": "2026-10-31T16:00Z"}).json()
+    assert rows == same  # local to the site without a zone
+    assert any(row["register"] == "" for row in rows)  # missing is empty, never zero
+    text = house.person("clerk").get(f"{API}/readings-at.csv", params={"moment": "2026-11-01T00:00"})
+    assert text.content.startswith(b"\xef\xbb\xbf")
+    assert len(list(csv.reader(io.StringIO(text.text)))) == len(rows) + 1
+    assert viewer.get(f"{API}/readings-at", params={"moment": "yesterday"}).status_code == 422
+
+
+def test_quarantine_is_shown_and_settled(house: House) -> None:
+    operator = house.person("operator")
+    rows = operator.get(f"{API}/quarantine").json()
+    assert {r["reason"] for r in rows} == {"malformed", "unknown_device", "unknown_topic"}
+    assert any("\\xff" in r["payload"] for r in rows)  # bytes that are no text are shown as such
+    told = operator.post(f"{API}/quarantine/settle", json={"ids": [rows[0]["id"]], "state": "discarded"})
+    assert told.json() == {"settled": 1}
+    assert len(operator.get(f"{API}/quarantine").json()) == 2
+    assert len(operator.get(f"{API}/quarantine?state=discarded").json()) == 1
+
+
+def test_the_ledger_balances(viewer: TestClient) -> None:
+    for row in viewer.get(f"{API}/ledger").json():
+        assert row["received"] == row["decoded"] + row["ignored"] + row["quarantined"]
+        assert row["readings"] == row["stored"] + row["duplicate"] + row["conflict"]
+    assert {f["kind"] for f in viewer.get(f"{API}/findings").json()} == {"clock_wrong", "late"}
+
+
+def test_statements_are_exact_and_traceable(house: House, viewer: TestClient) -> None:
+    number = "202610-A0101-1"
+    told = viewer.get(f"{API}/statements/{number}").json()
+    assert told["total"] == sum(line["amount"] for line in told["lines"] if not line["detail"])
+    assert isinstance(told["lines"][0]["price"], str)  # a Decimal is never a float
+    trace = viewer.get(f"{API}/statements/{number}/trace").json()
+    assert {t["usage"]["device"] for t in trace} >= {"A-1-0101-el", "A-1-0101-water", "A-1-0101-gas"}
+    clerk = house.person("clerk")
+    assert clerk.get(f"{API}/statements-2026-10.csv?lang=en").content == b"csv en"
+    assert clerk.get(f"{API}/statements-2026-10.xlsx").content == b"xlsx zh-CN"
+    assert clerk.get(f"{API}/statements-1999-01.csv").status_code == 404
+
+
+def test_a_clerk_records_an_exchange_in_the_meter_s_unit(house: House) -> None:
+    clerk = house.person("clerk")
+    given = {
+        "device": "A-1-0101-water",
+        "point": "volume",
+        "at": "2026-11-20T10:00",
+        "closing": "418.9",
+        "opening": "0",
+        "reason": "表坏",
+    }
+    told = clerk.post(f"{API}/exchanges", json=given)
+    assert told.status_code == 201, told.text
+    assert (told.json()["closing"], told.json()["actor"]) == (418_900, "clerk")
+    assert clerk.get(f"{API}/exchanges").json()[0]["device"] == "A-1-0101-water"
+    assert clerk.post(f"{API}/exchanges", json=given | {"closing": "-1"}).status_code == 422
+    assert clerk.post(f"{API}/exchanges", json=given | {"device": "nobody"}).status_code == 404
