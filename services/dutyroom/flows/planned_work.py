@@ -107,7 +107,7 @@ def raise_overdue(
     tx.change(alarm.site, now, "alarm", str(alarm.id))
     ticket = ticket_of(tx, row)
     if ticket is not None and (ticket.state, TicketEvent.ATTACH) in tickets.TABLE:
-        ticket = _step(tx, replace(ticket, alarm=alarm.id), TicketEvent.ATTACH, now, plans.OVERDUE_KEY)
+        ticket = _step(tx, replace(ticket, alarm=alarm.id), TicketEvent.ATTACH, now, "evidence.overdue")
     _tell(tx, alarm, ticket.number if ticket is not None else "", now)
 
 
