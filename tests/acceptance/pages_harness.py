@@ -543,7 +543,8 @@ def bills(made: Estate) -> None:
         ):
             device = f"{code}-{suffix}"
             point = table.find(device, name)
-            assert point is not None and point.spec.step is not None
+            assert point is not None
+            assert point.spec.step is not None
             first, last = frozen[device, start], frozen[device, end]
             known = first.steps is not None and last.steps is not None
             quantity = (last.steps - first.steps) * point.spec.step if known else None  # type: ignore[operator]

@@ -109,6 +109,8 @@ class Hub:
     async def start(self) -> None:
         self._closed = False
         self._seq = await self.room.in_thread(self._last_change)
+        for name, site in self.room.sites.items():
+            self._sites[name].version = site.live.version
         self._task = asyncio.create_task(self._run(), name="page stream")
 
     def _last_change(self) -> int:

@@ -1,0 +1,224 @@
+"""The pages in a real Chromium: keys, a second screen, languages, the lost strip, nothing from outside."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import uvicorn
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.acceptance.pages_harness import PASSWORD, SITE, Estate, keep_feeding, make_estate
+
+from dutyroom.api.app import create_app
+from dutyroom.api.server import PageServer
+
+CHROMIUM = shutil.which("chromium")
+ARGUMENTS = [
+    "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+    "--disable-sync", "--no-first-run",
+]  # fmt: skip
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path"),
+]
+
+ALL_PAGES = (
+    "alarms", "wall", "devices", "devices/A-RISER-6", "tickets", "tickets/3", "report", "plans", "reads",
+    "statements", "statements/202610-A0101-1", "statements/202610-A0101-1/trace", "data", "messages", "people",
+    "audit", "demo", "account",
+)  # fmt: skip
+
+
+@dataclass
+class Served:
+    """A running house."""
+
+    estate: Estate
+    server: PageServer
+    thread: threading.Thread
+    url: str
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def end(self) -> None:
+        self.stop.set()
+        self.server.should_exit = True
+        self.thread.join(10)
+
+
+def serve(estate: Estate) -> Served:
+    app = create_app(
+        {SITE: estate.runtime}, estate.records, estate.clock, passwords=estate.passwords, version="0"
+    )
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = PageServer(uvicorn.Config(app, port=port, log_level="critical", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    made = Served(estate, server, thread, f"http://localhost:{port}")
+    threading.Thread(target=keep_feeding, args=(estate, made.stop), daemon=True).start()
+    return made
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[Served]:
+    made = serve(make_estate(tmp_path))
+    yield made
+    made.end()
+    made.estate.records.close()
+    made.estate.runtime.journal.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def logged_in(
+    browser: Browser, house: Served, width: int = 1600, height: int = 960, login: str = "operator"
+) -> Page:
+    page = browser.new_context(viewport={"width": width, "height": height}, locale="en-GB").new_page()
+    page.goto(f"{house.url}/language/en?next=/login")
+    page.fill("input[name=login]", login)
+    page.fill("input[name=password]", PASSWORD)
+    page.press("input[name=password]", "Enter")
+    expect(page.locator("#liveness")).to_contain_text("Live")
+    return page
+
+
+def test_an_acknowledgement_by_key_is_seen_on_a_second_screen_and_taken_back(
+    browser: Browser, house: Served
+) -> None:
+    first, second = logged_in(browser, house), logged_in(browser, house, login="admin")
+    burst = "tr:has-text('Burst pipe')"
+    expect(first.locator("tr.chosen")).to_contain_text("Power cut")
+    first.keyboard.press("j")
+    first.keyboard.press("j")
+    expect(first.locator("tr.chosen")).to_contain_text("Burst pipe")
+    expect(second.locator(f"{burst} .mark.filled")).to_be_visible()
+    first.keyboard.press("a")
+    started = time.monotonic()
+    expect(second.locator(f"{burst} .mark.outline")).to_be_visible()
+    assert time.monotonic() - started < 1.5
+    expect(second.locator("[data-count=unacknowledged]").first).to_have_text("3")
+    first.keyboard.press("u")
+    expect(second.locator(f"{burst} .mark.filled")).to_be_visible()
+
+
+def test_dispatch_shelve_and_note_by_key(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house)
+    page.locator("tr:has-text('Burst pipe')").click()
+    page.keyboard.press("d")
+    page.fill("#dialog-dispatch input[name=assignee]", "Plumber")
+    page.press("#dialog-dispatch input[name=assignee]", "Enter")
+    expect(page.locator("tr:has-text('Burst pipe')")).to_contain_text("Plumber")
+    page.keyboard.press("s")
+    page.fill("#dialog-shelve input[name=reason]", "valve being changed")
+    page.press("#dialog-shelve input[name=reason]", "Enter")
+    expect(page.locator("tr:has-text('Burst pipe')")).to_have_count(0)
+    page.keyboard.press("3")
+    expect(page.locator("tr:has-text('Burst pipe')")).to_be_visible()
+
+
+def test_keys_do_nothing_while_somebody_writes(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house)
+    page.keyboard.press("/")
+    page.keyboard.type("gate")
+    expect(page.locator("#alarm-rows tr")).to_have_count(1)
+    expect(page.locator("#alarm-rows tr .mark")).to_have_class("mark p3 filled")
+
+
+def test_a_lost_connection_is_shown_and_everything_hatched(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house)
+    page.goto(f"{house.url}/sites/{SITE}/devices?kind=tank")
+    expect(page.locator("#lost")).to_be_hidden()
+    house.end()
+    expect(page.locator("#lost")).to_be_visible(timeout=3_000)
+    expect(page.locator("#lost")).to_contain_text("Connection lost")
+    image = page.locator("[data-point] .value").first.evaluate(
+        "node => getComputedStyle(node).backgroundImage"
+    )
+    assert "repeating-linear-gradient" in image
+
+
+def test_the_language_is_one_click_away_and_stays(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house)
+    page.click("a[hreflang=zh-CN]")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    page.goto(f"{house.url}/sites/{SITE}/tickets")
+    expect(page.locator("h1")).to_have_text("工单")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1920, 1080), (390, 844)])
+def test_every_page_fits_asks_nobody_outside_and_breaks_no_policy(
+    browser: Browser, house: Served, width: int, height: int
+) -> None:
+    page = logged_in(browser, house, width if width > 800 else 1200, height, "admin")
+    page.set_viewport_size({"width": width, "height": height})
+    outside: list[str] = []
+    said: list[str] = []
+    page.on(
+        "request", lambda r: outside.append(r.url) if not r.url.startswith((house.url, "data:")) else None
+    )
+    page.on("console", lambda m: said.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda e: said.append(str(e)))
+    for language in ("zh-CN", "en"):
+        page.goto(f"{house.url}/language/{language}?next=/sites/{SITE}/alarms")
+        for path in ALL_PAGES:
+            page.goto(f"{house.url}/sites/{SITE}/{path}")
+            expect(page.locator("#liveness")).not_to_have_text("", timeout=5_000)
+            wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            assert wide <= 0, (language, path, wide)
+            assert nameless(page) == [], (language, path)
+    assert outside == []
+    assert said == []
+
+
+def nameless(page: Page) -> list[str]:
+    """Buttons, links and fields that a screen reader could not name."""
+    return list(
+        page.evaluate(
+            """() => [...document.querySelectorAll('button, a[href], input:not([type=hidden]), select, textarea')]
+            .filter(n => n.checkVisibility() && !(n.textContent.trim() || n.getAttribute('aria-label') || n.title
+                || n.labels?.length))
+            .map(n => n.outerHTML.slice(0, 120))"""
+        )
+    )
+
+
+def test_a_wall_board_needs_no_log_in_and_follows(browser: Browser, house: Served) -> None:
+    wall = browser.new_context(viewport={"width": 1920, "height": 1080}).new_page()
+    wall.goto(f"{house.url}/wall/wall-token?lang=en")
+    expect(wall.locator(".tile")).to_have_count(8)
+    expect(wall.locator(".wall-row:has-text('Burst pipe') .mark.filled")).to_be_visible()
+    operator = logged_in(browser, house)
+    operator.locator("tr:has-text('Burst pipe')").click()
+    operator.keyboard.press("a")
+    expect(wall.locator(".wall-row:has-text('Burst pipe') .mark.outline")).to_have_count(1, timeout=3_000)
+
+
+def test_blocked_sound_is_told_and_one_key_opens_it(browser: Browser, house: Served) -> None:
+    wall = browser.new_context(viewport={"width": 1920, "height": 1080}).new_page()
+    wall.goto(f"{house.url}/wall/wall-token?lang=en")
+    expect(wall.locator("#sound-blocked")).to_be_visible()
+    wall.keyboard.press("m")
+    expect(wall.locator("#sound-blocked")).to_be_hidden()
+
+
+def test_the_trend_is_drawn(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house)
+    page.goto(f"{house.url}/sites/{SITE}/devices/A-RISER-6")
+    expect(page.locator(".chart canvas")).to_be_visible()
