@@ -21,7 +21,6 @@ from dutyroom.api.server import PageServer
 from dutyroom.api.stream import QUEUE, Client, Hub
 from dutyroom.model.telemetry import Readings
 
-
 PAGES: list[Page] = []  # opened in the block, closed with the server
 
 
