@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dutyroom_simulators.noise import number_of, uniform
 
@@ -59,8 +59,11 @@ class Estate:
         return tuple(d for d in self.devices if d.kind == kind)
 
 
-def make_estate(seed: int = 7, units: int = 480) -> Estate:
-    """4 buildings; `units` is rounded up to whole floors of 6 in each."""
+def make_estate(seed: int = 7, units: int = 480, pace: int = 1) -> Estate:
+    """4 buildings; `units` is rounded up to whole floors of 6 in each.
+
+    pace: plant and showcase meters speak this many times less often (long scenarios in a test).
+    """
     floors = max(1, -(-units // (len(BUILDINGS) * UNITS_PER_FLOOR)))
     flats = tuple(
         Unit(
@@ -80,6 +83,8 @@ def make_estate(seed: int = 7, units: int = 480) -> Estate:
     for b in BUILDINGS:
         devices += _building(b, floors)
     devices += _plant()
+    if pace > 1:
+        devices = [replace(d, interval=d.interval * pace) if 0 < d.interval < 900 else d for d in devices]
     return Estate(seed, flats, tuple(devices), {d.id: d for d in devices})
 
 

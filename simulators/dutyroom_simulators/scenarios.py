@@ -70,9 +70,9 @@ NAMES: tuple[str, ...] = tuple(SCENARIOS)
 
 # What happens by itself in a demo: seconds after the start, and the scenario. Then every 25 minutes.
 BY_ITSELF: tuple[tuple[int, str], ...] = (
-    (35, "burst_pipe"),
-    (75, "elevator_fault"),
-    (110, "gate_held_open"),
+    (10, "burst_pipe"),
+    (40, "elevator_fault"),
+    (240, "gate_held_open"),
     (600, "malformed"),
     (900, "feeder_cut"),
 )

@@ -11,7 +11,7 @@ import numpy as np
 from dutyroom_simulators import payloads, plant
 from dutyroom_simulators.estate import Estate, SimDevice
 from dutyroom_simulators.noise import number_of, uniform
-from dutyroom_simulators.registers import Registers
+from dutyroom_simulators.registers import DAY, Registers
 from dutyroom_simulators.scenarios import HOUR, MINUTE, Injection, Record, make_injection
 
 LOSS_WATER, LOSS_POWER = 1.03, 1.01
@@ -42,7 +42,9 @@ class Meters:
             self._add(kind, name, estate)
         self._riser = np.array(["ABCD".index(d.id[0]) for d in estate.of_kind("unit_water")])
         self._panel = np.array(["ABCD".index(d.id[0]) for d in estate.of_kind("unit_power")])
-        self._started = started_at
+        # The feeders' own meters are younger than the estate.
+        self._fitted = [0.0] * 4
+        self._fitted = [self.feeder(b, started_at - 120 * DAY)[0] for b in "ABCD"]
         self._near = "A-0105-water"  # its register is about to pass its end when the estate starts
         if self._near in self._place:
             kind, index = self._place[self._near]
@@ -109,7 +111,7 @@ class Meters:
         mine = self._panel == index
         energy = self.raw("unit_power", moment)[mine].sum() + self.raw("public_power", moment)[index]
         power = self.rates("unit_power", moment)[mine].sum() + self.rates("public_power", moment)[index]
-        return float(energy) * LOSS_POWER % 1_000_000, float(power) * LOSS_POWER
+        return float(energy) * LOSS_POWER - self._fitted[index], float(power) * LOSS_POWER
 
 
 def extra_rate(i: Injection) -> float:

@@ -1,0 +1,123 @@
+"""A day on the simulated estate, on a clock that the test owns: every flow, real SQLite files,
+the messages as the devices send them; only the broker is left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.memory import MemoryReadingStore
+from dutyroom.backends.records_sql import open_records
+from dutyroom.flows.ingest import Ingest, Registry
+from dutyroom.flows.keep import Keep
+from dutyroom.flows.live import Live
+from dutyroom.flows.watch import Watch
+from dutyroom.model.duty import Alarm, Ticket, TicketKind
+from dutyroom.model.telemetry import Message
+from dutyroom.profiles.decode import Library
+from dutyroom.rules.engine import Engine
+from dutyroom.site import load_site
+from dutyroom.wiring.running import seed
+from dutyroom_simulators.estate import make_estate
+from dutyroom_simulators.scenarios import Injection, Record
+from dutyroom_simulators.sitefolder import write_site
+from dutyroom_simulators.world import World
+
+SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000
+
+
+@dataclass
+class HandClock:
+    at: int
+
+    def now(self) -> int:
+        return self.at
+
+
+class EstateDay:
+    """until() moves the clock; inject() plays a scenario; the rest is what a duty engineer sees."""
+
+    def __init__(self, folder: Path, library: Library, start: int, pace: int = 1, units: int = 24) -> None:
+        estate = make_estate(units=units, pace=pace)
+        write_site(estate, folder / "site", start)
+        self.site = load_site(folder / "site")
+        self.clock = HandClock(start)
+        self.world = World(estate, Record(), start)
+        self.records = open_records(f"sqlite:///{folder}/records.sqlite")
+        devices, self.table = seed(self.site, self.records, library)
+        self.journal = SqliteJournal(folder / "journal.sqlite")
+        self.store = MemoryReadingStore()
+        self._library, self._devices = library, devices
+        self._start_flows()
+        self._turn(start)
+
+    def _start_flows(self) -> None:
+        registry = Registry(self._devices)
+        live = Live()
+        live.start(self.store.latest(list(self.table)))
+        self.ingest = Ingest(
+            self.site.id, self._library, registry, self.table, self.journal, self.records, live
+        )
+        self.keep = Keep(self.site.id, self.table, self.journal, self.store, self.records)
+        engine = Engine(self.site.rules, self.table, registry.by_id)
+        self.watch = Watch(self.site, self.table, self.records, self.journal, engine, self.clock)
+
+    def again(self, at: int) -> EstateDay:
+        """The service and the estate were switched off and start again at an instant."""
+        self.clock.at = at
+        self.world = World(self.world.estate, self.world.record, self.world.started_at)
+        self._start_flows()
+        self._turn(at)
+        return self
+
+    def _turn(self, at: int) -> None:
+        self.clock.at = at
+        messages = [Message(p.topic, p.payload, p.at) for p in self.world.step(at)]
+        if messages:
+            self.ingest.handle(messages)
+        self.keep.drain()
+        self.watch.drain()
+        self.watch.tick(at)
+
+    def until(self, at: int, step: int = 5 * SECOND) -> None:
+        while self.clock.at < at:
+            self._turn(min(at, self.clock.at + step))
+
+    def play(self, scenario: str, step: int = 5 * SECOND, **options: str) -> Injection:
+        """Plays a scenario to its end and until its aftermath has settled."""
+        injection = self.world.inject(scenario, self.clock.at + SECOND, options)
+        self.until(int(str(injection.truth()["settled"])), step)
+        return injection
+
+    def alarms(self) -> list[Alarm]:
+        with self.records.read() as tx:
+            return list(tx.alarms.search(self.site.id, limit=10_000))
+
+    def tickets(self) -> list[Ticket]:
+        with self.records.read() as tx:
+            return [t for t in tx.tickets.search(self.site.id, limit=10_000) if t.kind is TicketKind.ALARM]
+
+    def findings(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for row in self.journal.findings(0, 10_000):
+            found[row.kind] = found.get(row.kind, 0) + row.count
+        return found
+
+    def ledger(self) -> dict[str, int]:
+        names = (
+            "received",
+            "decoded",
+            "ignored",
+            "quarantined",
+            "readings",
+            "stored",
+            "duplicate",
+            "conflict",
+        )
+        rows = self.journal.ledger(0)
+        return {name: sum(getattr(row, name) for row in rows) for name in names}
+
+    def close(self) -> None:
+        self.journal.close()
+        self.records.close()

@@ -1,0 +1,91 @@
+"""Every scenario of the estate ends in its ground truth's alarms, tickets and findings, and no others."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from estate_day import HOUR, MINUTE, SECOND, EstateDay
+
+from dutyroom.model.duty import AlarmState
+from dutyroom.profiles.decode import Library, load_library
+from dutyroom.timebase import from_iso, zone
+from dutyroom_simulators.scenarios import NAMES, SCENARIOS
+
+MORNING = from_iso("2026-11-25T10:00:00+08:00")
+LONG = 2 * HOUR  # scenarios that last longer are played with a slower estate and a coarser clock
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return load_library(Path(__file__).parents[2] / "device_profiles", zone("Asia/Shanghai"))
+
+
+@pytest.fixture
+def day(tmp_path: Path, library: Library) -> Iterator[Callable[..., EstateDay]]:
+    made: list[EstateDay] = []
+
+    def make(start: int = MORNING, **more: int) -> EstateDay:
+        made.append(EstateDay(tmp_path, library, start, **more))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_ground_truth_and_nothing_else(name: str, day: Callable[..., EstateDay]) -> None:
+    long = SCENARIOS[name].last > LONG
+    d = day(pace=10 if long else 1)
+    d.until(MORNING + 2 * MINUTE)
+    injection = d.play(name, step=MINUTE if long else 5 * SECOND)
+
+    expected = {(rule, device or injection.device): 1 for rule, device in SCENARIOS[name].alarms}
+    own = [a for a in d.alarms() if a.root is None]
+    found: dict[tuple[str, str], int] = {}
+    for alarm in own:
+        found[alarm.rule, alarm.object] = found.get((alarm.rule, alarm.object), 0) + 1
+    assert found == expected
+    assert len(d.tickets()) == SCENARIOS[name].tickets
+    for finding in SCENARIOS[name].findings:
+        assert d.findings().get(finding, 0) > 0, d.findings()
+    ledger = d.ledger()
+    assert ledger["received"] == ledger["decoded"] + ledger["ignored"] + ledger["quarantined"]
+    assert ledger["readings"] == ledger["stored"] + ledger["duplicate"] + ledger["conflict"]
+
+
+def test_a_quiet_day_raises_nothing(day: Callable[..., EstateDay]) -> None:
+    d = day(pace=10)
+    d.until(MORNING + 26 * HOUR, step=MINUTE)
+    assert [(a.rule, a.object) for a in d.alarms()] == []
+    assert d.tickets() == []
+    assert d.findings() == {}
+
+
+def test_a_feeder_cut_is_one_ticket_with_its_consequences_on_it(day: Callable[..., EstateDay]) -> None:
+    d = day()
+    d.until(MORNING + 2 * MINUTE)
+    d.play("feeder_cut", minutes="25")
+    (root,) = [a for a in d.alarms() if a.root is None]
+    consequences = [a for a in d.alarms() if a.root == root.id]
+    assert {a.rule for a in consequences} >= {"gateway.offline", "elevator.offline"}
+    assert root.affected == len({a.object for a in consequences}) or root.affected >= len(consequences)
+    (ticket,) = d.tickets()
+    assert ticket.cause.startswith("power.mains_lost|B-feeder")
+    assert all(a.state is AlarmState.NORMAL for a in consequences)
+
+
+def test_three_days_switched_off_make_no_storm(day: Callable[..., EstateDay], library: Library) -> None:
+    d = day(pace=10)
+    d.until(MORNING + 10 * MINUTE, step=MINUTE)
+    later = MORNING + 72 * HOUR
+    again = d.again(later)
+    again.until(later + 3 * HOUR, step=MINUTE)
+    assert [(a.rule, a.object) for a in again.alarms()] == []
+    assert again.tickets() == []
