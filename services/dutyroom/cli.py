@@ -9,7 +9,7 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import structlog
 import typer
@@ -49,9 +49,9 @@ def plain_errors() -> Iterator[None]:
         raise typer.Exit(1) from err
 
 
-def settings_with(**given: object) -> Settings:
+def settings_with(**given: Any) -> Settings:
     """Settings from the environment, with what the command line says over them."""
-    return Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
+    return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
 @app.callback(invoke_without_command=True)

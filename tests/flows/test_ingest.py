@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 
 from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Unavailable
 from dutyroom.flows.ingest import Ingest, Registry

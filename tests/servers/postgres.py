@@ -8,10 +8,12 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import psycopg
 from tests.servers.child import Child, Missing, free_port
 
 
@@ -106,12 +108,27 @@ def _own(programs: Path, folder: Path, user: str | None) -> Postgres:
     command += ["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=60"]
     child = Child(command, port, folder / "postgres.log", user)
     child.start(seconds=30)
+    url = f"postgresql://tests@127.0.0.1:{port}/postgres"
+    _wait_ready(url)
 
     def stop() -> None:
         child.stop(signal.SIGINT)
         shutil.rmtree(folder, ignore_errors=True)
 
-    return Postgres(f"postgresql://tests@127.0.0.1:{port}/postgres", stop)
+    return Postgres(url, stop)
+
+
+def _wait_ready(url: str) -> None:
+    """It listens before it lets anyone in."""
+    for _ in range(100):
+        try:
+            psycopg.connect(url).close()
+        except psycopg.OperationalError as err:
+            reason = err
+            time.sleep(0.1)
+        else:
+            return
+    raise Missing(f"PostgreSQL lets nobody in: {reason}")
 
 
 def _group(user: str | None) -> int | None:
