@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -62,7 +62,6 @@ class Rig:
     def again(self) -> None:
         self.close()
         self.open()
-        self.ingest.connected()
 
     def close(self) -> None:
         self.store.close()
@@ -198,20 +197,65 @@ def test_readings_without_a_clock_get_the_receive_time_and_stay_apart(tmp_path: 
     ]
 
 
+def again(message: Message) -> Message:
+    """As a broker marks what it delivers once more."""
+    return replace(message, duplicate=True)
+
+
 def test_what_the_broker_delivers_again_after_a_crash_keeps_its_first_time(rig: Rig) -> None:
     rig.adopt = True
     rig.again()
-    rig.ingest.handle([victron(1.0, T), victron(2.0, T + 5000)])
+    rig.ingest.handle([victron(1.0, T), victron(2.0, T)])
     rig.keep.drain()
     rig.again()  # committed, but never acknowledged
-    rig.ingest.handle([victron(1.0, T + 60_000), victron(2.0, T + 60_000), victron(3.0, T + 60_000)])
+    later = T + 60_000
+    rig.ingest.handle([again(victron(1.0, later)), again(victron(2.0, later)), victron(3.0, later)])
     rig.keep.drain()
     (device,) = [d for d in rig.registry.by_id if d.startswith("victron")]
     assert rig.stored(device, "power") == [
         ("2026-11-25T03:00:00Z", 0.001),
-        ("2026-11-25T03:00:05Z", 0.002),
+        ("2026-11-25T03:00:00.001Z", 0.002),
         ("2026-11-25T03:01:00Z", 0.003),
     ]
+
+
+def test_a_delivery_again_behind_its_first_in_one_batch_is_one_reading(rig: Rig) -> None:
+    rig.adopt = True
+    rig.again()
+    rig.ingest.handle([victron(1.0, T), again(victron(1.0, T + 9000))])
+    rig.keep.drain()
+    (device,) = [d for d in rig.registry.by_id if d.startswith("victron")]
+    assert rig.stored(device, "power") == [("2026-11-25T03:00:00Z", 0.001)]
+
+
+def test_a_device_may_say_the_same_thing_twice_after_a_reconnect(rig: Rig) -> None:
+    rig.adopt = True
+    rig.again()
+    rig.ingest.handle([victron(1.0, T)])
+    rig.again()
+    rig.ingest.handle([victron(1.0, T + 9000)])
+    rig.keep.drain()
+    (device,) = [d for d in rig.registry.by_id if d.startswith("victron")]
+    assert len(rig.stored(device, "power")) == 2
+
+
+def test_what_could_not_be_committed_keeps_its_first_time_at_the_next_try(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise Unavailable("disk full")
+
+    rig.adopt = True
+    rig.again()
+    rig.ingest.handle([victron(1.0, T)])
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.journal, "append", full)
+        with pytest.raises(Unavailable):
+            rig.ingest.handle([again(victron(1.0, T + 9000))])
+    rig.ingest.handle([again(victron(1.0, T + 9000))])
+    rig.keep.drain()
+    (device,) = [d for d in rig.registry.by_id if d.startswith("victron")]
+    assert rig.stored(device, "power") == [("2026-11-25T03:00:00Z", 0.001)]
 
 
 class Broker:

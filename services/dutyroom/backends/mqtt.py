@@ -10,7 +10,7 @@ import contextlib
 import queue
 import random
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import paho.mqtt.client as paho
@@ -39,14 +39,8 @@ class Token:
 class MqttSession:
     """One persistent session of a site. See `interfaces.Inbound`."""
 
-    def __init__(
-        self,
-        address: BrokerAddress,
-        client_id: str,
-        clock: Clock,
-        on_connect: Callable[[], None] = lambda: None,
-    ) -> None:
-        self._address, self._clock, self._on_connect = address, clock, on_connect
+    def __init__(self, address: BrokerAddress, client_id: str, clock: Clock) -> None:
+        self._address, self._clock = address, clock
         self._queue: queue.Queue[tuple[Token, Message]] = queue.Queue(_QUEUE)
         self._connection = 0
         self._connected = threading.Event()
@@ -106,7 +100,6 @@ class MqttSession:
             return
         self.refused = ""
         self._connection += 1
-        self._on_connect()
         client.subscribe([(topic, 1) for topic in self._address.topics])
         self._connected.set()
         log.info("broker.connected", broker=f"{self._address.host}:{self._address.port}")

@@ -6,10 +6,12 @@ commit. Nothing here waits for the store or the rules: they read the journal.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from dutyroom.flows.live import Live
 from dutyroom.interfaces import Journal, Records
@@ -34,8 +36,11 @@ from dutyroom.profiles.decode import Library
 from dutyroom.profiles.result import Decoded, DecodedEvent, Ignored, Refused
 from dutyroom.timebase import HOUR, Ms
 
-_WINDOW = 2_000  # messages after a connect that may be deliveries of what is committed already
+_WINDOW = 2_000  # committed messages that a broker may deliver again; Mosquitto holds 20 in flight
+_TOPICS = 50_000  # topics whose last receipt is remembered, to keep two in one millisecond apart
 _LATE = 2 * HOUR  # a reading this much older than its point's newest is named late
+
+_Receipt = tuple[bytes, Ms]  # what a message was, and when it was first received
 
 
 class Registry:
@@ -111,23 +116,26 @@ class Ingest:
         self._recent: deque[tuple[bytes, Ms]] = deque(
             ((_digest(m), m.received_at) for m in journal.recent(_WINDOW)), maxlen=_WINDOW
         )
-        self._again: dict[bytes, deque[Ms]] = {}
-        self._watchful = 0
-
-    def connected(self) -> None:
-        """A (re)connect: the broker may deliver again what is committed but was not acknowledged."""
-        self._again = {}
-        for digest, received_at in list(self._recent):
-            self._again.setdefault(digest, deque()).append(received_at)
-        self._watchful = _WINDOW
+        self._last_receipt: dict[str, Ms] = {}
 
     def handle(self, messages: Sequence[Message]) -> int:
         """Commits the messages as one batch a lane; returns how many were decoded."""
         drafts: dict[Lane, _Draft] = {}
         newest = dict[int, Ms]()
+        receipts: list[_Receipt] = []
+        matched: list[_Receipt] = []
         for message in messages:
-            self._one(self._first_receipt(message), drafts, newest)
-        return self._commit(messages, drafts, newest)
+            digest = _digest(message)
+            received = self._receipt(message, digest, receipts, matched)
+            receipts.append((digest, received.received_at))
+            self._one(received, drafts, newest)
+        decoded = self._commit(drafts, newest)
+        # Only now: what could not be committed is handled once more.
+        for receipt in matched:
+            with contextlib.suppress(ValueError):
+                self._recent.remove(receipt)
+        self._recent.extend(receipts)
+        return decoded
 
     def quarantine(self, message: Message, error: str) -> None:
         """Sets aside a message on which our own code failed, so that it never blocks the others."""
@@ -138,9 +146,9 @@ class Ingest:
         draft.findings.append(
             Finding("malformed", "", message.received_at, f"{message.topic[:200]}: {error}"[:500])
         )
-        self._commit([message], {Lane.NORMAL: draft}, {})
+        self._commit({Lane.NORMAL: draft}, {})
 
-    def _commit(self, messages: Sequence[Message], drafts: dict[Lane, _Draft], newest: dict[int, Ms]) -> int:
+    def _commit(self, drafts: dict[Lane, _Draft], newest: dict[int, Ms]) -> int:
         batches = [drafts[lane].batch(self._site, lane) for lane in sorted(drafts)]
         self._journal.append(*batches)
         decoded = 0
@@ -150,16 +158,27 @@ class Ingest:
             decoded += sum(m.outcome is Outcome.DECODED for m in batch.messages)
         for point, at in newest.items():
             self._newest[point] = max(at, self._newest.get(point, at))
-        self._recent.extend((_digest(m), m.received_at) for m in messages)
         return decoded
 
-    def _first_receipt(self, message: Message) -> Message:
-        """A message delivered again keeps the time it was first received at."""
-        if self._watchful <= 0 and not message.duplicate:
-            return message
-        self._watchful -= 1
-        times = self._again.get(_digest(message))
-        return replace(message, received_at=times.popleft(), duplicate=True) if times else message
+    def _receipt(
+        self, message: Message, digest: bytes, receipts: Sequence[_Receipt], matched: list[_Receipt]
+    ) -> Message:
+        """A message delivered again keeps the time it was first received at; two of a topic in one
+        millisecond are still two.
+
+        Only what the broker marks as delivered again, or as retained, is taken for that: a device
+        may say the same thing twice.
+        """
+        if message.duplicate or message.retained:
+            for receipt in chain(self._recent, receipts):
+                if receipt[0] == digest and not any(receipt is one for one in matched):
+                    matched.append(receipt)
+                    return replace(message, received_at=receipt[1], duplicate=True)
+        if len(self._last_receipt) > _TOPICS:
+            self._last_receipt.clear()
+        at = max(message.received_at, self._last_receipt.get(message.topic, 0) + 1)
+        self._last_receipt[message.topic] = at
+        return message if at == message.received_at else replace(message, received_at=at)
 
     def _one(self, message: Message, drafts: dict[Lane, _Draft], newest: dict[int, Ms]) -> None:
         outcome = self._decode(message)
@@ -221,7 +240,7 @@ class Ingest:
             quality = Quality.RETAINED if message.retained and reading.quality == 0 else reading.quality
             if at is None:  # no clock of its own; two in one millisecond are still two
                 at = max(message.received_at, before + 1) if not message.duplicate else message.received_at
-            elif at < before - _LATE:
+            elif at < before - _LATE and not message.retained:
                 draft.findings.append(Finding("late", device.id, message.received_at, point.spec.name))
             newest[point.id] = max(at, newest.get(point.id, 0))
             if reading.spec.kind is Kind.TEXT and reading.text is not None:

@@ -139,7 +139,7 @@ def open_site(
     live.start(store.latest(list(table)))
     registry = Registry(devices)
     ingest = Ingest(site.id, library, registry, table, journal, records, live, site.adopt_unknown)
-    session = MqttSession(broker, f"dutyroom-{site.id}", clock, ingest.connected)
+    session = MqttSession(broker, f"dutyroom-{site.id}", clock)
     runtime = SiteRuntime(site, table, live, journal, store, records, clock, started_at=clock.now())
     runtime.broker_ok = lambda: session.connected
     runtime.broker_lossless = lossless
