@@ -109,7 +109,7 @@ def water_tts(eui: str, volume: float, flow: float, at: int) -> tuple[str, bytes
 
 
 def tank_chirpstack(eui: str, name: str, level: float, at: int) -> tuple[str, bytes]:
-    """A Milesight EM500-SWL through ChirpStack."""
+    """A Milesight EM500-SWL through ChirpStack. level: m; its decoder says centimetres."""
     body = {
         "deduplicationId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{eui}/{at}")),
         "time": _iso_ms(at),
@@ -122,7 +122,7 @@ def tank_chirpstack(eui: str, name: str, level: float, at: int) -> tuple[str, by
         "fPort": 85,
         "fCnt": at // 15_000 % 65_536,
         "data": "",
-        "object": {"depth": round(level, 3), "battery": 97},
+        "object": {"depth": round(level * 100, 1), "battery": 97},
         "rxInfo": [{"gatewayId": "24e124fffef00001", "rssi": -71, "snr": 9.2}],
     }
     return f"application/7d1c0f0e/device/{eui}/event/up", orjson.dumps(body)
@@ -188,15 +188,22 @@ def gate_status(address: str, opened: bool, at: int) -> tuple[str, bytes]:
     return "uhppoted/gateway/status", orjson.dumps(body)
 
 
-def gate_event(
-    address: str, number: int, kind: int, reason: int, words: str, card: int, at: int
-) -> tuple[str, bytes]:
-    """kind 1 swipe, 2 door; reason 1 swipe, 23 opened, 24 closed, 38 forced."""
+_REASONS = {  # reason -> event type, its words, the reason's words
+    1: (1, "card swipe", "swipe"),
+    23: (2, "door", "door opened"),
+    24: (2, "door", "door closed"),
+    38: (3, "alarm", "forced open"),
+}
+
+
+def gate_event(address: str, reason: int, card: int, at: int) -> tuple[str, bytes]:
+    """A controller tells of one of its reasons, at a full second; card 0 = none."""
+    kind, kind_text, reason_text = _REASONS[reason]
     event = {
         "device-id": int(address),
-        "event-id": number,
+        "event-id": at // 1000 % 1_000_000,
         "event-type": kind,
-        "event-type-text": "swipe" if kind == 1 else "door",
+        "event-type-text": kind_text,
         "access-granted": kind == 1,
         "door-id": 1,
         "direction": 1,
@@ -204,7 +211,7 @@ def gate_event(
         "card-number": card,
         "timestamp": _blank(at),
         "event-reason": reason,
-        "event-reason-text": words,
+        "event-reason-text": reason_text,
     }
     return "uhppoted/gateway/events", orjson.dumps({"message": {"event": event}})
 

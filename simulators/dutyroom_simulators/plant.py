@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dutyroom_simulators.noise import number_of, uniform
 from dutyroom_simulators.scenarios import MINUTE, Injection, Record
 
 _CYCLE = 40 * MINUTE
+_SLOT = 90_000
 _FILL = 10 * MINUTE
 _TEST_EVERY = 15 * 24 * 60 * MINUTE
 _TEST_LASTS = 35 * MINUTE
 
 
+@lru_cache(maxsize=4096)
 def _random(seed: int, name: str, *keys: int) -> float:
     return float(uniform(seed, number_of(name), *keys))
 
@@ -138,21 +141,54 @@ def _test_run(since: int, hours: float) -> Generator:
     return Generator(8, 30_000.0 if loaded else 0.0, 0, 1, 1, hours + since / 3.6e6)
 
 
+_OPENS = 1_000  # ms from the card to the open door
+_STAYS = 8_000
+_HOLDING = ("gate_held_open", "gate_forced")
+
+
+def _whole(at: int) -> int:
+    """The next full second: the controllers' clocks know no less, and two messages of the same
+    second must never contradict each other."""
+    return -(-at // 1000) * 1000
+
+
 def gate_open(record: Record, seed: int, device: str, moment: int) -> bool:
-    """Open for 8 s at a passage, or as a scenario says."""
-    if any(i.active(moment) for i in record.of(device) if i.scenario == "gate_held_open"):
+    """Open for 8 s after a passage, or as a scenario says."""
+    held = [i for i in record.of(device) if i.scenario in _HOLDING]
+    if any(_whole(i.at) <= moment < _whole(i.until) for i in held):
         return True
-    return any(at <= moment < at + 8_000 for at in passages(seed, device, moment - 8_000, moment))
+    since = moment - _OPENS - _STAYS
+    return any(at + _OPENS <= moment < at + _OPENS + _STAYS for at in passages(seed, device, since, moment))
+
+
+def gate_changes(record: Record, seed: int, device: str, after: int, until: int) -> list[tuple[int, int]]:
+    """(instant, reason) in (after, until] at which the door moves: 23 opened, 24 closed, 38 forced."""
+    passed = passages(seed, device, after - _OPENS - _STAYS, until)
+    moments = {at + wait for at in passed for wait in (_OPENS, _OPENS + _STAYS)}
+    forced = {_whole(i.at) for i in record.of(device) if i.scenario == "gate_forced"}
+    for i in record.of(device):
+        if i.scenario in _HOLDING:
+            moments |= {_whole(i.at), _whole(i.until)}
+    found = []
+    for at in sorted(m for m in moments if after < m <= until):
+        opened = gate_open(record, seed, device, at)
+        if at in forced:
+            found.append((at, 38))
+        elif opened != gate_open(record, seed, device, at - 1000):
+            found.append((at, 23 if opened else 24))
+    return found
 
 
 def passages(seed: int, device: str, after: int, until: int) -> list[int]:
     """Instants in (after, until] at which somebody passes: one in most 90 s of the day, few at night."""
-    found = []
-    for slot in range(after // 90_000, until // 90_000 + 1):
-        hour = (slot * 90_000 + 8 * 3_600_000) // 3_600_000 % 24
-        chance = 0.8 if 7 <= hour < 22 else 0.08
-        if _random(seed, device, slot, 1) < chance:
-            at = slot * 90_000 + int(_random(seed, device, slot, 2) * 80_000)
-            if after < at <= until:
-                found.append(at)
-    return found
+    slots = range(after // _SLOT, until // _SLOT + 1)
+    found = (_passage(seed, device, slot) for slot in slots)
+    return [at for at in found if at is not None and after < at <= until]
+
+
+@lru_cache(maxsize=4096)
+def _passage(seed: int, device: str, slot: int) -> int | None:
+    hour = (slot * _SLOT + 8 * 3_600_000) // 3_600_000 % 24
+    if _random(seed, device, slot, 1) >= (0.8 if 7 <= hour < 22 else 0.08):
+        return None
+    return slot * _SLOT + int(_random(seed, device, slot, 2) * 80) * 1000

@@ -346,26 +346,17 @@ class World:
         return [payloads.neuron(d.address, tags, at)]
 
     def _gate(self, d: SimDevice, at: int) -> list[tuple[str, bytes]]:
-        opened = plant.gate_open(self.record, self.estate.seed, d.id, at)
-        forced = any(i.active(at) for i in self.record.of(d.id) if i.scenario == "gate_forced")
-        return [payloads.gate_status(d.address, opened or forced, at)]
+        at -= at % 1000
+        return [payloads.gate_status(d.address, plant.gate_open(self.record, self.estate.seed, d.id, at), at)]
 
     def _passing(self, d: SimDevice, after: int, until: int) -> list[Publication]:
-        """Passages, and a door forced open and closed again."""
+        """Passages, and the door as it opens, closes, or is forced."""
         found = []
         for at in plant.passages(self.estate.seed, d.id, after, until):
             card = 8_165_000 + number_of(f"{d.id}{at}") % 400
-            topic, body = payloads.gate_event(d.address, at // 1000 % 1_000_000, 1, 1, "swipe", card, at)
-            found.append(Publication(topic, body, at))
-        for i in self.record.of(d.id):
-            if i.scenario != "gate_forced":
-                continue
-            for at, reason, words in ((i.at, 38, "forced open"), (i.until, 24, "door closed")):
-                if after < at <= until:
-                    topic, body = payloads.gate_event(
-                        d.address, at // 1000 % 1_000_000, 2, reason, words, 0, at
-                    )
-                    found.append(Publication(topic, body, at))
+            found.append(Publication(*payloads.gate_event(d.address, 1, card, at), at))
+        for at, reason in plant.gate_changes(self.record, self.estate.seed, d.id, after, until):
+            found.append(Publication(*payloads.gate_event(d.address, reason, 0, at), at))
         return found
 
     def _generator(self, d: SimDevice, at: int) -> list[tuple[str, bytes]]:

@@ -34,7 +34,8 @@ from dutyroom.model.telemetry import (
 from dutyroom.timebase import DAY, HOUR, Ms
 
 SCHEMA_VERSION = 1
-_MEMORY = 512  # batches kept in memory for readers that keep up
+_MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
+_MEMORY_BYTES = 32 << 20
 
 _SCHEMA = """
 CREATE TABLE batch (
@@ -158,7 +159,8 @@ class SqliteJournal:
         self._path = path
         self._lock = threading.Lock()
         self._local = threading.local()
-        self._memory: deque[tuple[int, Batch]] = deque(maxlen=_MEMORY)
+        self._memory: deque[tuple[int, Batch]] = deque()
+        self._held_bytes = 0
         self._readers: list[sqlite3.Connection] = []
         self._writer = self._connect()
         self._writer.execute("PRAGMA journal_mode=WAL")
@@ -228,10 +230,17 @@ class SqliteJournal:
                 seq = self._insert(db, batch, body)
                 added.append((seq, batch))
         # Readers may see them only now that they are durable.
-        self._memory.extend(added)
         for seq, batch in added:
+            self._hold(seq, batch)
             self._last[batch.lane] = seq
         return added[-1][0]
+
+    def _hold(self, seq: int, batch: Batch) -> None:
+        """Keeps the newest batches at hand; one too large for that is read from the file."""
+        self._memory.append((seq, batch))
+        self._held_bytes += _weight(batch)
+        while self._memory and (len(self._memory) > _MEMORY or self._held_bytes > _MEMORY_BYTES):
+            self._held_bytes -= _weight(self._memory.popleft()[1])
 
     def _insert(self, db: sqlite3.Connection, batch: Batch, body: bytes) -> int:
         seq = db.execute(
@@ -372,6 +381,10 @@ class SqliteJournal:
         with self._lock:
             for connection in (*self._readers, self._writer):
                 connection.close()
+
+
+def _weight(batch: Batch) -> int:
+    return sum(len(m.message.payload) for m in batch.messages)
 
 
 def _ledger(batch: Batch) -> Counter[tuple[Ms, str, str]]:

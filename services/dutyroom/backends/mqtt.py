@@ -2,29 +2,41 @@
 
 Persistent session (clean_session False), QoS 1, manual acknowledgement: paho's thread only queues;
 the ingest flow takes, commits and then acknowledges. This is the seam for a faster reader.
+
+What brokers differ in: Mosquitto marks a message delivered again as a duplicate and keeps sessions
+on disk; the embedded one marks nothing, holds sessions in memory only, and ends a connection whose
+acknowledgements come twice or out of order.
 """
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import random
+import ssl
+import sys
 import threading
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import paho.mqtt.client as paho
 import structlog
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
-from dutyroom.errors import Unavailable
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.model.telemetry import Message
 from dutyroom.site import BrokerAddress
 from dutyroom.timebase import Clock
 
 log = structlog.get_logger(__name__)
 
-_QUEUE = 20_000  # beyond it paho's thread waits, so the socket and then the broker hold the rest
+# Beyond either paho's thread waits, so the socket and then the broker hold the rest.
+_QUEUE = 20_000  # messages
+_QUEUE_BYTES = 64 * 1024 * 1024
+_TOGETHER_S = 0.01  # what comes this soon after the first is taken with it
+_REFUSED = 0x80  # a SUBACK code of this or more
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,16 +48,79 @@ class Token:
     connection: int
 
 
+class _Waiting:
+    """Messages between paho's thread and the flow, bounded by number and by bytes."""
+
+    def __init__(self, messages: int = _QUEUE, size: int = _QUEUE_BYTES) -> None:
+        self._most, self._most_bytes = messages, size
+        self._items: deque[tuple[Token, Message]] = deque()
+        self._bytes = 0
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, token: Token, message: Message) -> None:
+        """Waits while it is full. One message of any size always finds room in an empty one."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._full())
+            if not self._closed:
+                self._items.append((token, message))
+                self._bytes += len(message.payload)
+                self._changed.notify_all()
+
+    def _full(self) -> bool:
+        return len(self._items) >= self._most or (self._bytes >= self._most_bytes and bool(self._items))
+
+    def take(self, timeout_s: float, limit: int) -> list[tuple[Token, Message]]:
+        with self._changed:
+            if not self._changed.wait_for(lambda: bool(self._items), timeout_s):
+                return []
+        if len(self._items) < limit:
+            time.sleep(_TOGETHER_S)
+        with self._changed:
+            taken = [self._items.popleft() for _ in range(min(limit, len(self._items)))]
+            self._bytes -= sum(len(message.payload) for _, message in taken)
+            self._changed.notify_all()
+        return taken
+
+    def close(self) -> None:
+        """What waits is the broker's again, who delivers it once more; nobody is held up any longer."""
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._bytes = 0
+            self._changed.notify_all()
+
+
+class _Client(paho.Client):
+    """paho, whose thread outlives what a packet that is none raises in it."""
+
+    on_broken: Callable[[Exception], bool]  # False = end
+
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
+        while True:
+            try:
+                return super().loop_forever(timeout, retry_first_connection)
+            except Exception as err:
+                if not self.on_broken(err):
+                    return MQTTErrorCode.MQTT_ERR_PROTOCOL
+
+
 class MqttSession:
-    """One persistent session of a site. See `interfaces.Inbound`."""
+    """One persistent session of a site. See `interfaces.Inbound`.
+
+    Raises Rejected when the password or the certificates cannot be read.
+    """
 
     def __init__(self, address: BrokerAddress, client_id: str, clock: Clock) -> None:
         self._address, self._clock = address, clock
-        self._queue: queue.Queue[tuple[Token, Message]] = queue.Queue(_QUEUE)
+        self._name = f"broker {address.host}:{address.port}"
+        self._waiting = _Waiting()
         self._connection = 0
+        self._turn = threading.Lock()  # between an acknowledgement and the end of its connection
         self._connected = threading.Event()
-        self.refused = ""  # why the broker did not let us in
-        self._client = paho.Client(
+        self._stopping = threading.Event()
+        self.refused = ""  # why we are not let in, or not to all topics; "" = fine
+        self._client = _Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, manual_ack=True
         )
         self._client.max_inflight_messages_set(0)
@@ -53,18 +128,30 @@ class MqttSession:
         self._client.reconnect_delay_set(random.randint(1, 3), 30)
         self._secure(address)
         self._client.on_connect = self._connected_now
+        self._client.on_connect_fail = self._not_reached
+        self._client.on_subscribe = self._subscribed
         self._client.on_disconnect = self._disconnected_now
         self._client.on_message = self._arrived
+        self._client.on_broken = self._broken
 
     def _secure(self, address: BrokerAddress) -> None:
         if address.username:
-            password = None
-            if address.password_file:
-                with open(address.password_file, encoding="utf-8") as file:  # noqa: PTH123 - a plain read
-                    password = file.read().strip()
-            self._client.username_pw_set(address.username, password)
+            self._client.username_pw_set(address.username, self._password(address.password_file))
         if address.tls:
-            self._client.tls_set(ca_certs=address.ca_file or None)
+            try:
+                self._client.tls_set(ca_certs=address.ca_file or None)
+            except (OSError, ValueError) as err:
+                raise Rejected(
+                    f"{self._name}: the certificates in {address.ca_file} cannot be used: {err}"
+                ) from err
+
+    def _password(self, file: str) -> str | None:
+        if not file:
+            return None
+        try:
+            return Path(file).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as err:
+            raise Rejected(f"{self._name}: the password cannot be read from {file}: {err}") from err
 
     def start(self) -> None:
         """Connects in the background and goes on trying; never blocks."""
@@ -72,41 +159,84 @@ class MqttSession:
             self._client.connect_async(self._address.host, self._address.port, keepalive=30)
             self._client.loop_start()
         except (OSError, ValueError) as err:
-            raise Unavailable(f"broker {self._address.host}:{self._address.port}: {err}") from err
+            raise Unavailable(f"{self._name}: {err}") from err
 
     def stop(self) -> None:
         """Leaves without ending the persistent session; the broker keeps what comes."""
+        self._stopping.set()
         with contextlib.suppress(OSError):
             self._client.disconnect()
-        self._drain()
+        self._waiting.close()
         self._client.loop_stop()
-
-    def _drain(self) -> None:
-        """Unacknowledged messages are the broker's again; paho's thread must not block on us."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._queue.get_nowait()
+        self._connected.clear()
 
     @property
     def connected(self) -> bool:
         return self._connected.is_set()
 
+    # ------------------------------------------------------------ in paho's thread
+
     def _connected_now(
-        self, client: paho.Client, _data: object, _flags: object, code: object, _p: object
+        self, client: paho.Client, _data: object, _flags: object, code: paho.ReasonCode, _p: object
     ) -> None:
-        if getattr(code, "is_failure", False):
-            self.refused = str(code)
-            log.warning("broker.refused", broker=self._address.host, reason=self.refused)
+        if code.is_failure:
+            self._say_refused(f"does not let us in: {code}{self._hint(str(code))}")
             return
-        self.refused = ""
-        self._connection += 1
+        self._say_refused("")
         client.subscribe([(topic, 1) for topic in self._address.topics])
         self._connected.set()
-        log.info("broker.connected", broker=f"{self._address.host}:{self._address.port}")
+        log.info("broker.connected", broker=self._name)
 
-    def _disconnected_now(self, _c: object, _data: object, _flags: object, code: object, _p: object) -> None:
+    def _hint(self, code: str) -> str:
+        if code not in ("Not authorized", "Bad user name or password"):
+            return ""
+        if not self._address.username:
+            return " (the site names no username and password_file)"
+        return f" (user name {self._address.username!r} with the password of {self._address.password_file})"
+
+    def _not_reached(self, _client: object, _data: object) -> None:
+        # paho calls this while it handles the error and does not hand it over.
+        err = sys.exc_info()[1]
+        if isinstance(err, ssl.SSLError):
+            self._say_refused(f"shows no certificate that is trusted: {err}")
+        else:
+            self._say_refused(f"cannot be reached: {err}")
+
+    def _subscribed(
+        self, _client: object, _data: object, _mid: int, codes: list[paho.ReasonCode], _p: object
+    ) -> None:
+        refused = [
+            topic for topic, code in zip(self._address.topics, codes, strict=False) if code.value >= _REFUSED
+        ]
+        if refused:
+            self._say_refused(f"does not allow us to read {', '.join(refused)}")
+
+    def _disconnected_now(
+        self, _client: object, _data: object, _flags: object, code: object, _p: object
+    ) -> None:
+        self._ended()
+        log.info("broker.disconnected", broker=self._name, reason=str(code))
+
+    def _broken(self, err: Exception) -> bool:
+        """Something that is no MQTT came: the connection is made anew, after a pause."""
+        self._ended()
+        self._say_refused(f"sends what is no MQTT: {err!r}")
+        if self._stopping.wait(random.uniform(1, 3)):
+            return False
+        self._client.connect_async(self._address.host, self._address.port, keepalive=30)
+        return True
+
+    def _ended(self) -> None:
         self._connected.clear()
-        log.info("broker.disconnected", reason=str(code))
+        with self._turn:
+            self._connection += 1
+
+    def _say_refused(self, reason: str) -> None:
+        """Once for each change, not once a try."""
+        said = f"{self._name} {reason}" if reason else ""
+        if said and said != self.refused:
+            log.error("broker.refused", reason=said)
+        self.refused = said
 
     def _arrived(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         token = Token(message.mid, message.qos, self._connection)
@@ -114,25 +244,20 @@ class MqttSession:
             topic = message.topic
         except UnicodeDecodeError:
             topic = bytes(message._topic).decode("utf-8", "backslashreplace")
-        self._queue.put(
-            (token, Message(topic, bytes(message.payload), self._clock.now(), message.retain, message.dup))
-        )
+        payload = bytes(message.payload)
+        self._waiting.put(token, Message(topic, payload, self._clock.now(), message.retain, message.dup))
+
+    # ------------------------------------------------------------ in the flow's thread
 
     def take(self, timeout_s: float, limit: int) -> Sequence[tuple[object, Message]]:
-        try:
-            taken = [self._queue.get(timeout=timeout_s)]
-        except queue.Empty:
-            return []
-        with contextlib.suppress(queue.Empty):
-            while len(taken) < limit:
-                taken.append(self._queue.get(timeout=0.01) if len(taken) < 2 else self._queue.get_nowait())
-        return taken
+        return self._waiting.take(timeout_s, limit)
 
     def acknowledge(self, tokens: Sequence[object]) -> None:
         # A token of an earlier connection means nothing to the broker now: it will deliver again.
-        for token in tokens:
-            if isinstance(token, Token) and token.qos and token.connection == self._connection:
-                self._client.ack(token.mid, token.qos)
+        with self._turn:
+            for token in tokens:
+                if isinstance(token, Token) and token.qos and token.connection == self._connection:
+                    self._client.ack(token.mid, token.qos)
 
 
 class MqttPublisher:

@@ -53,8 +53,8 @@ class EmbeddedReadingStore:
             )
             connection.execute("PRAGMA busy_timeout=10000")
             connection.execute("PRAGMA journal_mode=WAL")
-            # The journal repeats what a power cut takes from here; a commit need not wait for the disk.
-            connection.execute("PRAGMA synchronous=NORMAL")
+            # The journal's cursor passes what is written here: a power cut must not take it away.
+            connection.execute("PRAGMA synchronous=FULL")
             connection.execute("PRAGMA wal_autocheckpoint=16384")
         except (sqlite3.Error, OSError) as err:
             raise Unavailable(f"readings {self._path}: {err}") from err

@@ -222,16 +222,14 @@ class _Room:
         )
 
     def _announce(self, episode: Episode, rule: Rule) -> None:
-        """When its ticket and message are due; at once where nothing can explain it."""
+        """When its ticket and message are due: at once where nothing can explain it. The ticket
+        itself opens when all is grouped, so that what is explained already never has one."""
         wait = rule.wait if self._may_wait(rule, episode.alarm.object) else 0
         if rule.ticket.after is None:
             if rule.priority <= Priority.HIGH:
                 self.notices.append(episode)
             return
-        due = self.now + max(rule.ticket.after, wait)
-        episode.alarm = replace(episode.alarm, ticket_due=due)
-        if due <= self.now:
-            self._open_ticket(episode)
+        episode.alarm = replace(episode.alarm, ticket_due=self.now + max(rule.ticket.after, wait))
 
     def _may_wait(self, rule: Rule, object: str) -> bool:
         if rule.latched or not rule.waits:

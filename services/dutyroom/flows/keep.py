@@ -44,6 +44,7 @@ def sort_out(
     than their point's latest. Every row counts once, under its message's device and receive hour.
     """
     result = Sorted()
+    known: Counter[int] = Counter()  # readings that were there already, by message
     r = batch.readings
     rows = zip(
         r.point.tolist(), r.at.tolist(), r.value.tolist(), r.quality.tolist(), r.message.tolist(), strict=True
@@ -54,6 +55,7 @@ def sort_out(
         old = stored.get((point, at)) if at <= newest.get(point, -1) else None
         if old is None or old[0] == value:
             result.outcomes[*key, "stored" if old is None else "duplicate"] += 1
+            known[message] += old is not None
             if old is not None and quality >= old[1]:
                 continue
         else:
@@ -73,7 +75,25 @@ def sort_out(
         stored[point, at] = (value, quality)
         newest[point] = max(at, newest.get(point, at))
         result.store.append(row)
+    result.findings += _said_twice(batch, known)
     return result
+
+
+def _said_twice(batch: Batch, known: Counter[int]) -> list[Finding]:
+    """One finding for each device that sent messages without anything new. What the broker delivers
+    again is no fault of the device, and where two kinds of message tell the same, neither is."""
+    sizes = Counter(batch.readings.message.tolist())
+    again: Counter[str] = Counter()
+    last: dict[str, Ms] = {}
+    for index, number in known.items():
+        record = batch.messages[index]
+        if number == sizes[index] and not record.message.duplicate and not record.message.retained:
+            again[record.device] += 1
+            last[record.device] = record.message.received_at
+    return [
+        Finding("duplicate", device, last[device], f"{number} of its messages had come before")
+        for device, number in again.items()
+    ]
 
 
 class Keep:

@@ -287,8 +287,10 @@ def _row(
 def row_of(record: Record, outcome: str, problem: Problem | None) -> Row:
     """The report's row. A record whose source says that it must be refused is right when it was."""
     if record.get("expected_error"):
-        refused = outcome not in ("decoded", "ignored")
-        problem = None if refused else Problem("was read, but its source says it is wrong")
+        if outcome in ("decoded", "ignored"):
+            problem = Problem("was read, but its source says it is wrong")
+        elif outcome != "unknown_topic":  # where no profile even looked at it, nothing was refused
+            problem = None
     count = len(stated(record))
     missing = count if outcome != "decoded" else len(problem.missing) if problem else 0
     return Row(

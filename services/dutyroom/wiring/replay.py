@@ -105,7 +105,8 @@ def _isolated(folder: Path, host: str, port: int) -> Iterator[_Site]:
     session = MqttSession(BrokerAddress(host, port), "dutyroom-replay", SystemClock())
     session.start()
     try:
-        yield _Site(journal, points, session, IngestWork(session, ingest, lambda: None), ingest)
+        # A batch a message: its attributes are then surely its own.
+        yield _Site(journal, points, session, IngestWork(session, ingest, lambda: None, limit=1), ingest)
     finally:
         session.stop()
         journal.close()
@@ -183,7 +184,8 @@ def _row(record: Record, found: _Found, points: PointTable) -> Row:
     values = [given(points[int(r.point[i])].spec, float(r.value[i]), r.text.get(i)) for i in mine]
     events = [event for event in batch.events if event.message == index]
     devices |= {points[event.point].device for event in events}
-    attributes = [(a.name, a.value) for a in batch.attributes if a.device in devices]
+    devices |= {a.device for a in batch.attributes}
+    attributes = [(a.name, a.value) for a in batch.attributes]
     times = {int(r.at[i]) for i in mine} | {event.at for event in events}
     identities = [device.partition(":")[2] for device in devices]
     problem = compare(record, values, events, attributes, identities, times, zone(_ZONE))
