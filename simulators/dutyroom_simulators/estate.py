@@ -172,7 +172,8 @@ def _building(b: str, floors: int) -> list[SimDevice]:
             b,
             "riser",
             15,
-            {"use": "riser"},
+            # What all of its flats never draw at once: a burst is more.
+            {"use": "riser", "burst_flow": f"{max(3.0, floors * UNITS_PER_FLOOR * 0.08):.1f}"},
         ),
     ]
     made += [

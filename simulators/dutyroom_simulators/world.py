@@ -116,7 +116,7 @@ class Meters:
 
 def extra_rate(i: Injection) -> float:
     """m3/h that a scenario adds."""
-    default = {"slow_leak": 0.018, "burst_pipe": 4.8, "register_rollover": 0.6}.get(i.scenario, 0.0)
+    default = {"slow_leak": 0.018, "burst_pipe": 12.0, "register_rollover": 0.6}.get(i.scenario, 0.0)
     return float(i.options.get("flow", default)) if default else 0.0
 
 

@@ -234,9 +234,19 @@ class _Room:
     def _may_wait(self, rule: Rule, object: str) -> bool:
         if rule.latched or not rule.waits:
             return False
-        if any(feeds_of(self.context.topology, utility, object) for utility in rule.utilities):
+        if any(self._may_die(utility, object) for utility in rule.utilities):
             return True
         return any(self._possible(cause, object) for cause in rule.explained_by)
+
+    def _may_die(self, utility: str, object: str, seen: frozenset[str] = frozenset()) -> bool:
+        """Whether a root alarm could ever stand on something that feeds it in this utility."""
+        for feed in set(feeds_of(self.context.topology, utility, object)) - seen:
+            known = self._root_rule(utility, feed) is not None
+            if known or self._may_die(utility, feed, seen | {object}):
+                return True
+            if utility != "power" and self._may_die("power", feed):
+                return True
+        return False
 
     def _possible(self, cause: Cause, object: str) -> bool:
         """Whether the alarm of a cause could ever stand where it would explain ours."""
