@@ -11,6 +11,7 @@ from dutyroom.errors import Mistake
 from dutyroom.fields import nearest
 from dutyroom.metering.tariff import METER_CLASSES
 from dutyroom.model.duty import Device
+from dutyroom.profiles.checking import check_profile
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Profile
 from dutyroom.rules.spec import Rule, matches
@@ -22,17 +23,24 @@ from dutyroom.site.source import Source
 
 
 def check_site(folder: Path, profiles: Path) -> list[Mistake]:
-    """Every mistake of a site folder; `profiles`: the folder of device profiles."""
+    """Every mistake of a site folder; `profiles`: the shipped device profiles.
+
+    A site's own profiles, in its folder `device_profiles`, are checked with their examples.
+    """
     site, source, rows = read_site(folder)
     if site is None:
         return source.mistakes
-    found, wrong = load_profiles(profiles)
+    own = folder / "device_profiles"
+    found, wrong = load_profiles(profiles, own) if own.is_dir() else load_profiles(profiles)
     library = {profile.id: profile for profile in found}
+    for profile in found:
+        if Path(profile.file).is_relative_to(own):
+            wrong += check_profile(profile)
     unreadable = {str(Path(mistake.file)) for mistake in wrong}
     _devices(rows, library, unreadable)
     _rules(source, site, library)
     _prices(source, site)
-    every = [*source.mistakes, *(m for m in wrong if _concerns(m, rows))]
+    every = [*source.mistakes, *(m for m in wrong if Path(m.file).is_relative_to(own) or _concerns(m, rows))]
     return sorted(every, key=lambda mistake: (mistake.file, mistake.line))
 
 

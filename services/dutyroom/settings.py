@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     )
     host: str = Field("127.0.0.1", description="Address that the pages listen on.")
     port: int = Field(8080, ge=0, le=65535, description="Port of the pages; 0 = any free one.")
+    https: bool = Field(False, description="Pages are reached by https, through a proxy in front.")
     readings: Literal["embedded", "influx"] = Field("embedded", description="Where readings live.")
     influx_url: str = Field("http://127.0.0.1:8086", description="Address of InfluxDB 2.x.")
     influx_org: str = Field("dutyroom", description="Organisation in InfluxDB.")

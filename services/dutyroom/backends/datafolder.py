@@ -51,10 +51,11 @@ class DataFolder:
                 )
         file.write_text(json.dumps({"version": VERSION}), encoding="utf-8")
 
-    def announce(self, url: str, broker: str) -> None:
-        """Tells commands where the instance answers, and its embedded broker ("" = none)."""
+    def announce(self, url: str, broker: str, token: str) -> None:
+        """Tells commands where the instance answers, its embedded broker ("" = none) and the API
+        token that they may use; readable by its own user only."""
         file = self.path / "instance.json"
-        content = json.dumps({"url": url, "broker": broker, "pid": os.getpid()})
+        content = json.dumps({"url": url, "broker": broker, "pid": os.getpid(), "token": token})
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             out.write(content)
@@ -95,9 +96,24 @@ def _try_lock(file: IO[str]) -> bool:
     return True
 
 
+def in_use(path: Path) -> bool:
+    """Whether an instance holds the folder: asked of its lock, which ends with its process."""
+    file = path / "instance.lock"
+    if not file.exists():
+        return False
+    try:
+        with file.open("a+", encoding="utf-8") as lock:
+            return not _try_lock(lock)
+    except OSError:  # another user's: whether it runs is then told by its own file
+        return True
+
+
 def read_instance(path: Path) -> dict[str, str] | None:
-    """{"url", "broker", "pid"} of the running instance, None when there is none."""
+    """{"url", "broker", "pid", "token"} of the running instance, None when there is none. Raises
+    Unavailable when what it left cannot be read."""
     file = path / "instance.json"
+    if not in_use(path):
+        return None
     try:
         data = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:

@@ -16,8 +16,6 @@ from importlib.resources import files
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-import xlsxwriter
-
 from dutyroom.metering.tariff import smallest
 from dutyroom.model.metering import Line, PeriodRead, Statement, Usage
 from dutyroom.model.telemetry import PointTable
@@ -203,6 +201,8 @@ def _plain(cell: Cell) -> str:
 
 def _xlsx(sheets: Mapping[str, tuple[Sequence[str], Rows]], words: Mapping[str, str]) -> bytes:
     out = io.BytesIO()
+    import xlsxwriter  # wanted seldom, slow to import
+
     book = xlsxwriter.Workbook(out, {"in_memory": True})
     bold = book.add_format({"bold": True, "bottom": 1})
     money = book.add_format({"num_format": "#,##0.00"})

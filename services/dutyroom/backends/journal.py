@@ -153,26 +153,34 @@ def unpack(lane: Lane, received_at: Ms, blob: bytes) -> Batch:
 
 
 class SqliteJournal:
-    """See `interfaces.Journal`. `path` is created with its folder."""
+    """See `interfaces.Journal`. `path` is created with its folder, unless it is only read: then it
+    must be there and is left as it is."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self._path, self._read_only = path, read_only
         self._lock = threading.Lock()
         self._local = threading.local()
         self._memory: deque[tuple[int, Batch]] = deque()
         self._held_bytes = 0
         self._readers: list[sqlite3.Connection] = []
         self._writer = self._connect()
-        self._writer.execute("PRAGMA journal_mode=WAL")
-        self._writer.execute("PRAGMA synchronous=FULL")
-        self._prepare()
+        if not read_only:
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._writer.execute("PRAGMA synchronous=FULL")
+            self._prepare()
         self._last = {lane: self._read_last(lane) for lane in Lane}
 
     def _connect(self) -> sqlite3.Connection:
+        mode = "ro" if self._read_only else "rwc"
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            if not self._read_only:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(
-                self._path, timeout=10, isolation_level=None, check_same_thread=False
+                f"{self._path.absolute().as_uri()}?mode={mode}",
+                uri=True,
+                timeout=10,
+                isolation_level=None,
+                check_same_thread=False,
             )
         except (sqlite3.Error, OSError) as err:
             raise Unavailable(f"journal {self._path}: {err}") from err

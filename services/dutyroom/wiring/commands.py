@@ -10,8 +10,8 @@ from pathlib import Path
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.datafolder import DataFolder, read_instance
-from dutyroom.backends.grafana import influx_datasource, push, read_dashboards
 from dutyroom.backends.history import import_history
+from dutyroom.backends.instance_api import InstanceApi
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttPublisher
 from dutyroom.backends.passwords import Passwords
@@ -22,10 +22,10 @@ from dutyroom.model.telemetry import PointTable
 from dutyroom.settings import Settings
 from dutyroom.site import Site
 from dutyroom.timebase import from_iso, to_iso, zone
-from dutyroom.wiring.demo import INJECT_TOPIC, scenario_names
-from dutyroom.wiring.instance import records_of, store_of
+from dutyroom.wiring.estate import INJECT_TOPIC, scenario_names
 from dutyroom.wiring.running import remembered_sites
 from dutyroom.wiring.shipped import shipped
+from dutyroom.wiring.stores import records_of, store_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,12 @@ def data_folder(settings: Settings) -> Settings:
     if not (settings.data / "version.json").exists() and (demo / "version.json").exists():
         return settings.model_copy(update={"data": demo})
     return settings
+
+
+def running_api(data: Path) -> InstanceApi | None:
+    """The instance that runs on a data folder: it alone writes there. None when there is none."""
+    running = read_instance(data)
+    return None if running is None else InstanceApi(running["url"], running["token"])
 
 
 def choose_site(settings: Settings, wanted: str) -> Site:
@@ -102,9 +108,17 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
     """A line a message; discards those named first."""
     settings = data_folder(settings)
     site = choose_site(settings, wanted)
-    journal = SqliteJournal(settings.data / "sites" / site.id / "journal.sqlite")
+    api = running_api(settings.data)
+    journal = SqliteJournal(settings.data / "sites" / site.id / "journal.sqlite", read_only=api is not None)
     try:
-        lines = [f"Discarded {journal.settle(discard, 'discarded')}."] if discard else []
+        lines = []
+        if discard:
+            if api is None:
+                count = journal.settle(discard, "discarded")
+            else:
+                body = {"ids": list(discard), "state": "discarded"}
+                count = api.ask("POST", f"sites/{site.id}/quarantine/settle", body)["settled"]
+            lines = [f"Discarded {count}."]
         tz = zone(site.time_zone)
         rows = journal.quarantine()
         for row in rows:
@@ -147,6 +161,9 @@ def new_password(settings: Settings, login: str) -> str:
     """Sets a one-time password for a person of any site."""
     settings = data_folder(settings)
     passwords = Passwords()
+    api = running_api(settings.data)
+    if api is not None:
+        return _ask_new_password(settings, api, login, passwords.one_time_password())
     records = records_of(settings)
     try:
         with records.write() as tx:
@@ -162,8 +179,25 @@ def new_password(settings: Settings, login: str) -> str:
     return f"The password of {login} is now {password}"
 
 
+def _ask_new_password(settings: Settings, api: InstanceApi, login: str, password: str) -> str:
+    """The running service is the only one that writes."""
+    for site in remembered_sites(settings.data):
+        for person in api.ask("GET", f"sites/{site.id}/people"):
+            if person["login"] == login:
+                body = {key: person[key] for key in ("name", "role", "language", "contacts", "skills")}
+                api.ask(
+                    "PUT",
+                    f"sites/{site.id}/people/{login}",
+                    {**body, "active": True, "password": password},
+                )
+                return f"The password of {login} is now {password}"
+    raise Rejected(f"there is no person with the login {login!r}")
+
+
 def push_dashboards(settings: Settings, url: str, token_file: Path, language: str) -> str:
     """Data source, folder and dashboards in one language; the same again changes nothing."""
+    from dutyroom.backends.grafana import influx_datasource, push, read_dashboards
+
     try:
         token = token_file.read_text(encoding="utf-8").strip()
     except OSError as err:

@@ -24,10 +24,10 @@ from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import DutyroomError, Rejected
 from dutyroom.flows.billing import bill_period, take_period_reads
 from dutyroom.model.duty import SYSTEM
-from dutyroom.profiles.decode import load_library
 from dutyroom.settings import Settings
 from dutyroom.site import BrokerAddress, Site, load_site
 from dutyroom.timebase import DAY, MINUTE, Ms, day_start, local_date, to_iso, zone
+from dutyroom.wiring.estate import INJECT_TOPIC, scenario_names
 from dutyroom.wiring.instance import (
     Instance,
     choose_port,
@@ -35,16 +35,13 @@ from dutyroom.wiring.instance import (
     ignoring_interrupts,
     log_to,
     make_instance,
-    records_of,
-    store_of,
 )
-from dutyroom.wiring.running import RunningSite, open_site
-from dutyroom.wiring.shipped import shipped
+from dutyroom.wiring.running import RunningSite, library_of, open_site
+from dutyroom.wiring.stores import records_of, store_of
 
 log = structlog.get_logger(__name__)
 
 HISTORY_DAYS = 62
-INJECT_TOPIC = "dutyroom-sim/inject"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +82,7 @@ def run_demo(
         if not options.empty:
             _start_estate(demo, stack, options)
         _greet(demo, say)
-        folder.announce(demo.instance.url, f"127.0.0.1:{broker.port}")
+        demo.instance.announce(f"127.0.0.1:{broker.port}")
         demo.instance.serve(lambda: ready(demo.instance.url))
         say("Stopping.")
 
@@ -105,7 +102,7 @@ def _open(
 ) -> _Demo:
     records = records_of(settings)
     password = first_administrator(records, site.id, Passwords(), site.language)
-    library = load_library(shipped("device_profiles"), zone(site.time_zone))
+    library = library_of(site, None, folder)
     running = open_site(
         site,
         settings.data / "sites" / site.id,
@@ -116,6 +113,7 @@ def _open(
         BrokerAddress(broker.host, broker.port),
         settings.raw_days,
         lossless=False,
+        speed=clock.speed,
     )
     return _Demo(
         settings,
@@ -218,13 +216,6 @@ def _start_estate(demo: _Demo, stack: ExitStack, options: DemoOptions) -> None:
     if options.history and not (data / "history.done").exists():
         worker = threading.Thread(target=_history, args=(demo, options), name="history", daemon=True)
         worker.start()
-
-
-def scenario_names() -> tuple[str, ...]:
-    """What the simulated estate can play."""
-    from dutyroom_simulators.scenarios import NAMES
-
-    return tuple(NAMES)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

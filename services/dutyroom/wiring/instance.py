@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,17 +18,16 @@ from fastapi import FastAPI
 from dutyroom import __version__
 from dutyroom.api.app import create_app
 from dutyroom.api.messages import renderer
+from dutyroom.api.server import PageServer
 from dutyroom.backends.broker import free_port
 from dutyroom.backends.channels.apprise_channel import AppriseChannel
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.export import StatementFiles
 from dutyroom.backends.passwords import Passwords
-from dutyroom.backends.readings_embedded import EmbeddedReadingStore
-from dutyroom.backends.readings_influx import InfluxReadingStore
-from dutyroom.backends.records_sql import open_records
+from dutyroom.errors import Unavailable
 from dutyroom.flows.loops import Loop
 from dutyroom.flows.notify import Notifier
-from dutyroom.interfaces import ReadingStore, Records
+from dutyroom.interfaces import Records
 from dutyroom.model.duty import Person, Role
 from dutyroom.settings import Settings
 from dutyroom.timebase import Clock
@@ -58,24 +58,6 @@ def log_to(file: Path, level: str) -> None:
     )
 
 
-def records_of(settings: Settings) -> Records:
-    """SQLite in the data folder, or the PostgreSQL that the settings name."""
-    return open_records(settings.records or f"sqlite:///{settings.data}/records.sqlite")
-
-
-def store_of(settings: Settings, site: str) -> ReadingStore:
-    """The site's readings: a file in the data folder, or InfluxDB."""
-    if settings.readings == "influx":
-        return InfluxReadingStore(
-            settings.influx_url,
-            settings.influx_token_value(),
-            settings.influx_org,
-            settings.influx_bucket,
-            site,
-        )
-    return EmbeddedReadingStore(settings.data / "sites" / site / "readings.sqlite")
-
-
 def first_administrator(records: Records, site: str, passwords: Passwords, language: str) -> str | None:
     """Makes `admin` with a one-time password when nobody can log in yet; returns the password."""
     with records.write() as tx:
@@ -100,17 +82,32 @@ class Instance:
     app: FastAPI
     notifying: Loop
     address: tuple[str, int]
-    server: uvicorn.Server | None = None
 
     @property
     def url(self) -> str:
         host = "127.0.0.1" if self.address[0] in ("0.0.0.0", "::") else self.address[0]  # noqa: S104
         return f"http://{host}:{self.address[1]}"
 
+    @property
+    def _commands(self) -> str:
+        """The name of the token that commands on this machine use; of this data folder only."""
+        return f"commands-{self.folder.secret('name')[:8]}"
+
     def start(self) -> None:
         for site in self.sites:
             site.start()
         self.notifying.start()
+
+    def announce(self, broker: str = "") -> None:
+        """Lets commands on this machine find the instance and speak with it."""
+        passwords = Passwords()
+        token = passwords.new_token()
+        with self.records.write() as tx:
+            tx.people.revoke_token("*", self._commands)  # of a process that was killed
+            tx.people.new_token(
+                passwords.digest(token), "*", self._commands, "api:administrator", self.clock.now()
+            )
+        self.folder.announce(self.url, broker, token)
 
     def serve(self, ready: Callable[[], None]) -> None:
         """Serves pages until SIGINT or SIGTERM."""
@@ -123,25 +120,26 @@ class Instance:
             timeout_graceful_shutdown=1,
             timeout_keep_alive=30,
         )
-        self.server = _Server(config, ready)
-        self.server.run()
+        _Server(config, ready).run()
 
     def stop(self) -> None:
+        with contextlib.suppress(Unavailable), self.records.write() as tx:
+            tx.people.revoke_token("*", self._commands)
         self.notifying.end(1.0)
         for site in self.sites:
             site.stop()
         self.records.close()
 
 
-class _Server(uvicorn.Server):
+class _Server(PageServer):
     """Tells when it listens."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
         self._ready = ready
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
         if self.started:
             self._ready()
 
@@ -171,6 +169,7 @@ def make_instance(
         clock,
         passwords=passwords,
         files=StatementFiles({s.runtime.site.id: s.runtime.site.time_zone for s in sites}),
+        secure_cookies=settings.https,
         version=__version__,
     )
     notifier = Notifier(records, channel, clock, renderer(app.state.room))

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from dutyroom.backends.cron import Cron
+from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttSession
 from dutyroom.errors import Rejected
@@ -19,16 +20,17 @@ from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork, Loop
 from dutyroom.flows.run import SiteRuntime
-from dutyroom.flows.scheduler import Scheduler
+from dutyroom.flows.scheduler import DOWN, Scheduler
 from dutyroom.flows.watch import READER as WATCH
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import Kind, Lane, PointSpec, PointTable
-from dutyroom.profiles.decode import Library
+from dutyroom.profiles.decode import Library, load_library
 from dutyroom.rules.engine import Engine
 from dutyroom.site import BrokerAddress, Site
-from dutyroom.timebase import Clock
+from dutyroom.timebase import Clock, zone
+from dutyroom.wiring.shipped import shipped
 
 log = structlog.get_logger(__name__)
 
@@ -120,6 +122,14 @@ def _specs(device: Device, library: Library) -> list[PointSpec]:
     ]
 
 
+def library_of(site: Site, source: Path | None, folder: DataFolder) -> Library:
+    """The shipped profiles and those of the site folder; personal values are hidden by a key that
+    stays in the data folder. Raises Invalid with all mistakes."""
+    own = [source / "device_profiles"] if source is not None and (source / "device_profiles").is_dir() else []
+    key = folder.secret("privacy").encode()
+    return load_library(shipped("device_profiles"), zone(site.time_zone), key, own)
+
+
 def open_site(
     site: Site,
     folder: Path,
@@ -130,8 +140,12 @@ def open_site(
     broker: BrokerAddress,
     raw_days: float,
     lossless: bool = True,
+    speed: float = 1.0,
 ) -> RunningSite:
-    """Opens the journal in `folder`, seeds the records, and prepares the loops without starting them."""
+    """Opens the journal in `folder`, seeds the records, and prepares the loops without starting them.
+
+    speed: how many times as fast as the machine's the site's clock runs.
+    """
     remember(site, folder)
     devices, table = seed(site, records, library)
     journal = SqliteJournal(folder / "journal.sqlite")
@@ -144,17 +158,18 @@ def open_site(
     runtime.broker_ok = lambda: session.connected
     runtime.broker_lossless = lossless
     running = RunningSite(runtime, session, journal, Cron(clock))
-    running.loops = _loops(running, ingest, registry, site, raw_days)
+    running.loops = _loops(running, ingest, registry, site, raw_days, speed)
     return running
 
 
 def _loops(
-    running: RunningSite, ingest: Ingest, registry: Registry, site: Site, raw_days: float
+    running: RunningSite, ingest: Ingest, registry: Registry, site: Site, raw_days: float, speed: float
 ) -> list[Loop]:
     r = running.runtime
     keep = Keep(site.id, r.table, r.journal, r.store, r.records)
-    watch = Watch(site, r.table, r.records, r.journal, Engine(site.rules, r.table, registry.by_id), r.clock)
-    scheduler = Scheduler(site, r.table, r.store, r.records, r.clock)
+    engine = Engine(site.rules, r.table, registry.by_id)
+    watch = Watch(site, r.table, r.records, r.journal, engine, r.clock, r.broker_ok)
+    scheduler = Scheduler(site, r.table, r.store, r.records, r.clock, round(DOWN * max(1.0, speed)))
 
     def watching() -> float:
         watch.drain()

@@ -14,21 +14,17 @@ from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import Rejected
 from dutyroom.interfaces import Records
-from dutyroom.profiles.decode import load_library
 from dutyroom.settings import Settings
 from dutyroom.site import BrokerAddress, Site, load_site
-from dutyroom.timebase import zone
 from dutyroom.wiring.instance import (
     choose_port,
     first_administrator,
     ignoring_interrupts,
     log_to,
     make_instance,
-    records_of,
-    store_of,
 )
-from dutyroom.wiring.running import RunningSite, open_site
-from dutyroom.wiring.shipped import shipped
+from dutyroom.wiring.running import RunningSite, library_of, open_site
+from dutyroom.wiring.stores import records_of, store_of
 
 
 def run_serve(
@@ -51,7 +47,10 @@ def run_serve(
             say(taken)
         clock = SystemClock()
         records = records_of(settings)
-        running = [_open(settings, site, records, clock, stack, say) for site in sites]
+        running = [
+            _open(settings, folder, site, source, records, clock, stack, say)
+            for site, source in zip(sites, folders, strict=True)
+        ]
         instance = make_instance(settings, folder, records, running, clock, port)
         stack.callback(instance.stop)
         for site in sites:
@@ -59,7 +58,7 @@ def run_serve(
             if password:
                 say(f"Site {site.id}: log in as admin with the one-time password {password}")
         instance.start()
-        folder.announce(instance.url, "")
+        instance.announce()
         instance.serve(lambda: say(f"Dutyroom is running at {instance.url}"))
 
 
@@ -73,7 +72,9 @@ def _distinct(sites: Sequence[Site]) -> None:
 
 def _open(
     settings: Settings,
+    folder: DataFolder,
     site: Site,
+    source: Path,
     records: Records,
     clock: SystemClock,
     stack: ExitStack,
@@ -85,13 +86,12 @@ def _open(
             broker = stack.enter_context(EmbeddedBroker(settings.data / "sites" / site.id))
         address, lossless = BrokerAddress(broker.host, broker.port), False
         say(f"Site {site.id}: embedded broker at {broker.host}:{broker.port}; what it holds is lost with it")
-    library = load_library(shipped("device_profiles"), zone(site.time_zone))
     return open_site(
         site,
         settings.data / "sites" / site.id,
         records,
         store_of(settings, site.id),
-        library,
+        library_of(site, source, folder),
         clock,
         address,
         settings.raw_days,

@@ -1,0 +1,30 @@
+"""Where readings and records live, as the settings say."""
+
+from __future__ import annotations
+
+from dutyroom.backends.records_sql import open_records
+from dutyroom.interfaces import ReadingStore, Records
+from dutyroom.settings import Settings
+
+
+def records_of(settings: Settings) -> Records:
+    """SQLite in the data folder, or the PostgreSQL that the settings name."""
+    return open_records(settings.records or f"sqlite:///{settings.data}/records.sqlite")
+
+
+def store_of(settings: Settings, site: str) -> ReadingStore:
+    """The site's readings: a file in the data folder, or InfluxDB."""
+    # Imported when wanted: the client library alone takes a good part of a start.
+    if settings.readings == "influx":
+        from dutyroom.backends.readings_influx import InfluxReadingStore
+
+        return InfluxReadingStore(
+            settings.influx_url,
+            settings.influx_token_value(),
+            settings.influx_org,
+            settings.influx_bucket,
+            site,
+        )
+    from dutyroom.backends.readings_embedded import EmbeddedReadingStore
+
+    return EmbeddedReadingStore(settings.data / "sites" / site / "readings.sqlite")

@@ -1,0 +1,121 @@
+"""Commands beside a running service: it alone writes, and it hears of it from them."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import paho.mqtt.publish as publish
+import pytest
+
+from dutyroom.backends.datafolder import in_use, read_instance
+
+SITE = """id: yard
+name: Yard
+time_zone: Asia/Shanghai
+"""
+
+
+def dutyroom(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "dutyroom.cli", *arguments]
+
+
+def run(*arguments: str) -> str:
+    done = subprocess.run(dutyroom(*arguments), capture_output=True, text=True, check=False, timeout=60)
+    return done.stdout + done.stderr
+
+
+@dataclass
+class Service:
+    data: Path
+    process: subprocess.Popen[str]
+    broker: tuple[str, int]
+
+    def command(self, name: str, *arguments: str) -> str:
+        return run(name, *arguments, "--data", str(self.data))
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("service")
+    (folder / "site").mkdir()
+    (folder / "site" / "site.yaml").write_text(SITE, encoding="utf-8")
+    data = folder / "data"
+    process = subprocess.Popen(
+        dutyroom(
+            "serve", "--site", str(folder / "site"), "--data", str(data), "--port", "0", "--embedded-broker"
+        ),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    broker = ("", 0)
+    for line in process.stdout:
+        if "embedded broker at" in line:
+            host, _, port = line.split("embedded broker at ")[1].split(";")[0].rpartition(":")
+            broker = (host, int(port))
+        if "running at" in line:
+            break
+    yield Service(data, process, broker)
+    process.send_signal(signal.SIGINT)
+    process.wait(10)
+    process.stdout.close()
+
+
+def test_a_message_is_discarded_through_the_service_and_its_trace_names_the_command(service: Service) -> None:
+    host, port = service.broker
+    publish.single("lobby/thermometer", b"21.5", qos=1, hostname=host, port=port)
+    for _ in range(50):
+        listed = service.command("quarantine")
+        if "lobby/thermometer" in listed:
+            break
+    number = listed.split()[0]
+    assert "unknown_topic" in listed
+    assert service.command("quarantine", "--discard", number) == "Discarded 1.\n"
+
+
+def test_a_new_password_is_set_through_the_service(service: Service) -> None:
+    assert service.command("password", "nobody") == "dutyroom: there is no person with the login 'nobody'\n"
+    said = service.command("password", "admin")
+    assert said.startswith("The password of admin is now ")
+    instance = read_instance(service.data)
+    assert instance is not None
+    password = said.split()[-1]
+    logged_in = subprocess.run(
+        [sys.executable, "-c", LOG_IN, instance["url"], password], capture_output=True, text=True, check=True
+    )
+    assert json.loads(logged_in.stdout) == {"status": 303, "cookie": True}
+
+
+LOG_IN = """
+import http.client, json, re, sys, urllib.parse
+host = sys.argv[1].removeprefix("http://")
+c = http.client.HTTPConnection(host)
+c.request("GET", "/login")
+page = c.getresponse()
+cookie = page.headers["set-cookie"].split(";")[0]
+csrf = re.search(r'name="csrf" value="([^"]+)"', page.read().decode()).group(1)
+form = urllib.parse.urlencode({"login": "admin", "password": sys.argv[2], "csrf": csrf})
+c.request("POST", "/login", form, {"cookie": cookie, "content-type": "application/x-www-form-urlencoded"})
+done = c.getresponse()
+print(json.dumps({"status": done.status, "cookie": "dutyroom_session" in (done.headers["set-cookie"] or "")}))
+"""
+
+
+def test_an_import_waits_for_the_service_to_be_stopped(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "past.csv").write_text("device,point,at,value\n", encoding="utf-8")
+    said = service.command("import", str(tmp_path / "past.csv"))
+    assert "another Dutyroom is using the data folder" in said
+    assert "stop it" in said
+
+
+def test_what_a_killed_service_left_is_not_taken_for_a_running_one(tmp_path: Path) -> None:
+    (tmp_path / "instance.json").write_text('{"url": "http://127.0.0.1:9", "broker": ""}', encoding="utf-8")
+    (tmp_path / "instance.lock").touch()
+    assert not in_use(tmp_path)
+    assert read_instance(tmp_path) is None
