@@ -15,7 +15,7 @@ import numpy as np
 
 from dutyroom.errors import Rejected
 from dutyroom.interfaces import Journal, ReadingStore, Records
-from dutyroom.model.telemetry import Batch, Finding, Lane, PointTable, Readings
+from dutyroom.model.telemetry import Attribute, Batch, Finding, Lane, PointTable, Readings, Scalar
 from dutyroom.timebase import HOUR, Ms
 
 READER = "keep"
@@ -113,6 +113,7 @@ class Keep:
         self._batches = batches
         self._newest: dict[int, Ms] = {}
         self._known: set[int] = set()
+        self._said: dict[tuple[str, str], tuple[Scalar, Ms]] = {}  # attributes kept since the start
 
     def drain(self) -> int:
         """Stores what the journal has beyond the cursor; returns the batches passed.
@@ -141,13 +142,27 @@ class Keep:
             findings.extend(sorted_out.findings)
         findings.extend(self._write(_join(chosen), batches[-1].received_at))
         events = [event for batch in batches for event in batch.events]
-        attributes = [attribute for batch in batches for attribute in batch.attributes]
+        attributes = self._unsaid([attribute for batch in batches for attribute in batch.attributes])
         if events or attributes:
             with self._records.write() as tx:
                 tx.devices.keep_events(self._site, events)
                 tx.devices.keep_attributes(self._site, attributes)
+            self._said.update({(a.device, a.name): (a.value, a.at) for a in attributes})
         # Last: a crash before this line repeats the batches, and then counts duplicates.
         self._journal.note(findings, outcomes)
+
+    def _unsaid(self, attributes: Sequence[Attribute]) -> list[Attribute]:
+        """The newest of each, where it differs from what was kept last: a device repeats its model
+        and its status with every message."""
+        newest: dict[tuple[str, str], Attribute] = {}
+        for attribute in sorted(attributes, key=lambda a: a.at):
+            newest[attribute.device, attribute.name] = attribute
+        found = []
+        for key, attribute in newest.items():
+            value, at = self._said.get(key, (None, 0))
+            if attribute.value != value and attribute.at >= at:
+                found.append(attribute)
+        return found
 
     def _write(self, readings: Readings, received_at: Ms) -> list[Finding]:
         """What the store refuses for good is a finding and blocks nothing: the raw message stays."""

@@ -69,6 +69,7 @@ class Watch:
         self._away = False
         self._out: frozenset[str] = frozenset()  # devices out of service
         self._change = -1  # last line of the change log that was looked at
+        self._seen: tuple[int, Standing, list[Condition]] | None = None  # what stood at that line
 
     # ------------------------------------------------------------ start
 
@@ -174,10 +175,15 @@ class Watch:
         return any(self._journal.last(lane) > self._position[lane] for lane in Lane)
 
     def _anything_due(self, now: Ms) -> bool:
+        """Whether what stands wants something at `now`. What stands is read again only when the
+        change log has moved; where nothing is open, nothing can be due."""
         with self._records.read() as tx:
             self._see_devices(tx)
-            standing = self._standing(tx, now)
-            return bool(decide(self._exchanged(tx, standing), standing, self._context(), now))
+            if self._seen is None or self._seen[0] != self._change:
+                standing = self._standing(tx, now)
+                self._seen = (self._change, standing, self._exchanged(tx, standing))
+        _, standing, exchanged = self._seen
+        return bool(standing.open) and bool(decide(exchanged, standing, self._context(), now))
 
     # ------------------------------------------------------------ configuration
 

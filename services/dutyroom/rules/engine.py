@@ -58,6 +58,7 @@ class Engine:
             if fresh.get(key[0]) == instance.rule and self._applies(instance.rule, key[1])
         }
         self.rules, self._instances = fresh, kept
+        self._prints = {rule.id: _fingerprint(rule) for rule in fresh.values()}
         self._waiting &= set(kept.values())
         self.problems.clear()
         self._match()
@@ -263,8 +264,7 @@ class Engine:
             "newest": list(self._newest.items()),
             "heard": self._heard,
             "instances": [
-                [rule, device, _fingerprint(i.rule), i.dump()]
-                for (rule, device), i in self._instances.items()
+                [rule, device, self._prints[rule], i.dump()] for (rule, device), i in self._instances.items()
             ],
         }
         return zlib.compress(orjson.dumps(data), 1)
@@ -285,7 +285,7 @@ class Engine:
         gone = set()
         for rule, device, print_, dumped in rows:
             instance = self._instances.get((rule, device))
-            if instance is not None and print_ == _fingerprint(instance.rule):
+            if instance is not None and print_ == self._prints[rule]:
                 self._load(instance, dumped)
             elif instance is None and not self._wanted((rule, device)):
                 gone.add((rule, device))
