@@ -69,6 +69,22 @@ def mosquitto(_mosquitto: Mosquitto) -> Mosquitto:
 
 
 @pytest.fixture
+def new_mosquitto(tmp_path: Path) -> Iterator[Callable[[str], Mosquitto]]:
+    """Starts a Mosquitto of the test's own, which it may stop; the text is added to its configuration."""
+    made: list[Mosquitto] = []
+
+    def start(extra: str = "") -> Mosquitto:
+        broker = _had("mosquitto", lambda: Mosquitto(tmp_path / f"mosquitto-{len(made)}", extra))
+        made.append(broker)
+        _had("mosquitto", broker.start)
+        return broker
+
+    yield start
+    for broker in made:
+        broker.stop()
+
+
+@pytest.fixture
 def embedded_broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     """The broker of the demo, a fresh one for each test."""
     with EmbeddedBroker(tmp_path / "embedded-broker") as broker:

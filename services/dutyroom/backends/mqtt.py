@@ -5,7 +5,7 @@ the ingest flow takes, commits and then acknowledges. This is the seam for a fas
 
 What brokers differ in: Mosquitto marks a message delivered again as a duplicate and keeps sessions
 on disk; the embedded one marks nothing, holds sessions in memory only, and ends a connection whose
-acknowledgements come twice or out of order.
+acknowledgements come twice or out of order, with what was not acknowledged in it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.reasoncodes import ReasonCode
 
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.model.telemetry import Message
@@ -177,7 +178,7 @@ class MqttSession:
     # ------------------------------------------------------------ in paho's thread
 
     def _connected_now(
-        self, client: paho.Client, _data: object, _flags: object, code: paho.ReasonCode, _p: object
+        self, client: paho.Client, _data: object, _flags: object, code: ReasonCode, _p: object
     ) -> None:
         if code.is_failure:
             self._say_refused(f"does not let us in: {code}{self._hint(str(code))}")
@@ -197,13 +198,14 @@ class MqttSession:
     def _not_reached(self, _client: object, _data: object) -> None:
         # paho calls this while it handles the error and does not hand it over.
         err = sys.exc_info()[1]
-        if isinstance(err, ssl.SSLError):
-            self._say_refused(f"shows no certificate that is trusted: {err}")
+        if isinstance(err, ssl.SSLCertVerificationError):
+            self._say_refused(f"shows a certificate that is not trusted: {err.verify_message}")
         else:
-            self._say_refused(f"cannot be reached: {err}")
+            hint = " (by TLS: does that port speak it?)" if self._address.tls else ""
+            self._say_refused(f"cannot be reached: {err}{hint}")
 
     def _subscribed(
-        self, _client: object, _data: object, _mid: int, codes: list[paho.ReasonCode], _p: object
+        self, _client: object, _data: object, _mid: int, codes: list[ReasonCode], _p: object
     ) -> None:
         refused = [
             topic for topic, code in zip(self._address.topics, codes, strict=False) if code.value >= _REFUSED
