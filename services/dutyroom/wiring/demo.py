@@ -24,7 +24,7 @@ from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import DutyroomError, Rejected
 from dutyroom.flows.billing import bill_period, take_period_reads
 from dutyroom.model.duty import SYSTEM
-from dutyroom.settings import Settings
+from dutyroom.settings import Settings, data_home
 from dutyroom.site import BrokerAddress, Site, load_site
 from dutyroom.timebase import DAY, MINUTE, Ms, day_start, local_date, to_iso, zone
 from dutyroom.wiring.estate import INJECT_TOPIC, scenario_names
@@ -296,9 +296,9 @@ def _greet(demo: _Demo, say: Callable[[str], None]) -> None:
     say(f"  Dutyroom is running at {url}")
     if demo.password:
         say(f"  Log in as admin with the one-time password {demo.password}")
-        say("  It is shown only now; `dutyroom password admin` sets another.")
+        say(f"  It is shown only now; this sets another: {_command('password admin', demo.settings)}")
     else:
-        say("  Log in as admin; a forgotten password is set anew with `dutyroom password admin`.")
+        say(f"  Log in as admin; for a forgotten password: {_command('password admin', demo.settings)}")
     say("")
     say("  Three things to try:")
     if demo.site.runtime.inject is None:
@@ -307,7 +307,18 @@ def _greet(demo: _Demo, say: Callable[[str], None]) -> None:
         say("   3. What could not be read, and why, stands on the data page")
     else:
         say("   1. Wait a minute: a pipe will burst. Acknowledge the alarm with the key A")
-        say("   2. Start a scenario: dutyroom simulate --scenario feeder_cut")
+        say(f"   2. Cut a feeder: {_command('simulate --scenario feeder_cut', demo.settings)}")
         say("   3. Look at last month's statement of a unit on the statements page")
     say("")
     say("  Ctrl-C stops it; the data stays for the next start.")
+
+
+def _command(words: str, settings: Settings) -> str:
+    """A command that works when typed here: where ours lies, and which data folder is meant."""
+    shown = "dutyroom"
+    if shutil.which(shown) is None:
+        here, folder = Path.cwd(), Path(sys.executable).parent
+        path = next((p for p in folder.glob("dutyroom*") if p.suffix in ("", ".cmd", ".exe")), Path(shown))
+        shown = str(path.relative_to(here) if path.is_relative_to(here) else path)
+    usual = data_home() / "demo"
+    return f"{shown} {words}" + ("" if settings.data == usual else f" --data {settings.data}")
