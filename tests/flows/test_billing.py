@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 import pytest
-from tests.flows.metered import POWER, TZ, Store, a_site, at, device, points_of
+from tests.flows.metered import POWER, SPECS, TZ, Store, a_site, at, device, points_of
 
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Rejected
@@ -49,6 +49,7 @@ class Lake:
         self.table = points_of(DEVICES)
         with records.write() as tx:
             tx.devices.upsert(DEVICES)
+            tx.devices.add_points("lake", [(d, SPECS[d.device_class]) for d in DEVICES])
         for name, opening, closing in (
             ("A-1204-power", 841_236, 865_581),
             ("A-1204-water", 412_600, 424_000),
@@ -247,18 +248,6 @@ def test_a_corrected_read_makes_a_new_version_that_says_so(lake):
     }
     with lake.records.read() as tx:
         assert tx.metering.statement("lake", first.number) == first, "the old version stays"
-
-
-@pytest.mark.parametrize(("steps", "reason"), [(5, " "), (-1, "why")])
-def test_a_correction_needs_a_reason_and_a_register(lake, steps, reason):
-    lake.reads()
-    with pytest.raises(Rejected):
-        correct_read(lake.site, lake.records, "A-1204-gas", "volume", CLOSE, steps, NOW, "li", reason)
-
-
-def test_only_what_was_frozen_can_be_corrected(lake):
-    with pytest.raises(Rejected, match="no read"):
-        correct_read(lake.site, lake.records, "A-1204-gas", "volume", CLOSE, 5, NOW, "li", "why")
 
 
 def test_a_missing_register_holds_its_statement_and_no_other(lake):

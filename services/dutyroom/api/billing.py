@@ -8,11 +8,18 @@ from decimal import Decimal
 from fastapi import APIRouter, HTTPException, Response
 from pydantic import BaseModel, Field
 
-from dutyroom.api.asked import Ask, Json, plain
+from dutyroom.api.asked import Ask, Asked, Json, plain
 from dutyroom.api.present import Presenter
-from dutyroom.flows.billing import problems_of, record_exchange, statement_trace
+from dutyroom.errors import Rejected
+from dutyroom.flows.billing import (
+    close_period,
+    correct_read,
+    problems_of,
+    record_exchange,
+    statement_trace,
+)
 from dutyroom.flows.billing_run import Problem
-from dutyroom.model.metering import Exchange
+from dutyroom.model.metering import Exchange, ReadFlag
 from dutyroom.timebase import Ms, day_start, from_iso, local_date, zone
 
 router = APIRouter(prefix="/api/v1/sites/{site}", tags=["billing"])
@@ -44,6 +51,66 @@ def get_reads(ask: Ask, cut_off: Ms | None = None) -> list[Json]:
     moment = cut_off if cut_off is not None else cut_offs(ask, 1)[0]
     with ask.room.records.read() as tx:
         return [plain(read) for read in tx.metering.period_reads(ask.name, moment)]
+
+
+class ReadIn(BaseModel):
+    """A register read on the dial, for a cut-off: as printed on the meter, in the point's unit."""
+
+    device: str = Field(max_length=120)
+    point: str = Field("volume", max_length=60)
+    cut_off: str = Field(description="ISO 8601, local to the site without a zone")
+    register_: Decimal = Field(ge=0, alias="register", allow_inf_nan=False)
+    reason: str = Field(min_length=1, max_length=500)
+    at: str = Field("", description="when it was read; without it the cut-off")
+    estimated: bool = False
+
+
+@router.post("/period-reads", name="api_read_correct", status_code=201)
+def post_read(ask: Ask, given: ReadIn) -> Json:
+    """A person's register beside the frozen one: a further version, with who and why."""
+    tz = zone(ask.site.site.time_zone)
+    stored = correct_read(
+        ask.site.site,
+        ask.room.records,
+        given.device,
+        given.point,
+        from_iso(given.cut_off, tz),
+        _steps(ask, given.device, given.point, given.register_),
+        ask.room.clock.now(),
+        ask.actor,
+        given.reason,
+        at=from_iso(given.at, tz) if given.at else None,
+        flag=ReadFlag.ESTIMATED if given.estimated else ReadFlag.SUBSTITUTED,
+    )
+    return dict(plain(stored))
+
+
+def _steps(ask: Asked, device: str, name: str, register: Decimal) -> int:
+    """A register in steps of its meter. Raises Rejected where it lies between two of them."""
+    point = ask.site.table.find(device, name)
+    if point is None or point.spec.step is None:
+        raise HTTPException(404, "error.no_point")
+    steps = register / point.spec.step
+    if steps != steps.to_integral_value():
+        raise Rejected("error.read_step", {"device": device, "step": format(point.spec.step, "f")})
+    return int(steps)
+
+
+@router.post("/billing-runs/{period}", name="api_bill", status_code=201)
+def post_run(ask: Ask, period: str) -> Json:
+    """Reads what is missing and bills a period that has ended; again without change adds nothing."""
+    site = ask.site
+    reads, run = close_period(
+        site.site, site.table, site.store, ask.room.records, period, ask.room.clock.now(), ask.actor
+    )
+    shown = ask.presenter()
+    return {
+        "period": period,
+        "missing": [read.device for read in reads.missing],
+        "locked": run.locked,
+        "statements": [s.number for s in run.statements],
+        "problems": [problem_row(shown, row) for row in run.problems],
+    }
 
 
 @router.get("/statements", name="api_statements")
@@ -101,15 +168,15 @@ def post_exchange(ask: Ask, given: ExchangeIn) -> Json:
     point = ask.site.table.find(given.device, given.point)
     if point is None or point.spec.step is None:
         raise HTTPException(404, "error.no_point")
-    step, now = point.spec.step, ask.room.clock.now()
+    now = ask.room.clock.now()
     row = Exchange(
         id=0,
         site=ask.name,
         device=given.device,
         point=given.point,
         at=from_iso(given.at, zone(ask.site.site.time_zone)),
-        closing=int(given.closing / step),
-        opening=int(given.opening / step),
+        closing=_steps(ask, given.device, given.point, given.closing),
+        opening=_steps(ask, given.device, given.point, given.opening),
         actor=ask.actor,
         reason=given.reason,
     )

@@ -25,7 +25,14 @@ _OPERATOR = (
     "api_alarm_action", "api_ticket_action", "api_report", "api_occurrence_done", "api_occurrence_excused", "api_device_service",
     "api_quarantine_settle", "api_message_test",
 )  # fmt: skip
-_CLERK = ("statements_csv", "statements_xlsx", "api_readings_csv", "api_exchange")
+_CLERK = (
+    "statements_csv",
+    "statements_xlsx",
+    "api_readings_csv",
+    "api_exchange",
+    "api_read_correct",
+    "api_bill",
+)
 _ADMINISTRATOR = (
     "page_people", "page_demo", "api_people", "api_person_put", "api_tokens", "api_token_new", "api_token_revoke",
     "api_audit", "api_inject", "page_audit",

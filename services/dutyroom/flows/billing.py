@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from dutyroom.errors import Rejected
+from dutyroom.errors import Conflict, Rejected
 from dutyroom.flows.billing_run import HISTORY, Frozen, Problem, Work
 from dutyroom.flows.period_reads import (
     PeriodReads,
@@ -68,7 +68,8 @@ def bill_period(
 ) -> BillingRun:
     """Locks a statement for every unit whose inputs are known; a run without change adds nothing.
 
-    The reads of both cut-offs must be frozen. Raises Rejected for a period that has not ended.
+    The reads of both cut-offs must be frozen. Raises Rejected for a period that has not ended,
+    Conflict when another run locked something meanwhile: run again, nothing of this one was kept.
     """
     tz = zone(site.time_zone)
     start, end = period_bounds(period, site.cut_off_day, tz)
@@ -77,11 +78,14 @@ def bill_period(
     earlier = _earlier(site, period, tz)
     with records.read() as tx:
         frozen = _load(tx, site, period, (*earlier, start, end))
-    work = Work(site, table, frozen, period, start, end, earlier, local_date(start, tz))
+    days = local_date(start, tz), local_date(end, tz)
+    work = Work(site, table, frozen, period, start, end, earlier, *days)
     made = work.statements(now, actor)
     problems = tuple(work.problems)
     with records.write() as tx:
         locked = tx.metering.lock(made) if made else 0
+        if locked < len(made):  # another run was first with some of them: all or none
+            raise Conflict("conflict.billing_run", {"period": period})
         tx.put_blob(site.id, f"billing|{period}", _packed(problems))
         for pool, usages in work.pools.items() if made else ():
             tx.put_blob(site.id, f"pool|{pool}", msgspec.json.encode(usages))
@@ -96,12 +100,9 @@ def bill_period(
 def close_period(
     site: Site, table: PointTable, store: ReadingStore, records: Records, period: str, now: Ms, actor: str
 ) -> tuple[PeriodReads, BillingRun]:
-    """The reads of the period's end (and start, where none are frozen), then the billing run."""
+    """The reads of the period's start that are not frozen yet, those of its end, the billing run."""
     start, end = period_bounds(period, site.cut_off_day, zone(site.time_zone))
-    with records.read() as tx:
-        opened = bool(tx.metering.period_reads(site.id, start))
-    if not opened:
-        take_period_reads(site, table, store, records, start, now, actor)
+    take_period_reads(site, table, store, records, start, now, actor)
     reads = take_period_reads(site, table, store, records, end, now, actor)
     return reads, bill_period(site, table, records, period, now, actor)
 

@@ -15,7 +15,7 @@ from dutyroom.metering.statement import Inputs, Metered, Shared
 from dutyroom.metering.tariff import PublicShare, Tariff
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.metering import Exchange, PeriodRead, ReadFlag, Register, Statement, Usage
-from dutyroom.model.telemetry import PointTable
+from dutyroom.model.telemetry import Point, PointTable
 from dutyroom.site import Site
 from dutyroom.timebase import Ms
 
@@ -58,12 +58,15 @@ class Work:
         end: Ms,
         earlier: tuple[Ms, ...],
         first_day: date,
+        end_day: date,
     ) -> None:
         self.site, self.frozen, self.period = site, frozen, period
         self.start, self.end, self.earlier, self.first_day = start, end, earlier, first_day
+        self.end_day = end_day  # the first one that is no longer of the period
         self.problems: list[Problem] = []
         self.pools: dict[str, tuple[Usage, ...]] = {}  # by digest: what a public share stands on
         self.units = sorted(path for path, space in site.spaces.items() if space.kind == "unit")
+        self._dwellings = frozenset(self.units)
         self._exchanges: dict[Key, list[Exchange]] = {}
         for exchange in frozen.exchanges:
             self._exchanges.setdefault((exchange.device, exchange.point), []).append(exchange)
@@ -71,19 +74,30 @@ class Work:
         self.usages = {device: self._usage(r, start, end) for device, r in self.registers.items()}
 
     def _registers(self, table: PointTable) -> dict[str, Register]:
-        """The billed register of each device that is not withdrawn."""
+        """The billed register of each device that was in use in the period."""
         found: dict[str, Register] = {}
-        dwellings = set(self.units)
         for point in register_points(self.site, table):
             device = self.frozen.devices.get(point.device)
-            if device is None or device.status is DeviceStatus.WITHDRAWN:
+            if device is None or not self._in_use(point, device):
                 continue
+            unit = self.unit_of(device.space)
             try:
-                found[device.id] = registers.register_of(point, device, dwelling=device.space in dwellings)
+                found[device.id] = registers.register_of(point, device, dwelling=bool(unit))
             except Rejected as err:
-                unit = device.space if device.space in dwellings else ""
                 self.problems.append(Problem("problem.meter", unit, device.id, True, {"detail": err.reason}))
         return found
+
+    def _in_use(self, point: Point, device: Device) -> bool:
+        """A withdrawn meter counts once more: in the period in which it was last read."""
+        if device.status is not DeviceStatus.WITHDRAWN:
+            return True
+        return (device.id, point.spec.name) in self.frozen.reads[self.end]
+
+    def unit_of(self, space: str) -> str:
+        """The unit that a place is or lies in ("A/12/1204/kitchen" lies in "A/12/1204"), "" = none."""
+        parts = space.split("/")
+        inside = ("/".join(parts[:count]) for count in range(len(parts), 0, -1))
+        return next((path for path in inside if path in self._dwellings), "")
 
     def _read(self, register: Register, cut_off: Ms) -> PeriodRead:
         found = self.frozen.reads[cut_off].get((register.device, register.point))
@@ -103,7 +117,7 @@ class Work:
         codes = statement.unit_codes(self.units)
         own: dict[str, list[str]] = {}
         for device in self.registers:
-            own.setdefault(self.frozen.devices[device].space, []).append(device)
+            own.setdefault(self.unit_of(self.frozen.devices[device].space), []).append(device)
         held = {p.unit for p in self.problems if p.holds and p.unit} | blocked
         made: list[Statement] = []
         for unit in self.units:
@@ -144,16 +158,22 @@ class Work:
             self.problems += [
                 Problem(f"problem.{f}", unit, device, vee.holds((f,)), _of(usage)) for f in flags
             ]
-            if price is None or vee.holds(flags):
+            before = self._before(unit, device, price) if price is not None else None
+            if price is None or before is None or vee.holds(flags):
                 waits = True
             else:
-                found.append(Metered(usage, device_class, price, self._before(device, price)))
+                found.append(Metered(usage, device_class, price, before))
         return None if waits else tuple(found)
 
     def _tariff(self, unit: str, device: str, device_class: str, usage: Usage) -> Tariff | None:
         price = tariff.in_force(self.site.tariffs, device_class, self.first_day)
         if price is None:
             self.problems.append(Problem("problem.no_tariff", unit, device, True, {"class": device_class}))
+        elif later := tariff.changes_within(self.site.tariffs, device_class, self.first_day, self.end_day):
+            # Which part of the use was before the change no register says.
+            told = {"tariff": later.id, "date": later.valid_from.isoformat()}
+            self.problems.append(Problem("problem.tariff_within", unit, device, True, told))
+            return None
         elif price.unit != usage.unit:
             units = {"tariff": price.id, "unit": price.unit, "meter_unit": usage.unit}
             self.problems.append(Problem("problem.unit", unit, device, True, units))
@@ -167,15 +187,22 @@ class Work:
         found = (self._usage(register, a, b).quantity for a, b in itertools.pairwise(cut_offs))
         return [quantity for quantity in found if quantity is not None]
 
-    def _before(self, device: str, price: Tariff) -> Decimal:
-        """What was used in the year up to the period's start, from its first frozen read on."""
+    def _before(self, unit: str, device: str, price: Tariff) -> Decimal | None:
+        """What was used in the year up to the period's start, from its first frozen read on.
+
+        None, with the reason among the problems, when the registers do not tell: a guess of zero
+        would sell the year's cheap tiers twice.
+        """
         if price.basis != "year":
             return Decimal(0)
         register = self.registers[device]
         months = int(self.period[5:7]) - 1
         for cut_off in self.earlier[len(self.earlier) - months :] if months else ():
             if self._read(register, cut_off).steps is not None:
-                return self._usage(register, cut_off, self.start).quantity or Decimal(0)
+                used = self._usage(register, cut_off, self.start)
+                if used.quantity is None and self.usages[device].quantity is not None:
+                    self.problems.append(Problem("problem.year", unit, device, True, _of(used)))
+                return used.quantity
         return Decimal(0)
 
     # ------------------------------------------------------------ public shares
@@ -186,6 +213,9 @@ class Work:
         blocked: set[str] = set()
         for share in self.site.shares:
             payers = [u for u in self.units if not share.space or f"{u}/".startswith(f"{share.space}/")]
+            if not payers:
+                self.problems.append(Problem("problem.no_payers", "", "", False, {"share": share.id}))
+                continue
             parts = self._allocated(share, payers)
             if parts is None:
                 blocked.update(payers)
@@ -226,12 +256,21 @@ class Work:
             for d in (*share.meters, *share.less)
             if (u := self.usages.get(d)) and u.unit != share.unit
         }
+        owned = [d for d in share.meters if d in self.usages and self._billed_itself(d)]
+        for device in owned:
+            self.problems.append(Problem("problem.pool_owned", "", device, True, {"share": share.id}))
         for device, unit in others.items():
             units = {"share": share.id, "unit": share.unit, "meter_unit": unit}
             self.problems.append(Problem("problem.unit", "", device, True, units))
         if quantity is None and not unknown:
             self.problems.append(Problem("problem.pool_negative", "", "", True, {"share": share.id}))
-        return None if others else quantity
+        return None if others or owned else quantity
+
+    def _billed_itself(self, device: str) -> bool:
+        """Whether a unit pays for this meter on its own lines."""
+        row = self.frozen.devices[device]
+        priced = any(t.device_class == row.device_class for t in self.site.tariffs)
+        return priced and bool(self.unit_of(row.space))
 
 
 def _of(usage: Usage) -> dict[str, str]:

@@ -5,8 +5,8 @@ What is frozen is never changed: a late or corrected read is a further version b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -126,12 +126,14 @@ def take_period_reads(
         raise Rejected("the cut-off has not come yet")
     with records.read() as tx:
         frozen = {(r.device, r.point): r for r in tx.metering.period_reads(site.id, cut_off)}
-        active = {d.id for d in tx.devices.all(site.id) if d.status is not DeviceStatus.WITHDRAWN}
-    points = [p for p in register_points(site, table) if p.device in active]
+        devices = {d.id: d.status for d in tx.devices.all(site.id)}
+    points = [p for p in register_points(site, table) if p.device in devices]
+    gone = [p for p in points if devices[p.device] is DeviceStatus.WITHDRAWN]
+    points = [p for p in points if devices[p.device] is not DeviceStatus.WITHDRAWN]
     wanted = [p for p in points if (r := frozen.get((p.device, p.spec.name))) is None or r.steps is None]
     found = _read_at(store, wanted, cut_off, tolerance)
     tz = zone(site.time_zone)
-    fresh: list[PeriodRead] = []
+    fresh = _last_registers(site, store, gone, frozen, cut_off, actor)
     for point in wanted:
         before = frozen.get((point.device, point.spec.name))
         if before is None or point.id in found:
@@ -139,6 +141,27 @@ def take_period_reads(
     added = _freeze(site, records, fresh, now, actor)
     frozen.update({(r.device, r.point): r for r in fresh})
     return PeriodReads(cut_off, tuple(frozen[key] for key in sorted(frozen)), added)
+
+
+def _last_registers(
+    site: Site,
+    store: ReadingStore,
+    gone: Sequence[Point],
+    frozen: Mapping[tuple[str, str], PeriodRead],
+    cut_off: Ms,
+    actor: str,
+) -> list[PeriodRead]:
+    """What meters that were withdrawn within the period showed last: their use up to then is billed.
+
+    A meter that was silent for the whole period is finished, and has no read any more.
+    """
+    tz = zone(site.time_zone)
+    start, _ = period_bounds(period_ended(cut_off, site.cut_off_day, tz), site.cut_off_day, tz)
+    before = {p.id: frozen.get((p.device, p.spec.name)) for p in gone}
+    wanted = [p for p in gone if (known := before[p.id]) is None or known.steps is None]
+    found = _read_at(store, wanted, cut_off, cut_off - start - 1) if wanted else {}
+    reads = (_frozen(site, p, cut_off, found[p.id], before[p.id], actor, tz) for p in wanted if p.id in found)
+    return [replace(read, method="last_of_withdrawn") for read in reads]
 
 
 def _frozen(
@@ -198,31 +221,51 @@ def correct_read(
     at: Ms | None = None,
     flag: ReadFlag = ReadFlag.SUBSTITUTED,
 ) -> PeriodRead:
-    """A person's register for a cut-off, beside what was frozen. Raises Rejected without a reason,
-    for a negative register, or where nothing was frozen."""
+    """A person's register for a cut-off, beside what was frozen; or the first one there, such as the
+    opening register of a unit that was handed over within the period.
+
+    at: when it was read on the dial, the cut-off when None. Raises Rejected with a message key:
+    without a reason, for what the register cannot show, for what is no register or no cut-off.
+    """
     if not reason.strip():
-        raise Rejected("a corrected read needs a reason", {"reason": "empty"})
-    if steps < 0:
-        raise Rejected("a register is not negative", {"steps": str(steps)})
+        raise Rejected("error.read_reason")
+    tz = zone(site.time_zone)
+    if cut_off > now or not _is_cut_off(site, cut_off) or (at is not None and at > now):
+        raise Rejected("error.read_cut_off", {"at": to_iso(cut_off, tz)})
     with records.write() as tx:
+        register = next((p for p in tx.devices.points(site.id) if _is(p, device, point)), None)
+        if register is None or not registers.is_register(register):
+            raise Rejected("error.read_register", {"device": device, "point": point})
+        if not 0 <= steps < 10 ** (register.spec.digits or 0):
+            raise Rejected("error.read_range", {"device": device, "digits": str(register.spec.digits)})
         known = {(r.device, r.point): r for r in tx.metering.period_reads(site.id, cut_off)}
         before = known.get((device, point))
-        if before is None:
-            raise Rejected(f"no read of {device}/{point} is frozen at this cut-off")
-        source = f"{actor} · {to_iso(now, zone(site.time_zone))}"
+        source = f"{actor} · {to_iso(now, tz)}"
         read = PeriodRead(
             site.id, device, point, cut_off, steps, at if at is not None else cut_off, flag,
-            before.version + 1, "manual", source, actor, reason,
+            before.version + 1 if before else 1, "manual", source, actor, reason,
         )  # fmt: skip
         tx.metering.freeze([read])
-        tx.audit(site.id, now, actor, "reads.correct", device, f"{before.steps} -> {steps}: {reason}")
+        was = before.steps if before else None
+        tx.audit(site.id, now, actor, "reads.correct", device, f"{was} -> {steps}: {reason}")
         tx.change(site.id, now, "statement", f"reads/{cut_off}")
     return read
 
 
+def _is(point: Point, device: str, name: str) -> bool:
+    return (point.device, point.spec.name) == (device, name)
+
+
+def _is_cut_off(site: Site, moment: Ms) -> bool:
+    tz = zone(site.time_zone)
+    return cut_off_of(local_date(moment, tz), site.cut_off_day, tz) == moment
+
+
 def record_exchange(records: Records, exchange: Exchange, now: Ms) -> Exchange:
-    """Notes that a meter was replaced. Raises Rejected without a reason or for negative registers,
-    Conflict when it is recorded already."""
+    """Notes that a meter was replaced. Raises Rejected without a reason, for negative registers or a
+    time that has not come, Conflict when it is recorded already."""
+    if exchange.at > now:
+        raise Rejected("error.exchange_ahead")
     if not exchange.reason.strip():
         raise Rejected("an exchange needs a reason", {"reason": "empty"})
     if exchange.closing < 0 or exchange.opening < 0:

@@ -15,6 +15,7 @@ from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 
+from dutyroom.errors import Rejected
 from dutyroom.metering.tariff import METER_CLASSES, Charge, PublicShare, Tariff, charge
 from dutyroom.model.metering import Correction, Line, PeriodRead, Statement, Usage
 from dutyroom.timebase import Ms
@@ -96,7 +97,8 @@ def statement(
 ) -> Statement:
     """The locked statement of one unit. code: how the unit is written in the number ("A1204").
 
-    Every usage must have a quantity: what is not known is held back before it comes here.
+    Every usage must have a quantity: what is not known is held back before it comes here, else
+    Rejected.
     """
     metered = sorted(inputs.metered, key=_order)
     lines = [*_metered_lines(metered, inputs.currency), *map(_shared_line, inputs.shared)]
@@ -135,11 +137,15 @@ def _distinct(usages: Iterable[Usage]) -> tuple[Usage, ...]:
 def _metered_lines(metered: Sequence[Metered], currency: str) -> list[Line]:
     """A line per meter and its tiers; meters of one tariff climb the same tiers one after another."""
     lines: list[Line] = []
-    used: defaultdict[str, Decimal] = defaultdict(Decimal)
+    reached: defaultdict[str, Decimal] = defaultdict(Decimal)  # by tariff: how far up the tiers already
     for m in metered:
-        quantity = m.usage.quantity if m.usage.quantity is not None else Decimal(0)
-        before = m.before + used[m.tariff.id]
-        used[m.tariff.id] += quantity
+        reached[m.tariff.id] += m.before
+    for m in metered:
+        quantity = m.usage.quantity
+        if quantity is None:  # never zero
+            raise Rejected(f"the use of {m.usage.device} is not known; nothing is billed for it")
+        before = reached[m.tariff.id]
+        reached[m.tariff.id] += quantity
         priced = charge(m.tariff, quantity, before, currency=currency)
         lines += _lines_of(m, quantity, before, priced)
     return lines
@@ -306,9 +312,17 @@ def _line_change(was: Line, now: Line) -> list[Correction]:
         return [Correction("correction.share", {"share": now.arguments["share"], **values("pool")})]
     if differs("tariff", "version", "valid_from"):
         return [Correction("correction.tariff", {"device": now.device, **values("tariff")})]
+    if _repriced(was, now):
+        return [Correction("correction.price", {"device": now.device, "tariff": now.arguments["tariff"]})]
     if was.quantity == now.quantity and differs("year_to_date"):
         return [Correction("correction.year", {"device": now.device, **values("year_to_date")})]
     return []
+
+
+def _repriced(was: Line, now: Line) -> bool:
+    """The same quantity for another amount at the same place of the tiers: the price was edited."""
+    same = was.quantity == now.quantity and was.arguments == now.arguments
+    return same and (was.amount, was.price) != (now.amount, now.price)
 
 
 def _line_key(line: Line) -> tuple[str, str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -21,8 +22,10 @@ METER_CLASSES = (
     DeviceClass.FEEDER,
 )
 
-# Currencies whose smallest unit is not a hundredth (ISO 4217), as far as a site may use one.
-_PLACES = {"JPY": 0, "KRW": 0, "VND": 0, "CLP": 0, "BHD": 3, "KWD": 3, "JOD": 3, "OMR": 3, "TND": 3}
+# Currencies whose smallest unit is not a hundredth (ISO 4217).
+_WHOLE = "BIF CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX VND VUV XAF XOF XPF"
+_THOUSANDTHS = "BHD IQD JOD KWD LYD OMR TND"
+_PLACES = dict.fromkeys(_WHOLE.split(), 0) | dict.fromkeys(_THOUSANDTHS.split(), 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +131,12 @@ def charge(
     return Charge(priced, amount)
 
 
+def changes_within(tariffs: Iterable[Tariff], device_class: str, first: date, end: date) -> Tariff | None:
+    """The first tariff of a class that begins after the first day and before the day of the end."""
+    inside = [t for t in tariffs if t.device_class == device_class and first < t.valid_from < end]
+    return min(inside, key=lambda t: (t.valid_from, t.id), default=None)
+
+
 def in_force(tariffs: Iterable[Tariff], device_class: str, day: date) -> Tariff | None:
     """The newest tariff of a class that is valid on a day."""
     valid = [t for t in tariffs if t.device_class == device_class and t.valid_from <= day]
@@ -147,6 +156,7 @@ def parse_tariffs(text: str, file: str) -> tuple[tuple[Tariff, ...], tuple[Publi
     shared = [_share(entry) for entry in shares]
     _unique(tariffs, [t.id for t in found], "id")
     _unique(shares, [s.id for s in shared], "id")
+    _shared_once(shares, shared)
     _unique(tariffs, [f"{t.device_class} from {t.valid_from}" for t in found], "valid_from")
     if mistakes:
         raise Invalid(mistakes)
@@ -157,6 +167,19 @@ def _unique(entries: Sequence[Fields], keys: Sequence[str], name: str) -> None:
     for index, entry in enumerate(entries):
         if keys[index] and keys[index] in keys[:index]:
             entry.wrong(name, f"{keys[index]!r} is there twice")
+
+
+def _shared_once(entries: Sequence[Fields], shares: Sequence[PublicShare]) -> None:
+    """No register is paid for twice: a public meter stands in one share, and once in it."""
+    taken: dict[str, str] = {}
+    for entry, share in zip(entries, shares, strict=True):
+        listed = Counter((*share.meters, *share.less))
+        for device in (name for name, times in listed.items() if times > 1):
+            entry.wrong("meters", f"{device!r} is there twice, in meters or less")
+        for device in share.meters:
+            if device in taken:
+                entry.wrong("meters", f"{device!r} is shared out by {taken[device]!r} already")
+        taken = dict.fromkeys(share.meters, share.id) | taken
 
 
 def _tariff(entry: Fields) -> Tariff:

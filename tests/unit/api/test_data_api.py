@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
+from decimal import Decimal
 
 import pytest
 from fastapi.testclient import TestClient
 from tests.acceptance.pages_harness import SITE
 from tests.unit.api.conftest import House
 
-from dutyroom.timebase import HOUR, MINUTE
+from dutyroom.timebase import HOUR, MINUTE, to_iso
 
 API = f"/api/v1/sites/{SITE}"
 
@@ -134,3 +135,36 @@ def test_a_clerk_records_an_exchange_in_the_meter_s_unit(house: House) -> None:
     assert clerk.get(f"{API}/exchanges").json()[0]["device"] == "A-1-0101-water"
     assert clerk.post(f"{API}/exchanges", json=given | {"closing": "-1"}).status_code == 422
     assert clerk.post(f"{API}/exchanges", json=given | {"device": "nobody"}).status_code == 404
+    assert clerk.post(f"{API}/exchanges", json=given | {"closing": "418.90005"}).status_code == 422
+
+
+def test_a_clerk_corrects_a_register_and_bills_again(house: House) -> None:
+    clerk = house.person("clerk")
+    cut_off = clerk.get(f"{API}/period-reads").json()[0]["cut_off"]
+    name = "A-1-0101-water"
+    before = next(r for r in clerk.get(f"{API}/period-reads").json() if r["device"] == name)
+    given = {
+        "device": name,
+        "point": "volume",
+        "cut_off": to_iso(cut_off),
+        "register": str(Decimal(before["steps"] + 3) / 1000),
+        "reason": "抄表核对",
+    }
+    told = clerk.post(f"{API}/period-reads", json=given)
+    assert told.status_code == 201, told.text
+    after = next(r for r in clerk.get(f"{API}/period-reads").json() if r["device"] == name)
+    assert (after["steps"], after["version"], after["actor"], after["flag"]) == (
+        before["steps"] + 3,
+        before["version"] + 1,
+        "clerk",
+        "S",
+    )
+    assert clerk.post(f"{API}/period-reads", json=given | {"reason": " "}).status_code == 422
+    refused = clerk.post(f"{API}/period-reads", json=given | {"cut_off": "2026-10-17T10:00"})
+    assert (refused.status_code, "截止时间" in refused.json()["detail"]) == (422, True)
+    assert house.person("operator").post(f"{API}/period-reads", json=given).status_code == 403
+    run = clerk.post(f"{API}/billing-runs/2026-10")
+    assert run.status_code == 201, run.text
+    assert {"period", "missing", "locked", "statements", "problems"} == run.json().keys()
+    assert clerk.post(f"{API}/billing-runs/October").status_code == 422
+    assert house.person("operator").post(f"{API}/billing-runs/2026-10").status_code == 403

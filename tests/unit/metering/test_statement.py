@@ -7,7 +7,10 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from dutyroom.errors import Rejected
 from dutyroom.metering.statement import (
     Inputs,
     Metered,
@@ -135,3 +138,28 @@ def test_trace():
     assert [(t.line, t.usage.device) for t in trace(made, {})] == [(0, "W"), (1, "P")]
     pools = {"digest of 10": (a_usage("P"), a_usage("Q"))}
     assert [(t.line, t.usage.device) for t in trace(made, pools)] == [(0, "W"), (1, "P"), (1, "Q")]
+
+
+def test_use_that_is_not_known_is_never_billed_as_zero():
+    unknown = replace(a_usage(), quantity=None)
+    with pytest.raises(Rejected, match="use of W is not known"):
+        make(inputs(unknown))
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 300)), min_size=1, max_size=4),
+    st.sampled_from([D("0.3"), D("1.25")]),
+)
+def test_the_meters_of_a_home_cost_what_one_meter_with_all_their_use_costs(used, price):
+    """By the year or the month, whichever meter comes first: the tiers see only the sum. Prices are
+    whole fen a unit here, so that no rounding hides a step on the wrong tier."""
+    tiers = (Tier(D(180), price), Tier(D(260), price * 2), Tier(None, price * 3))
+    rate = replace(PRICE, tiers=tiers, basis="year")
+    many = tuple(
+        Metered(a_usage(f"W{n}", str(now)), "water_meter", rate, D(before))
+        for n, (before, now) in enumerate(used)
+    )
+    one = (
+        Metered(a_usage("W", str(sum(n for _, n in used))), "water_meter", rate, D(sum(b for b, _ in used))),
+    )
+    assert make(replace(inputs(), metered=many)).total == make(replace(inputs(), metered=one)).total

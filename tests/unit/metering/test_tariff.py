@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dutyroom.errors import Invalid, Rejected
-from dutyroom.metering.tariff import Tariff, Tier, charge, in_force, parse_tariffs, split
+from dutyroom.metering.tariff import Tariff, Tier, changes_within, charge, in_force, parse_tariffs, split
 
 D = Decimal
 
@@ -160,6 +160,29 @@ def test_an_empty_file():
     assert parse_tariffs("", "tariffs.yaml") == ((), ())
 
 
+def test_a_public_meter_is_shared_out_once():
+    second = (
+        GOOD[GOOD.index("  - id: public-power-a") :]
+        .replace("power-a\n", "power-b\n")
+        .replace("A-shop", "B-shop")
+    )
+    with pytest.raises(
+        Invalid, match=r"shares\[1\].meters: 'A-public-power' is shared out by 'public-power-a'"
+    ):
+        parse_tariffs(GOOD + second, "tariffs.yaml")
+    of_its_own = second.replace("meters: [A-public-power]", "meters: [A-shop-power]")
+    assert len(parse_tariffs(GOOD + of_its_own, "tariffs.yaml")[1]) == 2, (
+        "a sub-meter may be a share of its own"
+    )
+
+
+def test_a_change_of_price_within_a_period_is_seen():
+    old, new = a_tariff((None, "1"), id="old"), a_tariff((None, "2"), id="new", valid_from=date(2026, 7, 10))
+    months = (date(2026, 7, 1), date(2026, 8, 1)), (date(2026, 7, 10), date(2026, 8, 10))
+    assert [changes_within([old, new], "electricity_meter", *month) for month in months] == [new, None]
+    assert changes_within([old, new], "gas_meter", *months[0]) is None
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line", "field", "words"),
     [
@@ -174,6 +197,7 @@ def test_an_empty_file():
         ("id: home-water", "id: home-power", 11, "tariffs[1].id", "there twice"),
         ("    meters: [A-public-power]\n", "", 19, "shares[0]", "at least one public meter"),
         ('price: "3.4500"', "price: cheap", 17, "tariffs[1].price", "decimal number"),
+        ("less: A-shop-power", "less: A-public-power", 22, "shares[0].meters", "there twice"),
         ("shares:", "share:", 18, "share", "unknown field"),
     ],
 )
