@@ -115,8 +115,16 @@ class Journal(Protocol):
         """Highest sequence of a lane, 0 = none yet."""
         ...
 
-    def note(self, findings: Sequence[Finding], outcomes: Mapping[tuple[Ms, str, str], int]) -> None:
-        """Adds findings, and ledger counts by (receive hour, device, stored|duplicate|conflict)."""
+    def note(
+        self,
+        findings: Sequence[Finding],
+        outcomes: Mapping[tuple[Ms, str, str], int],
+        passed: tuple[str, Lane, int] | None = None,
+    ) -> None:
+        """Adds findings, and ledger counts by (receive hour, device, stored|duplicate|conflict).
+
+        passed: moves this reader's cursor in the same commit, so that a crash never counts twice.
+        """
         ...
 
     def quarantine(self, state: str = "open", limit: int = 200) -> Sequence[QuarantineRow]: ...

@@ -309,11 +309,15 @@ class SqliteJournal:
 
     def advance(self, reader: str, lane: Lane, seq: int) -> None:
         with self._commit() as db:
-            db.execute(
-                "INSERT INTO cursor (reader, lane, seq) VALUES (?,?,?) "
-                "ON CONFLICT (reader, lane) DO UPDATE SET seq = max(seq, excluded.seq)",
-                (reader, int(lane), seq),
-            )
+            self._move(db, reader, lane, seq)
+
+    @staticmethod
+    def _move(db: sqlite3.Connection, reader: str, lane: Lane, seq: int) -> None:
+        db.execute(
+            "INSERT INTO cursor (reader, lane, seq) VALUES (?,?,?) "
+            "ON CONFLICT (reader, lane) DO UPDATE SET seq = max(seq, excluded.seq)",
+            (reader, int(lane), seq),
+        )
 
     def _read_last(self, lane: Lane) -> int:
         return int(
@@ -325,12 +329,19 @@ class SqliteJournal:
     def last(self, lane: Lane) -> int:
         return self._last[lane]
 
-    def note(self, findings: Sequence[Finding], outcomes: Mapping[tuple[Ms, str, str], int]) -> None:
-        if not findings and not outcomes:
+    def note(
+        self,
+        findings: Sequence[Finding],
+        outcomes: Mapping[tuple[Ms, str, str], int],
+        passed: tuple[str, Lane, int] | None = None,
+    ) -> None:
+        if not findings and not outcomes and passed is None:
             return
         with self._commit() as db:
             self._count(db, outcomes)
             self._find(db, findings)
+            if passed is not None:
+                self._move(db, *passed)
 
     def quarantine(self, state: str = "open", limit: int = 200) -> Sequence[QuarantineRow]:
         rows = self._rows(

@@ -123,12 +123,11 @@ class Keep:
         done = 0
         for lane in Lane:
             while pending := self._journal.read(lane, self._journal.cursor(READER, lane), self._batches):
-                self._pass([batch for _, batch in pending])
-                self._journal.advance(READER, lane, pending[-1][0])
+                self._pass([batch for _, batch in pending], (READER, lane, pending[-1][0]))
                 done += len(pending)
         return done
 
-    def _pass(self, batches: Sequence[Batch]) -> None:
+    def _pass(self, batches: Sequence[Batch], passed: tuple[str, Lane, int]) -> None:
         outcomes: Counter[tuple[Ms, str, str]] = Counter()
         findings: list[Finding] = []
         chosen: list[Readings] = []
@@ -148,8 +147,9 @@ class Keep:
                 tx.devices.keep_events(self._site, events)
                 tx.devices.keep_attributes(self._site, attributes)
             self._said.update({(a.device, a.name): (a.value, a.at) for a in attributes})
-        # Last: a crash before this line repeats the batches, and then counts duplicates.
-        self._journal.note(findings, outcomes)
+        # Last: a crash before this line repeats the batches, and then counts duplicates. Counts and
+        # cursor go together: between them a crash would count the same readings twice.
+        self._journal.note(findings, outcomes, passed)
 
     def _unsaid(self, attributes: Sequence[Attribute]) -> list[Attribute]:
         """The newest of each, where it differs from what was kept last: a device repeats its model

@@ -97,6 +97,16 @@ def test_the_ledger_balances_and_quarantine_keeps_the_payload(tmp_path: Path) ->
     journal.close()
 
 
+def test_what_a_reader_counts_and_how_far_it_came_are_one_commit(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    seq = journal.append(batch())
+    journal.note([], {(T // HOUR * HOUR, "meter-1", "stored"): 2}, ("keep", Lane.NORMAL, seq))
+    assert journal.cursor("keep", Lane.NORMAL) == seq
+    journal.note([], {}, ("keep", Lane.PRIORITY, seq))  # also when there is nothing to count
+    assert journal.cursor("keep", Lane.PRIORITY) == seq
+    journal.close()
+
+
 def test_only_what_all_readers_passed_and_is_old_is_trimmed(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "j.sqlite")
     old = journal.append(batch(at=T - 10 * DAY))
