@@ -23,6 +23,7 @@ from dutyroom.backends.mqtt import MqttPublisher
 from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import DutyroomError, Rejected
 from dutyroom.flows.billing import bill_period, take_period_reads
+from dutyroom.flows.loops import Loop
 from dutyroom.model.duty import SYSTEM
 from dutyroom.settings import Settings, data_home
 from dutyroom.site import BrokerAddress, Site, load_site
@@ -42,6 +43,7 @@ from dutyroom.wiring.stores import records_of, store_of
 log = structlog.get_logger(__name__)
 
 HISTORY_DAYS = 62
+_CLOCK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +79,17 @@ def run_demo(
         site = _demo_site(settings.data, options, clock)
         demo = _open(settings, folder, site, clock, broker, port)
         stack.callback(demo.instance.stop)
-        stack.callback(lambda: _keep_clock(settings.data, clock.now()))
+        _keep_clock(settings.data, clock, stack)
         demo.instance.start()
         if not options.empty:
             _start_estate(demo, stack, options)
-        _greet(demo, say)
-        demo.instance.announce(f"127.0.0.1:{broker.port}")
-        demo.instance.serve(lambda: ready(demo.instance.url))
+
+        def answering() -> None:
+            demo.instance.announce(f"127.0.0.1:{broker.port}")
+            _greet(demo, options, say)
+            ready(demo.instance.url)
+
+        demo.instance.serve(answering)
         say("Stopping.")
 
 
@@ -149,8 +155,24 @@ def _demo_clock(data: Path, speed: float) -> ScaledClock:
     return ScaledClock(max(real, last + 1), real, speed)
 
 
-def _keep_clock(data: Path, now: Ms) -> None:
-    (data / "clock.json").write_text(json.dumps({"now": now}), encoding="utf-8")
+def _keep_clock(data: Path, clock: ScaledClock, stack: ExitStack) -> None:
+    """Writes how far the estate's time has come: at the end, and where it runs ahead of the machine's
+    each second, one second of it ahead, so that it does not go back after a crash either."""
+    file, beside = data / "clock.json", data / "clock.json.new"
+
+    def write(now: Ms) -> None:
+        beside.write_text(json.dumps({"now": now}), encoding="utf-8")
+        beside.replace(file)
+
+    def ahead() -> float:
+        write(clock.now() + round(_CLOCK_S * 1000 * clock.speed))
+        return _CLOCK_S
+
+    keeping = Loop("clock", ahead)
+    stack.callback(lambda: write(clock.now()))
+    if clock.speed > 1 or clock.base > clock.real_base:
+        keeping.start()
+        stack.callback(keeping.end)
 
 
 def _estate(data: Path, options: DemoOptions, clock: ScaledClock) -> list[str]:
@@ -290,7 +312,7 @@ def _month_starts(year: int, month: int) -> list[date]:
     return [date(year + (month - 1 + n) // 12, (month - 1 + n) % 12 + 1, 1) for n in range(4)]
 
 
-def _greet(demo: _Demo, say: Callable[[str], None]) -> None:
+def _greet(demo: _Demo, options: DemoOptions, say: Callable[[str], None]) -> None:
     url = demo.instance.url
     say("")
     say(f"  Dutyroom is running at {url}")
@@ -306,7 +328,10 @@ def _greet(demo: _Demo, say: Callable[[str], None]) -> None:
         say("   2. Look at it on the devices page; unknown ones are adopted")
         say("   3. What could not be read, and why, stands on the data page")
     else:
-        say("   1. Wait a minute: a pipe will burst. Acknowledge the alarm with the key A")
+        if options.scenarios:
+            say("   1. Wait a minute: a pipe will burst. Acknowledge the alarm with the key A")
+        else:
+            say(f"   1. Burst a pipe: {_command('simulate --scenario burst_pipe', demo.settings)}")
         say(f"   2. Cut a feeder: {_command('simulate --scenario feeder_cut', demo.settings)}")
         say("   3. Look at last month's statement of a unit on the statements page")
     say("")

@@ -110,7 +110,7 @@ class Instance:
         self.folder.announce(self.url, broker, token)
 
     def serve(self, ready: Callable[[], None]) -> None:
-        """Serves pages until SIGINT or SIGTERM."""
+        """Serves pages until SIGINT or SIGTERM; then returns, so that all is closed in order."""
         config = uvicorn.Config(
             self.app,
             host=self.address[0],
@@ -120,7 +120,10 @@ class Instance:
             timeout_graceful_shutdown=1,
             timeout_keep_alive=30,
         )
-        _Server(config, ready).run()
+        # Once it has shut down, uvicorn raises the signal again: it must not end us before the rest.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt):
+            _Server(config, ready).run()
 
     def stop(self) -> None:
         with contextlib.suppress(Unavailable), self.records.write() as tx:
@@ -147,7 +150,7 @@ class _Server(PageServer):
 def choose_port(settings: Settings) -> tuple[int, str]:
     """The wanted port, or the next free one with a sentence that says so."""
     port = free_port(settings.host, settings.port)
-    if port == settings.port:
+    if settings.port in (0, port):  # 0: any free one was asked for
         return port, ""
     return port, f"Port {settings.port} is taken; using {port}."
 
