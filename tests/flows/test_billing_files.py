@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
+from decimal import Decimal
 
 import openpyxl
 import pytest
@@ -12,7 +14,7 @@ from tests.flows.metered import Store, a_site, at, device, points_of
 from dutyroom.backends.export import StatementFiles
 from dutyroom.backends.records_sql import open_records
 from dutyroom.flows.billing import close_period
-from dutyroom.model.metering import PeriodRead, ReadFlag
+from dutyroom.model.metering import Exchange, PeriodRead, ReadFlag
 
 NOW = at("2026-11-01T00:30")
 DEVICES = [
@@ -94,5 +96,70 @@ def test_no_text_becomes_a_formula(files):
     table = points_of(DEVICES)
     _, row = rows_of(files.reads_csv((nasty,), table, "en"))
     assert (row[0], row[8]) == ("'=1+1", "'@x")
+    for start in ("+1", "-1", "\t=1", "\r=1", "\n=1", "\uff1d1", "\uff0b1", "\uff0d1", "\uff20x"):
+        _, row = rows_of(files.reads_csv((replace(nasty, device=start),), table, "en"))
+        assert row[0] == f"'{start}"
     book = openpyxl.load_workbook(io.BytesIO(files.reads_xlsx((nasty,), table, "en")))
     assert (book["Readings"]["A2"].value, book["Readings"]["A2"].data_type) == ("=1+1", "s")
+
+
+def test_a_share_names_the_register_that_it_stands_on(closed, files):
+    _, *rows = rows_of(files.csv(closed[1].statements, "en"))
+    share = next(row for row in rows if row[4].startswith("Public electricity"))
+    assert share[5:10] == [
+        "A-public-power",
+        "0.00",
+        "2026-09-30T23:45:00+08:00",
+        "20.00",
+        "2026-10-31T23:45:00+08:00",
+    ]
+
+
+def test_an_exchange_shows_both_its_registers_by_the_step_of_each_meter(closed, files):
+    made = closed[1].statements[0]
+    swap = Exchange(
+        1,
+        "lake",
+        "A-1204-power",
+        "energy",
+        at("2026-10-17T10:00"),
+        850_000,
+        12,
+        "li",
+        "worn",
+        step=Decimal("0.1"),
+    )
+    swapped = replace(made, usages=(replace(made.usages[0], exchanges=(swap,)),))
+    header, first, *_ = rows_of(files.csv([swapped], "en"))
+    assert first[header.index("Exchanges")] == "2026-10-17T10:00:00+08:00: 8500.00 → 1.2"
+    assert (first[6], first[8]) == ("8412.36", "86558.1")
+
+
+@pytest.mark.parametrize(
+    ("currency", "shown", "value", "shape"),
+    [
+        ("CNY", "134.51", 134.51, "#,##0.00"),
+        ("JPY", "13451", 13451, "#,##0"),
+        ("KWD", "13.451", 13.451, "#,##0.000"),
+    ],
+)
+def test_amounts_have_the_places_of_their_currency(closed, files, currency, shown, value, shape):
+    made = replace(closed[1].statements[0], currency=currency)
+    *_, total = rows_of(files.csv([made], "en"))
+    assert total[14] == shown
+    book = openpyxl.load_workbook(io.BytesIO(files.xlsx([made], "en")))
+    cell = book.worksheets[0]["H2"]
+    assert (cell.value, cell.number_format) == (value, shape)
+
+
+def test_both_files_say_the_same(closed, files):
+    header, *rows = rows_of(files.csv(closed[1].statements, "en"))
+    sheet = openpyxl.load_workbook(io.BytesIO(files.xlsx(closed[1].statements, "en"))).worksheets[1]
+    first, *others = [
+        ["" if cell is None else cell for cell in row] for row in sheet.iter_rows(values_only=True)
+    ]
+    assert first == header
+    for row, other in zip(rows, others, strict=True):
+        for text, cell in zip(row, other, strict=True):
+            same = text == cell if isinstance(cell, str) else Decimal(text) == Decimal(str(cell))
+            assert same, (row, text, cell)

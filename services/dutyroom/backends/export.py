@@ -1,6 +1,6 @@
 """Statements, period reads and registers as files for a clerk's spreadsheet: CSV and XLSX.
 
-Amounts are exact text in CSV and figures with two places in XLSX. A text that a spreadsheet would
+Amounts are exact text in CSV and figures with the currency's places in XLSX. A text that a spreadsheet would
 take for a formula is made harmless.
 """
 
@@ -17,9 +17,12 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from dutyroom.metering.tariff import smallest
-from dutyroom.model.metering import Line, PeriodRead, Statement, Usage
+from dutyroom.model.metering import Exchange, Line, PeriodRead, Statement, Usage
 from dutyroom.model.telemetry import PointTable
 from dutyroom.timebase import Ms, to_iso, zone
+
+# What begins a formula in some spreadsheet; the wide ones in Chinese and Japanese editions.
+_FORMULA = tuple("=+-@\t\r\n\uff1d\uff0b\uff0d\uff20")
 
 Cell: TypeAlias = str | Decimal | int | None
 Rows: TypeAlias = list[list[Cell]]
@@ -27,6 +30,7 @@ Rows: TypeAlias = list[list[Cell]]
 LINE_COLUMNS = (
     "number", "period", "unit", "version", "item", "device", "opening", "opening_at", "closing", "closing_at",
     "multiplier", "quantity", "measure", "price", "amount", "currency", "included", "flags",
+    "exchanges",
 )  # fmt: skip
 STATEMENT_COLUMNS = (
     "number",
@@ -94,8 +98,8 @@ class StatementFiles:
         return [s.number, s.period, s.unit, s.version, start, end, s.area, total, s.currency, s.digest]
 
     def _lines(self, s: Statement, words: Mapping[str, str]) -> Rows:
-        usages = {usage.device: usage for usage in s.usages}
-        rows = [self._line(s, line, usages.get(line.device), words) for line in s.lines]
+        usages = {usage.device: usage for usage in (*s.shared, *s.usages)}
+        rows = [self._line(s, line, usages.get(_meters(line)), words) for line in s.lines]
         total: list[Cell] = [None] * len(LINE_COLUMNS)
         total[:5] = [s.number, s.period, s.unit, s.version, words["export.total"]]
         total[LINE_COLUMNS.index("amount")] = _money(s.total, s.currency)
@@ -103,12 +107,12 @@ class StatementFiles:
         return [*rows, total]
 
     def _line(self, s: Statement, line: Line, usage: Usage | None, words: Mapping[str, str]) -> list[Cell]:
-        behind: list[Cell] = [line.device, None, None, None, None, None]
-        flags = ""
+        behind: list[Cell] = [_meters(line), None, None, None, None, None]
+        flags = exchanges = ""
         if usage is not None and not line.detail:
             opening, closing = usage.opening, usage.closing
             behind = [
-                line.device,
+                usage.device,
                 _physical(opening.steps, usage.step),
                 self._time(s.site, opening.at),
                 _physical(closing.steps, _last_step(usage)),
@@ -116,6 +120,9 @@ class StatementFiles:
                 usage.multiplier,
             ]
             flags = ", ".join(usage.flags)
+            exchanges = "; ".join(
+                self._exchange(s.site, usage, number) for number in range(len(usage.exchanges))
+            )
         return [
             s.number,
             s.period,
@@ -130,7 +137,14 @@ class StatementFiles:
             s.currency,
             words["export.yes"] if line.detail else "",
             flags,
+            exchanges,
         ]
+
+    def _exchange(self, site: str, usage: Usage, number: int) -> str:
+        """When a meter was replaced, the last register of the old one and the first of the new one."""
+        swap, before = usage.exchanges[number], usage.exchanges[:number]
+        old, new = _step_after(usage, before), _step_after(usage, (*before, swap))
+        return f"{self._time(site, swap.at)}: {swap.closing * old} → {swap.opening * new}"
 
     def _reads(self, reads: Sequence[PeriodRead], table: PointTable) -> Rows:
         rows: Rows = []
@@ -171,9 +185,18 @@ def _physical(steps: int | None, step: Decimal) -> Decimal | None:
     return None if steps is None else steps * step
 
 
+def _meters(line: Line) -> str:
+    """The meters that a line stands on: a unit's own, or the public ones of a share."""
+    return line.device or line.arguments.get("meters", "").replace(",", ", ")
+
+
 def _last_step(usage: Usage) -> Decimal:
     """The step of the meter that showed the closing register."""
-    return next((e.step for e in reversed(usage.exchanges) if e.step is not None), usage.step)
+    return _step_after(usage, usage.exchanges)
+
+
+def _step_after(usage: Usage, exchanges: Sequence[Exchange]) -> Decimal:
+    return next((e.step for e in reversed(exchanges) if e.step is not None), usage.step)
 
 
 def _money(amount: int, currency: str) -> Decimal:
@@ -196,7 +219,12 @@ def _plain(cell: Cell) -> str:
     if isinstance(cell, Decimal):
         return format(cell, "f")
     text = str(cell)
-    return "'" + text if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    return "'" + text if text.startswith(_FORMULA) else text
+
+
+def _figure(places: int) -> str:
+    """How a spreadsheet shows money: yen have no places, dinars three."""
+    return "#,##0." + "0" * places if places else "#,##0"
 
 
 def _xlsx(sheets: Mapping[str, tuple[Sequence[str], Rows]], words: Mapping[str, str]) -> bytes:
@@ -205,19 +233,22 @@ def _xlsx(sheets: Mapping[str, tuple[Sequence[str], Rows]], words: Mapping[str, 
 
     book = xlsxwriter.Workbook(out, {"in_memory": True})
     bold = book.add_format({"bold": True, "bottom": 1})
-    money = book.add_format({"num_format": "#,##0.00"})
+    shapes = {places: book.add_format({"num_format": _figure(places)}) for places in range(4)}
     for name, (columns, rows) in sheets.items():
         sheet = book.add_worksheet(name)
         sheet.freeze_panes(1, 0)
         for column, title in enumerate(_header(columns, words)):
             sheet.write_string(0, column, str(title), bold)
             sheet.set_column(column, column, 24 if columns[column] in ("item", "source", "digest") else 16)
-        figures = [money if column in ("amount", "total") else None for column in columns]
+        money = {number for number, column in enumerate(columns) if column in ("amount", "total")}
         for number, row in enumerate(rows, 1):
             for column, cell in enumerate(row):
                 if isinstance(cell, str):
                     sheet.write_string(number, column, cell)
+                elif isinstance(cell, Decimal) and column in money:
+                    places = max(0, -int(cell.as_tuple().exponent))
+                    sheet.write_number(number, column, float(cell), shapes[places])
                 elif cell is not None:
-                    sheet.write_number(number, column, float(cell), figures[column])
+                    sheet.write_number(number, column, float(cell))
     book.close()
     return out.getvalue()
