@@ -150,10 +150,19 @@ def test_a_register_of_any_length_is_exact(store: ReadingStore, steps: int) -> N
     assert int(store.latest([METER])[1].value) == steps
 
 
-@pytest.mark.parametrize("value", [0.1, -273.15, 1e-300, 1.7e308, 123456.789012345, -0.0, 3.0])
+@pytest.mark.parametrize(
+    "value", [0.1, -273.15, 5e-324, 1e-300, 1.7976931348623157e308, 123456.789012345, -0.0, 3.0]
+)
 def test_a_gauge_comes_back_to_the_last_bit(store: ReadingStore, value: float) -> None:
     put(store, (2, T, value, 0))
     assert kept(store, RATE) == [(2, T, value, 0)]
+
+
+@pytest.mark.parametrize("code", [0, 1, 7, -3, 65_535, 2**31])
+def test_a_state_keeps_its_code(store: ReadingStore, code: int) -> None:
+    put(store, (4, T, 1.0, 0), (4, T + 1, float(code), 0))
+    assert kept(store, GATE) == [(4, T, 1.0, 0), (4, T + 1, float(code), 0)]
+    assert store.at([GATE], T + 1, 0) == {4: Reading(4, T + 1, float(code))}
 
 
 def test_names_of_any_language_and_sign_stay_apart(store: ReadingStore) -> None:
@@ -223,6 +232,29 @@ def test_what_was_written_is_there_after_a_restart(opener: Opener) -> None:
     again = opener()
     assert kept(again, METER) == [(1, T, 1.0, 0)]
     assert again.latest([METER, ODD])[3] == Reading(3, T, 2.0, 1)
+
+
+def test_a_long_range_comes_whole_and_a_limit_takes_the_newest(store: ReadingStore) -> None:
+    rows = [(2, T + i * 1000, i / 7, i % 2) for i in range(25_000)]
+    put(store, *rows)
+    assert kept(store, RATE) == rows
+    assert [row[1] for row in kept(store, RATE, T, T + 3000)] == [T, T + 1000, T + 2000]
+    assert store.range(RATE, 0, 2**62, limit=1).value.tolist() == [24_999 / 7]
+
+
+def test_many_fields_of_one_device_are_told_apart(store: ReadingStore) -> None:
+    points = [a_point(100 + i, "panel", PointSpec(f"loop_{i}")) for i in range(130)]
+    put(store, *[(p.id, T, float(p.id), p.id % 3) for p in points], table=PointTable(points))
+    assert store.latest(points) == {p.id: Reading(p.id, T, float(p.id), p.id % 3) for p in points}
+    assert store.at(points, T - 1, DAY) == {}
+
+
+def test_a_point_asked_of_an_unknown_device_is_absent(store: ReadingStore) -> None:
+    put(store, (1, T, 1.0, 0))
+    stranger = a_point(77, "never seen", VOLUME)
+    assert store.latest([stranger, METER]) == {1: Reading(1, T, 1.0)}
+    assert store.at([stranger], T, DAY) == {}
+    assert len(store.range(stranger, 0, T + DAY)) == 0
 
 
 def test_five_thousand_points_at_a_moment(store: ReadingStore) -> None:

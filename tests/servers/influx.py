@@ -20,12 +20,13 @@ TOKEN, ORG = "token-of-the-tests", "tests"
 
 @dataclass(frozen=True, slots=True)
 class Influx:
-    """A server and what one needs to use it. stop: ends it when we started it."""
+    """A server and what one needs to use it. stop: ends it when we started it; child: its process."""
 
     url: str
     token: str
     org: str
     stop: Callable[[], None] = lambda: None
+    child: Child | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,17 +48,46 @@ def cached_build() -> Path:
 
 
 def find_influx(folder: Path) -> Influx:
-    """Raises Missing."""
-    if url := os.environ.get("DUTYROOM_TEST_INFLUX_URL"):
-        token = os.environ.get("DUTYROOM_TEST_INFLUX_TOKEN", "")
-        return Influx(url, token, os.environ.get("DUTYROOM_TEST_INFLUX_ORG", "dutyroom"))
-    if program := shutil.which("influxd"):
-        return _own(program, folder)
-    if shutil.which("docker") and _quiet("docker", "info") is not None:
-        return _in_docker()
-    if cached_build().exists():
-        return _own(str(cached_build()), folder)
-    raise Missing("no influxd on the path, no Docker; build it once with tests/servers/build_influxd.sh")
+    """A server named by the environment, `influxd` on the path, Docker, or the cached build.
+
+    One that is named must answer. Raises Missing with what is wrong with each of the others.
+    """
+    if os.environ.get("DUTYROOM_TEST_INFLUX_URL"):
+        return _named()
+    reasons = []
+    for way in (_on_path, _by_docker, _built):
+        try:
+            return way(folder)
+        except Missing as err:
+            reasons.append(str(err))
+    raise Missing("; ".join(reasons))
+
+
+def _named() -> Influx:
+    url = os.environ["DUTYROOM_TEST_INFLUX_URL"].rstrip("/")
+    if not _healthy(url):
+        raise Missing(f"DUTYROOM_TEST_INFLUX_URL names {url}, which does not answer")
+    token = os.environ.get("DUTYROOM_TEST_INFLUX_TOKEN", "")
+    return Influx(url, token, os.environ.get("DUTYROOM_TEST_INFLUX_ORG", "dutyroom"))
+
+
+def _on_path(folder: Path) -> Influx:
+    program = shutil.which("influxd")
+    if program is None:
+        raise Missing("no influxd on the path")
+    return _own(program, folder)
+
+
+def _by_docker(_folder: Path) -> Influx:
+    if not shutil.which("docker") or _quiet("docker", "info") is None:
+        raise Missing("no Docker that runs")
+    return _in_docker()
+
+
+def _built(folder: Path) -> Influx:
+    if not cached_build().exists():
+        raise Missing("not built yet: run tests/servers/build_influxd.sh once")
+    return _own(str(cached_build()), folder)
 
 
 def _quiet(*command: str) -> str | None:
@@ -82,7 +112,7 @@ def _own(program: str, folder: Path) -> Influx:
     url = f"http://127.0.0.1:{port}"
     child.start(lambda: _healthy(url), 60)
     _set_up(url)
-    return Influx(url, TOKEN, ORG, child.stop)
+    return Influx(url, TOKEN, ORG, child.stop, child)
 
 
 def _in_docker() -> Influx:

@@ -3,7 +3,8 @@
 One pre-joined block of line protocol a request, never `Point` objects (ten times the work). Nothing
 is asked of the server before the first reading; what it answers is sorted by kind:
 
-401, 403, 404, 429, 5xx, no answer    Unavailable: an operator or time mends it, nothing is dropped
+401, 403, 404, 429, 5xx, no answer    Unavailable: an operator or time mends it, nothing is dropped;
+                                      where it names a time to wait it is not asked before
 413                                   the block is split and sent again
 400, 422                              the rows named are Rejected, the others are stored
 """
@@ -11,10 +12,12 @@ is asked of the server before the first reading; what it answers is sorted by ki
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +35,7 @@ from dutyroom.timebase import Ms
 _LINES = 5_000  # a request
 _NAMED = 100  # devices named in a query; more are read with their whole class
 _STATEMENTS = 50  # a request
+_LONGEST_REST_S = 60.0  # whatever it asks for
 _EARLIEST, _LATEST = -9_223_372_036_854, 9_223_372_036_854  # InfluxDB's nanoseconds, in ms
 _CONFLICT = re.compile(
     r'input field \\?"(?P<field>.+?)\\?" on measurement \\?"(?P<measurement>.+?)\\?" is type \w+, '
@@ -43,8 +47,16 @@ class InfluxReadingStore:
     """See `interfaces.ReadingStore`. One site's readings in a bucket that sites may share."""
 
     def __init__(
-        self, url: str, token: str, org: str, bucket: str, site: str, timeout_s: float = 10.0
+        self,
+        url: str,
+        token: str,
+        org: str,
+        bucket: str,
+        site: str,
+        timeout_s: float = 10.0,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """monotonic: seconds that only rise, for the waits that the server asks for."""
         self._url, self._org, self._bucket, self._site = url.rstrip("/"), org, bucket, site
         self._client = InfluxDBClient(url=self._url, token=token, org=org, timeout=int(timeout_s * 1000))
         self._writing: Any = self._client.write_api(write_options=SYNCHRONOUS)
@@ -52,6 +64,9 @@ class InfluxReadingStore:
         self._known: set[int] = set()
         self._floats: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
+        self._monotonic = monotonic
+        self._rest_until = -math.inf
+        self._rest_reason = ""
 
     # ------------------------------------------------------------ writing
 
@@ -82,6 +97,7 @@ class InfluxReadingStore:
         self, fields: list[Field], block: bytes, readings: Readings, table: PointTable
     ) -> dict[int | str, str]:
         """Sends a block; returns {row: reason} of what is refused. Raises Unavailable."""
+        self._rest()
         try:
             self._writing.write(self._bucket, self._org, block, write_precision=WritePrecision.MS)
         except ApiException as err:
@@ -91,7 +107,7 @@ class InfluxReadingStore:
                 raise self._unavailable(err) from err
             return self._sort_out(fields, _message(err), readings, table)
         except (urllib3.exceptions.HTTPError, OSError) as err:
-            raise Unavailable(f"InfluxDB at {self._url}: {err}") from err
+            raise self._no_answer(err) from err
         return {}
 
     def _halves(self, fields: list[Field], readings: Readings, table: PointTable) -> dict[int | str, str]:
@@ -211,6 +227,7 @@ class InfluxReadingStore:
         return results
 
     def _post(self, statements: Sequence[str]) -> Iterable[dict[str, Any]]:
+        self._rest()
         api: Any = self._client.api_client
         try:
             answer = api.request(
@@ -219,26 +236,50 @@ class InfluxReadingStore:
                 headers={**api.default_headers, "Content-Type": "application/x-www-form-urlencoded"},
                 post_params={"db": self._bucket, "epoch": "ms", "q": ";".join(statements)},
             )
-            results: list[dict[str, Any]] = json.loads(answer.data)["results"]
+            results: list[dict[str, Any]] = list(json.loads(answer.data)["results"])
         except ApiException as err:
             raise self._unavailable(err) from err
-        except (urllib3.exceptions.HTTPError, OSError, ValueError, KeyError) as err:
-            raise Unavailable(f"InfluxDB at {self._url}: {err}") from err
+        except (urllib3.exceptions.HTTPError, OSError) as err:
+            raise self._no_answer(err) from err
+        except (ValueError, KeyError, TypeError) as err:
+            raise Unavailable(
+                f"InfluxDB at {self._url} answers what is no InfluxDB's answer: {err!r}"
+            ) from err
         for result in results:
             if "error" in result:
-                raise Unavailable(f"InfluxDB at {self._url}: {result['error']}")
+                raise Unavailable(f"InfluxDB at {self._url}: {self._reason(str(result['error']))}")
         return results
+
+    def _reason(self, error: str) -> str:
+        return f"the bucket {self._bucket!r} is not there" if "database not found" in error else error
 
     def _unavailable(self, err: ApiException) -> Unavailable:
         """The server's answer in words that name what to mend."""
         headers: Mapping[str, str] = err.headers or {}
+        wait = headers.get("Retry-After", "") if err.status in (429, 503) else ""
         reason = {
             401: "the token is not accepted",
             403: f"the token may not use the bucket {self._bucket!r}",
             404: f"the bucket {self._bucket!r} or the organisation {self._org!r} is not there",
-            429: f"too many requests; it asks to wait {headers.get('Retry-After', '?')} s",
+            429: "too many requests",
         }.get(err.status, f"answer {err.status}")
-        return Unavailable(f"InfluxDB at {self._url}: {reason}: {_message(err)}")
+        said = f"InfluxDB at {self._url}: {reason}: {_message(err)}".removesuffix(": ")
+        if wait.isdigit():
+            said = f"{said} (it asks to wait {wait} s)"
+            self._rest_until = self._monotonic() + min(float(wait), _LONGEST_REST_S)
+            self._rest_reason = said
+        return Unavailable(said)
+
+    def _rest(self) -> None:
+        """Raises Unavailable while the server wants to be left alone."""
+        if self._monotonic() < self._rest_until:
+            raise Unavailable(self._rest_reason)
+
+    def _no_answer(self, err: Exception) -> Unavailable:
+        """What urllib3 or the socket says, without the layers around it."""
+        cause = getattr(err, "reason", None) or err
+        text = str(cause).rsplit(">: ", 1)[-1].rsplit("): ", 1)[-1]
+        return Unavailable(f"InfluxDB at {self._url} does not answer: {text}")
 
     def close(self) -> None:
         client: Any = self._client
