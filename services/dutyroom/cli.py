@@ -217,12 +217,13 @@ def readings(
     data: Data = None,
 ) -> None:
     """Every meter's register at a moment."""
+    from dutyroom.backends.export import harmless
     from dutyroom.wiring.commands import registers
 
     with plain_errors():
         rows = registers(settings_with(data=data), at, site)
         if as_csv:
-            csv.writer(sys.stdout).writerows(rows)
+            csv.writer(sys.stdout).writerows([harmless(cell) for cell in row] for row in rows)
         else:
             widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
             for row in rows:

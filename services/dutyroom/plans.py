@@ -74,11 +74,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One unbroken run of a machine, and how long of it it was loaded."""
+    """One unbroken run of a machine, and how long of it it was loaded.
+
+    enough_at: when it had run and been loaded as long as was asked; None = it never was.
+    """
 
     start: Ms
     end: Ms
     loaded_minutes: float
+    enough_at: Ms | None = None
 
 
 def overdue_rule(plan: str) -> str:
@@ -138,8 +142,9 @@ def objects_of(plan: Plan, devices: Sequence[Device]) -> tuple[str, ...]:
 
 
 def window(plan: Plan, due: Ms, tz: ZoneInfo) -> tuple[Ms, Ms]:
-    """From when to before when a run serves this occurrence: windows touch and never overlap,
-    so an early or a late run serves exactly one."""
+    """From when to before when a run serves this occurrence. It serves the one in whose window it
+    had run long enough; windows touch and never overlap, so it serves exactly one, whenever it
+    was started."""
     ahead = max(plan.ahead, 0)
     longest = (plan.schedule.every_days or 31 * plan.schedule.every_months) * DAY + 2 * DAY
     following = next(dues(plan.schedule, tz, due + 1, due + longest), due + longest)
@@ -149,35 +154,40 @@ def window(plan: Plan, due: Ms, tz: ZoneInfo) -> tuple[Ms, Ms]:
 # ---------------------------------------------------------------- what fulfils
 
 
-def runs(running: Series, power: Series | None, load_kw: float, gap: Ms) -> list[Run]:
+def runs(running: Series, power: Series | None, load_kw: float, gap: Ms, minutes: float = 0.0) -> list[Run]:
     """The unbroken runs that two series show; values hold until the next sample.
 
     running: state 0/1; power in kW, None = running alone counts as loaded. A stretch longer than
     `gap` without any sample breaks a run: what happened in it is not known. A cool-down without
-    load belongs to the run, not to its loaded minutes.
+    load belongs to the run, not to its loaded minutes. minutes: what is asked of a run, for
+    `enough_at`.
     """
+    wanted = round(minutes * MINUTE)
     samples = [(int(at), 0, float(v)) for at, v in zip(running.at, running.value, strict=True)]
     if power is not None:
         samples += [(int(at), 1, float(v)) for at, v in zip(power.at, power.value, strict=True)]
     samples.sort()
     found: list[Run] = []
     on, loaded, start, load, last = False, power is None, 0, 0, 0
+    enough: Ms | None = None
     for at, series, value in samples:
         if on and at - last > gap:
-            found.append(Run(start, last, load / MINUTE))
+            found.append(Run(start, last, load / MINUTE, enough))
             on, loaded = False, power is None
         elif on and loaded:
             load += at - last
+            if enough is None and load >= wanted:  # what is loaded runs, so it has run as long
+                enough = at - (load - wanted)
         if series == 1:
             loaded = value > load_kw
         elif value == 1 and not on:
-            on, start, load = True, at, 0
+            on, start, load, enough = True, at, 0, None
         elif value != 1 and on:
-            found.append(Run(start, at, load / MINUTE))
+            found.append(Run(start, at, load / MINUTE, enough))
             on = False
         last = at
     if on:
-        found.append(Run(start, last, load / MINUTE))
+        found.append(Run(start, last, load / MINUTE, enough))
     return [run for run in found if run.end > run.start]
 
 
@@ -185,6 +195,15 @@ def proves(run: Run, proof: Proof) -> bool:
     """Ran long enough, and loaded long enough, without a break."""
     ran = (run.end - run.start) / MINUTE
     return ran >= proof.minutes and run.loaded_minutes >= proof.minutes
+
+
+def finishes(occurrence: Occurrence, plan: Plan, ticket: Ticket) -> bool:
+    """Whether a finished work order fulfils it. A reading day whose registers nobody has looked for
+    is not done, whoever says so: no bill would ever be made."""
+    if ticket.state not in (TicketState.DONE, TicketState.CLOSED):
+        return False
+    finished = ticket.done_at or ticket.closed_at or 0
+    return not plan.reading_day or (bool(occurrence.evidence) and finished >= occurrence.due)
 
 
 def evidence_of(run: Run, tz: ZoneInfo) -> str:
@@ -216,7 +235,7 @@ def verdict(
         if proven is not None:
             evidence = evidence_of(proven, tz)
             return replace(occurrence, state=OccurrenceState.DONE, done_at=proven.end, evidence=evidence)
-    elif ticket is not None and ticket.state in (TicketState.DONE, TicketState.CLOSED):
+    elif ticket is not None and finishes(occurrence, plan, ticket):
         done_at = ticket.done_at or ticket.closed_at or now
         return replace(
             occurrence,

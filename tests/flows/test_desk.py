@@ -423,6 +423,12 @@ def test_a_tick_does_not_replace_a_proof(room: Room) -> None:
         room.desk.occurrence_excused("s", row.id, "王工", " ")
     excused = room.desk.occurrence_excused("s", row.id, "王工", "机房施工")
     assert (excused.state, excused.done_at, excused.evidence) == (OccurrenceState.EXCUSED, None, "机房施工")
+    assert room.ticket(row.ticket).state is TicketState.CANCELLED
+
+
+def test_a_report_on_a_device_that_does_not_exist_is_refused(room: Room) -> None:
+    with pytest.raises(Rejected, match=r"error\.no_device"):
+        room.desk.open_report("s", "王工", text="灯不亮", object="nobody", space="A")
 
 
 def test_every_refusal_has_words_in_both_languages() -> None:
@@ -434,6 +440,8 @@ def test_every_refusal_has_words_in_both_languages() -> None:
     wanted |= {
         "conflict.occurrence.done",
         "conflict.occurrence.excused",
+        "conflict.not_read",
+        "conflict.billing_run",
         "message.dispatched",
         "message.test",
     }

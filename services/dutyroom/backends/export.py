@@ -218,7 +218,11 @@ def _plain(cell: Cell) -> str:
         return ""
     if isinstance(cell, Decimal):
         return format(cell, "f")
-    text = str(cell)
+    return harmless(str(cell))
+
+
+def harmless(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: an apostrophe before what might be one."""
     return "'" + text if text.startswith(_FORMULA) else text
 
 

@@ -61,7 +61,9 @@ class Desk:
     ) -> None:
         self._records, self._clock = records, clock
         self._rules = dict(rules) if isinstance(rules, Mapping) else {rule.id: rule for rule in rules}
-        self._proven = {plan.id for plan in plans if plan.proof is not None}
+        known = tuple(plans)
+        self._proven = {plan.id for plan in known if plan.proof is not None}
+        self._reading_days = {plan.id for plan in known if plan.reading_day}
 
     # ------------------------------------------------------------ alarms
 
@@ -195,7 +197,7 @@ class Desk:
             raise Conflict("conflict.text")
         with self._records.write() as tx:
             now = self._clock.now()
-            place = space or (_device(tx, site, object).space if object else "")
+            place = _device(tx, site, object).space if object else ""
             within = RESPOND[priority]
             ticket = tickets.fresh(
                 site,
@@ -206,7 +208,7 @@ class Desk:
                 f"report|{uuid.uuid4()}",
                 now,
                 object=object,
-                space=place,
+                space=space or place,
                 respond_by=None if within is None else now + within,
                 reporter=reporter,
                 contact=contact,
@@ -222,17 +224,23 @@ class Desk:
             now, found = self._clock.now(), _occurrence(tx, site, occurrence)
             if found.plan in self._proven:
                 raise Conflict("conflict.proof")
+            if found.plan in self._reading_days and not found.evidence:
+                raise Conflict("conflict.not_read")
             changed = _settle(tx, found, OccurrenceState.DONE, now, actor, evidence)
             _finish_work(tx, found, now, actor, evidence)
             return changed
 
     def occurrence_excused(self, site: str, occurrence: int, actor: str, reason: str) -> Occurrence:
-        """It will not be done, and why."""
+        """It will not be done, and why; its work order is cancelled with it."""
         if not reason.strip():
             raise Conflict("conflict.reason")
         with self._records.write() as tx:
-            found = _occurrence(tx, site, occurrence)
-            return _settle(tx, found, OccurrenceState.EXCUSED, self._clock.now(), actor, reason)
+            now, found = self._clock.now(), _occurrence(tx, site, occurrence)
+            changed = _settle(tx, found, OccurrenceState.EXCUSED, now, actor, reason)
+            order = tx.tickets.get(site, found.ticket) if found.ticket is not None else None
+            if order is not None and (order.state, TicketEvent.CANCEL) in tickets.TABLE:
+                _step_ticket(tx, order, TicketEvent.CANCEL, now, actor, reason)
+            return changed
 
 
 # ---------------------------------------------------------------- one row and its traces

@@ -69,6 +69,17 @@ def order(tx: Tx, plan: Plan, row: Occurrence, devices: Mapping[str, Device], no
     return update(tx, replace(row, ticket=ticket.id), now)
 
 
+def with_open_order(
+    tx: Tx, plan: Plan, row: Occurrence, devices: Mapping[str, Device], now: Ms
+) -> Occurrence:
+    """The occurrence with a work order to attach to: a new one, where a person finished the first
+    and telemetry has not shown what was to be done."""
+    ticket = ticket_of(tx, row)
+    if ticket is None or ticket.state not in (TicketState.CLOSED, TicketState.CANCELLED):
+        return row
+    return order(tx, plan, row, devices, now)
+
+
 def finish(tx: Tx, row: Occurrence, now: Ms) -> None:
     """Closes the work order of an occurrence, step by step as the table of tickets wants it."""
     ticket = ticket_of(tx, row)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import structlog
+
+from dutyroom.errors import Conflict, Rejected
 from dutyroom.flows import planned_work
 from dutyroom.flows.billing import close_period, period_ended
 from dutyroom.interfaces import ReadingStore, Records
@@ -12,6 +15,8 @@ from dutyroom.model.duty import SYSTEM, Occurrence, OccurrenceState
 from dutyroom.model.telemetry import PointTable
 from dutyroom.site import Site
 from dutyroom.timebase import HOUR, Ms, zone
+
+log = structlog.get_logger(__name__)
 
 RETRY: Ms = HOUR  # between two attempts while registers are missing
 OPEN = (OccurrenceState.DUE, OccurrenceState.OVERDUE, OccurrenceState.MISSED)
@@ -32,8 +37,16 @@ class ReadingDay:
                 continue
             tried = self._tried.get(row.id)
             if tried is None or now - tried >= RETRY:
-                self._close(row, now)
-                self._tried[row.id] = now
+                self._try(row, now)
+
+    def _try(self, row: Occurrence, now: Ms) -> None:
+        try:
+            self._close(row, now)
+        except Conflict:
+            return  # a clerk's run was under way: at the next wake again
+        except Rejected as err:
+            log.warning("reading_day.refused", occurrence=row.id, reason=err.reason)
+        self._tried[row.id] = now
 
     def _close(self, row: Occurrence, now: Ms) -> None:
         period = period_ended(row.due, self._site.cut_off_day, zone(self._site.time_zone))

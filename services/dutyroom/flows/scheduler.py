@@ -7,11 +7,12 @@ overdue alarm per plan and object. What fell due while the service was down is l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dutyroom import plans
-from dutyroom.errors import Rejected
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows import planned_work as work
 from dutyroom.flows.reading_day import OPEN, ReadingDay
 from dutyroom.interfaces import ReadingStore, Records, Tx
@@ -22,11 +23,13 @@ from dutyroom.site import Site
 from dutyroom.timebase import DAY, MINUTE, SECOND, Clock, Ms, zone
 
 BLOB = "scheduler"
+SERIES = "scheduler.series"
 UPCOMING: Ms = 35 * DAY  # occurrences stand in the calendar this long before they are due
 LOOK_BACK: Ms = 400 * DAY  # how long an unfulfilled one is still looked at
 DOWN: Ms = 15 * MINUTE  # no wake for longer than this: the service was down
 GAP: Ms = 10 * MINUTE  # a machine silent for longer than this: its run is not known
 LOOK: Ms = 2 * MINUTE  # between two looks at the telemetry of one occurrence
+LEAD: Ms = DAY  # how long before its window a run may have begun
 
 _LATE = (OccurrenceState.OVERDUE, OccurrenceState.MISSED)
 
@@ -40,6 +43,7 @@ class _Sight:
     down: bool  # whether the service was down since then
     devices: Mapping[str, Device]
     found: Mapping[int, Sequence[Run]]  # by occurrence: the runs in its window
+    blind: Collection[int]  # occurrences whose telemetry could not be asked for
     alarms: Mapping[tuple[str, str], Alarm]  # open ones, by rule and object
 
 
@@ -64,7 +68,8 @@ class Scheduler:
         self._looked: dict[int, tuple[Ms, Sequence[Run]]] = {}  # by occurrence: when, and what was seen
 
     def wake(self, now: Ms | None = None) -> None:
-        """Does all that is due. Raises Unavailable when records or store do not answer."""
+        """Does all that is due. Raises Unavailable when the records do not answer, or the store: then
+        after all that does not depend on it."""
         now = self._clock.now() if now is None else now
         site = self._site.id
         with self._records.write() as tx:
@@ -72,17 +77,39 @@ class Scheduler:
             devices = {d.id: d for d in tx.devices.all(site)}
             self._insert(tx, now, previous, tuple(devices.values()))
             rows = self._rows(tx, now)
-        self._reading_day.run(rows, now)
-        found = {row.id: self._runs(row, now) for row in rows if row.state in OPEN}
+        found, blind, trouble = self._telemetry(rows, now)
         with self._records.write() as tx:
             standing = {(a.rule, a.object): a for a in tx.alarms.open_ones(site)}
-            sight = _Sight(now, previous, self._was_down(now, previous), devices, found, standing)
+            sight = _Sight(now, previous, self._was_down(now, previous), devices, found, blind, standing)
             for series in _by_series(self._rows(tx, now)):
                 self._decide(tx, sight, series)
             # Last, so that a wake that was broken off is done again as it was.
             tx.put_blob(site, BLOB, str(max(now, previous or now)).encode())
         self._rhythm = now - previous if previous is not None and self._awake else 0
         self._awake = True
+        if trouble is not None:
+            raise trouble
+
+    def _telemetry(
+        self, rows: Sequence[Occurrence], now: Ms
+    ) -> tuple[Mapping[int, Sequence[Run]], Collection[int], Unavailable | None]:
+        """What the store says; by occurrence the runs, those it was not asked for, and why not.
+
+        A store that is away holds up what it proves and nothing else.
+        """
+        found: dict[int, Sequence[Run]] = {}
+        proven = [row for row in rows if row.state in OPEN and self._needs_proof(row)]
+        try:
+            for row in proven:
+                found[row.id] = self._runs(row, now)
+            self._reading_day.run(rows, now)
+        except Unavailable as err:
+            return found, {row.id for row in proven} - found.keys(), err
+        return found, (), None
+
+    def _needs_proof(self, row: Occurrence) -> bool:
+        plan = self._plans.get(row.plan)
+        return plan is not None and plan.proof is not None
 
     def next_instant(self, now: Ms) -> Ms | None:
         """The next instant at which a wake has something to do, None = nothing planned."""
@@ -113,10 +140,19 @@ class Scheduler:
         start, end = now if previous is None else min(now, previous), now + UPCOMING
         rows = tx.occurrences.search(self._site.id, since=start, until=end, limit=100_000)
         known = {(row.due, row.plan, row.object): row for row in rows}
+        before, objects = _series(tx, self._site.id), self._objects(tx, devices)
         wanted = {
-            (due, plan.id, name)
-            for plan in self._site.plans
-            for name, due in plans.occurrences(plan, plans.objects_of(plan, devices), self._tz, start, end)
+            (due, plan, name)
+            for plan, names in objects.items()
+            for name in names
+            # What is new to us has no past: it did not fall due while we were down.
+            for _, due in plans.occurrences(
+                self._plans[plan],
+                (name,),
+                self._tz,
+                start if before is None or name in before.get(plan, ()) else now,
+                end,
+            )
         }
         for due, plan_id, name in sorted(wanted - known.keys()):
             row = Occurrence(0, self._site.id, plan_id, name, due, OccurrenceState.DUE, now)
@@ -126,6 +162,14 @@ class Scheduler:
         for key, row in known.items():
             if row.due > now:
                 self._follow_plan(tx, row, key in wanted, now)
+
+    def _objects(self, tx: Tx, devices: Sequence[Device]) -> Mapping[str, Sequence[str]]:
+        """By plan what it concerns; remembered, so that the next wake knows what is new."""
+        objects = {plan.id: plans.objects_of(plan, devices) for plan in self._site.plans}
+        packed = json.dumps(objects, ensure_ascii=False).encode()
+        if tx.blob(self._site.id, SERIES) != packed:
+            tx.put_blob(self._site.id, SERIES, packed)
+        return objects
 
     def _follow_plan(self, tx: Tx, row: Occurrence, wanted: bool, now: Ms) -> None:
         """What the plans no longer name is withdrawn, with its work order if nobody has taken it up;
@@ -153,7 +197,9 @@ class Scheduler:
         if start >= now:
             return ()
         if looked is None or not 0 <= now - looked[0] < LOOK:
-            looked = now, self._look(plan, row.object, start, min(end, now + 1))
+            seen = self._look(plan, row.object, start - LEAD, min(end, now + 1))
+            mine = [run for run in seen if run.enough_at is not None and start <= run.enough_at < end]
+            looked = now, mine
             self._looked[row.id] = looked
         return looked[1]
 
@@ -168,7 +214,7 @@ class Scheduler:
             return ()
         powers = self._store.range(load, start, end) if load is not None else None
         gap = max(GAP, 3 * SECOND * (running.spec.interval_s or 0))
-        return plans.runs(states, powers, proof.load_kw, gap)
+        return plans.runs(states, powers, proof.load_kw, gap, proof.minutes)
 
     # ------------------------------------------------------------ one plan and object
 
@@ -185,7 +231,8 @@ class Scheduler:
         late = [row for row in _outstanding(judged) if row.ticket is not None]
         standing = sight.alarms.get((plans.overdue_rule(plan.id), name))
         if late and (standing is None or standing.cleared_at is not None):
-            work.raise_overdue(tx, plan, late[-1], standing, sight.devices, sight.now)
+            newest = work.with_open_order(tx, plan, late[-1], sight.devices, sight.now)
+            work.raise_overdue(tx, plan, newest, standing, sight.devices, sight.now)
         elif standing is not None and standing.cleared_at is None and not late:
             work.end_overdue(tx, standing, AlarmEvent.CLEAR, sight.now)
 
@@ -199,6 +246,8 @@ class Scheduler:
             work.end_overdue(tx, standing, AlarmEvent.WITHDRAW, sight.now)
 
     def _judge(self, tx: Tx, sight: _Sight, plan: Plan, row: Occurrence) -> Occurrence:
+        if row.id in sight.blind:
+            return row  # nobody knows yet whether it was done
         down = sight.down and sight.previous is not None and row.due > sight.previous
         found, ticket = sight.found.get(row.id, ()), work.ticket_of(tx, row)
         after = plans.verdict(row, plan, sight.now, found, ticket, tz=self._tz, was_down=down)
@@ -245,6 +294,12 @@ def _last_wake(tx: Tx, site: str) -> Ms | None:
         return int(data)
     except ValueError as err:
         raise Rejected(f"the scheduler's snapshot of {site} is not a time: {data[:40]!r}") from err
+
+
+def _series(tx: Tx, site: str) -> Mapping[str, Sequence[str]] | None:
+    """By plan what it concerned at the last wake, None = not noted yet."""
+    data = tx.blob(site, SERIES)
+    return None if data is None else dict(json.loads(data))
 
 
 def _by_series(rows: Iterable[Occurrence]) -> Iterable[Sequence[Occurrence]]:

@@ -83,6 +83,17 @@ def test_without_a_load_point_running_is_enough():
 
 
 @pytest.mark.parametrize(
+    ("wanted", "enough"), [(30.0, 37.0), (31.0, 38.0), (31.5, None)], ids=["within", "just", "never"]
+)
+def test_when_a_run_was_long_enough(wanted, enough):
+    """Loaded from minute 7 to 38."""
+    running = series(*every_minute(0, 5, 0), *every_minute(5, 40, 1), (40, 0))
+    power = series(*every_minute(0, 7, 0), *every_minute(7, 38, 80), *every_minute(38, 41, 0))
+    (run,) = runs(running, power, 50.0, 10 * MINUTE, wanted)
+    assert run.enough_at == (None if enough is None else enough * MINUTE)
+
+
+@pytest.mark.parametrize(
     ("run", "expected"),
     [
         (Run(0, 30 * MINUTE, 30), True),
