@@ -41,7 +41,12 @@ def influx_datasource(url: str, token: str, bucket: str) -> Json:
         "type": "influxdb",
         "access": "proxy",
         "url": url,
-        "jsonData": {"dbName": bucket, "httpMode": "POST", "httpHeaderName1": "Authorization"},
+        "jsonData": {
+            "version": "InfluxQL",
+            "dbName": bucket,
+            "httpMode": "POST",
+            "httpHeaderName1": "Authorization",
+        },
         "secureJsonData": {"httpHeaderValue1": f"Token {token}"},
     }
 
