@@ -5,7 +5,7 @@ All of them may raise `Unavailable` (try again) or `Rejected` (never as it is) a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -128,6 +128,10 @@ class Journal(Protocol):
         ...
 
     def quarantine(self, state: str = "open", limit: int = 200) -> Sequence[QuarantineRow]: ...
+
+    def quarantine_size(self) -> int:
+        """How many rows are open, without reading their payloads."""
+        ...
 
     def settle(self, ids: Sequence[int], state: str) -> int:
         """Marks quarantined rows reprocessed or discarded; returns how many were open."""
@@ -261,7 +265,11 @@ class Outbox(Protocol):
         """False when (site, dedupe) is there already."""
         ...
 
-    def due(self, now: Ms, limit: int = 50) -> Sequence[OutboxRow]: ...
+    def due(
+        self, now: Ms, limit: int = 50, sites: Collection[str] | None = None
+    ) -> Sequence[OutboxRow]:
+        """Pending rows whose time has come, oldest first. sites: None = all."""
+        ...
 
     def claim(self, row: OutboxRow, until: Ms) -> bool:
         """Puts a pending row off to `until`; False when another runner touched it meanwhile."""

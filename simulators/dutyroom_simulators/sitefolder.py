@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,29 @@ def _devices(estate: Estate, file: Path) -> None:
         writer = csv.writer(out)
         writer.writerow(["id", "name", "class", "profile", "address", "space", "interval_s", "parameters"])
         for d in estate.devices:
-            parameters = ";".join(f"{key}={value}" for key, value in d.parameters.items())
+            given = {**d.parameters, "name_en": _english(d.name)}
+            parameters = ";".join(f"{key}={value}" for key, value in given.items())
             row = [d.id, d.name, d.device_class, d.profile, d.address, d.space, d.interval or "", parameters]
             writer.writerow(row)
+
+
+def _english(name: str) -> str:
+    """A device's name for pages in English: "A 座 1 号梯" -> "A elevator 1"."""
+    said = name.replace(" 座 ", " ").replace(" 座", " ")
+    for zh, en in _ENGLISH:
+        said = said.replace(zh, en)
+    said = re.sub(r"(\d) elevator", r"elevator \1", said)
+    return said[:1].upper() + said[1:]
+
+
+_ENGLISH = (
+    ("立管水表", "riser water meter"), ("公共用电", "public electricity"), ("集中器", "concentrator"),
+    ("馈线", "feeder"), ("号梯", "elevator"), ("燃气表", "gas meter"), ("总水表", "master water meter"),
+    ("水表", "water meter"), ("电表", "electricity meter"), ("东门", "East gate"), ("西门", "West gate"),
+    ("车库道闸", "Garage barrier"), ("双电源切换", "Transfer switch"), ("市电进线", "Mains supply"),
+    ("柴油发电机", "Diesel generator"), ("消防主机", "Fire panel"), ("消防水箱", "Fire-water tank"),
+    ("生活水泵", "Domestic pump"), ("生活水箱", "Domestic tank"), ("绿化用水", "Garden water"), ("网关", "gateway"),
+)  # fmt: skip
 
 
 def _spaces(estate: Estate) -> list[dict[str, Any]]:
@@ -120,7 +141,6 @@ def _plans(now: int) -> list[dict[str, Any]]:
                 ],
             },
             "skill": "electrician",
-            "source": "site practice: every 15 days",
         },
         {
             "id": "elevator-service",
@@ -155,7 +175,7 @@ def _plans(now: int) -> list[dict[str, Any]]:
             "priority": 3,
             "select": {"devices": ["tank-domestic"]},
             "skill": "plumber",
-            "source": "quarterly",
+            "source": "GB 17051-1997",
         },
         {
             "id": "meter-reading",

@@ -9,8 +9,9 @@ from fastapi.responses import HTMLResponse
 
 from dutyroom.api.asked import Ask
 from dutyroom.api.billing import cut_offs, problem_row
+from dutyroom.api.present import natural
 from dutyroom.api.render import page
-from dutyroom.api.statements import reads_table, statement_view, trace_rows
+from dutyroom.api.statements import reads_table, statement_view, trace_groups
 from dutyroom.flows.billing import problems_of
 
 router = APIRouter(include_in_schema=False)
@@ -56,6 +57,7 @@ def statements_page(request: Request, ask: Ask, period: str = "", find: str = ""
         if s.period == chosen
         and (not wanted or wanted in f"{s.unit} {s.number} {shown.place(s.unit)}".lower())
     ]
+    chosen_ones.sort(key=lambda s: natural(s.unit))
     rows = [
         {"statement": s, "place": shown.place(s.unit), "missing": any(u.quantity is None for u in s.usages)}
         for s in chosen_ones
@@ -90,5 +92,5 @@ def trace_page(request: Request, ask: Ask, number: str) -> HTMLResponse:
         found = tx.metering.statement(ask.name, number)
     if found is None:
         raise HTTPException(404, "error.no_statement")
-    values = {"s": found, "rows": trace_rows(ask, found), "place": ask.presenter().place(found.unit)}
+    values = {"s": found, "groups": trace_groups(ask, found), "place": ask.presenter().place(found.unit)}
     return page(request, "trace.html", values, ask)

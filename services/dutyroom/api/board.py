@@ -169,11 +169,20 @@ def _tile(
     return {
         "id": group.id,
         "name": shown.words.t(f"group.{group.id}"),
-        "alarms": [f"{name} {count}" for name, count in list(names.items())[:2]],
+        "alarms": _said(names),
         "priority": worst["priority"] if worst else 0,
         "filled": bool(worst and worst["filled"]),
         **figure,
     }
+
+
+def _said(names: dict[str, int]) -> list[str]:
+    """The worst alarm by name with its number, and how many others there are."""
+    if not names:
+        return []
+    (first, count), *others = names.items()
+    rest = sum(number for _, number in others)
+    return [f"{first} {count}" if count > 1 else first, *([f"+{rest}"] if rest else [])]
 
 
 def _curve(board: Board, group: Group, points: Sequence[Point], now: Ms) -> Curve:
@@ -204,7 +213,9 @@ def _power_note(board: Board, shown: Presenter) -> str:
     feeders = [d for d in shown.devices.values() if d.device_class == "feeder"]
     dead = [d for d in feeders if (v := _live(board, d.id, "voltage")) is not None and v.value < 50]
     if dead:
-        return shown.words.t("board.feeders_dead", names="、".join(d.name for d in dead[:3]))
+        return shown.words.t(
+            "board.feeders_dead", names=" · ".join(shown.device_name(d.id) for d in dead[:3])
+        )
     return shown.words.t("board.feeders", count=len(feeders)) if feeders else ""
 
 
@@ -310,11 +321,13 @@ def _tank(board: Board, shown: Presenter, group: Group, devices: Sequence[Device
     if not levels:
         return {"figure": "—", "unit": "m", "note": "", "at": None, "stale": True, "curve": []}
     _, device, point, value = levels[0]
-    others = [f"{d.name} {shown.words.figure(v.value, 'm', 2)}" for _, d, _, v in levels[1:3]]
+    others = [
+        f"{shown.device_name(d.id)} {shown.words.figure(v.value, 'm', 2)}" for _, d, _, v in levels[1:3]
+    ]
     return {
         "figure": shown.words.number(value.value, 2),
         "unit": "m",
-        "note": " · ".join([device.name, *others[:1]]),
+        "note": " · ".join([shown.device_name(device.id), *others[:1]]),
         "at": value.received_at,
         "stale": is_stale(point, value, shown.now),
         "curve": _curve(board, group, [point], shown.now),

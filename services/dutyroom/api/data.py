@@ -16,7 +16,7 @@ from dutyroom.api.room import Room
 from dutyroom.errors import Rejected
 from dutyroom.flows.period_reads import readings_at
 from dutyroom.interfaces import QuarantineRow
-from dutyroom.model.telemetry import Point
+from dutyroom.model.telemetry import Kind, Point
 from dutyroom.timebase import DAY, Ms, from_iso, zone
 
 router = APIRouter(prefix="/api/v1/sites", tags=["data"])
@@ -91,11 +91,16 @@ def device_detail(ask: Ask, device: str) -> Json:
     shown = ask.presenter()
     with ask.room.records.read() as tx:
         attributes = [plain(a) for a in tx.devices.attributes(ask.name, device)]
-    row: Json = plain(found)
+    points = points_of(ask, shown, device)
+    kept = {a["name"]: str(a["value"]) for a in attributes}
+    for row in points:  # a wording is kept in SQL: the memory of it does not outlive a restart
+        if row["kind"] == Kind.TEXT.value and row["text"] == "—":
+            row["text"] = kept.get(row["name"], "—")
+    row = dict(plain(found))
     return row | {
         "place": shown.place(found.space),
         "heard_at": ask.site.live.heard(device),
-        "points": points_of(ask, shown, device),
+        "points": points,
         "attributes": attributes,
     }
 

@@ -9,9 +9,10 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, Field
 
 from dutyroom.api.asked import Ask, Json, Limit, plain
-from dutyroom.api.present import TABS
+from dutyroom.api.present import TABS, by_answer
 from dutyroom.api.stream import alarm_rows, counts
 from dutyroom.model.duty import Priority, TicketEvent, TicketState
+from dutyroom.model.telemetry import Kind
 from dutyroom.tickets import TABLE
 from dutyroom.timebase import DAY, MINUTE, Ms
 
@@ -99,6 +100,7 @@ def alarm_detail(ask: Ask, alarm: int) -> Json:
         "point": point.id if point else None,
         "point_name": shown.point_name(found.point) if found.point else "",
         "now_value": shown.value(point, ask.site.live.get(point.id)) if point else None,
+        "chart": shown.chart(point, found.limit) if point and point.spec.kind != Kind.TEXT else None,
         "shelve_reason": found.shelve_reason,
         "people": _crew(ask),
     }
@@ -149,7 +151,7 @@ def get_tickets(
             ask.name, open_only=open_only, object=device or None, since=since, limit=limit
         )
     rows = [shown.ticket(t) for t in found]
-    return sorted(rows, key=lambda r: (r["priority"], r["opened_at"])) if open_only else rows
+    return by_answer(rows) if open_only else rows
 
 
 def ticket_detail(ask: Ask, ticket: int) -> Json:

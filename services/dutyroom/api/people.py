@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter, HTTPException, Request
@@ -52,9 +53,16 @@ def person_row(person: Person) -> Json:
     }
 
 
+# Kinds of address that name a host. With the others (tgram, dingtalk, wecombot ...) what stands in
+# its place is the secret itself.
+_HOSTS = re.compile(r"(mailto|json|xml|form|http)s?")
+
+
 def masked(url: str) -> str:
     """mailto://user:secret@host -> mailto://…@host: who it goes to, not how."""
     parts = urlsplit(url)
+    if not _HOSTS.fullmatch(parts.scheme):
+        return f"{parts.scheme}://…" if parts.scheme and "://" in url else "…"
     host = parts.netloc.rpartition("@")[2]
     return f"{parts.scheme}://{'…@' if '@' in parts.netloc else ''}{host}" if parts.scheme else "…"
 
@@ -106,8 +114,11 @@ def put_person(ask: Ask, login: str, given: PersonIn) -> Json:
 
 def _contacts(given: list[str], old: Person | None) -> tuple[str, ...]:
     """A masked address that comes back unchanged keeps its secret."""
-    known = {masked(url): url for url in old.contacts} if old else {}
-    return tuple(known.get(url, url) for url in (text.strip() for text in given) if url)
+    known: dict[str, list[str]] = {}  # two addresses may look the same: they keep their order
+    for url in old.contacts if old else ():
+        known.setdefault(masked(url), []).append(url)
+    texts = [text.strip() for text in given]
+    return tuple(known[text].pop(0) if known.get(text) else text for text in texts if text)
 
 
 @router.get("/tokens", name="api_tokens")

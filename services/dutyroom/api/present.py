@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -54,16 +55,23 @@ class Presenter:
     now: Ms
 
     def place(self, space: str) -> str:
-        """The names of a space and what it lies in, largest first."""
+        """The names of a space and what it lies in, largest first; a name that names the largest
+        one itself says it all ("A 0101" in building A)."""
         spaces, parts, names = self.site.site.spaces, space.split("/"), []
         for depth in range(1, len(parts) + 1):
             known = spaces.get("/".join(parts[:depth]))
             names.append(self.words.pick(known.name) if known and known.name else parts[depth - 1])
-        return " ".join(name for name in names if name)
+        names = [name for name in names if name]
+        if len(names) > 1 and (names[-1].startswith(names[0]) or parts[0] in names[-1].split()):
+            return names[-1]
+        return " ".join(names)
 
     def device_name(self, device: str) -> str:
+        """Its name in the language, where the registry has one (parameter name_en), else its name."""
         known = self.devices.get(device)
-        return known.name if known and known.name else device
+        if known is None:
+            return device
+        return str(known.parameters.get(f"name_{self.words.language}") or known.name or device)
 
     def text(self, key: str, arguments: Arguments) -> str:
         """A stored key with its arguments; times, devices and units in the arguments are shown as such."""
@@ -94,17 +102,18 @@ class Presenter:
         """One row of the alarm desk and the wall board."""
         acknowledged = alarm.acknowledged_at is not None or alarm.state == AlarmState.ACKNOWLEDGED
         undispatched = ticket is not None and ticket.state == TicketState.OPEN
+        title, said = self.rule_name(alarm.rule), self.alarm_text(alarm)
         return {
             "id": alarm.id,
             "priority": int(alarm.priority),
             "filled": not acknowledged,
             "state": alarm.state.value,
             "tab": TABS.get(alarm.state, "ended"),
-            "title": self.rule_name(alarm.rule),
+            "title": title,
             "device": alarm.object,
             "where": self.device_name(alarm.object),
             "place": self.place(alarm.space),
-            "text": self.alarm_text(alarm),
+            "text": "" if said == title else said,  # the title says it already
             "value": self.value_against_limit(alarm),
             "raised_at": alarm.raised_at,
             "cleared_at": alarm.cleared_at,
@@ -258,8 +267,27 @@ class Presenter:
             "quality": int(live.quality) if live else None,
         }
 
+    def chart(self, point: Point, limit: float | None = None) -> Row:
+        """What the trend's script needs to know of a point."""
+        spec = point.spec
+        return {
+            "point": point.id,
+            "label": self.point_name(spec.name),
+            "unit": self.words.unit(spec.unit),
+            "kind": spec.kind.value,
+            "interval": (spec.interval_s or 0) * 1000,
+            "labels": {code: self.words.t(key) for code, key in spec.labels.items()},
+            "limit": limit,
+            "hours": 24,
+        }
+
     def point_name(self, name: str) -> str:
-        return self.words.t(f"point.{name}") if self.words.has(f"point.{name}") else name
+        """A channel's point (energy_2) is named after its kind."""
+        if self.words.has(f"point.{name}"):
+            return self.words.t(f"point.{name}")
+        base, _, channel = name.rpartition("_")
+        key = f"point.{base}_channel"
+        return self.words.t(key, channel=channel) if self.words.has(key) else name
 
     def age(self, at: Ms | None) -> str:
         return duration_text(self.now - at) if at is not None else "—"
@@ -292,3 +320,14 @@ def by_urgency(rows: Sequence[Row]) -> list[Row]:
     return sorted(
         rows, key=lambda r: (r["priority"], not r["filled"], r["tab"] == "returned", r["raised_at"])
     )
+
+
+def by_answer(rows: Sequence[Row]) -> list[Row]:
+    """Open tickets: priority, then what has to be answered first, then the older one."""
+    return sorted(rows, key=lambda r: (r["priority"], r["respond_by"] or r["opened_at"], r["id"]))
+
+
+def natural(text: str) -> list[tuple[int, str]]:
+    """A sort key by which floor 2 comes before floor 10."""
+    parts = re.split(r"(\d+)", text)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

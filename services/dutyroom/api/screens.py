@@ -13,9 +13,10 @@ from dutyroom.api.board import online
 from dutyroom.api.data import device_detail, quarantined
 from dutyroom.api.duty import get_occurrences, ticket_detail
 from dutyroom.api.people import get_outbox, get_people, get_tokens
-from dutyroom.api.present import OPEN_TICKETS, TAB_ORDER, Presenter
+from dutyroom.api.present import OPEN_TICKETS, TAB_ORDER, Presenter, by_answer
 from dutyroom.api.render import page
 from dutyroom.api.stream import alarm_rows
+from dutyroom.api.trail import about, audit_row, detail_text, finding_text
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Kind
 from dutyroom.timebase import DAY, HOUR, Ms, local_date, zone
@@ -26,6 +27,7 @@ CLASS_ORDER = (
     "elevator", "fire_panel", "generator", "transfer_switch", "feeder", "tank", "pump", "gate", "gateway",
     "water_meter", "electricity_meter", "gas_meter", "heat_meter", "sensor", "other",
 )  # fmt: skip
+METERS = ("water_meter", "electricity_meter", "gas_meter", "heat_meter", "feeder")
 PAGE_ROWS = 200
 
 
@@ -56,7 +58,9 @@ def devices_page(request: Request, ask: Ask, kind: str = "", find: str = "", sta
         d
         for d in everything
         if (not kind or d.device_class == kind)
-        and (not wanted or wanted in f"{d.id} {d.name} {d.address} {d.space}".lower())
+        and (
+            not wanted or wanted in f"{d.id} {d.name} {shown.device_name(d.id)} {d.address} {d.space}".lower()
+        )
     ]
     with ask.room.records.read() as tx:
         worst: dict[str, Json] = {}
@@ -82,7 +86,7 @@ def _device_row(ask: Asked, shown: Presenter, device: Device, alarm: Json | None
     heard = max((p["received_at"] for p in points if p["received_at"] is not None), default=None)
     return {
         "id": device.id,
-        "name": device.name or device.id,
+        "name": shown.device_name(device.id),
         "place": shown.place(device.space),
         "class_text": shown.words.t(f"class.{device.device_class}"),
         "status": device.status.value,
@@ -110,37 +114,25 @@ def device_page(request: Request, ask: Ask, device: str, point: int | None = Non
     with ask.room.records.read() as tx:
         alarms = alarm_rows(tx, shown, list(tx.alarms.search(ask.name, object=device, limit=20)))
         tickets = [shown.ticket(t) for t in tx.tickets.search(ask.name, object=device, limit=20)]
+        attributes = tx.devices.attributes(ask.name, device)
     detail["points"].sort(key=_rank)
     drawn = [p for p in detail["points"] if p["kind"] != Kind.TEXT.value]
     known = {p["point"] for p in drawn}
     chosen = point if point in known else (drawn[0]["point"] if drawn else None)
     alarms.sort(key=lambda a: -a["raised_at"])
+    counters = [p for p in detail["points"] if p["kind"] == Kind.COUNTER.value]
     values = {
         "device": detail,
         "alarms": alarms,
         "tickets": tickets,
         "drawn": drawn,
         "point": chosen,
-        "chart": chart_of(ask, chosen) if chosen is not None else None,
-        "counters": [p for p in detail["points"] if p["kind"] == Kind.COUNTER.value],
+        "chart": shown.chart(ask.site.table[chosen]) if chosen is not None else None,
+        "about": about(shown, shown.devices[device], attributes, [p["name"] for p in detail["points"]]),
+        "name": shown.device_name(device),
+        "counters": counters if detail["device_class"] in METERS else [],
     }
     return page(request, "device.html", values, ask)
-
-
-def chart_of(ask: Asked, point_id: int, limit: float | None = None) -> Json:
-    """What the trend's script needs to know of a point."""
-    point = ask.site.table[point_id]
-    words = ask.presenter().words
-    return {
-        "point": point_id,
-        "label": ask.presenter().point_name(point.spec.name),
-        "unit": words.unit(point.spec.unit),
-        "kind": point.spec.kind.value,
-        "interval": (point.spec.interval_s or 0) * 1000,
-        "labels": {code: words.t(key) for code, key in point.spec.labels.items()},
-        "limit": limit,
-        "hours": 24,
-    }
 
 
 @router.get("/sites/{site}/tickets", name="page_tickets")
@@ -154,7 +146,7 @@ def tickets_page(request: Request, ask: Ask, show: str = "open", kind: str = "")
             found = tx.tickets.search(ask.name, open_only=True, limit=500)
     rows = [shown.ticket(t) for t in found]
     if show != "all":
-        rows.sort(key=lambda r: (r["priority"], r["opened_at"]))
+        rows = by_answer(rows)
     states = ("open", "dispatched", "accepted", "done")
     values = {
         "show": show,
@@ -241,8 +233,13 @@ def data_page(request: Request, ask: Ask, state: str = "open") -> HTMLResponse:
         "hours": sorted(hours.items(), reverse=True),
         "names": names,
         "state": chosen,
-        "quarantine": [quarantined(r) for r in ask.site.journal.quarantine(chosen, 100)],
-        "findings": ask.site.journal.findings(now - 7 * DAY, 100),
+        "quarantine": [
+            quarantined(r) | {"why": detail_text(shown, r.detail)}
+            for r in ask.site.journal.quarantine(chosen, 100)
+        ],
+        "findings": [
+            (row, finding_text(shown, row)) for row in ask.site.journal.findings(now - 7 * DAY, 100)
+        ],
         "gateways": [_device_row(ask, shown, d, None) for d in sorted(gateways, key=lambda d: d.id)],
         "devices": len(shown.devices),
         "online": online(request.app.state.boards[ask.name], list(shown.devices.values()), now),
@@ -276,7 +273,8 @@ def people_page(request: Request, ask: Ask) -> HTMLResponse:
 def audit_page(request: Request, ask: Ask) -> HTMLResponse:
     """Who did what and when."""
     with ask.room.records.read() as tx:
-        rows = tx.audit_rows(ask.name, 300)
+        found = tx.audit_rows(ask.name, 300)
+    rows = [audit_row(ask.presenter(), row) for row in found]
     return page(request, "audit.html", {"rows": rows}, ask)
 
 

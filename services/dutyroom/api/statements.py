@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Sequence
 from decimal import Decimal
 
 from dutyroom.api.asked import Asked, Json
 from dutyroom.api.present import Presenter
 from dutyroom.flows.billing import statement_trace
 from dutyroom.model.metering import Line, PeriodRead, Statement, Usage
+
+_FIGURE = re.compile(r"-?\d{4,}(\.\d+)?")  # four digits and more: what has thousands to group
 
 
 def reads_table(ask: Asked, now: Sequence[PeriodRead], before: Sequence[PeriodRead]) -> list[Json]:
@@ -94,7 +97,7 @@ def _basis(shown: Presenter, usage: Usage) -> str:
 
 
 def _line(shown: Presenter, line: Line, currency: str) -> Json:
-    arguments: Mapping[str, str] = dict(line.arguments)
+    arguments = {name: _figure(shown, text) for name, text in dict(line.arguments).items()}
     yearly = f"{line.key}.year"
     key = yearly if "year_to_date" in arguments and shown.words.has(yearly) else line.key
     return {
@@ -106,6 +109,22 @@ def _line(shown: Presenter, line: Line, currency: str) -> Json:
         "amount": shown.words.money(line.amount, currency),
         "detail": line.detail,
     }
+
+
+def _figure(shown: Presenter, text: str) -> str:
+    """A figure among a line's arguments, its thousands grouped; words stay as they are."""
+    return shown.words.exact(Decimal(text)) if _FIGURE.fullmatch(text) else text
+
+
+def trace_groups(ask: Asked, statement: Statement) -> list[Json]:
+    """Trace rows with the printed lines that stand on the same registers put together."""
+    groups: list[Json] = []
+    for row in trace_rows(ask, statement):
+        same = ("device", "quantity", "reads")
+        if not groups or any(groups[-1][name] != row[name] for name in same):
+            groups.append({name: row[name] for name in (*same, "name")} | {"items": []})
+        groups[-1]["items"].append((row["item"], row["amount"]))
+    return groups
 
 
 def trace_rows(ask: Asked, statement: Statement) -> list[Json]:

@@ -24,6 +24,7 @@ from dutyroom.timebase import MINUTE, Ms
 
 TICK_S = 0.25
 BEAT_S = 5.0
+LOOK_S = 1.0  # the quarantine lies in the journal, which writes no change log: it is looked at
 QUEUE = 40  # 10 s of ticks
 ROWS = 500  # alarm rows in a snapshot; the counts tell of all
 CHANGES = 2_000  # change-log lines a tick; the rest comes with the next
@@ -53,6 +54,7 @@ class _Site:
     watched: dict[str, float] = field(default_factory=dict)  # device -> until (loop seconds)
     counts: Row = field(default_factory=dict)
     broker: bool = True
+    quarantine: int = -1
     plant: dict[int, bool] = field(default_factory=dict)  # point -> lies outside units
 
 
@@ -91,7 +93,7 @@ def counts(tx: Tx, site: SiteRuntime) -> Row:
         "unacknowledged": len(loud),
         "worst": min((int(a.priority) for a in loud), default=0),
         "tickets": sum(t.state in OPEN_TICKETS for t in tx.tickets.search(name, open_only=True, limit=2000)),
-        "quarantine": len(site.journal.quarantine("open", 1000)),
+        "quarantine": site.journal.quarantine_size(),
     }
 
 
@@ -146,7 +148,7 @@ class Hub:
             await asyncio.sleep(TICK_S)
             beat += TICK_S
             if self._clients:
-                await self._tick()
+                await self._tick(look=beat % LOOK_S < TICK_S)
             if beat >= BEAT_S:
                 beat = 0.0
                 self._beat()
@@ -165,7 +167,8 @@ class Hub:
             "progress": dict(site.progress),
         }
 
-    async def _tick(self) -> None:
+    async def _tick(self, look: bool = False) -> None:
+        """What changed since the last tick. look: also whether the quarantine grew or shrank."""
         changes = await self.room.in_thread(self._changes)
         if changes:
             self._seq = changes[-1].seq
@@ -173,12 +176,21 @@ class Hub:
             languages = {c.language for c in self._clients if c.site == name}
             if languages:
                 mine = [c for c in changes if c.site == name]
+                if look:
+                    mine += await self.room.in_thread(self._quarantined, site, self._sites[name])
                 encoded = await self.room.in_thread(self._gather, site, self._sites[name], mine, languages)
                 self._hand_out(name, encoded)
 
     def _changes(self) -> list[Change]:
         with self.room.records.read() as tx:
             return list(tx.changes(self._seq, CHANGES))
+
+    def _quarantined(self, site: SiteRuntime, state: _Site) -> list[Change]:
+        """A change of its own when the number of quarantined messages is another."""
+        before, state.quarantine = state.quarantine, site.journal.quarantine_size()
+        if before in (-1, state.quarantine):
+            return []
+        return [Change(self._seq, site.site.id, self.room.clock.now(), "quarantine", "")]
 
     def _gather(
         self, site: SiteRuntime, state: _Site, changes: list[Change], languages: set[str]

@@ -10,9 +10,12 @@ from fastapi.responses import HTMLResponse
 from dutyroom.api.access import wall_visitor
 from dutyroom.api.asked import Ask, Asked, Json, language_of
 from dutyroom.api.board import Board, midnight, online, tiles, use_of_today
+from dutyroom.api.present import Presenter
 from dutyroom.api.render import page
 from dutyroom.api.room import Room
 from dutyroom.api.stream import alarm_rows
+from dutyroom.api.trail import action_text
+from dutyroom.interfaces import Tx
 from dutyroom.model.duty import Ticket
 from dutyroom.timebase import DAY, Ms
 
@@ -44,9 +47,10 @@ def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
     with ask.room.records.read() as tx:
         alarms = alarm_rows(tx, shown, list(tx.alarms.open_ones(ask.name)))
         tickets = [shown.ticket(t) for t in tx.tickets.search(ask.name, open_only=True, limit=2000)]
-        due = tx.occurrences.search(ask.name, since=shown.now - DAY, until=shown.now + 7 * DAY, limit=50)
-        plans = [shown.occurrence(o) for o in due if o.state in ("due", "overdue")]
+        due = tx.occurrences.search(ask.name, since=shown.now - DAY, until=shown.now + 7 * DAY, limit=500)
+        plans = upcoming([shown.occurrence(o) for o in due if o.state in ("due", "overdue")])
         month = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=2000)
+        notes = duty_notes(tx, shown)
     visible = [a for a in alarms if a["tab"] in ("active", "returned")]
     values = {
         "tiles": tiles(board, shown, alarms),
@@ -68,9 +72,41 @@ def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
         "devices": len(devices),
         "data": _data_today(ask, shown.now),
         "token": token,
+        "notes": notes,
         "oldest": min((a["raised_at"] for a in visible if a["filled"]), default=None),
     }
     return page(request, "wall.html", values, ask)
+
+
+def duty_notes(tx: Tx, shown: Presenter, count: int = 5) -> list[Json]:
+    """What people did last about alarms and tickets within a day, newest first."""
+    found: list[Json] = []
+    for row in tx.audit_rows(shown.site.site.id, 200):
+        kind, _, _ = row.action.partition(".")
+        if row.actor == "system" or row.at < shown.now - DAY or not row.target.isdigit():
+            continue
+        if kind == "alarm" and (alarm := tx.alarms.get(shown.site.site.id, int(row.target))):
+            what = f"{shown.rule_name(alarm.rule)} {shown.device_name(alarm.object)}"
+        elif kind == "ticket" and (ticket := tx.tickets.get(shown.site.site.id, int(row.target))):
+            what = f"{ticket.number} {shown.ticket_title(ticket)}"
+        else:
+            continue
+        done = action_text(shown, row.action).rpartition(" · ")[2]
+        found.append(
+            {"at": row.at, "what": what, "done": done, "said": shown.reason(row.detail), "actor": row.actor}
+        )
+        if len(found) == count:
+            break
+    return found
+
+
+def upcoming(rows: Sequence[Json]) -> list[Json]:
+    """The same plan on many devices at one time is one line with their number."""
+    lines: dict[tuple[str, Ms, str], Json] = {}
+    for row in rows:
+        line = lines.setdefault((row["plan"], row["due"], row["state"]), row | {"count": 0})
+        line["count"] += 1
+    return list(lines.values())
 
 
 def _on_time(tickets: Sequence[Ticket], now: Ms) -> float | None:
@@ -89,5 +125,5 @@ def _data_today(ask: Asked, now: Ms) -> Json:
         "readings": sum(r.readings for r in rows),
         "messages": sum(r.received for r in rows),
         "pending": messages + readings,
-        "quarantine": len(ask.site.journal.quarantine("open", 1000)),
+        "quarantine": ask.site.journal.quarantine_size(),
     }

@@ -352,6 +352,10 @@ class SqliteJournal:
         )
         return [QuarantineRow(*row) for row in rows]  # type: ignore[arg-type]
 
+    def quarantine_size(self) -> int:
+        rows = self._rows("SELECT count(*) FROM quarantine WHERE state='open'")
+        return int(str(rows[0][0]))
+
     def settle(self, ids: Sequence[int], state: str) -> int:
         with self._commit() as db:
             return sum(

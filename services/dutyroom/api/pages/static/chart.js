@@ -1,9 +1,14 @@
 // The 24 h trend: gaps as gaps, the limit as a line, times by the site's zone, labels of states.
 
 import { facts, t, time, number } from "./words.js";
-import { now } from "./live.js";
+import { now, on } from "./live.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+const SPANS = [1, 3, 6, 12];
+const COARSE = 2 * 3600000;
+const REDRAW = 30000;
+const drawn = new Map(); // place -> spec: what is redrawn as time goes on
 
 async function load(spec) {
   const end = Math.ceil(now());
@@ -22,7 +27,7 @@ function withGaps(at, values, interval, kind, start, end) {
   const xs = [];
   const ys = [];
   at.forEach((moment, i) => {
-    const quiet = i && interval ? moment - at[i - 1] > 3.5 * interval : false;
+    const quiet = i && interval ? moment - at[i - 1] > 3.5 * interval && !coarse(at, i) : false;
     if (quiet) { xs.push((at[i - 1] + interval) / 1000); ys.push(null); }
     xs.push(moment / 1000);
     ys.push(values[i]);
@@ -31,8 +36,33 @@ function withGaps(at, values, interval, kind, start, end) {
   return { xs, ys, start, end };
 }
 
-function draw(place, spec, { xs, ys, start, end }) {
+// History that was recorded by the hour is a line, not a row of gaps: its steps are alike. An outage is one step.
+function coarse(at, i) {
+  const step = at[i] - at[i - 1];
+  const alike = (other) => other > 0.8 * step && other < 1.25 * step;
+  return step <= COARSE && (alike(at[i - 1] - at[i - 2]) || alike(at[i + 1] - at[i]));
+}
+
+// Readings without a neighbour on either side: a line cannot show them, a dot does.
+function lonely(ys) {
+  const alone = (v) => v === null || v === undefined;
+  return ys.reduce((found, y, i) => { if (!alone(y) && alone(ys[i - 1]) && alone(ys[i + 1])) found.push(i); return found; }, []);
+}
+
+// A point that is new here is not squeezed against the right edge: the shortest span that holds all of it.
+function shortened(series, hours) {
+  const first = series.xs.find((x) => x * 1000 > series.start);
+  const old = series.xs.length && series.xs[0] * 1000 <= series.start;
+  if (old || first === undefined) return { ...series, hours };
+  const needed = (series.end - first * 1000) / 3600000;
+  const span = SPANS.find((h) => h >= needed && h < hours) ?? hours;
+  return { ...series, start: series.end - span * 3600000, hours: span };
+}
+
+function draw(place, spec, { xs, ys, start, end, hours }) {
   place.replaceChildren();
+  const told = place.closest(".card")?.querySelector("[data-hours]");
+  if (told) told.textContent = t("js.hours", { hours });
   if (!xs.length) {
     const none = document.createElement("div");
     none.className = "nothing";
@@ -59,12 +89,20 @@ function draw(place, spec, { xs, ys, start, end }) {
     ],
     series: [
       {},
-      { stroke: css("--accent"), width: 1.6, points: { show: xs.length < 40 }, spanGaps: false, paths: state ? uPlot.paths.stepped({ align: 1 }) : undefined },
+      { stroke: css("--accent"), width: 1.6, points: { show: true, size: 5, filter: () => lonely(ys) }, spanGaps: false, paths: state ? uPlot.paths.stepped({ align: 1 }) : undefined },
     ],
     hooks: { draw: [(plot) => drawLimit(plot, limit)], setCursor: [(plot) => tell(plot, place, spec)] },
   };
   const plot = new uPlot(options, [xs, ys], place);
-  new ResizeObserver(() => plot.setSize({ width: place.clientWidth, height: place.clientHeight })).observe(place);
+  watchSize(place, plot);
+}
+
+const plots = new WeakMap(); // place -> the plot that follows its size
+const sizes = new ResizeObserver((entries) => entries.forEach(({ target }) => plots.get(target)?.setSize({ width: target.clientWidth, height: target.clientHeight })));
+
+function watchSize(place, plot) {
+  plots.set(place, plot);
+  sizes.observe(place);
 }
 
 function span(low, high, limit, state) {
@@ -91,7 +129,9 @@ function drawLimit(plot, limit) {
   ctx.stroke();
   ctx.font = `${12 * devicePixelRatio}px ${css("--face")}`;
   ctx.textAlign = "right";
-  ctx.fillText(t("js.limit", { value: number(limit) }), bbox.left + bbox.width - 4, y - 5 * devicePixelRatio);
+  const above = y - 6 * devicePixelRatio > bbox.top + 12 * devicePixelRatio;
+  ctx.textBaseline = above ? "bottom" : "top";
+  ctx.fillText(t("js.limit", { value: brief(limit) }), bbox.left + bbox.width - 6 * devicePixelRatio, y + (above ? -4 : 4) * devicePixelRatio);
   ctx.restore();
 }
 
@@ -105,10 +145,23 @@ function tell(plot, place, spec) {
   out.textContent = `${time(plot.data[0][i] * 1000, { day: "numeric", month: "numeric", hour: "2-digit", minute: "2-digit" })}  ${shown}`;
 }
 
+const brief = (value) => number(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+
 export async function show(place, spec) {
-  try { draw(place, spec, await load(spec)); } catch (problem) { place.textContent = problem.message; }
+  drawn.set(place, spec);
+  try { draw(place, spec, shortened(await load(spec), spec.hours)); } catch (problem) { place.textContent = problem.message; }
+}
+
+async function again() {
+  for (const [place, spec] of drawn) {
+    if (!place.isConnected) { drawn.delete(place); continue; }
+    if (document.hidden || place.matches(":hover")) continue;
+    try { draw(place, spec, shortened(await load(spec), spec.hours)); } catch { /* the lost strip tells; the old curve stays */ }
+  }
 }
 
 export function start() {
+  setInterval(again, REDRAW);
+  on("state", (lost) => { if (!lost) again(); });
   for (const place of document.querySelectorAll("[data-chart]")) show(place, JSON.parse(place.dataset.chart));
 }

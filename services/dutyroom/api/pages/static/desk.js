@@ -1,7 +1,7 @@
 // The alarm desk: rows from the stream, keys, the detail panel, undo.
 
 import { data, facts, t, make, mark, duration } from "./words.js";
-import { on, now, showAges } from "./live.js";
+import { on, now, showAges, watch } from "./live.js";
 import { post, toast, ask } from "./forms.js";
 import { mute } from "./sound.js";
 import { show as chart } from "./chart.js";
@@ -34,7 +34,7 @@ function rowNode(row) {
   if (row.late) what.append(" ", make("span", "tag", t("js.late")));
   const where = make("td", "more", row.where);
   where.title = row.place;
-  const value = make("td", "wide dim", row.value || row.text);
+  const value = make("td", "wide dim", row.value || row.text || row.place);
   if (row.affected) value.textContent += ` · ${t("js.affected", { count: row.affected })}`;
   const age = make("td", "num age end");
   const span = make("span", "", duration(now() - row.raised_at));
@@ -83,6 +83,18 @@ function fact(list, name, value) {
   list.append(make("dt", "", name), make("dd", "", value));
 }
 
+// The value of this moment: the stream keeps it fresh, and hatched with its age when it is old.
+function present(value) {
+  const place = make("dd");
+  place.dataset.point = value.point;
+  place.dataset.received = value.received_at ?? "";
+  place.dataset.interval = value.interval ?? "";
+  const age = make("span", "dim small", "");
+  if (value.at) age.dataset.age = value.at;
+  place.append(make("span", `value${value.stale ? " stale" : ""}`, value.text), ` ${value.unit}　`, age);
+  return place;
+}
+
 function button(action, key, primary, enabled) {
   const node = make("button", `button${primary ? " primary" : ""}`, t(`action.${action}`));
   node.type = "button";
@@ -107,7 +119,7 @@ function drawDetail(a) {
   fact(list, t("js.raised"), a.time);
   fact(list, t("js.state"), a.state_text + (a.latched ? ` · ${t("js.latched")}` : ""));
   fact(list, t("js.value"), a.value);
-  if (a.now_value) fact(list, t("js.now"), `${a.now_value.text} ${a.now_value.unit}${a.now_value.stale ? ` · ${t("js.old")}` : ""}`);
+  if (a.now_value) list.append(make("dt", "", t("js.now")), present(a.now_value));
   fact(list, t("js.affects"), a.affected ? t("js.affected", { count: a.affected }) : "");
   fact(list, t("js.owner"), a.owner);
   const buttons = make("div", "actions");
@@ -126,10 +138,14 @@ function drawDetail(a) {
     parts.push(card);
   }
   let canvas = null;
-  if (a.point) {
+  if (a.chart) {
     const card = make("section", "card");
+    const title = make("h2", "", `${a.chart.label}${a.chart.unit ? ` ${a.chart.unit}` : ""} · `);
+    const hours = make("span", "", t("js.hours", { hours: a.chart.hours }));
+    hours.dataset.hours = "";
+    title.append(hours);
     canvas = make("div", "chart");
-    card.append(make("h2", "", `${a.point_name}　${t("js.last_24h")}`), canvas);
+    card.append(title, canvas);
     parts.push(card);
   }
   if (a.ticket) {
@@ -153,10 +169,9 @@ function drawDetail(a) {
   past.append(make("h2", "", t("js.history")), history);
   parts.push(past);
   place("detail").replaceChildren(...parts);
-  if (canvas) {
-    const p = a.now_value;
-    chart(canvas, { point: a.point, unit: p.unit, kind: p.kind ?? (p.labels ? "state" : "gauge"), interval: p.interval ?? 0, labels: p.labels ?? {}, limit: a.limit, hours: 24 });
-  }
+  if (canvas) chart(canvas, a.chart);
+  showAges(place("detail"));
+  watch(a.device);
 }
 
 async function act(action) {

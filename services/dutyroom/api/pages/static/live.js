@@ -75,9 +75,21 @@ function direct() {
   };
 }
 
+// A stream that is refused may be a session that ended: then the way is to log in, not to wait.
+let probed = 0;
+async function probe() {
+  if (!lost || facts.token || performance.now() - probed < 5000) return;
+  probed = performance.now();
+  try {
+    const answer = await fetch(`/api/v1/sites/${facts.site}/counts`, { headers: { accept: "application/json" } });
+    if (answer.status === 401) location.reload();
+  } catch { /* not there yet */ }
+}
+
 function eachSecond() {
   const silent = performance.now() - heard;
   if (silent > WATCHDOG) setLost(true);
+  if (lost && silent > 2000) probe();
   const age = document.getElementById("lost-age");
   if (age && lost) age.textContent = duration(silent);
   const clock = document.getElementById("clock");
@@ -159,7 +171,10 @@ export async function refresh() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     for (const node of regions) {
       const next = fresh.querySelector(`[data-region="${node.dataset.region}"]`);
-      if (next) node.replaceChildren(...next.childNodes);
+      if (!next) continue;
+      const opened = [...node.querySelectorAll("details[open][data-keep]")].map((n) => n.dataset.keep);
+      for (const kept of next.querySelectorAll("details[data-keep]")) kept.open = opened.includes(kept.dataset.keep);
+      node.replaceChildren(...next.childNodes);
     }
     settle();
   } catch { /* the lost strip tells */ }
@@ -184,15 +199,24 @@ function fold(list) {
   if (place) place.textContent = more ? place.dataset.more.replace("{count}", more) : "";
 }
 
+// The stream carries a unit meter's values only while a page asks for its device.
+let watched = "";
+let watching = null;
+export function watch(device) {
+  if (!facts.csrf || device === watched) return;
+  watched = device;
+  const say = () => fetch(`/sites/${facts.site}/watch/${encodeURIComponent(device)}`, { method: "POST", headers: { "x-csrf-token": facts.csrf } }).catch(() => {});
+  clearInterval(watching);
+  watching = setInterval(say, 30000);
+  say();
+}
+
 export function start() {
   settle();
+  document.querySelector(".side a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (facts.counts) showCounts(facts.counts);
   connect();
   for (const node of document.querySelectorAll("[data-region][data-every]")) setInterval(() => !lost && refresh(), Number(node.dataset.every) * 1000);
   const device = document.querySelector("[data-watch]")?.dataset.watch;
-  if (device) {
-    const ask = () => fetch(`/sites/${facts.site}/watch/${encodeURIComponent(device)}`, { method: "POST", headers: { "x-csrf-token": facts.csrf } }).catch(() => {});
-    ask();
-    setInterval(ask, 30000);
-  }
+  if (device) watch(device);
 }

@@ -1,0 +1,139 @@
+"""What machines wrote down is shown in words: reasons, findings, actions, names of points and scenarios."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.acceptance.pages_harness import SITE
+from tests.unit.api.conftest import House
+
+from dutyroom.api import trail
+from dutyroom.api.present import Presenter, natural
+from dutyroom.api.stream import presenter
+from dutyroom.api.words import LANGUAGES, read_catalogue
+from dutyroom.interfaces import FindingRow
+from dutyroom.model.duty import AuditRow
+from dutyroom_simulators.scenarios import SCENARIOS
+
+ROOT = Path(__file__).parents[3]
+SOURCE = ROOT / "services" / "dutyroom"
+CATALOGUE = read_catalogue()
+CJK = re.compile(r"[\u3400-\u9fff]")
+
+
+@pytest.fixture
+def shown(house: House) -> Presenter:
+    return presenter(house.app.state.room, house.estate.runtime, "zh-CN")
+
+
+def literals(pattern: str, *folders: str) -> set[str]:
+    found: set[str] = set()
+    for folder in folders:
+        for file in (SOURCE / folder).rglob("*.py"):
+            found |= set(re.findall(pattern, file.read_text("utf-8")))
+    return found
+
+
+def test_every_reason_of_a_refusal_has_a_word() -> None:
+    reasons = literals(r'(?:Refused|Unreadable)\(\s*"(\w+)"', "profiles")
+    reasons |= literals(r'reason="(\w+_\w+)"', "flows")
+    assert {"encoding", "unknown_topic", "too_large", "internal_error"} <= reasons
+    assert sorted(r for r in reasons if f"reason.{r}" not in CATALOGUE["zh-CN"]) == []
+
+
+def test_every_kind_of_finding_has_a_word() -> None:
+    kinds = literals(r'Finding\(\s*"(\w+)"', "flows") | literals(r'findings\.append\(\("(\w+)"', "profiles")
+    assert {"late", "conflict", "clock_wrong"} <= kinds
+    assert sorted(k for k in kinds if f"finding.{k}" not in CATALOGUE["zh-CN"]) == []
+
+
+def test_every_scenario_has_a_title_and_a_hint() -> None:
+    assert len(SCENARIOS) > 15
+    for name in SCENARIOS:
+        for key in (f"scenario.{name}", f"scenario.{name}.hint"):
+            assert all(key in CATALOGUE[language] for language in LANGUAGES), key
+
+
+def test_every_point_of_a_shipped_profile_has_a_name(shown: Presenter) -> None:
+    names: set[str] = set()
+
+    def walk(node: object) -> None:
+        if isinstance(node, dict):
+            points = node.get("points")
+            names.update(points if isinstance(points, dict) else ())
+            for part in node.values():
+                walk(part)
+        elif isinstance(node, list):
+            for part in node:
+                walk(part)
+
+    for file in (ROOT / "device_profiles").rglob("*.yaml"):
+        walk(yaml.safe_load(file.read_text("utf-8")))
+    assert {"flow", "energy", "level"} <= names
+    plain = {name.replace("{channel}", "2") for name in names}
+    assert sorted(name for name in plain if shown.point_name(name) == name) == []
+    assert shown.point_name("energy_2") == "电能 2"
+    assert shown.point_name("something_else") == "something_else"
+
+
+@pytest.mark.parametrize(
+    ("detail", "said"),
+    [
+        ("no profile reads this topic", ""),
+        ("1000000 bytes, at most 262144 are read", "1\u2009000\u2009000 字节，最多读取 262\u2009144"),
+        ("not UTF-8 at byte 0", "第 0 字节起不是 UTF-8"),
+        ("JSON text expected", "应为 JSON 文本"),
+        ("acme/x1: no layout reads this message", "型号 acme/x1 没有对应的格式"),
+        ("a maker's own words", "a maker's own words"),
+    ],
+)
+def test_why_a_message_could_not_be_read(shown: Presenter, detail: str, said: str) -> None:
+    assert trail.detail_text(shown, detail) == said
+
+
+@pytest.mark.parametrize(
+    ("kind", "device", "detail", "said"),
+    [
+        ("late", "A-E1", "flow", "流量"),
+        ("conflict", "A-E1", "A-E1/flow at 1795698764266: 1.0 and 2.0", "流量 · 11月26日 21:12 · 1.0 / 2.0"),
+        ("out_of_range", "A-E1", "temperature: 9000", "温度: 9000"),
+        ("malformed", "", "a/b: no profile reads this topic", "a/b"),
+        ("malformed", "", "a/b: not UTF-8 at byte 3", "a/b · 第 3 字节起不是 UTF-8"),
+        ("unknown_device", "77", "w/77: 77", "w/77"),
+        ("duplicate", "A-E1", "3 of its messages had come before", "3 条报文此前已收到"),
+    ],
+)
+def test_a_finding_names_points_and_times(
+    shown: Presenter, kind: str, device: str, detail: str, said: str
+) -> None:
+    assert trail.finding_text(shown, FindingRow(kind, device, 0, 0, 1, detail)) == said
+
+
+def test_every_action_of_the_audit_trail_is_told_in_words(shown: Presenter) -> None:
+    actions = literals(r'audit\(\s*[\w.]+, now, [^"]*"(\w+(?:\.\w+)*)"', "flows", "api")
+    actions |= {"alarm.acknowledge", "ticket.dispatch", "device.remove", "occurrence.done", "person.password"}
+    assert {"login.failed", "reads.freeze", "token.new", "meter.exchange"} <= actions
+    assert sorted(a for a in actions if trail.action_text(shown, a) == a) == []
+    assert trail.action_text(shown, "never.heard") == "never.heard"
+
+
+def test_an_audit_row_shows_no_code_and_no_iso_time(shown: Presenter) -> None:
+    row = trail.audit_row(
+        shown, AuditRow(1, SITE, 0, "system", "reads.freeze", "2026-11-01T00:00:00+08:00", "1455")
+    )
+    assert (row["actor"], row["action"], row["target"], row["detail"]) == (
+        "系统", "期末读数冻结", "2026-11-01 00:00", "1\u2009455 条",
+    )  # fmt: skip
+    row = trail.audit_row(shown, AuditRow(2, SITE, 0, "duty", "alarm.note", "3", "valve <b>shut</b>"))
+    assert (row["action"], row["target"], row["detail"]) == ("报警 · 记事", "#3", "valve <b>shut</b>")
+    row = trail.audit_row(shown, AuditRow(3, SITE, 0, "a", "person.put", "x", "operator"))
+    assert row["detail"] == "值班员"
+
+
+def test_floors_sort_as_people_count() -> None:
+    assert sorted(["A/10/1001", "A/2/0201", "A/1/0102", "A/1/0101"], key=natural) == [
+        "A/1/0101", "A/1/0102", "A/2/0201", "A/10/1001",
+    ]  # fmt: skip
