@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import logging
 import socket
 import socketserver
 import threading
@@ -189,3 +190,28 @@ def test_a_wrong_address_is_refused(channel: Channel, url: str) -> None:
     with pytest.raises(Rejected, match="not an address") as refused:
         channel.send(url, TITLE, BODY)
     assert "geheim" not in str(refused.value)
+
+
+class Log(logging.Handler):
+    """What the service would write into its log."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.text = ""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.text += record.getMessage()
+
+
+@pytest.mark.parametrize(
+    "url", ["nosuch://host/geheim", "json://user:geheim@127.0.0.1:9/geheim", "tgram://geheim/"]
+)
+def test_nothing_of_an_address_reaches_the_log(channel: Channel, url: str) -> None:
+    log, root = Log(), logging.getLogger()
+    root.addHandler(log)
+    try:
+        with pytest.raises((Rejected, Unavailable)):
+            channel.send(url, TITLE, BODY)
+    finally:
+        root.removeHandler(log)
+    assert "geheim" not in log.text

@@ -375,6 +375,8 @@ def test_a_message_is_due_until_it_is_sent_or_given_up(records: Records) -> None
         assert row.dedupe == "now"
         assert [r.dedupe for r in tx.outbox.due(NOW + 9)] == ["now", "later"]
         assert len(tx.outbox.due(NOW + 9, limit=1)) == 1
+        assert [r.dedupe for r in tx.outbox.due(NOW + 9, sites=["s", "t"])] == ["now", "later"]
+        assert tx.outbox.due(NOW + 9, sites=["t"]) == tx.outbox.due(NOW + 9, sites=[]) == []
         tx.outbox.update(replace(row, state=OutboxState.FAILED, attempts=8, last_error="refused"))
         assert tx.outbox.due(NOW) == []
 
@@ -682,3 +684,35 @@ def test_the_audit_trail_is_newest_first(records: Records) -> None:
         assert [(r.action, r.detail) for r in rows] == [("alarm.note", "阀门已关"), ("alarm.acknowledge", "")]
         assert len(tx.audit_rows("s", limit=1)) == 1
         assert tx.audit_rows("t") == []
+
+
+def test_sites_of_one_database_do_not_mix(records: Records) -> None:
+    """The same names, causes and rules on both; each sees its own."""
+    with records.write() as tx:
+        for site in ("s", "t"):
+            tx.devices.upsert([replace(a_device(site=site), name=f"{site}'s meter")])
+            alarm = tx.alarms.insert(an_alarm(site=site))
+            ticket = tx.tickets.insert(a_ticket(site=site))
+            row = tx.occurrences.insert(
+                Occurrence(0, site, "p", "o", NOW, OccurrenceState.DUE, NOW, ticket=ticket.id)
+            )
+            tx.metering.freeze([PeriodRead(site, "m1", "volume", NOW, 1, NOW, ReadFlag.ACTUAL)])
+            tx.metering.add_exchange(Exchange(0, site, "m1", "volume", NOW, 5, 0, "li", "worn"))
+            tx.audit(site, NOW, "li", "x", site)
+    with records.read() as tx:
+        for site, other in (("s", "t"), ("t", "s")):
+            assert [a.site for a in tx.alarms.open_ones(site)] == [site]
+            assert [t.number for t in tx.tickets.search(site)] == ["WO-000001"]
+            assert [o.site for o in tx.occurrences.search(site)] == [site]
+            assert [d.name for d in tx.devices.all(site)] == [f"{site}'s meter"]
+            assert [r.site for r in tx.metering.period_reads(site, NOW)] == [site]
+            assert [e.site for e in tx.metering.exchanges(site)] == [site]
+            assert [a.target for a in tx.audit_rows(site)] == [site]
+            mine = tx.alarms.open_ones(site)[0]
+            assert tx.alarms.get(other, mine.id) is None
+            assert tx.tickets.get(other, tx.tickets.search(site)[0].id) is None
+            assert tx.occurrences.get(other, tx.occurrences.search(site)[0].id) is None
+    assert alarm.site == ticket.site == "t"
+    assert row is not None
+    with pytest.raises(Rejected), records.write() as tx:
+        tx.tickets.update(replace(ticket, site="s", assignee="thief"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
@@ -14,6 +15,8 @@ from sqlalchemy import create_engine
 
 from dutyroom.backends.records_sql import migrate, open_records, schema
 from dutyroom.errors import Rejected, Unavailable
+from dutyroom.model.duty import Device, Person, Role
+from dutyroom.model.metering import PeriodRead, ReadFlag
 
 pytestmark = pytest.mark.servers
 
@@ -97,3 +100,29 @@ def test_two_processes_that_start_at_once_make_one_schema(postgres_url: str) -> 
         records.close()
     with psycopg.connect(postgres_url) as raw:
         assert raw.execute("SELECT count(*) FROM alembic_version").fetchone() == (1,)
+
+
+@pytest.fixture
+def english(postgres_url: str) -> Iterator[str]:
+    """A database that sorts as English does, like those of most servers: a, A, b."""
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("CREATE DATABASE english TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US'")
+    yield f"{postgres_url.rpartition('/')[0]}/english"
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("DROP DATABASE english WITH (FORCE)")
+
+
+def test_texts_are_ordered_by_code_point_whatever_the_server_speaks(english: str) -> None:
+    """What is sorted by the database is sorted as in SQLite: pages, files, who gets the last fen."""
+    names = ["B/2", "a/1", "A/10", "A-1", "A/2", "\u4e2d/1", "_x", "a-1"]
+    records = open_records(english)
+    with records.write() as tx:
+        tx.metering.freeze([PeriodRead("s", n, "volume", 1, 1, 1, ReadFlag.ACTUAL) for n in names])
+        tx.devices.upsert([Device("s", n, n, "water_meter", "v/m", n, "A") for n in names])
+        for name in names:
+            tx.people.upsert(Person(0, "s", name, name, Role.VIEWER, "en"))
+    with records.read() as tx:
+        assert [r.device for r in tx.metering.period_reads("s", 1)] == sorted(names)
+        assert [d.id for d in tx.devices.all("s")] == sorted(names)
+        assert [p.login for p in tx.people.all("s")] == sorted(names)
+    records.close()

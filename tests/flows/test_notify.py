@@ -180,3 +180,55 @@ def test_the_test_button_sends_now_and_shows_the_error(records: Records) -> None
     hand.trouble["json://me"] = Rejected("wrong address")
     with pytest.raises(Rejected, match="wrong address"):
         notifier.test("json://me")
+
+
+def test_what_is_long_past_is_given_up_and_seen_instead_of_flooding(records: Records) -> None:
+    """The notifier was off for a day: what is fresh is sent, what is old is listed as failed."""
+    hand, clock = Hand(), Still()
+    put(records, *(person(f"p{n}", f"json://{n}") for n in range(5)))
+    clock.at = NOW + 24 * HOUR
+    with records.write() as tx:
+        (row,) = messages_to(
+            [person("wang", "json://wang")], "alarm:8", "raised", "alarm.burst", {}, clock.at - HOUR
+        )
+        assert tx.outbox.insert(row)
+    assert Notifier(records, hand, clock, words).run_due(clock.at) == 1
+    assert [url for url, _, _ in hand.sent] == ["json://wang"]
+    assert [(r.state, "not sent in time" in r.last_error) for r in rows(records)] == [
+        *[(OutboxState.FAILED, True)] * 5,
+        (OutboxState.SENT, False),
+    ]
+
+
+def test_a_notifier_leaves_the_messages_of_other_sites_alone(records: Records) -> None:
+    """Two processes on one database, each serves one site and has words for it alone."""
+
+    def of(served: str) -> Notifier:
+        def render(site: str, key: str, arguments: Arguments, language: str) -> tuple[str, str]:
+            if site != served:
+                raise Rejected(f"the site {site!r} is not served here")
+            return words(site, key, arguments, language)
+
+        return Notifier(records, hand, Still(), render, {served})
+
+    hand = Hand()
+    put(records, person("wang", "json://wang"))
+    assert of("other").run_due(NOW) == 0
+    assert rows(records)[0].state is OutboxState.PENDING
+    assert of("s").run_due(NOW) == 1
+
+
+def test_a_claim_counts_from_when_it_is_made(records: Records) -> None:
+    """Rows before it took two minutes: another notifier still does not take it over."""
+    hand, clock = Hand(), Still()
+    put(records, person("wang", "json://wang"))
+    other = Notifier(records, hand, Still(), words)
+    taken: list[int] = []
+
+    class Slow:
+        def send(self, url: str, title: str, body: str) -> None:
+            taken.append(other.run_due(NOW + 4 * MINUTE))
+
+    clock.at = NOW + 2 * MINUTE  # by now
+    assert Notifier(records, Slow(), clock, words).run_due(NOW) == 1
+    assert (taken, hand.sent) == ([0], [])

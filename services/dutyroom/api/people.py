@@ -190,6 +190,12 @@ def post_test(ask: Ask) -> Json:
     return {"queued": len(person.contacts)}
 
 
+@router.get("/scenarios", name="api_scenarios")
+def get_scenarios(ask: Ask) -> list[str]:
+    """Demo only: what can be made to happen; elsewhere empty."""
+    return list(ask.site.scenarios)
+
+
 @router.post("/scenarios", name="api_inject", status_code=202)
 def post_scenario(ask: Ask, scenario: Scenario) -> Json:
     """Demo only: makes something happen in the simulated estate."""

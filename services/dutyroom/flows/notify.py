@@ -7,18 +7,20 @@ after the claim leaves a row that falls due again.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from enum import StrEnum
 from typing import TypeAlias
+from urllib.parse import parse_qsl, unquote
 
 import structlog
 
 from dutyroom.errors import DutyroomError, Rejected, Unavailable
 from dutyroom.interfaces import Channel, Records
 from dutyroom.model.duty import Arguments, OutboxRow, OutboxState, Person
-from dutyroom.timebase import MINUTE, SECOND, Clock, Ms
+from dutyroom.timebase import HOUR, MINUTE, SECOND, Clock, Ms
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +31,8 @@ MAX_ATTEMPTS = 8
 _FIRST_WAIT: Ms = 30 * SECOND
 _LONGEST_WAIT: Ms = 30 * MINUTE
 _CLAIM: Ms = 3 * MINUTE  # longer than any channel takes to answer or give up
+MAX_AGE: Ms = 12 * HOUR  # nobody wants a night's alarms in the morning, one by one
+_SECRET = 4  # characters of an address that may be one
 _RUNNERS = 8  # one server that hangs must not keep the other messages waiting
 
 
@@ -91,20 +95,38 @@ def _wait(row: OutboxRow) -> Ms:
 
 
 def _without_address(text: str, url: str) -> str:
-    """An address holds passwords and tokens: it is never shown in an error."""
-    return text.replace(url, "…")[:500]
+    """An address holds passwords and tokens: no part of it is ever shown in an error."""
+    _, _, rest = url.partition("://")
+    place, _, query = rest.partition("?")
+    said = {url, rest, place, *re.split(r"[/:@,;]+", place), *(v for _, v in parse_qsl(query))}
+    for part in sorted(said | {unquote(part) for part in said}, key=len, reverse=True):
+        if len(part) >= _SECRET:
+            text = text.replace(part, "…")
+    return text[:500]
 
 
 class Notifier:
-    """Sends what is due. Any number of them may run on the same records."""
+    """Sends what is due. Any number of them may run on the same records.
 
-    def __init__(self, records: Records, channel: Channel, clock: Clock, render: Render) -> None:
+    sites: whose messages this one sends; None = all. What it cannot put into words, because another
+    process serves that site, it leaves alone.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        channel: Channel,
+        clock: Clock,
+        render: Render,
+        sites: Collection[str] | None = None,
+    ) -> None:
         self._records, self._channel, self._clock, self._render = records, channel, clock, render
+        self._sites = sites
 
     def run_due(self, now: Ms) -> int:
         """Sends the rows that are due; returns how many were sent."""
         with self._records.read() as tx:
-            rows = [row for row in tx.outbox.due(now) if due(row, now)]
+            rows = [row for row in tx.outbox.due(now, sites=self._sites) if due(row, now)]
         if not rows:
             return 0
         with ThreadPoolExecutor(min(_RUNNERS, len(rows)), thread_name_prefix="notify") as pool:
@@ -117,11 +139,11 @@ class Notifier:
         self._channel.send(url, title, body)
 
     def _deliver(self, row: OutboxRow, now: Ms) -> bool:
-        person = self._claim(row, now)
+        person = self._claim(row)
         if person is None:
             return False
         try:
-            self._send(row, person)
+            self._send(row, person, now)
             result = after_success(row, self._clock.now())
         except (Rejected, Unavailable) as err:
             result = after_failure(row, err, self._clock.now())
@@ -131,14 +153,17 @@ class Notifier:
             tx.change(row.site, self._clock.now(), "outbox", str(row.id))
         return result.state is OutboxState.SENT
 
-    def _claim(self, row: OutboxRow, now: Ms) -> Person | str | None:
+    def _claim(self, row: OutboxRow) -> Person | str | None:
         """The person, "" = not known by that login, None = another runner has the row."""
         with self._records.write() as tx:
-            if not tx.outbox.claim(row, now + _CLAIM):
+            # From now on, not from when the rows were listed: the ones before may have taken minutes.
+            if not tx.outbox.claim(row, self._clock.now() + _CLAIM):
                 return None
             return next((p for p in tx.people.all(row.site) if p.login == row.person), "")
 
-    def _send(self, row: OutboxRow, person: Person | str) -> None:
+    def _send(self, row: OutboxRow, person: Person | str, now: Ms) -> None:
+        if now - row.created_at > MAX_AGE:
+            raise Rejected("not sent in time; it would say what is long past")
         if isinstance(person, Person) and not person.active:
             raise Rejected("this person is no longer active")
         language = person.language if isinstance(person, Person) else ""

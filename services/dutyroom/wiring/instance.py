@@ -175,7 +175,8 @@ def make_instance(
         secure_cookies=settings.https,
         version=__version__,
     )
-    notifier = Notifier(records, channel, clock, renderer(app.state.room))
+    served = {s.runtime.site.id for s in sites}
+    notifier = Notifier(records, channel, clock, renderer(app.state.room), served)
 
     def notifying() -> float:
         notifier.run_due(clock.now())

@@ -10,6 +10,7 @@ from tests.acceptance.pages_harness import PASSWORD, SITE
 from tests.unit.api.conftest import House
 
 from dutyroom.api.access import COOKIE, FAILURES
+from dutyroom.api.people import masked
 
 
 def attempt(client: TestClient, login: str, password: str, next: str = "/") -> int:
@@ -142,6 +143,33 @@ def test_secrets_never_leave(house: House) -> None:
         person = tx.people.by_login("admin")
     assert person is not None
     assert "duty:secret@" in person.contacts[0]
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("mailtos://user:secret@mail.example.org?to=a@b.org", "mailtos://…@mail.example.org"),
+        ("jsons://hooks.example.org/secret", "jsons://hooks.example.org"),
+        ("tgram://123456:secret/789", "tgram://…"),
+        ("dingtalk://secret/13800000000", "dingtalk://…"),
+        ("wecombot://secret", "wecombot://…"),
+        ("secret", "…"),
+    ],
+)
+def test_of_an_address_only_its_kind_and_a_host_are_shown(url: str, shown: str) -> None:
+    assert masked(url) == shown
+
+
+def test_two_robots_that_look_alike_keep_their_own_secrets(house: House) -> None:
+    admin, contacts = house.person("admin"), ["dingtalk://one", "dingtalk://two"]
+    person = {"name": "x", "role": "operator", "language": "en"}
+    path = f"/api/v1/sites/{SITE}/people/operator"
+    for given in (contacts, ["dingtalk://…", "dingtalk://…", "dingtalk://three"]):
+        assert admin.put(path, json=person | {"contacts": given}).status_code == 200
+    with house.estate.records.read() as tx:
+        found = tx.people.by_login("operator")
+    assert found is not None
+    assert found.contacts == (*contacts, "dingtalk://three")
 
 
 def test_every_answer_is_armoured(house: House) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -57,6 +58,24 @@ def test_what_is_refused_is_given_up_at_once() -> None:
 def test_an_error_never_shows_the_address() -> None:
     failed = after_failure(ROW, Unavailable(f"cannot reach {ROW.url} now"), NOW)
     assert failed.last_error == "cannot reach … now"
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "shown"),
+    [
+        ("tgram://123456:AAbbCC/7788", "401 for bot123456:AAbbCC", "401 for bot…"),
+        ("json://u:p%40ssword@host.example/hook-4711?x=sesame", "p@ssword, hook-4711, sesame", "…, …, …"),
+        (
+            "mailto://u:geheim@mail.example.org?from=a@b.org",
+            "no answer from the server",
+            "no answer from the server",
+        ),
+        ("dingtalk://token-0815", "dingtalk: no such robot token-0815", "dingtalk: no such robot …"),
+    ],
+)
+def test_no_part_of_an_address_is_shown_in_an_error(url: str, error: str, shown: str) -> None:
+    last = after_failure(replace(ROW, url=url), Unavailable(error), NOW).last_error
+    assert re.sub("…(:…)+", "…", last) == shown
 
 
 def test_success() -> None:

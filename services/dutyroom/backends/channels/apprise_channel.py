@@ -20,8 +20,8 @@ class AppriseChannel:
         """url: mailto://, mailtos://, json://, jsons:// ... with its secrets inside."""
         import apprise
 
-        target = self._target(apprise, url)
         with _listening() as said:
+            target = self._target(apprise, url)
             try:
                 sent = target.notify(title=title, body=body)
             except (OSError, RuntimeError, TypeError, ValueError) as err:
@@ -64,6 +64,7 @@ class _Said(logging.Handler):
 @contextmanager
 def _listening() -> Iterator[_Said]:
     said, logger = _Said(), logging.getLogger("apprise")
+    logger.propagate = False  # it writes whole addresses, secrets and all, into the log
     logger.addHandler(said)
     try:
         yield said

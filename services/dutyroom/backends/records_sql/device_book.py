@@ -26,7 +26,7 @@ class Devices:
 
     def all(self, site: str) -> Sequence[Device]:
         t = schema.devices.c
-        return self._link.fetch(Device, self._all.where(t.site == site).order_by(t.id))
+        return self._link.fetch(Device, self._all.where(t.site == site).order_by(*self._link.by_text(t.id)))
 
     def upsert(self, devices: Sequence[Device]) -> int:
         wanted = {(d.site, d.id): d for d in devices}
@@ -109,7 +109,7 @@ class Devices:
     def attributes(self, site: str, device: str) -> Sequence[Attribute]:
         t = schema.attributes
         found = select(*columns(t, Attribute)).where(t.c.site == site, t.c.device == device)
-        return self._link.fetch(Attribute, found.order_by(t.c.name))
+        return self._link.fetch(Attribute, found.order_by(*self._link.by_text(t.c.name)))
 
     def keep_attributes(self, site: str, attributes: Sequence[Attribute]) -> None:
         """An attribute older than the one that is known changes nothing."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from sqlalchemy import Table, select, update
@@ -197,9 +197,11 @@ class SqlOutbox:
     def insert(self, row: OutboxRow) -> bool:
         return self._link.insert_new(self._table, values(row, "id")) is not None
 
-    def due(self, now: Ms, limit: int = 50) -> Sequence[OutboxRow]:
+    def due(self, now: Ms, limit: int = 50, sites: Collection[str] | None = None) -> Sequence[OutboxRow]:
         t = self._table.c
         found = self._all.where(schema.PENDING, t.next_at <= now)
+        if sites is not None:
+            found = found.where(t.site.in_(sorted(sites)))
         return self._link.fetch(OutboxRow, found.order_by(t.next_at, t.id).limit(limit))
 
     def claim(self, row: OutboxRow, until: Ms) -> bool:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Column, Connection, CursorResult, Executable, Select, Table, exc
+from sqlalchemy import Column, ColumnElement, Connection, CursorResult, Executable, Select, Table, exc
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dutyroom.errors import Conflict, Rejected, Unavailable
@@ -82,6 +82,12 @@ class Link:
         if self._connection.dialect.name == "sqlite":
             return sqlite.insert(table)
         return postgresql.insert(table)
+
+    def by_text(self, *columns: Column[Any]) -> list[ColumnElement[Any]]:
+        """An order of texts by code point, as SQLite has it, whatever language a server was set up in."""
+        if self._connection.dialect.name == "sqlite":
+            return list(columns)
+        return [column.collate("C") for column in columns]
 
     def insert_new(self, table: Table, row: Mapping[str, Any]) -> int | None:
         """Inserts; the new id, or None when a unique key has it already."""

@@ -50,7 +50,7 @@ class Metering:
             & (newest.c.version == t.c.version)
         )
         found = select(*columns(t, PeriodRead)).join(newest, same).where(*mine)
-        return self._link.fetch(PeriodRead, found.order_by(t.c.device, t.c.point))
+        return self._link.fetch(PeriodRead, found.order_by(*self._link.by_text(t.c.device, t.c.point)))
 
     def lock(self, statements: Sequence[Statement]) -> int:
         return self._link.insert_many(schema.statements, [values(s) for s in statements])
@@ -74,7 +74,7 @@ class Metering:
             (newest.c.period == t.c.period) & (newest.c.unit == t.c.unit) & (newest.c.version == t.c.version)
         )
         found = select(*columns(t, Statement)).join(newest, same).where(*mine)
-        return self._link.fetch(Statement, found.order_by(t.c.unit, t.c.period))
+        return self._link.fetch(Statement, found.order_by(*self._link.by_text(t.c.unit, t.c.period)))
 
     def statement(self, site: str, number: str) -> Statement | None:
         t = schema.statements

@@ -24,7 +24,9 @@ class People:
 
     def all(self, site: str) -> Sequence[Person]:
         t = schema.people.c
-        return self._link.fetch(Person, self._all.where(t.site == site).order_by(t.login))
+        return self._link.fetch(
+            Person, self._all.where(t.site == site).order_by(*self._link.by_text(t.login))
+        )
 
     def by_login(self, login: str) -> Person | None:
         return self._link.one(Person, self._all.where(schema.people.c.login == login))
@@ -87,7 +89,9 @@ class People:
     def tokens(self, site: str) -> Sequence[tuple[str, str, Ms]]:
         t = schema.tokens.c
         found = select(t.name, t.scope, t.created_at).where(t.site == site, t.revoked.is_(False))
-        return [(row[0], row[1], row[2]) for row in self._link.run(found.order_by(t.name))]
+        return [
+            (row[0], row[1], row[2]) for row in self._link.run(found.order_by(*self._link.by_text(t.name)))
+        ]
 
     def revoke_token(self, site: str, name: str) -> bool:
         t = schema.tokens
