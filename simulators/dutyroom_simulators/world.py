@@ -15,7 +15,7 @@ from dutyroom_simulators.registers import DAY, Registers
 from dutyroom_simulators.scenarios import HOUR, MINUTE, Injection, Record, make_injection
 
 LOSS_WATER, LOSS_POWER = 1.03, 1.01
-_STEP = 5_000  # ms: the finest grain of publishing
+_STEP = 5_000  # ms: the grain of publishing; coarser where nothing speaks often
 _METERS = {"unit_water": "water", "unit_power": "power", "unit_gas": "gas"}
 _CUTS = ("feeder_cut", "generator_start_failure")
 _FULL = 100_000.0  # m3: where an 8-digit register of litres wraps
@@ -138,10 +138,12 @@ class World:
         self._talkers = [d for d in estate.devices if d.interval and d.kind != "unit_power"]
         self._talkers += [d for d in estate.devices if d.kind == "dtu"]
         self._every = np.array([(d.interval or 900) * 1000 for d in self._talkers], dtype=np.int64)
+        self._grain = max(_STEP, min(MINUTE, int(self._every.min()) // 2))
         self._phase = np.array(
             [number_of(d.id) % (int(every)) for d, every in zip(self._talkers, self._every, strict=True)]
         )
         self._gateways = [d for d in estate.devices if d.kind in ("dtu", "lora")]
+        self._gates = estate.of_kind("gate")
         self._by_dtu: dict[str, list[SimDevice]] = {}
         for device in estate.of_kind("unit_power"):
             self._by_dtu.setdefault(device.through, []).append(device)
@@ -185,7 +187,7 @@ class World:
             return self._births(now)
         found: list[Publication] = []
         while self._last < now:
-            until = min(now, self._last + _STEP)
+            until = min(now, self._last + self._grain)
             found += self._between(self._last, until)
             self._last = until
         return found
@@ -208,7 +210,7 @@ class World:
                 found += [
                     Publication(topic, body, at) for topic, body in self._writers[device.kind](device, at)
                 ]
-        for device in self.estate.of_kind("gate"):
+        for device in self._gates:
             found += self._passing(device, after, until)
         return sorted(self._twice(found), key=lambda p: p.at)
 

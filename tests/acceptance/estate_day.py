@@ -18,7 +18,7 @@ from dutyroom.model.telemetry import Message
 from dutyroom.profiles.decode import Library
 from dutyroom.rules.engine import Engine
 from dutyroom.site import load_site
-from dutyroom.wiring.running import seed
+from dutyroom.wiring.running import seed as seed_records
 from dutyroom_simulators.estate import make_estate
 from dutyroom_simulators.scenarios import Injection, Record
 from dutyroom_simulators.sitefolder import write_site
@@ -38,14 +38,16 @@ class HandClock:
 class EstateDay:
     """until() moves the clock; inject() plays a scenario; the rest is what a duty engineer sees."""
 
-    def __init__(self, folder: Path, library: Library, start: int, pace: int = 1, units: int = 24) -> None:
-        estate = make_estate(units=units, pace=pace)
+    def __init__(
+        self, folder: Path, library: Library, start: int, pace: int = 1, units: int = 24, seed: int = 7
+    ) -> None:
+        estate = make_estate(seed, units, pace)
         write_site(estate, folder / "site", start)
         self.site = load_site(folder / "site")
         self.clock = HandClock(start)
         self.world = World(estate, Record(), start)
         self.records = open_records(f"sqlite:///{folder}/records.sqlite")
-        devices, self.table = seed(self.site, self.records, library)
+        devices, self.table = seed_records(self.site, self.records, library)
         self.journal = SqliteJournal(folder / "journal.sqlite")
         self.store = MemoryReadingStore()
         self._library, self._devices = library, devices
@@ -84,10 +86,16 @@ class EstateDay:
         while self.clock.at < at:
             self._turn(min(at, self.clock.at + step))
 
-    def play(self, scenario: str, step: int = 5 * SECOND, **options: str) -> Injection:
-        """Plays a scenario to its end and until its aftermath has settled."""
+    def play(
+        self, scenario: str, step: int = 5 * SECOND, idle: int = 20 * SECOND, **options: str
+    ) -> Injection:
+        """Plays a scenario to its end and until its aftermath has settled; by larger steps where
+        nothing begins or ends."""
         injection = self.world.inject(scenario, self.clock.at + SECOND, options)
-        self.until(int(str(injection.truth()["settled"])), step)
+        self.until(min(injection.until, injection.at + 4 * MINUTE), step)
+        self.until(injection.until - MINUTE, max(step, idle))
+        self.until(injection.until + MINUTE, step)
+        self.until(int(str(injection.truth()["settled"])), max(step, idle))
         return injection
 
     def alarms(self) -> list[Alarm]:

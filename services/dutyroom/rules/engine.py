@@ -16,13 +16,14 @@ import orjson
 
 from dutyroom.errors import Rejected
 from dutyroom.model.duty import Condition, Device, DeviceStatus
-from dutyroom.model.telemetry import Batch, Longs, PointTable, Quality
+from dutyroom.model.telemetry import Batch, Lane, Longs, PointTable, Quality
 from dutyroom.rules.kind import Instance, Place
 from dutyroom.rules.kinds import kind
 from dutyroom.rules.spec import Rule, matches
-from dutyroom.timebase import HOUR, Ms
+from dutyroom.timebase import HOUR, MINUTE, Ms
 
 AHEAD: Ms = HOUR  # a reading further in the future than this comes from a wrong clock
+PAUSE: Ms = MINUTE  # a start this long after the last message of any device: we were away
 
 _FORMAT = 1
 
@@ -38,6 +39,7 @@ class Engine:
         self._instances: dict[tuple[str, str], Instance] = {}
         self._newest: dict[int, Ms] = {}
         self._heard: dict[str, Ms] = {}
+        self._lane: dict[str, Lane] = {}  # a device stays in one
         self._waiting: set[Instance] = set()
         self._counts: Counter[str] = Counter()  # points by device
         self.reload(rules, devices)
@@ -148,10 +150,15 @@ class Engine:
         """What the readings of a batch change, in their devices' time order."""
         self._refresh()
         out: list[Condition] = []
-        self._timers(batch.received_at, out)
+        if len(batch.readings):
+            self._read(batch, out)
+        # After the readings: one of them may say that what was waited for has ended long ago. Only
+        # of its lane: the readings of the other one may not have been judged as far as this.
+        self._timers(batch.received_at, out, batch.lane)
+        return out
+
+    def _read(self, batch: Batch, out: list[Condition]) -> None:
         readings = batch.readings
-        if len(readings) == 0:
-            return out
         self._hear(batch, out)
         known = readings.point < len(self._watched)
         watched = np.zeros(len(readings), dtype=bool)
@@ -164,7 +171,6 @@ class Engine:
         )
         if len(rows):
             self._take(batch, rows[np.argsort(readings.at[rows], kind="stable")], out)
-        return out
 
     def _take(self, batch: Batch, rows: Longs, out: list[Condition]) -> None:
         columns = batch.readings
@@ -187,6 +193,8 @@ class Engine:
             physical = value if scale is None else value / scale
             then = received[message] if message < len(received) else batch.received_at
             for instance in self._by_point[point]:
+                if quality != Quality.RETAINED and instance in self._waiting:
+                    self._note(instance, instance.reach(point, at, then), then, out)
                 condition = instance.take(point, at, physical, quality == Quality.RETAINED, then)
                 self._note(instance, condition, then, out)
 
@@ -201,6 +209,7 @@ class Engine:
         devices |= {self._device[e.point] for e in batch.events if e.point in self._device}
         for device in sorted(devices):
             self._heard[device] = max(batch.received_at, self._heard.get(device, 0))
+            self._lane[device] = batch.lane
             for instance in self._by_device.get(device, ()):
                 self._note(instance, instance.hear(batch.received_at), batch.received_at, out)
 
@@ -218,9 +227,11 @@ class Engine:
         for follower in self._followers.get(condition.rule, ()):
             self._note(follower, follower.follow(condition, received), received, out)
 
-    def _timers(self, now: Ms, out: list[Condition]) -> None:
-        """Delays and deadlines, oldest rule and device first, so that the order is always the same."""
-        for instance in sorted(self._waiting, key=lambda i: (i.rule.id, i.device)):
+    def _timers(self, now: Ms, out: list[Condition], lane: Lane | None = None) -> None:
+        """Delays and deadlines by rule and device, so that the order is always the same; of the
+        devices of one lane, or of all."""
+        due = [i for i in self._waiting if lane is None or self._lane.get(i.device) is lane]
+        for instance in sorted(due, key=lambda i: (i.rule.id, i.device)):
             self._note(instance, instance.tick(now), now, out)
 
     def tick(self, now: Ms) -> list[Condition]:
@@ -235,9 +246,13 @@ class Engine:
         return out
 
     def started(self, now: Ms) -> None:
-        """The service, or its sight of the devices, begins again: nothing is silent yet."""
+        """The service, or its sight of the devices, begins again: nothing is silent yet. Where no
+        device at all was heard for a while, nothing is known of that while."""
+        paused = now - max(self._heard.values(), default=now) > PAUSE
         for instance in self._instances.values():
             instance.started(now)
+            if paused:
+                instance.paused(now)
 
     def heard(self, device: str) -> Ms | None:
         """Receive time of a device's last sign of life; None = none since the state began."""

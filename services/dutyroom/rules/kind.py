@@ -65,6 +65,10 @@ class Instance:
         """A reading newer than all before it of this point; value in the point's unit."""
         return None
 
+    def reach(self, point: int, at: Ms, received: Ms) -> Condition | None:
+        """What had come to pass before a reading of this point, by what was known until then."""
+        return None
+
     def tick(self, now: Ms) -> Condition | None:
         """Time has passed. Called when `waiting`."""
         return None
@@ -79,6 +83,9 @@ class Instance:
 
     def started(self, now: Ms) -> None:
         """The service (or its view of the world) begins again at `now`."""
+
+    def paused(self, now: Ms) -> None:
+        """Until `now` nobody listened for a while: what waits may have ended meanwhile."""
 
     @property
     def waiting(self) -> bool:
@@ -185,6 +192,18 @@ class Delay:
     since: Ms | None = None  # event time of the first reading of the change that waits
     heard: Ms = 0  # receive time of it
     last: Ms | None = None  # event time of the newest reading
+    resumed: Ms = 0  # when we began to listen again
+
+    def pause(self, now: Ms) -> None:
+        """Nobody listened until now: the end of what waits may have been said meanwhile."""
+        self.resumed = now
+        if self.since is not None:
+            self.heard = max(self.heard, now)
+
+    def _unknown(self, since: Ms, at: Ms) -> bool:
+        """Whether nothing is known of some time between the reading that waits and the one at `at`."""
+        silent = self.gap is not None and at - (self.last or since) > self.gap
+        return silent or since < self.resumed <= at
 
     def take(self, breach: bool, at: Ms, received: Ms, retained: bool) -> Ms | None:
         """The event time of the change that this reading completes; None = none."""
@@ -195,12 +214,21 @@ class Delay:
             return None
         if retained:
             return self._retained(at, received)
-        if self.since is None or (
-            self.gap is not None and self.last is not None and at - self.last > self.gap
-        ):
+        if self.since is None or self._unknown(self.since, at):
             self.since, self.heard = at, received
         self.last = at
         return self._flip(self.since + delay) if at - self.since >= delay else None
+
+    def reach(self, at: Ms) -> Ms | None:
+        """The event time of the change that the held value had completed before a reading at `at`.
+
+        So a wait that is over ends the same whether its end was noticed by a tick or only when
+        the next reading, perhaps of a backlog, came.
+        """
+        if self.since is None or self._unknown(self.since, at):
+            return None
+        delay = self.off if self.active else self.on
+        return self._flip(self.since + delay) if at - self.since > delay else None
 
     def _retained(self, at: Ms, received: Ms) -> Ms | None:
         if self.active:
@@ -254,6 +282,13 @@ class Watched(Instance):
         if changed is not None and retained:
             self.value = value
         return None if changed is None else self.condition(changed)
+
+    def reach(self, point: int, at: Ms, received: Ms) -> Condition | None:
+        changed = self.delay.reach(at)
+        return None if changed is None else self.condition(changed)
+
+    def paused(self, now: Ms) -> None:
+        self.delay.pause(now)
 
     def tick(self, now: Ms) -> Condition | None:
         changed = self.delay.tick(now)

@@ -123,6 +123,52 @@ def test_a_backlog_meets_its_deadlines_in_between() -> None:
     assert bench.says == [(120, True), (140, False)]
 
 
+def test_a_backlog_in_one_batch_gives_what_it_would_have_given_then() -> None:
+    """What came late all at once: a door that closed in time was never held open, one that did not was."""
+    bench = Bench(shipped("gate.held_open"), state("door_open"), kind="gate")
+    bench.feed(0, "door_open", 1)
+    rows = [(8, "door_open", 0), (60, "door_open", 1), (300, "door_open", 0)]
+    bench.conditions += bench.engine.feed(bench.batch(rows, received=900))
+    assert bench.says == [(180, True), (300, False)]
+
+
+def test_a_lane_that_is_ahead_does_not_hurry_the_other() -> None:
+    bench = Bench(shipped("gate.held_open"), state("door_open"), kind="gate")
+    bench.feed(0, "door_open", 1)
+    urgent = replace(bench.batch([(900, "door_open", 1)]), lane=Lane.PRIORITY, readings=Readings.empty())
+    assert bench.engine.feed(urgent) == []
+    bench.feed(8, "door_open", 0)
+    assert bench.says == []
+
+
+def test_what_waited_while_nobody_listened_waits_anew() -> None:
+    bench = Bench(shipped("gate.held_open"), state("door_open"), kind="gate")
+    bench.feed(0, "door_open", 1)
+    bench.started(600)
+    bench.tick(719)
+    assert bench.says == []
+    bench.tick(721)
+    assert bench.says == [(120, True)]
+
+
+@pytest.mark.parametrize("then", [0, 1])
+def test_a_door_seen_before_and_after_a_pause_was_not_seen_in_between(then: int) -> None:
+    bench = Bench(shipped("gate.held_open"), state("door_open"), kind="gate")
+    bench.feed(0, "door_open", 1)
+    bench.started(300_000)
+    bench.feed(300_010, "door_open", then)
+    bench.tick(300_120)
+    assert bench.says == []
+
+
+def test_what_was_said_during_a_pause_counts_in_its_own_time() -> None:
+    bench = Bench(shipped("gate.held_open"), state("door_open"), kind="gate")
+    bench.feed(0, "door_open", 1)
+    bench.started(600)
+    bench.feed(500, "door_open", 0, received=600)
+    assert bench.says == [(120, True), (500, False)]
+
+
 def test_readings_without_rules_cost_next_to_nothing() -> None:
     devices = {f"d{n}": Device("s", f"d{n}", "", "sensor", "v/m", str(n), "A") for n in range(1000)}
     bench = Bench(LIMIT)

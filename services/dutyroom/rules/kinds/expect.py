@@ -58,6 +58,9 @@ class ExpectInstance(Instance):
         self.met = value in self.codes
         return self._settle(at) if self.met else None
 
+    def reach(self, point: int, at: Ms, received: Ms) -> Condition | None:
+        return self.tick(received)
+
     def tick(self, now: Ms) -> Condition | None:
         if self.deadline is None or now < self.deadline:
             return None
