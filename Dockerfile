@@ -2,16 +2,16 @@
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 WORKDIR /source
-RUN python -m venv /opt/dutyroom
 COPY requirements.txt requirements-dev.txt ./
-RUN /opt/dutyroom/bin/pip install --require-hashes -r requirements.txt
+RUN python -m venv /opt/dutyroom && /opt/dutyroom/bin/pip install --require-hashes -r requirements.txt
+# The build tool too is the one that the lock file names; it stays in this stage.
+RUN python -m venv /opt/build && /opt/build/bin/pip install --require-hashes -r requirements-dev.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY services services
 COPY simulators simulators
 COPY device_profiles device_profiles
 COPY dashboards dashboards
-# The build tool too is the one that the lock file names.
-RUN PIP_CONSTRAINT=/source/requirements-dev.txt /opt/dutyroom/bin/pip wheel --no-deps --wheel-dir /wheels . \
+RUN /opt/build/bin/python -m build --wheel --no-isolation --outdir /wheels \
   && /opt/dutyroom/bin/pip install --no-deps --no-index /wheels/*.whl
 
 FROM python:3.11-slim-bookworm

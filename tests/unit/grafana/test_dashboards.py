@@ -39,6 +39,12 @@ def load(file: Path) -> dict[str, Any]:
     return loaded
 
 
+def all_panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    """Panels, also those below a row that is closed."""
+    rows = [p for p in dashboard["panels"] if p["type"] == "row"]
+    return [p for p in dashboard["panels"] if p["type"] != "row"] + [p for row in rows for p in row["panels"]]
+
+
 def test_the_files_are_what_the_script_writes() -> None:
     wanted = builder().files()
     assert {f.relative_to(FOLDER).as_posix(): f.read_text(encoding="utf-8") for f in FILES} == wanted
@@ -57,7 +63,8 @@ def test_the_languages_differ_in_words_only() -> None:
             return {
                 k: without_words(v)
                 for k, v in node.items()
-                if k not in ("title", "label") and not (k == "text" and isinstance(v, str))
+                if k not in ("title", "label", "description", "renameByName")
+                and not (k in ("text", "alias") and isinstance(v, str))
             }
         return [without_words(n) for n in node] if isinstance(node, list) else node
 
@@ -70,8 +77,10 @@ def test_the_languages_differ_in_words_only() -> None:
 @any_dashboard
 def test_panels_have_ids_units_queries_and_a_variable_source(file: Path) -> None:
     dashboard = load(file)
-    panels = dashboard["panels"]
-    assert len({p["id"] for p in panels}) == len(panels)
+    panels = all_panels(dashboard)
+    assert len({p["id"] for p in [*panels, *dashboard["panels"]]}) == len(panels) + sum(
+        p["type"] == "row" for p in dashboard["panels"]
+    )
     assert len({p["title"] for p in panels}) == len(panels)
     for panel in panels:
         assert panel["fieldConfig"]["defaults"]["unit"]
@@ -87,7 +96,8 @@ def test_panels_have_ids_units_queries_and_a_variable_source(file: Path) -> None
 @any_dashboard
 def test_no_panel_lies_on_another_or_outside(file: Path) -> None:
     cells: set[tuple[int, int]] = set()
-    for panel in load(file)["panels"]:
+    dashboard = load(file)
+    for panel in [*all_panels(dashboard), *(p for p in dashboard["panels"] if p["type"] == "row")]:
         grid = panel["gridPos"]
         own = set(
             itertools.product(
@@ -97,6 +107,44 @@ def test_no_panel_lies_on_another_or_outside(file: Path) -> None:
         assert not own & cells, panel["title"]
         assert grid["x"] + grid["w"] <= 24
         cells |= own
+
+
+@any_dashboard
+def test_every_dashboard_leads_to_the_others_and_begins_with_a_day(file: Path) -> None:
+    dashboard = load(file)
+    (link,) = dashboard["links"]
+    assert (link["type"], link["tags"], link["keepTime"]) == ("dashboards", ["dutyroom"], True)
+    assert dashboard["tags"] == ["dutyroom"]
+    assert dashboard["time"] == {"from": "now-24h", "to": "now"}
+    names = [v["name"] for v in dashboard["templating"]["list"]]
+    assert names == ["datasource", "site", "device"]
+
+
+@any_dashboard
+def test_a_chart_says_which_line_is_whose(file: Path) -> None:
+    for panel in all_panels(load(file)):
+        for target in panel["targets"]:
+            if 'GROUP BY time($__interval), "device"' in target["query"].split("FROM (")[0]:
+                assert "$tag_device" in target["alias"], panel["title"]
+        if len(panel["targets"]) > 1:
+            aliases = [target["alias"] for target in panel["targets"]]
+            assert aliases == ["$m"] * len(aliases) or len(set(aliases)) == len(aliases)
+
+
+def test_a_wheel_carries_the_dashboards_and_not_the_script(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+    import zipfile
+
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(tmp_path)]
+    done = subprocess.run(command, cwd=FOLDER.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        inside = {
+            n.split("_shipped/dashboards/")[1] for n in packed.namelist() if "_shipped/dashboards/" in n
+        }
+    assert inside == {f.relative_to(FOLDER).as_posix() for f in FILES}
 
 
 def test_provisioning_names_what_the_push_names() -> None:
