@@ -9,7 +9,19 @@ from pathlib import Path
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
-from dutyroom.api import billing, bills, data, duty, people, problems, screens, session, stream, wall
+from dutyroom.api import (
+    billing,
+    bills,
+    data,
+    duty,
+    people,
+    problems,
+    reference,
+    screens,
+    session,
+    stream,
+    wall,
+)
 from dutyroom.api.access import guard
 from dutyroom.api.board import Board
 from dutyroom.api.ports import Passwords, StatementFiles
@@ -78,13 +90,13 @@ def create_app(
         lifespan=lifespan,
         dependencies=[Depends(guard)],
         openapi_tags=TAGS,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,  # has a route of its own, behind log-in
         docs_url=None,
         redoc_url=None,
     )
     app.state.room, app.state.hub = room, hub
     app.state.boards = {name: Board(site) for name, site in sites.items()}
-    for part in (data, duty, billing, people, stream, session, wall, screens, bills):
+    for part in (reference, data, duty, billing, people, stream, session, wall, screens, bills):
         app.include_router(part.router)
     app.add_api_route("/healthz", _health, name="health", tags=["system"], methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -27,7 +27,7 @@ router = APIRouter(prefix="/api/v1/sites/{site}", tags=["billing"])
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 
-def cut_offs(ask: Ask, count: int = 13) -> list[Ms]:
+def cut_offs(ask: Asked, count: int = 13) -> list[Ms]:
     """The last cut-offs, newest first: local midnight of the site's day of the month."""
     tz = zone(ask.site.site.time_zone)
     today = local_date(ask.room.clock.now(), tz)
@@ -204,14 +204,41 @@ def get_xlsx(ask: Ask, period: str) -> Response:
     return _file(ask, period, "xlsx")
 
 
-def _file(ask: Ask, period: str, kind: str) -> Response:
+def _file(ask: Asked, period: str, kind: str) -> Response:
     files = ask.room.files
     with ask.room.records.read() as tx:
         found = tx.metering.statements(ask.name, period)
     if files is None or not found:
         raise HTTPException(404, "error.no_statement")
     language = ask.presenter().words.language
-    body = files.csv(found, language) if kind == "csv" else files.xlsx(found, language)
-    media = "text/csv" if kind == "csv" else XLSX
-    headers = {"content-disposition": f'attachment; filename="statements-{period}.{kind}"'}
-    return Response(body, media_type=media, headers=headers)
+    return _attached(
+        (files.csv if kind == "csv" else files.xlsx)(found, language), f"statements-{period}.{kind}"
+    )
+
+
+def _attached(body: bytes, name: str) -> Response:
+    headers = {"content-disposition": f'attachment; filename="{name}"'}
+    return Response(body, media_type="text/csv" if name.endswith(".csv") else XLSX, headers=headers)
+
+
+@router.get("/period-reads.csv", name="reads_csv")
+def get_reads_csv(ask: Ask, cut_off: Ms | None = None) -> Response:
+    """The frozen registers of a cut-off as CSV; a missing one is an empty cell."""
+    return _reads_file(ask, cut_off, "csv")
+
+
+@router.get("/period-reads.xlsx", name="reads_xlsx")
+def get_reads_xlsx(ask: Ask, cut_off: Ms | None = None) -> Response:
+    """The frozen registers of a cut-off as a workbook."""
+    return _reads_file(ask, cut_off, "xlsx")
+
+
+def _reads_file(ask: Asked, cut_off: Ms | None, kind: str) -> Response:
+    files, moment = ask.room.files, cut_off if cut_off is not None else cut_offs(ask, 1)[0]
+    with ask.room.records.read() as tx:
+        found = tx.metering.period_reads(ask.name, moment)
+    if files is None or not found:
+        raise HTTPException(404, "error.no_reads")
+    make = files.reads_csv if kind == "csv" else files.reads_xlsx
+    day = local_date(moment, zone(ask.site.site.time_zone))
+    return _attached(make(found, ask.site.table, ask.presenter().words.language), f"reads-{day}.{kind}")

@@ -13,6 +13,7 @@ from dutyroom.api.present import natural
 from dutyroom.api.render import page
 from dutyroom.api.statements import reads_table, statement_view, trace_groups
 from dutyroom.flows.billing import problems_of
+from dutyroom.flows.period_reads import period_ended
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,6 +38,7 @@ def reads_page(request: Request, ask: Ask, cut_off: int | None = None, find: str
         "rows": chosen[:1000],
         "total": len(chosen),
         "missing": sum(r["steps"] is None for r in rows),
+        "files": ask.room.files is not None,
     }
     return page(request, "reads.html", values, ask)
 
@@ -71,6 +73,7 @@ def statements_page(request: Request, ask: Ask, period: str = "", find: str = ""
         "currency": chosen_ones[0].currency if chosen_ones else "CNY",
         "problems": [problem_row(shown, p) for p in problems],
         "files": ask.room.files is not None,
+        "bill": chosen or period_ended(ask.room.clock.now(), ask.site.site.cut_off_day, shown.words.tz),
     }
     return page(request, "statements.html", values, ask)
 

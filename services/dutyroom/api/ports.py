@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from dutyroom.model.metering import Statement
+from dutyroom.model.metering import PeriodRead, Statement
+from dutyroom.model.telemetry import PointTable
 
 
 class Passwords(Protocol):
@@ -29,8 +30,12 @@ class Passwords(Protocol):
 
 
 class StatementFiles(Protocol):
-    """Statements as files for a clerk's spreadsheet."""
+    """Statements and period reads as files for a clerk's spreadsheet."""
 
     def csv(self, statements: Sequence[Statement], language: str) -> bytes: ...
 
     def xlsx(self, statements: Sequence[Statement], language: str) -> bytes: ...
+
+    def reads_csv(self, reads: Sequence[PeriodRead], table: PointTable, language: str) -> bytes: ...
+
+    def reads_xlsx(self, reads: Sequence[PeriodRead], table: PointTable, language: str) -> bytes: ...

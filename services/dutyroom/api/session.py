@@ -97,7 +97,8 @@ def language(request: Request, tag: str, next: str = "/") -> Response:
     """Remembers the language in a cookie and goes back."""
     answer = RedirectResponse(_safe_next(next), 303)
     if tag in LANGUAGES:
-        answer.set_cookie(LANGUAGE_COOKIE, tag, max_age=YEAR_S, samesite="lax")
+        secure = request.app.state.room.secure_cookies
+        answer.set_cookie(LANGUAGE_COOKIE, tag, max_age=YEAR_S, httponly=True, samesite="lax", secure=secure)
     return answer
 
 

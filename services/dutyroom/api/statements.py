@@ -30,6 +30,7 @@ def reads_table(ask: Asked, now: Sequence[PeriodRead], before: Sequence[PeriodRe
                 "name": shown.device_name(read.device),
                 "place": shown.place(device.space) if device else "",
                 "point": shown.point_name(read.point),
+                "point_id": read.point,
                 "unit": shown.words.unit(point.spec.unit) if point else "",
                 "steps": read.steps,
                 "value": _register(shown, read.steps, step),

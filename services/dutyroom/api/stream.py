@@ -7,13 +7,14 @@ what it missed, so no page holds the server's memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
 
+from dutyroom.api.access import visitor_of, wall_visitor
 from dutyroom.api.present import OPEN_TICKETS, TABS, Presenter, Row, by_urgency
 from dutyroom.api.room import Room
 from dutyroom.flows.live import LiveValue
@@ -43,6 +44,9 @@ class Client:
 
     site: str
     language: str
+    still: Callable[[], bool] = lambda: (
+        True
+    )  # whether who asked may still see it: sessions end, tokens are revoked
     queue: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(QUEUE))
 
 
@@ -151,11 +155,16 @@ class Hub:
                 await self._tick(look=beat % LOOK_S < TICK_S)
             if beat >= BEAT_S:
                 beat = 0.0
-                self._beat()
+                await self._beat()
 
-    def _beat(self) -> None:
+    async def _beat(self) -> None:
+        """A heartbeat to every client that may still listen; the others are let go."""
+        listening = list(self._clients)
+        gone = await self.room.in_thread(lambda: [c for c in listening if not c.still()])
+        for client in gone:
+            self._end(client)
         bytes_of = {name: frame("beat", self._pulse(site)) for name, site in self.room.sites.items()}
-        for client in list(self._clients):
+        for client in self._clients.difference(gone):
             if client.queue.qsize() < QUEUE - 1:
                 client.queue.put_nowait(bytes_of[client.site])
 
@@ -298,9 +307,11 @@ class Hub:
         }
         return frame("snapshot", body)
 
-    async def listen(self, site: str, language: str) -> AsyncIterator[bytes]:
-        """One client's bytes until it goes or the hub closes."""
-        client = Client(site, language)
+    async def listen(
+        self, site: str, language: str, still: Callable[[], bool] = lambda: True
+    ) -> AsyncIterator[bytes]:
+        """One client's bytes until it goes, may no longer listen, or the hub closes."""
+        client = Client(site, language, still)
         client.queue.put_nowait(await self.room.in_thread(self.snapshot, site, language))
         if self._closed:
             return
@@ -319,7 +330,14 @@ async def stream(request: Request, site: str, lang: str = "") -> StreamingRespon
     hub: Hub = request.app.state.hub
     language = room.words(room.sites[site], lang).language
     headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-    return StreamingResponse(hub.listen(site, language), media_type="text/event-stream", headers=headers)
+
+    def still() -> bool:
+        visitor = visitor_of(request, room) or wall_visitor(room, request.query_params.get("token", ""))
+        return visitor is not None and visitor.sees(site)
+
+    return StreamingResponse(
+        hub.listen(site, language, still), media_type="text/event-stream", headers=headers
+    )
 
 
 @router.post("/sites/{site}/watch/{device}", name="watch", status_code=204)

@@ -19,10 +19,10 @@ from dutyroom.interfaces import Tx
 from dutyroom.model.duty import Ticket
 from dutyroom.timebase import DAY, Ms
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 
 
-@router.get("/wall/{token}", name="wall")
+@router.get("/wall/{token}", name="wall", include_in_schema=False)
 def wall(request: Request, token: str) -> HTMLResponse:
     """The wall board of a token, without log-in and without any right to write."""
     room: Room = request.app.state.room
@@ -34,14 +34,25 @@ def wall(request: Request, token: str) -> HTMLResponse:
     return _wall(request, ask, token)
 
 
-@router.get("/sites/{site}/wall", name="wall_page")
+@router.get("/sites/{site}/wall", name="wall_page", include_in_schema=False)
 def wall_page(request: Request, ask: Ask) -> HTMLResponse:
     """The wall board for who is logged in."""
     return _wall(request, ask, "")
 
 
+@router.get("/api/v1/sites/{site}/board", name="api_board", tags=["duty"])
+def get_board(request: Request, ask: Ask) -> Json:
+    """What the wall board shows: systems, alarms, tickets, plans, use of today, state of the data."""
+    return board_of(ask, request.app.state.boards[ask.name])
+
+
 def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
-    board: Board = request.app.state.boards[ask.name]
+    return page(
+        request, "wall.html", board_of(ask, request.app.state.boards[ask.name]) | {"token": token}, ask
+    )
+
+
+def board_of(ask: Asked, board: Board) -> Json:
     shown = ask.presenter()
     devices = list(shown.devices.values())
     with ask.room.records.read() as tx:
@@ -52,7 +63,7 @@ def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
         month = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=2000)
         notes = duty_notes(tx, shown)
     visible = [a for a in alarms if a["tab"] in ("active", "returned")]
-    values = {
+    return {
         "tiles": tiles(board, shown, alarms),
         "alarms": visible,
         "shelved": sum(a["tab"] == "shelved" for a in alarms),
@@ -71,11 +82,9 @@ def _wall(request: Request, ask: Asked, token: str) -> HTMLResponse:
         "online": online(board, devices, shown.now),
         "devices": len(devices),
         "data": _data_today(ask, shown.now),
-        "token": token,
         "notes": notes,
         "oldest": min((a["raised_at"] for a in visible if a["filled"]), default=None),
     }
-    return page(request, "wall.html", values, ask)
 
 
 def duty_notes(tx: Tx, shown: Presenter, count: int = 5) -> list[Json]:

@@ -25,6 +25,12 @@ class Files:
     def xlsx(self, statements: object, language: str) -> bytes:
         return f"xlsx {language}".encode()
 
+    def reads_csv(self, reads: object, table: object, language: str) -> bytes:
+        return f"reads csv {language}".encode()
+
+    def reads_xlsx(self, reads: object, table: object, language: str) -> bytes:
+        return f"reads xlsx {language}".encode()
+
 
 @dataclass
 class House:

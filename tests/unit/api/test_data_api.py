@@ -22,7 +22,7 @@ def viewer(house: House) -> TestClient:
 
 
 def test_openapi_is_tagged_and_open_to_the_logged_in(house: House) -> None:
-    told = house.visitor().get("/api/v1/openapi.json").json()
+    told = house.person("viewer").get("/api/v1/openapi.json").json()
     operations = [op for path in told["paths"].values() for op in path.values()]
     assert len(operations) > 35
     assert all(op.get("tags") for op in operations)

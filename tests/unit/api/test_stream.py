@@ -157,6 +157,35 @@ def test_the_stream_is_closed_to_strangers(house: House) -> None:
     assert client.get(f"/sites/{SITE}/stream?token=guess").status_code == 401
 
 
+def test_a_quarantine_that_shrinks_is_told(house: House) -> None:
+    with served(house) as (port, _):
+        page = Page(house, port)
+        before = page.until("snapshot")["counts"]["quarantine"]
+        assert before > 1
+        time.sleep(1.2)  # the journal is looked at each second
+        house.estate.runtime.journal.settle(
+            [row.id for row in house.estate.runtime.journal.quarantine()][:1], "discarded"
+        )
+        told = page.until("tick", "changed")
+        assert "quarantine" in told["changed"]
+        assert told["counts"]["quarantine"] == before - 1
+
+
+def test_a_stream_ends_with_the_session_that_opened_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dutyroom.api.stream.BEAT_S", 0.5)
+    with served(house) as (port, _):
+        page, other = Page(house, port), Page(house, port, "operator")
+        page.until("snapshot")
+        other.until("snapshot")
+        with house.estate.records.write() as tx:
+            viewer = tx.people.by_login("viewer")
+            assert viewer is not None
+            tx.people.end_sessions(viewer.id)
+        while page.next()[0]:
+            pass
+        assert other.until("beat")["broker"] is True
+
+
 @pytest.mark.parametrize("behind", [0, QUEUE])
 def test_who_falls_behind_gets_how_things_stand_instead(house: House, behind: int) -> None:
     async def play() -> list[bytes | None]:
