@@ -16,12 +16,12 @@ RUN /opt/build/bin/python -m build --wheel --no-isolation --outdir /wheels \
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin dutyroom \
-  && install -d -o dutyroom -g dutyroom /data
+  && install -d -o dutyroom -g dutyroom /data /backups
 COPY --from=build /opt/dutyroom /opt/dutyroom
 ENV PATH=/opt/dutyroom/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
   DUTYROOM_DATA=/data DUTYROOM_HOST=0.0.0.0 DUTYROOM_PORT=8080
 USER dutyroom
-VOLUME /data
+VOLUME ["/data", "/backups"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=5s --start-period=60s --retries=4 \

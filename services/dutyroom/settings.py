@@ -58,9 +58,12 @@ class Settings(BaseSettings):
         if self.influx_token_file is None:
             raise Rejected(f"{PREFIX}INFLUX_TOKEN_FILE must name the file that holds InfluxDB's token")
         try:
-            return self.influx_token_file.read_text(encoding="utf-8").strip()
+            token = self.influx_token_file.read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as err:
             raise Rejected(f"InfluxDB's token cannot be read from {self.influx_token_file}: {err}") from None
+        if not token:
+            raise Rejected(f"{self.influx_token_file} should hold InfluxDB's token and is empty")
+        return token
 
 
 def _mistake(place: tuple[int | str, ...], message: str, given: dict[str, object]) -> Mistake:

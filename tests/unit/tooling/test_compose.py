@@ -177,26 +177,33 @@ def test_the_service_and_its_servers_agree() -> None:
     assert ours["DUTYROOM_INFLUX_BUCKET"] == influx["DOCKER_INFLUXDB_INIT_BUCKET"]
     assert SERVICES["grafana"]["environment"]["DUTYROOM_INFLUX_BUCKET"] == ours["DUTYROOM_INFLUX_BUCKET"]
     assert ours["DUTYROOM_INFLUX_URL"] == "http://influxdb:8086"
-    records = SERVICES["dutyroom"]["command"][-1]
-    assert records == f"postgresql://{postgres['POSTGRES_USER']}@postgres/{postgres['POSTGRES_DB']}"
+    assert (
+        ours["DUTYROOM_RECORDS"]
+        == f"postgresql://{postgres['POSTGRES_USER']}@postgres/{postgres['POSTGRES_DB']}"
+    )
 
 
-def test_the_entry_point_hands_the_password_and_the_words_over(tmp_path: Path) -> None:
-    """Run by a real sh, with a stand-in for the program."""
-    secret, program = tmp_path / "postgres_password", tmp_path / "dutyroom"
-    secret.write_text("p a's$word\n")
-    program.write_text('#!/bin/sh\necho "$PGPASSWORD"\nfor word; do echo "$word"; done\n')
+@pytest.mark.parametrize("password", ["0a1b2c", "p a's$word", "colon:and\\\\slash"])
+def test_the_entry_point_hands_the_password_and_the_words_over(tmp_path: Path, password: str) -> None:
+    """Run by a real sh, with a stand-in for the program; the file is read by libpq's rules."""
+    secret, program, passfile = (tmp_path / name for name in ("postgres_password", "dutyroom", "pgpass"))
+    secret.write_text(f"{password}\n")
+    program.write_text('#!/bin/sh\nfor word; do echo "$word"; done\n')
     program.chmod(0o755)
     words = [word.replace("$$", "$") for word in SERVICES["dutyroom"]["entrypoint"]]
     words[2] = words[2].replace("/run/secrets/postgres_password", str(secret))
     done = subprocess.run(
         [*words, "serve", "--site", "a b"],
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "PGPASSFILE": str(passfile)},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == ["p a's$word", "serve", "--site", "a b"]
+    assert done.stdout.splitlines() == ["serve", "--site", "a b"]
+    assert passfile.stat().st_mode & 0o777 == 0o600
+    *anything, kept = re.split(r"(?<!\\):", passfile.read_text().rstrip("\n"), maxsplit=4)
+    assert anything == ["*"] * 4
+    assert re.sub(r"\\(.)", r"\1", kept) == password
 
 
 @pytest.mark.servers
