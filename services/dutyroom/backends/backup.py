@@ -3,7 +3,8 @@
 Databases are copied by SQLite's online backup: a consistent picture, whoever writes. The order
 matters. A reader's place in the journal is kept in the records, and the store's in the journal: so
 records come first, then journals, then the rest, and what was restored reads a little again
-rather than missing a little.
+rather than missing a little. A journal names points by numbers that the records give: should a new
+one be given in between, all is copied again, or the restored service would give that number twice.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import shutil
 import sqlite3
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path, PurePosixPath
@@ -30,6 +32,7 @@ _MAGIC = b"SQLite format 3\x00"
 _LEFT_OUT = ("instance.lock", "instance.json")  # they belong to the running process
 _COMPANIONS = ("-wal", "-shm", "-journal")
 _CHUNK = 1 << 20
+_TRIES = 5
 
 
 def backup(data_folder: Path, target: Path) -> Path:
@@ -49,7 +52,7 @@ def backup(data_folder: Path, target: Path) -> Path:
         with tempfile.TemporaryDirectory(prefix=".backup-", dir=target.parent) as temporary:
             stage = Path(temporary) / "stage"
             stage.mkdir()
-            _write_manifest(stage, _copy_all(data_folder, stage))
+            _write_manifest(stage, _copy_consistent(data_folder, stage))
             if target.suffix == ".zip":
                 _pack(stage, Path(temporary) / "packed.zip")
                 (Path(temporary) / "packed.zip").replace(target)
@@ -62,13 +65,17 @@ def backup(data_folder: Path, target: Path) -> Path:
 def restore(archive: Path, data_folder: Path) -> Path:
     """Lays a backup out into an empty or new folder once every hash is right. Returns the folder.
 
+    An empty folder is filled where it is: it may be a volume that cannot be replaced.
+
     Raises Rejected: no backup, damaged, made by a newer version, folder not empty; Unavailable.
     """
     if data_folder.exists() and (not data_folder.is_dir() or any(data_folder.iterdir())):
         raise Rejected(f"{data_folder}: is not empty; a restore overwrites nothing")
+    there = data_folder.exists()
     with _disk(data_folder):
         data_folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=data_folder.parent) as temporary:
+        beside = data_folder if there else data_folder.parent
+        with tempfile.TemporaryDirectory(prefix=".restore-", dir=beside) as temporary:
             stage = Path(temporary) / "stage"
             stage.mkdir()
             if archive.is_dir():
@@ -77,9 +84,19 @@ def restore(archive: Path, data_folder: Path) -> Path:
                 _unpack(archive, stage)
             _verify(stage, archive)
             (stage / MANIFEST).unlink()
+            for file in _everything(stage):
+                file.chmod(0o600)  # an archive keeps no rights, and there are secrets among them
             stage.chmod(0o700)
-            stage.replace(data_folder)
+            if there:
+                for child in sorted(stage.iterdir()):
+                    child.replace(data_folder / child.name)
+            else:
+                stage.replace(data_folder)
     return data_folder
+
+
+def _everything(folder: Path) -> list[Path]:
+    return [file for file in folder.rglob("*") if file.is_file()]
 
 
 @contextlib.contextmanager
@@ -95,6 +112,28 @@ def _disk(path: Path) -> Iterator[None]:
 # ---------------------------------------------------------------- out
 
 
+def _copy_consistent(source: Path, stage: Path) -> dict[str, dict[str, str | int]]:
+    """Copies every file, again where a point was numbered meanwhile; what the manifest says of each."""
+    for _ in range(_TRIES):
+        said = _copy_all(source, stage)
+        if all(_last_point(source / name) == _last_point(stage / name) for name in said if _has_points(name)):
+            return said
+        for child in stage.iterdir():
+            shutil.rmtree(child) if child.is_dir() else child.unlink()
+    raise Unavailable(f"{source}: devices are being added without a pause; try again later")
+
+
+def _has_points(name: str) -> bool:
+    return name.startswith("records") and name.endswith(".sqlite")
+
+
+def _last_point(file: Path) -> int:
+    with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=30)) as database:
+        if not database.execute("SELECT 1 FROM sqlite_master WHERE name = 'points'").fetchone():
+            return 0
+        return int(database.execute("SELECT coalesce(max(id), 0) FROM points").fetchone()[0])
+
+
 def _copy_all(source: Path, stage: Path) -> dict[str, dict[str, str | int]]:
     """Copies every file; what the manifest says of each."""
     said: dict[str, dict[str, str | int]] = {}
@@ -103,13 +142,13 @@ def _copy_all(source: Path, stage: Path) -> dict[str, dict[str, str | int]]:
         copy = stage / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         schema = ""
-        if _is_database(file):
-            schema = _copy_database(file, copy)
-        else:
-            try:
+        try:
+            if _is_database(file):
+                schema = _copy_database(file, copy)
+            else:
                 shutil.copy2(file, copy)
-            except FileNotFoundError:
-                continue  # gone since it was listed: a log that rolled over
+        except FileNotFoundError:
+            continue  # gone since it was listed: a log that rolled over
         said[name] = {"sha256": _digest(copy), "bytes": copy.stat().st_size, "schema": schema}
     return said
 
@@ -179,7 +218,7 @@ def _unpack(archive: Path, stage: Path) -> None:
             opened.extractall(stage)
     except FileNotFoundError as err:
         raise Rejected(f"{archive}: there is no such backup") from err
-    except (zipfile.BadZipFile, EOFError, NotImplementedError) as err:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as err:
         raise Rejected(f"{archive}: is no readable backup: {err}") from err
 
 
@@ -194,18 +233,19 @@ def _verify(stage: Path, archive: Path) -> None:
     try:
         said = json.loads((stage / MANIFEST).read_text(encoding="utf-8"))
         known, files = int(said["format"]), dict(said["files"])
+        hashes = {str(name): str(facts["sha256"]) for name, facts in files.items()}
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise Rejected(f"{archive}: is no backup: its {MANIFEST} cannot be read") from err
     if known > FORMAT:
         raise Rejected(f"{archive}: was made by a newer version")
-    for name, facts in files.items():
+    for name, wanted in hashes.items():
         _inside(name)
         if not (stage / name).is_file():
             raise Rejected(f"{archive}: {name} is missing")
-        if _digest(stage / name) != facts["sha256"]:
+        if _digest(stage / name) != wanted:
             raise Rejected(f"{archive}: {name} is damaged: its hash is another")
-    there = {f.relative_to(stage).as_posix() for f in stage.rglob("*") if f.is_file()}
-    if others := sorted(there - set(files) - {MANIFEST}):
+    there = {f.relative_to(stage).as_posix() for f in _everything(stage)}
+    if others := sorted(there - set(hashes) - {MANIFEST}):
         raise Rejected(f"{archive}: {others[0]} is not in its {MANIFEST}")
 
 

@@ -9,6 +9,7 @@ import threading
 import zipfile
 from collections.abc import Callable
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from dutyroom.backends.backup import backup, restore
 from dutyroom.backends.records_sql import open_records
 from dutyroom.backends.records_sql.migrate import HEAD
 from dutyroom.errors import Rejected, Unavailable
-from dutyroom.model.telemetry import Lane
+from dutyroom.model.duty import Device
+from dutyroom.model.telemetry import Kind, Lane, PointSpec
 
 
 @pytest.fixture
@@ -183,6 +185,11 @@ def _garble(folder: Path) -> None:
     (folder / "manifest.json").write_text("[]")
 
 
+def _no_facts(folder: Path) -> None:
+    said = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(said | {"files": {"session.secret": "abc"}}))
+
+
 def _newer(folder: Path) -> None:
     said = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(said | {"format": 99}))
@@ -202,6 +209,7 @@ def _outside(folder: Path) -> None:
         (_add, "more is not in its"),
         (_forget, "cannot be read"),
         (_garble, "cannot be read"),
+        (_no_facts, "cannot be read"),
         (_newer, "newer version"),
         (_outside, "only files of its own folder"),
     ],
@@ -230,3 +238,76 @@ def test_an_archive_that_points_outside_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="only files of its own folder"):
         restore(tmp_path / "evil.zip", tmp_path / "back")
     assert not (tmp_path / "evil").exists()
+
+
+def test_an_archive_damaged_in_transit_is_refused_whichever_byte_it_hit(data: Path, tmp_path: Path) -> None:
+    whole = backup(data, tmp_path / "kept.zip").read_bytes()
+    for number, place in enumerate(range(40, len(whole), len(whole) // 60)):
+        hit = bytearray(whole)
+        hit[place] ^= 0xFF
+        (tmp_path / f"{number}.zip").write_bytes(bytes(hit))
+        try:
+            restore(tmp_path / f"{number}.zip", tmp_path / f"back{number}")
+        except Rejected:
+            assert not (tmp_path / f"back{number}").exists()
+        else:  # a byte that says nothing, such as a file's date
+            assert (tmp_path / f"back{number}" / "session.secret").read_text() == "秘密"
+
+
+def test_an_archive_with_a_link_writes_nothing_outside(data: Path, tmp_path: Path) -> None:
+    backup(data, tmp_path / "kept.zip")
+    link = zipfile.ZipInfo("door")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "kept.zip", "a") as archive:
+        archive.writestr(link, str(tmp_path))
+        archive.writestr("door/evil", "x")
+    with pytest.raises((Rejected, Unavailable)):
+        restore(tmp_path / "kept.zip", tmp_path / "back")
+    assert not (tmp_path / "evil").exists()
+    assert not (tmp_path / "back").exists()
+
+
+def test_an_empty_folder_is_filled_where_it_is(data: Path, tmp_path: Path) -> None:
+    """A volume of a container cannot be replaced, and nothing can be written beside it."""
+    kept, back = backup(data, tmp_path / "kept.zip"), tmp_path / "back"
+    back.mkdir()
+    before = back.stat().st_ino
+    restore(kept, back)
+    assert back.stat().st_ino == before
+    assert sorted(p.name for p in back.iterdir()) == ["records.sqlite", "session.secret", "sites"]
+    assert stat.S_IMODE((back / "session.secret").stat().st_mode) == 0o600
+
+
+def test_a_refused_restore_leaves_the_empty_folder_empty(tmp_path: Path) -> None:
+    (tmp_path / "text.zip").write_text("no archive")
+    (tmp_path / "back").mkdir()
+    with pytest.raises(Rejected):
+        restore(tmp_path / "text.zip", tmp_path / "back")
+    assert list((tmp_path / "back").iterdir()) == []
+
+
+def test_a_point_numbered_during_the_copy_is_in_it(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the journal of the copy names a point that its records do not know, and give again."""
+    from dutyroom.backends import backup as module
+
+    real, records = module._copy_database, open_records(f"sqlite:///{data}/records.sqlite")
+    spec = PointSpec("volume", "volume", "m3", Kind.COUNTER, Decimal("0.001"), 8)
+    device = Device("s", "m1", "m1", "water_meter", "v/m", "1", "A")
+
+    def slow(file: Path, copy: Path) -> str:
+        schema = real(file, copy)
+        if file.name == "records.sqlite":
+            with records.write() as tx:
+                tx.devices.upsert([device])
+                tx.devices.add_points("s", [(device, spec)])
+        return schema
+
+    monkeypatch.setattr(module, "_copy_database", slow)
+    back = restore(backup(data, tmp_path / "kept.zip"), tmp_path / "back")
+    records.close()
+    copied = open_records(f"sqlite:///{back}/records.sqlite")
+    with copied.read() as tx:
+        assert [p.spec.name for p in tx.devices.points("s")] == ["volume"]
+    copied.close()
