@@ -268,7 +268,12 @@ def backup(target: Path, data: Data = None) -> None:
     from dutyroom.wiring.commands import data_folder
 
     with plain_errors():
-        say(f"Wrote {make_backup(data_folder(settings_with(data=data)).data, target)}.")
+        settings = data_folder(settings_with(data=data))
+        say(f"Wrote {make_backup(settings.data, target)}.")
+        if not (settings.data / "records.sqlite").exists():
+            say("The records live in PostgreSQL and are not in it: take their pg_dump just before this backup.")
+        if settings.readings == "influx":
+            say("The readings live in InfluxDB and are not in it: take them with `influx backup`.")
 
 
 @app.command()
