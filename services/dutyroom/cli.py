@@ -271,7 +271,9 @@ def backup(target: Path, data: Data = None) -> None:
         settings = data_folder(settings_with(data=data))
         say(f"Wrote {make_backup(settings.data, target)}.")
         if not (settings.data / "records.sqlite").exists():
-            say("The records live in PostgreSQL and are not in it: take their pg_dump just before this backup.")
+            say(
+                "The records live in PostgreSQL and are not in it: take their pg_dump just before this backup."
+            )
         if settings.readings == "influx":
             say("The readings live in InfluxDB and are not in it: take them with `influx backup`.")
 
