@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+import numpy as np
+
 from dutyroom.api.present import Presenter, Row, is_stale
 from dutyroom.flows.live import LiveValue
 from dutyroom.flows.run import SiteRuntime
@@ -21,6 +23,7 @@ Curve: TypeAlias = list[float | None]  # one value a bucket, None = a gap
 KEEP: Ms = MINUTE
 SPARK_BUCKET: Ms = 30 * MINUTE
 USE_BUCKET: Ms = 30 * MINUTE
+USE_GAP: Ms = 2 * HOUR  # readings further apart say nothing of what lies between
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,18 +98,33 @@ class Board:
         return sums
 
     def use_curve(self, points: Sequence[Point], start: Ms, end: Ms) -> Curve:
-        """Use per bucket from the registers' differences; a gap stays a gap."""
-        size = -(-(end - start) // USE_BUCKET)
-        total: Curve = [None] * size
+        """Use per half-hour from the registers at its ends; a gap stays a gap."""
+        marks = np.arange(start, end + USE_BUCKET, USE_BUCKET, dtype=np.int64)
+        total: Curve = [None] * (len(marks) - 1)
         for point in points:
-            before: float | None = None
-            rows = self.site.store.buckets(point, start - USE_BUCKET, end, USE_BUCKET)
-            for at, _, _, _, last in rows:
-                place = (at - start) // USE_BUCKET
-                if before is not None and last >= before and 0 <= place < size:
-                    total[place] = (total[place] or 0.0) + point.physical(last - before)
-                before = last
+            series = self.site.store.range(point, start - USE_GAP, end)
+            for place, use in enumerate(use_between(series.at, series.value, marks)):
+                if use is not None:
+                    total[place] = (total[place] or 0.0) + _mean_physical(point, use)
         return total
+
+
+def use_between(at: np.ndarray, register: np.ndarray, marks: np.ndarray) -> Curve:
+    """What a register rose by from each mark to the next, None where readings lie too far apart.
+
+    Between two readings it is taken to rise evenly, so that readings by the hour and by the second
+    give the same curve. The last mark may lie ahead of the newest reading.
+    """
+    if len(at) < 2:
+        return [None] * (len(marks) - 1)
+    wanted = marks.copy()
+    if wanted[-2] < at[-1] < wanted[-1]:
+        wanted[-1] = at[-1]
+    after = np.clip(np.searchsorted(at, wanted), 1, len(at) - 1)
+    known = (wanted >= at[0]) & (wanted <= at[-1]) & (at[after] - at[after - 1] <= USE_GAP)
+    risen = np.diff(np.interp(wanted, at, register))
+    good = known[:-1] & known[1:] & (risen >= 0)
+    return [float(rise) if fine else None for rise, fine in zip(risen, good, strict=True)]
 
 
 def _mean_physical(point: Point, mean: float) -> float:
