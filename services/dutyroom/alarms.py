@@ -127,6 +127,8 @@ def step(
     _check(alarm, event, now, actor, reason, until)
     change = AlarmChange(alarm.id, now, actor, event, alarm.state, after, reason)
     changed = _effects(replace(alarm, state=after), event, now, actor, reason, at, until, root)
+    if after is AlarmState.UNACKNOWLEDGED:  # also back from the shelf: it calls for a person again
+        changed = replace(changed, acknowledged_at=None, acknowledged_by="")
     if after is AlarmState.NORMAL and event is not _E.NOTE:
         changed = replace(changed, ended_at=now, ticket_due=None)
     return changed, change
@@ -156,13 +158,11 @@ def _effects(
     """The fields that an event changes beside the state."""
     match event:
         case AlarmEvent.RAISE:
-            return replace(alarm, cleared_at=None, acknowledged_at=None, acknowledged_by="")
+            return replace(alarm, cleared_at=None)
         case AlarmEvent.CLEAR:
             return replace(alarm, cleared_at=now if at is None else at)
         case AlarmEvent.ACKNOWLEDGE:
             return replace(alarm, acknowledged_at=now, acknowledged_by=actor)
-        case AlarmEvent.UNACKNOWLEDGE:
-            return replace(alarm, acknowledged_at=None, acknowledged_by="")
         case AlarmEvent.SHELVE:
             return replace(alarm, shelved_until=until, shelve_reason=reason)
         case AlarmEvent.UNSHELVE:

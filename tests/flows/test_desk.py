@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import time
@@ -15,6 +16,7 @@ from dutyroom.flows.desk import UNDO, Desk
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import (
     Alarm,
+    AlarmEvent,
     AlarmState,
     Device,
     DeviceStatus,
@@ -150,6 +152,27 @@ def test_the_second_person_is_told_who_was_first(room: Room) -> None:
     assert len(room.traces()) == 1
 
 
+def test_of_ten_people_at_once_one_acknowledges(room: Room) -> None:
+    alarm, together = room.alarm(), threading.Barrier(10)
+    refused: list[str] = []
+
+    def press(name: str) -> None:
+        together.wait(10)
+        try:
+            room.desk.acknowledge("s", alarm.id, name)
+        except Conflict as err:
+            refused.append(err.items["by"])
+
+    threads = [threading.Thread(target=press, args=(f"p{n}",)) for n in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    winner = room.seen(alarm).acknowledged_by
+    assert refused == [winner] * 9
+    assert [(actor, action) for actor, action, _ in room.traces()] == [(winner, "alarm.acknowledge")]
+
+
 def test_a_mistaken_acknowledgement_is_taken_back(room: Room) -> None:
     alarm = room.alarm()
     room.desk.acknowledge("s", alarm.id, "王工")
@@ -188,6 +211,23 @@ def test_shelved_and_taken_from_the_shelf(room: Room) -> None:
         "检修中",
     )
     assert room.desk.unshelve("s", alarm.id, "王工").state is AlarmState.UNACKNOWLEDGED
+
+
+def test_what_comes_back_from_the_shelf_calls_for_a_person_again(room: Room) -> None:
+    alarm = room.alarm()
+    room.desk.acknowledge("s", alarm.id, "王工")
+    room.desk.shelve("s", alarm.id, "王工", NOW + HOUR, "检修中")
+    back = room.desk.unshelve("s", alarm.id, "李工")
+    assert (back.state, back.acknowledged_at, back.acknowledged_by) == (AlarmState.UNACKNOWLEDGED, None, "")
+    assert room.desk.acknowledge("s", alarm.id, "李工").acknowledged_by == "李工"
+    with room.records.read() as tx:
+        history = [(c.actor, c.event, c.reason) for c in tx.alarms.history(alarm.id)]
+    assert history == [
+        ("王工", AlarmEvent.ACKNOWLEDGE, ""),
+        ("王工", AlarmEvent.SHELVE, "检修中"),
+        ("李工", AlarmEvent.UNSHELVE, ""),
+        ("李工", AlarmEvent.ACKNOWLEDGE, ""),
+    ]
 
 
 def test_a_latch_is_reset_in_its_order(room: Room) -> None:

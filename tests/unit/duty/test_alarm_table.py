@@ -106,6 +106,11 @@ def test_no_sequence_leaves_the_table(latched: bool, events: list[AlarmEvent]) -
         assert (change.before, change.actor, change.at) == (before.state, "li", now)
         assert not (latched and alarm.state in MUTED)
         assert alarm.state is not S.RETURNED or alarm.cleared_at is not None
+        assert alarm.state is not S.UNACKNOWLEDGED or (alarm.acknowledged_at, alarm.acknowledged_by) == (
+            None,
+            "",
+        )
+        assert alarm.state is not S.ACKNOWLEDGED or alarm.acknowledged_by == "li"
         assert alarm.state is not S.ACKNOWLEDGED or alarm.cleared_at is None or latched
         if alarm.state is S.NORMAL and before.state is not S.NORMAL:
             assert alarm.ended_at == now
