@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn, TypeVar
+from typing import TypeVar
 
 import psycopg
 import pytest
@@ -19,27 +19,20 @@ from influxdb_client.client.influxdb_client import InfluxDBClient
 from tests.servers.child import Missing
 from tests.servers.influx import Bucket, Influx, find_influx
 from tests.servers.mosquitto import Mosquitto
+from tests.servers.needed import SAID, unavailable
 from tests.servers.postgres import Postgres, find_postgres
 
 from dutyroom.backends.broker import EmbeddedBroker
 
 T = TypeVar("T")
-_SAID = "servers: "
 _number = itertools.count()
-
-
-def _unavailable(name: str, reason: object) -> NoReturn:
-    text = f"{_SAID}{name}: not available ({reason})"
-    if os.environ.get("DUTYROOM_REQUIRE_SERVERS") == "1":
-        pytest.fail(text, pytrace=False)
-    pytest.skip(text)
 
 
 def _had(name: str, find: Callable[[], T]) -> T:
     try:
         return find()
     except Missing as err:
-        _unavailable(name, err)
+        unavailable(name, err)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -48,7 +41,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     for outcome in ("skipped", "failed", "error"):
         for report in terminalreporter.stats.get(outcome, []):
             text = str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
-            said |= {line[line.index(_SAID) :].strip() for line in text.splitlines() if _SAID in line}
+            said |= {line[line.index(SAID) :].strip() for line in text.splitlines() if SAID in line}
     for line in sorted(said):
         terminalreporter.write_line(line)
 
@@ -133,4 +126,4 @@ def chromium() -> str:
     for name in ("chromium", "chromium-browser", "google-chrome"):
         if found := shutil.which(name):
             return found
-    _unavailable("chromium", "no chromium on the path; install the package chromium")
+    return unavailable("chromium", "no chromium on the path; install the package chromium")

@@ -17,8 +17,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.servers.child import free_port
+from tests.servers.child import Missing, free_port
 from tests.servers.influx import Bucket, Influx, find_influx
+from tests.servers.needed import unavailable
 
 from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.errors import Rejected, Unavailable
@@ -137,8 +138,8 @@ def test_a_server_that_goes_and_comes_back(tmp_path: Path) -> None:
     """Away at the start, there, away while running, there again."""
     try:
         server: Influx = find_influx(tmp_path)
-    except Exception as err:
-        pytest.skip(f"servers: influxdb: not available ({err})")
+    except Missing as err:
+        unavailable("influxdb", err)
     if server.child is None:
         server.stop()
         pytest.skip("the InfluxDB in use was not started by the tests: it is not for us to end")

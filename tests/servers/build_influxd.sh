@@ -7,6 +7,9 @@ version=2.7.12
 cache=${DUTYROOM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/dutyroom-servers}
 target="$cache/influxd-$version"
 if [ -x "$target" ]; then echo "$target"; exit 0; fi
+for tool in go cargo cc protoc clang; do
+  command -v "$tool" >/dev/null || { echo "building InfluxDB needs $tool, which is not on the path" >&2; exit 1; }
+done
 mkdir -p "$cache"
 work=$(mktemp -d "$cache/build.XXXXXX")
 trap 'rm -rf "$work"' EXIT

@@ -18,6 +18,7 @@ import pytest
 import typer
 import yaml
 from tests.servers.mosquitto import Mosquitto
+from tests.servers.needed import unavailable
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.mqtt import MqttSession
@@ -46,7 +47,7 @@ def checker() -> list[str] | None:
 def test_docker_compose_reads_it() -> None:
     command = checker()
     if command is None:
-        pytest.skip("neither docker-compose nor docker's compose plug-in is installed")
+        unavailable("docker-compose", "neither docker-compose nor docker's compose plug-in is installed")
     done = subprocess.run(
         [*command, "-f", str(FILE), "config"], capture_output=True, text=True, timeout=60, check=False
     )
