@@ -244,18 +244,33 @@ class Stream:
         self._answer.close()
 
 
+class Refused(Exception):
+    """An answer that is not 2xx."""
+
+    def __init__(self, code: int, body: bytes) -> None:
+        super().__init__(f"{code}: {body[:300]!r}")
+        self.code, self.body = code, body
+
+
 class Visitor:
-    """A browser's cookies and form fields, no more."""
+    """A browser's cookies and form fields, no more. Every method may raise Refused."""
 
     def __init__(self, url: str, site: str = "lakeside") -> None:
         self.url, self.site, self.csrf = url, site, ""
         self.cookies = http.cookiejar.CookieJar()
-        self._open = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies)).open
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
+
+    def _open(self, asked: str | urllib.request.Request, body: bytes | None = None) -> Any:
+        try:
+            return self._opener.open(asked, body, timeout=60)
+        except urllib.error.HTTPError as err:
+            with err:
+                raise Refused(err.code, err.read()) from None
 
     def page(self, path: str, form: Mapping[str, str] | None = None) -> str:
-        """A page's HTML. Raises HTTPError for what is not 2xx."""
+        """A page's HTML."""
         body = urllib.parse.urlencode(form).encode() if form is not None else None
-        with self._open(f"{self.url}{path}", body, timeout=30) as answer:
+        with self._open(f"{self.url}{path}", body) as answer:
             return str(answer.read().decode())
 
     def log_in(self, password: str, login: str = "admin") -> Visitor:
@@ -269,10 +284,19 @@ class Visitor:
         self.csrf, self.site = read["csrf"], read["site"]
         return self
 
+    def health(self) -> dict[str, Any]:
+        """What /healthz says, well or not."""
+        try:
+            return dict(json.loads(self.page("/healthz")))
+        except Refused as err:
+            if err.code != 503:
+                raise
+            return dict(json.loads(err.body))
+
     def get(self, path: str, **query: object) -> Any:
         """JSON of a path below the site's API."""
         asked = f"?{urllib.parse.urlencode(query)}" if query else ""
-        with self._open(f"{self.url}/api/v1/sites/{self.site}{path}{asked}", timeout=30) as answer:
+        with self._open(f"{self.url}/api/v1/sites/{self.site}{path}{asked}") as answer:
             return json.loads(answer.read())
 
     def post(self, path: str, body: Mapping[str, object]) -> Any:
@@ -281,11 +305,11 @@ class Visitor:
             json.dumps(body).encode(),
             {"content-type": "application/json", "x-csrf-token": self.csrf},
         )
-        with self._open(request, timeout=30) as answer:
+        with self._open(request) as answer:
             return json.loads(answer.read())
 
     def stream(self) -> Stream:
-        return Stream(self._open(f"{self.url}/sites/{self.site}/stream?lang=en", timeout=60))
+        return Stream(self._open(f"{self.url}/sites/{self.site}/stream?lang=en"))
 
     # -------------------------------------------------------- what tests ask for often
 

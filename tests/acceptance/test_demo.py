@@ -9,7 +9,6 @@ import re
 import socket
 import sys
 import time
-import urllib.error
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +21,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from demo_process import PASSWORD, Program, Visitor, broker_of, is_alive, run, wait_for
+from demo_process import PASSWORD, Program, Refused, Visitor, broker_of, is_alive, run, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the process tree from /proc")
 
@@ -112,13 +111,13 @@ def test_it_says_where_how_and_what_to_try(demo: Demo) -> None:
 
 def test_the_log_in_form_lets_in_with_its_token_and_nobody_else(demo: Demo) -> None:
     stranger = Visitor(demo.url)
-    with pytest.raises(urllib.error.HTTPError) as refused:
+    with pytest.raises(Refused) as refused:
         stranger.get("/alarms")
     assert refused.value.code == 401
-    with pytest.raises(urllib.error.HTTPError) as without_token:
+    with pytest.raises(Refused) as without_token:
         stranger.page("/login", {"login": "admin", "password": demo.password})
     assert without_token.value.code == 403
-    with pytest.raises(urllib.error.HTTPError) as wrong:
+    with pytest.raises(Refused) as wrong:
         stranger.log_in("not-the-password")
     assert wrong.value.code == 403
 
@@ -128,7 +127,7 @@ def test_the_log_in_form_lets_in_with_its_token_and_nobody_else(demo: Demo) -> N
     session = next(cookie for cookie in visitor.cookies if cookie.name == "dutyroom_session")
     assert session.has_nonstandard_attr("HttpOnly")
     visitor.csrf = "of-another-page"
-    with pytest.raises(urllib.error.HTTPError) as forged:
+    with pytest.raises(Refused) as forged:
         visitor.post("/reports", {"text": "not from our page"})
     assert forged.value.code == 403
 
@@ -306,7 +305,7 @@ def test_fresh_forgets(tmp_path: Path) -> None:
         url = again.url()
         fresh = again.expect(PASSWORD)[1]
         assert fresh != password
-        with pytest.raises(urllib.error.HTTPError):
+        with pytest.raises(Refused):
             Visitor(url).log_in(password)
         assert Visitor(url).log_in(fresh).site == "my-site"
         again.interrupt()

@@ -23,8 +23,8 @@ from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.scheduler import DOWN, Scheduler
 from dutyroom.flows.watch import READER as WATCH
 from dutyroom.flows.watch import Watch
-from dutyroom.interfaces import ReadingStore, Records
-from dutyroom.model.duty import Device, DeviceStatus
+from dutyroom.interfaces import ReadingStore, Records, Tx
+from dutyroom.model.duty import Device, DeviceStatus, Person
 from dutyroom.model.telemetry import Kind, Lane, PointSpec, PointTable
 from dutyroom.profiles.decode import Library, load_library
 from dutyroom.rules.engine import Engine
@@ -81,7 +81,7 @@ def seed(site: Site, records: Records, library: Library) -> tuple[list[Device], 
         people = {person.login for person in tx.people.all(site.id)}
         for person in site.people:
             if person.login not in people:
-                tx.people.upsert(person)
+                _let_in(tx, person)
         devices = list(tx.devices.all(site.id))
         table = PointTable(tx.devices.points(site.id))
         wanted = _missing_points(devices, table, library)
@@ -89,6 +89,17 @@ def seed(site: Site, records: Records, library: Library) -> tuple[list[Device], 
             for point in tx.devices.add_points(site.id, wanted):
                 table.add(point)
     return devices, table
+
+
+def _let_in(tx: Tx, person: Person) -> None:
+    """Raises Rejected when another site has the login: it alone says who comes in."""
+    other = tx.people.by_login(person.login)
+    if other is not None:
+        raise Rejected(
+            f"people.yaml of site {person.site}: the login {person.login!r} belongs to site "
+            f"{other.site or '(all)'}; give this person another one"
+        )
+    tx.people.upsert(person)
 
 
 def _missing_points(
