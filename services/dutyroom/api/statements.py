@@ -9,7 +9,8 @@ from decimal import Decimal
 from dutyroom.api.asked import Asked, Json
 from dutyroom.api.present import Presenter
 from dutyroom.flows.billing import statement_trace
-from dutyroom.model.metering import Line, PeriodRead, Statement, Usage
+from dutyroom.metering.registers import steps_of
+from dutyroom.model.metering import Exchange, Line, PeriodRead, Statement, Usage
 
 _FIGURE = re.compile(r"-?\d{4,}(\.\d+)?")  # four digits and more: what has thousands to group
 
@@ -18,6 +19,8 @@ def reads_table(ask: Asked, now: Sequence[PeriodRead], before: Sequence[PeriodRe
     """One row a meter register: this cut-off, the one before, the difference where it says something."""
     shown = ask.presenter()
     old = {(r.device, r.point): r for r in before}
+    with ask.room.records.read() as tx:
+        exchanges = tx.metering.exchanges(ask.name)
     rows = []
     for read in sorted(now, key=lambda r: (r.device, r.point)):
         point = ask.site.table.find(read.device, read.point)
@@ -35,7 +38,7 @@ def reads_table(ask: Asked, now: Sequence[PeriodRead], before: Sequence[PeriodRe
                 "steps": read.steps,
                 "value": _register(shown, read.steps, step),
                 "before": _register(shown, earlier.steps if earlier else None, step),
-                "use": _use(shown, earlier, read, step),
+                "use": _use(shown, earlier, read, step, exchanges),
                 "at": read.at,
                 "flag": read.flag.value,
                 "flag_text": shown.words.t(f"read_flag.{read.flag.value}"),
@@ -50,9 +53,19 @@ def _register(shown: Presenter, steps: int | None, step: Decimal) -> str:
     return shown.words.exact(steps * step) if steps is not None else "—"
 
 
-def _use(shown: Presenter, before: PeriodRead | None, now: PeriodRead, step: Decimal) -> str:
-    """Left open where a register is missing or went down: that is the statement's business."""
+def _use(
+    shown: Presenter,
+    before: PeriodRead | None,
+    now: PeriodRead,
+    step: Decimal,
+    exchanges: Sequence[Exchange],
+) -> str:
+    """Left open where a register is missing, went down or is another meter's: the statement knows."""
     if before is None or before.steps is None or now.steps is None or now.steps < before.steps:
+        return "—"
+    first, last = before.at or before.cut_off, now.at or now.cut_off
+    same = (now.device, now.point)
+    if any((e.device, e.point) == same and first < e.at <= last for e in exchanges):
         return "—"
     return shown.words.exact((now.steps - before.steps) * step)
 
@@ -66,22 +79,28 @@ def statement_view(ask: Asked, statement: Statement) -> Json:
         "lines": [_line(shown, line, statement.currency) for line in statement.lines],
         "total": shown.words.money(statement.total, statement.currency),
         "sign": {"CNY": "¥", "EUR": "€", "USD": "$"}.get(statement.currency, statement.currency),
+        "currency": _currency(shown, statement.currency),
         "corrections": [shown.text(c.key, c.arguments) for c in statement.corrections],
         "digest": f"{statement.digest[:8]}…{statement.digest[-4:]}",
     }
 
 
+def _currency(shown: Presenter, code: str) -> str:
+    """In words where there are any, else its code."""
+    return shown.words.t(f"currency.{code}") if shown.words.has(f"currency.{code}") else code
+
+
 def _usage(shown: Presenter, usage: Usage) -> Json:
     device = shown.devices.get(usage.device)
-    step = usage.step
     segments = usage.segments or ((usage.opening.steps, usage.closing.steps, "plain"),)
+    steps = steps_of(usage)  # a new meter may count in other steps
     kind = f"class.{device.device_class}" if device else "class.other"
     return {
         "kind": shown.words.t(kind),
         "device": usage.device,
         "address": device.address if device else usage.device,
-        "opening": [_register(shown, first, step) for first, _, _ in segments],
-        "closing": [_register(shown, last, step) for _, last, _ in segments],
+        "opening": [_register(shown, s[0], step) for s, step in zip(segments, steps, strict=False)],
+        "closing": [_register(shown, s[1], step) for s, step in zip(segments, steps, strict=False)],
         "multiplier": shown.words.exact(usage.multiplier),
         "quantity": shown.words.exact(usage.quantity),
         "unit": shown.words.unit(usage.unit),
@@ -106,10 +125,18 @@ def _line(shown: Presenter, line: Line, currency: str) -> Json:
         "quantity": f"{shown.words.exact(line.quantity)} {shown.words.unit(line.unit)}".strip()
         if line.quantity is not None
         else "",
-        "price": shown.words.number(line.price, 4) if line.price is not None else "",
+        "price": _price(shown, line.price),
         "amount": shown.words.money(line.amount, currency),
         "detail": line.detail,
     }
+
+
+def _price(shown: Presenter, price: Decimal | None) -> str:
+    """With four places, and with all that it has: never rounded."""
+    if price is None:
+        return ""
+    exponent = price.as_tuple().exponent
+    return shown.words.number(price, max(4, -exponent if isinstance(exponent, int) else 0))
 
 
 def _figure(shown: Presenter, text: str) -> str:
@@ -141,15 +168,39 @@ def trace_rows(ask: Asked, statement: Statement) -> list[Json]:
                 "device": usage.device,
                 "name": shown.device_name(usage.device),
                 "quantity": f"{shown.words.exact(usage.quantity)} {shown.words.unit(usage.unit)}",
-                "reads": [_read(shown, read, usage) for read in (usage.opening, usage.closing)],
+                "reads": _reads(shown, usage),
             }
         )
     return rows
 
 
-def _read(shown: Presenter, read: PeriodRead, usage: Usage) -> Json:
+def _reads(shown: Presenter, usage: Usage) -> list[Json]:
+    """The opening register, those of each exchange, the closing one; each by its own meter's step."""
+    steps = steps_of(usage)
+    swaps = [_swap(shown, e, *steps[n : n + 2]) for n, e in enumerate(usage.exchanges)]
+    opening, closing = _read(shown, usage.opening, steps[0]), _read(shown, usage.closing, steps[-1])
+    opening["label"], closing["label"] = (shown.words.t(f"statement.{n}") for n in ("opening", "closing"))
+    return [opening, *swaps, closing]
+
+
+def _swap(shown: Presenter, exchange: Exchange, old: Decimal, new: Decimal) -> Json:
+    closing, opening = _register(shown, exchange.closing, old), _register(shown, exchange.opening, new)
     return {
-        "register": _register(shown, read.steps, usage.step),
+        "label": shown.words.t("usage_flag.exchange"),
+        "register": f"{closing} → {opening}",
+        "steps": None,
+        "at": shown.words.time(exchange.at, "full"),
+        "flag": "",
+        "method": shown.words.t("read_method.manual"),
+        "source": exchange.reason,
+        "version": 1,
+        "actor": shown.actor(exchange.actor),
+    }
+
+
+def _read(shown: Presenter, read: PeriodRead, step: Decimal) -> Json:
+    return {
+        "register": _register(shown, read.steps, step),
         "steps": read.steps,
         "at": shown.words.time(read.at, "full"),
         "flag": shown.words.t(f"read_flag.{read.flag.value}"),

@@ -16,8 +16,9 @@ from importlib.resources import files
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
+from dutyroom.metering.registers import steps_of
 from dutyroom.metering.tariff import smallest
-from dutyroom.model.metering import Exchange, Line, PeriodRead, Statement, Usage
+from dutyroom.model.metering import Line, PeriodRead, Statement, Usage
 from dutyroom.model.telemetry import PointTable
 from dutyroom.timebase import Ms, to_iso, zone
 
@@ -115,7 +116,7 @@ class StatementFiles:
                 usage.device,
                 _physical(opening.steps, usage.step),
                 self._time(s.site, opening.at),
-                _physical(closing.steps, _last_step(usage)),
+                _physical(closing.steps, steps_of(usage)[-1]),
                 self._time(s.site, closing.at),
                 usage.multiplier,
             ]
@@ -142,8 +143,8 @@ class StatementFiles:
 
     def _exchange(self, site: str, usage: Usage, number: int) -> str:
         """When a meter was replaced, the last register of the old one and the first of the new one."""
-        swap, before = usage.exchanges[number], usage.exchanges[:number]
-        old, new = _step_after(usage, before), _step_after(usage, (*before, swap))
+        swap, steps = usage.exchanges[number], steps_of(usage)
+        old, new = steps[number], steps[number + 1]
         return f"{self._time(site, swap.at)}: {swap.closing * old} → {swap.opening * new}"
 
     def _reads(self, reads: Sequence[PeriodRead], table: PointTable) -> Rows:
@@ -188,15 +189,6 @@ def _physical(steps: int | None, step: Decimal) -> Decimal | None:
 def _meters(line: Line) -> str:
     """The meters that a line stands on: a unit's own, or the public ones of a share."""
     return line.device or line.arguments.get("meters", "").replace(",", ", ")
-
-
-def _last_step(usage: Usage) -> Decimal:
-    """The step of the meter that showed the closing register."""
-    return _step_after(usage, usage.exchanges)
-
-
-def _step_after(usage: Usage, exchanges: Sequence[Exchange]) -> Decimal:
-    return next((e.step for e in reversed(exchanges) if e.step is not None), usage.step)
 
 
 def _money(amount: int, currency: str) -> Decimal:

@@ -84,6 +84,14 @@ def after(register: Register, exchanges: Sequence[Exchange], moment: Ms) -> Regi
     return register
 
 
+def steps_of(usage: Usage) -> tuple[Decimal, ...]:
+    """The step of the meter in each stretch: up to the first exchange, after it, and so on."""
+    found = [usage.step]
+    for exchange in usage.exchanges:
+        found.append(exchange.step if exchange.step is not None else found[-1])
+    return tuple(found)
+
+
 @dataclass(frozen=True, slots=True)
 class _Stretch:
     """One meter without an exchange: from one register to another."""

@@ -16,6 +16,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from enum import Enum
 
 from dutyroom.errors import Rejected
+from dutyroom.metering.registers import steps_of
 from dutyroom.metering.tariff import METER_CLASSES, Charge, PublicShare, Tariff, charge
 from dutyroom.model.metering import Correction, Line, PeriodRead, Statement, Usage
 from dutyroom.timebase import Ms
@@ -285,8 +286,8 @@ def _physical(read: PeriodRead, usage: Usage) -> str:
     """A register in its unit, by the step of the meter that showed it."""
     if read.steps is None:
         return "—"
-    steps = [e.step for e in usage.exchanges if e.step is not None] if read is usage.closing else []
-    return format(read.steps * (steps[-1] if steps else usage.step), "f")
+    step = steps_of(usage)[-1] if read is usage.closing else usage.step
+    return format(read.steps * step, "f")
 
 
 def _line_changes(before: Statement, after: Statement) -> list[Correction]:
