@@ -480,6 +480,7 @@ def test_a_broker_that_is_not_there_is_said_and_waited_for(new_mosquitto: NewMos
     mosquitto = new_mosquitto("")
     mosquitto.stop()
     session = MqttSession(BrokerAddress("127.0.0.1", mosquitto.port), "dutyroom-estate", SystemClock())
+    session._client.reconnect_delay_set(1, 1)
     session.start()
     until(lambda: session.refused, "a reason")
     assert session.refused.startswith(f"broker 127.0.0.1:{mosquitto.port} cannot be reached: ")
@@ -599,6 +600,7 @@ ACCEPTED = b"\x20\x02\x00\x00"
 )
 def test_what_speaks_no_mqtt_ends_nothing(pieces: tuple[bytes, ...], new_mosquitto: NewMosquitto) -> None:
     session = MqttSession(BrokerAddress("127.0.0.1", 1), "dutyroom-estate", SystemClock())
+    session._client.reconnect_delay_set(1, 1)
     with NoBroker(*pieces) as wrong:
         session._address = BrokerAddress("127.0.0.1", wrong.port)
         session.start()

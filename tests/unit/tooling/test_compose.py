@@ -147,6 +147,19 @@ def test_only_the_broker_is_open_to_other_machines() -> None:
         assert SERVICES[name]["networks"] == ["stores"]
 
 
+def test_the_operations_page_names_every_variable_and_secret() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    text = FILE.read_text(encoding="utf-8")
+    for variable, default in re.findall(r"\$\{(\w+):-([^}]*)\}", text):
+        rows = [line for line in page.splitlines() if line.startswith("| `") and f"`{variable}`" in line]
+        assert len(rows) == 1, variable
+        assert default in rows[0], variable
+    for secret in COMPOSE["secrets"]:
+        assert re.search(rf"\b{secret}\b", page), secret
+    # Every variable may be left out.
+    assert not re.findall(r"(?<!\$)\$\{\w+\}", text)
+
+
 # ------------------------------------------------------------ our own service
 
 
