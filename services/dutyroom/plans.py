@@ -287,7 +287,22 @@ def _plan(entry: Fields) -> Plan:
         source=entry.text("source", ""),
     )
     entry.finish()
+    _check_sense(entry, plan)
     return plan
+
+
+def _check_sense(entry: Fields, plan: Plan) -> None:
+    """What each field allows and the whole does not: work that could never be done, or be seen to be."""
+    schedule = plan.schedule
+    interval = (schedule.every_days or 28 * schedule.every_months) * DAY
+    if plan.ahead >= interval:
+        entry.wrong(
+            "ahead", "must be shorter than the interval: else the next one is opened before this one is due"
+        )
+    if plan.proof is not None and plan.select is None:
+        entry.wrong("proof", "needs a select that names the machines whose telemetry proves it")
+    if plan.reading_day and (plan.select is not None or plan.proof is not None):
+        entry.wrong("reading_day", "is for the whole site: leave select and proof out")
 
 
 def _span(entry: Fields, name: str, default: Ms | None) -> Ms:

@@ -17,6 +17,7 @@ from dutyroom.backends.records_sql import migrate, open_records, schema
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.model.duty import Device, Person, Role
 from dutyroom.model.metering import PeriodRead, ReadFlag
+from dutyroom.model.telemetry import Lane
 
 pytestmark = pytest.mark.servers
 
@@ -34,7 +35,18 @@ def _upgrade(url: str, revision: str) -> None:
 
 def test_an_older_schema_is_migrated(postgres_url: str) -> None:
     _upgrade(postgres_url, "0001")
-    open_records(postgres_url).close()
+    with psycopg.connect(postgres_url) as raw:
+        raw.execute("INSERT INTO cursors VALUES ('s', 'watch', 1, 7)")
+        raw.execute("INSERT INTO blobs VALUES ('s', 'rules', %s)", (b"\x01\x02",))
+        raw.execute(
+            "INSERT INTO period_reads (site, device, point, cut_off, steps, at, flag, version, method, source, actor,"
+            " reason) VALUES ('s', 'm', 'volume', 1, 2, 3, 'A', 1, 'nearest_before', '', 'system', '')"
+        )
+    records = open_records(postgres_url)
+    with records.read() as tx:
+        assert (tx.cursor("s", "watch", Lane.NORMAL), tx.blob("s", "rules")) == (7, b"\x01\x02")
+        assert [read.steps for read in tx.metering.period_reads("s", 1)] == [2]
+    records.close()
     engine = create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg://"))
     with engine.connect() as connection:
         assert migrate.schema_version(connection) == migrate.HEAD

@@ -12,13 +12,15 @@ import pytest
 from tests.flows.metered import POWER, WATER, a_site, at, device, points_of
 from tests.flows.test_billing import CLOSE, DEVICES, NOW, OPEN, Lake
 
+from dutyroom.backends.export import StatementFiles
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Conflict, Rejected
 from dutyroom.flows import billing
 from dutyroom.flows.billing import bill_period, close_period, correct_read, period_bounds, record_exchange
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import Device, DeviceStatus
-from dutyroom.model.metering import Exchange
+from dutyroom.model.metering import Exchange, ReadFlag
+from dutyroom.model.telemetry import Quality
 from dutyroom.site import Space
 from dutyroom.timebase import from_iso, zone
 
@@ -329,3 +331,15 @@ def test_a_unit_without_meters_pays_its_share_only(records: Records) -> None:
     assert keys == ["line.public_share"]
     shares = [x.amount for s in run.statements for x in s.lines if x.key == "line.public_share"]
     assert sum(shares) == 55863
+
+
+def test_a_reading_that_the_meter_calls_estimated_is_marked_all_the_way(lake: Lake) -> None:
+    lake.drop("A-1204-gas", "2026-10-31T23:45")
+    lake.put("A-1204-gas", "2026-10-31T23:45", 1_051_000, Quality.ESTIMATED)
+    reads, run = lake.close()
+    flags = {r.device: r.flag for r in reads.reads}
+    assert (flags["A-1204-gas"], flags["A-1204-water"]) == (ReadFlag.ESTIMATED, ReadFlag.ACTUAL)
+    usages = {u.device: u.flags for s in run.statements for u in s.usages}
+    assert (usages["A-1204-gas"], usages["A-1204-water"]) == (("estimated",), ())
+    text = StatementFiles().csv(run.statements, "en").decode()
+    assert next(line for line in text.splitlines() if "A-1204-gas" in line).endswith("estimated,")

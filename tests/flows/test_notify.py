@@ -232,3 +232,14 @@ def test_a_claim_counts_from_when_it_is_made(records: Records) -> None:
     clock.at = NOW + 2 * MINUTE  # by now
     assert Notifier(records, Slow(), clock, words).run_due(NOW) == 1
     assert (taken, hand.sent) == ([0], [])
+
+
+def test_a_bug_with_one_message_is_counted_and_stops_no_other(records: Records) -> None:
+    hand = Hand()
+    hand.trouble["json://bad"] = KeyError("secret")
+    put(records, person("wang", "json://bad", "json://wang"))
+    assert Notifier(records, hand, Still(), words).run_due(NOW) == 1
+    assert [(r.state, r.attempts, r.last_error) for r in rows(records)] == [
+        (OutboxState.PENDING, 1, "KeyError"),
+        (OutboxState.SENT, 1, ""),
+    ]

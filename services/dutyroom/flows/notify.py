@@ -148,6 +148,9 @@ class Notifier:
         except (Rejected, Unavailable) as err:
             result = after_failure(row, err, self._clock.now())
             log.warning("message.failed", row=row.id, person=row.person, error=result.last_error)
+        except Exception as err:  # a bug with one message is not tried for ever, and stops no other
+            log.exception("message.error", row=row.id)
+            result = after_failure(row, Unavailable(type(err).__name__), self._clock.now())
         with self._records.write() as tx:
             tx.outbox.update(result)
             tx.change(row.site, self._clock.now(), "outbox", str(row.id))

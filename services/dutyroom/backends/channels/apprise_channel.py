@@ -24,7 +24,7 @@ class AppriseChannel:
             target = self._target(apprise, url)
             try:
                 sent = target.notify(title=title, body=body)
-            except (OSError, RuntimeError, TypeError, ValueError) as err:
+            except Exception as err:  # a hundred plug-ins by a hundred hands: whatever they raise
                 raise Unavailable(f"{_scheme(url)}: {type(err).__name__}") from err
         if not sent:
             raise Unavailable(f"{_scheme(url)}: {said.last or 'not delivered'}")
