@@ -191,6 +191,11 @@ class Estate:
     devices: list[Device]
     started: list[str] = field(default_factory=list)
 
+    def alarms(self) -> list[Alarm]:
+        """The open ones."""
+        with self.records.read() as tx:
+            return list(tx.alarms.open_ones(SITE))
+
 
 def spaces() -> dict[str, Space]:
     made = {}

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 import uvicorn
+from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.acceptance.contrast import CONTRAST
 from tests.acceptance.pages_harness import PASSWORD, SITE, Estate, keep_feeding, make_estate
 
 from dutyroom.api.app import create_app
 from dutyroom.api.server import PageServer
+from dutyroom.flows.desk import Desk
+from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
 
 CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
@@ -33,7 +38,7 @@ pytestmark = [
 ALL_PAGES = (
     "alarms", "wall", "devices", "devices/A-RISER-6", "tickets", "tickets/3", "report", "plans", "reads",
     "statements", "statements/202610-A0101-1", "statements/202610-A0101-1/trace", "data", "messages", "people",
-    "audit", "demo", "account",
+    "audit", "demo", "account", "api",
 )  # fmt: skip
 
 
@@ -45,6 +50,7 @@ class Served:
     server: PageServer
     thread: threading.Thread
     url: str
+    app: FastAPI
     stop: threading.Event = field(default_factory=threading.Event)
 
     def end(self) -> None:
@@ -53,19 +59,20 @@ class Served:
         self.thread.join(10)
 
 
-def serve(estate: Estate) -> Served:
+def serve(estate: Estate, port: int = 0) -> Served:
     app = create_app(
         {SITE: estate.runtime}, estate.records, estate.clock, passwords=estate.passwords, version="0"
     )
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     server = PageServer(uvicorn.Config(app, port=port, log_level="critical", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
         time.sleep(0.02)
-    made = Served(estate, server, thread, f"http://localhost:{port}")
+    made = Served(estate, server, thread, f"http://localhost:{port}", app)
     threading.Thread(target=keep_feeding, args=(estate, made.stop), daemon=True).start()
     return made
 
@@ -222,3 +229,160 @@ def test_the_trend_is_drawn(browser: Browser, house: Served) -> None:
     page = logged_in(browser, house)
     page.goto(f"{house.url}/sites/{SITE}/devices/A-RISER-6")
     expect(page.locator(".chart canvas")).to_be_visible()
+
+
+def seen(page: Page, path: str, house: Served) -> None:
+    page.goto(f"{house.url}/sites/{SITE}/{path}")
+    expect(page.locator("#liveness")).to_contain_text("Live")
+
+
+def test_every_page_says_that_the_connection_is_lost_and_catches_up(browser: Browser, tmp_path: Path) -> None:
+    house = serve(make_estate(tmp_path))
+    first = logged_in(browser, house, login="admin")
+    pages = {path: first.context.new_page() for path in ALL_PAGES if path != "alarms"}
+    for path, page in pages.items():
+        seen(page, path, house)
+    pages["alarms"] = first
+    house.end()
+    for page in pages.values():
+        expect(page.locator("#lost")).to_be_visible(timeout=3_000)
+    figures = {
+        "wall": (".tile .figure", ".wall-line > b"),
+        "devices": ("[data-point] .value",),
+        "devices/A-RISER-6": ("[data-point] .value",),
+        "alarms": ("#detail [data-point] .value",),
+    }
+    for path, selectors in figures.items():
+        for selector in selectors:
+            image = pages[path].locator(selector).first.evaluate("n => getComputedStyle(n).backgroundImage")
+            assert "repeating-linear-gradient" in image, (path, selector)
+    burst = next(a for a in house.estate.alarms() if a.rule.endswith("burst"))
+    Desk(house.estate.records, house.estate.clock).acknowledge(SITE, burst.id, "somebody")
+    again = serve(house.estate, int(house.url.rpartition(":")[2]))
+    try:
+        for page in pages.values():
+            expect(page.locator("#lost")).to_be_hidden(timeout=15_000)
+        expect(first.locator(f"tr[data-id='{burst.id}'] .mark.outline")).to_be_visible()
+    finally:
+        again.end()
+        house.estate.records.close()
+        house.estate.runtime.journal.close()
+
+
+EVIL = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+
+
+def test_what_devices_and_people_write_is_text_and_never_runs(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house, login="admin")
+    record = Message(f"x/{EVIL}", EVIL.encode(), house.estate.clock.now())
+    house.estate.runtime.journal.append(
+        Batch(
+            SITE,
+            Lane.NORMAL,
+            record.received_at,
+            (MessageRecord(record, Outcome.QUARANTINED, "", "", "malformed", EVIL),),
+            Readings.of([]),
+        )
+    )
+    with house.estate.records.write() as tx:
+        device = next(d for d in tx.devices.all(SITE) if d.id == "A-RISER-6")
+        tx.devices.upsert([replace(device, name=f"Riser {EVIL}", parameters={"use": EVIL})])
+    house.app.state.room.forget_devices(SITE)
+    desk = Desk(house.estate.records, house.estate.clock)
+    burst = next(a for a in house.estate.alarms() if a.rule.endswith("burst"))
+    desk.note(SITE, burst.id, EVIL, EVIL)
+    ticket = desk.open_report(SITE, EVIL, text=EVIL, reporter=EVIL, contact=EVIL)
+    for path in (
+        "alarms",
+        "wall",
+        "devices",
+        "devices/A-RISER-6",
+        "tickets",
+        f"tickets/{ticket.id}",
+        "data",
+        "audit",
+    ):
+        seen(page, path, house)
+        page.wait_for_timeout(200)
+        assert page.title() != "owned", path
+        assert page.locator("img[src='x']").count() == 0, path
+    seen(page, f"tickets/{ticket.id}", house)
+    expect(page.locator(".ticket-text")).to_have_text(EVIL)
+    seen(page, "data", house)
+    page.locator("details[data-keep] summary").first.click()
+    expect(page.locator("details[data-keep] .pre").first).to_have_text(EVIL)
+
+
+@pytest.mark.parametrize("theme", ["day", "night"])
+def test_every_text_stands_out_from_its_ground(browser: Browser, house: Served, theme: str) -> None:
+    """WCAG: 4.5:1, large text and the digit in a priority's shape 3:1."""
+    page = logged_in(browser, house, login="admin")
+    page.context.add_init_script(f"localStorage.setItem('dutyroom.theme', '{theme}')")
+    for path in ALL_PAGES:
+        seen(page, path, house)
+        assert page.evaluate(CONTRAST) == [], path
+
+
+def test_the_focus_is_visible_and_a_page_works_by_keys(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house)
+    for path in ("tickets", "devices", "plans"):
+        seen(page, path, house)
+        for _ in range(4):
+            page.keyboard.press("Tab")
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline == "solid", path
+    seen(page, "alarms", house)
+    chosen = page.locator("tr.chosen")
+    expect(chosen).to_contain_text("Power cut")
+    page.keyboard.press("j")
+    expect(chosen).not_to_contain_text("Power cut")
+    page.keyboard.press("k")
+    page.keyboard.press("n")
+    page.keyboard.type("on the way")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator("#detail .history")).to_contain_text("on the way")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(r"/tickets/\d+$"))
+
+
+def test_five_hundred_alarms_stay_smooth(browser: Browser, house: Served) -> None:
+    """A storm: every key still answers within a tenth of a second of the page's own work."""
+    model = house.estate.alarms()[0]
+    with house.estate.records.write() as tx:
+        for number in range(500):
+            tx.alarms.insert(
+                replace(
+                    model, id=0, object=f"storm-{number}", episode=f"storm-{number}", ticket=None, root=None
+                )
+            )
+    page = logged_in(browser, house)
+    expect(page.locator("#alarm-rows tr")).to_have_count(500)
+    spent = page.evaluate(
+        """async () => {
+            const times = [];
+            for (let i = 0; i < 20; i++) {
+                const begun = performance.now();
+                document.dispatchEvent(new KeyboardEvent('keydown', { key: 'j', bubbles: true }));
+                document.querySelector('tr.chosen').getBoundingClientRect();
+                times.push(performance.now() - begun);
+                await new Promise(requestAnimationFrame);
+            }
+            return times.sort((a, b) => a - b)[10];
+        }"""
+    )
+    assert spent < 100, f"{spent:.0f} ms"
+
+
+def test_an_ended_session_leads_to_log_in(
+    browser: Browser, house: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A screen that runs for days says that one has to log in, not that the connection is lost."""
+    monkeypatch.setattr("dutyroom.api.stream.BEAT_S", 0.5)
+    page = logged_in(browser, house)
+    with house.estate.records.write() as tx:
+        person = tx.people.by_login("operator")
+        assert person is not None
+        tx.people.end_sessions(person.id)
+    expect(page.locator("input[name=password]")).to_be_visible(timeout=15_000)
+    assert "next=/sites/" in page.url

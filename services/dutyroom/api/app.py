@@ -23,6 +23,7 @@ from dutyroom.api import (
     wall,
 )
 from dutyroom.api.access import guard
+from dutyroom.api.armour import HEADERS
 from dutyroom.api.board import Board
 from dutyroom.api.ports import Passwords, StatementFiles
 from dutyroom.api.rights import RIGHTS
@@ -34,19 +35,6 @@ from dutyroom.interfaces import Records
 from dutyroom.timebase import Clock
 
 STATIC = Path(__file__).parent / "pages" / "static"
-
-HEADERS = {
-    "content-security-policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-        "font-src 'self'; worker-src 'self'; manifest-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'"
-    ),
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "x-frame-options": "DENY",
-    "cross-origin-opener-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=()",
-}
 
 TAGS = [
     {"name": "data", "description": "Sites, devices, readings, quarantine, ledger, findings."},

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from dutyroom.api.armour import HEADERS
 from dutyroom.api.render import page, words_of
 from dutyroom.errors import Conflict, Rejected, Unavailable
 
@@ -34,6 +35,13 @@ def register(app: FastAPI) -> None:
     @app.exception_handler(Unavailable)
     async def unavailable(request: Request, err: Unavailable) -> Response:
         return answer(request, 503, "error.unavailable")
+
+    @app.exception_handler(Exception)
+    async def failed(request: Request, err: Exception) -> Response:
+        """Our own mistake: the log has it, the person gets a sentence, nothing of it leaks."""
+        told = answer(request, 500, "error.500")
+        told.headers.update(HEADERS)
+        return told
 
 
 def answer(request: Request, status: int, key: str, items: dict[str, str] | None = None) -> Response:

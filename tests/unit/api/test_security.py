@@ -152,6 +152,23 @@ def test_the_reference_of_the_api_is_for_who_is_logged_in(house: House) -> None:
     assert all(path in shown for path in told["paths"])
 
 
+def test_our_own_mistake_is_a_sentence_and_tells_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("secret detail")
+
+    viewer = house.person("viewer")
+    client = TestClient(house.app, raise_server_exceptions=False, cookies=viewer.cookies)
+    monkeypatch.setattr("dutyroom.api.wall.tiles", broken)
+    page = client.get(f"/sites/{SITE}/wall", headers={"accept": "text/html"})
+    told = client.get(f"{API}/board")
+    assert (page.status_code, told.status_code) == (500, 500)
+    assert "secret" not in page.text + told.text
+    assert "日志" in page.text or "in the log" in page.text
+    assert "script-src 'self'" in page.headers["content-security-policy"]
+
+
 def test_who_one_is(house: House) -> None:
     assert house.person("clerk").get("/api/v1/me").json()["role"] == "clerk"
     told = house.program("api:viewer").get("/api/v1/me").json()

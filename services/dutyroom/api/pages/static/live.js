@@ -182,15 +182,18 @@ export async function refresh() {
 
 export function settle(root = document) {
   for (const node of root.querySelectorAll("[data-share]")) node.style.flexGrow = node.dataset.share;
-  for (const list of root.querySelectorAll(".wall-alarms .rows")) fold(list);
+  for (const list of root.querySelectorAll(".wall-alarms .rows")) { fold(list); folding.observe(list); }
   showAges(root);
   tellLiveness();
 }
+
+const folding = new ResizeObserver((entries) => entries.forEach(({ target }) => fold(target)));
 
 // Rows that do not fit whole are counted instead of cut.
 function fold(list) {
   const bottom = list.getBoundingClientRect().bottom + 1;
   let more = 0;
+  for (const row of list.querySelectorAll(".wall-row")) row.hidden = false;
   for (const row of list.querySelectorAll(".wall-row")) {
     row.hidden = row.getBoundingClientRect().bottom > bottom;
     more += row.hidden;
