@@ -16,10 +16,10 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from dutyroom_simulators.clock import ScaledClock
-from dutyroom_simulators.estate import make_estate
+from dutyroom_simulators.estate import INJECT_TOPIC, make_estate
 from dutyroom_simulators.history import write_chunks, write_csv
-from dutyroom_simulators.runner import INJECT_TOPIC, Runner
-from dutyroom_simulators.scenarios import NAMES, Record
+from dutyroom_simulators.runner import Runner
+from dutyroom_simulators.scenarios import NAMES, Record, make_injection
 from dutyroom_simulators.sitefolder import write_site
 from dutyroom_simulators.world import World
 
@@ -40,14 +40,16 @@ def _parser() -> argparse.ArgumentParser:
     site.add_argument("folder", type=Path)
     run = command("run", "publish on a broker until stopped")
     run.add_argument("--no-auto-scenarios", action="store_true")
-    run.add_argument("--guard", action="store_true", help="end when standard input closes")
     history = command("history", "write past readings")
     history.add_argument("--from", dest="start", required=True, help="ISO 8601 with a zone")
     history.add_argument("--to", dest="end", required=True)
     history.add_argument("--out", type=Path, required=True)
     history.add_argument("--format", choices=("csv", "npz"), default="csv")
+    for made in (run, history):
+        made.add_argument("--guard", action="store_true", help="end when standard input closes")
     inject = command("inject", "ask a running estate to play a scenario")
     inject.add_argument("scenario", choices=NAMES)
+    inject.add_argument("--option", action="append", default=[], help="name=value; see docs/simulators.md")
     load = command("load", "publish water meter readings at a steady rate")
     load.add_argument("--rate", type=float, default=500)
     load.add_argument("--seconds", type=float, default=10)
@@ -81,18 +83,25 @@ def _run(args: argparse.Namespace) -> None:
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: runner.stop.set())
+    _watch_parent(args)
+    runner.run()
+
+
+def _watch_parent(args: argparse.Namespace) -> None:
     if args.guard:
         threading.Thread(target=_guard, daemon=True).start()
-    runner.run()
 
 
 def _guard() -> None:
     """The parent holds our standard input open; when it is gone, so are we."""
-    sys.stdin.buffer.read()
+    # Unbuffered: a thread that waits in a buffered read keeps the interpreter from ending.
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
     os._exit(0)
 
 
 def _history(args: argparse.Namespace) -> None:
+    _watch_parent(args)
     world = _world(args, wills=True)
     start, end = (round(datetime.fromisoformat(text).timestamp() * 1000) for text in (args.start, args.end))
     write = write_chunks if args.format == "npz" else write_csv
@@ -108,8 +117,14 @@ def _connected(host: str, port: int) -> paho.Client:
 
 
 def _inject(args: argparse.Namespace) -> None:
+    options = dict(option.partition("=")[::2] for option in args.option)
+    kinds = {d.id: d.kind for d in make_estate(args.seed, args.units).devices}
+    try:
+        make_injection(args.scenario, 0, options, kinds)
+    except ValueError as err:
+        raise SystemExit(f"cannot play that: {err}") from err
     client = _connected(args.host, args.port)
-    body = json.dumps({"scenario": args.scenario}).encode()
+    body = json.dumps({"scenario": args.scenario, "options": options}).encode()
     client.publish(INJECT_TOPIC, body, qos=1).wait_for_publish(5)
     client.disconnect()
 

@@ -10,6 +10,7 @@ from dutyroom_simulators.noise import number_of, uniform
 BUILDINGS = ("A", "B", "C", "D")
 UNITS_PER_FLOOR = 6
 SITE = "lakeside"
+INJECT_TOPIC = "dutyroom-sim/inject"
 PORTAL = "c0619ab2e5a4"
 
 

@@ -11,11 +11,10 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
 
 from dutyroom_simulators.clock import ScaledClock
-from dutyroom_simulators.estate import SimDevice
+from dutyroom_simulators.estate import INJECT_TOPIC, SimDevice
 from dutyroom_simulators.scenarios import BY_ITSELF, LATER, MINUTE
 from dutyroom_simulators.world import World, status_of
 
-INJECT_TOPIC = "dutyroom-sim/inject"
 _TURN_S = 0.2
 _EVERY = 25 * MINUTE  # between the scenarios that play later
 
@@ -84,9 +83,9 @@ class Runner:
         while not self.stop.is_set():
             now = self._clock.now()
             while plan and plan[0][0] <= now:
-                self._inject({"scenario": plan.pop(0)[1]}, now)
+                self._by_plan(plan.pop(0)[1], now)
             if self._by_itself and not plan and (now - started) // _EVERY > played:
-                self._inject({"scenario": LATER[played % len(LATER)]}, now)
+                self._by_plan(LATER[played % len(LATER)], now)
                 played += 1
             self._asked(now)
             self._publish(now)
@@ -102,16 +101,25 @@ class Runner:
         for p in self._world.step(now):
             self._client.publish(p.topic, p.payload, qos=1, retain=p.retain)
 
+    def _by_plan(self, scenario: str, now: int) -> None:
+        """What a person is playing already is left to them."""
+        with contextlib.suppress(ValueError):
+            self._world.inject(scenario, now)
+
     def _asked(self, now: int) -> None:
         with contextlib.suppress(queue.Empty):
             while True:
-                body = self._wanted.get_nowait()
-                try:
-                    self._inject(json.loads(body), now)
-                except (ValueError, AttributeError, KeyError) as err:
-                    print(f"cannot play that: {err}", flush=True)
+                self._play(self._wanted.get_nowait(), now)
 
-    def _inject(self, asked: dict[str, object], now: int) -> None:
-        options = asked.get("options") or {}
-        given = {str(k): str(v) for k, v in options.items()} if isinstance(options, dict) else {}
-        self._world.inject(str(asked["scenario"]), now, given)
+    def _play(self, body: bytes, now: int) -> None:
+        """{"scenario": name, "options": {name: value}}; what cannot be played is said why."""
+        try:
+            asked = json.loads(body)
+            if not isinstance(asked, dict) or not isinstance(asked.get("scenario"), str):
+                raise ValueError('expected {"scenario": name, "options": {...}}')
+            options = asked.get("options") or {}
+            if not isinstance(options, dict):
+                raise ValueError("options: expected names and values")
+            self._world.inject(asked["scenario"], now, {str(k): str(v) for k, v in options.items()})
+        except ValueError as err:
+            print(f"cannot play that: {err}", flush=True)

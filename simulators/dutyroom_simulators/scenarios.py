@@ -17,64 +17,129 @@ MINUTE, HOUR = 60_000, 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One scenario. device: whom it hits unless told otherwise; last: ms until all is normal again.
+    """One scenario. device: whom it hits unless told otherwise, one of `kinds` (() = nobody may choose).
 
-    alarms: (rule id, device, "" = the one hit). follows_ms: what it causes is over by then after its end.
+    last: ms until all is normal again, at least `least` for its ground truth to hold; 0 = a moment.
+    flow: m3/h from and to which it may be told to draw. alarms: (rule id, device, "" = the one hit).
+    settle: ms after its end by which all that it causes is over.
     """
 
     name: str
     device: str
     last: int
+    kinds: tuple[str, ...] = ()
     alarms: tuple[tuple[str, str], ...] = ()
     tickets: int = 0
     findings: tuple[str, ...] = ()
     settle: int = 10 * MINUTE
+    least: int = MINUTE
+    flow: tuple[float, float] | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What may be told otherwise."""
+        given = (("device", bool(self.kinds)), ("minutes", self.last > 0), ("flow", self.flow is not None))
+        return tuple(name for name, has in given if has)
 
 
-def _one(name: str, device: str, last: int, rule: str, settle: int = 10 * MINUTE) -> Scenario:
-    return Scenario(name, device, last, ((rule, ""),), 1, settle=settle)
+def _one(
+    name: str,
+    device: str,
+    kinds: str,
+    last: int,
+    rule: str,
+    settle: int = 10 * MINUTE,
+    least: int = MINUTE,
+    flow: tuple[float, float] | None = None,
+) -> Scenario:
+    """One alarm on the device hit, one ticket."""
+    return Scenario(
+        name, device, last, tuple(kinds.split()), ((rule, ""),), 1, settle=settle, least=least, flow=flow
+    )
 
 
 SCENARIOS: dict[str, Scenario] = {
     s.name: s
     for s in (
-        _one("burst_pipe", "A-riser", 8 * MINUTE, "water.burst"),
-        _one("slow_leak", "A-0102-water", 30 * HOUR, "water.leak", settle=3 * HOUR),
-        _one("feeder_cut", "B-feeder", 6 * MINUTE, "power.mains_lost"),
+        _one(
+            "burst_pipe", "A-riser", "riser", 8 * MINUTE, "water.burst", least=2 * MINUTE, flow=(10.0, 100.0)
+        ),
+        _one(
+            "slow_leak",
+            "A-0102-water",
+            "unit_water",
+            30 * HOUR,
+            "water.leak",
+            settle=3 * HOUR,
+            least=26 * HOUR,
+            flow=(0.004, 1.0),
+        ),
+        _one("feeder_cut", "B-feeder", "feeder mains", 6 * MINUTE, "power.mains_lost"),
         Scenario(
             "generator_start_failure",
             "C-feeder",
             6 * MINUTE,
+            ("feeder", "mains"),
             (("power.mains_lost", ""), ("generator.start_failure", "generator")),
             2,
         ),
-        _one("entrapment", "B-lift-3", 12 * MINUTE, "elevator.entrapment"),
-        _one("elevator_fault", "A-lift-2", 5 * MINUTE, "elevator.fault"),
-        _one("fire_alarm", "fire-panel", 4 * MINUTE, "fire.alarm"),
-        _one("tank_overflow", "tank-domestic", 14 * MINUTE, "tank.overflow"),
-        _one("tank_dry", "tank-domestic", 22 * MINUTE, "tank.dry"),
-        _one("gate_forced", "gate-west", 2 * MINUTE, "gate.forced"),
-        _one("gate_held_open", "gate-east", 6 * MINUTE, "gate.held_open"),
-        _one("meter_stuck", "A-0103-power", 9 * HOUR, "electricity.stuck", settle=2 * HOUR),
-        _one("meter_exchanged", "A-0104-water", 0, "meter.decrease", settle=2 * HOUR),
-        Scenario("register_rollover", "A-0105-water", 20 * MINUTE, settle=HOUR),
-        _one("gateway_offline", "D-dtu-1", 5 * MINUTE, "gateway.offline", settle=30 * MINUTE),
-        Scenario("clock_wrong", "A-0106-water", HOUR, findings=("clock_wrong",)),
-        Scenario("duplicates", "A-0101-water", 3 * MINUTE, findings=("duplicate",)),
-        Scenario("late_batch", "A-dtu-1", 0, findings=("late",)),
-        Scenario("malformed", "", 0, findings=("malformed",)),
-        Scenario("generator_test", "generator", 35 * MINUTE),
+        _one("entrapment", "B-lift-3", "lift", 12 * MINUTE, "elevator.entrapment"),
+        _one("elevator_fault", "A-lift-2", "lift", 5 * MINUTE, "elevator.fault"),
+        _one("fire_alarm", "fire-panel", "fire_panel", 4 * MINUTE, "fire.alarm"),
+        _one("tank_overflow", "tank-domestic", "tank", 14 * MINUTE, "tank.overflow", least=11 * MINUTE),
+        _one("tank_dry", "tank-domestic", "tank", 22 * MINUTE, "tank.dry", least=19 * MINUTE),
+        _one("gate_forced", "gate-west", "gate", 2 * MINUTE, "gate.forced"),
+        _one("gate_held_open", "gate-east", "gate", 6 * MINUTE, "gate.held_open", least=3 * MINUTE),
+        _one(
+            "meter_stuck",
+            "A-0103-power",
+            "unit_power",
+            9 * HOUR,
+            "electricity.stuck",
+            settle=2 * HOUR,
+            least=7 * HOUR,
+        ),
+        _one(
+            "meter_exchanged",
+            "A-0104-water",
+            "unit_water unit_power unit_gas",
+            0,
+            "meter.decrease",
+            settle=2 * HOUR,
+        ),
+        Scenario("register_rollover", "A-0105-water", 20 * MINUTE, settle=HOUR, least=20 * MINUTE),
+        _one(
+            "gateway_offline",
+            "D-dtu-1",
+            "dtu lora",
+            5 * MINUTE,
+            "gateway.offline",
+            settle=30 * MINUTE,
+            least=2 * MINUTE,
+        ),
+        Scenario(
+            "clock_wrong", "A-0106-water", HOUR, ("unit_water",), findings=("clock_wrong",), least=20 * MINUTE
+        ),
+        Scenario(
+            "duplicates", "A-0101-water", 3 * MINUTE, ("unit_water", "unit_gas"), findings=("duplicate",)
+        ),
+        Scenario("late_batch", "A-dtu-1", 0, ("dtu",), findings=("late",)),
+        Scenario("malformed", "", 0, findings=("malformed", "out_of_range", "unknown_device")),
+        Scenario("generator_test", "generator", 35 * MINUTE, least=35 * MINUTE),
     )
 }
 NAMES: tuple[str, ...] = tuple(SCENARIOS)
 
 # What happens by itself in a demo: seconds after the start, and the scenario. Then every 25 minutes.
+# The generator's test run falls due ten minutes after the first start, and is made when the power
+# cut, which would interrupt it, is over.
 BY_ITSELF: tuple[tuple[int, str], ...] = (
     (10, "burst_pipe"),
     (40, "elevator_fault"),
-    (240, "gate_held_open"),
+    (180, "gate_held_open"),
+    (330, "feeder_cut"),
     (600, "malformed"),
-    (900, "feeder_cut"),
+    (750, "generator_test"),
 )
 LATER: tuple[str, ...] = (
     "gate_forced",
@@ -116,16 +181,50 @@ class Injection:
         }
 
 
-def make_injection(name: str, at: int, options: Mapping[str, str]) -> Injection:
-    """options: device, minutes, and what a scenario knows. Raises ValueError with a sentence."""
+LONGEST = 7 * 24 * HOUR
+
+
+def make_injection(
+    name: str, at: int, options: Mapping[str, str], kinds: Mapping[str, str] | None = None
+) -> Injection:
+    """options: device, minutes, flow, where the scenario knows them. kinds: device id -> kind, of
+    the estate that is to play it; None = any device will do. Raises ValueError with a sentence."""
     scenario = SCENARIOS.get(name)
     if scenario is None:
         raise ValueError(f"there is no scenario {name!r}; there is {', '.join(NAMES)}")
+    for option in options:
+        if option not in scenario.options:
+            known = f"it knows {', '.join(scenario.options)}" if scenario.options else "it knows none"
+            raise ValueError(f"{name} has no option {option!r}; {known}")
+    device = options.get("device", scenario.device)
+    if device and kinds is not None:
+        _check_device(scenario, device, kinds)
+    last = scenario.last
+    if "minutes" in options:
+        minutes = _number(options, "minutes", scenario.least / MINUTE, LONGEST / MINUTE)
+        last = round(minutes * MINUTE)
+    if scenario.flow is not None and "flow" in options:
+        _number(options, "flow", *scenario.flow)
+    return Injection(name, device, at, at + last, dict(options))
+
+
+def _check_device(scenario: Scenario, device: str, kinds: Mapping[str, str]) -> None:
+    if device not in kinds:
+        raise ValueError(f"there is no device {device!r}")
+    if scenario.kinds and kinds[device] not in scenario.kinds:
+        fitting = [d for d, kind in kinds.items() if kind in scenario.kinds]
+        some = ", ".join(fitting[:5]) + (" ..." if len(fitting) > 5 else "")
+        raise ValueError(f"{scenario.name} cannot happen to {device!r}; to {some} it can")
+
+
+def _number(options: Mapping[str, str], name: str, low: float, high: float) -> float:
     try:
-        last = round(float(options["minutes"]) * MINUTE) if "minutes" in options else scenario.last
+        value = float(options[name])
     except ValueError as err:
-        raise ValueError(f"minutes: {options['minutes']!r} is not a number") from err
-    return Injection(name, options.get("device") or scenario.device, at, at + last, dict(options))
+        raise ValueError(f"{name}: {options[name]!r} is not a number") from err
+    if not low <= value <= high:
+        raise ValueError(f"{name}: {options[name]} is not between {low:g} and {high:g}")
+    return value
 
 
 class Record:

@@ -10,10 +10,23 @@ from typing import Any
 
 import yaml
 
-from dutyroom_simulators.estate import BUILDINGS, SITE, Estate
+from dutyroom_simulators.estate import BUILDINGS, INJECT_TOPIC, SITE, Estate
 from dutyroom_simulators.plant import next_test
 
 _LOCAL = timedelta(hours=8)
+# What people ask of the estate passes the same broker as what its devices say.
+_REQUESTS = f"""name: {{en: Requests to the simulated estate, zh-CN: 模拟项目的指令}}
+class: other
+layouts:
+  - name: a scenario to play
+    topic: {INJECT_TOPIC}
+    ignore: a request to the simulated estate
+examples:
+  - title: a burst pipe
+    topic: {INJECT_TOPIC}
+    payload: {{scenario: burst_pipe, options: {{device: A-riser}}}}
+    ignored: a request to the simulated estate
+"""
 
 
 def write_site(estate: Estate, folder: Path, now: int) -> None:
@@ -38,6 +51,9 @@ def write_site(estate: Estate, folder: Path, now: int) -> None:
     _yaml(folder / "tariffs.yaml", _tariffs())
     _yaml(folder / "people.yaml", _people())
     _devices(estate, folder / "devices.csv")
+    own = folder / "device_profiles" / "dutyroom-sim"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "requests.yaml").write_text(_REQUESTS, encoding="utf-8")
 
 
 def _yaml(file: Path, data: object) -> None:

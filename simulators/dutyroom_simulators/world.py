@@ -73,17 +73,11 @@ class Meters:
         def plain(at: int) -> float:
             return float(self._sets[kind].at(at)[index])
 
-        value = plain(moment)
-        for i in self._record.of(device):
-            if moment < i.at:
-                continue
-            if i.scenario == "meter_stuck":
-                value -= plain(min(moment, i.until)) - plain(i.at)
-            elif i.scenario == "meter_exchanged":
-                value -= plain(i.at)
-            else:
-                value += extra(i, moment)
-        return value % _FULL
+        def shown(at: int) -> float:
+            return plain(at) + sum(_effect(i, at, plain) for i in self._record.of(device) if i.at <= at)
+
+        fresh = [i.at for i in self._record.of(device) if i.scenario == "meter_exchanged" and i.at <= moment]
+        return (shown(moment) - (shown(max(fresh)) if fresh else 0.0)) % _FULL
 
     def flow(self, device: str, moment: int) -> float:
         """Use per hour now."""
@@ -112,6 +106,13 @@ class Meters:
         energy = self.raw("unit_power", moment)[mine].sum() + self.raw("public_power", moment)[index]
         power = self.rates("unit_power", moment)[mine].sum() + self.rates("public_power", moment)[index]
         return float(energy) * LOSS_POWER - self._fitted[index], float(power) * LOSS_POWER
+
+
+def _effect(i: Injection, moment: int, plain: Callable[[int], float]) -> float:
+    """What a scenario has done to the register of its meter by then."""
+    if i.scenario == "meter_stuck":
+        return plain(i.at) - plain(min(moment, i.until))
+    return extra(i, moment)
 
 
 def extra_rate(i: Injection) -> float:
@@ -168,13 +169,12 @@ class World:
         }
 
     def inject(self, name: str, at: int, options: Mapping[str, str] | None = None) -> Injection:
-        """Records a scenario. Raises ValueError for an unknown name, device or option."""
-        injection = make_injection(name, at, options or {})
-        if injection.device:
-            try:
-                self.estate.device(injection.device)
-            except KeyError as err:
-                raise ValueError(f"there is no device {injection.device!r}") from err
+        """Records a scenario. Raises ValueError with a sentence for what cannot be played."""
+        kinds = {d.id: d.kind for d in self.estate.devices}
+        injection = make_injection(name, at, options or {}, kinds)
+        for other in self.record.of(injection.device):
+            if other.scenario == name and other.active(at):
+                raise ValueError(f"{name} is being played on {injection.device} already")
         self.record.add(injection)
         return injection
 

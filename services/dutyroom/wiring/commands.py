@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,7 +12,6 @@ from dutyroom.backends.datafolder import DataFolder, read_instance
 from dutyroom.backends.history import import_history
 from dutyroom.backends.instance_api import InstanceApi
 from dutyroom.backends.journal import SqliteJournal
-from dutyroom.backends.mqtt import MqttPublisher
 from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import Rejected
 from dutyroom.flows.billing import readings_at
@@ -22,7 +20,7 @@ from dutyroom.model.telemetry import PointTable
 from dutyroom.settings import Settings
 from dutyroom.site import Site
 from dutyroom.timebase import from_iso, to_iso, zone
-from dutyroom.wiring.estate import INJECT_TOPIC, scenario_names
+from dutyroom.wiring.estate import scenario_names
 from dutyroom.wiring.running import remembered_sites
 from dutyroom.wiring.shipped import shipped
 from dutyroom.wiring.stores import records_of, store_of
@@ -148,12 +146,9 @@ def inject(settings: Settings, scenario: str, options: Sequence[str]) -> str:
         if not sign:
             raise Rejected(f"--option {option!r}: write key=value")
         given[name] = value
-    host, _, port = running["broker"].rpartition(":")
-    publisher = MqttPublisher(host, int(port))
-    try:
-        publisher.publish(INJECT_TOPIC, json.dumps({"scenario": scenario, "options": given}).encode())
-    finally:
-        publisher.close()
+    api = InstanceApi(running["url"], running["token"])
+    site = choose_site(settings, "")
+    api.ask("POST", f"sites/{site.id}/scenarios", {"name": scenario, "arguments": given})
     return f"Playing {scenario}; watch {running['url']}"
 
 

@@ -28,7 +28,7 @@ from dutyroom.model.duty import SYSTEM
 from dutyroom.settings import Settings, data_home
 from dutyroom.site import BrokerAddress, Site, load_site
 from dutyroom.timebase import DAY, MINUTE, Ms, day_start, local_date, to_iso, zone
-from dutyroom.wiring.estate import INJECT_TOPIC, scenario_names
+from dutyroom.wiring.estate import INJECT_TOPIC, check_scenario, scenario_names
 from dutyroom.wiring.instance import (
     Instance,
     choose_port,
@@ -108,7 +108,7 @@ def _open(
 ) -> _Demo:
     records = records_of(settings)
     password = first_administrator(records, site.id, Passwords(), site.language)
-    library = library_of(site, None, folder)
+    library = library_of(site, settings.data / "site", folder)
     running = open_site(
         site,
         settings.data / "sites" / site.id,
@@ -231,6 +231,7 @@ def _start_estate(demo: _Demo, stack: ExitStack, options: DemoOptions) -> None:
     stack.callback(publisher.close)
 
     def inject(scenario: str, given: dict[str, str]) -> None:
+        check_scenario(scenario, given, options.units)
         publisher.publish(INJECT_TOPIC, json.dumps({"scenario": scenario, "options": given}).encode())
 
     demo.site.runtime.inject = inject
