@@ -135,7 +135,7 @@ class Program:
     def url(self, seconds: float = 60) -> str:
         """Its address, once it answers there."""
         address = self.expect(ADDRESS, seconds)[1]
-        wait_for(lambda: _answers(f"{address}/login"), seconds, f"an answer at {address}", 0.05)
+        wait_for(lambda: answers(f"{address}/login"), seconds, f"an answer at {address}", 0.05)
         return address
 
     def tree(self) -> set[int]:
@@ -185,7 +185,7 @@ class Program:
             self._process.stdout.close()
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:
             return bool(answer.status == 200)

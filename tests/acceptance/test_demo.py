@@ -296,6 +296,26 @@ def test_a_crash_takes_the_children_along_and_the_next_start_goes_on(tmp_path: P
         again.interrupt()
 
 
+@pytest.mark.parametrize("moment", ["while it is made", "while it is imported"])
+def test_ctrl_c_in_the_middle_of_the_history_leaves_nothing_behind(moment: str, tmp_path: Path) -> None:
+    def begun() -> bool:
+        chunks = len(list((tmp_path / "history").glob("*.npz")))
+        if moment == "while it is made":
+            return chunks > 0
+        return visitor.get("")["progress"].get("history", "0 %") not in ("0 %", "")
+
+    with Program("demo", "--data", tmp_path, "--port", "0", "--no-browser", "--no-scenarios") as program:
+        visitor = Visitor(program.url()).log_in(program.expect(PASSWORD)[1])
+        wait_for(begun, 40, "the history", 0.02)
+        everybody = program.tree()
+        took = program.interrupt()
+        assert not any(map(is_alive, everybody))
+        assert took < 2.0
+        assert program.returncode() in (0, 130)
+        assert "Traceback" not in program.text
+        assert not (tmp_path / "history.done").exists()  # the next start begins it anew
+
+
 def test_fresh_forgets(tmp_path: Path) -> None:
     with Program("demo", "--data", tmp_path, "--port", "0", *EMPTY) as first:
         first.url()
