@@ -23,9 +23,12 @@ from dutyroom.timebase import DAY, HOUR, MINUTE
 S = OccurrenceState
 
 
-@pytest.fixture
-def records(tmp_path: Path) -> Iterator[Records]:
-    opened = open_records(f"sqlite:///{tmp_path}/records.sqlite")
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.servers)])
+def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
+    """Both databases: what several processes do at once is theirs to keep apart."""
+    sqlite = request.param == "sqlite"
+    url = f"sqlite:///{tmp_path}/records.sqlite" if sqlite else request.getfixturevalue("postgres_url")
+    opened = open_records(url)
     yield opened
     opened.close()
 
