@@ -367,6 +367,28 @@ def test_a_ticket_from_call_to_close(room: Room) -> None:
     assert room.changes() == [("ticket", str(ticket.id))] * 9
 
 
+def test_a_ticket_whose_alarm_stands_is_closed_only_with_a_reason(room: Room) -> None:
+    alarm = room.alarm()
+    ticket = room.desk.dispatch("s", alarm.id, "王工", "张师傅")
+    room.desk.accept("s", ticket.id, "张师傅")
+    room.desk.done("s", ticket.id, "张师傅")
+    with pytest.raises(Conflict) as refused:
+        room.desk.close("s", ticket.id, "王工", " ")
+    assert (refused.value.reason, refused.value.items) == ("conflict.standing", {"number": ticket.number})
+    assert room.desk.close("s", ticket.id, "王工", "阀门已关，等配件").state is TicketState.CLOSED
+    assert room.seen(alarm).state is AlarmState.UNACKNOWLEDGED
+
+
+def test_a_ticket_whose_alarm_has_gone_is_closed_without_a_word(room: Room) -> None:
+    alarm = room.alarm()
+    ticket = room.desk.dispatch("s", alarm.id, "王工", "张师傅")
+    room.desk.accept("s", ticket.id, "张师傅")
+    room.desk.done("s", ticket.id, "张师傅")
+    with room.records.write() as tx:
+        tx.alarms.update(replace(room.seen(alarm), cleared_at=NOW))
+    assert room.desk.close("s", ticket.id, "王工").state is TicketState.CLOSED
+
+
 def test_two_calls_are_two_tickets(room: Room) -> None:
     numbers = [room.desk.open_report("s", "客服", text="漏水").number for _ in range(2)]
     assert numbers == ["WO-000001", "WO-000002"]
@@ -481,6 +503,7 @@ def test_every_refusal_has_words_in_both_languages() -> None:
         "conflict.occurrence.done",
         "conflict.occurrence.excused",
         "conflict.not_read",
+        "conflict.standing",
         "conflict.billing_run",
         "message.dispatched",
         "message.test",

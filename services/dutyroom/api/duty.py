@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from dutyroom.api.asked import Ask, Json, Limit, plain
 from dutyroom.api.present import TABS, by_answer
 from dutyroom.api.stream import alarm_rows, counts
+from dutyroom.flows.desk import stands
 from dutyroom.model.duty import Priority, TicketEvent, TicketState
 from dutyroom.model.telemetry import Kind
 from dutyroom.tickets import TABLE
@@ -164,6 +165,7 @@ def ticket_detail(ask: Ask, ticket: int) -> Json:
         history = [shown.ticket_change(change) for change in tx.tickets.history(ticket)]
         alarm = tx.alarms.get(ask.name, found.alarm) if found.alarm is not None else None
         row = alarm_rows(tx, shown, [alarm])[0] if alarm else None
+        standing = stands(tx, found)
     rule = shown.rules.get(alarm.rule) if alarm else None
     plan = found.cause.split("|")[1] if found.cause.startswith("plan|") else ""
     known = next((p for p in ask.site.site.plans if p.id == plan), None)
@@ -174,6 +176,7 @@ def ticket_detail(ask: Ask, ticket: int) -> Json:
         "checklist": shown.words.pick_list(known.checklist) if known else [],
         "people": _crew(ask),
         "can": possible_actions(found.state),
+        "stands": standing,  # closing it needs a reason
     }
 
 

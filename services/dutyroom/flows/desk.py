@@ -168,7 +168,12 @@ class Desk:
         return self._on_ticket(site, ticket, TicketEvent.REDO, actor, reason)
 
     def close(self, site: str, ticket: int, actor: str, reason: str = "") -> Ticket:
-        return self._on_ticket(site, ticket, TicketEvent.CLOSE, actor, reason)
+        """While its alarm still stands only with a reason: nobody is on the way to it any more."""
+        with self._records.write() as tx:
+            found = _ticket(tx, site, ticket)
+            if not reason.strip() and found.state is TicketState.DONE and stands(tx, found):
+                raise Conflict("conflict.standing", {"number": found.number})
+            return _step_ticket(tx, found, TicketEvent.CLOSE, self._clock.now(), actor, reason)
 
     def cancel(self, site: str, ticket: int, actor: str, reason: str) -> Ticket:
         return self._on_ticket(site, ticket, TicketEvent.CANCEL, actor, reason)
@@ -258,6 +263,17 @@ def _ticket(tx: Tx, site: str, ticket: int) -> Ticket:
     if found is None:
         raise Rejected("error.no_ticket")
     return found
+
+
+def stands(tx: Tx, ticket: Ticket) -> bool:
+    """Whether the condition that a ticket was opened for is still there."""
+    alarm = tx.alarms.get(ticket.site, ticket.alarm) if ticket.alarm is not None else None
+    return (
+        ticket.kind is TicketKind.ALARM
+        and alarm is not None
+        and alarm.ended_at is None
+        and alarm.cleared_at is None
+    )
 
 
 def _occurrence(tx: Tx, site: str, occurrence: int) -> Occurrence:
