@@ -386,3 +386,34 @@ def test_an_ended_session_leads_to_log_in(
         tx.people.end_sessions(person.id)
     expect(page.locator("input[name=password]")).to_be_visible(timeout=15_000)
     assert "next=/sites/" in page.url
+
+
+def test_a_token_is_shown_once_listed_at_once_and_revoked(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house, login="admin")
+    seen(page, "people", house)
+    page.fill("form[data-post=tokens] input[name=name]", "Lobby wall")
+    page.click("form[data-post=tokens] button")
+    expect(page.locator("#new-token output")).to_contain_text("/wall/")
+    wall = page.locator("#new-token output").inner_text()
+    assert wall.startswith(f"{house.url}/wall/")
+    row = page.locator("[data-region=tokens] tr:has-text('Lobby wall')")
+    expect(row).to_be_visible()
+    screen = browser.new_context().new_page()
+    screen.goto(wall)
+    expect(screen.locator("#liveness")).to_contain_text("0 s", timeout=10_000)
+    row.locator("button").click()
+    expect(row).to_have_count(0)
+    expect(screen.locator("#lost")).to_be_visible(timeout=10_000)  # its stream ends within a heartbeat
+    assert screen.goto(wall).status == 404  # type: ignore[union-attr]
+
+
+def test_a_register_is_corrected_on_the_page(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house, login="clerk")
+    seen(page, "reads", house)
+    page.locator("button[data-ask=dialog-correct]").first.click()
+    page.fill("#dialog-correct input[name=register]", "99999.5")
+    page.fill("#dialog-correct input[name=reason]", "read on the dial")
+    page.press("#dialog-correct input[name=reason]", "Enter")
+    expect(page.locator("#toast")).to_be_visible()
+    seen(page, "reads", house)
+    expect(page.locator("tbody")).to_contain_text("99\u2009999.5")

@@ -109,6 +109,7 @@ def put_person(ask: Ask, login: str, given: PersonIn) -> Json:
         if hashed or not given.active:
             tx.people.end_sessions(kept.id)
         tx.audit(ask.name, now, ask.actor, "person.put", login, given.role.value)
+        tx.change(ask.name, now, "person", login)
     return person_row(kept)
 
 
@@ -135,6 +136,7 @@ def post_token(ask: Ask, given: TokenIn, request: Request) -> Json:
     with ask.room.records.write() as tx:
         tx.people.new_token(ask.room.passwords.digest(token), ask.name, given.name, given.scope, now)
         tx.audit(ask.name, now, ask.actor, "token.new", given.name, given.scope)
+        tx.change(ask.name, now, "token", given.name)
     url = f"{request.base_url}wall/{token}" if given.scope == "wall" else ""
     return {"name": given.name, "scope": given.scope, "token": token, "url": url}
 
@@ -147,6 +149,7 @@ def delete_token(ask: Ask, name: str) -> None:
         if not tx.people.revoke_token(ask.name, name):
             raise HTTPException(404, "error.no_token")
         tx.audit(ask.name, now, ask.actor, "token.revoke", name)
+        tx.change(ask.name, now, "token", name)
 
 
 @router.get("/audit", name="api_audit")

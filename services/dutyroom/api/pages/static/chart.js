@@ -5,7 +5,7 @@ import { now, on } from "./live.js";
 
 const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-const SPANS = [1, 3, 6, 12];
+const SPANS = [0.25, 1, 3, 6, 12];
 const COARSE = 2 * 3600000;
 const REDRAW = 30000;
 const drawn = new Map(); // place -> spec: what is redrawn as time goes on
@@ -62,7 +62,7 @@ function shortened(series, hours) {
 function draw(place, spec, { xs, ys, start, end, hours }) {
   place.replaceChildren();
   const told = place.closest(".card")?.querySelector("[data-hours]");
-  if (told) told.textContent = t("js.hours", { hours });
+  if (told) told.textContent = hours < 1 ? t("js.minutes", { minutes: hours * 60 }) : t("js.hours", { hours });
   if (!xs.length) {
     const none = document.createElement("div");
     none.className = "nothing";
@@ -85,7 +85,7 @@ function draw(place, spec, { xs, ys, start, end, hours }) {
     },
     axes: [
       { ...axis, values: (_, ticks) => ticks.map((s) => time(s * 1000, { hour: "2-digit", minute: "2-digit" })), space: 80, size: 32 },
-      { ...axis, size: state ? 76 : 56, values: (_, ticks) => ticks.map((v) => (state ? spec.labels[v] ?? (Number.isInteger(v) ? v : "") : number(v))), incrs: state ? [1] : undefined },
+      { ...axis, size: state ? widest(Object.values(spec.labels)) : 56, values: (_, ticks) => ticks.map((v) => (state ? spec.labels[v] ?? (Number.isInteger(v) ? v : "") : number(v))), incrs: state ? [1] : undefined },
     ],
     series: [
       {},
@@ -95,6 +95,13 @@ function draw(place, spec, { xs, ys, start, end, hours }) {
   };
   const plot = new uPlot(options, [xs, ys], place);
   watchSize(place, plot);
+}
+
+// Room for the longest label of a state.
+function widest(labels) {
+  const ruler = document.createElement("canvas").getContext("2d");
+  ruler.font = `12px ${css("--face")}`;
+  return Math.ceil(Math.max(30, ...labels.map((label) => ruler.measureText(label).width))) + 18;
 }
 
 const plots = new WeakMap(); // place -> the plot that follows its size

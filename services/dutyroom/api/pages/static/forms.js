@@ -59,7 +59,9 @@ async function send(node, body) {
     if (node.dataset.then) { location.href = node.dataset.then.replace(/\{(\w+)\}/g, (_, name) => told[name]); return; }
     if (node.dataset.reveal) reveal(node.dataset.reveal, told);
     toast(t(node.dataset.done || "js.done"));
-    if (!node.dataset.reveal) document.querySelector("[data-region]") ? refresh() : location.reload();
+    node.reset?.();
+    document.activeElement?.blur();
+    document.querySelector("[data-region]") ? refresh() : location.reload();
   } catch (problem) { toast(problem.message, null, null, 8000); }
 }
 
@@ -67,6 +69,7 @@ function reveal(id, told) {
   const place = document.getElementById(id);
   place.hidden = false;
   place.querySelector("output").textContent = told.url || told.token;
+  place.scrollIntoView({ block: "center" });
 }
 
 export function start() {
