@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.history import import_history
 from dutyroom.backends.mqtt import MqttPublisher
 from dutyroom.backends.passwords import Passwords
-from dutyroom.errors import DutyroomError, Rejected
+from dutyroom.errors import DutyroomError, Rejected, Unavailable
 from dutyroom.flows.billing import bill_period, take_period_reads
 from dutyroom.flows.loops import Loop
 from dutyroom.model.duty import SYSTEM
@@ -107,7 +108,7 @@ def _open(
     settings: Settings, folder: DataFolder, site: Site, clock: ScaledClock, broker: EmbeddedBroker, port: int
 ) -> _Demo:
     records = records_of(settings)
-    password = first_administrator(records, site.id, Passwords(), site.language)
+    first = first_administrator(records, site.id, Passwords(), site.language)
     library = library_of(site, settings.data / "site", folder)
     running = open_site(
         site,
@@ -127,7 +128,7 @@ def _open(
         running,
         clock,
         broker,
-        password,
+        first[1] if first else None,
     )
 
 
@@ -202,12 +203,29 @@ def _demo_site(data: Path, options: DemoOptions, clock: ScaledClock) -> Site:
     return replace(load_site(folder), scenarios=True)
 
 
-def _run(command: list[str]) -> None:
-    """Runs one of our own programs to its end. Raises Rejected with its last words."""
-    # A session of its own: Ctrl-C is for us, we end our children ourselves.
-    done = subprocess.run(command, capture_output=True, text=True, check=False, start_new_session=True)
-    if done.returncode:
-        raise Rejected(f"{' '.join(command[2:4])} failed: {done.stderr.strip()[-500:]}")
+def _run(command: list[str], started: Callable[[subprocess.Popen[str]], None] = lambda _: None) -> None:
+    """Runs one of our own programs to its end. Raises Rejected with its last words.
+
+    started: gets the process, so that somebody can end it. It holds our pipe, so it can end with us.
+    """
+    theirs, ours = os.pipe()
+    try:
+        # A session of its own: Ctrl-C is for us, we end our children ourselves.
+        with subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as child:
+            started(child)
+            _, said = child.communicate()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    if child.returncode:
+        raise Rejected(f"{' '.join(command[2:4])} failed: {said.strip()[-500:]}")
 
 
 def _start_estate(demo: _Demo, stack: ExitStack, options: DemoOptions) -> None:
@@ -237,8 +255,9 @@ def _start_estate(demo: _Demo, stack: ExitStack, options: DemoOptions) -> None:
     demo.site.runtime.inject = inject
     demo.site.runtime.scenarios = scenario_names()
     if options.history and not (data / "history.done").exists():
-        worker = threading.Thread(target=_history, args=(demo, options), name="history", daemon=True)
-        worker.start()
+        past = _Past(demo, options)
+        past.start()
+        stack.callback(past.end)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -252,42 +271,59 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.stdin.close()
 
 
-def _history(demo: _Demo, options: DemoOptions) -> None:
+class _Past(threading.Thread):
     """Two months of past readings, then the period reads and bills of the months that ended."""
-    runtime = demo.site.runtime
-    data = demo.settings.data
-    folder = data / "history"
-    now = runtime.started_at
-    try:
-        runtime.progress["history"] = "0 %"
+
+    def __init__(self, demo: _Demo, options: DemoOptions) -> None:
+        super().__init__(name="history", daemon=True)
+        self._demo, self._options = demo, options
+        self._ending = threading.Event()
+        self._maker: subprocess.Popen[str] | None = None
+
+    def end(self) -> None:
+        """What is half done is begun anew by the next start."""
+        self._ending.set()
+        if self._maker is not None and self._maker.poll() is None:
+            self._maker.terminate()
+        self.join(1.0)
+
+    def run(self) -> None:
+        progress = self._demo.site.runtime.progress
+        progress["history"] = "0 %"
+        try:
+            self._import()
+            progress.pop("history", None)
+        except Exception as err:
+            if self._ending.is_set():
+                return  # what it worked on may be closed by now
+            if not isinstance(err, DutyroomError):
+                raise
+            log.error("history.failed", reason=str(err))
+            progress["history"] = str(err)
+
+    def _import(self) -> None:
+        runtime, data = self._demo.site.runtime, self._demo.settings.data
+        folder, now = data / "history", runtime.started_at
         shutil.rmtree(folder, ignore_errors=True)
-        _run(
-            _simulators(
-                "history",
-                "--from",
-                to_iso(now - HISTORY_DAYS * DAY),
-                "--to",
-                to_iso(now),
-                "--format",
-                "npz",
-                "--out",
-                str(folder),
-                *_estate(data, options, demo.clock),
-            )
-        )
-
-        def progress(share: float) -> None:
-            runtime.progress["history"] = f"{share:.0%}"
-
-        done = import_history(folder, runtime.table, runtime.store, progress)
+        span = ["--from", to_iso(now - HISTORY_DAYS * DAY), "--to", to_iso(now)]
+        estate = _estate(data, self._options, self._demo.clock)
+        made = [*span, "--format", "npz", "--out", str(folder), "--guard", *estate]
+        _run(_simulators("history", *made), self._made_by)
+        done = import_history(folder, runtime.table, runtime.store, self._progress)
         log.info("history.imported", readings=done.readings, unknown=len(done.unknown))
-        _bill_ended_months(demo)
+        _bill_ended_months(self._demo)
         (data / "history.done").write_text(to_iso(now), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
-        runtime.progress.pop("history", None)
-    except DutyroomError as err:
-        log.error("history.failed", reason=str(err))
-        runtime.progress["history"] = str(err)
+
+    def _made_by(self, maker: subprocess.Popen[str]) -> None:
+        self._maker = maker
+        if self._ending.is_set():
+            maker.terminate()
+
+    def _progress(self, share: float) -> None:
+        if self._ending.is_set():
+            raise Unavailable("the demo ends")
+        self._demo.site.runtime.progress["history"] = f"{share:.0%}"
 
 
 def _bill_ended_months(demo: _Demo) -> None:

@@ -58,16 +58,23 @@ def log_to(file: Path, level: str) -> None:
     )
 
 
-def first_administrator(records: Records, site: str, passwords: Passwords, language: str) -> str | None:
-    """Makes `admin` with a one-time password when nobody can log in yet; returns the password."""
+def first_administrator(
+    records: Records, site: str, passwords: Passwords, language: str
+) -> tuple[str, str] | None:
+    """Makes an administrator when nobody can log in to the site yet; returns login and one-time password.
+
+    `admin`, or `admin-<site>` where another site has that login.
+    """
     with records.write() as tx:
         if any(person.password_hash for person in tx.people.all(site)):
             return None
         password = passwords.one_time_password()
+        taken = tx.people.by_login("admin")
+        login = "admin" if taken is None or taken.site == site else f"admin-{site}"
         tx.people.upsert(
-            Person(0, site, "admin", "Administrator", Role.ADMINISTRATOR, language, passwords.hash(password))
+            Person(0, site, login, "Administrator", Role.ADMINISTRATOR, language, passwords.hash(password))
         )
-    return password
+    return login, password
 
 
 @dataclass(slots=True)

@@ -54,9 +54,9 @@ def run_serve(
         instance = make_instance(settings, folder, records, running, clock, port)
         stack.callback(instance.stop)
         for site in sites:
-            password = first_administrator(records, site.id, Passwords(), site.language)
-            if password:
-                say(f"Site {site.id}: log in as admin with the one-time password {password}")
+            first = first_administrator(records, site.id, Passwords(), site.language)
+            if first:
+                say(f"Site {site.id}: log in as {first[0]} with the one-time password {first[1]}")
         instance.start()
         instance.announce()
         instance.serve(lambda: say(f"Dutyroom is running at {instance.url}"))
