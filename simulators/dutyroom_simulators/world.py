@@ -399,7 +399,8 @@ class World:
 
     def _malformed(self, at: int) -> list[Publication]:
         water = self.estate.of_kind("unit_water")[-1]
-        topic, good = payloads.wmbus(water.address, water.id, "cold water", 1.0, 0.0, at)
+        total = round(self.meters.register(water.id, at) - 0.0005, 3)
+        topic, good = payloads.wmbus(water.address, water.id, "cold water", total, 0.0, at)
         return [
             Publication(topic, good[: len(good) // 2], at),
             Publication(topic, b"\xff\xfe\x00\x81" * 8, at),

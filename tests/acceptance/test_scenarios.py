@@ -42,7 +42,7 @@ def day(tmp_path: Path, library: Library) -> Iterator[Callable[..., EstateDay]]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_ground_truth_and_nothing_else(name: str, day: Callable[..., EstateDay]) -> None:
-    long = SCENARIOS[name].last + SCENARIOS[name].settle > LONG
+    long = SCENARIOS[name].last + SCENARIOS[name].settle >= LONG
     d = day(pace=SLOW if long else 1)
     d.until(MORNING + (30 if long else 2) * MINUTE, step=5 * MINUTE if long else 20 * SECOND)
     injection = d.play(name, step=5 * MINUTE if long else 5 * SECOND)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from tests.unit.duty.duty_room import Room, device, gauge, person, state
 
-from dutyroom.model.telemetry import Quality
+from dutyroom.model.telemetry import Kind, PointSpec, Quality
 from dutyroom.topology import Topology
 
 METER = device("A-riser", "water_meter", use="riser")
@@ -70,3 +72,36 @@ def test_a_ticket_after_a_time_is_off_when_the_condition_goes() -> None:
     assert room.alarms() == {"elevator.offline@lift": "unacknowledged"}
     room.reads(("lift", "fault_code", 0))
     assert room.at(1100).tickets() == []
+
+
+def test_a_forced_door_that_stays_open_never_has_a_second_ticket() -> None:
+    room = Room([device("gate", "gate")], {"gate": [state("door_open"), state("door_forced")]})
+    room.reads(("gate", "door_open", 0))
+    room.at(10).reads(("gate", "door_open", 1), ("gate", "door_forced", 1))
+    room.at(200)
+    assert room.alarms() == {"gate.forced@gate": "unacknowledged", "gate.held_open@gate": "suppressed"}
+    assert [t.cause for t in room.records.rows.tickets.values()] == ["gate.forced|gate"]
+
+
+def test_a_register_that_comes_back_after_a_false_reading_is_no_burst() -> None:
+    volume = PointSpec(
+        "volume", unit="m3", kind=Kind.COUNTER, step=Decimal("0.001"), digits=8, interval_s=900
+    )
+    room = Room([device("A-0101-water", "water_meter", 900)], {"water_meter": [volume]})
+    for second, litres in ((0, 850_000), (900, 1_000), (1800, 850_020), (2700, 850_030), (3600, 850_040)):
+        room.at(second, 30).reads(("A-0101-water", "volume", litres))
+    room.at(4000, 30)
+    assert room.tickets() == ["meter.decrease|A-0101-water"]
+    assert room.alarms() == {"meter.decrease@A-0101-water": "returned"}
+
+
+def test_a_burst_that_nothing_can_explain_does_not_wait() -> None:
+    """Its riser hangs on a master, but no rule says that a master has no water."""
+    room = Room(
+        [METER, device("master", "water_meter", use="master")],
+        {"water_meter": [gauge("flow", "m3/h")]},
+        topology=Topology({"water": {"A-riser": ("master",)}}),
+    )
+    for second in range(0, 41, 10):
+        room.at(second).reads(("A-riser", "flow", 4.8 if second >= 10 else 0.4))
+    assert room.tickets() == ["water.burst|A-riser"]
