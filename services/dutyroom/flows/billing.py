@@ -50,6 +50,8 @@ __all__ = [
     "take_period_reads",
 ]
 
+_TRIES = 3  # looks at the inputs, while other runs lock beside this one
+
 
 @dataclass(frozen=True, slots=True)
 class BillingRun:
@@ -69,12 +71,29 @@ def bill_period(
     """Locks a statement for every unit whose inputs are known; a run without change adds nothing.
 
     The reads of both cut-offs must be frozen. Raises Rejected for a period that has not ended,
-    Conflict when another run locked something meanwhile: run again, nothing of this one was kept.
+    Conflict when other runs locked something again and again meanwhile: nothing of this one was kept.
     """
-    tz = zone(site.time_zone)
-    start, end = period_bounds(period, site.cut_off_day, tz)
+    start, end = period_bounds(period, site.cut_off_day, zone(site.time_zone))
     if end > now:
         raise Rejected(f"the period {period} has not ended yet")
+    for _ in range(_TRIES):
+        run = _run(site, table, records, period, (start, end), now, actor)
+        if run is not None:
+            return run
+    raise Conflict("conflict.billing_run", {"period": period})
+
+
+def _run(
+    site: Site,
+    table: PointTable,
+    records: Records,
+    period: str,
+    bounds: tuple[Ms, Ms],
+    now: Ms,
+    actor: str,
+) -> BillingRun | None:
+    """One look and one lock; None = another run was first with something: all of this one or nothing."""
+    (start, end), tz = bounds, zone(site.time_zone)
     earlier = _earlier(site, period, tz)
     with records.read() as tx:
         frozen = _load(tx, site, period, (*earlier, start, end))
@@ -83,9 +102,11 @@ def bill_period(
     made = work.statements(now, actor)
     problems = tuple(work.problems)
     with records.write() as tx:
+        if {s.unit: s.version for s in tx.metering.statements(site.id, period)} != {
+            unit: s.version for unit, s in frozen.locked.items()
+        }:
+            return None
         locked = tx.metering.lock(made) if made else 0
-        if locked < len(made):  # another run was first with some of them: all or none
-            raise Conflict("conflict.billing_run", {"period": period})
         tx.put_blob(site.id, f"billing|{period}", _packed(problems))
         for pool, usages in work.pools.items() if made else ():
             tx.put_blob(site.id, f"pool|{pool}", msgspec.json.encode(usages))
