@@ -1,9 +1,12 @@
-"""The estate's gateways have sessions of their own: when one dies, its broker says so, and keeps it."""
+"""The estate at real brokers: gateways that die leave their wills, requests are played, load arrives."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import queue
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -152,3 +155,26 @@ def test_a_running_estate_plays_what_it_is_asked_over_the_broker(
         runner.stop.set()
         thread.join(10)
     assert not thread.is_alive()
+
+
+def test_load_arrives_whole_and_says_its_rate(broker: tuple[str, int], ear: Callable[[str], Ear]) -> None:
+    listening = ear("wmbusmeters/+")
+    host, port = broker
+    load = ["--devices", "50", "--rate", "400", "--seconds", "0.5"]
+    command = [
+        sys.executable,
+        "-m",
+        "dutyroom_simulators",
+        "load",
+        *load,
+        "--host",
+        host,
+        "--port",
+        str(port),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.startswith("200 messages in ")
+    bodies = [json.loads(listening.next()[0]) for _ in range(200)]
+    assert {body["id"] for body in bodies} == {str(10_000_000 + n) for n in range(50)}
+    assert sorted({body["total_m3"] for body in bodies}) == [0.0, 0.001, 0.002, 0.003]
+    assert listening.nothing(0.3)
