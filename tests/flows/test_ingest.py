@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +19,9 @@ from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.duty import Device
-from dutyroom.model.telemetry import Lane, Message, PointTable, Quality, Reading
+from dutyroom.model.telemetry import Attribute, Lane, Message, PointTable, Quality, Reading
 from dutyroom.profiles.decode import Library, load_library
-from dutyroom.timebase import HOUR, from_iso, to_iso, zone
+from dutyroom.timebase import HOUR, MINUTE, from_iso, to_iso, zone
 
 ROOT = Path(__file__).parents[2]
 T = from_iso("2026-11-25T03:00:00Z")
@@ -158,6 +158,56 @@ def test_the_ledger_of_readings_balances_with_duplicates_and_conflicts(rig: Rig)
         ("2026-11-25T04:00:00Z", 6.6),
     ]
     assert rig.findings()["conflict"] == 2
+
+
+def test_a_device_that_says_all_twice_is_a_finding_of_one_row(rig: Rig) -> None:
+    for minute in range(5):
+        message = water(6 + minute, at=f"2026-11-25T03:0{minute}:00Z", received=T + minute * MINUTE)
+        rig.ingest.handle([message, replace(message, received_at=message.received_at + 40)])
+        rig.keep.drain()
+    (row,) = rig.journal.findings(0)
+    assert (row.kind, row.device, row.count) == ("duplicate", "A-1204-water", 5)
+    assert row.last_at == T + 4 * MINUTE + 40
+    assert row.detail == "1 of its messages had come before"
+
+
+@pytest.mark.parametrize("flag", ["duplicate", "retained"])
+def test_what_the_broker_says_again_is_no_finding(flag: str, rig: Rig) -> None:
+    rig.ingest.handle([water(6.408)])
+    rig.keep.drain()
+    rig.ingest.handle([replace(water(6.408), **{flag: True})])
+    rig.keep.drain()
+    assert rig.findings() == {}
+    assert sum(row.duplicate for row in rig.journal.ledger(0)) == 1
+
+
+def test_a_message_with_anything_new_in_it_is_no_duplicate(rig: Rig) -> None:
+    rig.ingest.handle([water(6.408)])
+    rig.ingest.handle([water(6.408, flow_m3h=0.2)])
+    rig.keep.drain()
+    assert rig.findings() == {}
+
+
+def test_an_attribute_is_written_when_it_changes(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[tuple[str, object]] = []
+    keep = rig.keep._unsaid
+
+    def counting(attributes: Sequence[Attribute]) -> list[Attribute]:
+        found = keep(attributes)
+        written.extend((a.name, a.value) for a in found if a.name == "status")
+        return found
+
+    monkeypatch.setattr(rig.keep, "_unsaid", counting)
+    for hour, status in enumerate(["OK", "OK", "LEAK", "LEAK", "OK"], start=1):
+        rig.ingest.handle([water(6.0, at=f"2026-11-25T0{hour}:00:00Z", status=status)])
+        rig.keep.drain()
+    rig.ingest.handle([water(5.0, at="2026-11-25T00:30:00Z", status="OLD")])
+    rig.keep.drain()
+    assert written == [("status", "OK"), ("status", "LEAK"), ("status", "OK")]
+    with rig.records.read() as tx:
+        assert {a.value for a in tx.devices.attributes("site", "A-1204-water") if a.name == "status"} == {
+            "OK"
+        }
 
 
 def test_late_readings_are_stored_and_named(rig: Rig) -> None:
