@@ -86,7 +86,7 @@ _ENGLISH = (
     ("馈线", "feeder"), ("号梯", "elevator"), ("燃气表", "gas meter"), ("总水表", "master water meter"),
     ("水表", "water meter"), ("电表", "electricity meter"), ("东门", "East gate"), ("西门", "West gate"),
     ("车库道闸", "Garage barrier"), ("双电源切换", "Transfer switch"), ("市电进线", "Mains supply"),
-    ("柴油发电机", "Diesel generator"), ("消防主机", "Fire panel"), ("消防水箱", "Fire-water tank"),
+    ("柴油发电机", "Diesel generator"), ("消防主机", "Fire panel"), ("消防水箱", "Fire tank"),
     ("生活水泵", "Domestic pump"), ("生活水箱", "Domestic tank"), ("绿化用水", "Garden water"), ("网关", "gateway"),
 )  # fmt: skip
 
