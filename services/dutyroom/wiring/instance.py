@@ -72,7 +72,7 @@ def first_administrator(
         taken = tx.people.by_login("admin")
         login = "admin" if taken is None or taken.site == site else f"admin-{site}"
         tx.people.upsert(
-            Person(0, site, login, "Administrator", Role.ADMINISTRATOR, language, passwords.hash(password))
+            Person(0, site, login, login, Role.ADMINISTRATOR, language, passwords.hash(password))
         )
     return login, password
 
