@@ -117,6 +117,34 @@ def test_a_year_that_is_not_known_is_not_a_year_of_zero(lake: Lake) -> None:
     assert lake.bill(NOW + 5).problems == ()
 
 
+def test_a_new_meter_is_no_new_year(records: Records) -> None:
+    """170 m3 by a meter that was replaced as a device of its own in June, 20 by the new one in October."""
+    new = device("A-1204-water-new", "water_meter", "A/12/1204")
+    lake = Lake(records, shares=())
+    lake.table = points_of([*DEVICES, new])
+    lake.store.readings.pop(lake.table.of_device("A-1204-water")[0].id)
+    for moment, cubic in (("2025-12-31T23:45", 30), ("2026-05-31T23:45", 190), ("2026-06-10T09:00", 200)):
+        lake.put("A-1204-water", moment, cubic * 1000)
+    for month in (1, 6):
+        lake.reads(at(f"2026-{month:02d}-01T00:00"))
+    withdraw(lake, "A-1204-water")
+    with records.write() as tx:
+        tx.devices.upsert([new])
+    for moment, cubic in (("2026-06-30T23:45", 1), ("2026-09-30T23:45", 1), ("2026-10-31T23:45", 21)):
+        lake.put("A-1204-water-new", moment, cubic * 1000)
+    lake.reads(at("2026-07-01T00:00"))
+    _, run = lake.close()
+    assert run.problems == ()
+    (line,) = [x for x in lake.statement("A/12/1204").lines if x.key == "line.water_meter.year"]
+    assert line.arguments["year_to_date"] == "190.000"
+    assert line.amount == 3450 + 4830
+    wrong = replace(DEVICES[1], status=DeviceStatus.WITHDRAWN, parameters={"multiplier": "x"})
+    with records.write() as tx:
+        tx.devices.upsert([wrong])
+    run = lake.bill(NOW + 5)
+    assert (run.locked, lake.keys(run)) == (0, [("problem.meter", "A/12/1204", "A-1204-water")])
+
+
 # ---------------------------------------------------------------- whose meter
 
 

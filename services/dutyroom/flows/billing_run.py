@@ -70,6 +70,7 @@ class Work:
         self._exchanges: dict[Key, list[Exchange]] = {}
         for exchange in frozen.exchanges:
             self._exchanges.setdefault((exchange.device, exchange.point), []).append(exchange)
+        self.gone: dict[tuple[str, str], list[tuple[Point, Device]]] = {}  # finished meters of a unit
         self.registers = self._registers(table)
         self.usages = {device: self._usage(r, start, end) for device, r in self.registers.items()}
 
@@ -78,9 +79,11 @@ class Work:
         found: dict[str, Register] = {}
         for point in register_points(self.site, table):
             device = self.frozen.devices.get(point.device)
+            unit = self.unit_of(device.space) if device is not None else ""
             if device is None or not self._in_use(point, device):
+                if device is not None and unit:
+                    self.gone.setdefault((unit, device.device_class), []).append((point, device))
                 continue
-            unit = self.unit_of(device.space)
             try:
                 found[device.id] = registers.register_of(point, device, dwelling=bool(unit))
             except Rejected as err:
@@ -162,7 +165,10 @@ class Work:
             if price is None or before is None or vee.holds(flags):
                 waits = True
             else:
-                found.append(Metered(usage, device_class, price, before))
+                first = not any(m.tariff.id == price.id for m in found)
+                gone = self._used_by_gone(unit, device_class, price) if first else Decimal(0)
+                waits = waits or gone is None
+                found.append(Metered(usage, device_class, price, before + (gone or Decimal(0))))
         return None if waits else tuple(found)
 
     def _tariff(self, unit: str, device: str, device_class: str, usage: Usage) -> Tariff | None:
@@ -204,6 +210,27 @@ class Work:
                     self.problems.append(Problem("problem.year", unit, device, True, _of(used)))
                 return used.quantity
         return Decimal(0)
+
+    def _used_by_gone(self, unit: str, device_class: str, price: Tariff) -> Decimal | None:
+        """What meters of the unit that were withdrawn used earlier in the year: another meter is no
+        other household. None, with the reason among the problems, when it is not known."""
+        total = Decimal(0)
+        months = int(self.period[5:7]) - 1
+        year = [*self.earlier[len(self.earlier) - months :], self.start] if months else []
+        for point, device in self.gone.get((unit, device_class), ()) if price.basis == "year" else ():
+            try:
+                register = registers.register_of(point, device, dwelling=True)
+            except Rejected as err:
+                self.problems.append(Problem("problem.meter", unit, device.id, True, {"detail": err.reason}))
+                return None
+            known = [at for at in year if self._read(register, at).steps is not None]
+            if len(known) > 1:
+                used = self._usage(register, known[0], known[-1])
+                if used.quantity is None:
+                    self.problems.append(Problem("problem.year", unit, device.id, True, _of(used)))
+                    return None
+                total += used.quantity
+        return total
 
     # ------------------------------------------------------------ public shares
 
