@@ -24,6 +24,7 @@ from dutyroom.model.duty import (
     Role,
     TicketKind,
 )
+from dutyroom.model.metering import Exchange
 from dutyroom.model.telemetry import Lane, PointTable
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.spec import Rule
@@ -252,24 +253,32 @@ class Watch:
 
     def _judged(self, tx: Tx) -> list[Condition]:
         """The pending conditions, without decreases of meters whose exchange is on record."""
-        return [c for c in self._pending if not (c.active and self._is_exchange(tx, c.rule, c.object, c.at))]
+        is_exchange = self._exchanges(tx)
+        return [c for c in self._pending if not (c.active and is_exchange(c.rule, c.object, c.at))]
 
     def _exchanged(self, tx: Tx, standing: Standing) -> list[Condition]:
         """Decreases that an exchange, put on record meanwhile, has explained."""
+        is_exchange = self._exchanges(tx)
         return [
             Condition(a.rule, a.object, False, a.raised_at)
             for a in standing.open
-            if a.cleared_at is None and self._is_exchange(tx, a.rule, a.object, a.raised_at)
+            if a.cleared_at is None and is_exchange(a.rule, a.object, a.raised_at)
         ]
 
-    def _is_exchange(self, tx: Tx, rule: str, object: str, at: Ms) -> bool:
-        known = self._engine.rules.get(rule)
-        if known is None or known.kind != "decrease":
-            return False
-        return any(
-            e.device == object and abs(e.at - at) <= _EXCHANGE_NEAR
-            for e in tx.metering.exchanges(self._site.id)
-        )
+    def _exchanges(self, tx: Tx) -> Callable[[str, str, Ms], bool]:
+        """Whether (rule, object, at) is a decrease by an exchange on record. The record is read when
+        the first decrease asks, and once: a thousand open ones must not be a thousand queries."""
+        book: list[Sequence[Exchange]] = []
+
+        def is_exchange(rule: str, object: str, at: Ms) -> bool:
+            known = self._engine.rules.get(rule)
+            if known is None or known.kind != "decrease":
+                return False
+            if not book:
+                book.append(tx.metering.exchanges(self._site.id))
+            return any(e.device == object and abs(e.at - at) <= _EXCHANGE_NEAR for e in book[0])
+
+        return is_exchange
 
 
 # ---------------------------------------------------------------- writing
