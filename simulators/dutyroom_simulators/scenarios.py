@@ -124,9 +124,7 @@ SCENARIOS: dict[str, Scenario] = {
             "duplicates", "A-0101-water", 3 * MINUTE, ("unit_water", "unit_gas"), findings=("duplicate",)
         ),
         Scenario("late_batch", "A-dtu-1", 0, ("dtu",), findings=("late",), settle=HOUR),
-        Scenario(
-            "malformed", "", 0, findings=("malformed", "out_of_range", "unknown_device"), settle=HOUR
-        ),
+        Scenario("malformed", "", 0, findings=("malformed", "out_of_range", "unknown_device"), settle=HOUR),
         Scenario("generator_test", "generator", 35 * MINUTE, least=35 * MINUTE),
     )
 }

@@ -169,7 +169,11 @@ class World:
         }
 
     def inject(self, name: str, at: int, options: Mapping[str, str] | None = None) -> Injection:
-        """Records a scenario. Raises ValueError with a sentence for what cannot be played."""
+        """Records a scenario, from `at` or as soon after what is published already as can be.
+
+        Raises ValueError with a sentence for what cannot be played.
+        """
+        at = at if self._last is None else max(at, self._last + 1)
         kinds = {d.id: d.kind for d in self.estate.devices}
         injection = make_injection(name, at, options or {}, kinds)
         for other in self.record.of(injection.device):
