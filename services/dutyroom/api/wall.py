@@ -100,10 +100,9 @@ def duty_notes(tx: Tx, shown: Presenter, count: int = 5) -> list[Json]:
             what = f"{ticket.number} {shown.ticket_title(ticket)}"
         else:
             continue
-        done = action_text(shown, row.action).rpartition(" · ")[2]
-        found.append(
-            {"at": row.at, "what": what, "done": done, "said": shown.reason(row.detail), "actor": row.actor}
-        )
+        done, said = action_text(shown, row.action).rpartition(" · ")[2], shown.reason(row.detail)
+        said = "" if said in what else said  # a new ticket's detail is its number
+        found.append({"at": row.at, "what": what, "done": done, "said": said, "actor": row.actor})
         if len(found) == count:
             break
     return found
