@@ -3,20 +3,25 @@ several sites; brokers that come late; input as bad as it comes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import paho.mqtt.client as paho
 import psycopg
 import pytest
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from paho.mqtt.enums import CallbackAPIVersion
+from tests.servers.child import free_port
 from tests.servers.influx import Bucket
 from tests.servers.mosquitto import Mosquitto
 
@@ -235,6 +240,72 @@ def test_readings_in_influxdb_and_records_in_postgresql(
     assert alarms == [(alarm["id"], "water.burst", "A-master-water")]
     assert tickets == [(ticket["id"], alarm["id"])]
     assert not (tmp_path / "data" / "records.sqlite").exists()
+
+
+def test_influxdb_that_comes_late_holds_up_nothing_but_itself(
+    broker: Mosquitto, influx: Bucket, tmp_path: Path
+) -> None:
+    site = example(tmp_path / "site", broker.port)
+    (tmp_path / "token").write_text(influx.token)
+    port = free_port()  # nobody listens there yet
+    environment = {
+        "DUTYROOM_INFLUX_URL": f"http://127.0.0.1:{port}",
+        "DUTYROOM_INFLUX_ORG": influx.org,
+        "DUTYROOM_INFLUX_BUCKET": influx.name,
+        "DUTYROOM_INFLUX_TOKEN_FILE": str(tmp_path / "token"),
+    }
+    options = ("--data", tmp_path / "data", "--port", "0", "--readings", "influx")
+    with Program("serve", "--site", site, *options, environment=environment) as service:
+        visitor = Visitor(service.url(), SITE).log_in(*password_of(service))
+        now = int(time.time())
+        publish(broker.port, (TOPIC, water("6.408", now)), *burst(now))
+        (alarm,) = wait_for(visitor.alarms, 30, "the alarm, which needs no store")
+        assert alarm["rule"] == "water.burst"
+        assert register(visitor) == "6.408"
+        point = visitor.points(METER)["volume"]["point"]
+
+        address = urlsplit(influx.url)
+        with Relay(port, (address.hostname or "", address.port or 0)):
+
+            def stored() -> Any:
+                try:
+                    return visitor.get(f"/points/{point}/readings", start=now * 1000, end=now * 1000 + 1)[
+                        "value"
+                    ]
+                except Refused:
+                    return []
+
+            assert wait_for(stored, 60, "the reading in InfluxDB") == [6.408]
+
+
+class Relay:
+    """A port that leads to a server, from now until the end."""
+
+    def __init__(self, port: int, target: tuple[str, int]) -> None:
+        self._target = target
+        self._listening = socket.create_server(("127.0.0.1", port))
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    def __enter__(self) -> Relay:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._listening.close()
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = self._listening.accept()
+                far = socket.create_connection(self._target)
+                for one, other in ((near, far), (far, near)):
+                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+
+    @staticmethod
+    def _pass(one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError), one, other:
+            while data := one.recv(65_536):
+                other.sendall(data)
 
 
 # ---------------------------------------------------------------- brokers

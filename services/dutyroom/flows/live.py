@@ -39,10 +39,13 @@ class Live:
         self.received_at: Ms | None = None
 
     def start(self, stored: Mapping[int, Reading]) -> None:
-        """Fills from the store at start-up; the ages stay those of the stored readings."""
+        """Fills from the store; the ages stay those of the stored readings. What has come meanwhile
+        is newer and stays."""
         with self._lock:
             self.version += 1
             for point, reading in stored.items():
+                if point in self._values:
+                    continue
                 received = reading.received_at if reading.received_at is not None else reading.at
                 self._values[point] = LiveValue(point, reading.at, received, reading.value, reading.quality)
                 self._changed[point] = self.version

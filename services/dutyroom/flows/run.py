@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from dutyroom.flows.live import Live
@@ -31,6 +31,7 @@ class SiteRuntime:
     wake: Wake = _nothing  # tells the flows that records changed by a page
     broker_ok: Callable[[], bool] = lambda: True
     broker_lossless: bool = True  # False: embedded broker, its queue dies with it
+    troubles: Callable[[], Mapping[str, str]] = dict  # what is waiting for something, and why; {} = nothing
     inject: Callable[[str, dict[str, str]], None] | None = None  # demo: start a scenario
     scenarios: tuple[str, ...] = ()
     progress: dict[str, str] = field(default_factory=dict)  # e.g. {"history": "62 %"}

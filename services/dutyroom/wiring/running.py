@@ -13,7 +13,7 @@ from dutyroom.backends.cron import Cron
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttSession
-from dutyroom.errors import Rejected
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows.ingest import Ingest, Registry
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.keep import Keep
@@ -161,16 +161,43 @@ def open_site(
     devices, table = seed(site, records, library)
     journal = SqliteJournal(folder / "journal.sqlite")
     live = Live()
-    live.start(store.latest(list(table)))
     registry = Registry(devices)
-    ingest = Ingest(site.id, library, registry, table, journal, records, live, site.adopt_unknown)
     session = MqttSession(broker, f"dutyroom-{site.id}", clock)
     runtime = SiteRuntime(site, table, live, journal, store, records, clock, started_at=clock.now())
+    filling = _filling(runtime)
+    ingest = Ingest(site.id, library, registry, table, journal, records, live, site.adopt_unknown)
     runtime.broker_ok = lambda: session.connected
     runtime.broker_lossless = lossless
     running = RunningSite(runtime, session, journal, Cron(clock))
     running.loops = _loops(running, ingest, registry, site, raw_days, speed)
+    if filling is not None:
+        running.loops.append(filling)
+    runtime.troubles = lambda: _troubles(running)
     return running
+
+
+def _filling(runtime: SiteRuntime) -> Loop | None:
+    """Fills the live values from the store; where it is away, as soon as it is back: messages are
+    taken meanwhile. None = done already."""
+
+    def fill() -> float:
+        runtime.live.start(runtime.store.latest(list(runtime.table)))
+        loop.stop.set()
+        return 0.0
+
+    loop = Loop("live values", fill)
+    try:
+        fill()
+    except Unavailable as err:
+        log.warning("store.away", reason=str(err))
+        loop.trouble = str(err)
+        return loop
+    return None
+
+
+def _troubles(running: RunningSite) -> dict[str, str]:
+    found = {loop.name: loop.trouble for loop in running.loops if loop.trouble}
+    return {"broker": running.session.refused, **found} if running.session.refused else found
 
 
 def _loops(
