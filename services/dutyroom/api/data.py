@@ -54,6 +54,7 @@ def get_site(ask: Ask) -> Json:
         "broker": bool(ask.site.broker_ok()),
         "received_at": ask.site.live.received_at,
         "progress": dict(ask.site.progress),
+        "troubles": dict(ask.site.troubles()),
         "devices": len(ask.room.devices(ask.site)),
         "points": len(ask.site.table),
         "spaces": [plain(space) for space in site.spaces.values()],

@@ -244,6 +244,7 @@ def data_page(request: Request, ask: Ask, state: str = "open") -> HTMLResponse:
         "devices": len(shown.devices),
         "online": online(request.app.state.boards[ask.name], list(shown.devices.values()), now),
         "progress": dict(ask.site.progress),
+        "troubles": dict(ask.site.troubles()),
         "lossless": ask.site.broker_lossless,
         "messages": ask.site.live.messages,
         "readings": ask.site.live.readings,

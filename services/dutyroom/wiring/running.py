@@ -185,7 +185,7 @@ def _filling(runtime: SiteRuntime) -> Loop | None:
         loop.stop.set()
         return 0.0
 
-    loop = Loop("live values", fill)
+    loop = Loop("live", fill)
     try:
         fill()
     except Unavailable as err:

@@ -35,6 +35,19 @@ def test_health_needs_no_log_in_and_tells_of_a_lost_broker(house: House) -> None
     assert (answer.status_code, answer.json()["brokers"]) == (503, {SITE: False})
 
 
+def test_what_waits_is_told_with_its_reason_in_both_languages(house: House, viewer: TestClient) -> None:
+    assert viewer.get(API).json()["troubles"] == {}
+    waiting = {
+        name: f"{name} is away" for name in ("broker", "ingest", "keep", "live", "watch", "plans", "trim")
+    }
+    house.estate.runtime.troubles = lambda: waiting
+    assert viewer.get(API).json()["troubles"] == waiting
+    for login in ("viewer", "clerk"):
+        page = house.person(login).get(f"/sites/{SITE}/data").text
+        assert all(f"{name} is away" in page for name in waiting)
+        assert "trouble." not in page
+
+
 def test_sites_and_devices(viewer: TestClient) -> None:
     assert [s["id"] for s in viewer.get("/api/v1/sites").json()] == [SITE]
     told = viewer.get(API).json()
