@@ -32,9 +32,14 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "dutyroom.cli", *map(str, arguments)]
 
 
-def _environment(given: Mapping[str, str] | None) -> dict[str, str]:
-    own = {name: value for name, value in os.environ.items() if not name.startswith("DUTYROOM_")}
-    return {**own, "PYTHONUNBUFFERED": "1", **(given or {})}
+# As an installation has it: compiled modules are kept, but not in the checkout.
+BYTECODE = Path.home() / ".cache" / "dutyroom-bytecode"
+
+
+def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
+    left_out = ("DUTYROOM_", "PYTHONDONTWRITEBYTECODE")
+    own = {name: value for name, value in os.environ.items() if not name.startswith(left_out)}
+    return {**own, "PYTHONUNBUFFERED": "1", "PYTHONPYCACHEPREFIX": str(BYTECODE), **(given or {})}
 
 
 def run(*arguments: str | Path, seconds: float = 60, ok: bool = True) -> subprocess.CompletedProcess[str]:
@@ -46,7 +51,7 @@ def run(*arguments: str | Path, seconds: float = 60, ok: bool = True) -> subproc
         text=True,
         timeout=seconds,
         check=False,
-        env=_environment(None),
+        env=environment(),
     )
     assert not ok or done.returncode == 0, f"exit code {done.returncode}: {done.stdout}{done.stderr}"
     return done
@@ -90,7 +95,7 @@ def tree(pid: int) -> set[int]:
 class Program:
     """One `dutyroom ...` that runs until it is told to end. Context manager: kills what is left."""
 
-    def __init__(self, *arguments: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, *arguments: str | Path, more: Mapping[str, str] | None = None) -> None:
         self.lines: list[str] = []
         self.started = time.monotonic()
         self._process = subprocess.Popen(
@@ -99,7 +104,7 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env=_environment(environment),
+            env=environment(more),
             start_new_session=True,  # a terminal's Ctrl-C reaches its group only
         )
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -218,7 +218,7 @@ def test_readings_in_influxdb_and_records_in_postgresql(
         "DUTYROOM_INFLUX_TOKEN_FILE": str(token),
     }
     options = ("--data", tmp_path / "data", "--port", "0", "--readings", "influx", "--records", postgres_url)
-    with Program("serve", "--site", site, *options, environment=environment) as service:
+    with Program("serve", "--site", site, *options, more=environment) as service:
         visitor = Visitor(service.url(), SITE).log_in(*password_of(service))
         now = int(time.time())
         publish(broker.port, (TOPIC, water("6.408", now)), *burst(now))
@@ -255,7 +255,7 @@ def test_influxdb_that_comes_late_holds_up_nothing_but_itself(
         "DUTYROOM_INFLUX_TOKEN_FILE": str(tmp_path / "token"),
     }
     options = ("--data", tmp_path / "data", "--port", "0", "--readings", "influx")
-    with Program("serve", "--site", site, *options, environment=environment) as service:
+    with Program("serve", "--site", site, *options, more=environment) as service:
         visitor = Visitor(service.url(), SITE).log_in(*password_of(service))
         now = int(time.time())
         publish(broker.port, (TOPIC, water("6.408", now)), *burst(now))

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.acceptance.demo_process import PASSWORD, Program, Visitor, answers, wait_for
+from tests.acceptance.demo_process import PASSWORD, Program, Visitor, answers, environment, run, wait_for
 from tests.bench.measure import busy, machine, median, name_of, resident
 from tests.servers.child import free_port
 
@@ -54,7 +54,7 @@ def usable(program: Program) -> float:
 def bare() -> tuple[float, float]:
     """(seconds, MB) of a page without a service behind it."""
     port, began = free_port(), time.monotonic()
-    process = subprocess.Popen([sys.executable, "-c", BARE, str(port)])
+    process = subprocess.Popen([sys.executable, "-c", BARE, str(port)], env=environment())
     try:
         wait_for(lambda: answers(f"http://127.0.0.1:{port}/login"), 60, "the bare page", 0.02)
         return time.monotonic() - began, resident(process.pid) / MB
@@ -100,6 +100,9 @@ def main() -> None:
     parser.add_argument("--settle", type=float, default=10, help="seconds after the start before that")
     given = parser.parse_args()
     print(machine(), flush=True)
+    bare()  # compiles what an installation has compiled
+    run("--version")
+    run("simulate", "--scenario", "list")
     figures = Figures()
     for _ in range(given.runs):
         start, held = bare()
