@@ -265,9 +265,7 @@ class Outbox(Protocol):
         """False when (site, dedupe) is there already."""
         ...
 
-    def due(
-        self, now: Ms, limit: int = 50, sites: Collection[str] | None = None
-    ) -> Sequence[OutboxRow]:
+    def due(self, now: Ms, limit: int = 50, sites: Collection[str] | None = None) -> Sequence[OutboxRow]:
         """Pending rows whose time has come, oldest first. sites: None = all."""
         ...
 

@@ -233,4 +233,6 @@ def test_killed_at_any_moment_nothing_is_lost_or_doubled(mosquitto: Mosquitto, t
     assert [(t["device"], t["alarm"]) for t in tickets] == [("riser", alarms[0]["id"])]
     assert ledger["received"] == ledger["decoded"]
     assert ledger["conflict"] == 0
-    assert ledger["readings"] == len(wanted) + ledger["duplicate"]
+    # What was stored when the kill came, and not counted yet, counts as a duplicate the second time.
+    assert ledger["readings"] == ledger["stored"] + ledger["duplicate"]
+    assert ledger["readings"] >= len(wanted)
