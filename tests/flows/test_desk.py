@@ -307,6 +307,8 @@ def test_sending_somebody_opens_a_ticket_and_tells_them(room: Room) -> None:
         NOW + 10 * MINUTE,
     )
     assert room.seen(alarm).ticket == ticket.id
+    with room.records.read() as tx:
+        assert tx.tickets.history(ticket.id)[-1].reason == "→ 张师傅 · 带泵"
     assert [t[1:] for t in room.traces()] == [("ticket.open", "WO-000001"), ("ticket.dispatch", "带泵")]
     with room.records.read() as tx:
         (message,) = tx.outbox.search("s")

@@ -12,7 +12,7 @@ from dutyroom.api.asked import Ask, Json, Limit, plain
 from dutyroom.api.present import TABS, by_answer
 from dutyroom.api.stream import alarm_rows, counts
 from dutyroom.flows.desk import stands
-from dutyroom.model.duty import Priority, TicketEvent, TicketState
+from dutyroom.model.duty import Priority, Role, TicketEvent, TicketState
 from dutyroom.model.telemetry import Kind
 from dutyroom.tickets import TABLE
 from dutyroom.timebase import DAY, MINUTE, Ms
@@ -108,9 +108,10 @@ def alarm_detail(ask: Ask, alarm: int) -> Json:
 
 
 def _crew(ask: Ask) -> list[str]:
-    """Who can be sent, by name."""
+    """Who can be sent, by name: not who only looks, nor who only bills."""
     with ask.room.records.read() as tx:
-        return [p.name or p.login for p in tx.people.all(ask.name) if p.active]
+        people = tx.people.all(ask.name)
+    return [p.name or p.login for p in people if p.active and p.role in (Role.OPERATOR, Role.ADMINISTRATOR)]
 
 
 @router.get("/alarms/{alarm}", name="api_alarm")

@@ -16,21 +16,47 @@ def renderer(room: Room) -> Render:
 
     A key `k` gives the body; `k.title` the title, or else the site's name and the body's first
     line. An argument `about` is itself a key and is shown in words. A message with a priority says
-    it, with place and time.
+    it, with order, place, who reported it and when, and the first steps of the rule behind it.
     """
 
     def render(site: str, key: str, arguments: Arguments, language: str) -> tuple[str, str]:
-        presenter = _presenter(room, site, language)
-        shown = _shown(presenter, arguments)
-        body = presenter.text(key, shown)
-        if presenter.words.has(f"{key}.title"):
-            return presenter.text(f"{key}.title", shown), body
-        title = presenter.words.t("message.title", shown, first=body.splitlines()[0][:_TITLE])
-        if "priority" in arguments:
-            body += "\n" + presenter.words.t("message.context", shown)
-        return title, body
+        return in_words(_presenter(room, site, language), key, arguments)
 
     return render
+
+
+def in_words(presenter: Presenter, key: str, arguments: Arguments) -> tuple[str, str]:
+    """Title and body of an outbox row, as the person reads it."""
+    words = presenter.words
+    shown = _shown(presenter, arguments)
+    body = presenter.text(key, shown)
+    if words.has(f"{key}.title"):
+        title = presenter.text(f"{key}.title", shown)
+    else:
+        title = words.t("message.title", shown, first=body.splitlines()[0][:_TITLE])
+    if "priority" in arguments:
+        body = "\n".join([body, *_facts(presenter, body, shown), *_steps(presenter, key, arguments)])
+    return title, body
+
+
+def _facts(presenter: Presenter, body: str, shown: Arguments) -> list[str]:
+    """One line a fact that is known and not said yet: order and priority, place, device, who
+    reported it, when."""
+    lines = [presenter.text("message.order" if shown.get("number") else "message.priority", shown)]
+    for name in ("space", "object", "reporter", "at"):
+        line = presenter.text(f"message.{name}", shown)
+        said = name == "object" and presenter.device_name(str(shown.get(name, ""))) in body
+        if shown.get(name) and not said:
+            lines.append(line)
+    return lines
+
+
+def _steps(presenter: Presenter, key: str, arguments: Arguments) -> list[str]:
+    """The first steps of the rule that raised the alarm."""
+    what = str(arguments.get("about", key))
+    rule = presenter.rules.get(str(arguments.get("rule") or what.removeprefix("alarm.")))
+    steps = presenter.words.pick_list(rule.advice) if rule else []
+    return [f"{number}. {step}" for number, step in enumerate(steps, 1)]
 
 
 def _shown(presenter: Presenter, arguments: Arguments) -> dict[str, str | int | float | bool | None]:
@@ -43,7 +69,8 @@ def _shown(presenter: Presenter, arguments: Arguments) -> dict[str, str | int | 
         shown["priority"] = words.t(f"priority.{arguments['priority']}")
     if isinstance(shown["at"], int):
         shown["at"] = words.time(shown["at"], "date_time")
-    shown["space"] = presenter.place(str(shown["space"]))
+    shown["space"] = presenter.place(str(shown["space"])) if shown["space"] else ""
+    shown.setdefault("number", shown.get("ticket", ""))
     return shown
 
 

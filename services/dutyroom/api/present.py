@@ -83,9 +83,24 @@ class Presenter:
                 shown[name] = self.device_name(str(shown[name]))
         if "rule" in shown:
             shown["rule"] = self.rule_name(str(shown["rule"]))
+        if "name" in shown and arguments.get("object") in self.devices:
+            shown["name"] = self.device_name(str(arguments["object"]))
         if "plan" in shown:
             shown["plan"] = self.plan_name(str(shown["plan"]))
-        return self.words.t(key, shown)
+        said = self.words.t(key, shown)
+        return self._with_mentions(said, arguments) if key.startswith("alarm.") else said
+
+    def _with_mentions(self, said: str, arguments: Arguments) -> str:
+        """What else the device said then, after the text: "Fire alarm · Loop 2 · Detector 17"."""
+        parts = [said]
+        for name, value in arguments.items():
+            if name.startswith("also.") and isinstance(value, int | float):
+                point = name.removeprefix("also.")
+                known = self.site.table.find(str(arguments.get("object")), point)
+                text = value_text(known, float(value), "", self.words) if known else self.words.brief(value)
+                unit = self.words.unit(known.spec.unit) if known and known.spec.kind == Kind.GAUGE else ""
+                parts.append(f"{self.point_name(point)} {text} {unit}".rstrip())
+        return " · ".join(parts)
 
     def rule_name(self, rule: str) -> str:
         known = self.rules.get(rule)

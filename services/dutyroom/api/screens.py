@@ -12,6 +12,7 @@ from dutyroom.api.asked import Ask, Asked, Json
 from dutyroom.api.board import online
 from dutyroom.api.data import device_detail, quarantined
 from dutyroom.api.duty import get_occurrences, ticket_detail
+from dutyroom.api.messages import in_words
 from dutyroom.api.people import get_outbox, get_people, get_tokens
 from dutyroom.api.present import OPEN_TICKETS, TAB_ORDER, Presenter, by_answer
 from dutyroom.api.render import page
@@ -259,7 +260,10 @@ def data_page(request: Request, ask: Ask, state: str = "open") -> HTMLResponse:
 def messages_page(request: Request, ask: Ask) -> HTMLResponse:
     """The outbox: what was sent to whom, what failed and why."""
     shown = ask.presenter()
-    rows = [r | {"text": shown.text(r["key"], r["arguments"])} for r in get_outbox(ask, 200)]
+    rows = []
+    for row in get_outbox(ask, 200):
+        _, body = in_words(shown, row["key"], row["arguments"])
+        rows.append(row | {"text": body.splitlines()[0], "rest": body.splitlines()[1:]})
     return page(request, "messages.html", {"rows": rows}, ask)
 
 

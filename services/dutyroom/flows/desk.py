@@ -348,6 +348,8 @@ def _step_ticket(
         allowed = (ticket.state, event) in tickets.TABLE
         key = "conflict.reason" if allowed else f"conflict.ticket.{ticket.state}"
         raise Conflict(key, {"by": ticket.assignee, "number": ticket.number}) from err
+    if assignee:  # the history says who was sent, also after somebody else is
+        line = replace(line, reason=" · ".join(filter(None, (f"→ {assignee}", reason))))
     tx.tickets.update(changed)
     tx.tickets.log(line)
     _log(tx, ticket.site, now, actor, f"ticket.{event}", "ticket", str(ticket.id), reason)
@@ -368,6 +370,7 @@ def _dispatch(tx: Tx, ticket: Ticket, now: Ms, actor: str, assignee: str, reason
         "priority": int(ticket.priority),
         "object": ticket.object,
         "space": ticket.space,
+        "reporter": " ".join(filter(None, (ticket.reporter, ticket.contact))),
         "by": actor,
     }
     for row in messages_to(

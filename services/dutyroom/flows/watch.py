@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import numpy as np
 import orjson
 
 from dutyroom.flows.episodes import Context, Decision, Episode, Key, Standing, Work, decide
@@ -25,7 +26,7 @@ from dutyroom.model.duty import (
     TicketKind,
 )
 from dutyroom.model.metering import Exchange
-from dutyroom.model.telemetry import Lane, PointTable
+from dutyroom.model.telemetry import Batch, Lane, PointTable
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.spec import Rule
 from dutyroom.site import Site
@@ -130,7 +131,8 @@ class Watch:
         if not rows:
             return 0
         for seq, batch in rows:
-            self._pending += self._engine.feed(batch)
+            found = self._engine.feed(batch)
+            self._pending += [with_mentions(c, self._engine.rules, self._table, batch) for c in found]
             self._position[lane] = seq
         self._since += len(rows)
         self._moved = True
@@ -279,6 +281,26 @@ class Watch:
             return any(e.device == object and abs(e.at - at) <= _EXCHANGE_NEAR for e in book[0])
 
         return is_exchange
+
+
+def with_mentions(
+    condition: Condition, rules: Mapping[str, Rule], table: PointTable, batch: Batch
+) -> Condition:
+    """The condition with what else its device said in that batch and its rule mentions (the loop and
+    the detector of a fire alarm): `also.<point>` among its arguments."""
+    rule = rules.get(condition.rule)
+    if rule is None or not rule.mentions or not condition.active:
+        return condition
+    said: dict[str, str | int | float | bool | None] = {}
+    for name in rule.mentions:
+        point = table.find(condition.object, name)
+        if point is None:
+            continue
+        rows = np.flatnonzero((batch.readings.point == point.id) & (batch.readings.at <= condition.at))
+        if len(rows):
+            newest = rows[np.argmax(batch.readings.at[rows])]
+            said[f"also.{name}"] = float(batch.readings.value[newest])
+    return replace(condition, arguments={**condition.arguments, **said}) if said else condition
 
 
 # ---------------------------------------------------------------- writing

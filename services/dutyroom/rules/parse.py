@@ -110,6 +110,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
         name=row.words("name"),
         parameters=parameters,
         point=row.text("point", ""),
+        mentions=row.texts("mentions"),
         on_delay=row.duration("on_delay", 0),
         off_delay=row.duration("off_delay", 0),
         respond_within=row.duration("respond_within", 0) or None,

@@ -52,6 +52,7 @@ class Rule:
     name: Mapping[str, str]
     parameters: Mapping[str, object] = field(default_factory=dict)  # checked by the kind
     point: str = ""  # name of the point it looks at
+    mentions: tuple[str, ...] = ()  # points whose values of that moment belong to what the alarm says
     on_delay: Ms = 0
     off_delay: Ms = 0
     respond_within: Ms | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from dutyroom.flows.notify import Render
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import PointTable
+from dutyroom.rules.spec import parse_rules
 from dutyroom.site import Site, Space
 from dutyroom.timebase import from_iso
 
@@ -34,12 +36,14 @@ class Still:
 def render(tmp_path: Path) -> Iterator[Render]:
     records: Any = open_records(f"sqlite:///{tmp_path}/records.sqlite")
     with records.write() as tx:
-        tx.devices.upsert([Device("s", "riser-a", "1号立管水表", "water_meter", "v/m", "1", "A/12")])
+        riser = Device("s", "riser-a", "1号立管水表", "water_meter", "v/m", "1", "A/12")
+        tx.devices.upsert([replace(riser, parameters={"name_en": "Riser meter 1"})])
     spaces = {
         "A": Space("A", "building", {"zh-CN": "A栋", "en": "Building A"}),
         "A/12": Space("A/12", "zone", {"zh-CN": "12层", "en": "Floor 12"}),
     }
-    site = Site("s", {"zh-CN": "临江苑", "en": "Riverside"}, "Asia/Shanghai", spaces=spaces)
+    rules = parse_rules("rules: []\n", "rules.yaml")
+    site = Site("s", {"zh-CN": "临江苑", "en": "Riverside"}, "Asia/Shanghai", spaces=spaces, rules=rules)
     nothing: Any = None
     runtime = SiteRuntime(site, PointTable(), Live(), nothing, nothing, records, Still())
     room = Room({"s": runtime}, records, Still(), Passwords(), read_catalogue(), {})
@@ -64,8 +68,10 @@ def test_an_alarm_names_site_what_priority_place_and_time(render: Render) -> Non
     title, body = render("s", "alarm.water.burst", ALARM, "en")
     assert title.startswith("Riverside: ")
     assert "{" not in title + body
-    for said in ("Floor 12", "08:30"):
+    for said in ("Floor 12", "08:30", "Work order WO-000007, priority High"):
         assert said in body
+    assert "Riser meter 1" in title  # its name in the reader's language
+    assert "1. Close the valve of this riser or main" in body
     assert body.splitlines()[0][:40] in title
 
 
@@ -82,7 +88,27 @@ def test_a_dispatch_says_what_for(render: Render) -> None:
     assert "WO-000007" in title
     assert "王工派工给您" in body
     assert "1号立管水表" in body
+    assert "1. 关闭该立管或总管阀门" in body
     assert "{" not in title + body
+
+
+def test_a_dispatched_report_says_whom_to_call_and_names_no_device(render: Render) -> None:
+    report = {"about": "ticket.report", "summary": "厨房漏水", "number": "WO-000008", "priority": 3}
+    arguments = {**report, "by": "王工", "object": "", "space": "A/12", "reporter": "李女士 555-0100"}
+    _, body = render("s", "message.dispatched", arguments, "zh-CN")
+    assert body.splitlines() == [
+        "王工派工给您：报修：厨房漏水",
+        "工单 WO-000008，优先级：中",
+        "位置：A栋 12层",
+        "报修人：李女士 555-0100",
+        "时间：11月1日 08:30",
+    ]
+
+
+def test_what_else_the_device_said_stands_in_the_alarm(render: Render) -> None:
+    arguments = {**ALARM, "also.alarm_loop": 2.0, "also.alarm_detector": 17.0}
+    _, body = render("s", "alarm.fire.alarm", arguments, "en")
+    assert body.splitlines()[0] == "Riser meter 1: fire alarm · Loop 2 · Detector 17"
 
 
 @pytest.mark.parametrize(
