@@ -274,6 +274,7 @@ class Presenter:
             "name": spec.name,
             "label": self.point_name(spec.name),
             "text": value_text(point, live.value, live.text, self.words) if live else "—",
+            "raw": live.value if live else None,
             "unit": self.words.unit(spec.unit) if spec.kind in (Kind.GAUGE, Kind.COUNTER) else "",
             "at": live.at if live else None,
             "received_at": live.received_at if live else None,

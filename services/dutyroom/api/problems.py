@@ -14,6 +14,9 @@ from dutyroom.api.armour import HEADERS
 from dutyroom.api.render import page, words_of
 from dutyroom.errors import Conflict, Rejected, Unavailable
 
+# What a path names and nobody knows; a device that a body names is a mistake of the body.
+_NOT_THERE = frozenset({"error.no_alarm", "error.no_ticket", "error.no_occurrence"})
+
 
 def register(app: FastAPI) -> None:
     """Adds the handlers."""
@@ -29,7 +32,7 @@ def register(app: FastAPI) -> None:
 
     @app.exception_handler(Rejected)
     async def rejected(request: Request, err: Rejected) -> Response:
-        status = 409 if isinstance(err, Conflict) else 422
+        status = 409 if isinstance(err, Conflict) else 404 if err.reason in _NOT_THERE else 422
         return answer(request, status, err.reason, {str(k): v for k, v in err.items.items()})
 
     @app.exception_handler(Unavailable)

@@ -92,6 +92,7 @@ def _device_row(ask: Asked, shown: Presenter, device: Device, alarm: Json | None
         "class_text": shown.words.t(f"class.{device.device_class}"),
         "status": device.status.value,
         "points": shown_points,
+        "online": next((p for p in points if p["name"] == "online" and p["at"] is not None), None),
         "heard": heard,
         "alarm": alarm,
     }

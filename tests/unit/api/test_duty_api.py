@@ -67,6 +67,20 @@ def test_entrapment_cannot_be_shelved(operator: TestClient) -> None:
     assert "不能搁置" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize("path", ["alarms/999/acknowledge", "tickets/999/accept", "occurrences/999/excused"])
+def test_what_is_not_there_is_404(operator: TestClient, path: str) -> None:
+    answer = operator.post(f"{API}/{path}", json={"reason": "x"})
+    assert answer.status_code == 404
+    assert answer.json()["detail"].endswith("。")
+
+
+def test_only_who_works_here_can_be_sent(operator: TestClient) -> None:
+    people = operator.get(f"{API}/alarms/{named(operator, 'Burst pipe')['id']}").json()["people"]
+    rows = operator.get("/api/v1/me").json()
+    assert rows["name"] in people
+    assert not {"收费员", "访客", "clerk", "viewer"} & set(people)
+
+
 def test_shelving_asks_for_a_reason_and_ends(operator: TestClient) -> None:
     alarm = named(operator, "Burst pipe")["id"]
     assert operator.post(f"{API}/alarms/{alarm}/shelve", json={"minutes": 30}).status_code == 409

@@ -59,6 +59,12 @@ function shortened(series, hours) {
   return { ...series, start: series.end - span * 3600000, hours: span };
 }
 
+// As many as the finest tick needs, so that all of one axis look alike: 2.5, 5.0, 7.5.
+function decimals(ticks) {
+  const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1;
+  return [0, 1, 2].find((n) => Math.abs(step * 10 ** n - Math.round(step * 10 ** n)) < 1e-6) ?? 3;
+}
+
 function draw(place, spec, { xs, ys, start, end, hours }) {
   place.replaceChildren();
   const told = place.closest(".card")?.querySelector("[data-hours]");
@@ -85,7 +91,7 @@ function draw(place, spec, { xs, ys, start, end, hours }) {
     },
     axes: [
       { ...axis, values: (_, ticks) => ticks.map((s) => time(s * 1000, { hour: "2-digit", minute: "2-digit" })), space: 80, size: 32 },
-      { ...axis, size: state ? widest(Object.values(spec.labels)) : 56, values: (_, ticks) => ticks.map((v) => (state ? spec.labels[v] ?? (Number.isInteger(v) ? v : "") : number(v))), incrs: state ? [1] : undefined },
+      { ...axis, size: state ? widest(Object.values(spec.labels)) : 56, values: (_, ticks) => ticks.map((v) => (state ? spec.labels[v] ?? (Number.isInteger(v) ? v : "") : number(v, decimals(ticks)))), incrs: state ? [1] : undefined },
     ],
     series: [
       {},
@@ -117,6 +123,7 @@ function span(low, high, limit, state) {
   const all = limit === null || limit === undefined ? [low, high] : [low, high, limit];
   const bottom = Math.min(...all);
   const top = Math.max(...all);
+  if (bottom === 0 && top === 0) return [0, 1]; // nothing flows: no axis below zero for it
   const room = (top - bottom || Math.abs(top) || 1) * 0.08;
   return [bottom >= 0 && bottom < top * 0.5 ? 0 : bottom - room, top + room];
 }
@@ -154,16 +161,23 @@ function tell(plot, place, spec) {
 
 const brief = (value) => number(value).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
 
+// A shorter span is asked for again in finer steps, so that its curve does not end minutes ago.
+async function fitted(spec) {
+  const found = shortened(await load(spec), spec.hours);
+  if (found.hours === spec.hours || spec.kind !== "gauge") return found;
+  return shortened(await load({ ...spec, hours: found.hours }), found.hours);
+}
+
 export async function show(place, spec) {
   drawn.set(place, spec);
-  try { draw(place, spec, shortened(await load(spec), spec.hours)); } catch (problem) { place.textContent = problem.message; }
+  try { draw(place, spec, await fitted(spec)); } catch (problem) { place.textContent = problem.message; }
 }
 
 async function again() {
   for (const [place, spec] of drawn) {
     if (!place.isConnected) { drawn.delete(place); continue; }
     if (document.hidden || place.matches(":hover")) continue;
-    try { draw(place, spec, shortened(await load(spec), spec.hours)); } catch { /* the lost strip tells; the old curve stays */ }
+    try { draw(place, spec, await fitted(spec)); } catch { /* the lost strip tells; the old curve stays */ }
   }
 }
 
