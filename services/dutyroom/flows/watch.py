@@ -56,10 +56,13 @@ class Watch:
         engine: Engine,
         clock: Clock,
         broker_ok: Callable[[], bool] = lambda: True,
+        lag: Ms = 0,
     ) -> None:
+        """lag: how long a message may be on its way by this clock. Time alone decides nothing about
+        what is younger: on a clock that runs fast, a second on the way is minutes."""
         self._site, self._table, self._engine = site, table, engine
         self._records, self._journal, self._clock = records, journal, clock
-        self._broker_ok = broker_ok
+        self._broker_ok, self._lag = broker_ok, lag
         self._position: dict[Lane, int] = {}
         self._pending: list[Condition] = []  # judged, not committed yet
         self._gone: set[Key] = set()  # withdrawn, not committed yet
@@ -154,7 +157,7 @@ class Watch:
             if self._away:
                 self._engine.started(now)
                 self._away = False
-            self._pending += self._engine.tick(now)
+            self._pending += self._engine.tick(now - self._lag)
         due = self._since > 0 and now - self._stored_at >= _SNAPSHOT_AGE
         if self._pending or self._moved or due or self._anything_due(now):
             self._commit(now, snapshot=due)

@@ -29,11 +29,12 @@ from dutyroom.model.telemetry import Kind, Lane, PointSpec, PointTable
 from dutyroom.profiles.decode import Library, load_library
 from dutyroom.rules.engine import Engine
 from dutyroom.site import BrokerAddress, Site
-from dutyroom.timebase import Clock, zone
+from dutyroom.timebase import Clock, Ms, zone
 from dutyroom.wiring.shipped import shipped
 
 log = structlog.get_logger(__name__)
 
+_ON_ITS_WAY: Ms = 2000  # of the machine's clock, from a device of a demo to the rules on a busy machine
 _TICK_S = 1.0  # real seconds between two ticks of the watch
 _PLANS_S = 15.0  # between two wakes of the plans, beside the instants at which something is due
 _TRIM_S = 600.0
@@ -206,7 +207,8 @@ def _loops(
     r = running.runtime
     keep = Keep(site.id, r.table, r.journal, r.store, r.records)
     engine = Engine(site.rules, r.table, registry.by_id)
-    watch = Watch(site, r.table, r.records, r.journal, engine, r.clock, r.broker_ok)
+    lag = round(_ON_ITS_WAY * max(0.0, speed - 1))
+    watch = Watch(site, r.table, r.records, r.journal, engine, r.clock, r.broker_ok, lag)
     scheduler = Scheduler(site, r.table, r.store, r.records, r.clock, round(DOWN * max(1.0, speed)))
 
     def watching() -> float:

@@ -250,7 +250,9 @@ class Room:
         topology: Topology | None = None,
         records: Any = None,
         journal: Any = None,
+        lag: int = 0,
     ) -> None:
+        self.lag = lag
         self.devices = {d.id: d for d in devices}
         self.table = PointTable()
         for device in devices:
@@ -272,7 +274,14 @@ class Room:
         site = Site(SITE, {"en": "S"}, "Asia/Shanghai", topology=self.topology)
         self.engine = Engine(self.rules, self.table, self.devices)
         self.watch = Watch(
-            site, self.table, self.records, self.journal, self.engine, self.clock, lambda: self.broker
+            site,
+            self.table,
+            self.records,
+            self.journal,
+            self.engine,
+            self.clock,
+            lambda: self.broker,
+            self.lag,
         )
 
     def batch(

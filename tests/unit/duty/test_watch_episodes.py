@@ -302,3 +302,15 @@ def test_a_ticket_that_a_person_closed_stays_closed_while_the_alarm_stands() -> 
     ticket_goes(room, "tank.overflow|tank", TicketEvent.ACCEPT, TicketEvent.DO, TicketEvent.CLOSE)
     room.at(300)
     assert room.tickets() == []
+
+
+def test_on_a_fast_clock_what_is_on_its_way_is_waited_for() -> None:
+    """A door's closing that comes 130 s late by the clock, because that is a second by the machine's."""
+    room = Room([GATE], SPECS, lag=240_000)
+    room.reads(("gate", "door_open", 1))
+    room.at(130, 10).reads(("gate", "door_open", 0), at=8)
+    assert room.alarms() == {}
+    room.at(200).reads(("gate", "door_open", 1))
+    room.at(200 + 120 + 250, 10)
+    assert room.alarms() == {"gate.held_open@gate": "unacknowledged"}
+    assert room.alarm("gate.held_open", "gate").raised_at == T0 + 320_000
