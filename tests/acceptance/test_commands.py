@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,12 @@ import paho.mqtt.publish as publish
 import pytest
 
 from dutyroom.backends.datafolder import in_use, read_instance
+from dutyroom.backends.journal import SqliteJournal
+from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
+from dutyroom.site import Site
+from dutyroom.wiring.running import remember
+
+T = 1_790_000_000_000
 
 SITE = """id: yard
 name: Yard
@@ -119,3 +127,33 @@ def test_what_a_killed_service_left_is_not_taken_for_a_running_one(tmp_path: Pat
     (tmp_path / "instance.lock").touch()
     assert not in_use(tmp_path)
     assert read_instance(tmp_path) is None
+
+
+def test_what_a_stranger_sends_is_shown_on_one_line_and_never_obeyed(service: Service) -> None:
+    host, port = service.broker
+    publish.single("lobby/\x1b[2J", b"\x1b[31mred\nnext", qos=1, hostname=host, port=port)
+    for _ in range(50):
+        listed = service.command("quarantine")
+        if "next" in listed:
+            break
+    (line,) = [line for line in listed.splitlines() if "next" in line]
+    assert "lobby/\\x1b[2J" in line
+    assert "\\x1b[31mred\\nnext" in line
+
+
+def test_only_what_is_in_quarantine_is_discarded(service: Service) -> None:
+    assert "not in quarantine: 123456789" in service.command("quarantine", "--discard", "123456789")
+    assert "--discard" in service.command("quarantine", "--discard", "99999999999999999999")
+
+
+def test_without_a_service_a_discarded_message_is_on_the_record_too(tmp_path: Path) -> None:
+    name = {"en": "Yard"}
+    remember(Site("yard", name, "Asia/Shanghai"), tmp_path / "sites" / "yard")
+    journal = SqliteJournal(tmp_path / "sites" / "yard" / "journal.sqlite")
+    kept = MessageRecord(Message("a/b", b"{", T), Outcome.QUARANTINED, reason="malformed")
+    journal.append(Batch("yard", Lane.NORMAL, T, (kept,), Readings.empty()))
+    journal.close()
+    assert run("quarantine", "--discard", "1", "--data", str(tmp_path)).startswith("Discarded 1.")
+    with closing(sqlite3.connect(tmp_path / "records.sqlite")) as records:
+        (row,) = records.execute("SELECT site, actor, action, target FROM audit").fetchall()
+    assert row == ("yard", "command line", "quarantine.discarded", "1")

@@ -216,7 +216,7 @@ def quarantined(row: QuarantineRow) -> Json:
 
 
 class Settle(BaseModel):
-    ids: list[int] = Field(min_length=1, max_length=1000)
+    ids: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(min_length=1, max_length=1000)
     state: Literal["reprocessed", "discarded"]
 
 

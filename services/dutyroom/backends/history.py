@@ -10,6 +10,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,7 @@ import numpy.typing as npt
 from dutyroom.errors import Invalid, Mistake, Rejected
 from dutyroom.interfaces import ReadingStore
 from dutyroom.model.telemetry import Kind, Point, PointTable, Quality, Readings
+from dutyroom.profiles.values import LARGEST
 from dutyroom.timebase import from_iso
 
 _ROWS = 50_000
@@ -64,19 +67,29 @@ def _columns(point: Point, at: npt.NDArray[np.int64], value: npt.NDArray[np.floa
 def _import_chunks(
     folder: Path, table: PointTable, store: ReadingStore, progress: Callable[[float], None]
 ) -> Imported:
-    try:
-        names = json.loads((folder / "names.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
-        raise Rejected(f"{folder / 'names.json'}: {err}") from err
-    devices, points = names["devices"], names["points"]
+    devices, points = _names(folder / "names.json")
     unknown: set[str] = set()
     total = 0
     files = sorted(folder.glob("chunk-*.npz"))
     for done, file in enumerate(files, 1):
-        with np.load(file) as chunk:
-            total += _write_chunk(chunk, devices, points, table, store, unknown)
+        try:
+            with np.load(file) as chunk:
+                total += _write_chunk(chunk, devices, points, table, store, unknown)
+        except (OSError, ValueError, KeyError, IndexError, zipfile.BadZipFile) as err:
+            raise Rejected(f"{file}: is no chunk of readings: {err}") from err
         progress(done / len(files))
     return Imported(total, tuple(sorted(unknown)))
+
+
+def _names(file: Path) -> tuple[list[str], list[str]]:
+    """The devices and points that the chunks name by number."""
+    try:
+        names = json.loads(file.read_text(encoding="utf-8"))
+        return [str(name) for name in names["devices"]], [str(name) for name in names["points"]]
+    except OSError as err:
+        raise Rejected(f"{file}: {err.strerror}") from err
+    except (ValueError, KeyError, TypeError) as err:
+        raise Rejected(f"{file}: should hold the lists `devices` and `points`") from err
 
 
 def _write_chunk(
@@ -149,7 +162,7 @@ def _import_csv(file: Path, table: PointTable, store: ReadingStore) -> Imported:
             if point is None:
                 unknown.add(f"{row['device_id']}/{row['point']}")
                 continue
-            at, value = _parse(file, line, row)
+            at, value = _parse(file, line, row, point)
             ats, values = gathered.setdefault(point.id, ([], []))
             ats.append(at)
             values.append(value)
@@ -157,8 +170,10 @@ def _import_csv(file: Path, table: PointTable, store: ReadingStore) -> Imported:
             if size >= _ROWS * 4:
                 total += _write(_parts(gathered, table), table, store)
                 gathered, size = {}, 0
-    except (OSError, UnicodeDecodeError, EOFError) as err:
-        raise Rejected(f"{file}: {err}") from err
+    except UnicodeDecodeError as err:
+        raise Rejected(f"{file}: not UTF-8 at byte {err.start}") from err
+    except (OSError, EOFError, zlib.error, csv.Error) as err:
+        raise Rejected(f"{file}: {getattr(err, 'strerror', None) or err}") from err
     return Imported(total + _write(_parts(gathered, table), table, store), tuple(sorted(unknown)))
 
 
@@ -169,9 +184,9 @@ def _parts(gathered: dict[int, tuple[list[int], list[float]]], table: PointTable
     ]
 
 
-def _parse(file: Path, line: int, row: dict[str, str]) -> tuple[int, float]:
+def _parse(file: Path, line: int, row: dict[str, str], point: Point) -> tuple[int, float]:
     try:
-        at = from_iso(row["time_utc_iso"])
+        at = from_iso(row["time_utc_iso"] or "")
     except Rejected as err:
         raise Invalid([Mistake(str(file), line, "time_utc_iso", err.reason)]) from err
     try:
@@ -180,4 +195,7 @@ def _parse(file: Path, line: int, row: dict[str, str]) -> tuple[int, float]:
         raise Invalid([Mistake(str(file), line, "value", f"{row['value']!r} is not a number")]) from err
     if not np.isfinite(value):
         raise Invalid([Mistake(str(file), line, "value", f"{row['value']!r} is not a finite number")])
+    step = point.spec.step
+    if step is not None and abs(value) / float(step) >= LARGEST:
+        raise Invalid([Mistake(str(file), line, "value", f"{row['value']} is more than a register holds")])
     return at, value

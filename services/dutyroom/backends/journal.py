@@ -363,11 +363,6 @@ class SqliteJournal:
                 for i in ids
             )
 
-    def open_quarantine(self) -> int:
-        """How many messages wait in quarantine."""
-        (number,) = self._rows("SELECT count(*) FROM quarantine WHERE state='open'")[0]
-        return int(str(number))
-
     def ledger(self, since: Ms) -> Sequence[LedgerRow]:
         rows = self._rows("SELECT * FROM ledger WHERE hour>=? ORDER BY hour DESC, device LIMIT 20000", since)
         return [LedgerRow(*row) for row in rows]  # type: ignore[arg-type]

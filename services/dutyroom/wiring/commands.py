@@ -103,7 +103,7 @@ def import_into(settings: Settings, source: Path, wanted: str) -> str:
 
 
 def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list[str]:
-    """A line a message; discards those named first."""
+    """A line a message; discards those named first. Raises Rejected when none of them is there."""
     settings = data_folder(settings)
     site = choose_site(settings, wanted)
     api = running_api(settings.data)
@@ -112,21 +112,48 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
         lines = []
         if discard:
             if api is None:
-                count = journal.settle(discard, "discarded")
+                count = _discard(settings, site.id, journal, discard)
             else:
                 body = {"ids": list(discard), "state": "discarded"}
                 count = api.ask("POST", f"sites/{site.id}/quarantine/settle", body)["settled"]
+            if not count:
+                raise Rejected(f"not in quarantine: {', '.join(map(str, discard))}; nothing was discarded")
             lines = [f"Discarded {count}."]
         tz = zone(site.time_zone)
         rows = journal.quarantine()
         for row in rows:
-            payload = row.payload[:120].decode("utf-8", "backslashreplace")
-            lines.append(
-                f"{row.id}  {to_iso(row.received_at, tz)}  {row.topic}  {row.reason}: {row.detail}  {payload}"
-            )
+            shown = [
+                row.topic,
+                f"{row.reason}: {row.detail}",
+                row.payload[:120].decode("utf-8", "backslashreplace"),
+            ]
+            lines.append("  ".join([str(row.id), to_iso(row.received_at, tz), *map(printable, shown)]))
+        older = journal.quarantine_size() - len(rows)
+        if older > 0:
+            lines.append(f"... and {older} older ones.")
         return lines or ["Nothing is in quarantine."]
     finally:
         journal.close()
+
+
+def printable(text: str) -> str:
+    """One line that does nothing to a terminal: what a stranger sent is shown, never obeyed."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _discard(settings: Settings, site: str, journal: SqliteJournal, ids: Sequence[int]) -> int:
+    """Without a running service; on the record like every change."""
+    count = journal.settle(ids, "discarded")
+    if not count:
+        return 0
+    records = records_of(settings)
+    try:
+        with records.write() as tx:
+            said = ",".join(map(str, ids))[:200]
+            tx.audit(site, SystemClock().now(), "command line", "quarantine.discarded", said)
+    finally:
+        records.close()
+    return count
 
 
 def inject(settings: Settings, scenario: str, options: Sequence[str]) -> str:
