@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gc
 import logging
 import sys
 import webbrowser
@@ -75,7 +76,7 @@ def demo(
     empty: Annotated[
         bool, typer.Option("--empty", help="No simulated estate: publish your own devices.")
     ] = False,
-    units: Annotated[int, typer.Option(help="Units of the simulated estate.")] = 480,
+    units: Annotated[int | None, typer.Option(help="Units of a new estate [default: 480].")] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
     no_scenarios: Annotated[
         bool, typer.Option("--no-scenarios", help="Nothing goes wrong by itself.")
@@ -240,7 +241,8 @@ def quarantine(
         str, typer.Option("--site", help="Site id; needed when the data folder has several.")
     ] = "",
     discard: Annotated[
-        list[int] | None, typer.Option(help="Discard this one; may be given several times.")
+        list[int] | None,
+        typer.Option(min=1, max=2**63 - 1, help="Discard this one; may be given several times."),
     ] = None,
     data: Data = None,
 ) -> None:
@@ -253,7 +255,9 @@ def quarantine(
 
 
 @app.command()
-def password(login: str, data: Data = None) -> None:
+def password(
+    login: Annotated[str, typer.Argument(help="What the person logs in with.")], data: Data = None
+) -> None:
     """Set a new one-time password for a person."""
     from dutyroom.wiring.commands import new_password
 
@@ -262,7 +266,10 @@ def password(login: str, data: Data = None) -> None:
 
 
 @app.command()
-def backup(target: Path, data: Data = None) -> None:
+def backup(
+    target: Annotated[Path, typer.Argument(help="A .zip file or a folder that is not there yet.")],
+    data: Data = None,
+) -> None:
     """Copy a data folder, also of a running service, into one checked archive."""
     from dutyroom.backends.backup import backup as make_backup
     from dutyroom.wiring.commands import data_folder
@@ -279,7 +286,9 @@ def backup(target: Path, data: Data = None) -> None:
 
 
 @app.command()
-def restore(archive: Path, data: Data = None) -> None:
+def restore(
+    archive: Annotated[Path, typer.Argument(help="What `dutyroom backup` wrote.")], data: Data = None
+) -> None:
     """Lay a backup out into an empty data folder, every file checked by its hash."""
     from dutyroom.backends.backup import restore as lay_out
 
@@ -309,7 +318,11 @@ def push(
 
 def main() -> None:
     """Entry point of the console script."""
-    app()
+    try:
+        app()
+    finally:
+        # Or the interpreter would look through half a million objects before it ends: a second after Ctrl-C.
+        gc.freeze()
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ router, though not its process. So it is watched by a connection of our own and 
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
 import threading
 from pathlib import Path
@@ -44,13 +46,27 @@ next_connection_delay_ms = 1
 
 
 def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
-    """`wanted` if it is free, else the next free one (0: any). Raises Unavailable after 50 tries."""
-    for port in range(wanted, wanted + 50) if wanted else (0,):
-        with contextlib.suppress(OSError), socket.socket() as probe:
+    """`wanted` if it is free, else the next free one (0: any). Raises Unavailable after 50 tries, or at
+    once for an address that is none of this machine's."""
+    ports = range(wanted, min(wanted + 50, 65536)) if wanted else range(1)
+    reason = ""
+    for port in ports:
+        try:
+            return _bind(host, port)
+        except OSError as err:
+            reason = err.strerror or str(err)
+            if err.errno not in (errno.EADDRINUSE, errno.EACCES):
+                raise Unavailable(f"cannot listen on {host}: {reason}") from err
+    raise Unavailable(f"no free port from {ports[0]} to {ports[-1]} on {host}: {reason}")
+
+
+def _bind(host: str, port: int) -> int:
+    """The port that was free a moment ago."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        if os.name != "nt":  # there it would let us have a port that somebody else listens on
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host, port))
-            return int(probe.getsockname()[1])
-    raise Unavailable(f"no free port from {wanted} to {wanted + 49} on {host}")
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])
 
 
 class EmbeddedBroker:

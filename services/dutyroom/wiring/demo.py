@@ -29,7 +29,7 @@ from dutyroom.model.duty import SYSTEM
 from dutyroom.settings import Settings, data_home
 from dutyroom.site import BrokerAddress, Site, load_site
 from dutyroom.timebase import DAY, MINUTE, Ms, day_start, local_date, to_iso, zone
-from dutyroom.wiring.estate import INJECT_TOPIC, check_scenario, scenario_names
+from dutyroom.wiring.estate import INJECT_TOPIC, built_units, check_scenario, scenario_names
 from dutyroom.wiring.instance import (
     Instance,
     choose_port,
@@ -44,6 +44,8 @@ from dutyroom.wiring.stores import records_of, store_of
 log = structlog.get_logger(__name__)
 
 HISTORY_DAYS = 62
+UNITS = 480  # of a new estate, unless told
+MOST_UNITS = 10_000
 _CLOCK_S = 1.0
 
 
@@ -57,7 +59,7 @@ class DemoOptions:
     seed: int = 7
     history: bool = True
     scenarios: bool = True
-    units: int = 480
+    units: int | None = None  # None: as many as the estate has, or 480
 
 
 def run_demo(
@@ -66,6 +68,8 @@ def run_demo(
     """Runs until Ctrl-C. `say` gets the lines for the person, `ready` the address once it answers."""
     if not 0.1 <= options.speed <= 1000:
         raise Rejected(f"--speed {options.speed:g}: give a factor from 0.1 to 1000")
+    if options.units is not None and not 1 <= options.units <= MOST_UNITS:
+        raise Rejected(f"--units {options.units}: give a number from 1 to {MOST_UNITS}")
     with ExitStack() as stack:
         folder = stack.enter_context(DataFolder(settings.data))
         if options.fresh:
@@ -78,6 +82,8 @@ def run_demo(
         with ignoring_interrupts():
             broker = stack.enter_context(EmbeddedBroker(settings.data / "broker"))
         site = _demo_site(settings.data, options, clock)
+        if not options.empty:
+            options = sized(options, site, settings.data)
         demo = _open(settings, folder, site, clock, broker, port)
         stack.callback(demo.instance.stop)
         _keep_clock(settings.data, clock, stack)
@@ -182,7 +188,7 @@ def _estate(data: Path, options: DemoOptions, clock: ScaledClock) -> list[str]:
         "--seed",
         str(options.seed),
         "--units",
-        str(options.units),
+        str(options.units or UNITS),
         "--data",
         str(data / "estate"),
         "--clock",
@@ -201,6 +207,16 @@ def _demo_site(data: Path, options: DemoOptions, clock: ScaledClock) -> Site:
     if not (folder / "site.yaml").exists():
         _run(_simulators("site", str(folder), *_estate(data, options, clock)))
     return replace(load_site(folder), scenarios=True)
+
+
+def sized(options: DemoOptions, site: Site, data: Path) -> DemoOptions:
+    """An estate keeps the size that it was made with. Raises Rejected when another is asked for."""
+    there = sum(space.kind == "unit" for space in site.spaces.values())
+    if options.units is not None and built_units(options.units) != there:
+        raise Rejected(
+            f"--units {options.units}: the estate in {data} has {there} units; leave it out, or add --fresh"
+        )
+    return replace(options, units=there)
 
 
 def _run(command: list[str], started: Callable[[subprocess.Popen[str]], None] = lambda _: None) -> None:
@@ -249,7 +265,7 @@ def _start_estate(demo: _Demo, stack: ExitStack, options: DemoOptions) -> None:
     stack.callback(publisher.close)
 
     def inject(scenario: str, given: dict[str, str]) -> None:
-        check_scenario(scenario, given, options.units)
+        check_scenario(scenario, given, options.units or UNITS)
         publisher.publish(INJECT_TOPIC, json.dumps({"scenario": scenario, "options": given}).encode())
 
     demo.site.runtime.inject = inject

@@ -16,6 +16,13 @@ def scenario_names() -> tuple[str, ...]:
     return tuple(NAMES)
 
 
+def built_units(wanted: int) -> int:
+    """How many units an estate gets that is asked for with `wanted`: whole floors."""
+    from dutyroom_simulators.estate import make_estate
+
+    return len(make_estate(units=wanted).units)
+
+
 def check_scenario(name: str, options: Mapping[str, str], units: int) -> None:
     """Raises Rejected with a sentence for what an estate of that many units cannot play."""
     from dutyroom_simulators.estate import make_estate

@@ -93,7 +93,8 @@ class Instance:
     @property
     def url(self) -> str:
         host = "127.0.0.1" if self.address[0] in ("0.0.0.0", "::") else self.address[0]  # noqa: S104
-        return f"http://{host}:{self.address[1]}"
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{self.address[1]}"
 
     @property
     def _commands(self) -> str:
