@@ -14,7 +14,6 @@ from dutyroom.flows.desk import Desk
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import Device
-from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Clock, Ms, zone
 
 P = ParamSpec("P")
@@ -61,7 +60,3 @@ class Room:
     async def in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Databases block: never on the event loop."""
         return await to_thread.run_sync(lambda: function(*args, **kwargs))
-
-
-def rule_of(site: SiteRuntime, rule: str) -> Rule | None:
-    return next((r for r in site.site.rules if r.id == rule), None)

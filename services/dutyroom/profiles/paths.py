@@ -260,12 +260,6 @@ Render: TypeAlias = Callable[[Captures, object, object], str | None]
 _CASES: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper}
 
 
-def template_names(text: str) -> frozenset[str]:
-    """The captured names a template uses."""
-    inside = re.findall(r"\{([^{}]*)\}", text)
-    return frozenset(i.split("|")[0] for i in inside if not i.startswith(("$", "@")))
-
-
 def template(text: str) -> Render:
     """Compiles "{name}" (a topic level or captured key), "{$.path}", "{@.path}", "{...|lower}".
 

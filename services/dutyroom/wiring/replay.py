@@ -51,15 +51,20 @@ def run_replay(
         say(line)
     if report is not None:
         text = json.dumps([row.as_json() for row in rows], ensure_ascii=False, indent=1)
-        report.write_text(text + "\n", encoding="utf-8")
+        try:
+            report.write_text(text + "\n", encoding="utf-8")
+        except OSError as err:
+            raise Rejected(f"{report}: the report cannot be written: {err.strerror}") from err
 
 
 def read_records(file: Path) -> list[Record]:
     """One JSON object a line. Raises Invalid naming the line."""
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as err:
-        raise Rejected(f"{file}: {err}") from err
+    except OSError as err:
+        raise Rejected(f"{file}: {err.strerror}") from err
+    except UnicodeDecodeError as err:
+        raise Rejected(f"{file}: not UTF-8 at byte {err.start}") from err
     records: list[Record] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -1,14 +1,17 @@
 """What counts as a stated value found, and on which topic a record goes out."""
 
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from dutyroom.errors import Invalid, Rejected
 from dutyroom.flows.replay import Given, Problem, compare, message_of, row_of, table, topic_of
 from dutyroom.model.telemetry import PointSpec
 from dutyroom.profiles.decode import DecodedEvent, pseudonym
 from dutyroom.timebase import from_iso
+from dutyroom.wiring.replay import read_records
 
 TZ = ZoneInfo("Asia/Shanghai")
 READINGS = [
@@ -135,3 +138,16 @@ def test_the_table_sums_by_family() -> None:
         {"malformed": 1},
     )
     assert rows[1].as_json() == {"id": "a", "family": "f", "ok": False, "problem": "not found: x=1"}
+
+
+def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    file = tmp_path / "x.ndjson"
+    with pytest.raises(Rejected, match=r"x\.ndjson: No such file"):
+        read_records(file)
+    file.write_bytes(b'{"payload": 1}\n\xff')
+    with pytest.raises(Rejected, match="not UTF-8 at byte 15"):
+        read_records(file)
+    for text, says in (("\n{bad", ":2: not JSON"), ('{"payload": 1}\n[1]', ":2: payload: missing")):
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(Invalid, match=says):
+            read_records(file)
