@@ -93,9 +93,9 @@ class Presenter:
     def _with_mentions(self, said: str, arguments: Arguments) -> str:
         """What else the device said then, after the text: "Fire alarm · Loop 2 · Detector 17"."""
         parts = [said]
-        for name, value in arguments.items():
+        for name, value in sorted(arguments.items(), key=lambda item: item[0]):
             if name.startswith("also.") and isinstance(value, int | float):
-                point = name.removeprefix("also.")
+                point = name.split(".", 2)[2]
                 known = self.site.table.find(str(arguments.get("object")), point)
                 text = value_text(known, float(value), "", self.words) if known else self.words.brief(value)
                 unit = self.words.unit(known.spec.unit) if known and known.spec.kind == Kind.GAUGE else ""
@@ -165,7 +165,8 @@ class Presenter:
         for name in (alarm.arguments.get("name"), self.device_name(alarm.object)):
             for colon in (": ", "："):
                 said = said.removeprefix(f"{name}{colon}")  # the row names the device already
-        return said[:1].upper() + said[1:]
+        said = said[:1].upper() + said[1:]
+        return said.removeprefix(f"{self.rule_name(alarm.rule)} · ")  # nor the alarm once more
 
     def value_against_limit(self, alarm: Alarm) -> str:
         """4.8 m³/h > 1.5"""

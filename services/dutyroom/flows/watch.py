@@ -290,19 +290,19 @@ def with_mentions(
     condition: Condition, rules: Mapping[str, Rule], table: PointTable, batch: Batch
 ) -> Condition:
     """The condition with what else its device said in that batch and its rule mentions (the loop and
-    the detector of a fire alarm): `also.<point>` among its arguments."""
+    the detector of a fire alarm): `also.<place>.<point>` among its arguments, in the rule's order."""
     rule = rules.get(condition.rule)
     if rule is None or not rule.mentions or not condition.active:
         return condition
     said: dict[str, str | int | float | bool | None] = {}
-    for name in rule.mentions:
+    for place, name in enumerate(rule.mentions):
         point = table.find(condition.object, name)
         if point is None:
             continue
         rows = np.flatnonzero((batch.readings.point == point.id) & (batch.readings.at <= condition.at))
         if len(rows):
             newest = rows[np.argmax(batch.readings.at[rows])]
-            said[f"also.{name}"] = float(batch.readings.value[newest])
+            said[f"also.{place}.{name}"] = float(batch.readings.value[newest])
     return replace(condition, arguments={**condition.arguments, **said}) if said else condition
 
 

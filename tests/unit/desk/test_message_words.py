@@ -106,7 +106,7 @@ def test_a_dispatched_report_says_whom_to_call_and_names_no_device(render: Rende
 
 
 def test_what_else_the_device_said_stands_in_the_alarm(render: Render) -> None:
-    arguments = {**ALARM, "also.alarm_loop": 2.0, "also.alarm_detector": 17.0}
+    arguments = {**ALARM, "also.1.alarm_detector": 17.0, "also.0.alarm_loop": 2.0}
     _, body = render("s", "alarm.fire.alarm", arguments, "en")
     assert body.splitlines()[0] == "Riser meter 1: fire alarm · Loop 2 · Detector 17"
 

@@ -42,7 +42,7 @@ def test_a_fire_alarm_names_loop_and_detector_as_they_were_when_it_was_raised() 
     room.at(10).reads(("panel", "alarm", 1), ("panel", "alarm_loop", 2), ("panel", "alarm_detector", 17))
     room.at(20).reads(("panel", "alarm", 0), ("panel", "alarm_loop", 0), ("panel", "alarm_detector", 0))
     arguments = room.alarm("fire.alarm", "panel").arguments
-    assert (arguments["also.alarm_loop"], arguments["also.alarm_detector"]) == (2.0, 17.0)
+    assert (arguments["also.0.alarm_loop"], arguments["also.1.alarm_detector"]) == (2.0, 17.0)
     assert all(not name.startswith("also.") or value for name, value in arguments.items())
 
 
@@ -50,7 +50,7 @@ def test_what_a_panel_sends_apart_is_not_mentioned() -> None:
     room = Room([PANEL], {"fire_panel": [state("alarm", 10), state("alarm_loop", 10)]})
     room.reads(("panel", "alarm_loop", 2))
     room.at(10).reads(("panel", "alarm", 1))
-    assert "also.alarm_loop" not in room.alarm("fire.alarm", "panel").arguments
+    assert "also.0.alarm_loop" not in room.alarm("fire.alarm", "panel").arguments
 
 
 def test_three_days_off_make_no_storm() -> None:
