@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 
 import uvicorn
@@ -16,3 +17,9 @@ class PageServer(uvicorn.Server):
         hub: Hub = self.config.app.state.hub  # type: ignore[union-attr]
         hub.close()
         await super().shutdown(sockets)
+        # A page that did not let go in time, and closings that the loop has not carried out yet.
+        for connection in list(self.server_state.connections):
+            transport: asyncio.Transport | None = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+        await asyncio.sleep(0.05)
