@@ -95,7 +95,7 @@ class Presenter:
         parts = [said]
         for name, value in sorted(arguments.items(), key=lambda item: item[0]):
             if name.startswith("also.") and isinstance(value, int | float):
-                point = name.split(".", 2)[2]
+                point = name.rpartition(".")[2]
                 known = self.site.table.find(str(arguments.get("object")), point)
                 text = value_text(known, float(value), "", self.words) if known else self.words.brief(value)
                 unit = self.words.unit(known.spec.unit) if known and known.spec.kind == Kind.GAUGE else ""
