@@ -74,7 +74,6 @@ def _broker(source: Source, fields: Fields | None) -> BrokerAddress | None:
         username=fields.text("username", ""),
         password_file=_beside(source, fields, "password_file"),
         topics=_filters(fields, "topics", ("#",)),
-        priority_topics=_filters(fields, "priority_topics", ()),
     )
     fields.finish()
     return broker

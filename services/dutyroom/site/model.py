@@ -34,7 +34,6 @@ class BrokerAddress:
     username: str = ""
     password_file: str = ""
     topics: tuple[str, ...] = ("#",)
-    priority_topics: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,15 +79,10 @@ def test_a_csv_from_excel_with_mark_quotes_and_windows_line_ends(tmp_path: Path)
 def test_files_of_a_broker_lie_beside_the_site(tmp_path: Path) -> None:
     write(tmp_path)
     (tmp_path / "ca.pem").write_text("x", encoding="utf-8")
-    text = (
-        HEAD
-        + "broker: {host: b, tls: true, ca_file: ca.pem, topics: [a/+/b, 'c/#'], priority_topics: fire}\n"
-    )
+    text = HEAD + "broker: {host: b, tls: true, ca_file: ca.pem, topics: [a/+/b, 'c/#']}\n"
     (tmp_path / "site.yaml").write_text(text, encoding="utf-8")
     broker = load_site(tmp_path).broker
-    assert broker == BrokerAddress(
-        "b", 8883, True, str(tmp_path / "ca.pem"), topics=("a/+/b", "c/#"), priority_topics=("fire",)
-    )
+    assert broker == BrokerAddress("b", 8883, True, str(tmp_path / "ca.pem"), topics=("a/+/b", "c/#"))
 
 
 def test_a_dual_feed_is_no_loop(tmp_path: Path) -> None:
