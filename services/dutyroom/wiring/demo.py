@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import date
 from pathlib import Path
 
 import structlog
@@ -19,17 +16,22 @@ import structlog
 from dutyroom.backends.broker import EmbeddedBroker
 from dutyroom.backends.clock import ScaledClock, read_machine_time
 from dutyroom.backends.datafolder import DataFolder
-from dutyroom.backends.history import import_history
 from dutyroom.backends.mqtt import MqttPublisher
 from dutyroom.backends.passwords import Passwords
-from dutyroom.errors import DutyroomError, Rejected, Unavailable
-from dutyroom.flows.billing import bill_period, take_period_reads
+from dutyroom.errors import Rejected
 from dutyroom.flows.loops import Loop
-from dutyroom.model.duty import SYSTEM
 from dutyroom.settings import Settings, data_home
 from dutyroom.site import BrokerAddress, Site, load_site
-from dutyroom.timebase import DAY, MINUTE, Ms, day_start, local_date, to_iso, zone
-from dutyroom.wiring.estate import INJECT_TOPIC, built_units, check_scenario, scenario_names
+from dutyroom.timebase import Ms
+from dutyroom.wiring.estate import (
+    INJECT_TOPIC,
+    agreed,
+    built_units,
+    check_scenario,
+    run_to_its_end,
+    scenario_names,
+    simulators,
+)
 from dutyroom.wiring.instance import (
     Instance,
     choose_port,
@@ -38,12 +40,12 @@ from dutyroom.wiring.instance import (
     log_to,
     make_instance,
 )
+from dutyroom.wiring.past import Past
 from dutyroom.wiring.running import RunningSite, library_of, open_site
 from dutyroom.wiring.stores import records_of, store_of
 
 log = structlog.get_logger(__name__)
 
-HISTORY_DAYS = 62
 UNITS = 480  # of a new estate, unless told
 MOST_UNITS = 10_000
 _CLOCK_S = 1.0
@@ -182,22 +184,8 @@ def _keep_clock(data: Path, clock: ScaledClock, stack: ExitStack) -> None:
         stack.callback(keeping.end)
 
 
-def _estate(data: Path, options: DemoOptions, clock: ScaledClock) -> list[str]:
-    """What every command of the simulators must agree on."""
-    return [
-        "--seed",
-        str(options.seed),
-        "--units",
-        str(options.units or UNITS),
-        "--data",
-        str(data / "estate"),
-        "--clock",
-        f"{clock.base},{clock.real_base},{clock.speed}",
-    ]
-
-
-def _simulators(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "dutyroom_simulators", *arguments]
+def _agreed(data: Path, options: DemoOptions, clock: ScaledClock) -> list[str]:
+    return agreed(data, options.seed, options.units or UNITS, clock)
 
 
 def _demo_site(data: Path, options: DemoOptions, clock: ScaledClock) -> Site:
@@ -205,7 +193,7 @@ def _demo_site(data: Path, options: DemoOptions, clock: ScaledClock) -> Site:
         return Site("my-site", {"zh-CN": "我的项目", "en": "My site"}, "Asia/Shanghai", adopt_unknown=True)
     folder = data / "site"
     if not (folder / "site.yaml").exists():
-        _run(_simulators("site", str(folder), *_estate(data, options, clock)))
+        run_to_its_end(simulators("site", str(folder), *_agreed(data, options, clock)))
     return replace(load_site(folder), scenarios=True)
 
 
@@ -219,42 +207,17 @@ def sized(options: DemoOptions, site: Site, data: Path) -> DemoOptions:
     return replace(options, units=there)
 
 
-def _run(command: list[str], started: Callable[[subprocess.Popen[str]], None] = lambda _: None) -> None:
-    """Runs one of our own programs to its end. Raises Rejected with its last words.
-
-    started: gets the process, so that somebody can end it. It holds our pipe, so it can end with us.
-    """
-    theirs, ours = os.pipe()
-    try:
-        # A session of its own: Ctrl-C is for us, we end our children ourselves.
-        with subprocess.Popen(
-            command,
-            stdin=theirs,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        ) as child:
-            started(child)
-            _, said = child.communicate()
-    finally:
-        os.close(theirs)
-        os.close(ours)
-    if child.returncode:
-        raise Rejected(f"{' '.join(command[2:4])} failed: {said.strip()[-500:]}")
-
-
 def _start_estate(demo: _Demo, stack: ExitStack, options: DemoOptions) -> None:
     """The simulated devices, in a process of their own, and the page's button for scenarios."""
     data, clock = demo.settings.data, demo.clock
-    command = _simulators(
+    command = simulators(
         "run",
         "--guard",
         "--host",
         demo.broker.host,
         "--port",
         str(demo.broker.port),
-        *_estate(data, options, clock),
+        *_agreed(data, options, clock),
     )
     if not options.scenarios:
         command.append("--no-auto-scenarios")
@@ -271,7 +234,7 @@ def _start_estate(demo: _Demo, stack: ExitStack, options: DemoOptions) -> None:
     demo.site.runtime.inject = inject
     demo.site.runtime.scenarios = scenario_names()
     if options.history and not (data / "history.done").exists():
-        past = _Past(demo, options)
+        past = Past(data, demo.site.runtime, _agreed(data, options, clock))
         past.start()
         stack.callback(past.end)
 
@@ -285,84 +248,6 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
     if child.stdin is not None:
         child.stdin.close()
-
-
-class _Past(threading.Thread):
-    """Two months of past readings, then the period reads and bills of the months that ended."""
-
-    def __init__(self, demo: _Demo, options: DemoOptions) -> None:
-        super().__init__(name="history", daemon=True)
-        self._demo, self._options = demo, options
-        self._ending = threading.Event()
-        self._maker: subprocess.Popen[str] | None = None
-
-    def end(self) -> None:
-        """What is half done is begun anew by the next start."""
-        self._ending.set()
-        if self._maker is not None and self._maker.poll() is None:
-            self._maker.terminate()
-        self.join(1.0)
-
-    def run(self) -> None:
-        progress = self._demo.site.runtime.progress
-        progress["history"] = "0 %"
-        try:
-            self._import()
-            progress.pop("history", None)
-        except Exception as err:
-            if self._ending.is_set():
-                return  # what it worked on may be closed by now
-            if not isinstance(err, DutyroomError):
-                raise
-            log.error("history.failed", reason=str(err))
-            progress["history"] = str(err)
-
-    def _import(self) -> None:
-        runtime, data = self._demo.site.runtime, self._demo.settings.data
-        folder, now = data / "history", runtime.started_at
-        shutil.rmtree(folder, ignore_errors=True)
-        span = ["--from", to_iso(now - HISTORY_DAYS * DAY), "--to", to_iso(now)]
-        estate = _estate(data, self._options, self._demo.clock)
-        made = [*span, "--format", "npz", "--out", str(folder), "--guard", *estate]
-        _run(_simulators("history", *made), self._made_by)
-        done = import_history(folder, runtime.table, runtime.store, self._progress)
-        log.info("history.imported", readings=done.readings, unknown=len(done.unknown))
-        _bill_ended_months(self._demo)
-        (data / "history.done").write_text(to_iso(now), encoding="utf-8")
-        shutil.rmtree(folder, ignore_errors=True)
-
-    def _made_by(self, maker: subprocess.Popen[str]) -> None:
-        self._maker = maker
-        if self._ending.is_set():
-            maker.terminate()
-
-    def _progress(self, share: float) -> None:
-        if self._ending.is_set():
-            raise Unavailable("the demo ends")
-        self._demo.site.runtime.progress["history"] = f"{share:.0%}"
-
-
-def _bill_ended_months(demo: _Demo) -> None:
-    """Cut-offs inside the history, and the bills between them."""
-    runtime = demo.site.runtime
-    site, tz = runtime.site, zone(runtime.site.time_zone)
-    now = runtime.clock.now()
-    first = local_date(now - HISTORY_DAYS * DAY, tz)
-    months = [
-        d for d in _month_starts(first.year, first.month) if day_start(d, tz) > now - HISTORY_DAYS * DAY
-    ]
-    ended = [d for d in months if day_start(d, tz) + 5 * MINUTE < now]
-    for day in ended:
-        take_period_reads(
-            site, runtime.table, runtime.store, runtime.records, day_start(day, tz), now, SYSTEM
-        )
-    for day in ended[:-1]:
-        bill_period(site, runtime.table, runtime.records, f"{day:%Y-%m}", now, SYSTEM)
-
-
-def _month_starts(year: int, month: int) -> list[date]:
-    """The first days of a month and the three after it."""
-    return [date(year + (month - 1 + n) // 12, (month - 1 + n) % 12 + 1, 1) for n in range(4)]
 
 
 def _greet(demo: _Demo, options: DemoOptions, say: Callable[[str], None]) -> None:

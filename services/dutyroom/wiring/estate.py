@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from dutyroom.backends.clock import ScaledClock
 from dutyroom.errors import Rejected
 
 INJECT_TOPIC = "dutyroom-sim/inject"
@@ -33,3 +38,49 @@ def check_scenario(name: str, options: Mapping[str, str], units: int) -> None:
         make_injection(name, 0, options, kinds)
     except ValueError as err:
         raise Rejected(str(err)) from err
+
+
+def agreed(data: Path, seed: int, units: int, clock: ScaledClock) -> list[str]:
+    """Arguments that every program of one estate must agree on; `data`: the demo's folder."""
+    return [
+        "--seed",
+        str(seed),
+        "--units",
+        str(units),
+        "--data",
+        str(data / "estate"),
+        "--clock",
+        f"{clock.base},{clock.real_base},{clock.speed}",
+    ]
+
+
+def simulators(*arguments: str) -> list[str]:
+    """The command line of one of the simulators' programs."""
+    return [sys.executable, "-m", "dutyroom_simulators", *arguments]
+
+
+def run_to_its_end(
+    command: list[str], started: Callable[[subprocess.Popen[str]], None] = lambda _: None
+) -> None:
+    """Runs one of our own programs to its end. Raises Rejected with its last words.
+
+    started: gets the process, so that somebody can end it. It holds our pipe, so it can end with us.
+    """
+    theirs, ours = os.pipe()
+    try:
+        # A session of its own: Ctrl-C is for us, we end our children ourselves.
+        with subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as child:
+            started(child)
+            _, said = child.communicate()
+    finally:
+        os.close(theirs)
+        os.close(ours)
+    if child.returncode:
+        raise Rejected(f"{' '.join(command[2:4])} failed: {said.strip()[-500:]}")

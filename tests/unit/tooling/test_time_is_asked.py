@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
+RUFF = (sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise")
 
 
 def complaints(file: str, expression: str) -> str:
@@ -17,8 +18,7 @@ def complaints(file: str, expression: str) -> str:
         f"import time\nfrom datetime import date, datetime\n\nSEEN = ({expression}, date, datetime, time)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--no-cache", "--output-format", "concise"]
-        + ["--stdin-filename", file, "-"],
+        [*RUFF, "--stdin-filename", file, "-"],
         input=text,
         capture_output=True,
         text=True,
