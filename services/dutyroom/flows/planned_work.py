@@ -27,6 +27,7 @@ from dutyroom.model.duty import (
     TicketState,
 )
 from dutyroom.plans import Plan
+from dutyroom.rules.spec import matches
 from dutyroom.timebase import HOUR, Ms
 
 WITHDRAWN = "evidence.withdrawn"
@@ -119,7 +120,7 @@ def raise_overdue(
     ticket = ticket_of(tx, row)
     if ticket is not None and (ticket.state, TicketEvent.ATTACH) in tickets.TABLE:
         ticket = _step(tx, replace(ticket, alarm=alarm.id), TicketEvent.ATTACH, now, "evidence.overdue")
-    _tell(tx, alarm, ticket.number if ticket is not None else "", now)
+    _tell(tx, plan, row, alarm, ticket.number if ticket is not None else "", devices, now)
 
 
 def end_overdue(tx: Tx, standing: Alarm, event: AlarmEvent, now: Ms) -> None:
@@ -133,20 +134,30 @@ def end_overdue(tx: Tx, standing: Alarm, event: AlarmEvent, now: Ms) -> None:
     tx.change(alarm.site, now, "alarm", str(alarm.id))
 
 
-def _tell(tx: Tx, alarm: Alarm, number: str, now: Ms) -> None:
-    """One message per person and overdue occurrence."""
+def _tell(
+    tx: Tx,
+    plan: Plan,
+    row: Occurrence,
+    alarm: Alarm,
+    number: str,
+    devices: Mapping[str, Device],
+    now: Ms,
+) -> None:
+    """One message per person, plan and due time: sixteen elevators whose service is overdue on one
+    morning are one thing to be told, without the place and order of one of them."""
+    several = plan.select is not None and sum(matches(plan.select, d) for d in devices.values()) > 1
     people = [p for p in tx.people.all(alarm.site) if p.active and p.role in _TOLD]
     arguments: Arguments = {
         **alarm.arguments,
         "priority": int(alarm.priority),
-        "ticket": number,
-        "space": alarm.space,
+        "ticket": "" if several else number,
+        "space": "" if several else alarm.space,
         "at": alarm.raised_at,
     }
-    cause = f"{alarm.rule}|{alarm.object}|{alarm.ticket}"
-    for row in messages_to(people, cause, "raised", alarm.key, arguments, now):
-        if tx.outbox.insert(row):
-            tx.change(alarm.site, now, "outbox", row.dedupe)
+    cause = f"{alarm.rule}|{row.due}" if several else f"{alarm.rule}|{alarm.object}|{alarm.ticket}"
+    for message in messages_to(people, cause, "raised", alarm.key, arguments, now):
+        if tx.outbox.insert(message):
+            tx.change(alarm.site, now, "outbox", message.dedupe)
 
 
 def _overdue(plan: Plan, row: Occurrence, devices: Mapping[str, Device], now: Ms) -> Alarm:
