@@ -15,7 +15,7 @@ from dutyroom.api.present import Presenter, Row, is_stale
 from dutyroom.flows.live import LiveValue
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.model.duty import Device
-from dutyroom.model.telemetry import Point
+from dutyroom.model.telemetry import Event, Point
 from dutyroom.timebase import DAY, HOUR, MINUTE, Ms, day_start, local_date, zone
 
 Curve: TypeAlias = list[float | None]  # one value a bucket, None = a gap
@@ -352,6 +352,11 @@ def _tank(board: Board, shown: Presenter, group: Group, devices: Sequence[Device
     }
 
 
+def passed(event: Event) -> bool:
+    """Whether somebody went through: a card refused, a door that opens or closes, is no passage."""
+    return event.code == "passage" and event.arguments.get("granted") is not False
+
+
 def _gate(board: Board, shown: Presenter, group: Group, devices: Sequence[Device]) -> Row:
     site, start = board.site, midnight(board.site, shown.now)
     with site.records.read() as tx:
@@ -359,7 +364,7 @@ def _gate(board: Board, shown: Presenter, group: Group, devices: Sequence[Device
     names = {p.id for d in devices for p in site.table.of_device(d.id)}
     heard = online(board, devices, shown.now)
     return {
-        "figure": shown.words.number(sum(e.point in names for e in events)),
+        "figure": shown.words.number(sum(e.point in names and passed(e) for e in events)),
         "unit": shown.words.t("board.passages"),
         "note": shown.words.t("board.online", heard=heard, all=len(devices)),
         "at": _newest(board, devices),

@@ -7,9 +7,10 @@ import pytest
 from tests.acceptance.pages_harness import SITE
 from tests.unit.api.conftest import House
 
-from dutyroom.api.board import _said, use_between
+from dutyroom.api.board import _said, passed, use_between
 from dutyroom.api.stream import presenter
 from dutyroom.api.wall import duty_notes, upcoming
+from dutyroom.model.telemetry import Event
 from dutyroom.timebase import HOUR, MINUTE
 
 MARKS = np.arange(0, 5) * 30 * MINUTE
@@ -65,3 +66,17 @@ def test_the_duty_log_tells_what_people_did(house: House) -> None:
         notes = duty_notes(tx, shown)
     assert (notes[0]["done"], notes[0]["said"], notes[0]["actor"]) == ("Note", "on the way", "operator")
     assert "on the way" in operator.get(f"/sites/{SITE}/wall").text
+
+
+@pytest.mark.parametrize(
+    ("code", "granted", "counts"),
+    [
+        ("passage", {"granted": True}, True),
+        ("passage", {}, True),  # a terminal that tells of passages only
+        ("passage", {"granted": False}, False),  # a card refused
+        ("door", {"granted": False}, False),  # opened, closed: the same person once more
+        ("refused", {}, False),
+    ],
+)
+def test_only_a_passage_is_counted_as_one(code: str, granted: dict[str, bool], counts: bool) -> None:
+    assert passed(Event(1, 0, "1", code, granted, 0)) is counts
