@@ -17,6 +17,7 @@ import pytest
 
 from dutyroom.backends.datafolder import in_use, read_instance
 from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.records_sql import open_records
 from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
 from dutyroom.site import Site
 from dutyroom.wiring.running import remember
@@ -153,7 +154,19 @@ def test_without_a_service_a_discarded_message_is_on_the_record_too(tmp_path: Pa
     kept = MessageRecord(Message("a/b", b"{", T), Outcome.QUARANTINED, reason="malformed")
     journal.append(Batch("yard", Lane.NORMAL, T, (kept,), Readings.empty()))
     journal.close()
+    open_records(f"sqlite:///{tmp_path}/records.sqlite").close()
     assert run("quarantine", "--discard", "1", "--data", str(tmp_path)).startswith("Discarded 1.")
     with closing(sqlite3.connect(tmp_path / "records.sqlite")) as records:
         (row,) = records.execute("SELECT site, actor, action, target FROM audit").fetchall()
     assert row == ("yard", "command line", "quarantine.discarded", "1")
+
+
+def test_a_command_makes_no_empty_records_or_readings_beside_the_real_ones(tmp_path: Path) -> None:
+    name = {"en": "Yard"}
+    remember(Site("yard", name, "Asia/Shanghai"), tmp_path / "sites" / "yard")
+    for command in (("readings", "--at", "2026-11-01T00:00"), ("password", "admin")):
+        assert "set DUTYROOM_RECORDS" in run(*command, "--data", str(tmp_path))
+    open_records(f"sqlite:///{tmp_path}/records.sqlite").close()
+    said = run("readings", "--at", "2026-11-01T00:00", "--data", str(tmp_path))
+    assert "set DUTYROOM_READINGS=influx" in said
+    assert not (tmp_path / "sites" / "yard" / "readings.sqlite").exists()

@@ -31,6 +31,7 @@ FORMAT = 1
 _MAGIC = b"SQLite format 3\x00"
 _LEFT_OUT = ("instance.lock", "instance.json")  # they belong to the running process
 _COMPANIONS = ("-wal", "-shm", "-journal")
+_OTHER_ARCHIVES = (".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _CHUNK = 1 << 20
 _TRIES = 5
 
@@ -45,6 +46,8 @@ def backup(data_folder: Path, target: Path) -> Path:
         raise Rejected(f"{data_folder}: there is no data folder")
     if target.resolve().is_relative_to(data_folder.resolve()):
         raise Rejected(f"{target}: a backup cannot lie inside the data folder that it copies")
+    if target.suffix in _OTHER_ARCHIVES:
+        raise Rejected(f"{target}: a backup is a .zip file, or a folder")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise Rejected(f"{target}: is there already; a backup overwrites nothing")
     with _disk(target):

@@ -13,9 +13,9 @@ from dutyroom.backends.history import import_history
 from dutyroom.backends.instance_api import InstanceApi
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.passwords import Passwords
-from dutyroom.errors import Rejected
+from dutyroom.errors import DutyroomError, Rejected
 from dutyroom.flows.billing import readings_at
-from dutyroom.interfaces import ReadingStore
+from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.telemetry import PointTable
 from dutyroom.settings import Settings
 from dutyroom.site import Site
@@ -65,13 +65,35 @@ def choose_site(settings: Settings, wanted: str) -> Site:
     return next(iter(sites.values()))
 
 
+def _records(settings: Settings) -> Records:
+    """The records that the service wrote: a command makes no empty ones beside the real ones."""
+    if not settings.records and not (settings.data / "records.sqlite").exists():
+        raise Rejected(
+            f"there are no records in {settings.data}; where they live in PostgreSQL, set DUTYROOM_RECORDS"
+        )
+    return records_of(settings)
+
+
+def _store(settings: Settings, site: str) -> ReadingStore:
+    """The readings that the service wrote, never an empty store beside the real one."""
+    if settings.readings == "embedded" and not (settings.data / "sites" / site / "readings.sqlite").exists():
+        raise Rejected(
+            f"there are no readings of {site} in {settings.data}; where they live in InfluxDB, set DUTYROOM_READINGS=influx"
+        )
+    return store_of(settings, site)
+
+
 @contextmanager
 def opened(settings: Settings, wanted: str) -> Iterator[Opened]:
     """A site with its registry and store, closed again afterwards."""
     settings = data_folder(settings)
     site = choose_site(settings, wanted)
-    records = records_of(settings)
-    store = store_of(settings, site.id)
+    records = _records(settings)
+    try:
+        store = _store(settings, site.id)
+    except DutyroomError:
+        records.close()
+        raise
     try:
         with records.read() as tx:
             site = replace(site, devices=tuple(tx.devices.all(site.id)))
@@ -146,7 +168,7 @@ def _discard(settings: Settings, site: str, journal: SqliteJournal, ids: Sequenc
     count = journal.settle(ids, "discarded")
     if not count:
         return 0
-    records = records_of(settings)
+    records = _records(settings)
     try:
         with records.write() as tx:
             said = ",".join(map(str, ids))[:200]
@@ -186,7 +208,7 @@ def new_password(settings: Settings, login: str) -> str:
     api = running_api(settings.data)
     if api is not None:
         return _ask_new_password(settings, api, login, passwords.one_time_password())
-    records = records_of(settings)
+    records = _records(settings)
     try:
         with records.write() as tx:
             person = tx.people.by_login(login)

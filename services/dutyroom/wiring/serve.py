@@ -39,6 +39,8 @@ def run_serve(
                 f"{source / 'site.yaml'}: broker: is missing; name the broker that the devices publish to "
                 "(for a trial without one: --embedded-broker)"
             )
+        if site.broker is not None and embedded_broker:
+            say(f"Site {site.id}: its site.yaml names a broker; --embedded-broker starts none for it")
     with ExitStack() as stack:
         folder = stack.enter_context(DataFolder(settings.data))
         log_to(settings.data / "dutyroom.log", settings.log_level)

@@ -131,6 +131,7 @@ def test_an_empty_target_folder_is_fine(data: Path, tmp_path: Path) -> None:
     ("target", "sentence"),
     [
         ("data/kept.zip", "inside the data folder"),
+        ("backups/kept.tar.gz", "a .zip file, or a folder"),
         ("taken.zip", "overwrites nothing"),
         ("full", "overwrites"),
     ],
