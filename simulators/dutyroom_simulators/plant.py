@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dutyroom_simulators.noise import number_of, uniform
-from dutyroom_simulators.scenarios import MINUTE, Injection, Record
+from dutyroom_simulators.scenarios import MINUTE, TANK_BACK, Injection, Record
 
 _CYCLE = 40 * MINUTE
 _SLOT = 90_000
@@ -25,7 +25,7 @@ def tank_level(record: Record, moment: int) -> float:
     for i in record.of("tank-domestic"):
         if i.scenario not in ("tank_overflow", "tank_dry"):
             continue
-        if i.at <= moment < i.until + 5 * MINUTE:
+        if i.at <= moment < i.over:
             return _disturbed(i, moment)
     return _cycle(moment)
 
@@ -43,7 +43,7 @@ def _disturbed(i: Injection, moment: int) -> float:
     level = min(2.46, max(0.06, level))
     if moment < i.until:
         return level
-    share = (moment - i.until) / (5 * MINUTE)
+    share = (moment - i.until) / TANK_BACK
     return level * (1 - share) + _cycle(moment) * share
 
 

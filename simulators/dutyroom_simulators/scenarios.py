@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 MINUTE, HOUR = 60_000, 3_600_000
+TANK_BACK = 5 * MINUTE  # in which a tank's level comes back to its cycle
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,11 @@ class Injection:
     def active(self, moment: int) -> bool:
         return self.at <= moment < self.until
 
+    @property
+    def over(self) -> int:
+        """When its device shows nothing of it any more."""
+        return self.until + (TANK_BACK if self.scenario in ("tank_overflow", "tank_dry") else 0)
+
     def truth(self) -> dict[str, object]:
         """What a duty room must make of it."""
         s = SCENARIOS[self.scenario]
@@ -179,6 +185,20 @@ class Injection:
                 "findings": list(s.findings),
             },
         }
+
+
+# Of these one at a time on a device: a tank cannot overflow and run dry, and the one hides the other.
+_EITHER: tuple[frozenset[str], ...] = (
+    frozenset({"tank_overflow", "tank_dry"}),
+    frozenset({"feeder_cut", "generator_start_failure"}),
+    frozenset({"entrapment", "elevator_fault"}),
+    frozenset({"gate_forced", "gate_held_open"}),
+)
+
+
+def excludes(name: str, other: Injection) -> bool:
+    """Whether `name` cannot be played on the device while `other` is."""
+    return name != other.scenario and any({name, other.scenario} <= group for group in _EITHER)
 
 
 LONGEST = 7 * 24 * HOUR

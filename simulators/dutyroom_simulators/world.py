@@ -12,7 +12,7 @@ from dutyroom_simulators import payloads, plant
 from dutyroom_simulators.estate import Estate, SimDevice
 from dutyroom_simulators.noise import number_of, uniform
 from dutyroom_simulators.registers import DAY, Registers
-from dutyroom_simulators.scenarios import HOUR, MINUTE, Injection, Record, make_injection
+from dutyroom_simulators.scenarios import HOUR, MINUTE, Injection, Record, excludes, make_injection
 
 LOSS_WATER, LOSS_POWER = 1.03, 1.01
 _STEP = 5_000  # ms: the grain of publishing; coarser where nothing speaks often
@@ -179,6 +179,8 @@ class World:
         for other in self.record.of(injection.device):
             if other.scenario == name and other.active(at):
                 raise ValueError(f"{name} is being played on {injection.device} already")
+            if excludes(name, other) and at < other.over:
+                raise ValueError(f"{other.scenario} is being played on {injection.device}; not both at once")
         self.record.add(injection)
         return injection
 

@@ -57,9 +57,8 @@ def test_what_cannot_be_played_is_refused_with_a_sentence(
 
 
 def test_every_scenario_can_be_played_as_it_is() -> None:
-    world = World(make_estate(7, 24), Record(), T0)
     for name in NAMES:
-        injection = world.inject(name, T0)
+        injection = World(make_estate(7, 24), Record(), T0).inject(name, T0)
         assert (injection.device, injection.until - T0) == (SCENARIOS[name].device, SCENARIOS[name].last)
         assert SCENARIOS[name].last == 0 or SCENARIOS[name].last >= SCENARIOS[name].least
 

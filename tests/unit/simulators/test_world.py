@@ -232,3 +232,20 @@ def test_a_late_batch_is_a_day_in_disorder(library: Library) -> None:
 
 def address(device: str) -> str:
     return make_estate(7, 24).device(device).address
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "device"),
+    [
+        ("tank_overflow", "tank_dry", "tank-domestic"),
+        ("generator_start_failure", "feeder_cut", "C-feeder"),
+        ("entrapment", "elevator_fault", "B-lift-3"),
+        ("gate_held_open", "gate_forced", "gate-east"),
+    ],
+)
+def test_what_would_hide_what_is_being_played_is_refused(first: str, then: str, device: str) -> None:
+    world = World(make_estate(7, 24), Record(), T0)
+    playing = world.inject(first, T0, {"device": device})
+    with pytest.raises(ValueError, match=f"{first} is being played on {device}; not both at once"):
+        world.inject(then, playing.over - 1, {"device": device})
+    world.inject(then, playing.over, {"device": device})
