@@ -110,6 +110,20 @@ def test_a_gateway_that_dies_leaves_its_will_with_the_broker(
     gateway.leave()
 
 
+def test_gateways_that_die_together_hold_up_nobody(broker: tuple[str, int]) -> None:
+    """What the feeders say of a power cut waits for no gateway's session to end."""
+    devices = make_estate(7, 480).of_kind("dtu")
+    gateways = [Gateway(*broker, device) for device in devices]
+    for gateway in gateways:
+        gateway.follow(True)
+    time.sleep(1)
+    began = time.monotonic()
+    for gateway in gateways:
+        gateway.follow(False)
+    assert len(gateways) > 1
+    assert time.monotonic() - began < 0.5
+
+
 def test_an_orderly_end_is_no_death(broker: tuple[str, int], ear: Callable[[str], Ear]) -> None:
     gateway = Gateway(*broker, make_estate(7, 24).device("D-dtu-1"))
     watching = ear(DTU)
