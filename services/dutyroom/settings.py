@@ -57,13 +57,20 @@ class Settings(BaseSettings):
         """The token, read from its file. Raises Rejected."""
         if self.influx_token_file is None:
             raise Rejected(f"{PREFIX}INFLUX_TOKEN_FILE must name the file that holds InfluxDB's token")
-        try:
-            token = self.influx_token_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as err:
-            raise Rejected(f"InfluxDB's token cannot be read from {self.influx_token_file}: {err}") from None
-        if not token:
-            raise Rejected(f"{self.influx_token_file} should hold InfluxDB's token and is empty")
-        return token
+        return token_in(self.influx_token_file, "InfluxDB")
+
+
+def token_in(file: Path, server: str) -> str:
+    """A server's token, read from its file. Raises Rejected."""
+    try:
+        token = file.read_text(encoding="utf-8", errors="replace").strip()
+    except OSError as err:
+        raise Rejected(f"the token of {server} cannot be read from {file}: {err.strerror}") from None
+    if not token:
+        raise Rejected(f"{file} should hold the token of {server} and is empty")
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise Rejected(f"{file} should hold the token of {server} and nothing else, on one line")
+    return token
 
 
 def _mistake(place: tuple[int | str, ...], message: str, given: dict[str, object]) -> Mistake:

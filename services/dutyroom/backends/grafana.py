@@ -85,13 +85,18 @@ class _Grafana:
     """The few calls needed, errors sorted into ours."""
 
     def __init__(self, url: str, token: str) -> None:
-        parts = urlsplit(url)
+        refused = Rejected(f"{url!r} is no address of a Grafana: write http://host:port")
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:  # a port that is none, a bracket without its partner
+            raise refused from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise Rejected(f"{url!r} is no address of a Grafana: write http://host:port")
+            raise refused
         prefix = parts.path.strip("/")
         host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
         self._api: Any = GrafanaAPI(
-            token, host, parts.port, f"{prefix}/" if prefix else "", parts.scheme, timeout=15.0
+            token, host, port, f"{prefix}/" if prefix else "", parts.scheme, timeout=15.0
         )
         self._url = url
 

@@ -17,7 +17,7 @@ from dutyroom.errors import DutyroomError, Rejected
 from dutyroom.flows.billing import readings_at
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.telemetry import PointTable
-from dutyroom.settings import Settings
+from dutyroom.settings import Settings, token_in
 from dutyroom.site import Site
 from dutyroom.timebase import from_iso, to_iso, zone
 from dutyroom.wiring.estate import scenario_names
@@ -242,10 +242,7 @@ def push_dashboards(settings: Settings, url: str, token_file: Path, language: st
     """Data source, folder and dashboards in one language; the same again changes nothing."""
     from dutyroom.backends.grafana import influx_datasource, push, read_dashboards
 
-    try:
-        token = token_file.read_text(encoding="utf-8").strip()
-    except OSError as err:
-        raise Rejected(f"{token_file}: {err.strerror}") from err
+    token = token_in(token_file, "Grafana")
     source = influx_datasource(settings.influx_url, settings.influx_token_value(), settings.influx_bucket)
     done = push(url, token, read_dashboards(shipped("dashboards") / language), source)
     return f"Grafana has {done.created} new dashboards, {done.changed} changed, {done.same} as before."

@@ -192,7 +192,9 @@ def test_no_grafana_is_worth_another_try() -> None:
         push("http://127.0.0.1:9", TOKEN, [BOARD], SOURCE)
 
 
-@pytest.mark.parametrize("url", ["grafana:3000", "ftp://grafana", "", "http://"])
+@pytest.mark.parametrize(
+    "url", ["grafana:3000", "ftp://grafana", "", "http://", "http://x:99999", "http://[::1"]
+)
 def test_what_is_no_address_is_refused(url: str) -> None:
     with pytest.raises(Rejected, match="no address"):
         push(url, TOKEN, [BOARD], SOURCE)

@@ -67,6 +67,10 @@ def test_the_token_comes_from_its_file(tmp_path: Path) -> None:
     token.write_text("\n", encoding="utf-8")
     with pytest.raises(Rejected, match="is empty"):
         Settings(influx_token_file=token).influx_token_value()
+    for content in (b"\xff\xfe", b"two\nlines", b"to ken"):
+        token.write_bytes(content)
+        with pytest.raises(Rejected, match="nothing else, on one line"):
+            Settings(influx_token_file=token).influx_token_value()
     token.write_text("secret\n", encoding="utf-8")
     assert Settings(influx_token_file=token).influx_token_value() == "secret"
     assert "secret" not in repr(Settings(influx_token_file=token))
