@@ -331,6 +331,19 @@ def test_fresh_forgets(tmp_path: Path) -> None:
         again.interrupt()
 
 
+def test_an_empty_demo_beside_an_estate_names_its_own_administrator(tmp_path: Path) -> None:
+    with Program("demo", "--data", tmp_path, "--port", "0", *QUIET) as estate:
+        estate.url()
+        assert "Log in as admin with" in estate.text
+        estate.interrupt()
+    for said in ("Log in as admin-my-site with", "Log in as admin-my-site; for"):
+        with Program("demo", "--data", tmp_path, "--port", "0", *EMPTY) as empty:
+            empty.url()
+            empty.expect("Ctrl-C")
+            assert said in empty.text
+            empty.interrupt()
+
+
 def test_an_empty_demo_takes_in_what_one_publishes(tmp_path: Path) -> None:
     with Program("demo", "--data", tmp_path, "--port", "0", *EMPTY) as program:
         visitor = Visitor(program.url()).log_in(program.expect(PASSWORD)[1])

@@ -20,6 +20,8 @@ from dutyroom.backends.mqtt import MqttPublisher
 from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import Rejected
 from dutyroom.flows.loops import Loop
+from dutyroom.interfaces import Records
+from dutyroom.model.duty import Role
 from dutyroom.settings import Settings, data_home
 from dutyroom.site import BrokerAddress, Site, load_site
 from dutyroom.timebase import Ms
@@ -109,7 +111,8 @@ class _Demo:
     site: RunningSite
     clock: ScaledClock
     broker: EmbeddedBroker
-    password: str | None
+    login: str
+    password: str | None  # only when it was made just now
 
 
 def _open(
@@ -136,8 +139,16 @@ def _open(
         running,
         clock,
         broker,
+        first[0] if first else _administrator(records, site.id),
         first[1] if first else None,
     )
+
+
+def _administrator(records: Records, site: str) -> str:
+    """Who was told a password at an earlier start."""
+    with records.read() as tx:
+        found = [p.login for p in tx.people.all(site) if p.role is Role.ADMINISTRATOR and p.password_hash]
+    return found[0] if found else "admin"
 
 
 def _empty(data: Path) -> None:
@@ -254,11 +265,12 @@ def _greet(demo: _Demo, options: DemoOptions, say: Callable[[str], None]) -> Non
     url = demo.instance.url
     say("")
     say(f"  Dutyroom is running at {url}")
+    another = _command(f"password {demo.login}", demo.settings)
     if demo.password:
-        say(f"  Log in as admin with the one-time password {demo.password}")
-        say(f"  It is shown only now; this sets another: {_command('password admin', demo.settings)}")
+        say(f"  Log in as {demo.login} with the one-time password {demo.password}")
+        say(f"  It is shown only now; this sets another: {another}")
     else:
-        say(f"  Log in as admin; for a forgotten password: {_command('password admin', demo.settings)}")
+        say(f"  Log in as {demo.login}; for a forgotten password: {another}")
     say("")
     say("  Three things to try:")
     if demo.site.runtime.inject is None:
