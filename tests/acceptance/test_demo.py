@@ -342,6 +342,10 @@ def test_an_empty_demo_beside_an_estate_names_its_own_administrator(tmp_path: Pa
             empty.expect("Ctrl-C")
             assert said in empty.text
             empty.interrupt()
+    with Program("demo", "--data", tmp_path, "--port", "0", *QUIET) as estate:
+        estate.url()
+        assert "Playing burst_pipe" in run("simulate", "--scenario", "burst_pipe", "--data", tmp_path).stdout
+        estate.interrupt()
 
 
 def test_an_empty_demo_takes_in_what_one_publishes(tmp_path: Path) -> None:

@@ -196,8 +196,9 @@ def inject(settings: Settings, scenario: str, options: Sequence[str]) -> str:
             raise Rejected(f"--option {option!r}: write key=value")
         given[name] = value
     api = InstanceApi(running["url"], running["token"])
-    site = choose_site(settings, "")
-    api.ask("POST", f"sites/{site.id}/scenarios", {"name": scenario, "arguments": given})
+    # What runs now, not what ever ran on the folder: the demo serves one site.
+    (site,) = api.ask("GET", "sites")
+    api.ask("POST", f"sites/{site['id']}/scenarios", {"name": scenario, "arguments": given})
     return f"Playing {scenario}; watch {running['url']}"
 
 
