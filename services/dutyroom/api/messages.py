@@ -35,6 +35,8 @@ def in_words(presenter: Presenter, key: str, arguments: Arguments) -> tuple[str,
     else:
         title = words.t("message.title", shown, first=body.splitlines()[0][:_TITLE])
     if "priority" in arguments:
+        if "at" not in arguments:
+            shown["at"] = ""  # the hour of reading says nothing
         body = "\n".join([body, *_facts(presenter, body, shown), *_steps(presenter, key, arguments)])
     return title, body
 

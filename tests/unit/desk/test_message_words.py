@@ -101,7 +101,6 @@ def test_a_dispatched_report_says_whom_to_call_and_names_no_device(render: Rende
         "工单 WO-000008，优先级：中",
         "位置：A栋 12层",
         "报修人：李女士 555-0100",
-        "时间：11月1日 08:30",
     ]
 
 
