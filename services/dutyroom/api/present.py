@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dutyroom.alarms import target
-from dutyroom.api.words import Words, duration_text
+from dutyroom.api.words import Words
 from dutyroom.flows.live import LiveValue
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.model.duty import (
@@ -305,9 +305,6 @@ class Presenter:
         base, _, channel = name.rpartition("_")
         key = f"point.{base}_channel"
         return self.words.t(key, channel=channel) if self.words.has(key) else name
-
-    def age(self, at: Ms | None) -> str:
-        return duration_text(self.now - at) if at is not None else "—"
 
 
 def is_stale(point: Point, live: LiveValue | None, now: Ms) -> bool:
