@@ -168,6 +168,7 @@ def log_in(room: Room, login: str, password: str, address: str) -> str | None:
             tx.audit(site, now, login[:80], "login.failed", address)
             return None
         secret = room.passwords.new_token()
-        tx.people.new_session(room.passwords.digest(secret), person.id, now, now + SESSION_LIFE)
+        life = round(SESSION_LIFE * max(1.0, room.speed))
+        tx.people.new_session(room.passwords.digest(secret), person.id, now, now + life)
         tx.audit(site, now, login, "login", address)
     return secret

@@ -54,13 +54,17 @@ def create_app(
     files: StatementFiles | None = None,
     secure_cookies: bool = False,
     version: str = "",
+    speed: float = 1.0,
 ) -> FastAPI:
     """The application of one process.
 
     sites: by id. passwords: how secrets are hashed and made. files: statements as CSV and XLSX; None
-    hides the downloads. secure_cookies: true when the outside is https.
+    hides the downloads. secure_cookies: true when the outside is https. speed: of the clock; a session
+    lasts as long by the wrist of who logged in.
     """
-    room = Room(sites, records, clock, passwords, read_catalogue(), RIGHTS, files, secure_cookies, version)
+    room = Room(
+        sites, records, clock, passwords, read_catalogue(), RIGHTS, files, secure_cookies, version, speed
+    )
     room.desks.update(
         {name: Desk(records, clock, site.site.rules, site.site.plans) for name, site in sites.items()}
     )

@@ -34,6 +34,7 @@ class Room:
     files: StatementFiles | None = None
     secure_cookies: bool = False
     version: str = ""
+    speed: float = 1.0  # how many times as fast as the machine's the clock runs
     desks: dict[str, Desk] = field(default_factory=dict)
     _registry: dict[str, tuple[Ms, dict[str, Device]]] = field(default_factory=dict)
 

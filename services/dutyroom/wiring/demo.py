@@ -133,9 +133,10 @@ def _open(
         lossless=False,
         speed=clock.speed,
     )
+    running.broker = broker
     return _Demo(
         settings,
-        make_instance(settings, folder, records, [running], clock, port),
+        make_instance(settings, folder, records, [running], clock, port, clock.speed),
         running,
         clock,
         broker,

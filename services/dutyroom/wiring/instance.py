@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 import structlog
 import uvicorn
@@ -131,7 +132,12 @@ class Instance:
         # Once it has shut down, uvicorn raises the signal again: it must not end us before the rest.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(config, ready).run()
+            _Server(config, ready, self._leave).run()
+
+    def _leave(self) -> None:
+        for site in self.sites:
+            if site.broker is not None:
+                site.broker.leave()
 
     def stop(self) -> None:
         with contextlib.suppress(Unavailable), self.records.write() as tx:
@@ -143,11 +149,17 @@ class Instance:
 
 
 class _Server(PageServer):
-    """Tells when it listens."""
+    """Tells when it listens, and when it is told to end."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, ready: Callable[[], None], leaving: Callable[[], None]
+    ) -> None:
         super().__init__(config)
-        self._ready = ready
+        self._ready, self._leaving = ready, leaving
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._leaving()
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -170,6 +182,7 @@ def make_instance(
     sites: Sequence[RunningSite],
     clock: Clock,
     port: int,
+    speed: float = 1.0,
 ) -> Instance:
     """The web application over the sites, and the notifier."""
     passwords = Passwords()
@@ -182,6 +195,7 @@ def make_instance(
         files=StatementFiles({s.runtime.site.id: s.runtime.site.time_zone for s in sites}),
         secure_cookies=settings.https,
         version=__version__,
+        speed=speed,
     )
     served = {s.runtime.site.id for s in sites}
     notifier = Notifier(records, channel, clock, renderer(app.state.room), served)

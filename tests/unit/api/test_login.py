@@ -81,6 +81,23 @@ def test_log_out_ends_the_session(house: House) -> None:
     assert client.get("/api/v1/sites").status_code == 401
 
 
+@pytest.mark.parametrize(("speed", "still"), [(1.0, False), (100.0, True), (0.5, False)])
+def test_on_a_fast_clock_a_session_lasts_as_long_by_the_wrist(
+    house: House, speed: float, still: bool
+) -> None:
+    """Thirteen hours of the estate are eight minutes at a hundred times the speed."""
+    room = house.app.state.room
+    room.speed, now = speed, room.clock.now()
+    admin = house.person("admin")
+
+    class Later:
+        def now(self) -> int:
+            return int(now) + 13 * 3_600_000
+
+    room.clock = Later()
+    assert (admin.get("/api/v1/me").status_code == 200) is still
+
+
 def test_a_new_password_ends_the_other_sessions(house: House) -> None:
     here, there = house.person("clerk"), house.person("clerk")
     csrf = here.headers["x-csrf-token"]
