@@ -146,10 +146,11 @@ class Program:
     def tree(self) -> set[int]:
         return tree(self.pid)
 
-    def interrupt(self) -> float:
-        """Ctrl-C as a terminal sends it, to the whole group; seconds until every process was gone."""
+    def interrupt(self, by: signal.Signals = signal.SIGINT) -> float:
+        """Ctrl-C as a terminal sends it, or what a service manager sends: to the whole group; seconds
+        until every process was gone."""
         everybody, began = self.tree(), time.monotonic()
-        os.killpg(self.pid, signal.SIGINT)
+        os.killpg(self.pid, by)
         self.returncode(30)
         wait_for(lambda: not any(map(is_alive, everybody)), 30, "the end of the process tree", 0.02)
         return time.monotonic() - began

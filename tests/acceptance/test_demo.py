@@ -6,6 +6,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import signal
 import socket
 import sys
 import time
@@ -329,6 +330,13 @@ def test_fresh_forgets(tmp_path: Path) -> None:
             Visitor(url).log_in(password)
         assert Visitor(url).log_in(fresh).site == "my-site"
         again.interrupt()
+
+
+def test_a_service_manager_that_tells_the_whole_group_ends_it_in_order(tmp_path: Path) -> None:
+    with Program("demo", "--data", tmp_path, "--port", "0", *EMPTY) as program:
+        program.url()
+        assert program.interrupt(signal.SIGTERM) < 2.5
+    assert "embedded_broker.restarted" not in (tmp_path / "dutyroom.log").read_text(encoding="utf-8")
 
 
 def test_an_empty_demo_beside_an_estate_names_its_own_administrator(tmp_path: Path) -> None:

@@ -83,12 +83,14 @@ class EmbeddedBroker:
         config.write_text(_CONFIG.format(port=self.port), encoding="utf-8")
         self._broker = Broker(config_path=str(config))
         self._ending = threading.Event()
+        self._leaving = False
         self._turn = threading.Lock()  # one starts or stops the child at a time
         self._watching: threading.Thread | None = None
 
     def start(self) -> None:
         """Raises Unavailable when it does not come up."""
         self._begin()
+        self._leaving = False
         self._ending.clear()
         self._watching = threading.Thread(target=self._watch, name="embedded-broker", daemon=True)
         self._watching.start()
@@ -107,6 +109,11 @@ class EmbeddedBroker:
             self._watching.join(2 * _WATCH_S)
             self._watching = None
 
+    def leave(self) -> None:
+        """We are told to end, and perhaps the child was told too: it is not started again. Safe in a
+        signal handler."""
+        self._leaving = True
+
     @property
     def running(self) -> bool:
         return bool(self._broker.is_running)
@@ -118,6 +125,8 @@ class EmbeddedBroker:
             failures = 0 if self._answered_a_while() else failures + 1
             if self._ending.wait(_REST_S[min(failures, len(_REST_S) - 1)]):
                 return
+            if self._leaving:
+                continue
             log.error("embedded_broker.restarted", port=self.port, lost="what it held")
             self.restarts += 1
             with self._turn, contextlib.suppress(Unavailable):  # the next turn tries again

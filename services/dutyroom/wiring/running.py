@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from dutyroom.backends.broker import EmbeddedBroker
 from dutyroom.backends.cron import Cron
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
@@ -49,6 +50,7 @@ class RunningSite:
     journal: SqliteJournal
     cron: Cron
     loops: list[Loop] = field(default_factory=list)
+    broker: EmbeddedBroker | None = None  # our own, where the site has none
 
     def start(self) -> None:
         self.session.start()

@@ -82,13 +82,13 @@ def _open(
     stack: ExitStack,
     say: Callable[[str], None],
 ) -> RunningSite:
-    address, lossless = site.broker, True
+    address, broker = site.broker, None
     if address is None:
         with ignoring_interrupts():
             broker = stack.enter_context(EmbeddedBroker(settings.data / "sites" / site.id))
-        address, lossless = BrokerAddress(broker.host, broker.port), False
+        address = BrokerAddress(broker.host, broker.port)
         say(f"Site {site.id}: embedded broker at {broker.host}:{broker.port}; what it holds is lost with it")
-    return open_site(
+    running = open_site(
         site,
         settings.data / "sites" / site.id,
         records,
@@ -97,8 +97,10 @@ def _open(
         clock,
         address,
         settings.raw_days,
-        lossless,
+        lossless=broker is None,
     )
+    running.broker = broker
+    return running
 
 
 def write_example(folder: Path) -> None:
