@@ -43,7 +43,7 @@ class Stop(Exception):
 
 def main(arguments: "list[str]") -> int:
     try:
-        check_python(sys.version_info[:3])
+        check_python(sys.version_info[:3], arguments)
         if arguments and arguments[0] == "up":
             return up(arguments[1:])
         if arguments and arguments[0] == "test":
@@ -62,13 +62,18 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def check_python(version: "tuple[int, ...]") -> None:
+def check_python(version: "tuple[int, ...]", arguments: "list[str]") -> None:
     """Raises Stop for a Python that is too old, naming a newer one where there is one."""
     if version >= WANTED:
         return
     shown = ".".join(str(part) for part in version)
-    newer = [f"python3.{minor}" for minor in range(11, 20) if shutil.which(f"python3.{minor}")]
-    hint = f"Try: {newer[-1]} run.py" if newer else "Install one from https://www.python.org/downloads/"
+    names = [f"python3.{minor}" for minor in range(11, 20)]
+    newer = [name for name in names if shutil.which(name) and works([name, "--version"])]
+    hint = (
+        f"Try: {' '.join([newer[-1], 'run.py', *arguments])}"
+        if newer
+        else "Install one from https://www.python.org/downloads/"
+    )
     raise Stop(f"Python 3.11 or newer is needed, this is {shown} ({sys.executable}). {hint}")
 
 

@@ -349,6 +349,8 @@ def test_an_empty_demo_beside_an_estate_names_its_own_administrator(tmp_path: Pa
             empty.url()
             empty.expect("Ctrl-C")
             assert said in empty.text
+            refused = run("simulate", "--data", tmp_path, "--scenario", "burst_pipe", ok=False)
+            assert "has no simulated estate: it was started with --empty" in refused.stderr
             empty.interrupt()
     with Program("demo", "--data", tmp_path, "--port", "0", *QUIET) as estate:
         estate.url()

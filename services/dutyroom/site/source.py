@@ -38,7 +38,8 @@ class Source:
         return str(self.folder / file)
 
     def has(self, file: str) -> bool:
-        return (self.folder / file).exists()
+        path = self.folder / file
+        return path.exists() or path.is_symlink()  # a link to nowhere is a file that cannot be read
 
     def wrong(self, file: str, message: str, line: int = 0, field: str = "") -> None:
         self.mistakes.append(Mistake(self.name(file), line, field, message))

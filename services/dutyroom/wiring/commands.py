@@ -198,6 +198,8 @@ def inject(settings: Settings, scenario: str, options: Sequence[str]) -> str:
     api = InstanceApi(running["url"], running["token"])
     # What runs now, not what ever ran on the folder: the demo serves one site.
     (site,) = api.ask("GET", "sites")
+    if not api.ask("GET", f"sites/{site['id']}/scenarios"):
+        raise Rejected(f"the demo on {settings.data} has no simulated estate: it was started with --empty")
     api.ask("POST", f"sites/{site['id']}/scenarios", {"name": scenario, "arguments": given})
     return f"Playing {scenario}; watch {running['url']}"
 

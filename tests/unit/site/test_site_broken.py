@@ -43,6 +43,13 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert "no such folder" in mistake.message
 
 
+def test_a_link_to_nowhere_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text("id: s\nname: S\ntime_zone: UTC\n", encoding="utf-8")
+    (tmp_path / "plans.yaml").symlink_to(tmp_path / "nowhere")
+    (mistake,) = check_site(tmp_path, ROOT / "device_profiles")
+    assert str(mistake).startswith(f"{tmp_path / 'plans.yaml'}: cannot be read")
+
+
 def test_a_mistake_in_a_profile_that_the_site_uses_is_told_and_others_are_not(tmp_path: Path) -> None:
     profiles = tmp_path / "profiles"
     for vendor in ("used", "unused"):

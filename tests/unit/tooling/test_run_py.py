@@ -46,21 +46,22 @@ def checkout(tmp_path: Path) -> Path:
 def test_an_old_python_can_read_it_far_enough_to_say_that_it_is_too_old() -> None:
     ast.parse((ROOT / "run.py").read_text(encoding="utf-8"), feature_version=(3, 6))
     with pytest.raises(run.Stop) as caught:
-        run.check_python((3, 9, 2))
+        run.check_python((3, 9, 2), [])
     assert str(caught.value).startswith("Python 3.11 or newer is needed, this is 3.9.2 (")
-    run.check_python((3, 11, 0))
-    run.check_python((4, 0, 0))
+    run.check_python((3, 11, 0), [])
+    run.check_python((4, 0, 0), [])
 
 
 def test_a_newer_python_on_the_path_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "python3.12").write_text("#!/bin/sh\n", encoding="utf-8")
-    (tmp_path / "python3.12").chmod(0o755)
+    for name, code in (("python3.12", 0), ("python3.13", 127)):  # a shim for one that is not there
+        (tmp_path / name).write_text(f"#!/bin/sh\nexit {code}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(run.Stop, match=r"Try: python3\.12 run\.py"):
-        run.check_python((3, 10, 1))
+    with pytest.raises(run.Stop, match=r"Try: python3\.12 run\.py up$"):
+        run.check_python((3, 10, 1), ["up"])
     monkeypatch.setenv("PATH", "")
     with pytest.raises(run.Stop, match=r"Install one from https://www\.python\.org"):
-        run.check_python((3, 10, 1))
+        run.check_python((3, 10, 1), ["up"])
 
 
 @pytest.mark.parametrize("missing", ["venv", "ensurepip"])
