@@ -30,7 +30,7 @@ SCRIPT_KEYS = ("js.", "alarm_state.", "priority.", "work.", "action.")
 
 
 def mark(priority: int, filled: bool = True, size: str = "") -> Markup:
-    """A priority as shape, digit and colour; filled = not acknowledged."""
+    """A priority as shape, digit and colour; filled = not acknowledged. size: large, quiet (no colour)."""
     if priority not in SHAPES:
         return Markup("")
     look = "filled" if filled else "outline"

@@ -152,3 +152,16 @@ def test_problems_are_pages_for_people_and_json_for_programs(house: House) -> No
     told = client.get(f"/api/v1/sites/{SITE}/tickets/999?lang=en")
     assert told.headers["content-type"] == "application/problem+json"
     assert told.json()["detail"] == "There is no such ticket."
+
+
+def test_colour_is_for_alarms_only(house: House) -> None:
+    client = house.person("operator")
+    rows = {row["id"]: row["alarm"] for row in client.get(f"/api/v1/sites/{SITE}/tickets").json()}
+    page = client.get(f"/sites/{SITE}/tickets").text
+    marks = re.findall(
+        r'data-href="/sites/[^"]+/tickets/(\d+)">\s*<td class="icon"><svg class="([^"]+)"', page
+    )
+    assert {("quiet" in look.split()) for _, look in marks} == {True, False}
+    assert {int(number): "quiet" not in look.split() for number, look in marks} == {
+        number: alarm is not None for number, alarm in rows.items()
+    }
