@@ -11,7 +11,13 @@ from dutyroom.api.asked import Ask
 from dutyroom.api.billing import cut_offs, problem_row
 from dutyroom.api.present import natural
 from dutyroom.api.render import page
-from dutyroom.api.statements import reads_table, statement_view, trace_groups
+from dutyroom.api.statements import (
+    currency_sign,
+    currency_word,
+    reads_table,
+    statement_view,
+    trace_groups,
+)
 from dutyroom.flows.billing import problems_of
 from dutyroom.flows.period_reads import period_ended
 
@@ -64,13 +70,16 @@ def statements_page(request: Request, ask: Ask, period: str = "", find: str = ""
         {"statement": s, "place": shown.place(s.unit), "missing": any(u.quantity is None for u in s.usages)}
         for s in chosen_ones
     ]
+    currency = chosen_ones[0].currency if chosen_ones else ask.site.site.currency
     values: dict[str, Any] = {
         "periods": periods,
         "period": chosen,
         "find": find,
         "rows": rows[:1000],
         "total": sum(s.total for s in chosen_ones),
-        "currency": chosen_ones[0].currency if chosen_ones else "CNY",
+        "currency": currency,
+        "sign": currency_sign(currency),
+        "currency_word": currency_word(shown, currency),
         "problems": [problem_row(shown, p) for p in problems],
         "files": ask.room.files is not None,
         "bill": chosen or period_ended(ask.room.clock.now(), ask.site.site.cut_off_day, shown.words.tz),

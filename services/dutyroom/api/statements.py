@@ -78,14 +78,19 @@ def statement_view(ask: Asked, statement: Statement) -> Json:
         "usages": [_usage(shown, usage) for usage in statement.usages],
         "lines": [_line(shown, line, statement.currency) for line in statement.lines],
         "total": shown.words.money(statement.total, statement.currency),
-        "sign": {"CNY": "¥", "EUR": "€", "USD": "$"}.get(statement.currency, statement.currency),
-        "currency": _currency(shown, statement.currency),
+        "sign": currency_sign(statement.currency),
+        "currency": currency_word(shown, statement.currency),
         "corrections": [shown.text(c.key, c.arguments) for c in statement.corrections],
         "digest": f"{statement.digest[:8]}…{statement.digest[-4:]}",
     }
 
 
-def _currency(shown: Presenter, code: str) -> str:
+def currency_sign(code: str) -> str:
+    """What stands before a sum: ¥, € or $, else the currency's code."""
+    return {"CNY": "¥", "EUR": "€", "USD": "$"}.get(code, code)
+
+
+def currency_word(shown: Presenter, code: str) -> str:
     """In words where there are any, else its code."""
     return shown.words.t(f"currency.{code}") if shown.words.has(f"currency.{code}") else code
 

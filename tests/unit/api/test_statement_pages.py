@@ -86,3 +86,20 @@ def test_the_month_is_that_of_the_last_day(house: House) -> None:
         for number in (found.number, made.number)
     ]
     assert all("2026年10月" in title.replace(" ", "") for title in titles), titles
+
+
+@pytest.mark.parametrize(
+    ("currency", "language", "column", "sum_of_all"),
+    [
+        ("CNY", "zh-CN", "应缴 元", "合计 ¥ "),
+        ("EUR", "en", "Payable EUR", "total € "),
+        ("CHF", "zh-CN", "应缴 CHF", "合计 CHF "),
+    ],
+)
+def test_the_list_of_statements_names_their_currency(
+    house: House, currency: str, language: str, column: str, sum_of_all: str
+) -> None:
+    locked(house, currency=currency)
+    page = house.person("clerk").get(f"/sites/{SITE}/statements?find=0101&lang={language}").text
+    assert f">{column}<" in page
+    assert sum_of_all in page

@@ -46,7 +46,8 @@ def test_every_reason_of_a_refusal_has_a_word() -> None:
 
 def test_every_kind_of_finding_has_a_word() -> None:
     kinds = literals(r'Finding\(\s*"(\w+)"', "flows") | literals(r'findings\.append\(\("(\w+)"', "profiles")
-    assert {"late", "conflict", "clock_wrong"} <= kinds
+    kinds |= literals(r'Problem\(\s*"(\w+)"', "profiles")
+    assert {"late", "conflict", "clock_wrong", "unknown_code"} <= kinds
     assert sorted(k for k in kinds if f"finding.{k}" not in CATALOGUE["zh-CN"]) == []
 
 
