@@ -118,6 +118,8 @@ def _counter(rule: PointRule) -> Convert:
     a, b, scale_by = float(factor), float(offset), rule.scale_by
 
     def read(raw: object, parameters: Mapping[str, Scalar]) -> Result:
+        if type(raw) is bool:  # else `true` would be a register of 1
+            return Problem("malformed", "bool where a number is expected")
         value = raw if type(raw) is float else _number(raw, rule)
         if type(value) is not float:
             return value

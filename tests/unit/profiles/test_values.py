@@ -57,6 +57,13 @@ def test_a_counter_beyond_what_a_register_holds_is_no_reading() -> None:
     assert found.kind == "out_of_range"
 
 
+@pytest.mark.parametrize("raw", [True, False])
+def test_a_truth_value_is_no_register(raw: bool) -> None:
+    found = converter(WATER)(raw, {})
+    assert isinstance(found, Problem)
+    assert found.kind == "malformed"
+
+
 def test_gauges_are_exact_to_the_last_bit_when_units_divide() -> None:
     watt = converter(rule(quantity="power", unit="W"))
     assert watt(22, {}) == 0.022
