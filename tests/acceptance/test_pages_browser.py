@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import socket
 import threading
 import time
@@ -23,17 +22,12 @@ from dutyroom.api.server import PageServer
 from dutyroom.flows.desk import Desk
 from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
 
-CHROMIUM = shutil.which("chromium")
 ARGUMENTS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on the path"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 ALL_PAGES = (
     "alarms", "wall", "devices", "devices/A-RISER-6", "tickets", "tickets/3", "report", "plans", "reads",
@@ -87,9 +81,9 @@ def house(tmp_path: Path) -> Iterator[Served]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        browser = play.chromium.launch(executable_path=chromium, headless=True, args=ARGUMENTS)
         yield browser
         browser.close()
 

@@ -99,10 +99,8 @@ def test_a_server_that_is_named_must_answer(
         influx.find_influx(tmp_path)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("required", [False, True])
-def test_where_none_can_be_had_one_line_says_so(tmp_path: Path, required: bool) -> None:
-    """The fixture itself, in a run of its own on a path that holds nothing."""
+def on_a_bare_path(tmp_path: Path, required: bool, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Tests in a run of their own on a path that holds nothing."""
     (tmp_path / "bin").mkdir()
     environment = {
         "PATH": str(tmp_path / "bin"),
@@ -113,9 +111,8 @@ def test_where_none_can_be_had_one_line_says_so(tmp_path: Path, required: bool) 
     }
     if "SYSTEMROOT" in os.environ:
         environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
-    command = [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", "-k", "empty_store"]
-    done = subprocess.run(
-        [*command, "tests/contract/test_reading_store.py"],
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-n0", "-p", "no:cacheprovider", *arguments],
         cwd=ROOT,
         env=environment,
         capture_output=True,
@@ -123,12 +120,32 @@ def test_where_none_can_be_had_one_line_says_so(tmp_path: Path, required: bool) 
         timeout=100,
         check=False,
     )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("servers: ")]
+
+
+def said(done: subprocess.CompletedProcess[str]) -> list[str]:
+    return [line for line in done.stdout.splitlines() if line.startswith("servers: ")]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("required", [False, True])
+def test_where_none_can_be_had_one_line_says_so(tmp_path: Path, required: bool) -> None:
+    done = on_a_bare_path(tmp_path, required, "-k", "empty_store", "tests/contract/test_reading_store.py")
     # Said in the summary; a failure says it where it happens as well.
-    assert lines == [
+    assert said(done) == [
         "servers: influxdb: not available (no influxd on the path; no Docker that runs; "
         "not built yet: run tests/servers/build_influxd.sh once)"
     ] * (1 + required)
     assert done.returncode == (1 if required else 0)
     for outcome in ("2 passed", "1 error" if required else "1 skipped"):
         assert outcome in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("required", [False, True])
+def test_without_a_browser_the_pages_are_not_taken_for_tested(tmp_path: Path, required: bool) -> None:
+    done = on_a_bare_path(tmp_path, required, "-k", "language", "tests/acceptance/test_pages_browser.py")
+    assert set(said(done)) == {
+        "servers: chromium: not available (no chromium on the path; install the package chromium)"
+    }
+    assert done.returncode == (1 if required else 0)
+    assert ("1 error" if required else "1 skipped") in done.stdout
