@@ -219,6 +219,47 @@ def test_blocked_sound_is_told_and_one_key_opens_it(browser: Browser, house: Ser
     expect(wall.locator("#sound-blocked")).to_be_hidden()
 
 
+TONES_HEARD = """window.tones = [];
+const start = OscillatorNode.prototype.start;
+OscillatorNode.prototype.start = function (...at) { tones.push(this.frequency.value); return start.apply(this, at); };
+"""
+
+
+ACKNOWLEDGED = """async ([site, priority]) => {
+    const { csrf } = JSON.parse(document.getElementById("page-facts").textContent);
+    const all = await (await fetch(`/api/v1/sites/${site}/alarms`)).json();
+    const mine = all.filter(a => a.priority === priority && ["unacknowledged", "returned"].includes(a.state));
+    for (const { id } of mine) await fetch(`/api/v1/sites/${site}/alarms/${id}/acknowledge`, {
+        method: "POST", body: "{}", headers: { "content-type": "application/json", "x-csrf-token": csrf } });
+    return mine.length;
+}"""
+
+
+def heard(page: Page, pitch: int, within: float) -> None:
+    until = time.monotonic() + within
+    while pitch not in (tones := page.evaluate("tones")):
+        assert time.monotonic() < until, (pitch, tones)
+        page.wait_for_timeout(100)
+
+
+def test_each_priority_has_its_tone_until_it_is_acknowledged(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house)
+    page.add_init_script(TONES_HEARD)
+    for priority, pitch in ((1, 880), (2, 740), (3, 520)):
+        page.reload()
+        expect(page.locator("#alarm-rows tr").first).to_be_visible()
+        page.mouse.click(2, 2)
+        heard(page, pitch, within=3)
+        if priority == 1:  # again after its pause, without anything new
+            page.evaluate("tones.length = 0")
+            heard(page, pitch, within=4)
+        assert page.evaluate(ACKNOWLEDGED, [SITE, priority]) > 0
+    page.reload()
+    page.mouse.click(2, 2)
+    page.wait_for_timeout(1_500)
+    assert page.evaluate("tones") == []
+
+
 def test_the_trend_is_drawn(browser: Browser, house: Served) -> None:
     page = logged_in(browser, house)
     page.goto(f"{house.url}/sites/{SITE}/devices/A-RISER-6")

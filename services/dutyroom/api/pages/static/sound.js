@@ -8,7 +8,7 @@ const EVERY = { 1: 2500, 2: 5000, 3: 15000, 4: 0 };
 let context = null;
 let worst = 0;
 let mutedUntil = 0;
-let last = 0;
+let last = -Infinity; // when a tone began: the first one does not wait
 let off = localStorage.getItem("dutyroom.sound") === "off";
 
 function play(priority) {
@@ -62,7 +62,7 @@ export function start() {
   });
   const take = (body) => {
     if (!body.counts) return;
-    if (body.counts.worst && (!worst || body.counts.worst < worst)) { last = 0; mutedUntil = 0; } // a worse one breaks the mute
+    if (body.counts.worst && (!worst || body.counts.worst < worst)) { last = -Infinity; mutedUntil = 0; } // a worse one breaks the mute
     worst = body.counts.worst;
   };
   on("snapshot", take);
