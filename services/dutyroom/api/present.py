@@ -210,6 +210,8 @@ class Presenter:
         return self.words.t(reason) if self.words.has(reason) else reason
 
     def actor(self, actor: str) -> str:
+        if actor == "command line" or actor.startswith("token:commands-"):  # without, with a service
+            return self.words.t("actor.commands")
         return self.words.t("actor.system") if actor == "system" else actor
 
     def ticket_title(self, ticket: Ticket) -> str:

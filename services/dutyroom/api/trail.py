@@ -29,6 +29,11 @@ DETAILS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"(?P<profile>[\w./-]+): no layout reads this message", "detail.no_layout"),
         (r"(?P<profile>[\w./-]+): the message names no device", "detail.no_device"),
         (r"(?P<count>\d+) of its messages had come before", "detail.duplicate"),
+        (r"(?P<said>.+) is no (?:finite )?number", "detail.no_number"),
+        (r"\w+ where a number is expected|not a single value|not a text", "detail.no_value"),
+        (r"(?P<said>.+) is no whole code", "detail.no_code"),
+        (r"(?P<said>.+) is more steps than a register holds", "detail.no_register"),
+        (r"unit (?P<said>.+) is none of \w+", "detail.no_unit"),
     )
 )
 SAID_ALREADY = frozenset({"no profile reads this topic"})  # the reason says the same
@@ -58,12 +63,14 @@ def finding_text(shown: Presenter, row: FindingRow) -> str:
         return f"{shown.point_name(match['point'])} · {at} · {match['old']} / {match['new']}"
     if row.kind == "late":
         return shown.point_name(row.detail)
-    if row.kind in ("malformed", "unknown_device") and ": " in row.detail:
+    named = NAMED.fullmatch(row.detail)
+    of_point = named is not None and row.kind == "malformed" and row.device != ""
+    if row.kind in ("malformed", "unknown_device") and ": " in row.detail and not of_point:
         topic, _, why = row.detail.partition(": ")
         said = detail_text(shown, why)
         return topic if said in ("", row.device) else f"{topic} · {said}"
-    if match := NAMED.fullmatch(row.detail):
-        return f"{shown.point_name(match['point'])}: {match['said']}"
+    if named is not None:
+        return f"{shown.point_name(named['point'])}: {detail_text(shown, named['said'])}"
     return detail_text(shown, row.detail)
 
 

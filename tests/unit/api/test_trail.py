@@ -101,6 +101,17 @@ def test_why_a_message_could_not_be_read(shown: Presenter, detail: str, said: st
         ("late", "A-E1", "flow", "流量"),
         ("conflict", "A-E1", "A-E1/flow at 1795698764266: 1.0 and 2.0", "流量 · 11月26日 21:12 · 1.0 / 2.0"),
         ("out_of_range", "A-E1", "temperature: 9000", "温度: 9000"),
+        (
+            "out_of_range",
+            "A-E1",
+            "volume: 1e+17 is more steps than a register holds",
+            "累计量: 超出表底位数：1e+17",
+        ),
+        ("unknown_code", "A-E1", "door: half open", "轿门: half open"),
+        ("malformed", "A-E1", "volume: list where a number is expected", "累计量: 此处应为数值"),
+        ("malformed", "A-E1", "flow: 'maybe' is no number", "流量: 不是数值：'maybe'"),
+        ("malformed", "A-E1", "flow: inf is no finite number", "流量: 不是数值：inf"),
+        ("malformed", "A-E1", "power: unit 'm3' is none of power", "功率: 单位不符：'m3'"),
         ("malformed", "", "a/b: no profile reads this topic", "a/b"),
         ("malformed", "", "a/b: not UTF-8 at byte 3", "a/b · 第 3 字节起不是 UTF-8"),
         ("unknown_device", "77", "w/77: 77", "w/77"),
@@ -138,3 +149,8 @@ def test_floors_sort_as_people_count() -> None:
     assert sorted(["A/10/1001", "A/2/0201", "A/1/0102", "A/1/0101"], key=natural) == [
         "A/1/0101", "A/1/0102", "A/2/0201", "A/10/1001",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("actor", ["command line", "token:commands-Vl-2S7ra"])
+def test_commands_of_this_machine_have_one_name(shown: Presenter, actor: str) -> None:
+    assert shown.actor(actor) == "命令行"
