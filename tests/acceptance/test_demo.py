@@ -22,7 +22,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from demo_process import PASSWORD, Program, Refused, Visitor, broker_of, is_alive, run, wait_for
+from demo_process import PASSWORD, Program, Refused, Visitor, answers, broker_of, is_alive, run, wait_for
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the process tree from /proc")
 
@@ -406,6 +406,9 @@ def test_something_happens_by_itself(tmp_path: Path) -> None:
 def test_lan_opens_the_pages_and_never_the_broker(tmp_path: Path) -> None:
     with Program("demo", "--data", tmp_path, "--port", "0", *EMPTY, "--lan") as program:
         url = program.url()
+        there = program.expect(r"Other machines find it at (http://\S+)")[1]
+        assert there.rpartition(":")[2] == url.rpartition(":")[2]
+        wait_for(lambda: answers(there), 5, "the address for other machines")
         open_ones = listeners(program.tree())
         assert ("0.0.0.0", int(url.rpartition(":")[2])) in open_ones
         assert [host for host, port in open_ones if port == broker_of(tmp_path)[1]] == ["127.0.0.1"]

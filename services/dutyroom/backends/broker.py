@@ -45,6 +45,16 @@ next_connection_delay_ms = 1
 """
 
 
+def own_address() -> str:
+    """Where other machines of the network find this one; its name where that cannot be told."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: only asks which of our addresses is meant
+            return str(probe.getsockname()[0])
+        except OSError:
+            return socket.gethostname()
+
+
 def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
     """`wanted` if it is free, else the next free one (0: any). Raises Unavailable after 50 tries, or at
     once for an address that is none of this machine's."""

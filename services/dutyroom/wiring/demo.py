@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from dutyroom.backends.broker import EmbeddedBroker
+from dutyroom.backends.broker import EmbeddedBroker, own_address
 from dutyroom.backends.clock import ScaledClock, read_machine_time
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.mqtt import MqttPublisher
@@ -266,6 +266,8 @@ def _greet(demo: _Demo, options: DemoOptions, say: Callable[[str], None]) -> Non
     url = demo.instance.url
     say("")
     say(f"  Dutyroom is running at {url}")
+    if demo.settings.host in ("0.0.0.0", "::"):  # noqa: S104
+        say(f"  Other machines find it at http://{own_address()}:{demo.instance.address[1]}")
     another = _command(f"password {demo.login}", demo.settings)
     if demo.password:
         say(f"  Log in as {demo.login} with the one-time password {demo.password}")
