@@ -7,7 +7,7 @@ what it missed, so no page holds the server's memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -83,6 +83,19 @@ def alarm_rows(tx: Tx, shown: Presenter, alarms: list[Alarm]) -> list[Row]:
     return by_urgency(rows)
 
 
+def ringing(alarms: Iterable[Alarm]) -> int:
+    """The priority whose tone is due, 0 = none: unacknowledged, also a fire or entrapment that was over
+    before anybody saw it. What does not latch is quiet once it has gone."""
+    return min(
+        (
+            int(a.priority)
+            for a in alarms
+            if a.state == AlarmState.UNACKNOWLEDGED or (a.state == AlarmState.RETURNED and a.latched)
+        ),
+        default=0,
+    )
+
+
 def counts(tx: Tx, site: SiteRuntime) -> Row:
     """The figures in the navigation and on the tabs."""
     name = site.site.id
@@ -96,6 +109,7 @@ def counts(tx: Tx, site: SiteRuntime) -> Row:
         "tabs": tabs,
         "unacknowledged": len(loud),
         "worst": min((int(a.priority) for a in loud), default=0),
+        "tone": ringing(alarms),
         "tickets": sum(t.state in OPEN_TICKETS for t in tx.tickets.search(name, open_only=True, limit=2000)),
         "quarantine": site.journal.quarantine_size(),
     }

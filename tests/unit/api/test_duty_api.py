@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
 from tests.acceptance.pages_harness import SITE
 from tests.unit.api.conftest import House
+
+from dutyroom.api.stream import ringing
+from dutyroom.model.duty import AlarmState, Priority
 
 API = f"/api/v1/sites/{SITE}"
 
@@ -165,7 +169,7 @@ def test_what_the_pages_count(operator: TestClient) -> None:
     told = operator.get(f"{API}/counts").json()
     rows = alarms(operator)
     assert told["unacknowledged"] == sum(r["state"] == "unacknowledged" for r in rows)
-    assert told["worst"] == 1
+    assert told["worst"] == told["tone"] == 1
     assert told["tabs"]["suppressed"] == 4
     assert told["quarantine"] == 3
 
@@ -192,3 +196,19 @@ def test_a_wall_token_is_shown_once(house: House) -> None:
     assert house.visitor().get(f"/wall/{made['token']}").status_code == 200
     assert made["token"] not in admin.get(f"{API}/tokens").text
     assert admin.post(f"{API}/tokens", json={"name": "x", "scope": "api:god"}).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("state", "latched", "tone"),
+    [
+        (AlarmState.UNACKNOWLEDGED, False, 1),
+        (AlarmState.RETURNED, True, 1),  # a fire that is over before anybody saw it
+        (AlarmState.RETURNED, False, 0),
+        (AlarmState.ACKNOWLEDGED, True, 0),
+    ],
+)
+def test_what_rings(house: House, state: AlarmState, latched: bool, tone: int) -> None:
+    with house.estate.records.read() as tx:
+        fire = next(a for a in tx.alarms.open_ones(SITE) if a.priority is Priority.EMERGENCY)
+    assert ringing([replace(fire, state=state, latched=latched)]) == tone
+    assert ringing([]) == 0

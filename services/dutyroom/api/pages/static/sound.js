@@ -62,8 +62,8 @@ export function start() {
   });
   const take = (body) => {
     if (!body.counts) return;
-    if (body.counts.worst && (!worst || body.counts.worst < worst)) { last = -Infinity; mutedUntil = 0; } // a worse one breaks the mute
-    worst = body.counts.worst;
+    if (body.counts.tone && (!worst || body.counts.tone < worst)) { last = -Infinity; mutedUntil = 0; } // a worse one breaks the mute
+    worst = body.counts.tone;
   };
   on("snapshot", take);
   on("tick", take);
