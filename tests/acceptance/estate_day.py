@@ -9,9 +9,10 @@ from pathlib import Path
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.memory import MemoryReadingStore
 from dutyroom.backends.records_sql import open_records
-from dutyroom.flows.ingest import Ingest, Registry
+from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
+from dutyroom.flows.registry import Registry
 from dutyroom.flows.watch import Watch
 from dutyroom.model.duty import Alarm, Ticket, TicketKind
 from dutyroom.model.telemetry import Message

@@ -13,10 +13,11 @@ from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Unavailable
-from dutyroom.flows.ingest import Ingest, Registry
+from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork
+from dutyroom.flows.registry import Registry
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Attribute, Lane, Message, PointTable, Quality, Reading

@@ -11,11 +11,13 @@ import hashlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from itertools import chain
 
 from dutyroom.flows.live import Live
+from dutyroom.flows.registry import Registry
 from dutyroom.interfaces import Journal, Records
-from dutyroom.model.duty import Device, DeviceStatus
+from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import (
     Attribute,
     Batch,
@@ -30,7 +32,6 @@ from dutyroom.model.telemetry import (
     PointTable,
     Quality,
     Readings,
-    Scalar,
 )
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.result import Decoded, DecodedEvent, Ignored, Refused
@@ -41,32 +42,6 @@ _TOPICS = 50_000  # topics whose last receipt is remembered, to keep two in one 
 _LATE = 2 * HOUR  # a reading this much older than its point's newest is named late
 
 _Receipt = tuple[bytes, Ms]  # what a message was, and when it was first received
-
-
-class Registry:
-    """The devices of a site by profile and address, with what the decoder asks of them."""
-
-    def __init__(self, devices: Sequence[Device]) -> None:
-        self._by_address: dict[tuple[str, str], Device] = {}
-        self.by_id: dict[str, Device] = {}
-        for device in devices:
-            self.add(device)
-
-    def add(self, device: Device) -> None:
-        self.by_id[device.id] = device
-        key = (device.profile, device.address)
-        if device.status is DeviceStatus.WITHDRAWN:
-            self._by_address.pop(key, None)
-        else:
-            self._by_address[key] = device
-
-    def find(self, profile: str, address: str) -> Device | None:
-        return self._by_address.get((profile, address))
-
-    def parameters(self, profile: str, address: str) -> Mapping[str, Scalar] | None:
-        """What `Library.decode` wants to know; None = not registered."""
-        device = self.find(profile, address)
-        return None if device is None else device.parameters
 
 
 @dataclass(slots=True)
@@ -247,7 +222,10 @@ class Ingest:
                 draft.text[len(draft.rows)] = reading.text
                 # Stores hold numbers; a wording is kept in SQL whenever it changes.
                 draft.attributes.append(Attribute(device.id, reading.spec.name, reading.text, at))
-            draft.rows.append((point.id, at, reading.value, int(quality), index))
+            stored = reading.value
+            if reading.spec.step != point.spec.step:  # the table says in which steps a register is kept
+                stored = _in_steps(stored, reading.spec, point.spec)
+            draft.rows.append((point.id, at, stored, int(quality), index))
         for event in decoded.events:
             self._event(event, devices, draft, message, index)
         for address, name, value in decoded.attributes:
@@ -293,6 +271,13 @@ class Ingest:
         if point is not None:
             at = message.received_at if event.at is None else event.at
             draft.events.append(Event(point.id, at, event.event_id, event.code, event.arguments, index))
+
+
+def _in_steps(value: float, read: PointSpec, kept: PointSpec) -> float:
+    """A register that was read in steps of one size, in those of another."""
+    if read.kind is not Kind.COUNTER or read.step is None or kept.step is None:
+        return value
+    return float(round(Fraction(value) * Fraction(read.step) / Fraction(kept.step)))
 
 
 def _digest(message: Message) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import IntEnum, StrEnum
 from typing import TypeAlias
 
@@ -287,6 +288,11 @@ class Device:
     parameters: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     status: DeviceStatus = DeviceStatus.ACTIVE
     interval_s: int | None = None  # overrides the profile's
+    model: str = ""  # what stands on its plate: maker and product
+    serial: str = ""
+    fed_by: tuple[str, ...] = ()  # device ids, or "utility:id": any one alive keeps it alive
+    digits: int | None = None  # of its register, decimals included; overrides the profile's
+    resolution: Decimal | None = None  # size of the register's last digit; overrides the profile's
 
 
 @dataclass(frozen=True, slots=True)

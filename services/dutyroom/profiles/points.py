@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from zoneinfo import ZoneInfo
 
-from dutyroom.model.telemetry import Kind, PointSpec, Quality
+from dutyroom.model.telemetry import Kind, PointSpec, Quality, Scalar
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Here, Job, clock
+from dutyroom.profiles.meter import PARAMETER, read_parameter
 from dutyroom.profiles.paths import MISSING, Getter, as_text, getter, template, walker
 from dutyroom.profiles.profile import PointRule
 from dutyroom.profiles.result import DecodedReading
@@ -24,10 +25,12 @@ class PointProgram:
         "_get",
         "_high",
         "_low",
+        "_meters",
         "_name",
         "_rule",
         "_specs",
         "_test",
+        "_tz",
         "_unit",
         "_units",
         "_walk",
@@ -47,8 +50,15 @@ class PointProgram:
         self._walk = tuple(walker(p) for p in rule.paths) if self._name else ()
         self._specs: dict[str, PointSpec] = {}
         self._low, self._high = _limits(rule.spec)
+        self._tz = tz
+        self._meters: dict[object, PointProgram] = {}  # by what a device row says of its own register
 
     def run(self, here: Here, job: Job) -> None:
+        if PARAMETER in here.parameters and self.spec.kind is Kind.COUNTER:
+            program = self._of_meter(here.parameters[PARAMETER])
+            if program is not self:
+                program.run(here, job)
+                return
         if self._name is not None:
             self._run_named(here, job)
             return
@@ -58,6 +68,17 @@ class PointProgram:
         if self._test is not None and not self._test(here.captures, here.item, job.document):
             return
         self._emit(raw, self.spec, here, job)
+
+    def _of_meter(self, text: Scalar) -> PointProgram:
+        """This point on a meter with digits or a resolution of its own."""
+        found = self._meters.get(text)
+        if found is None:
+            spec = read_parameter(text).spec(self.spec)
+            found = self if spec == self.spec else PointProgram(replace(self._rule, spec=spec), self._tz)
+            found._meters[text] = found
+            if len(self._meters) < 1000:
+                self._meters[text] = found
+        return found
 
     def _run_named(self, here: Here, job: Job) -> None:
         assert self._name is not None

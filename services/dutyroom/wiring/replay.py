@@ -20,9 +20,10 @@ from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttPublisher, MqttSession
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Invalid, Mistake, Rejected, Unavailable
-from dutyroom.flows.ingest import Ingest, Registry
+from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork
+from dutyroom.flows.registry import Registry
 from dutyroom.flows.replay import Problem, Record, Row, compare, given, message_of, row_of, table
 from dutyroom.model.telemetry import Batch, Lane, Outcome, PointTable
 from dutyroom.profiles.decode import load_library

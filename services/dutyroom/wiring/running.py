@@ -15,11 +15,12 @@ from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttSession
 from dutyroom.errors import Rejected, Unavailable
-from dutyroom.flows.ingest import Ingest, Registry
+from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork, Loop
+from dutyroom.flows.registry import Registry
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.scheduler import DOWN, Scheduler
 from dutyroom.flows.watch import READER as WATCH

@@ -217,6 +217,11 @@ devices = _table(
     _json("parameters"),
     _code("status", DeviceStatus),
     Column("interval_s", Integer, nullable=True),
+    Column("model", Words(), nullable=False, server_default=""),
+    Column("serial", Words(), nullable=False, server_default=""),
+    Column("fed_by", Names(), nullable=False, server_default="[]"),
+    Column("digits", Integer, nullable=True),
+    Column("resolution", Exact(), nullable=True),
 )
 # A withdrawn device keeps its row and gives its address free for the one that replaces it.
 _unique_where(
