@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import structlog
@@ -20,14 +20,15 @@ from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork, Loop
+from dutyroom.flows.points import missing_points
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.scheduler import DOWN, Scheduler
 from dutyroom.flows.watch import READER as WATCH
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records, Tx
-from dutyroom.model.duty import Device, DeviceStatus, Person
-from dutyroom.model.telemetry import Kind, Lane, PointSpec, PointTable
+from dutyroom.model.duty import Device, Person
+from dutyroom.model.telemetry import Lane, PointTable
 from dutyroom.profiles.decode import Library, load_library
 from dutyroom.rules.engine import Engine
 from dutyroom.site import BrokerAddress, Site
@@ -88,7 +89,7 @@ def seed(site: Site, records: Records, library: Library) -> tuple[list[Device], 
                 _let_in(tx, person)
         devices = list(tx.devices.all(site.id))
         table = PointTable(tx.devices.points(site.id))
-        wanted = _missing_points(devices, table, library)
+        wanted = missing_points(devices, table, library)
         if wanted:
             for point in tx.devices.add_points(site.id, wanted):
                 table.add(point)
@@ -104,37 +105,6 @@ def _let_in(tx: Tx, person: Person) -> None:
             f"{other.site or '(all)'}; give this person another one"
         )
     tx.people.upsert(person)
-
-
-def _missing_points(
-    devices: list[Device], table: PointTable, library: Library
-) -> list[tuple[Device, PointSpec]]:
-    """Points that a profile declares and the table lacks, or holds with another spec."""
-    wanted = []
-    for device in devices:
-        if device.status is DeviceStatus.WITHDRAWN:
-            continue
-        for spec in _specs(device, library):
-            point = table.find(device.id, spec.name)
-            if point is None or point.spec != spec:
-                wanted.append((device, spec))
-    return wanted
-
-
-def _specs(device: Device, library: Library) -> list[PointSpec]:
-    """The points that a device's profile declares; the device's own interval counts before it.
-
-    A state without an interval is told on change: silence of it means nothing.
-    """
-    profile = library.profiles.get(device.profile)
-    if profile is None:
-        return []
-    return [
-        spec
-        if spec.interval_s is None and spec.kind in (Kind.STATE, Kind.TEXT)
-        else replace(spec, interval_s=device.interval_s or spec.interval_s or profile.interval_s)
-        for spec in profile.points
-    ]
 
 
 def library_of(site: Site, source: Path | None, folder: DataFolder) -> Library:
