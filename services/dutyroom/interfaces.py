@@ -30,6 +30,7 @@ from dutyroom.model.telemetry import (
     Finding,
     Lane,
     Message,
+    MessageRecord,
     Point,
     PointSpec,
     PointTable,
@@ -65,6 +66,20 @@ class QuarantineRow:
     reason: str  # key: unknown_topic, unknown_device, malformed, out_of_range ...
     detail: str
     state: str  # open | reprocessed | discarded
+    retained: bool = False  # as the broker marked it
+    part: bool = False  # the message was read; what waits is what it says of `addresses`
+    addresses: tuple[str, ...] = ()  # of devices that the registry does not have
+
+
+@dataclass(frozen=True, slots=True)
+class StrangerRow:
+    """Who sends what nobody reads: one topic and address, with the newest message."""
+
+    newest: QuarantineRow
+    kept: int  # messages that are still there
+    count: int  # with those that newer ones have pushed out
+    first_at: Ms
+    last_at: Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +115,10 @@ class Journal(Protocol):
 
     def append(self, *batches: Batch) -> int:
         """Commits the batches with their raw and quarantined messages, all or none; returns the
-        last one's sequence."""
+        last one's sequence. Settles the rows that their messages were read again from.
+
+        Raises Conflict when one of those rows was settled meanwhile: then nothing is committed.
+        """
         ...
 
     def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:
@@ -131,6 +149,20 @@ class Journal(Protocol):
 
     def quarantine_size(self) -> int:
         """How many rows are open, without reading their payloads."""
+        ...
+
+    def quarantine_after(
+        self, row: int, limit: int, reasons: Collection[str] = ()
+    ) -> Sequence[QuarantineRow]:
+        """Open rows with a larger number, oldest first. reasons: only these, () = all."""
+        ...
+
+    def strangers(self, limit: int) -> Sequence[StrangerRow]:
+        """Who sends what nobody reads, newest first."""
+        ...
+
+    def restate(self, records: Sequence[MessageRecord]) -> None:
+        """Rows (`record.row`) that are still not read, but for another reason than before."""
         ...
 
     def settle(self, ids: Sequence[int], state: str) -> int:

@@ -11,15 +11,17 @@ import sqlite3
 import threading
 import zlib
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 import numpy as np
 
+from dutyroom.backends import quarantine
 from dutyroom.errors import Rejected, Unavailable
-from dutyroom.interfaces import FindingRow, LedgerRow, QuarantineRow
+from dutyroom.interfaces import FindingRow, LedgerRow, QuarantineRow, StrangerRow
 from dutyroom.model.telemetry import (
     Attribute,
     Batch,
@@ -33,7 +35,9 @@ from dutyroom.model.telemetry import (
 )
 from dutyroom.timebase import DAY, HOUR, Ms
 
-SCHEMA_VERSION = 1
+T = TypeVar("T")
+
+SCHEMA_VERSION = 2
 _MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
 _MEMORY_BYTES = 32 << 20
 
@@ -41,10 +45,6 @@ _SCHEMA = """
 CREATE TABLE batch (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER NOT NULL, received_at INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX batch_lane ON batch (lane, seq);
-CREATE TABLE quarantine (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, received_at INTEGER NOT NULL, topic TEXT NOT NULL,
-  payload BLOB NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open');
-CREATE INDEX quarantine_state ON quarantine (state, id);
 CREATE TABLE ledger (
   hour INTEGER NOT NULL, device TEXT NOT NULL, received INTEGER NOT NULL DEFAULT 0, decoded INTEGER NOT NULL DEFAULT 0,
   ignored INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0, readings INTEGER NOT NULL DEFAULT 0,
@@ -55,6 +55,9 @@ CREATE TABLE finding (
   count INTEGER NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (kind, device)) WITHOUT ROWID;
 CREATE TABLE cursor (reader TEXT NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (reader, lane));
 """
+
+# From each version to the next; a new file goes through all of them.
+_STEPS = (_SCHEMA + quarantine.SCHEMA, quarantine.SCHEMA_2)
 
 _LEDGER_COLUMNS = (
     "received",
@@ -82,6 +85,7 @@ class _Body(msgspec.Struct, array_like=True):
     events: list[tuple[int, int, str, str, dict[str, str | int | float | bool], int]]
     attributes: list[tuple[str, str, str | int | float | bool, int]]
     findings: list[tuple[str, str, int, str]]
+    again: bool = False
 
 
 _encoder = msgspec.msgpack.Encoder()
@@ -117,6 +121,7 @@ def pack(batch: Batch) -> bytes:
         [(e.point, e.at, e.event_id, e.code, dict(e.arguments), e.message) for e in batch.events],
         [(a.device, a.name, a.value, a.at) for a in batch.attributes],
         [(f.kind, f.device, f.at, f.detail) for f in batch.findings],
+        batch.again,
     )
     return zlib.compress(_encoder.encode(body), 1)
 
@@ -149,6 +154,7 @@ def unpack(lane: Lane, received_at: Ms, blob: bytes) -> Batch:
         tuple(Event(*event) for event in body.events),
         tuple(Attribute(*attribute) for attribute in body.attributes),
         tuple(Finding(*finding) for finding in body.findings),
+        body.again,
     )
 
 
@@ -163,6 +169,7 @@ class SqliteJournal:
         self._memory: deque[tuple[int, Batch]] = deque()
         self._held_bytes = 0
         self._readers: list[sqlite3.Connection] = []
+        self._quarantine = quarantine.Quarantine()
         self._writer = self._connect()
         if not read_only:
             self._writer.execute("PRAGMA journal_mode=WAL")
@@ -193,8 +200,8 @@ class SqliteJournal:
             raise Rejected(
                 f"journal {self._path} was written by a newer version ({version} > {SCHEMA_VERSION})"
             )
-        if version == 0:
-            self._writer.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+        for number, step in enumerate(_STEPS[version:], version + 1):
+            self._writer.executescript(f"BEGIN;{step}PRAGMA user_version={number};COMMIT;")
 
     @contextmanager
     def _commit(self) -> Iterator[sqlite3.Connection]:
@@ -212,6 +219,7 @@ class SqliteJournal:
                 raise
 
     def _rollback(self) -> None:
+        self._quarantine.forget()
         if self._writer.in_transaction:
             self._writer.execute("ROLLBACK")
 
@@ -256,14 +264,7 @@ class SqliteJournal:
             (int(batch.lane), batch.received_at, body),
         ).lastrowid
         assert seq is not None
-        db.executemany(
-            "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail) VALUES (?,?,?,?,?,?)",
-            [
-                (seq, m.message.received_at, m.message.topic, m.message.payload, m.reason, m.detail)
-                for m in batch.messages
-                if m.outcome is Outcome.QUARANTINED
-            ],
-        )
+        self._quarantine.take(db, seq, batch.messages)
         self._count(db, _ledger(batch))
         self._find(db, batch.findings)
         return seq
@@ -343,25 +344,34 @@ class SqliteJournal:
             if passed is not None:
                 self._move(db, *passed)
 
+    def _ask(self, question: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            return question(self._reader())
+        except sqlite3.Error as err:
+            raise Unavailable(f"journal {self._path}: {err}") from err
+
     def quarantine(self, state: str = "open", limit: int = 200) -> Sequence[QuarantineRow]:
-        rows = self._rows(
-            "SELECT id, received_at, topic, payload, reason, detail, state FROM quarantine "
-            "WHERE state=? ORDER BY id DESC LIMIT ?",
-            state,
-            limit,
-        )
-        return [QuarantineRow(*row) for row in rows]  # type: ignore[arg-type]
+        return self._ask(lambda db: quarantine.listed(db, state, limit))
 
     def quarantine_size(self) -> int:
         rows = self._rows("SELECT count(*) FROM quarantine WHERE state='open'")
         return int(str(rows[0][0]))
 
+    def quarantine_after(
+        self, row: int, limit: int, reasons: Collection[str] = ()
+    ) -> Sequence[QuarantineRow]:
+        return self._ask(lambda db: quarantine.after(db, row, limit, reasons))
+
+    def strangers(self, limit: int) -> Sequence[StrangerRow]:
+        return self._ask(lambda db: quarantine.strangers(db, limit))
+
+    def restate(self, records: Sequence[MessageRecord]) -> None:
+        with self._commit() as db:
+            self._quarantine.restate(db, records)
+
     def settle(self, ids: Sequence[int], state: str) -> int:
         with self._commit() as db:
-            return sum(
-                db.execute("UPDATE quarantine SET state=? WHERE id=? AND state='open'", (state, i)).rowcount
-                for i in ids
-            )
+            return self._quarantine.settle(db, ids, state)
 
     def ledger(self, since: Ms) -> Sequence[LedgerRow]:
         rows = self._rows("SELECT * FROM ledger WHERE hour>=? ORDER BY hour DESC, device LIMIT 20000", since)
@@ -385,9 +395,11 @@ class SqliteJournal:
         return found[:count][::-1]
 
     def trim(self, now: Ms, days: float, passed: Mapping[Lane, int]) -> int:
-        """Deletes batches older than `days` that every reader has passed; returns how many."""
+        """Deletes batches older than `days` that every reader has passed, and as old messages of the
+        quarantine that are settled; returns how many batches."""
         deleted = 0
         with self._commit() as db:
+            self._quarantine.trim(db, now - round(days * DAY))
             for lane, seq in passed.items():
                 deleted += db.execute(
                     "DELETE FROM batch WHERE lane=? AND seq<=? AND received_at<?",
@@ -406,10 +418,18 @@ def _weight(batch: Batch) -> int:
 
 
 def _ledger(batch: Batch) -> Counter[tuple[Ms, str, str]]:
-    """The ledger's counts of one batch: messages by outcome, readings by their message's device."""
+    """The ledger's counts of one batch: messages by outcome, readings by their message's device.
+
+    A message that is read again was counted when it came, as quarantined and of no device.
+    """
     counts: Counter[tuple[Ms, str, str]] = Counter()
     keys = [(m.message.received_at // HOUR * HOUR, m.device) for m in batch.messages]
     for (hour, device), record in zip(keys, batch.messages, strict=True):
+        if record.part:
+            continue
+        if record.row:
+            counts[hour, "", "received"] -= 1
+            counts[hour, "", "quarantined"] -= 1
         counts[hour, device, "received"] += 1
         counts[hour, device, record.outcome.value] += 1
     for index, number in Counter(batch.readings.message.tolist()).items():

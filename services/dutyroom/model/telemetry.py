@@ -173,6 +173,9 @@ class MessageRecord:
     profile: str = ""
     reason: str = ""  # ignored or quarantined: a key such as "unknown_device"
     detail: str = ""  # for people: field, position, value
+    unread: tuple[str, ...] = ()  # addresses in it that the registry does not have
+    row: int = 0  # of the quarantine, that it is read again from; 0 = it came just now
+    part: bool = False  # read again, and counted as a message before
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,7 @@ class Batch:
     events: tuple[Event, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     findings: tuple[Finding, ...] = ()
+    again: bool = False  # read again from quarantine: its receive times lie in the past
 
 
 @dataclass(frozen=True, slots=True)

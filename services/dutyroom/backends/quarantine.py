@@ -1,0 +1,246 @@
+"""The quarantine beside the batches of a journal: messages that wait to be read again.
+
+Bounded, so that a device which nobody knows never fills the disk: the newest of each sender stay,
+the rest is counted. Every function runs inside a commit of the journal, or on one of its readers.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from dutyroom.errors import Conflict
+from dutyroom.interfaces import QuarantineRow, StrangerRow
+from dutyroom.model.telemetry import Message, MessageRecord, Outcome
+from dutyroom.timebase import Ms
+
+KEPT = 1_000  # open messages of one sender: what publishes on one topic under one address
+KEPT_BYTES = 8 << 20  # of one sender; a score of messages stay whatever their size
+MOST = 50_000  # open messages of all senders, and the bytes of their payloads
+MOST_BYTES = 256 << 20
+_LEAST = 20
+_AT_ONCE = 500  # rows that make room when there are too many of all
+
+SCHEMA = """
+CREATE TABLE quarantine (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, seq INTEGER NOT NULL, received_at INTEGER NOT NULL, topic TEXT NOT NULL,
+  payload BLOB NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, state TEXT NOT NULL DEFAULT 'open');
+CREATE INDEX quarantine_state ON quarantine (state, id);
+"""
+
+# retained: as the broker marked it. address: the first of whom it is, addresses: all of them (JSON).
+# part: the message itself was read, what waits is what it says of these addresses.
+SCHEMA_2 = """
+ALTER TABLE quarantine ADD COLUMN retained INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE quarantine ADD COLUMN part INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE quarantine ADD COLUMN address TEXT NOT NULL DEFAULT '';
+ALTER TABLE quarantine ADD COLUMN addresses TEXT NOT NULL DEFAULT '[]';
+CREATE INDEX quarantine_sender ON quarantine (state, topic, address, id);
+CREATE TABLE crowded (
+  topic TEXT NOT NULL, address TEXT NOT NULL, count INTEGER NOT NULL, first_at INTEGER NOT NULL,
+  PRIMARY KEY (topic, address)) WITHOUT ROWID;
+"""
+
+_ROW = "id, received_at, topic, payload, reason, detail, state, retained, part, addresses"
+UNKNOWN = "unknown_device"
+_STRANGE = (UNKNOWN, "unknown_topic", "no_layout")
+
+
+def row_of(columns: Sequence[Any]) -> QuarantineRow:
+    """A row of `_ROW`."""
+    number, at, topic, payload, reason, detail, state, retained, part, addresses = columns
+    names = tuple(msgspec.json.decode(addresses, type=list[str]))
+    return QuarantineRow(number, at, topic, payload, reason, detail, state, bool(retained), bool(part), names)
+
+
+class Quarantine:
+    """What a journal's writer does with it. Knows how much is open; `forget` after a rollback."""
+
+    def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES, kept: int = KEPT) -> None:
+        self._most, self._most_bytes, self._kept = most, most_bytes, kept
+        self._open: tuple[int, int] | None = None  # rows and bytes, None = to be counted
+
+    def forget(self) -> None:
+        self._open = None
+
+    def take(self, db: sqlite3.Connection, seq: int, records: Iterable[MessageRecord]) -> None:
+        """Keeps what could not be read, and settles what has been read again.
+
+        Raises Conflict when what was read again is no longer open: then nothing of it may count.
+        """
+        senders: dict[tuple[str, str], int] = {}
+        for record in records:
+            if record.row:
+                self._read_again(db, record)
+            elif record.unread or record.outcome is Outcome.QUARANTINED:
+                message = record.message
+                if message.retained and _kept_already(db, message):
+                    continue  # the broker tells it at every connection: it is no new message
+                self._insert(db, seq, record)
+                senders[message.topic, _first(record)] = len(message.payload)
+        for (topic, address), size in senders.items():
+            self._crowd(db, topic, address, size)
+        if senders:
+            self._bound(db)
+
+    def _insert(self, db: sqlite3.Connection, seq: int, record: MessageRecord) -> None:
+        message, read = record.message, record.outcome is not Outcome.QUARANTINED
+        db.execute(
+            "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail, retained, part, address, addresses) "
+            "VALUES (?,?,?,?,?,?,?,?,?,?)",
+            (
+                seq,
+                message.received_at,
+                message.topic,
+                message.payload,
+                UNKNOWN if read else record.reason,
+                ", ".join(record.unread[:10]) if read else record.detail,
+                message.retained,
+                read,
+                _first(record),
+                _json(record.unread),
+            ),
+        )
+        if self._open is not None:
+            self._open = self._open[0] + 1, self._open[1] + len(message.payload)
+
+    def _read_again(self, db: sqlite3.Connection, record: MessageRecord) -> None:
+        """The row is done, or it goes on waiting for the rest of its devices."""
+        if record.unread:
+            changed = db.execute(
+                "UPDATE quarantine SET part=1, reason=?, detail=?, address=?, addresses=? WHERE id=? AND state='open'",
+                (
+                    UNKNOWN,
+                    ", ".join(record.unread[:10]),
+                    _first(record),
+                    _json(record.unread),
+                    record.row,
+                ),
+            ).rowcount
+        else:
+            changed = db.execute(
+                "UPDATE quarantine SET state='reprocessed' WHERE id=? AND state='open'", (record.row,)
+            ).rowcount
+            self.forget()
+        if not changed:
+            raise Conflict(f"message {record.row} of the quarantine was settled meanwhile")
+
+    def restate(self, db: sqlite3.Connection, records: Iterable[MessageRecord]) -> None:
+        """What is still not read, but for another reason than before."""
+        for record in records:
+            db.execute(
+                "UPDATE quarantine SET reason=?, detail=?, address=?, addresses=? WHERE id=? AND state='open'",
+                (record.reason, record.detail, _first(record), _json(record.unread), record.row),
+            )
+
+    def settle(self, db: sqlite3.Connection, ids: Sequence[int], state: str) -> int:
+        self.forget()
+        return sum(
+            db.execute("UPDATE quarantine SET state=? WHERE id=? AND state='open'", (state, i)).rowcount
+            for i in ids
+        )
+
+    def trim(self, db: sqlite3.Connection, before: Ms) -> None:
+        """Forgets what was settled and is older than the raw messages, and counts of who has gone."""
+        db.execute("DELETE FROM quarantine WHERE state<>'open' AND received_at<?", (before,))
+        db.execute(
+            "DELETE FROM crowded WHERE NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.state='open' "
+            "AND q.topic=crowded.topic AND q.address=crowded.address)"
+        )
+
+    def _crowd(self, db: sqlite3.Connection, topic: str, address: str, size: int) -> None:
+        """The newest of a sender push its oldest out."""
+        kept = max(min(_LEAST, self._kept), min(self._kept, KEPT_BYTES // max(1, size)))
+        gone = db.execute(
+            "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' AND topic=? "
+            "AND address=? ORDER BY id DESC LIMIT -1 OFFSET ?) RETURNING received_at, length(payload)",
+            (topic, address, kept),
+        ).fetchall()
+        self._gone(db, topic, address, gone)
+
+    def _bound(self, db: sqlite3.Connection) -> None:
+        """The oldest of all make room."""
+        if self._open is None:
+            self._open = db.execute(
+                "SELECT count(*), coalesce(sum(length(payload)),0) FROM quarantine WHERE state='open'"
+            ).fetchone()
+        while self._open[0] > self._most or self._open[1] > self._most_bytes:
+            many = max(1, min(_AT_ONCE, self._open[0] // 10))
+            gone = db.execute(
+                "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' ORDER BY id LIMIT ?) "
+                "RETURNING received_at, length(payload)",
+                (many,),
+            ).fetchall()
+            if not gone:
+                return
+            self._gone(db, "", "", gone)
+
+    def _gone(
+        self, db: sqlite3.Connection, topic: str, address: str, gone: Sequence[tuple[int, int]]
+    ) -> None:
+        if not gone:
+            return
+        db.execute(
+            "INSERT INTO crowded (topic, address, count, first_at) VALUES (?,?,?,?) "
+            "ON CONFLICT (topic, address) DO UPDATE SET count = count + excluded.count",
+            (topic, address, len(gone), min(at for at, _ in gone)),
+        )
+        if self._open is not None:
+            self._open = self._open[0] - len(gone), self._open[1] - sum(size for _, size in gone)
+
+
+def _kept_already(db: sqlite3.Connection, message: Message) -> bool:
+    found = db.execute(
+        "SELECT 1 FROM quarantine WHERE state IN ('open','reprocessed','discarded') AND topic=? AND payload=? LIMIT 1",
+        (message.topic, message.payload),
+    ).fetchone()
+    return found is not None
+
+
+def _first(record: MessageRecord) -> str:
+    return record.unread[0] if record.unread else ""
+
+
+def _json(addresses: Sequence[str]) -> str:
+    return msgspec.json.encode(addresses).decode()
+
+
+# ---------------------------------------------------------------- questions
+
+
+def listed(db: sqlite3.Connection, state: str, limit: int) -> list[QuarantineRow]:
+    """Newest first."""
+    sql = f"SELECT {_ROW} FROM quarantine WHERE state=? ORDER BY id DESC LIMIT ?"  # noqa: S608
+    return [row_of(row) for row in db.execute(sql, (state, limit))]
+
+
+def after(
+    db: sqlite3.Connection, number: int, limit: int, reasons: Collection[str] = ()
+) -> list[QuarantineRow]:
+    """Open rows with a larger number, oldest first; reasons: only these, () = all."""
+    chosen = f"AND reason IN ({','.join('?' * len(reasons))})" if reasons else ""
+    sql = f"SELECT {_ROW} FROM quarantine WHERE state='open' AND id>? {chosen} ORDER BY id LIMIT ?"  # noqa: S608
+    return [row_of(row) for row in db.execute(sql, (number, *reasons, limit))]
+
+
+def strangers(db: sqlite3.Connection, limit: int) -> list[StrangerRow]:
+    """Who sends what nobody reads, each with its newest message; the newest first."""
+    marks = ",".join("?" * len(_STRANGE))
+    grouped = db.execute(
+        f"SELECT topic, address, count(*), min(received_at), max(received_at), max(id) FROM quarantine "  # noqa: S608
+        f"WHERE state='open' AND reason IN ({marks}) GROUP BY topic, address ORDER BY max(id) DESC LIMIT ?",
+        (*_STRANGE, limit),
+    ).fetchall()
+    found = []
+    for topic, address, count, first, last, newest in grouped:
+        row = db.execute(f"SELECT {_ROW} FROM quarantine WHERE id=?", (newest,)).fetchone()  # noqa: S608
+        crowd = db.execute(
+            "SELECT count, first_at FROM crowded WHERE topic=? AND address=?", (topic, address)
+        ).fetchone()
+        more, since = crowd or (0, first)
+        if row is not None:
+            found.append(StrangerRow(row_of(row), count, count + more, min(first, since), last))
+    return found

@@ -1,0 +1,170 @@
+"""The quarantine of a journal: bounded by sender and in all, settled with what was read again."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dutyroom.backends import journal as journals
+from dutyroom.backends import quarantine
+from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.quarantine import Quarantine
+from dutyroom.errors import Conflict
+from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
+from dutyroom.timebase import DAY, HOUR
+
+T = 1_795_000_000_000
+
+
+def strange(number: int, topic: str = "acme/7", *addresses: str, retained: bool = False) -> MessageRecord:
+    message = Message(topic, f"{number}".encode(), T + number, retained)
+    reason = "unknown_device" if addresses else "unknown_topic"
+    return MessageRecord(message, Outcome.QUARANTINED, reason=reason, unread=addresses)
+
+
+def batch(*records: MessageRecord, again: bool = False) -> Batch:
+    rows = [(1, T + n, 1.0, 0, n) for n, r in enumerate(records) if r.outcome is Outcome.DECODED]
+    return Batch(
+        "site", Lane.NORMAL, records[-1].message.received_at, records, Readings.of(rows), again=again
+    )
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> SqliteJournal:
+    made = SqliteJournal(tmp_path / "j.sqlite")
+    made._quarantine = Quarantine(most=40, most_bytes=10_000, kept=10)
+    return made
+
+
+def payloads(journal: SqliteJournal) -> list[bytes]:
+    return [row.payload for row in journal.quarantine_after(0, 1000)]
+
+
+def test_the_newest_of_a_sender_stay_and_the_rest_is_counted(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "_LEAST", 3)
+    for number in range(25):
+        journal.append(batch(strange(number), strange(number, "acme/8", "0008")))
+    assert len(payloads(journal)) == 20
+    first, second = journal.strangers(10)
+    assert (first.newest.topic, first.newest.addresses) == ("acme/8", ("0008",))
+    assert (second.kept, second.count, second.newest.payload) == (10, 25, b"24")
+    assert (second.first_at, second.last_at) == (T, T + 24)
+    (row,) = journal.ledger(0)
+    assert row.received == row.quarantined == 50
+
+
+def test_large_messages_of_a_sender_are_fewer(
+    journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(quarantine, "KEPT_BYTES", 300)
+    monkeypatch.setattr(quarantine, "_LEAST", 2)
+    for number in range(6):
+        record = strange(number)
+        journal.append(batch(replace(record, message=replace(record.message, payload=b"x" * 100))))
+    assert journal.quarantine_size() == 3
+
+
+def test_a_thousand_topics_do_not_fill_it_either(journal: SqliteJournal) -> None:
+    for number in range(200):
+        journal.append(batch(strange(number, f"acme/{number}")))
+    assert journal.quarantine_size() <= 40
+    assert payloads(journal)[-1] == b"199"
+    rows = journal._rows("SELECT topic, count FROM crowded")
+    assert rows == [("", 200 - journal.quarantine_size())]
+
+
+def test_the_bytes_of_all_are_bounded(journal: SqliteJournal) -> None:
+    for number in range(30):
+        record = strange(number, f"acme/{number}")
+        journal.append(batch(replace(record, message=replace(record.message, payload=b"x" * 1000))))
+    assert journal.quarantine_size() <= 10
+
+
+def test_a_retained_message_is_kept_once_however_often_we_connect(journal: SqliteJournal) -> None:
+    for at in (0, 1000, 2000):
+        record = strange(1, retained=True)
+        journal.append(batch(replace(record, message=replace(record.message, received_at=T + at))))
+    assert journal.quarantine_size() == 1
+    assert journal.quarantine()[0].retained
+    (number,) = [row.id for row in journal.quarantine()]
+    journal.settle([number], "discarded")
+    journal.append(batch(strange(1, retained=True)))
+    assert journal.quarantine_size() == 0
+    (row,) = journal.ledger(0)
+    assert row.received == row.quarantined == 4
+
+
+def test_what_is_read_again_moves_in_the_ledger_and_is_settled_in_one_commit(journal: SqliteJournal) -> None:
+    journal.append(batch(strange(1), strange(2)))
+    first, second = journal.quarantine_after(0, 10)
+    read = MessageRecord(strange(1).message, Outcome.DECODED, "meter", "acme/x", row=first.id)
+    journal.append(batch(read, again=True))
+    assert [r.id for r in journal.quarantine("reprocessed")] == [first.id]
+    assert [r.id for r in journal.quarantine()] == [second.id]
+    rows = {r.device: r for r in journal.ledger(0)}
+    assert (rows[""].received, rows[""].quarantined) == (1, 1)
+    assert (rows["meter"].received, rows["meter"].decoded, rows["meter"].readings) == (1, 1, 1)
+    assert rows["meter"].hour == T // HOUR * HOUR
+    (_, again) = journal.read(Lane.NORMAL, 1, 10)[0]
+    assert again.again
+
+
+def test_what_was_discarded_meanwhile_is_not_read_again(journal: SqliteJournal) -> None:
+    journal.append(batch(strange(1)))
+    (row,) = journal.quarantine()
+    journal.settle([row.id], "discarded")
+    read = MessageRecord(strange(1).message, Outcome.DECODED, "meter", row=row.id)
+    with pytest.raises(Conflict, match="settled meanwhile"):
+        journal.append(batch(read, again=True))
+    assert journal.last(Lane.NORMAL) == 1
+    assert [r.device for r in journal.ledger(0)] == [""]
+
+
+def test_a_message_waits_on_for_the_rest_of_its_devices(journal: SqliteJournal) -> None:
+    record = MessageRecord(strange(1).message, Outcome.DECODED, "meter", unread=("b", "c"))
+    journal.append(batch(record))
+    (row,) = journal.quarantine()
+    assert (row.part, row.addresses, row.reason, row.detail) == (True, ("b", "c"), "unknown_device", "b, c")
+    again = replace(record, device="meter-b", unread=("c",), row=row.id, part=True)
+    journal.append(batch(again, again=True))
+    (row,) = journal.quarantine()
+    assert row.addresses == ("c",)
+    rows = {r.device: r for r in journal.ledger(0)}
+    assert (rows["meter"].received, rows["meter"].decoded, rows["meter"].readings) == (1, 1, 1)
+    assert (rows["meter-b"].received, rows["meter-b"].decoded, rows["meter-b"].readings) == (0, 0, 1)
+
+
+def test_another_reason_is_written_down(journal: SqliteJournal) -> None:
+    journal.append(batch(strange(1)))
+    (row,) = journal.quarantine()
+    journal.restate([replace(strange(1, "acme/7", "0007"), row=row.id, detail="0007")])
+    (row,) = journal.quarantine()
+    assert (row.reason, row.detail, row.addresses) == ("unknown_device", "0007", ("0007",))
+    assert journal.quarantine_after(0, 10, ("unknown_topic",)) == []
+    assert journal.quarantine_after(row.id, 10) == []
+
+
+def test_settled_messages_are_forgotten_with_the_raw_ones(journal: SqliteJournal) -> None:
+    journal.append(batch(strange(1), strange(2)))
+    journal.settle([1], "discarded")
+    journal.trim(T + 8 * DAY, 7.0, {})
+    assert journal.quarantine("discarded") == []
+    assert journal.quarantine_size() == 1
+
+
+def test_a_journal_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
+    file = tmp_path / "j.sqlite"
+    with sqlite3.connect(file) as old:
+        old.executescript(f"{journals._STEPS[0]}PRAGMA user_version=1;")
+        old.execute("INSERT INTO quarantine VALUES (4, 1, ?, 'a', x'00ff', 'malformed', 'no', 'open')", (T,))
+    old.close()
+    taken = SqliteJournal(file)
+    (row,) = taken.quarantine()
+    assert (row.id, row.payload, row.addresses, row.retained, row.part) == (4, b"\x00\xff", (), False, False)
+    taken.close()
+    SqliteJournal(file).close()
