@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,7 @@ from dutyroom.profiles.checking import check_profile
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Profile
 from dutyroom.rules.spec import Rule, matches
+from dutyroom.site.addresses import example, may_be
 from dutyroom.site.devices import Row
 from dutyroom.site.folder import read_site
 from dutyroom.site.model import Site
@@ -56,24 +56,11 @@ def _devices(rows: Iterable[Row], library: Mapping[str, Profile], unreadable: se
         device = row.device
         profile = library.get(device.profile)
         if profile is not None:
-            if device.address and not _may_be(device.address, profile):
-                row.wrong("address", f"{device.profile} calls no device {device.address!r}{_like(profile)}")
+            if device.address and not may_be(device.address, profile):
+                like = f"; an address looks like {known!r}" if (known := example(profile)) else ""
+                row.wrong("address", f"{device.profile} calls no device {device.address!r}{like}")
         elif device.profile and device.profile not in broken:
             row.wrong("profile", f"there is no profile {device.profile!r}{nearest(device.profile, library)}")
-
-
-def _may_be(address: str, profile: Profile) -> bool:
-    """Whether a message of the profile can name this address: {portal}/genset/{instance}."""
-    templates = {template for layout in profile.layouts for template in layout.identity}
-    shapes = (re.split(r"\{[^}]*\}", template) for template in templates)
-    return not templates or any(
-        re.fullmatch(".+".join(re.escape(part) for part in shape), address) for shape in shapes
-    )
-
-
-def _like(profile: Profile) -> str:
-    known = next((address for example in profile.examples for address in example.expect), "")
-    return f"; an address looks like {known!r}" if known else ""
 
 
 def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:
@@ -101,7 +88,7 @@ def _points(rule: Rule, devices: Iterable[Device], library: Mapping[str, Profile
 def _open(profile: Profile) -> bool:
     """Whether a profile makes points that only a message names."""
     return any(
-        layout.rest is not None or layout.codec or any("{" in rule.spec.name for rule in layout.points)
+        layout.rest is not None or any("{" in rule.spec.name for rule in layout.points)
         for layout in profile.layouts
     )
 

@@ -7,16 +7,18 @@ import io
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from dutyroom.fields import Fields, nearest
-from dutyroom.model.duty import Device
+from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass, Scalar
+from dutyroom.site import pairs
+from dutyroom.site.columns import COLUMNS
+from dutyroom.site.drafts import ID, MAX_DIGITS, plain
 from dutyroom.site.source import Source
-from dutyroom.yamltext import scalar
 
-ID = re.compile(r"[\w.:-]{1,100}")
-COLUMNS = ("id", "name", "class", "profile", "address", "space", "interval_s", "parameters")
 NEEDED = ("id", "class", "profile", "address")
+TEXTS = ("id", "name", "class", "model", "profile", "address", "space", "serial")
 _DAY_S = 86_400
 
 
@@ -50,11 +52,17 @@ def _from_yaml(source: Source, site: str) -> list[Row]:
 
 def _yaml_row(entry: Fields, site: str) -> Row:
     interval = entry.integer("interval_s", 0, 0, 31 * _DAY_S)
+    resolution = entry.decimal("resolution", None)
+    if resolution is not None and resolution <= 0:
+        entry.wrong("resolution", "must be more than 0")
+        resolution = None
     device = _device(
         site,
-        {name: entry.text(name, *([] if name in NEEDED else [""])) for name in COLUMNS[:6]},
-        interval or None,
+        {name: entry.text(name, *([] if name in NEEDED else [""])) for name in TEXTS},
+        _Numbers(interval or None, entry.integer("digits", 0, 0, MAX_DIGITS) or None, resolution),
         _yaml_parameters(entry),
+        entry.texts("fed_by"),
+        entry.member("status", DeviceStatus, DeviceStatus.ACTIVE),
     )
     entry.finish()
     _check(device, entry.wrong)
@@ -119,33 +127,66 @@ def _csv_row(source: Source, site: str, header: list[str], cells: list[str], lin
     for name in NEEDED:
         if not fields[name] and len(cells) == len(header):
             wrong(name, "is empty")
-    interval = fields["interval_s"]
+    status = fields["status"]
+    if status and status not in set(DeviceStatus):
+        wrong("status", f"{status!r} is no status{nearest(status, [str(s) for s in DeviceStatus])}")
+        status = ""
+    device = _device(
+        site,
+        fields,
+        _csv_numbers(fields, wrong),
+        _csv_parameters(fields["parameters"], wrong),
+        tuple(filter(None, (feed.strip() for feed in fields["fed_by"].split(";")))),
+        DeviceStatus(status or "active"),
+    )
+    _check(device, wrong)
+    return Row(device, wrong)
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbers:
+    interval_s: int | None
+    digits: int | None
+    resolution: Decimal | None
+
+
+def _csv_numbers(fields: Mapping[str, str], wrong: Callable[[str, str], None]) -> _Numbers:
+    interval, digits, resolution = (fields[name] for name in ("interval_s", "digits", "resolution"))
     if interval and not (interval.isdecimal() and 0 < int(interval[:9]) <= 31 * _DAY_S):
         wrong("interval_s", f"must be whole seconds, not {interval!r}")
         interval = ""
-    parameters = _csv_parameters(fields["parameters"], wrong)
-    device = _device(site, fields, int(interval) if interval else None, parameters)
-    _check(device, wrong)
-    return Row(device, wrong)
+    if digits and not (digits.isdecimal() and 0 < int(digits[:9]) <= MAX_DIGITS):
+        wrong("digits", f"must be a whole number from 1 to {MAX_DIGITS}, not {digits!r}")
+        digits = ""
+    exact = None
+    if resolution:
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", resolution) and Decimal(resolution) > 0:
+            exact = plain(Decimal(resolution))
+        else:
+            wrong("resolution", f"must be a number above 0 such as 0.01, not {resolution!r}")
+    return _Numbers(int(interval) if interval else None, int(digits) if digits else None, exact)
 
 
 def _csv_parameters(text: str, wrong: Callable[[str, str], None]) -> dict[str, Scalar]:
     """key=value;key=value"""
     found: dict[str, Scalar] = {}
-    for part in filter(None, (part.strip() for part in text.split(";"))):
-        name, equals, value = (piece.strip() for piece in part.partition("="))
-        meant = scalar(value)
-        if not equals or not name or meant is None:
+    for part, name, value in pairs.parts(text):
+        if value is None:
             wrong("parameters", f"{part!r} is not key=value")
         elif name in found:
             wrong("parameters", f"{name!r} is there twice")
         else:
-            found[name] = meant
+            found[name] = value
     return found
 
 
 def _device(
-    site: str, fields: Mapping[str, str], interval_s: int | None, parameters: Mapping[str, Scalar]
+    site: str,
+    fields: Mapping[str, str],
+    numbers: _Numbers,
+    parameters: Mapping[str, Scalar],
+    fed_by: tuple[str, ...],
+    status: DeviceStatus,
 ) -> Device:
     return Device(
         site=site,
@@ -156,7 +197,13 @@ def _device(
         address=fields["address"],
         space=fields["space"],
         parameters=parameters,
-        interval_s=interval_s,
+        status=status,
+        interval_s=numbers.interval_s,
+        model=fields["model"],
+        serial=fields["serial"],
+        fed_by=fed_by,
+        digits=numbers.digits,
+        resolution=numbers.resolution,
     )
 
 

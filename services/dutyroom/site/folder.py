@@ -9,6 +9,8 @@ from dutyroom.metering.tariff import PublicShare, Tariff, parse_tariffs
 from dutyroom.plans import parse_plans
 from dutyroom.rules.spec import parse_rules
 from dutyroom.site.devices import Row, read_devices
+from dutyroom.site.feeding import together
+from dutyroom.site.flaws import TEXTS
 from dutyroom.site.head import read_head
 from dutyroom.site.model import Site
 from dutyroom.site.names import check_names
@@ -41,6 +43,12 @@ def read_site(folder: Path) -> tuple[Site | None, Source, list[Row]]:
     head = read_head(source)
     rows = read_devices(source, head.id)
     no_prices: tuple[tuple[Tariff, ...], tuple[PublicShare, ...]] = ((), ())
+    devices = tuple(row.device for row in rows)
+    drawn = read_topology(source, {device.id for device in devices})
+    topology, wrong = together(drawn, devices)
+    for mismatch in wrong:
+        row = next(row for row in rows if row.device.id == mismatch.device)
+        row.wrong("fed_by", TEXTS[mismatch.key].format(**mismatch.arguments, hint=""))
     tariffs, shares = source.parsed("tariffs.yaml", parse_tariffs, no_prices)
     site = Site(
         id=head.id,
@@ -52,8 +60,9 @@ def read_site(folder: Path) -> tuple[Site | None, Source, list[Row]]:
         adopt_unknown=head.adopt_unknown,
         cut_off_day=head.cut_off_day,
         spaces=read_spaces(source),
-        devices=tuple(row.device for row in rows),
-        topology=read_topology(source, {row.device.id for row in rows}),
+        devices=devices,
+        topology=topology,
+        drawn=drawn,
         rules=source.parsed("rules.yaml", parse_rules, ()),
         plans=source.parsed("plans.yaml", parse_plans, ()),
         tariffs=tariffs,

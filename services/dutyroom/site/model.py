@@ -50,7 +50,8 @@ class Site:
     cut_off_day: int = 1  # period reads at local midnight of this day of the month
     spaces: Mapping[str, Space] = field(default_factory=dict)
     devices: tuple[Device, ...] = ()
-    topology: Topology = field(default_factory=Topology)
+    topology: Topology = field(default_factory=Topology)  # of topology.yaml and of the devices' own rows
+    drawn: Topology | None = None  # what topology.yaml alone says; None = the same
     rules: tuple[Rule, ...] = ()
     plans: tuple[Plan, ...] = ()
     tariffs: tuple[Tariff, ...] = ()
