@@ -12,14 +12,16 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 from zoneinfo import ZoneInfo
 
 from dutyroom.model.telemetry import Kind, Message, PointSpec, Scalar
+from dutyroom.profiles.attempt import NOBODY
 from dutyroom.profiles.decode import Decoded, Library, Refused, pseudonym
+from dutyroom.profiles.job import Known
 from dutyroom.profiles.times import ReadTime, reader
 from dutyroom.quantities import QUANTITIES, quantities_of, to_canonical
 from dutyroom.timebase import Ms
@@ -257,7 +259,7 @@ def replay(
     records: Iterable[Record],
     library: Library,
     received_at: Ms,
-    known: Callable[[str, str], Mapping[str, Scalar] | None] = lambda profile, address: None,
+    known: Known = NOBODY,
     adopt: bool = True,
 ) -> list[Row]:
     """Decodes every record directly and compares it."""
@@ -268,7 +270,7 @@ def _row(
     record: Record,
     library: Library,
     received_at: Ms,
-    known: Callable[[str, str], Mapping[str, Scalar] | None],
+    known: Known,
     adopt: bool,
 ) -> Row:
     outcome = library.decode(message_of(record, received_at), known, adopt)

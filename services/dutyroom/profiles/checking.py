@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from dutyroom.errors import Mistake, Rejected
 from dutyroom.model.telemetry import Kind, Message, Scalar
 from dutyroom.profiles.decode import Decoded, DecodedReading, Ignored, Library
+from dutyroom.profiles.job import Anybody
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Example, Profile
 from dutyroom.profiles.yamlnode import Plain
@@ -38,17 +39,19 @@ def check_profile(profile: Profile, tz: ZoneInfo = _TZ) -> list[Mistake]:
     for number, example in enumerate(profile.examples):
         name = f"examples[{number}]"
         try:
-            problems = list(_problems(library, example, tz))
+            problems = list(_problems(library, profile, example, tz))
         except Rejected as err:
             problems = [("", err.reason)]
         found += [Mistake(profile.file, example.line, f"{name}{where}", text) for where, text in problems]
     return found
 
 
-def _problems(library: Library, example: Example, tz: ZoneInfo) -> Iterator[tuple[str, str]]:
+def _problems(
+    library: Library, profile: Profile, example: Example, tz: ZoneInfo
+) -> Iterator[tuple[str, str]]:
     received = from_iso(example.received or RECEIVED, tz)
     message = Message(example.topic, example.payload, received)
-    outcome = library.decode(message, lambda profile, address: example.parameters)
+    outcome = library.decode(message, Anybody(profile.id, example.parameters))
     if not isinstance(outcome, Decoded):
         wanted = example.ignored if isinstance(outcome, Ignored) else example.refused
         if outcome.reason != wanted:

@@ -6,22 +6,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from dutyroom.errors import Invalid, Rejected
+from dutyroom.errors import Invalid
 from dutyroom.model.telemetry import Message
-from dutyroom.profiles.job import Job, Known
+from dutyroom.profiles.attempt import NOBODY, Candidate, Group, Outcome, Sight, attempt, grouped
+from dutyroom.profiles.job import Known
 from dutyroom.profiles.loading import load_profiles
-from dutyroom.profiles.paths import Captures
 from dutyroom.profiles.privacy import pseudonym
-from dutyroom.profiles.profile import Profile, Stage
+from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.program import LayoutProgram
-from dutyroom.profiles.result import Decoded, DecodedEvent, DecodedReading, Ignored, Refused
+from dutyroom.profiles.result import Decoded, DecodedEvent, DecodedReading, Ignored, Refused, Trial
 from dutyroom.profiles.topics import TopicTrie
-from dutyroom.profiles.unwrap import Unreadable
 
 __all__ = [
     "Decoded",
@@ -30,6 +27,7 @@ __all__ = [
     "Ignored",
     "Library",
     "Refused",
+    "Trial",
     "load_library",
     "pseudonym",
 ]
@@ -37,33 +35,6 @@ __all__ = [
 MAX_PAYLOAD = 256 * 1024
 MAX_TOPIC = 500
 MAX_CACHED = 20_000  # topics
-
-Outcome: TypeAlias = Decoded | Ignored | Refused
-
-
-@dataclass(slots=True)
-class _Candidate:
-    """A profile that may read a topic, with the layouts of that topic in order."""
-
-    profile: Profile
-    layouts: list[tuple[LayoutProgram, Captures]]
-
-
-class _Documents:
-    """Each way of unwrapping a payload is done once, however many candidates ask."""
-
-    def __init__(self, payload: bytes) -> None:
-        self._payload = payload
-        self._done: dict[tuple[Stage, ...], object] = {}
-
-    def get(self, layout: LayoutProgram, captures: Captures) -> object:
-        stages = layout.layout.unwrap
-        if any(s.template for s in stages):  # depends on the topic's named levels
-            return layout.unwrap(self._payload, captures)
-        found = self._done.get(stages)
-        if found is None:
-            found = self._done[stages] = layout.unwrap(self._payload, captures)
-        return found
 
 
 class Library:
@@ -81,7 +52,7 @@ class Library:
                 program = LayoutProgram(profile, layout, tz, privacy_key)
                 for topic_filter in layout.filters:
                     self._topics.add(topic_filter, (profile, number, program))
-        self._candidates: dict[str, tuple[_Candidate, ...]] = {}
+        self._groups: dict[str, tuple[Group, ...]] = {}
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -90,114 +61,95 @@ class Library:
         return tuple(sorted(filters))
 
     def decode(self, message: Message, known: Known, adopt: bool = False) -> Outcome:
-        """known(profile id, address): the device's parameters, None = not in the registry.
-
-        adopt: unknown devices are decoded as well (trial, replay). Raises nothing.
-        """
+        """known: the registry. adopt: unknown devices are decoded as well, by the profile that fits best.
+        Raises nothing."""
         if len(message.payload) > MAX_PAYLOAD:
             return Refused("too_large", f"{len(message.payload)} bytes, at most {MAX_PAYLOAD} are read")
-        candidates = self._for_topic(message.topic)
-        if not candidates:
+        groups = self._for_topic(message.topic)
+        if not groups:
             return Refused("unknown_topic", "no profile reads this topic")
         if not message.payload:
-            return Ignored(candidates[0].profile.id, "empty")
-        documents = _Documents(message.payload)
-        outcome = self._first(candidates, message, documents, known, False)
-        if adopt and isinstance(outcome, Decoded) and outcome.unknown:
-            candidates = tuple(c for c in candidates if c.profile.id == outcome.profile)
-        elif not (adopt and isinstance(outcome, Refused) and outcome.candidates):
+            return Ignored(groups[0].candidates[0].profile.id, "empty")
+        sight = Sight(message)
+        outcome = _first(groups, sight, known)
+        if not adopt:
             return outcome
-        return self._first(candidates, message, documents, known, True)
+        if isinstance(outcome, Decoded) and outcome.unknown:
+            chosen = [c for g in groups for c in g.candidates if c.profile.id == outcome.profile]
+        elif isinstance(outcome, Refused) and outcome.candidates:
+            chosen = [c for c, _ in _ranked(groups, sight)[:1]]
+        else:
+            return outcome
+        return attempt(chosen[0], sight, known, True) if chosen else outcome
 
-    def _first(
-        self,
-        candidates: Sequence[_Candidate],
-        message: Message,
-        documents: _Documents,
-        known: Known,
-        adopt: bool,
-    ) -> Outcome:
-        """The first candidate that decodes: a registered device comes before an adopted one."""
-        outcomes: list[Outcome] = []
-        for candidate in candidates:
-            outcome = self._try(candidate, message, documents, known, adopt)
+    def trial(self, message: Message, limit: int = 10) -> list[Trial]:
+        """What the profiles of this topic would make of the message, the best first. Raises nothing."""
+        if len(message.payload) > MAX_PAYLOAD or not message.payload:
+            return []
+        ranked = _ranked(self._for_topic(message.topic), Sight(message))
+        return [trial for _, trial in ranked[:limit]]
+
+    def _for_topic(self, topic: str) -> tuple[Group, ...]:
+        found = self._groups.get(topic)
+        if found is None:
+            found = grouped(self._topics.match(topic)) if len(topic) <= MAX_TOPIC else ()
+            if len(self._groups) >= MAX_CACHED:
+                self._groups.clear()
+            if len(topic) <= MAX_TOPIC:
+                self._groups[topic] = found
+        return found
+
+
+def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
+    """The first candidate that decodes; of a group that shares its addresses, the one registered."""
+    outcomes: list[Outcome] = []
+    for group in groups:
+        for candidate in group.candidates if not group.shares else ():
+            outcome = attempt(candidate, sight, known, False)
             if isinstance(outcome, Decoded) or (isinstance(outcome, Ignored) and outcome.address):
                 return outcome
             outcomes.append(outcome)
-        return _best(outcomes)
-
-    def _for_topic(self, topic: str) -> tuple[_Candidate, ...]:
-        found = self._candidates.get(topic)
-        if found is None:
-            found = _grouped(self._topics.match(topic)) if len(topic) <= MAX_TOPIC else ()
-            if len(self._candidates) >= MAX_CACHED:
-                self._candidates.clear()
-            if len(topic) <= MAX_TOPIC:
-                self._candidates[topic] = found
-        return found
-
-    def _try(
-        self, candidate: _Candidate, message: Message, documents: _Documents, known: Known, adopt: bool
-    ) -> Outcome:
-        unreadable: Unreadable | None = None
-        for layout, captures in candidate.layouts:
-            document = documents.get(layout, captures)
-            if isinstance(document, Unreadable):
-                unreadable = unreadable or document
-                continue
-            if layout.test is None or layout.test(captures, document, document):
-                return _run(
-                    candidate.profile, layout, captures, Job(document, message.received_at), known, adopt
-                )
-        if unreadable is not None:
-            return Refused(unreadable.reason, unreadable.detail)
-        return Refused("no_layout", f"{candidate.profile.id}: no layout reads this message")
+        if group.shares:
+            outcome = _registered(group, sight, known)
+            if isinstance(outcome, Decoded) or (isinstance(outcome, Ignored) and outcome.address):
+                return outcome
+            outcomes.append(outcome)
+    return _best(outcomes)
 
 
-def _run(
-    profile: Profile, program: LayoutProgram, captures: Captures, job: Job, known: Known, adopt: bool
-) -> Outcome:
-    layout = program.layout
-    if layout.reject is not None:
-        return Refused("rejected", f"{profile.id}: {layout.reject}")
-    try:
-        if layout.ignore is not None:
-            return Ignored(profile.id, layout.ignore, program.registered(job, captures, known))
-        program.run(job, captures, known, adopt)
-    except Rejected as err:
-        return Refused("rejected", f"{profile.id}: {err.reason}")
-    except RecursionError:
-        return Refused("malformed", "nested too deeply")
-    if job.addresses:
-        return Decoded(
-            profile.id,
-            job.readings,
-            job.events,
-            job.attributes,
-            job.findings,
-            tuple(dict.fromkeys(job.unknown)),
-            tuple(dict.fromkeys(job.addresses)),
-        )
-    if job.unknown:
-        devices = tuple(dict.fromkeys(job.unknown))
-        return Refused("unknown_device", ", ".join(address for _, address in devices[:10]), devices)
-    if not job.items:
-        return Ignored(profile.id, "nothing")
-    return Refused("no_layout", f"{profile.id}: the message names no device")
+def _registered(group: Group, sight: Sight, known: Known) -> Outcome:
+    """Of many profiles with the same envelope, that of the registered device."""
+    address = group.address(sight)
+    if isinstance(address, Refused):
+        return address
+    outcomes = [
+        attempt(group.by_id[profile], sight, known, False)
+        for profile in known.profiles(address)
+        if profile in group.by_id
+    ]
+    decoded = next((o for o in outcomes if isinstance(o, Decoded)), None)
+    if decoded is not None or outcomes:
+        return decoded or _best(outcomes)
+    return Refused("unknown_device", address, (("", address),))
 
 
-def _grouped(
-    matches: Sequence[tuple[tuple[Profile, int, LayoutProgram], Captures]],
-) -> tuple[_Candidate, ...]:
-    """Profiles by rank, each with its layouts in the order they are written."""
-    ordered = sorted(matches, key=lambda m: (m[0][0].rank, m[0][0].id, m[0][1]))
-    found: dict[str, _Candidate] = {}
-    for (profile, _, program), captures in ordered:
-        found.setdefault(profile.id, _Candidate(profile, [])).layouts.append((program, captures))
-    return tuple(found.values())
+def _ranked(groups: Sequence[Group], sight: Sight) -> list[tuple[Candidate, Trial]]:
+    """Every candidate that decodes: the product that the message names, then the most particular, the
+    ones that understand every byte, and those that give most."""
+    found: list[tuple[tuple[object, ...], Candidate, Trial]] = []
+    for place, candidate in enumerate(c for g in groups for c in g.candidates):
+        outcome = attempt(candidate, sight, NOBODY, True)
+        if isinstance(outcome, Decoded) and outcome.addresses:
+            hint = sight.names(candidate.profile)
+            doubt = 2 if outcome.findings else 1 if outcome.unread else 0
+            count = len(outcome.readings) + len(outcome.events) + len(outcome.attributes)
+            rank = candidate.profile.rank
+            key = (-hint, candidate.profile.fallback, doubt, *rank, -count, place)
+            found.append((key, candidate, Trial(candidate.profile.id, outcome, hint == 2)))
+    return [(candidate, trial) for _, candidate, trial in sorted(found, key=lambda f: f[0])]
 
 
-_REFUSALS = ("rejected", "encoding", "malformed", "no_layout")
+_REFUSALS = ("rejected", "encoding", "malformed", "no_layout", "unknown_device")
 
 
 def _best(outcomes: Sequence[Outcome]) -> Outcome:

@@ -2,20 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from dutyroom.model.telemetry import Quality, Scalar
-from dutyroom.profiles.paths import MISSING, Captures, getter
+from dutyroom.profiles.expressions import Names
+from dutyroom.profiles.paths import MISSING, Captures, Getter, getter
 from dutyroom.profiles.profile import TimeRule
 from dutyroom.profiles.result import DecodedEvent, DecodedReading
 from dutyroom.profiles.times import ReadTime, plausible, reader
 from dutyroom.profiles.values import shortened
 from dutyroom.timebase import Ms, zone
 
-Known: TypeAlias = Callable[[str, str], Mapping[str, Scalar] | None]
+
+class Known(Protocol):
+    """The registry, as far as decoding asks it."""
+
+    def parameters(self, profile: str, address: str) -> Mapping[str, Scalar] | None:
+        """Of a registered device; None = not registered under this profile."""
+        ...
+
+    def profiles(self, address: str) -> Collection[str]:
+        """Under which profiles a device with this address is registered."""
+        ...
+
+
+class Nobody:
+    """A registry without devices."""
+
+    def parameters(self, profile: str, address: str) -> Mapping[str, Scalar] | None:
+        return None
+
+    def profiles(self, address: str) -> Collection[str]:
+        return ()
+
+
+class Anybody:
+    """A registry that has every device under one profile, with the same parameters: for examples."""
+
+    def __init__(self, profile: str, parameters: Mapping[str, Scalar] | None = None) -> None:
+        self._profile, self._parameters = profile, parameters or {}
+
+    def parameters(self, profile: str, address: str) -> Mapping[str, Scalar] | None:
+        return self._parameters if profile == self._profile else None
+
+    def profiles(self, address: str) -> Collection[str]:
+        return (self._profile,)
 
 
 @dataclass(slots=True)
@@ -24,6 +59,7 @@ class Job:
 
     document: object
     received_at: Ms
+    content: object  # what items are taken from: the document, or what a decoder made of its bytes
     readings: list[DecodedReading] = field(default_factory=list)
     events: list[DecodedEvent] = field(default_factory=list)
     attributes: list[tuple[str, str, Scalar]] = field(default_factory=list)
@@ -46,31 +82,97 @@ class Here:
     taken: str = ""  # name of the leaf that gave the time
 
 
-Clock: TypeAlias = Callable[[object, Job, str], tuple[Ms | None, Quality, str]]
+class Clock(Protocol):
+    """Tells an item's time: (when, how far to trust it, name of the field that gave it)."""
+
+    def __call__(
+        self, item: object, job: Job, address: str, index: int = 0, names: Names | None = None
+    ) -> tuple[Ms | None, Quality, str]:
+        """index: of an element of a series. names: what an expression in `every` reads."""
+        ...
 
 
 def clock(rule: TimeRule | None, tz: ZoneInfo) -> Clock | None:
     """The first plausible time of a rule; an absurd one gives (None, CLOCK) and a finding."""
     if rule is None:
         return None
-    read: ReadTime = reader(rule.format, zone(rule.zone) if rule.zone else tz)
+    read: ReadTime = reader(rule.format, zone(rule.zone) if rule.zone else tz, rule.since)
     sources = tuple((getter([path]), path.text) for path in rule.paths)
+    ago, every = rule.ago, _every(rule)
 
-    def tell(item: object, job: Job, address: str) -> tuple[Ms | None, Quality, str]:
+    def tell(
+        item: object, job: Job, address: str, index: int = 0, names: Names | None = None
+    ) -> tuple[Ms | None, Quality, str]:
         wrong = ""
         for get, name in sources:
             raw = get(item, job.document)
             if raw is MISSING or raw is None or raw == "":
                 continue
-            at = read(raw)
+            at = read(raw) if ago is None else _before(raw, ago, job.received_at)
             if at is not None and plausible(at, job.received_at):
                 if wrong:
                     job.findings.append(("clock_wrong", address, wrong))
-                return at, Quality.GOOD, name
+                return (at if every is None else at + every(index, names)), Quality.GOOD, name
             wrong = f"{name}: {shortened(str(raw), 40)}"
-        if not wrong:
-            return None, Quality.GOOD, ""
-        job.findings.append(("clock_wrong", address, wrong))
-        return None, Quality.CLOCK, ""
+        if wrong:
+            job.findings.append(("clock_wrong", address, wrong))
+            return None, Quality.CLOCK, ""
+        if every is not None and not sources:  # counted from the receive time
+            return job.received_at + every(index, names), Quality.GOOD, ""
+        return None, Quality.GOOD, ""
 
     return tell
+
+
+def _before(raw: object, unit: Ms, received_at: Ms) -> Ms | None:
+    if isinstance(raw, bool) or not isinstance(raw, int | float) or not abs(raw) < 1e9:
+        return None
+    return received_at - round(raw * unit)
+
+
+def _every(rule: TimeRule) -> Callable[[int, Names | None], Ms] | None:
+    every, first = rule.every, rule.first
+    if every is None:
+        return None
+    if isinstance(every, int):
+        return lambda index, names: (index + first) * every
+    seconds = every.compiled()
+
+    def step(index: int, names: Names | None) -> Ms:
+        found = seconds(names if names is not None else {})
+        return round((index + first) * found * 1000) if isinstance(found, int | float) else 0
+
+    return step
+
+
+class Fields:
+    """What an expression of a point reads: named paths, fields of the item, device parameters."""
+
+    __slots__ = ("_document", "_item", "_named", "_parameters")
+
+    def __init__(
+        self, item: object, document: object, parameters: Mapping[str, Scalar], named: Mapping[str, Getter]
+    ) -> None:
+        self._item, self._document, self._parameters, self._named = item, document, parameters, named
+
+    def get(self, name: str) -> object:
+        getter_of = self._named.get(name)
+        if getter_of is not None:
+            found = getter_of(self._item, self._document)
+        else:
+            found = self._item.get(name, MISSING) if isinstance(self._item, dict) else MISSING
+        if found is MISSING or found is None:
+            return self._parameters.get(name)
+        return number(found) if isinstance(found, str) else found
+
+
+def number(text: str) -> float | str:
+    """A number that is written as text; anything else as it is."""
+    try:
+        return int(text) if len(text) < 20 else text
+    except ValueError:
+        try:
+            found = float(text) if len(text) < 40 else math.nan
+        except ValueError:
+            return text
+        return found if math.isfinite(found) else text

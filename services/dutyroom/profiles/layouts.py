@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
-from dutyroom.profiles.codecs import CODECS
+from dutyroom.profiles.decoders import DECODERS, read_decoder, read_source
 from dutyroom.profiles.form import Form, join
 from dutyroom.profiles.paths import Path, first_template, parse, template
 from dutyroom.profiles.pointforms import read_conditions, read_paths, read_points, read_time
-from dutyroom.profiles.profile import ByteSource, EventRule, Layout, RestRule, Stage
+from dutyroom.profiles.profile import EventRule, Layout, RestRule, Stage
 from dutyroom.profiles.topics import Filter, parse_filter
-from dutyroom.profiles.unwrap import STAGES
+from dutyroom.profiles.unwrap import PLAIN_STAGES
 from dutyroom.profiles.yamlnode import Node
 from dutyroom.quantities import quantities_of
 
@@ -26,8 +26,9 @@ LAYOUT_FIELDS = (
     "events",
     "attributes",
     "rest",
-    "codec",
     "bytes",
+    "order",
+    *DECODERS,
 )
 OWN_FIELDS = ("name", "topic", "when", "ignore", "reject", *LAYOUT_FIELDS)
 EVENT_FIELDS = ("each", "when", "id", "code", "codes", "time", "arguments")
@@ -75,6 +76,7 @@ def _layout(
             node, join(where, "identity"), 'is missing: whose message is it? for example "{id}" of the topic'
         )
     layout_points = own.get("points") if where else None
+    decoder = read_decoder(form, fields, own, top, place)
     return Layout(
         name=form.text(extra["name"], join(where, "name")) if "name" in extra else "",
         filters=filters,
@@ -85,14 +87,16 @@ def _layout(
         each=form.parsed(fields["each"], place("each"), parse) if "each" in fields else None,
         identity=_templates(form, fields["identity"], place("identity")) if "identity" in fields else (),
         time=read_time(form, fields["time"], place("time")) if "time" in fields else None,
-        points=() if outcome else read_points(form, top.get("points"), layout_points, where, interval),
+        points=()
+        if outcome
+        else read_points(form, top.get("points"), layout_points, where, interval, decoder is not None),
         events=_events(form, fields["events"], place("events")) if "events" in fields else (),
         attributes=_attributes(form, fields["attributes"], place("attributes"))
         if "attributes" in fields
         else {},
         rest=_rest(form, fields["rest"], place("rest")) if "rest" in fields else None,
-        codec=form.choice(fields["codec"], place("codec"), CODECS) or "" if "codec" in fields else "",
-        source=_source(form, fields["bytes"], place("bytes")) if "bytes" in fields else None,
+        decoder=decoder,
+        source=read_source(form, fields["bytes"], place("bytes")) if "bytes" in fields else None,
     )
 
 
@@ -117,7 +121,7 @@ def _stages(form: Form, node: Node, where: str) -> tuple[Stage, ...]:
                 text = _template(form, inner, join(where, kind)) if kind == "under" else ""
                 stages.append(Stage(kind, path, text))
         else:
-            kind = form.choice(child, where, STAGES[:3]) or "json"
+            kind = form.choice(child, where, PLAIN_STAGES) or "json"
             stages.append(Stage(kind))
     return tuple(stages)
 
@@ -183,15 +187,3 @@ def _unit(text: str) -> str:
     if not quantities_of(text):
         raise Rejected(f"unknown unit {text!r}")
     return text
-
-
-def _source(form: Form, node: Node, where: str) -> ByteSource | None:
-    own = form.fields(node, where, ("from", "encoding", "port"))
-    path = form.parsed(own["from"], join(where, "from"), parse) if "from" in own else parse("")
-    encoding = (
-        form.choice(own["encoding"], join(where, "encoding"), ("base64", "hex"))
-        if "encoding" in own
-        else "hex"
-    )
-    port = form.parsed(own["port"], join(where, "port"), parse) if "port" in own else None
-    return ByteSource(path, encoding, port) if path is not None and encoding is not None else None

@@ -10,6 +10,8 @@ from pathlib import Path as FilePath
 
 from dutyroom.errors import Invalid, Mistake, Rejected
 from dutyroom.model.telemetry import DeviceClass, Lane, Scalar
+from dutyroom.profiles.decoders import DECODERS
+from dutyroom.profiles.envelopes import ENVELOPES
 from dutyroom.profiles.examples import read_examples
 from dutyroom.profiles.form import Form, join
 from dutyroom.profiles.layouts import LAYOUT_FIELDS, read_layouts
@@ -21,29 +23,12 @@ from dutyroom.yamltext import decode
 
 TOP_FIELDS = (
     "name", "class", "products", "extends", "lane", "interval", "parameters", "privacy", "fallback",
-    "envelope", "match", "layouts", "examples", *LAYOUT_FIELDS,
+    "envelope", "match", "layouts", "groups", "examples", *LAYOUT_FIELDS,
 )  # fmt: skip
-MERGED = ("points", "attributes", "events", "parameters", "privacy", "match")
+MERGED = ("points", "attributes", "events", "parameters", "privacy", "match", "groups", "tlv")
+EXPANDED = ("points", "events")
 NOT_INHERITED = ("examples", "extends", "products")
 MAX_EXTENDS = 8
-
-# What the two common LoRaWAN network servers wrap around an uplink.
-ENVELOPES: Mapping[str, str] = {
-    "chirpstack": """
-match: {topics: ["application/{application}/device/{device}/event/up"]}
-identity: "{$.deviceInfo.devEui}"
-time: $.time
-each: object
-bytes: {from: data, encoding: base64, port: fPort}
-""",
-    "tts": """
-match: {topics: ["v3/{application}/devices/{device}/up"]}
-identity: "{$.end_device_ids.dev_eui}"
-time: [$.uplink_message.received_at, $.received_at]
-each: uplink_message.decoded_payload
-bytes: {from: uplink_message.frm_payload, encoding: base64, port: uplink_message.f_port}
-""",
-}
 
 
 def load_profiles(*folders: FilePath) -> tuple[list[Profile], list[Mistake]]:
@@ -123,10 +108,22 @@ def merged(base: Node, own: Node) -> Node:
     for key, node in own.value.items():
         old = result.get(key)
         if key in MERGED and old is not None:
-            result[key] = _merged_maps(old, node, deep=key in ("points", "events"))
+            result[key] = (
+                _merged_tables(old, node) if key == "tlv" else _merged_maps(old, node, key in EXPANDED)
+            )
         else:
             result[key] = node
     return Node(result, own.file, own.line)
+
+
+def _merged_tables(old: Node, new: Node) -> Node:
+    """A table of types over what it extends: type by type."""
+    if not isinstance(old.value, dict) or not isinstance(new.value, dict):
+        return new
+    result = {**old.value, **new.value}
+    if "types" in old.value and "types" in new.value:
+        result["types"] = _merged_maps(old.value["types"], new.value["types"], False)
+    return Node(result, new.file, new.line)
 
 
 def _merged_maps(old: Node, new: Node, deep: bool) -> Node:
@@ -146,11 +143,14 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
     """A profile from its (completed) node, and what is wrong with it."""
     form = Form()
     top = form.fields(node, "", TOP_FIELDS)
-    if "envelope" in top:
-        kind = form.choice(top["envelope"], "envelope", ENVELOPES)
-        if kind is not None:
-            base = read_node(ENVELOPES[kind], f"envelope {kind}")
-            top = form.fields(merged(base, node), "", TOP_FIELDS)
+    kind = form.choice(top["envelope"], "envelope", ENVELOPES) if "envelope" in top else None
+    if kind is not None:
+        base = read_node(ENVELOPES[kind], f"envelope {kind}")
+        top = form.fields(merged(base, node), "", TOP_FIELDS)
+    if kind in ("chirpstack", "tts") and any(name in top for name in DECODERS):
+        form.note(
+            top["envelope"], "envelope", f"{kind} is for what the server has decoded; the bytes need lorawan"
+        )
     if "class" not in top:
         form.note(node, "class", "is missing")
     device_class = (
@@ -172,6 +172,7 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
         fallback=form.boolean(top["fallback"], "fallback") if "fallback" in top else False,
         examples=read_examples(form, top["examples"]) if "examples" in top else (),
         file=node.file,
+        envelope=kind or "",
     )
     return profile, form.mistakes
 

@@ -14,6 +14,8 @@ A list of paths means the first that is present. A path is compiled to a closure
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -257,7 +259,19 @@ def as_text(value: object) -> str | None:
 # ---------------------------------------------------------------- templates
 
 Render: TypeAlias = Callable[[Captures, object, object], str | None]
-_CASES: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper}
+
+
+def _eui(text: str) -> str:
+    """A device EUI in lower-case hex, also from the base64 that some servers write it in."""
+    if len(text) == 12:
+        try:
+            return base64.b64decode(text, validate=True).hex()
+        except (ValueError, binascii.Error):
+            pass
+    return text.replace("-", "").replace(":", "").lower()
+
+
+_CASES: dict[str, Callable[[str], str]] = {"lower": str.lower, "upper": str.upper, "eui": _eui}
 
 
 def template(text: str) -> Render:

@@ -8,10 +8,11 @@ from fractions import Fraction
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.conditions import TESTS, TYPES
+from dutyroom.profiles.expressions import Expression, parse_expression
 from dutyroom.profiles.form import Form, join
-from dutyroom.profiles.paths import Path, parse, template
+from dutyroom.profiles.paths import Key, Path, parse, template
 from dutyroom.profiles.profile import Condition, PointRule, TimeRule
-from dutyroom.profiles.times import reader
+from dutyroom.profiles.times import reader, unit_of_time
 from dutyroom.profiles.values import BOOLEANS
 from dutyroom.profiles.yamlnode import Node
 from dutyroom.quantities import QUANTITIES, unit_of
@@ -20,6 +21,7 @@ from dutyroom.timebase import duration, zone
 POINT_FIELDS = (
     "from", "quantity", "unit", "unit_from", "kind", "step", "digits", "interval", "low", "high", "labels",
     "scale", "offset", "linear", "map", "otherwise", "invert", "none", "when", "time",
+    "absent", "value", "names", "each", "sum",
 )  # fmt: skip
 
 
@@ -29,21 +31,44 @@ def read_paths(form: Form, node: Node, where: str) -> tuple[Path, ...]:
     return tuple(p for p in found if p is not None)
 
 
+TIME_FIELDS = ("from", "format", "zone", "since", "ago", "every", "first")
+
+
 def read_time(form: Form, node: Node, where: str) -> TimeRule | None:
-    """A path, a list of paths, or {from, format, zone}."""
+    """A path, a list of paths, or {from, format, zone, since, ago, every, first}."""
     if not isinstance(node.value, dict):
         return TimeRule(read_paths(form, node, where))
-    own = form.fields(node, where, ("from", "format", "zone"))
-    if "from" not in own:
+    own = form.fields(node, where, TIME_FIELDS)
+    if "from" not in own and "every" not in own:
         form.note(node, join(where, "from"), "is missing: where is the time?")
         return None
     pattern = form.text(own["format"], join(where, "format")) if "format" in own else "auto"
-    if "format" in own:
-        form.parsed(own["format"], join(where, "format"), lambda text: reader(text, zone("UTC")))
+    since = form.text(own["since"], join(where, "since")) if "since" in own else ""
+    if "format" in own or since:
+        form.parsed(
+            own.get("format", node), join(where, "format"), lambda text: reader(pattern, zone("UTC"), since)
+        )
     name = form.text(own["zone"], join(where, "zone")) if "zone" in own else ""
     if name:
         form.parsed(own["zone"], join(where, "zone"), zone)
-    return TimeRule(read_paths(form, own["from"], join(where, "from")), pattern, name)
+    return TimeRule(
+        read_paths(form, own["from"], join(where, "from")) if "from" in own else (),
+        pattern,
+        name,
+        since,
+        form.parsed(own["ago"], join(where, "ago"), unit_of_time) if "ago" in own else None,
+        form.parsed(own["every"], join(where, "every"), _every) if "every" in own else None,
+        form.integer(own["first"], join(where, "first"), -10_000, 10_000) or 0 if "first" in own else 0,
+    )
+
+
+def _every(text: str) -> int | Expression:
+    """-15min, or an expression that gives seconds."""
+    sign = -1 if text.startswith("-") else 1
+    try:
+        return sign * duration(text.removeprefix("-"))
+    except Rejected:
+        return parse_expression(text)
 
 
 def read_conditions(form: Form, node: Node, where: str) -> tuple[Condition, ...]:
@@ -93,24 +118,28 @@ def _tests(form: Form, node: Node, where: str) -> list[tuple[str, tuple[str | fl
 
 
 def read_points(
-    form: Form, top: Node | None, own: Node | None, where: str, interval: int | None
+    form: Form, top: Node | None, own: Node | None, where: str, interval: int | None, decoded: bool = False
 ) -> tuple[PointRule, ...]:
-    """The points of a layout: all of the profile's, or those it names, with its own settings over them."""
+    """The points of a layout: all of the profile's, or those it names, with its own settings over them.
+
+    decoded: the fields have names that the profile gave them; a point without `from` reads its namesake.
+    """
     shared = form.mapping(top, "points") if top is not None else {}
     if own is None:
         return tuple(
             rule
             for name, node in shared.items()
-            if (rule := _point(form, name, expanded(node), join("points", name), interval)) is not None
-            and rule.paths
+            if (rule := _point(form, name, expanded(node), join("points", name), interval, decoded))
+            is not None
+            and (rule.paths or rule.value is not None)
         )
     place = join(where, "points")
     rules = []
     for name, node in _named(form, own, place, shared).items():
-        rule = _point(form, name, node, join(place, name), interval)
+        rule = _point(form, name, node, join(place, name), interval, decoded)
         if rule is not None:
             rules.append(rule)
-            if not rule.paths:
+            if not rule.paths and rule.value is None:
                 form.note(node, join(place, f"{name}.from"), "is missing: where is the value?")
     return tuple(rules)
 
@@ -139,10 +168,14 @@ def _named(form: Form, own: Node, place: str, shared: Mapping[str, Node]) -> dic
 
 def expanded(node: Node) -> Node:
     """`volume: total_m3` is short for `volume: {from: total_m3}`."""
+    if node.value is None:
+        return Node({}, node.file, node.line)
     return node if isinstance(node.value, dict) else Node({"from": node}, node.file, node.line)
 
 
-def _point(form: Form, name: str, node: Node, where: str, interval: int | None) -> PointRule | None:
+def _point(
+    form: Form, name: str, node: Node, where: str, interval: int | None, decoded: bool
+) -> PointRule | None:
     own = form.fields(node, where, POINT_FIELDS)
     _check_name(form, name, node, where)
     quantity = (
@@ -164,9 +197,13 @@ def _point(form: Form, name: str, node: Node, where: str, interval: int | None) 
         _linear(form, own["linear"], join(where, "linear")) if "linear" in own else (Fraction(1), Fraction(0))
     )
     shift = form.number(own["offset"], join(where, "offset")) if "offset" in own else None
+    paths = read_paths(form, own["from"], join(where, "from")) if "from" in own else ()
+    if decoded and not own.keys() & {"from", "value"}:
+        paths = (parse("@"),) if "each" in own else (Path(name, (Key(name),)),)
+    base, down = _sum(form, own["sum"], join(where, "sum")) if "sum" in own else (None, False)
     return PointRule(
         spec=_spec(form, name, own, where, kind, quantity, interval),
-        paths=read_paths(form, own["from"], join(where, "from")) if "from" in own else (),
+        paths=paths,
         unit=unit,
         unit_path=form.parsed(own["unit_from"], join(where, "unit_from"), parse)
         if "unit_from" in own
@@ -181,7 +218,39 @@ def _point(form: Form, name: str, node: Node, where: str, interval: int | None) 
         none=frozenset(form.texts(own["none"], join(where, "none"))) if "none" in own else frozenset(),
         when=read_conditions(form, own["when"], join(where, "when")) if "when" in own else (),
         time=read_time(form, own["time"], join(where, "time")) if "time" in own else None,
+        absent=_absent(form, own["absent"], join(where, "absent")) if "absent" in own else None,
+        value=form.parsed(own["value"], join(where, "value"), parse_expression) if "value" in own else None,
+        names=_names(form, own["names"], join(where, "names")) if "names" in own else {},
+        each=form.parsed(own["each"], join(where, "each"), parse) if "each" in own else None,
+        sum_from=base,
+        sum_down=down,
     )
+
+
+def _absent(form: Form, node: Node, where: str) -> str | float | bool | None:
+    if isinstance(node.value, list | dict):
+        form.note(node, where, "must be a single value")
+        return None
+    return node.value
+
+
+def _names(form: Form, node: Node, where: str) -> dict[str, Path]:
+    found = {n: form.parsed(child, join(where, n), parse) for n, child in form.mapping(node, where).items()}
+    return {name: path for name, path in found.items() if path is not None}
+
+
+def _sum(form: Form, node: Node, where: str) -> tuple[Path | None, bool]:
+    """{from: register, direction: up | down}: a series of differences becomes registers."""
+    own = form.fields(node, where, ("from", "direction"))
+    if "from" not in own:
+        form.note(node, join(where, "from"), "is missing: the register to start from")
+        return None, False
+    direction = (
+        form.choice(own["direction"], join(where, "direction"), ("up", "down"))
+        if "direction" in own
+        else "up"
+    )
+    return form.parsed(own["from"], join(where, "from"), parse), direction == "down"
 
 
 def _check_name(form: Form, name: str, node: Node, where: str) -> None:

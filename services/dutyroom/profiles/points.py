@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
 from dutyroom.model.telemetry import Kind, PointSpec, Quality, Scalar
 from dutyroom.profiles.conditions import all_of
-from dutyroom.profiles.job import Here, Job, clock
+from dutyroom.profiles.job import Fields, Here, Job, clock
 from dutyroom.profiles.meter import PARAMETER, read_parameter
-from dutyroom.profiles.paths import MISSING, Getter, as_text, getter, template, walker
+from dutyroom.profiles.paths import MISSING, Getter, Walker, as_text, getter, template, walker
 from dutyroom.profiles.profile import PointRule
 from dutyroom.profiles.result import DecodedReading
 from dutyroom.profiles.values import Convert, Problem, converter, shortened
@@ -20,19 +21,24 @@ class PointProgram:
     """One point of a layout."""
 
     __slots__ = (
+        "_absent",
         "_clock",
         "_convert",
+        "_each",
         "_get",
         "_high",
         "_low",
         "_meters",
         "_name",
+        "_named",
         "_rule",
         "_specs",
+        "_sum",
         "_test",
         "_tz",
         "_unit",
         "_units",
+        "_value",
         "_walk",
         "spec",
     )
@@ -50,6 +56,11 @@ class PointProgram:
         self._walk = tuple(walker(p) for p in rule.paths) if self._name else ()
         self._specs: dict[str, PointSpec] = {}
         self._low, self._high = _limits(rule.spec)
+        self._absent = rule.absent
+        self._each = walker(rule.each) if rule.each is not None else None
+        self._value = rule.value.compiled() if rule.value is not None else None
+        self._named = {name: getter([path]) for name, path in rule.names.items()}
+        self._sum = getter([rule.sum_from]) if rule.sum_from is not None else None
         self._tz = tz
         self._meters: dict[object, PointProgram] = {}  # by what a device row says of its own register
 
@@ -59,10 +70,13 @@ class PointProgram:
             if program is not self:
                 program.run(here, job)
                 return
+        if self._each is not None:
+            self._run_series(self._each, here, job)
+            return
         if self._name is not None:
             self._run_named(here, job)
             return
-        raw = self._get(here.item, job.document)
+        raw = self._raw(here.item, here, job)
         if raw is MISSING or raw is None:
             return
         if self._test is not None and not self._test(here.captures, here.item, job.document):
@@ -79,6 +93,37 @@ class PointProgram:
             if len(self._meters) < 1000:
                 self._meters[text] = found
         return found
+
+    def _raw(self, item: object, here: Here, job: Job) -> object:
+        if self._value is not None:
+            return self._value(Fields(item, job.document, here.parameters, self._named))
+        raw = self._get(item, job.document)
+        return self._absent if raw is MISSING and self._absent is not None else raw
+
+    def _run_series(self, walk: Walker, here: Here, job: Job) -> None:
+        """Every element is a reading: `from`, `when` and its own time are looked up in the element; with
+        `every`, the time of the first in the item around it."""
+        spaced = self._rule.time is not None and self._rule.time.every is not None
+        names = Fields(here.item, job.document, here.parameters, self._named)
+        total = self._sum(here.item, job.document) if self._sum is not None else None
+        for index, (captured, element) in enumerate(walk(here.item, job.document)):
+            raw = self._raw(element, here, job)
+            if self._sum is not None:
+                total = raw = _added(total, raw, self._rule.sum_down)
+                if raw is None:  # a difference that is missing: the registers after it are not known
+                    return
+            captures = {**here.captures, **captured} if captured else here.captures
+            if raw is MISSING or raw is None:
+                continue
+            if self._test is not None and not self._test(captures, element, job.document):
+                continue
+            name = self._name(captures, element, job.document) if self._name is not None else None
+            if self._name is not None and (not name or len(name) > 120):
+                continue
+            own = replace(here, item=element, captures=captures)
+            if spaced and self._clock is not None:
+                own.at, own.quality, _ = self._clock(here.item, job, here.address, index, names)
+            self._emit(raw, self._spec(name) if name else self.spec, own, job, timed=spaced)
 
     def _run_named(self, here: Here, job: Job) -> None:
         assert self._name is not None
@@ -99,11 +144,11 @@ class PointProgram:
                 self._specs[name] = spec
         return spec
 
-    def _emit(self, raw: object, spec: PointSpec, here: Here, job: Job) -> None:
+    def _emit(self, raw: object, spec: PointSpec, here: Here, job: Job, timed: bool = False) -> None:
         convert = self._convert if self._unit is None else self._in_unit(self._unit(here.item, job.document))
         value = convert(raw, here.parameters)
         at, quality = here.at, here.quality
-        if self._clock is not None:
+        if self._clock is not None and not timed:
             at, quality, _ = self._clock(here.item, job, here.address)
         if type(value) is float:
             if not self._low <= value <= self._high:
@@ -130,6 +175,18 @@ class PointProgram:
                 return lambda raw, parameters: problem
             found = self._units[text] = converter(replace(self._rule, unit=text))
         return found
+
+
+def _added(total: object, difference: object, down: bool) -> object:
+    """The next register of a series of differences, exact; None when one of them is missing."""
+    try:
+        a, b = Decimal(str(total)), Decimal(str(difference))
+    except ArithmeticError:
+        return None
+    if not a.is_finite() or not b.is_finite():
+        return None
+    found = a - b if down else a + b
+    return int(found) if found == found.to_integral_value() else str(found)
 
 
 def _limits(spec: PointSpec) -> tuple[float, float]:

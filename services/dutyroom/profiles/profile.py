@@ -12,9 +12,12 @@ from fractions import Fraction
 from typing import TypeAlias
 
 from dutyroom.model.telemetry import DeviceClass, Lane, PointSpec, Scalar
+from dutyroom.profiles.binary.model import BinaryRule
+from dutyroom.profiles.expressions import Expression
 from dutyroom.profiles.paths import Path
 from dutyroom.profiles.topics import Filter
 from dutyroom.profiles.yamlnode import Plain
+from dutyroom.timebase import Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +32,19 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class TimeRule:
-    """Where the device's time is: the first of `paths` that gives a plausible time."""
+    """Where the device's time is: the first of `paths` that gives a plausible time.
+
+    Without paths, the receive time. every: from one element of a series to the next, milliseconds or an
+    expression that gives seconds; the first stands `first` of them away.
+    """
 
     paths: tuple[Path, ...]
     format: str = "auto"
     zone: str = ""  # IANA, of times without one; "" = the site's
+    since: str = ""  # ISO: numbers count from here, in the unit of `format`
+    ago: Ms | None = None  # the value says how many of these lie before the receive time
+    every: Ms | Expression | None = None
+    first: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,12 @@ class PointRule:
     none: frozenset[str] = frozenset()  # values that mean "no reading"
     when: tuple[Condition, ...] = ()
     time: TimeRule | None = None
+    absent: str | float | bool | None = None  # what a missing field means (senders that leave defaults out)
+    value: Expression | None = None  # in place of a path: computed from fields of the item
+    names: Mapping[str, Path] = field(default_factory=dict)  # names in `value` that are paths
+    each: Path | None = None  # a series: every match is a reading of its own
+    sum_from: Path | None = None  # of a series of differences: the register they are added to ...
+    sum_down: bool = False  # ... or taken from, newest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +101,41 @@ class RestRule:
 
 @dataclass(frozen=True, slots=True)
 class ByteSource:
-    """Where a codec finds its bytes: a text at `path` in base64 or hex, and the port beside it."""
+    """Where a decoder finds its bytes: a text at the first of `paths`, in base64 or hex, and the port.
 
-    path: Path
+    each: several pieces in one message (frames of a bus); what they give is put together.
+    """
+
+    paths: tuple[Path, ...]
     encoding: str  # base64 | hex
-    port: Path | None = None
+    ports: tuple[Path, ...] = ()
+    each: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CodecRule:
+    """A named codec with its settings (as JSON, so that equal ones are recognised)."""
+
+    name: str
+    options: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TextRule:
+    """Regular expressions with named groups, the first that matches; lines: each line by its own."""
+
+    patterns: tuple[str, ...]
+    lines: bool = False
+    encoding: str = "utf-8"
+
+
+DecoderRule: TypeAlias = CodecRule | TextRule | BinaryRule
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One step from payload to document: json, text, scalar; take a path; put under a name."""
+    """One step from payload to document: json, text, scalar, raw, hex, base64, uplink; take a path;
+    put under a name."""
 
     kind: str
     path: Path | None = None
@@ -117,7 +159,7 @@ class Layout:
     events: tuple[EventRule, ...] = ()
     attributes: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     rest: RestRule | None = None
-    codec: str = ""
+    decoder: DecoderRule | None = None
     source: ByteSource | None = None
 
 
@@ -159,6 +201,7 @@ class Profile:
     fallback: bool = False  # a generic family: asked after all others
     examples: tuple[Example, ...] = ()
     file: str = ""
+    envelope: str = ""
 
     @property
     def points(self) -> tuple[PointSpec, ...]:

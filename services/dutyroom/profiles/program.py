@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator, Mapping, Sequence
 from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Rejected
-from dutyroom.model.telemetry import PointSpec, Quality, Scalar
-from dutyroom.profiles.codecs import CODECS
+from dutyroom.model.telemetry import Message, PointSpec, Quality, Scalar
+from dutyroom.profiles.codecs.seam import Ask, Codec, Note, Report
 from dutyroom.profiles.conditions import all_of
+from dutyroom.profiles.decoders import codec_of
 from dutyroom.profiles.events import EventProgram
 from dutyroom.profiles.job import Here, Job, Known, clock
-from dutyroom.profiles.paths import Captures, Index, Key, Path, Where, first_template, getter, walker
+from dutyroom.profiles.paths import MISSING, Captures, Index, Key, Path, Where, first_template, getter, walker
 from dutyroom.profiles.points import PointProgram
 from dutyroom.profiles.privacy import Guard, guard
-from dutyroom.profiles.profile import ByteSource, Layout, Profile
+from dutyroom.profiles.profile import ByteSource, CodecRule, Condition, Layout, Profile
 from dutyroom.profiles.rest import Alternatives, Rest
 from dutyroom.profiles.result import DecodedReading
-from dutyroom.profiles.unwrap import unwrapper
+from dutyroom.profiles.unwrap import from_text, unwrapper
 
 MAX_READINGS = 20_000  # of one message
 MAX_ADDRESS = 200
@@ -32,10 +31,14 @@ class LayoutProgram:
         self.layout = layout
         self._profile = profile
         self.unwrap = unwrapper(layout.unwrap)
-        self.test = all_of(layout.when)
+        of_bytes, outer, inner = _sorted_tests(layout)
+        self.test, self.bytes_test, self.fits = all_of(outer), all_of(of_bytes), all_of(inner)
         self._walk = walker(layout.each) if layout.each is not None else None
-        self._codec = CODECS.get(layout.codec) if layout.codec else None
+        self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
+        self.shared = layout.decoder if isinstance(layout.decoder, CodecRule) else None
+        self._source = _Source(layout.source)
         self._identity = first_template(layout.identity) if layout.identity else None
+        self._early = layout.each is None and not any("@" in text for text in layout.identity)
         self._clock = clock(layout.time, tz)
         self._points = tuple(PointProgram(rule, tz) for rule in layout.points)
         self._events = tuple(EventProgram(rule, profile, tz, key) for rule in layout.events)
@@ -48,11 +51,36 @@ class LayoutProgram:
         self._guards: dict[str, Guard] = {}
         self._key = key
 
+    @property
+    def decodes(self) -> bool:
+        """True when the bytes must be decoded before the layout can answer."""
+        outcome = self.layout.ignore is not None or self.layout.reject is not None
+        return self._codec is not None and (not outcome or self.fits is not None)
+
+    def starts(self, captures: Captures, document: object) -> bool:
+        """The tests that need no decoding."""
+        if self.test is not None and not self.test(captures, document, document):
+            return False
+        return self.bytes_test is None or self.bytes_test(captures, self._head(document), document)
+
+    def parameters(self, document: object, captures: Captures, known: Known) -> Mapping[str, Scalar]:
+        """Of the device, where the message says whose it is before it is decoded; else the defaults."""
+        if not self._early:
+            return self._profile.parameters
+        found = known.parameters(self._profile.id, self.address(document, document, captures))
+        return {**self._profile.parameters, **found} if found else self._profile.parameters
+
+    def address(self, document: object, content: object, captures: Captures) -> str:
+        """Of the first item; "" where the message names no device."""
+        job = Job(document, 0, content)
+        return next((self._address(job, item, named) for item, named in self._items(job, captures)), "")
+
     def registered(self, job: Job, captures: Captures, known: Known) -> str:
         """The address of the first item, when the registry has it; else ""."""
         for item, named in self._items(job, captures):
             address = self._address(job, item, named)
-            return address if address and known(self._profile.id, address) is not None else ""
+            found = known.parameters(self._profile.id, address) if address else None
+            return address if found is not None else ""
         return ""
 
     def _address(self, job: Job, item: object, captures: Captures) -> str:
@@ -60,13 +88,13 @@ class LayoutProgram:
         return found if found and len(found) <= MAX_ADDRESS and found.isprintable() else ""
 
     def run(self, job: Job, captures: Captures, known: Known, adopt: bool) -> None:
-        """Raises Rejected when a codec refuses the payload."""
+        """Raises Rejected when the message gives too much."""
         for item, named in self._items(job, captures):
             job.items += 1
             address = self._address(job, item, named)
             if not address:
                 continue
-            parameters = known(self._profile.id, address)
+            parameters = known.parameters(self._profile.id, address)
             if parameters is None:
                 if not adopt:
                     job.unknown.append((self._profile.id, address))
@@ -75,21 +103,30 @@ class LayoutProgram:
             job.addresses.append(address)
             self._item(job, item, named, address, parameters)
 
-    def _items(self, job: Job, captures: Captures) -> Iterator[tuple[object, Captures]]:
-        if self._codec is not None and self.layout.source is not None:
-            yield self._decoded(job.document, self.layout.source), captures
-        elif self._walk is None:
-            yield job.document, captures
-        else:
-            for captured, item in self._walk(job.document, job.document):
-                yield item, ({**captures, **captured} if captured else captures)
+    def _head(self, document: object) -> object:
+        """What tests may ask before the bytes are decoded: {"bytes": {port, length, hex}}."""
+        data, port = self._source.first(document)
+        known = {"length": len(data), "hex": data[:32].hex(), "port": port} if data is not None else {}
+        return {"bytes": known}
 
-    def _decoded(self, document: object, source: ByteSource) -> object:
+    def content(
+        self, document: object, message: Message, parameters: Mapping[str, Scalar], note: Note | None = None
+    ) -> tuple[object, Report]:
+        """The decoded document. Raises Rejected, or Skipped where the profile says `ignore`."""
         assert self._codec is not None
-        text = getter([source.path])(document, document)
-        port = getter([source.port])(document, document) if source.port is not None else None
-        payload = _bytes(text, source.encoding)
-        return self._codec(payload, port if isinstance(port, int) else None, self._profile.parameters)
+        report = Report()
+        pieces = [
+            self._codec(data, Ask(port, parameters, message.received_at, message.topic, note, report))
+            for data, port in self._source.pieces(document)
+        ]
+        return (pieces[0] if len(pieces) == 1 else _together(pieces)), report
+
+    def _items(self, job: Job, captures: Captures) -> Iterator[tuple[object, Captures]]:
+        if self._walk is None:
+            yield job.content, captures
+        else:
+            for captured, item in self._walk(job.content, job.document):
+                yield item, ({**captures, **captured} if captured else captures)
 
     def _item(
         self, job: Job, item: object, captures: Captures, address: str, parameters: Mapping[str, Scalar]
@@ -154,13 +191,70 @@ class LayoutProgram:
         job.readings.append(DecodedReading(here.address, spec, here.at, value, here.quality, text))
 
 
-def _bytes(text: object, encoding: str) -> bytes:
-    if not isinstance(text, str):
-        raise Rejected("no payload bytes in the message")
-    try:
-        return base64.b64decode(text, validate=True) if encoding == "base64" else bytes.fromhex(text)
-    except (ValueError, binascii.Error) as err:
-        raise Rejected(f"payload is not {encoding}: {err}") from err
+def _sorted_tests(layout: Layout) -> tuple[tuple[Condition, ...], ...]:
+    """Tests of the bytes (`bytes.port`, `bytes.length`, `bytes.hex`), of the outer document or topic, and
+    of what the decoder gives."""
+    decodes = layout.decoder is not None
+    raw = (
+        decodes or layout.source is not None or any(s.kind in ("raw", "hex", "base64") for s in layout.unwrap)
+    )
+    of_bytes, outer, inner = [], [], []
+    for condition in layout.when:
+        path = condition.path
+        if path is not None and raw and path.steps and path.steps[0] == Key("bytes"):
+            of_bytes.append(condition)
+        elif path is None or path.whole or not decodes:
+            outer.append(condition)
+        else:
+            inner.append(condition)
+    return tuple(of_bytes), tuple(outer), tuple(inner)
+
+
+def _together(pieces: Sequence[object]) -> object:
+    """The fields of all pieces; where two have the same, the last one's."""
+    found: dict[str, object] = {}
+    for piece in pieces:
+        if isinstance(piece, dict):
+            found.update(piece)
+    return found
+
+
+class _Source:
+    """Where the bytes are: the document itself, or a text of it."""
+
+    def __init__(self, source: ByteSource | None) -> None:
+        self._encoding = source.encoding if source is not None else ""
+        self._get = getter(source.paths) if source is not None else None
+        self._port = getter(source.ports) if source is not None and source.ports else None
+        self._walk = walker(source.each) if source is not None and source.each is not None else None
+
+    def pieces(self, document: object) -> Iterator[tuple[bytes, int | None]]:
+        """(bytes, port) of each piece. Raises Rejected."""
+        if self._walk is None:
+            yield self._one(document, document)
+            return
+        for _, element in self._walk(document, document):
+            yield self._one(element, document)
+
+    def first(self, document: object) -> tuple[bytes | None, int | None]:
+        try:
+            return next(self.pieces(document), (None, None))
+        except Rejected:
+            return None, None
+
+    def _one(self, item: object, document: object) -> tuple[bytes, int | None]:
+        value = item if self._get is None else self._get(item, document)
+        port = self._port(item, document) if self._port is not None else None
+        if isinstance(value, str):
+            try:
+                value = value.encode() if self._get is None else from_text(value, self._encoding)
+            except ValueError as err:
+                raise Rejected(f"payload: {err}") from err
+        if not isinstance(value, bytes):
+            raise Rejected(
+                "no payload bytes in the message" if value in (MISSING, None) else "bytes expected"
+            )
+        return value, port if type(port) is int else None
 
 
 def _taken(layout: Layout) -> tuple[frozenset[str], tuple[Alternatives, ...]]:

@@ -45,6 +45,7 @@ class Decoded:
     findings: list[tuple[str, str, str]] = field(default_factory=list)
     unknown: tuple[tuple[str, str], ...] = ()
     addresses: tuple[str, ...] = ()  # every known (or adopted) device of the message
+    unread: int = 0  # bytes that the decoder left
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,21 @@ class Ignored:
 @dataclass(frozen=True, slots=True)
 class Refused:
     """reason: unknown_topic | unknown_device | malformed | encoding | too_large | no_layout | rejected.
-    candidates: (profile, address) of who could read it."""
+    candidates: (profile, address) of who could read it; profile "" = the registry must say."""
 
     reason: str
     detail: str = ""
     candidates: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a profile would make of a message of a device that the registry does not have."""
+
+    profile: str
+    outcome: Decoded
+    named: bool  # the message itself names the product
+
+    @property
+    def address(self) -> str:
+        return self.outcome.addresses[0] if self.outcome.addresses else ""

@@ -9,14 +9,23 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Rejected
-from dutyroom.timebase import DAY, HOUR, Ms, from_datetime, from_local, to_datetime
+from dutyroom.timebase import DAY, HOUR, Ms, from_datetime, from_iso, from_local, to_datetime
 
 ReadTime: TypeAlias = Callable[[object], Ms | None]  # None = cannot be read
 
 OLDEST: Ms = 3653 * DAY  # a device clock may be this far behind the receive time
 NEWEST: Ms = DAY  # ... and this far ahead
 
-FORMATS = ("auto", "iso", "epoch_s", "epoch_ms", "epoch_us")
+UNITS = {
+    "epoch_s": 1000.0,
+    "epoch_ms": 1.0,
+    "epoch_us": 0.001,
+    "epoch_min": 60_000.0,
+    "epoch_h": 3_600_000.0,
+    "epoch_d": 86_400_000.0,
+}
+FORMATS = ("auto", "iso", *UNITS)
+_TIME_UNITS = {"s": 1000, "min": 60_000, "h": HOUR, "d": DAY, "ms": 1}
 
 # Zone letters that mean one offset (hours). Others count only when the site's own zone uses them.
 _LETTERS = {
@@ -34,17 +43,23 @@ def plausible(at: Ms, received_at: Ms) -> bool:
     return -OLDEST <= at - received_at <= NEWEST
 
 
-def reader(form: str, tz: ZoneInfo) -> ReadTime:
-    """form: one of FORMATS or a strptime pattern. tz: of times without a zone. Raises Rejected."""
-    match form:
-        case "auto" | "iso":
-            return lambda value: _auto(value, tz)
-        case "epoch_s":
-            return lambda value: _epoch(value, 1000)
-        case "epoch_ms":
-            return lambda value: _epoch(value, 1)
-        case "epoch_us":
-            return lambda value: _epoch(value, 0.001)
+def unit_of_time(text: str) -> Ms:
+    """s, min, h, d or ms in milliseconds. Raises Rejected."""
+    if text not in _TIME_UNITS:
+        raise Rejected(f"{text!r} is no unit of time; known: {', '.join(_TIME_UNITS)}")
+    return _TIME_UNITS[text]
+
+
+def reader(form: str, tz: ZoneInfo, since: str = "") -> ReadTime:
+    """form: one of FORMATS or a strptime pattern. tz: of times without a zone.
+
+    since: ISO time that epoch numbers count from, in place of 1970. Raises Rejected.
+    """
+    if form in ("auto", "iso") and not since:
+        return lambda value: _auto(value, tz)
+    if form in UNITS or since:
+        scale, base = UNITS.get(form, 1000.0), from_iso(since, tz) if since else 0
+        return lambda value: None if (at := _epoch(value, scale)) is None else at + base
     if "%" not in form:
         raise Rejected(
             f"unknown time format {form!r}; known: {', '.join(FORMATS)} or a pattern such as %d.%m.%y"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -11,7 +13,8 @@ import orjson
 from dutyroom.profiles.paths import MISSING, Captures, getter, template
 from dutyroom.profiles.profile import Stage
 
-STAGES = ("json", "text", "scalar", "take", "under")
+PLAIN_STAGES = ("json", "text", "scalar", "raw", "hex", "base64", "uplink")
+STAGES = (*PLAIN_STAGES, "take", "under")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,14 @@ def _stage(stage: Stage) -> Callable[[object, Captures], object]:
             return lambda value, captures: read_text(value) if isinstance(value, bytes) else value
         case "scalar":
             return lambda value, captures: _scalar(value)
+        case "raw":
+            return lambda value, captures: value
+        case "hex":
+            return lambda value, captures: _bytes_of(value, "hex")
+        case "base64":
+            return lambda value, captures: _bytes_of(value, "base64")
+        case "uplink":
+            return _uplink
         case "take":
             assert stage.path is not None
             return _take(getter([stage.path]), stage.path.text)
@@ -78,6 +89,42 @@ def _json_of(value: object) -> object:
     if isinstance(value, bytes | str):
         return read_json(value)
     return Unreadable("malformed", "JSON text expected")
+
+
+def _bytes_of(value: object, encoding: str) -> object:
+    text = read_text(value) if isinstance(value, bytes) else value
+    if not isinstance(text, str):
+        return text if isinstance(text, Unreadable) else Unreadable("malformed", f"{encoding} text expected")
+    try:
+        return from_text(text, encoding)
+    except ValueError as err:
+        return Unreadable("malformed", str(err))
+
+
+def from_text(text: str, encoding: str) -> bytes:
+    """hex (blanks, a leading 0x and either case are read) or base64 (also without padding). Raises ValueError."""
+    body = text.strip()
+    try:
+        if encoding == "hex":
+            return bytes.fromhex(body.removeprefix("0x"))
+        return base64.b64decode(body + "=" * (-len(body) % 4), validate=True)
+    except (ValueError, binascii.Error) as err:
+        raise ValueError(f"not {encoding}: {err}") from err
+
+
+def _uplink(value: object, captures: Captures) -> object:
+    """The JSON of a LoRaWAN server as it is; a bare uplink (bytes, or hex text) as such a server would wrap it."""
+    if not isinstance(value, bytes) or value[:1] == b"{":
+        return _json_of(value)
+    text = value.strip()
+    data = value
+    if len(text) % 2 == 0 and all(c in b"0123456789abcdefABCDEF" for c in text):
+        data = bytes.fromhex(text.decode("ascii"))
+    found: dict[str, object] = {"devEUI": captures.get("device", ""), "data": base64.b64encode(data).decode()}
+    port = captures.get("port", "")
+    if port.isdigit():
+        found["fPort"] = int(port)
+    return found
 
 
 def _scalar(value: object) -> object:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dutyroom.model.telemetry import Kind, Message
+from dutyroom.profiles.attempt import NOBODY
 from dutyroom.profiles.decode import Decoded, Ignored, Refused, load_library
 from dutyroom.timebase import from_iso
 
@@ -33,7 +34,7 @@ topics = st.sampled_from([t for t, _ in EXAMPLES]) | st.text(max_size=40)
 
 
 def check(topic: str, payload: bytes) -> None:
-    outcome = LIBRARY.decode(Message(topic, payload, NOW), lambda profile, address: None, adopt=True)
+    outcome = LIBRARY.decode(Message(topic, payload, NOW), NOBODY, adopt=True)
     assert isinstance(outcome, Decoded | Ignored | Refused)
     if isinstance(outcome, Decoded):
         for reading in outcome.readings:

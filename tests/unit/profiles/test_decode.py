@@ -10,6 +10,7 @@ import pytest
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Message, Quality, Scalar
 from dutyroom.profiles.codecs import CODECS
+from dutyroom.profiles.codecs.seam import Ask, plain
 from dutyroom.profiles.decode import Decoded, Ignored, Library, Refused, pseudonym
 from dutyroom.profiles.loading import read_profile
 from dutyroom.timebase import from_iso
@@ -22,17 +23,27 @@ def library(*texts: str) -> Library:
     return Library([read_profile(dedent(t), f"acme/m{n}") for n, t in enumerate(texts)], TZ)
 
 
-def send(lib: Library, topic: str, payload: object, registry: object = "*", adopt: bool = False) -> object:
-    raw = payload if isinstance(payload, bytes) else orjson.dumps(payload)
+class Known:
+    """A registry by (profile, address); "*" has every device."""
 
-    def known(profile: str, address: str) -> Mapping[str, Scalar] | None:
-        if registry == "*":
+    def __init__(self, registry: object) -> None:
+        self._registry = registry
+
+    def parameters(self, profile: str, address: str) -> Mapping[str, Scalar] | None:
+        if self._registry == "*":
             return {}
-        assert isinstance(registry, dict)
-        found: Mapping[str, Scalar] | None = registry.get((profile, address))
+        assert isinstance(self._registry, dict)
+        found: Mapping[str, Scalar] | None = self._registry.get((profile, address))
         return found
 
-    return lib.decode(Message(topic, raw, NOW), known, adopt)
+    def profiles(self, address: str) -> list[str]:
+        assert isinstance(self._registry, dict)
+        return [profile for profile, known in self._registry if known == address]
+
+
+def send(lib: Library, topic: str, payload: object, registry: object = "*", adopt: bool = False) -> object:
+    raw = payload if isinstance(payload, bytes) else orjson.dumps(payload)
+    return lib.decode(Message(topic, raw, NOW), Known(registry), adopt)
 
 
 def readings(outcome: object) -> dict[tuple[str, str], float | str]:
@@ -351,16 +362,16 @@ def test_name_and_value_lists() -> None:
 
 
 def test_a_codec_by_name_decodes_the_bytes_of_an_envelope(monkeypatch: pytest.MonkeyPatch) -> None:
-    def codec(payload: bytes, port: int | None, parameters: Mapping[str, Scalar]) -> object:
-        if port != 85:
+    def codec(payload: bytes, ask: Ask) -> object:
+        if ask.port != 85:
             raise Rejected("unknown port")
         return {"level": int.from_bytes(payload, "little")}
 
-    monkeypatch.setitem(CODECS, "fake", codec)
+    monkeypatch.setitem(CODECS, "fake", plain(codec))
     lib = library(
         """
         class: tank
-        envelope: chirpstack
+        envelope: lorawan
         codec: fake
         points: {level: {from: level, quantity: level, unit: cm}}
         """

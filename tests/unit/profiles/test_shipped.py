@@ -7,8 +7,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dutyroom.model.telemetry import Message
+from dutyroom.profiles.attempt import NOBODY
 from dutyroom.profiles.checking import check_profile, check_profiles
 from dutyroom.profiles.decode import Decoded, Library, load_library
+from dutyroom.profiles.job import Anybody
 from dutyroom.profiles.loading import read_profile
 from dutyroom.timebase import from_iso
 
@@ -40,10 +42,10 @@ def test_all_profiles_together_choose_the_one_that_each_example_belongs_to(libra
                 continue
             at = from_iso(example.received) if example.received else received
             message = Message(example.topic, example.payload, at)
-            outcome = library.decode(message, lambda p, a, own=profile.id: {} if p == own else None)
+            outcome = library.decode(message, Anybody(profile.id))
             assert isinstance(outcome, Decoded), (profile.id, outcome)
             assert outcome.profile == profile.id
-            adopted = library.decode(message, lambda p, a: None, adopt=True)
+            adopted = library.decode(message, NOBODY, adopt=True)
             assert isinstance(adopted, Decoded)
             known = library.profiles[adopted.profile]
             assert profile.fallback or not known.fallback, (profile.id, adopted.profile)

@@ -55,14 +55,23 @@ def test_messages_come_in_the_order_of_time_within_the_step() -> None:
         assert all(T0 + (n - 1) * 5_000 < at <= T0 + n * 5_000 for at in ats)
 
 
-def decoded(publications: list[Publication], library: Library) -> dict[str, dict[str, set[float]]]:
-    """device -> point -> values; every message must be read, for its registered device."""
-    devices = {(d.profile, d.address): d for d in make_estate(7, 24).devices}
+class Estate:
+    """The registry of the simulated estate."""
 
-    def known(profile: str, address: str) -> Mapping[str, str] | None:
-        device = devices.get((profile, address))
+    def __init__(self) -> None:
+        self.devices = {(d.profile, d.address): d for d in make_estate(7, 24).devices}
+
+    def parameters(self, profile: str, address: str) -> Mapping[str, str] | None:
+        device = self.devices.get((profile, address))
         return None if device is None else device.parameters
 
+    def profiles(self, address: str) -> list[str]:
+        return [profile for profile, known in self.devices if known == address]
+
+
+def decoded(publications: list[Publication], library: Library) -> dict[str, dict[str, set[float]]]:
+    """device -> point -> values; every message must be read, for its registered device."""
+    known = Estate()
     found: dict[str, dict[str, set[float]]] = defaultdict(lambda: defaultdict(set))
     for p in publications:
         outcome = library.decode(Message(p.topic, p.payload, p.at, p.retain), known)
@@ -70,7 +79,9 @@ def decoded(publications: list[Publication], library: Library) -> dict[str, dict
         if isinstance(outcome, Decoded):
             assert outcome.findings == []
             for reading in outcome.readings:
-                found[devices[outcome.profile, reading.address].id][reading.spec.name].add(reading.value)
+                found[known.devices[outcome.profile, reading.address].id][reading.spec.name].add(
+                    reading.value
+                )
     return found
 
 
@@ -128,7 +139,7 @@ def said_in_order(device: SimDevice, point: str, library: Library) -> list[float
     for p in played():
         if device.address.encode() not in p.topic.encode() + p.payload:
             continue
-        outcome = library.decode(Message(p.topic, p.payload, p.at), lambda *_: {})
+        outcome = library.decode(Message(p.topic, p.payload, p.at), Estate())
         if isinstance(outcome, Decoded):
             values += [
                 r.value for r in outcome.readings if r.address == device.address and r.spec.name == point

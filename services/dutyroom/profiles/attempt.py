@@ -1,0 +1,230 @@
+"""One message against one profile, and the profiles that share a topic.
+
+What several candidates need of a message (its document, what a named codec makes of it) is made once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import Message, Scalar
+from dutyroom.profiles.binary.cursor import Skipped
+from dutyroom.profiles.codecs.seam import Note, Report
+from dutyroom.profiles.envelopes import HINTS
+from dutyroom.profiles.job import Job, Known, Nobody
+from dutyroom.profiles.paths import Captures, as_text, getter, parse
+from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.program import LayoutProgram
+from dutyroom.profiles.result import Decoded, Ignored, Refused
+from dutyroom.profiles.unwrap import Unreadable
+
+Outcome: TypeAlias = Decoded | Ignored | Refused
+
+NOBODY: Final = Nobody()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A profile that may read a topic, with the layouts of that topic in order."""
+
+    profile: Profile
+    layouts: list[tuple[LayoutProgram, Captures]]
+
+
+class Sight:
+    """One message, and what has been made of it so far. note: see codecs/seam.py."""
+
+    def __init__(self, message: Message, note: Note | None = None) -> None:
+        self.message, self.note = message, note
+        self._documents: dict[object, object] = {}
+        self._contents: dict[object, tuple[object, Report] | Rejected] = {}
+        self._product: str | None = None
+
+    def document(self, program: LayoutProgram, captures: Captures) -> object:
+        stages = program.layout.unwrap
+        if any(s.template or s.kind == "uplink" for s in stages):  # depends on the topic's named levels
+            key: object = (stages, tuple(captures.items()))
+        else:
+            key = stages
+        found = self._documents.get(key)
+        if found is None:
+            found = self._documents[key] = program.unwrap(self.message.payload, captures)
+        return found
+
+    def content(
+        self, program: LayoutProgram, document: object, parameters: Mapping[str, Scalar]
+    ) -> tuple[object, Report]:
+        """What the layout's decoder gives; of a named codec once for all. Raises Rejected, Skipped."""
+        if program.shared is None or parameters:
+            return program.content(document, self.message, parameters, self.note)
+        key = (program.layout.unwrap, program.layout.source, program.shared)
+        found = self._contents.get(key)
+        if found is None:
+            try:
+                found = program.content(document, self.message, parameters, self.note)
+            except Rejected as err:
+                found = err
+            self._contents[key] = found
+        if isinstance(found, Rejected):
+            raise found
+        return found
+
+    def names(self, profile: Profile) -> int:
+        """2: the message names this product. 1: another of the same vendor. 0: neither."""
+        if self._product is None:
+            self._product = self._named()
+        if not self._product:
+            return 0
+        own = {_plain(text) for text in (*profile.products, profile.id)}
+        vendor = _plain(profile.id.split("/")[0])
+        return 2 if self._product in own else 1 if self._product.startswith(vendor) else 0
+
+    def _named(self) -> str:
+        for document in self._documents.values():
+            for paths in HINTS["lorawan"]:
+                texts = [as_text(getter([parse(p)])(document, document)) for p in paths]
+                if all(texts):
+                    return _plain("".join(t for t in texts if t))
+        return ""
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower())
+
+
+@dataclass(slots=True)
+class Group:
+    """Candidates that find whose message it is in the same way: the registry chooses among them."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    by_id: dict[str, Candidate] = field(default_factory=dict)
+
+    @property
+    def shares(self) -> bool:
+        return len(self.candidates) > 1
+
+    def add(self, candidate: Candidate) -> None:
+        self.candidates.append(candidate)
+        self.by_id[candidate.profile.id] = candidate
+
+    def address(self, sight: Sight) -> str | Refused:
+        """Whose message it is; refused when it cannot be read so far."""
+        program, captures = self.candidates[0].layouts[0]
+        document = sight.document(program, captures)
+        if isinstance(document, Unreadable):
+            return Refused(document.reason, document.detail)
+        content = document
+        try:
+            if program.shared is not None:
+                content, _ = sight.content(program, document, {})
+        except Rejected as err:
+            return Refused("rejected", err.reason)
+        address = program.address(document, content, captures)
+        return address or Refused("no_layout", "the message names no device")
+
+
+def grouped(matches: Sequence[tuple[tuple[Profile, int, LayoutProgram], Captures]]) -> tuple[Group, ...]:
+    """The profiles of a topic by rank, each with its layouts in the order they are written; those of one
+    envelope together."""
+    ordered = sorted(matches, key=lambda m: (m[0][0].rank, m[0][0].id, m[0][1]))
+    found: dict[str, Candidate] = {}
+    for (profile, _, program), captures in ordered:
+        found.setdefault(profile.id, Candidate(profile, [])).layouts.append((program, captures))
+    groups: dict[object, Group] = {}
+    for candidate in found.values():
+        groups.setdefault(_shared(candidate), Group()).add(candidate)
+    return tuple(groups.values())
+
+
+def _shared(candidate: Candidate) -> object:
+    """What candidates of one group have in common; a profile of its own way stays alone."""
+    profile, first = candidate.profile, candidate.layouts[0][0].layout
+    if not profile.envelope or profile.fallback:
+        return profile.id
+    ways = {(program.layout.unwrap, program.layout.identity) for program, _ in candidate.layouts}
+    if len(ways) > 1:
+        return profile.id
+    return (profile.envelope, first.unwrap, first.identity)
+
+
+def attempt(candidate: Candidate, sight: Sight, known: Known, adopt: bool) -> Outcome:
+    """The first layout that fits reads the message. Raises nothing."""
+    profile = candidate.profile
+    unreadable: Unreadable | None = None
+    refused: Refused | None = None
+    for program, captures in candidate.layouts:
+        document = sight.document(program, captures)
+        if isinstance(document, Unreadable):
+            unreadable = unreadable or document
+            continue
+        if not program.starts(captures, document):
+            continue
+        try:
+            outcome = _read(profile, program, captures, document, sight, known, adopt)
+        except Rejected as err:  # another layout may know better
+            refused = refused or Refused("rejected", f"{profile.id}: {err.reason}")
+            continue
+        except Skipped as skipped:
+            address = program.address(document, document, captures)
+            known_one = address and known.parameters(profile.id, address) is not None
+            return Ignored(profile.id, skipped.reason, address if known_one else "")
+        except RecursionError:
+            return Refused("malformed", "nested too deeply")
+        if outcome is not None:
+            return outcome
+    if refused is not None:
+        return refused
+    if unreadable is not None:
+        return Refused(unreadable.reason, unreadable.detail)
+    return Refused("no_layout", f"{profile.id}: no layout reads this message")
+
+
+def _read(
+    profile: Profile, program: LayoutProgram, captures: Captures, document: object, sight: Sight, known: Known, adopt: bool
+) -> Outcome | None:  # fmt: skip
+    """None: the layout does not fit after all. Raises Rejected, Skipped."""
+    content, unread, odd = document, 0, []
+    if program.decodes:
+        parameters = program.parameters(document, captures, known)
+        content, report = sight.content(program, document, parameters)
+        unread, odd = report.unread, report.findings
+        if program.fits is not None and not program.fits(captures, content, document):
+            return None
+        if isinstance(document, dict):
+            document = {**document, "decoded": content}
+        elif isinstance(content, dict):
+            document = content
+    layout = program.layout
+    if layout.reject is not None:
+        return Refused("rejected", f"{profile.id}: {layout.reject}")
+    job = Job(document, sight.message.received_at, content)
+    if layout.ignore is not None:
+        return Ignored(profile.id, layout.ignore, program.registered(job, captures, known))
+    program.run(job, captures, known, adopt)
+    if job.addresses:
+        job.findings += [(kind, job.addresses[0], detail) for kind, detail in odd]
+    return _outcome(profile, job, unread)
+
+
+def _outcome(profile: Profile, job: Job, unread: int) -> Outcome:
+    if job.addresses:
+        return Decoded(
+            profile.id,
+            job.readings,
+            job.events,
+            job.attributes,
+            job.findings,
+            tuple(dict.fromkeys(job.unknown)),
+            tuple(dict.fromkeys(job.addresses)),
+            unread,
+        )
+    if job.unknown:
+        devices = tuple(dict.fromkeys(job.unknown))
+        return Refused("unknown_device", ", ".join(address for _, address in devices[:10]), devices)
+    if not job.items:
+        return Ignored(profile.id, "nothing")
+    return Refused("no_layout", f"{profile.id}: the message names no device")

@@ -1,0 +1,344 @@
+"""A cursor program compiled to closures: bytes in, a document out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.binary.cursor import Cursor, Skipped
+from dutyroom.profiles.binary.meaning import meant, named
+from dutyroom.profiles.binary.model import (
+    BinaryRule,
+    Check,
+    Group,
+    Let,
+    Moment,
+    Move,
+    Outcome,
+    Read,
+    Repeat,
+    Step,
+    Switch,
+    Tlv,
+)
+from dutyroom.profiles.binary.reads import reading
+from dutyroom.profiles.binary.types import of_bytes
+from dutyroom.profiles.checksums import CHECKSUMS
+from dutyroom.profiles.codecs.seam import Ask, Codec
+from dutyroom.profiles.expressions import Expression
+from dutyroom.profiles.paths import as_text
+
+Run: TypeAlias = Callable[[Cursor], None]
+
+
+def binary_codec(rule: BinaryRule) -> Codec:
+    """The program as a codec. It raises Rejected, or Skipped where the profile says `ignore`."""
+    run = _all(rule.steps)
+
+    def decode(payload: bytes, ask: Ask) -> object:
+        cursor = Cursor(payload, ask)
+        run(cursor)
+        ask.report.unread = max(0, cursor.end - (cursor.bit + 7 >> 3))
+        return _shown(cursor.fields)
+
+    return decode
+
+
+def _shown(value: object) -> object:
+    """Without fields whose name begins with "_": they only help others."""
+    if type(value) is dict:
+        return {k: _shown(v) if type(v) in (dict, list) else v for k, v in value.items() if k[:1] != "_"}
+    if type(value) is list:
+        return [_shown(v) for v in value]
+    return value
+
+
+def _all(steps: tuple[Step, ...]) -> Run:
+    runs = tuple(_step(step) for step in steps)
+    if len(runs) == 1:
+        return runs[0]
+
+    def run(cursor: Cursor) -> None:
+        for each in runs:
+            each(cursor)
+
+    return run
+
+
+def _step(step: Step) -> Run:
+    match step:
+        case Read():
+            return _when(step.when, reading(step))
+        case Let():
+            return _when(step.when, _let(step))
+        case Moment():
+            return _when(step.when, _moment(step))
+        case Move():
+            return _move(step)
+        case Group():
+            return _when(step.when, _group(step))
+        case Repeat():
+            return _repeat(step)
+        case Outcome():
+            return _when(step.when, _outcome(step))
+        case Switch():
+            return _switch(step)
+        case Check():
+            return _check(step)
+    return _tlv(step)
+
+
+def _when(condition: Expression | None, run: Run) -> Run:
+    if condition is None:
+        return run
+    holds = condition.compiled()
+
+    def guarded(cursor: Cursor) -> None:
+        if holds(cursor):
+            run(cursor)
+
+    return guarded
+
+
+def _let(step: Let) -> Run:
+    value, means, name = step.value.compiled(), meant(step.meaning), named(step.name)
+
+    def run(cursor: Cursor) -> None:
+        found = value(cursor)
+        cursor.fields[name(cursor)] = means(found) if means is not None else found
+
+    return run
+
+
+def _moment(step: Moment) -> Run:
+    parts, name = tuple(p.compiled() for p in step.parts), named(step.name)
+
+    def run(cursor: Cursor) -> None:
+        numbers = [part(cursor) for part in parts]
+        cursor.fields[name(cursor)] = _local(numbers)
+
+    return run
+
+
+def _local(numbers: list[object]) -> str | None:
+    """ISO text; None for a date that does not exist (a clock that was never set)."""
+    if not all(isinstance(n, int) for n in numbers):
+        return None
+    try:
+        return datetime(*[int(str(n)) for n in numbers]).isoformat()  # type: ignore[arg-type]  # noqa: DTZ001 - local, the profile says which zone
+    except (ValueError, OverflowError):
+        return None
+
+
+def _whole(value: object, what: str) -> int:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if not isinstance(value, int):
+        raise Rejected(f"{what}: {value!r} is no whole number")
+    return value
+
+
+def _move(step: Move) -> Run:
+    if step.by is None:  # align
+
+        def align(cursor: Cursor) -> None:
+            cursor.bit = cursor.bit + 7 & ~7
+
+        return align
+    by, kind = step.by.compiled(), step.kind
+
+    def run(cursor: Cursor) -> None:
+        count = _whole(by(cursor), kind)
+        if kind == "seek":
+            target = (count if count >= 0 else cursor.end + count) * 8
+        else:
+            target = cursor.bit + (count if kind == "bits" else count * 8)
+        if not 0 <= target <= cursor.end * 8:
+            raise cursor.short(kind, abs(count))
+        cursor.bit = target
+
+    return run
+
+
+def _group(step: Group) -> Run:
+    inner = _within(step.length, _all(step.steps))
+    if not step.name:
+        return inner
+    name = named(step.name)
+
+    def run(cursor: Cursor) -> None:
+        record: dict[str, object] = {}
+        cursor.fields[name(cursor)] = record
+        cursor.open(record)
+        inner(cursor)
+        cursor.close()
+
+    return run
+
+
+def _within(length: Expression | None, run: Run) -> Run:
+    if length is None:
+        return run
+    size = length.compiled()
+
+    def limited(cursor: Cursor) -> None:
+        _limited(cursor, _whole(size(cursor), "length"), run)
+
+    return limited
+
+
+def _limited(cursor: Cursor, count: int, run: Run) -> None:
+    """Runs within the next bytes, and stands behind them afterwards."""
+    start, end = cursor.bit >> 3, cursor.end
+    if count < 0 or start + count > end:
+        raise cursor.short("length", count)
+    cursor.end = start + count
+    run(cursor)
+    cursor.bit, cursor.end = cursor.end * 8, end
+
+
+def _repeat(step: Repeat) -> Run:
+    inner, name = _all(step.steps), named(step.name)
+    times = step.times.compiled() if step.times is not None else None
+    append = step.append
+
+    def run(cursor: Cursor) -> None:
+        key = name(cursor)
+        found = cursor.fields.get(key)
+        records: list[object] = found if append and type(found) is list else []
+        cursor.fields[key] = records
+        wanted = 1 if append else _whole(times(cursor), f"{key}: times") if times is not None else -1
+        while wanted != 0 if times is not None or append else cursor.bit < cursor.end * 8:
+            before = cursor.bit
+            record: dict[str, object] = {"_index": len(records)}
+            cursor.open(record)
+            inner(cursor)
+            cursor.close()
+            records.append(record)
+            wanted -= 1
+            if cursor.bit == before and wanted < 0:
+                raise Rejected(f"{key}: a record to the end of the message reads nothing")
+
+    return run
+
+
+def _outcome(step: Outcome) -> Run:
+    reason = step.reason
+    if step.kind == "ignore":
+
+        def ignore(cursor: Cursor) -> None:
+            raise Skipped(reason)
+
+        return ignore
+
+    def reject(cursor: Cursor) -> None:
+        raise Rejected(reason)
+
+    return reject
+
+
+def _switch(step: Switch) -> Run:
+    on, text = step.on.compiled(), step.on.text
+    cases = {key: _all(steps) for key, steps in step.cases.items()}
+    ranges = tuple((low, high, _all(steps)) for low, high, steps in step.ranges)
+    other = _all(step.other) if step.other is not None else None
+
+    def run(cursor: Cursor) -> None:
+        value = on(cursor)
+        chosen = cases.get(as_text(value) or "")
+        if chosen is None and isinstance(value, int | float):
+            chosen = next((r for low, high, r in ranges if low <= value <= high), None)
+        chosen = chosen or other
+        if chosen is None:
+            raise Rejected(f"unknown {text}: {value!r}")
+        chosen(cursor)
+
+    return run
+
+
+def _check(step: Check) -> Run:
+    equals = step.equals.compiled()
+    start = step.start.compiled() if step.start is not None else None
+    end = step.end.compiled() if step.end is not None else None
+    checksum, kind, text = CHECKSUMS.get(step.kind), step.kind, step.equals.text
+
+    def place(cursor: Cursor, value: object, empty: int) -> int:
+        at = empty if value is None else _whole(value, kind)
+        return at if at >= 0 else cursor.end + at
+
+    def run(cursor: Cursor) -> None:
+        wanted = equals(cursor)
+        if checksum is None:
+            if not wanted:
+                raise Rejected(f"{text} does not hold")
+            return
+        first = place(cursor, start(cursor) if start else None, 0)
+        last = place(cursor, end(cursor) if end else None, cursor.bit >> 3)
+        given = checksum(cursor.data[first:last])
+        if given != wanted:
+            raise Rejected(f"{kind} of bytes {first} to {last - 1} is {given:#x}, the message says {wanted}")
+
+    return run
+
+
+def _tlv(step: Tlv) -> Run:
+    exact = {k: _all(v) for k, v in step.types.items() if "?" not in k}
+    wild = tuple((k, _all(v)) for k, v in step.types.items() if "?" in k)
+    count, names = len(step.names), step.names
+    length = of_bytes(step.length) if step.length is not None else None
+    length_bytes = step.length.bits // 8 if step.length is not None else 0
+    unknown = step.unknown
+    found: dict[str, Run | None] = {}
+
+    def of(key: str) -> Run | None:
+        if key not in found:
+            if len(found) > 10_000:
+                found.clear()
+            found[key] = exact.get(key) or next((r for k, r in wild if _fits(k, key)), None)
+        return found[key]
+
+    def run(cursor: Cursor) -> None:
+        while cursor.end * 8 - cursor.bit >= count * 8:
+            start = cursor.bit
+            key = cursor.take_bytes("key", count)
+            chosen = of(key.hex())
+            cursor.left -= 1
+            if cursor.left < 0:
+                raise Rejected("too many records")
+            size = length(cursor.take_bytes("length", length_bytes)) if length is not None else None
+            if chosen is None:
+                if unknown == "reject":
+                    raise Rejected(f"unknown type {key.hex(' ')} at byte {start >> 3}")
+                _unknown(cursor, key, start)
+                if unknown == "stop" or not isinstance(size, int):
+                    cursor.bit = start
+                    return
+                _limited(cursor, size, _nothing)
+                continue
+            for name, byte in zip(names, key, strict=True):
+                cursor.fields[name] = byte
+            if isinstance(size, int):
+                cursor.fields["_size"] = size
+                _limited(cursor, size, chosen)
+            else:
+                chosen(cursor)
+            if cursor.ask.note is not None:
+                cursor.ask.note("type " + key.hex(" "), start, start + count * 8, None)
+        for name in names:
+            cursor.fields.pop(name, None)
+
+    return run
+
+
+def _unknown(cursor: Cursor, key: bytes, start: int) -> None:
+    cursor.ask.report.findings.append(("unknown_code", f"type {key.hex(' ')} at byte {start >> 3}"))
+
+
+def _nothing(cursor: Cursor) -> None:
+    return
+
+
+def _fits(pattern: str, key: str) -> bool:
+    return all(p in ("?", k) for p, k in zip(pattern, key, strict=True))

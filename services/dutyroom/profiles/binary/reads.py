@@ -1,0 +1,121 @@
+"""One value of the cursor language compiled: the bits under the cursor become a field."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.binary.cursor import Cursor
+from dutyroom.profiles.binary.meaning import meant, named
+from dutyroom.profiles.binary.model import Bits, Read
+from dutyroom.profiles.binary.types import MAX_BYTES, ValueType, of_bits, of_bytes
+
+Run: TypeAlias = Callable[[Cursor], None]
+Take: TypeAlias = Callable[[Cursor], object]
+
+
+def reading(step: Read) -> Run:
+    """Reads the value, gives it its meaning, and its bits their fields."""
+    take, means, name = _placed(step), meant(step.meaning), named(step.name)
+    parts = tuple(_bits(b) for b in step.bits)
+    fixed = step.name if "{" not in step.name else ""
+
+    def run(cursor: Cursor) -> None:
+        start = cursor.bit
+        raw = take(cursor)
+        key = fixed or name(cursor)
+        value = means(raw) if means is not None else raw
+        cursor.fields[key] = value
+        for part in parts:
+            part(raw, cursor)
+        if cursor.ask.note is not None:
+            cursor.ask.note(key, start, cursor.bit, value)
+
+    return run
+
+
+def _placed(step: Read) -> Take:
+    take = _taking(step.name, step.type)
+    if step.at is None:
+        return take
+    at = step.at.compiled()
+
+    def elsewhere(cursor: Cursor) -> object:
+        place, back = at(cursor), cursor.bit
+        if not isinstance(place, int) or not -cursor.end <= place <= cursor.end:
+            raise Rejected(f"{step.name}: there is no byte {place}")
+        cursor.bit = (place if place >= 0 else cursor.end + place) * 8
+        value = take(cursor)
+        cursor.bit = back
+        return value
+
+    return elsewhere
+
+
+def _taking(name: str, kind: ValueType) -> Take:
+    if kind.length:
+        return _by_length(name, kind)
+    bits = kind.bits
+    from_bits = of_bits(kind)
+    if bits % 8:
+        return lambda cursor: from_bits(cursor.take_bits(name, bits))
+    size, whole = bits // 8, of_bytes(kind)
+
+    def take(cursor: Cursor) -> object:
+        bit = cursor.bit
+        if bit & 7:
+            return _checked(name, bit, whole, cursor.take_bytes(name, size))
+        start = bit >> 3
+        stop = start + size
+        if stop > cursor.end:
+            raise cursor.short(name, size)
+        cursor.bit = bit + bits
+        return whole(cursor.data[start:stop])
+
+    if kind.kind != "bcd":
+        return take
+
+    def digits(cursor: Cursor) -> object:
+        return _checked(name, cursor.bit, whole, cursor.take_bytes(name, size))
+
+    return digits
+
+
+def _checked(name: str, bit: int, whole: Callable[[bytes], object], data: bytes) -> object:
+    try:
+        return whole(data)
+    except Rejected as err:
+        raise Rejected(f"{name} at byte {bit >> 3}: {err.reason}") from err
+
+
+def _by_length(name: str, kind: ValueType) -> Take:
+    length, whole = kind.length, of_bytes(kind)
+
+    def take(cursor: Cursor) -> object:
+        if isinstance(length, int):
+            size: object = length
+        else:
+            size = cursor.end - (cursor.bit >> 3) if length == "rest" else cursor.get(length)
+        if not isinstance(size, int) or not 0 <= size <= MAX_BYTES:
+            raise Rejected(f"{name}: a length of {size!r} bytes")
+        return _checked(name, cursor.bit, whole, cursor.take_bytes(name, size))
+
+    return take
+
+
+def _bits(part: Bits) -> Callable[[object, Cursor], None]:
+    low, width = part.low, part.high - part.low + 1
+    mask, means, name, invert = (1 << width) - 1, meant(part.meaning), part.name, part.invert
+
+    def run(raw: object, cursor: Cursor) -> None:
+        if not isinstance(raw, int):
+            return
+        value: object = raw >> low & mask
+        if means is not None:
+            value = means(value)
+        elif width == 1:
+            value = bool(value) is not invert
+        cursor.fields[name] = value
+
+    return run

@@ -1,0 +1,62 @@
+"""What a payload codec is: bytes in, a document that profile paths read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from dutyroom.model.telemetry import Scalar
+from dutyroom.profiles.yamlnode import Plain
+from dutyroom.timebase import Ms
+
+Note: TypeAlias = Callable[[str, int, int, object], None]  # (field, first bit, bit after it, value)
+
+
+@dataclass(slots=True)
+class Report:
+    """What a decoder has to say beside its document."""
+
+    findings: list[tuple[str, str]] = field(default_factory=list)  # (kind, detail)
+    unread: int = 0  # bytes that nothing read
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a codec may know besides the bytes.
+
+    note: told which bits became which field, when somebody watches (`dutyroom profile try`).
+    memory: what a codec must remember from message to message (Sparkplug B: the births), key -> bytes.
+    """
+
+    port: int | None = None
+    parameters: Mapping[str, Scalar] = field(default_factory=dict)  # of the device
+    received_at: Ms = 0
+    topic: str = ""
+    note: Note | None = None
+    report: Report = field(default_factory=Report)
+    memory: MutableMapping[str, bytes] | None = None
+
+
+class Codec(Protocol):
+    """Decodes one payload. Pure, and bounded in time whatever the bytes are."""
+
+    def __call__(self, payload: bytes, ask: Ask) -> object:
+        """A document of dicts, lists and scalars (None = no value). Raises Rejected with the reason."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CodecKind:
+    """A codec by name. options: names of the settings that a profile may give it.
+
+    make: settings -> codec; raises Rejected, naming the setting, when they cannot be used.
+    """
+
+    make: Callable[[Mapping[str, Plain]], Codec]
+    options: tuple[str, ...] = ()
+
+
+def plain(codec: Codec) -> CodecKind:
+    """A codec without settings."""
+    return CodecKind(lambda options: codec)
