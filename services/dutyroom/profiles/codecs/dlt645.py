@@ -1,0 +1,219 @@
+"""DL/T 645-2007, the Chinese standard of electricity meters: replies as they come through a transparent DTU.
+
+Frame: `[FE..] 68 A0..A5 68 C L DATA CS 16`. Address and values are packed decimal, low byte first;
+each byte of DATA is sent with 33 added; L counts DATA. C: 91 reply, B1 reply with more to follow,
+D1 refused; 92, B2, D2 the same for the rest of a long block; 93 the meter's address; without the top bit it
+is a request, which some DTUs echo.
+
+The document: {"frames": [{"kind": "reply" | "error" | "request", "address": "000000000161", "control": "91",
+"identifier": "00010000", "values": {"energy_forward": "0.26"}, "time": ..., "more": False,
+"data": "26000000", "extra": "", "error": None, "error_text": None}]}. Values are exact decimal text, flags 0 or 1, absent
+ones None. `time` is the moment of a frozen value where the payload holds it too. An identifier that is
+not known has no values, only `data` (the bytes in wire order, without the 33).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import Scalar
+from dutyroom.profiles.codecs import frames
+from dutyroom.profiles.codecs.dlt645_registers import FREEZES, Item, groups_of
+from dutyroom.profiles.codecs.frames import Piece, Shape, digits, find_frames
+from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
+from dutyroom.profiles.yamlnode import Plain
+
+OFFSET = 0x33
+READ, READ_ON, READ_ADDRESS = 0x11, 0x12, 0x13  # functions: the low five bits of C
+REPLY, REFUSED, MORE = 0x80, 0x40, 0x20  # its other bits
+
+ERRORS = (
+    "other error", "no such data", "not authorised", "the rate cannot be changed", "too many year zones",
+    "too many day periods", "too many rates",
+)  # fmt: skip
+
+SHAPE = Shape(9, lambda payload, place, expected: payload[place + 7] == frames.START)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A whole frame; data without the 33."""
+
+    place: int
+    address: str
+    control: int
+    data: Piece
+
+    @property
+    def function(self) -> int:
+        return self.control & 0x1F
+
+    def is_reply(self, *functions: int) -> bool:
+        return self.control & (REPLY | REFUSED) == REPLY and self.function in functions
+
+    @property
+    def identifier(self) -> int | None:
+        known = self.function in (READ, READ_ON) and not self.control & REFUSED and len(self.data.data) >= 4
+        return int.from_bytes(self.data.data[:4], "little") if known else None
+
+
+def make(options: Mapping[str, Plain]) -> Codec:
+    """extra: how many bytes of a maker's own may follow the registers of a reply (0)."""
+    extra = frames.whole_option(options, "extra", frames.MAX_EXTRA)
+
+    def decode(payload: bytes, ask: Ask) -> object:
+        found = [_frame(payload, place) for place in find_frames(payload, SHAPE)]
+        return {"frames": _with_times([_document(found, i, extra, ask) for i in range(len(found))])}
+
+    return decode
+
+
+KIND = CodecKind(make, ("extra",))
+
+
+def _frame(payload: bytes, place: range) -> Frame:
+    first = place.start
+    at = range(first + 10, place.stop - 2)
+    data = bytes((b - OFFSET) & 0xFF for b in payload[at.start : at.stop])
+    control = payload[first + 8]
+    raw = Piece(payload[first + 1 : first + 7], range(first + 1, first + 7))
+    # A request may call every meter: AA or 99 in place of digits.
+    address = raw.data[::-1].hex().upper() if not control & REPLY else digits(raw, "address")
+    if address is None:
+        raise Rejected(f"address at byte {first + 1}: FF.. is no address")
+    return Frame(first, address, control, Piece(data, at))
+
+
+def _document(found: list[Frame], index: int, extra: int, ask: Ask) -> dict[str, object]:
+    frame = found[index]
+    where = f"frames[{index}]"
+    if ask.note:
+        ask.note(f"{where}.address", (frame.place + 1) * 8, (frame.place + 7) * 8, frame.address)
+        ask.note(f"{where}.control", (frame.place + 8) * 8, (frame.place + 9) * 8, f"{frame.control:02X}")
+    document: dict[str, object] = {
+        "kind": "request" if not frame.control & REPLY else "error" if frame.control & REFUSED else "reply",
+        "address": frame.address,
+        "control": f"{frame.control:02X}",
+        "identifier": None if frame.identifier is None else f"{frame.identifier:08X}",
+        "values": {},
+        "time": None,
+        "more": bool(frame.control & MORE),
+        "data": (frame.data.data if frame.identifier is None else frame.data.data[4:]).hex().upper(),
+        "extra": "",
+        "error": None,
+        "error_text": None,
+    }
+    if document["kind"] == "error":
+        document.update(_error(frame, where, ask))
+    elif frame.is_reply(READ):
+        document.update(_values(_joined(found, index), where, extra, ask))
+    elif frame.is_reply(READ_ADDRESS):
+        document["values"] = _told_address(frame, where, ask)
+    return document
+
+
+def _error(frame: Frame, where: str, ask: Ask) -> dict[str, object]:
+    """The code of a refusal and its words; without a byte there is neither."""
+    if not frame.data.data:
+        return {}
+    code = frame.data.data[0]
+    reasons = [text for bit, text in enumerate(ERRORS) if code >> bit & 1]
+    if ask.note:
+        ask.note(f"{where}.error", *frame.data.part(0, 1).bits(), code)
+    return {"error": code, "error_text": ", ".join(reasons) or f"error {code:02X}"}
+
+
+def _told_address(frame: Frame, where: str, ask: Ask) -> dict[str, Scalar | None]:
+    if len(frame.data.data) < 6:
+        raise Rejected(f"frame at byte {frame.place}: an address of {len(frame.data.data)} bytes")
+    piece = frame.data.part(0, 6)
+    value = digits(piece, "address")
+    if ask.note:
+        ask.note(f"{where}.values.communication_address", *piece.bits(), value)
+    return {"communication_address": value}
+
+
+def _joined(found: list[Frame], index: int) -> Frame:
+    """A reply with what followed it: `12` frames of the same meter and identifier, numbered from 1."""
+    first = last = found[index]
+    data, at, number = first.data.data, list(first.data.at), 1
+    for frame in found[index + 1 :]:
+        if not last.control & MORE:
+            break
+        if (
+            frame.address != first.address
+            or not frame.is_reply(READ_ON)
+            or frame.identifier != first.identifier
+        ):
+            continue
+        if len(frame.data.data) < 5 or frame.data.data[-1] != number:
+            break
+        data, at = data + frame.data.data[4:-1], at + list(frame.data.at[4:-1])
+        last, number = frame, number + 1
+    return replace(first, control=last.control, data=Piece(data, at))
+
+
+def _values(frame: Frame, where: str, extra: int, ask: Ask) -> dict[str, object]:
+    """The registers of a reply, and the bytes behind them. Raises Rejected when they do not fit."""
+    if frame.identifier is None:
+        raise Rejected(f"frame at byte {frame.place}: {len(frame.data.data)} bytes hold no identifier")
+    name = f"{frame.identifier:08X}"
+    if ask.note:
+        ask.note(f"{where}.identifier", *frame.data.part(0, 4).bits(), name)
+    groups = groups_of(frame.identifier)
+    if not groups:
+        return {}
+    values: dict[str, Scalar | None] = {}
+    place, size = 4, len(frame.data.data)
+    for group in groups:
+        if place + sum(item.size for item in group) > size:
+            break
+        for item in group:
+            values.update(_register(item, frame.data.part(place, item.size), where, ask))
+            place += item.size
+    if frame.control & MORE:
+        return {"values": values}
+    needed = sum(item.size for item in groups[0])
+    if place == 4:
+        raise Rejected(f"{name} at byte {frame.place}: {size - 4} bytes, {groups[0][0].name} has {needed}")
+    if size - place > extra:
+        raise Rejected(
+            f"{name} at byte {frame.data.at[place]}: {size - place} bytes more than its registers have"
+        )
+    return {"values": values, "extra": frame.data.data[place:].hex().upper()}
+
+
+def _register(item: Item, piece: Piece, where: str, ask: Ask) -> dict[str, Scalar | None]:
+    value = item.read(piece, item.name)
+    if ask.note:
+        ask.note(f"{where}.values.{item.name}", *piece.bits(), value)
+    word = value if isinstance(value, int) else None
+    return {
+        item.name: value,
+        **{n: None if word is None else word >> bit & 1 for n, bit in item.flags.items()},
+    }
+
+
+def _with_times(documents: list[dict[str, object]]) -> list[dict[str, object]]:
+    """Frozen values get the time of their freeze, where another frame of the same meter holds it."""
+    times: dict[tuple[object, str], object] = {}
+    for document in documents:
+        frozen = _freeze(document)
+        if frozen and isinstance(document["values"], dict) and f"{frozen}time" in document["values"]:
+            times[document["address"], frozen] = document["values"][f"{frozen}time"]
+    for document in documents:
+        frozen = _freeze(document)
+        if frozen:
+            document["time"] = times.get((document["address"], frozen))
+    return documents
+
+
+def _freeze(document: dict[str, object]) -> str:
+    """daily_freeze_1_ for 05060101; "" for what is not frozen."""
+    name = document["identifier"]
+    if document["kind"] != "reply" or not isinstance(name, str) or not name.startswith("05"):
+        return ""
+    kind, back = int(name[2:4], 16), int(name[6:], 16)
+    return f"{FREEZES[kind]}_freeze_{back}_" if kind < len(FREEZES) else ""
