@@ -19,11 +19,11 @@ from dutyroom.site.flaws import Flaw, flaw, near, quoted
 from dutyroom.site.table import Cell, CellKind, Sheet
 from dutyroom.timebase import DAY
 
-ID = re.compile(r"[\w.:-]{1,100}")
+ID = re.compile(r"[\w.:-]{1,100}")  # what people may give; one that was adopted may look otherwise
 MAX_INTERVAL_S = 31 * DAY // 1000
 MAX_DIGITS = 15  # 10**15 steps are below 2**53
 HEADER_WITHIN = 10  # rows: above the names there may be a title
-_LONGEST = {"name": 200, "model": 200, "profile": 200, "address": 200, "space": 200, "serial": 100}
+_LONGEST = {"name": 200, "model": 200, "profile": 200, "address": 200, "space": 200, "serial": 100, "id": 400}
 _SCIENTIFIC = re.compile(r"[0-9]\.?[0-9]*E\+?[0-9]+", re.IGNORECASE)
 _MADE_FORMULA = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
 _RATIO = re.compile(r"([0-9.]+)\s*[/:：]\s*([0-9.]+)")
@@ -150,13 +150,6 @@ def _code(row: _Row, name: str, cell: Cell) -> str:
     return _text(row, name, cell)
 
 
-def _id(row: _Row, name: str, cell: Cell) -> str:
-    text = _code(row, name, cell)
-    if text and not ID.fullmatch(text):
-        row.wrong(name, "id_form", value=quoted(text))
-    return text
-
-
 def _class(row: _Row, name: str, cell: Cell) -> str:
     word = class_of(cell.text)
     if word and word not in set(DeviceClass):
@@ -251,7 +244,7 @@ def _ratio(row: _Row, name: str, text: str, ratio: re.Match[str]) -> Scalar | No
 
 
 _READ: Mapping[str, Any] = {
-    "id": _id, "name": _text, "class": _class, "model": _text, "profile": _text, "address": _code, "space": _text,
+    "id": _code, "name": _text, "class": _class, "model": _text, "profile": _text, "address": _code, "space": _text,
     "fed_by": _feeds, "interval_s": _whole, "digits": _whole, "resolution": _resolution, "serial": _code,
     "parameters": _parameters, "status": _status,
 }  # fmt: skip

@@ -15,7 +15,7 @@ from dutyroom.profiles.meter import meter_of
 from dutyroom.profiles.profile import Profile
 from dutyroom.rules.spec import Rule
 from dutyroom.site.addresses import example, may_be, usual_digits
-from dutyroom.site.drafts import Draft
+from dutyroom.site.drafts import ID, Draft
 from dutyroom.site.feeding import together
 from dutyroom.site.flaws import Flaw, flaw, near, quoted
 from dutyroom.site.table import CellKind
@@ -134,6 +134,8 @@ class _Work:
         """The device that a row means, checked by itself."""
         self.rows[draft.id] = draft
         before = self.known.get(draft.id)
+        if before is None and not ID.fullmatch(draft.id):
+            self.wrong(draft, "id", "id_form", value=quoted(draft.id))
         device = self._device(draft, before)
         if before is not None and device != before and device.address != before.address:
             device = self._as_before(draft, device, before)
