@@ -126,7 +126,7 @@ def _cell(cell: Any, written: Any) -> Cell:
 
 def _digits(value: float, shape: str) -> str:
     """A number as its shortest digits; shown as 00012345 (format 00000000) it has these zeros."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e18:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e30:
         value = int(value)
     text = str(value) if isinstance(value, int) else repr(value)
     return text.zfill(len(shape)) if re.fullmatch("0{2,40}", shape) and text.isdecimal() else text
