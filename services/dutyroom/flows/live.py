@@ -6,8 +6,8 @@ Nothing scans the store for "latest". Readers ask for what changed since a versi
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from dutyroom.model.telemetry import Quality, Reading, Readings
 from dutyroom.timebase import Ms
@@ -50,30 +50,45 @@ class Live:
                 self._values[point] = LiveValue(point, reading.at, received, reading.value, reading.quality)
                 self._changed[point] = self.version
 
-    def update(self, readings: Readings, received_at: Ms, messages: int, devices: Iterable[str] = ()) -> None:
-        """Takes a batch; an older or suspect reading never replaces a newer good one."""
+    def update(
+        self,
+        readings: Readings,
+        received_at: Ms,
+        messages: int,
+        devices: Iterable[str] = (),
+        received: Sequence[Ms] | None = None,
+    ) -> None:
+        """Takes a batch; an older or suspect reading never replaces a newer good one.
+
+        devices: those that were heard. received: by message, where that lies in the past. What a
+        broker had retained is only news where it differs, and is no younger than what was known.
+        """
         rows = zip(
             readings.point.tolist(),
             readings.at.tolist(),
             readings.value.tolist(),
             readings.quality.tolist(),
+            readings.message.tolist(),
             strict=True,
         )
         with self._lock:
             self.version += 1
             self.messages += messages
             self.readings += len(readings)
-            self.received_at = received_at
+            self.received_at = max(received_at, self.received_at or 0)
             for device in devices:
                 self._heard[device] = received_at
-            for row, (point, at, value, quality) in enumerate(rows):
+            for row, (point, at, value, quality, message) in enumerate(rows):
                 old = self._values.get(point)
                 if quality == Quality.SUSPECT or (old is not None and at < old.at):
                     continue
-                self._values[point] = LiveValue(
-                    point, at, received_at, value, quality, readings.text.get(row, "")
-                )
-                self._changed[point] = self.version
+                then = received_at if received is None else received[message]
+                new = LiveValue(point, at, then, value, quality, readings.text.get(row, ""))
+                if old is not None and quality == Quality.RETAINED:
+                    new = _retained(old, new)
+                if new is not old:
+                    self._values[point] = new
+                    self._changed[point] = self.version
 
     def get(self, point: int) -> LiveValue | None:
         return self._values.get(point)
@@ -93,3 +108,11 @@ class Live:
                 return self.version, []
             changed = [self._values[p] for p, v in self._changed.items() if v > version]
             return self.version, changed
+
+
+def _retained(old: LiveValue, new: LiveValue) -> LiveValue:
+    """The value after a retained message: its age stays, and of one that is known nothing changes
+    but a wording that was forgotten."""
+    if new.value != old.value or (old.text and new.text != old.text):
+        return replace(new, received_at=old.received_at)
+    return replace(old, text=new.text) if new.text != old.text else old

@@ -73,19 +73,33 @@ class Loop:
 
 
 class IngestWork:
-    """What the ingest loop does each turn: take, handle, acknowledge, wake the readers."""
+    """What the ingest loop does each turn: take, handle, acknowledge, wake the readers.
 
-    def __init__(self, inbound: Inbound, ingest: Ingest, wake: Callable[[], None], limit: int = 4096) -> None:
+    between: some other work of the same thread, a little at a time; True = there is more of it.
+    """
+
+    def __init__(
+        self,
+        inbound: Inbound,
+        ingest: Ingest,
+        wake: Callable[[], None],
+        limit: int = 4096,
+        between: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._inbound, self._ingest, self._wake, self._limit = inbound, ingest, wake, limit
+        self._between, self._more = between, False
         self._held: Sequence[tuple[object, Message]] = ()
 
     def __call__(self) -> float:
         # What could not be committed is tried again before anything new is taken.
-        self._held = self._held or self._inbound.take(0.25, self._limit)
+        self._held = self._held or self._inbound.take(0.0 if self._more else 0.25, self._limit)
         if self._held:
             self._handle([message for _, message in self._held])
             self._inbound.acknowledge([token for token, _ in self._held])
             self._held = ()
+            self._wake()
+        before, self._more = self._more, self._between()
+        if before or self._more:
             self._wake()
         return 0.0
 

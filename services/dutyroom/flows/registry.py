@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import Scalar
@@ -15,6 +15,7 @@ class Registry:
     def __init__(self, devices: Sequence[Device]) -> None:
         self._by_address: dict[tuple[str, str], Device] = {}
         self._parameters: dict[tuple[str, str], Mapping[str, Scalar]] = {}
+        self._profiles: dict[str, tuple[str, ...]] = {}
         self.by_id: dict[str, Device] = {}
         for device in devices:
             self.add(device)
@@ -27,10 +28,16 @@ class Registry:
         if speaks:
             self._parameters[_key(device)] = _parameters(device)
             self._by_address[_key(device)] = device
+            known = self._profiles.get(device.address, ())
+            if device.profile not in known:
+                self._profiles[device.address] = (*known, device.profile)
         if old is not None and not (speaks and _key(old) == _key(device)):
             found = self._by_address.get(_key(old))
             if found is not None and found.id == device.id:
                 del self._by_address[_key(old)]
+                self._profiles[old.address] = tuple(
+                    p for p in self._profiles.get(old.address, ()) if p != old.profile
+                )
 
     def find(self, profile: str, address: str) -> Device | None:
         return self._by_address.get((profile, address))
@@ -39,6 +46,10 @@ class Registry:
         """What `Library.decode` wants to know; None = not registered."""
         key = (profile, address)
         return self._parameters[key] if key in self._by_address else None
+
+    def profiles(self, address: str) -> Collection[str]:
+        """Under which profiles a device with this address is registered."""
+        return self._profiles.get(address, ())
 
 
 def _key(device: Device) -> tuple[str, str]:

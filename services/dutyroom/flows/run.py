@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from dutyroom.flows.intake import Intake
 from dutyroom.flows.live import Live
+from dutyroom.flows.shelf import Shelf
 from dutyroom.interfaces import Journal, ReadingStore, Records, Wake
 from dutyroom.model.telemetry import PointTable
 from dutyroom.site import Site
@@ -32,6 +34,8 @@ class SiteRuntime:
     broker_ok: Callable[[], bool] = lambda: True
     broker_lossless: bool = True  # False: embedded broker, its queue dies with it
     troubles: Callable[[], Mapping[str, str]] = dict  # what is waiting for something, and why; {} = nothing
+    intake: Intake | None = None  # None: nothing is ingested in this process
+    shelf: Shelf | None = None
     inject: Callable[[str, dict[str, str]], None] | None = None  # demo: start a scenario
     scenarios: tuple[str, ...] = ()
     progress: dict[str, str] = field(default_factory=dict)  # e.g. {"history": "62 %"}

@@ -16,7 +16,7 @@ import orjson
 
 from dutyroom.errors import Rejected
 from dutyroom.model.duty import Condition, Device, DeviceStatus
-from dutyroom.model.telemetry import Batch, Lane, Longs, PointTable, Quality
+from dutyroom.model.telemetry import Batch, Lane, Longs, Point, PointTable, Quality
 from dutyroom.rules.kind import Instance, Place
 from dutyroom.rules.kinds import kind
 from dutyroom.rules.spec import Rule, matches
@@ -41,7 +41,7 @@ class Engine:
         self._heard: dict[str, Ms] = {}
         self._lane: dict[str, Lane] = {}  # a device stays in one
         self._waiting: set[Instance] = set()
-        self._counts: Counter[str] = Counter()  # points by device
+        self._points: dict[str, tuple[Point, ...]] = {}  # by device
         self.reload(rules, devices)
 
     # ------------------------------------------------------------ rules and devices
@@ -95,12 +95,14 @@ class Engine:
         self._index()
 
     def _rebuild(self) -> None:
-        """Instances that look at all of a device see its new points too, and keep their state."""
-        counts = Counter(point.device for point in list(self._table))
-        grown = {device for device, count in counts.items() if count != self._counts.get(device, count)}
-        self._counts = counts
+        """The instances of a device see its new points and other specs, and keep their state."""
+        points: dict[str, tuple[Point, ...]] = {}
+        for point in list(self._table):
+            points[point.device] = (*points.get(point.device, ()), point)
+        changed = {device for device, seen in points.items() if seen != self._points.get(device, seen)}
+        self._points = points
         for key, instance in list(self._instances.items()):
-            if key[1] in grown and self._build(instance.rule, key[1]):
+            if key[1] in changed and self._build(instance.rule, key[1]):
                 self._waiting.discard(instance)
                 self._load(self._instances[key], instance.dump())
 
@@ -153,13 +155,16 @@ class Engine:
         if len(batch.readings):
             self._read(batch, out)
         # After the readings: one of them may say that what was waited for has ended long ago. Only
-        # of its lane: the readings of the other one may not have been judged as far as this.
-        self._timers(batch.received_at, out, batch.lane)
+        # of its lane: the readings of the other one may not have been judged as far as this. What is
+        # read again from quarantine came long ago and tells no time.
+        if not batch.again:
+            self._timers(batch.received_at, out, batch.lane)
         return out
 
     def _read(self, batch: Batch, out: list[Condition]) -> None:
         readings = batch.readings
-        self._hear(batch, out)
+        if not batch.again:
+            self._hear(batch, out)
         known = readings.point < len(self._watched)
         watched = np.zeros(len(readings), dtype=bool)
         watched[known] = self._watched[readings.point[known]]
@@ -206,7 +211,11 @@ class Engine:
         gone[known] = self._liveness[columns.point[known]]
         alive = known & (columns.quality != Quality.RETAINED) & ~(gone & (columns.value == 0))
         devices = {self._device[p] for p in np.unique(columns.point[alive]).tolist() if p in self._device}
-        devices |= {self._device[e.point] for e in batch.events if e.point in self._device}
+        devices |= {
+            self._device[e.point]
+            for e in batch.events
+            if e.point in self._device and not _retained(batch, e.message)
+        }
         for device in sorted(devices):
             self._heard[device] = max(batch.received_at, self._heard.get(device, 0))
             self._lane[device] = batch.lane
@@ -314,6 +323,10 @@ class Engine:
             instance.load(fresh)
         if instance.waiting and not instance.hears:
             self._waiting.add(instance)
+
+
+def _retained(batch: Batch, message: int) -> bool:
+    return message < len(batch.messages) and batch.messages[message].message.retained
 
 
 def _fingerprint(rule: Rule) -> str:

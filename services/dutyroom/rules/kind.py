@@ -211,6 +211,8 @@ class Delay:
         if breach == self.active:
             if not retained:
                 self.since, self.last = None, at
+            elif self.active:  # it still holds, as far as the broker knows: time alone clears nothing
+                self.since = None
             return None
         if retained:
             return self._retained(at, received)

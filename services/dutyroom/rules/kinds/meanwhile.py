@@ -50,12 +50,13 @@ class MeanwhileInstance(Watched):
         self.newest: Ms = 0
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
+        # A retained side may begin to hold; that it no longer does, only the device says.
         if point == self.other.id:
             limit = self.limit or 0.0
-            self.beyond = value * self.sign > limit * self.sign
+            self.beyond = value * self.sign > limit * self.sign or (retained and self.beyond)
             self.value = value
         else:
-            self.own = value in self.codes
+            self.own = value in self.codes or (retained and self.own)
         # Two clocks: the pair is as new as its newer side.
         self.newest = max(self.newest, at)
         changed = self.delay.take(self.own and self.beyond, self.newest, received, retained)

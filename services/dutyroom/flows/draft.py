@@ -1,0 +1,149 @@
+"""A batch while it is built: what decoded messages say, as rows of the points of registered devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from dutyroom.flows.live import Live
+from dutyroom.model.duty import Device
+from dutyroom.model.telemetry import (
+    Attribute,
+    Batch,
+    Event,
+    Finding,
+    Kind,
+    Lane,
+    Message,
+    MessageRecord,
+    Point,
+    PointSpec,
+    PointTable,
+    Quality,
+    Readings,
+)
+from dutyroom.profiles.result import DecodedEvent, DecodedReading
+from dutyroom.timebase import HOUR, Ms
+
+LATE = 2 * HOUR  # a reading this much older than its point's newest is named late
+
+Devices = Mapping[str, Device | None]  # by the address that a message has for them
+
+
+@dataclass(slots=True)
+class Times:
+    """When readings are: by point the newest that is committed, and those of the batch at hand.
+
+    live: what is known of each point, for what a broker had retained.
+    """
+
+    live: Live
+    known: dict[int, Ms]
+    fresh: dict[int, Ms] = field(default_factory=dict)
+    spent: set[tuple[int, Ms]] = field(default_factory=set)  # read again: instants in use
+
+    def before(self, point: int) -> Ms:
+        return max(self.fresh.get(point, 0), self.known.get(point, 0))
+
+    def committed(self) -> None:
+        for point, at in self.fresh.items():
+            self.known[point] = max(at, self.known.get(point, at))
+        self.fresh, self.spent = {}, set()
+
+    def of_receipt(self, point: Point, reading: DecodedReading, value: float, message: Message) -> Ms:
+        """The instant of a reading without a clock of its own; two in one millisecond are still two.
+
+        What a broker had retained and is known already has the instant that it is known of.
+        """
+        last = self.live.get(point.id) if message.retained else None
+        if last is not None and last.value == value and last.text in ("", reading.text or ""):
+            return last.at
+        if message.duplicate:
+            return message.received_at
+        return max(message.received_at, self.before(point.id) + 1)
+
+    def again(self, point: int, received_at: Ms) -> Ms:
+        """The same for what is read again: when it came, however much is newer."""
+        while (point, received_at) in self.spent:
+            received_at += 1
+        self.spent.add((point, received_at))
+        return received_at
+
+
+@dataclass(slots=True)
+class Draft:
+    """A batch of one lane. again: its messages are read again from quarantine."""
+
+    again: bool = False
+    messages: list[MessageRecord] = field(default_factory=list)
+    rows: list[tuple[int, Ms, float, int, int]] = field(default_factory=list)
+    text: dict[int, str] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
+    attributes: list[Attribute] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    heard: set[str] = field(default_factory=set)
+
+    def batch(self, site: str, lane: Lane) -> Batch:
+        columns = Readings.of(self.rows)
+        return Batch(
+            site,
+            lane,
+            max(m.message.received_at for m in self.messages),
+            tuple(self.messages),
+            replace(columns, text=self.text),
+            tuple(self.events),
+            tuple(self.attributes),
+            tuple(self.findings),
+            self.again,
+        )
+
+    def read(
+        self, reading: DecodedReading, message: Message, devices: Devices, table: PointTable, times: Times
+    ) -> None:
+        """Adds a reading of the message that comes next."""
+        device = devices.get(reading.address)
+        point = table.find(device.id, reading.spec.name) if device else None
+        if point is None or device is None:
+            return
+        value = _in_steps(reading.value, reading.spec, point.spec)
+        at, late = reading.at, times.before(point.id) - LATE
+        if at is None:
+            at = (
+                times.again(point.id, message.received_at)
+                if self.again
+                else times.of_receipt(point, reading, value, message)
+            )
+        elif at < late and not message.retained and not self.again:
+            self.findings.append(Finding("late", device.id, message.received_at, point.spec.name))
+        times.fresh[point.id] = max(at, times.fresh.get(point.id, 0))
+        if reading.spec.kind is Kind.TEXT and reading.text is not None:
+            self.text[len(self.rows)] = reading.text
+            # Stores hold numbers; a wording is kept in SQL whenever it changes.
+            self.attributes.append(Attribute(device.id, reading.spec.name, reading.text, at))
+        self.rows.append((point.id, at, value, int(_quality(reading, message)), len(self.messages)))
+
+    def happened(self, event: DecodedEvent, message: Message, devices: Devices, table: PointTable) -> None:
+        """Adds an event. What a broker had retained is none, unless it says itself when it was."""
+        device = devices.get(event.address)
+        point = table.find(device.id, event.spec.name) if device else None
+        if point is None or (message.retained and event.at is None):
+            return
+        at = message.received_at if event.at is None else event.at
+        self.events.append(
+            Event(point.id, at, event.event_id, event.code, event.arguments, len(self.messages))
+        )
+
+
+def _quality(reading: DecodedReading, message: Message) -> Quality:
+    if message.retained and reading.quality != Quality.SUSPECT:
+        return Quality.RETAINED
+    return reading.quality
+
+
+def _in_steps(value: float, read: PointSpec, kept: PointSpec) -> float:
+    """A register that was read in steps of one size, in those of another: the table says in which
+    steps it is kept."""
+    if read.step == kept.step or read.kind is not Kind.COUNTER or read.step is None or kept.step is None:
+        return value
+    return float(round(Fraction(value) * Fraction(read.step) / Fraction(kept.step)))

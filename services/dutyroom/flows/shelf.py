@@ -1,0 +1,116 @@
+"""The profiles of a site on disk: read again when a file has changed, without a restart.
+
+A file with mistakes is refused by itself: what it said before stays in use, all others are taken.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+from zoneinfo import ZoneInfo
+
+from dutyroom.errors import Mistake
+from dutyroom.profiles.checking import check_profile
+from dutyroom.profiles.decode import Library
+from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.profile import Profile
+from dutyroom.timebase import Ms
+
+Look: TypeAlias = tuple[tuple[str, int, int], ...]  # file, time of change in ns, size
+
+LOOK_S = 2.0  # seconds between two looks at the folders
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """What the last reading of the folders gave."""
+
+    at: Ms
+    own: tuple[str, ...]  # ids of the site's own profiles that are in use
+    mistakes: tuple[Mistake, ...] = ()
+    kept: tuple[str, ...] = ()  # ids whose file is refused and whose former version is in use
+
+
+class Shelf:
+    """`shipped`: the profiles that come with the product. `own`: the site's folders, which need not be
+    there. `take` gets every new library. Used from any thread."""
+
+    def __init__(
+        self,
+        shipped: Path,
+        own: Sequence[Path],
+        library: Library,
+        privacy_key: bytes,
+        take: Callable[[Library], None],
+        now: Callable[[], Ms],
+    ) -> None:
+        self._shipped, self._own = shipped, tuple(own)
+        self.library = library
+        self._tz: ZoneInfo = library.tz
+        self._key, self._take, self._now = privacy_key, take, now
+        self._lock = threading.Lock()
+        self._taken = self._seen = self._look()
+        self.shelved = Shelved(now(), self._ids(library.profiles.values()))
+
+    def _look(self) -> Look:
+        """The files as they are; one that goes away meanwhile is gone."""
+        found = []
+        for folder in self._own:
+            for file in sorted(folder.glob("*/*.yaml")):
+                try:
+                    status = file.stat()
+                except OSError:
+                    continue
+                found.append((str(file), status.st_mtime_ns, status.st_size))
+        return tuple(found)
+
+    def look(self) -> bool:
+        """Reads the profiles again where files have changed and stayed so since the last look: an
+        editor may still be writing. Returns whether it did."""
+        seen, before = self._look(), self._seen
+        self._seen = seen
+        if seen == self._taken or seen != before:
+            return False
+        self.reload()
+        return True
+
+    def reload(self) -> Shelved:
+        """Reads the profiles now. Raises Unavailable when their points cannot be stored: what was in
+        use stays."""
+        with self._lock:
+            look = self._look()
+            profiles, mistakes, kept = self._read()
+            library = Library(profiles, self._tz, self._key)
+            self._take(library)
+            self.library, self._taken = library, look
+            self.shelved = Shelved(self._now(), self._ids(profiles), tuple(mistakes), kept)
+            return self.shelved
+
+    def _read(self) -> tuple[list[Profile], list[Mistake], tuple[str, ...]]:
+        """The profiles to use, every mistake, and whose former version is among the former."""
+        folders = [folder for folder in self._own if any(folder.glob("*/*.yaml"))]
+        found, mistakes = load_profiles(self._shipped, *folders)
+        wrong: set[str] = set()
+        for profile in found:
+            if self._is_own(profile) and (said := list(check_profile(profile))):
+                mistakes += said
+                wrong.add(profile.id)
+        good = [profile for profile in found if profile.id not in wrong]
+        there = {f"{file.parent.name}/{file.stem}" for folder in folders for file in folder.glob("*/*.yaml")}
+        refused = there - {profile.id for profile in good}
+        kept = [self.library.profiles[name] for name in sorted(refused) if name in self.library.profiles]
+        return [*good, *kept], mistakes, tuple(profile.id for profile in kept)
+
+    def _is_own(self, profile: Profile) -> bool:
+        return any(Path(profile.file).is_relative_to(folder) for folder in self._own)
+
+    def _ids(self, profiles: Iterable[Profile]) -> tuple[str, ...]:
+        return tuple(sorted(p.id for p in profiles if self._is_own(p)))
+
+    def filters(self) -> tuple[str, ...]:
+        """What the site's own profiles read, as a broker understands it."""
+        profiles = (self.library.profiles[name] for name in self._ids(self.library.profiles.values()))
+        return tuple(sorted({f.mqtt for p in profiles for layout in p.layouts for f in layout.filters}))
