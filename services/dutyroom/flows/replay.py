@@ -9,6 +9,9 @@ broker hands what was decoded back to `compare`.
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import math
 import re
 from collections import Counter
@@ -104,15 +107,26 @@ _USUAL = {
     "json-uhppoted": "uhppoted/gateway/replies",
     "json-hikvision-acs": "hikvision/terminal/event",
     "json-lift-status": "lifts/station/status",
+    "wmbus-telegram": "wmbus/receiver/telegram",
+    "frame-gb26875": "gb26875/panel-room/up",
+    "frame-j1939": "j1939/genset/{can_id}",
+    "text-sia-dc09": "sia/receiver/event",
+    "text-dsmr-p1": "dsmr/reader/telegram",
+    "text-panel-printer": "printer/panel-room/text",
 }
+_LORA = "application/samples/device/{eui}/event/up"
+_HEX_TEXT = ("wmbus-telegram",)  # receivers publish these as hex text
 
 
 def topic_of(record: Record) -> str:
     """The topic that the source names, its placeholders filled; else a usual one of the family."""
     transport, family = str(record.get("transport", "")), str(record.get("family", ""))
+    if family.startswith("lora-"):
+        return _LORA.format(eui=_eui(record))
     match = _TOPIC.search(transport)
     if match is None:
-        return _USUAL.get(family, f"samples/{family}/{record.get('id', '')}")
+        usual = _USUAL.get(family, f"samples/{family}/{record.get('id', '')}")
+        return usual.replace("{can_id}", str(_context(record, "can_id") or 0))
     device = str(record.get("device_id") or "device-1")
     return _PLACE.sub(lambda found: _filled(found[1], device), match["topic"])
 
@@ -123,16 +137,44 @@ def _filled(name: str, device: str) -> str:
     return re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower() or "x"
 
 
+def _context(record: Record, name: str) -> object:
+    context = record.get("context")
+    return context.get(name) if isinstance(context, Mapping) else None
+
+
+def _eui(record: Record) -> str:
+    """Every record is a device of its own: a bare uplink does not say whose it is."""
+    return hashlib.blake2b(str(record.get("id")).encode(), digest_size=8).hexdigest()
+
+
 def message_of(record: Record, received_at: Ms) -> Message:
     """The message to publish. Raises nothing: a payload that is not its encoding goes out as text."""
     text = str(record.get("payload", ""))
     payload = text.encode("utf-8")
-    if record.get("payload_encoding") == "hex":
+    if record.get("payload_encoding") == "hex" and record.get("family") not in _HEX_TEXT:
         try:
             payload = bytes.fromhex(text)
         except ValueError:
             payload = text.encode("utf-8")
+    if str(record.get("family", "")).startswith("lora-"):
+        payload = _uplink(record, payload)
     return Message(topic_of(record), payload, received_at)
+
+
+def _uplink(record: Record, payload: bytes) -> bytes:
+    """As a ChirpStack server publishes it; the device's type is what the owner called it there."""
+    found: dict[str, object] = {
+        "deviceInfo": {
+            "devEui": _eui(record),
+            "deviceProfileName": f"{record.get('vendor')} {record.get('model')}",
+        },
+        "data": base64.b64encode(payload).decode(),
+    }
+    if isinstance(record.get("fport"), int):
+        found["fPort"] = record["fport"]
+    if time := _context(record, "recv_time"):
+        found["time"] = time
+    return json.dumps(found).encode()
 
 
 # ---------------------------------------------------------------- comparison

@@ -86,9 +86,16 @@ class Clock(Protocol):
     """Tells an item's time: (when, how far to trust it, name of the field that gave it)."""
 
     def __call__(
-        self, item: object, job: Job, address: str, index: int = 0, names: Names | None = None
+        self,
+        item: object,
+        job: Job,
+        address: str,
+        index: int = 0,
+        names: Names | None = None,
+        base: Ms | None = None,
     ) -> tuple[Ms | None, Quality, str]:
-        """index: of an element of a series. names: what an expression in `every` reads."""
+        """index: of an element of a series. names: what an expression in `every` reads. base: what
+        relative times count from, None = the receive time."""
         ...
 
 
@@ -101,14 +108,20 @@ def clock(rule: TimeRule | None, tz: ZoneInfo) -> Clock | None:
     ago, every = rule.ago, _every(rule)
 
     def tell(
-        item: object, job: Job, address: str, index: int = 0, names: Names | None = None
+        item: object,
+        job: Job,
+        address: str,
+        index: int = 0,
+        names: Names | None = None,
+        base: Ms | None = None,
     ) -> tuple[Ms | None, Quality, str]:
         wrong = ""
+        start = job.received_at if base is None else base
         for get, name in sources:
             raw = get(item, job.document)
             if raw is MISSING or raw is None or raw == "":
                 continue
-            at = read(raw) if ago is None else _before(raw, ago, job.received_at)
+            at = read(raw) if ago is None else _before(raw, ago, start)
             if at is not None and plausible(at, job.received_at):
                 if wrong:
                     job.findings.append(("clock_wrong", address, wrong))
@@ -118,16 +131,16 @@ def clock(rule: TimeRule | None, tz: ZoneInfo) -> Clock | None:
             job.findings.append(("clock_wrong", address, wrong))
             return None, Quality.CLOCK, ""
         if every is not None and not sources:  # counted from the receive time
-            return job.received_at + every(index, names), Quality.GOOD, ""
+            return start + every(index, names), Quality.GOOD, ""
         return None, Quality.GOOD, ""
 
     return tell
 
 
-def _before(raw: object, unit: Ms, received_at: Ms) -> Ms | None:
+def _before(raw: object, unit: Ms, start: Ms) -> Ms | None:
     if isinstance(raw, bool) or not isinstance(raw, int | float) or not abs(raw) < 1e9:
         return None
-    return received_at - round(raw * unit)
+    return start - round(raw * unit)
 
 
 def _every(rule: TimeRule) -> Callable[[int, Names | None], Ms] | None:

@@ -122,7 +122,7 @@ class PointProgram:
                 continue
             own = replace(here, item=element, captures=captures)
             if spaced and self._clock is not None:
-                own.at, own.quality, _ = self._clock(here.item, job, here.address, index, names)
+                own.at, own.quality, _ = self._clock(here.item, job, here.address, index, names, here.at)
             self._emit(raw, self._spec(name) if name else self.spec, own, job, timed=spaced)
 
     def _run_named(self, here: Here, job: Job) -> None:
@@ -149,7 +149,7 @@ class PointProgram:
         value = convert(raw, here.parameters)
         at, quality = here.at, here.quality
         if self._clock is not None and not timed:
-            at, quality, _ = self._clock(here.item, job, here.address)
+            at, quality, _ = self._clock(here.item, job, here.address, base=here.at)
         if type(value) is float:
             if not self._low <= value <= self._high:
                 quality = Quality.SUSPECT
