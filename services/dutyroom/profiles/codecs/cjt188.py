@@ -3,12 +3,12 @@
 Frame: `[FE..] 68 T A0..A6 C L DI SER DATA CS 16`. T is the kind of meter, the address 14 decimal digits, low
 byte first, its upper four the maker's. The identifier is sent as `90 1F` by meters of 2004 and as
 `1F 90` by those of 2018. C: 81 reply, C1 refused, 83 the meter's address, 84 written; without the top bit it
-is a request, which some DTUs echo.
+is a request, which some DTUs echo: it is put under "requests".
 
-The document: {"frames": [{"kind": "reply" | "error" | "request", "address": "78330011223344", "maker": "7833",
+The document: {"frames": [{"kind": "reply" | "error", "address": "78330011223344", "maker": "7833",
 "type": "10", "medium": "water" | "heat" | "gas" | "other", "control": "81", "identifier": "901F",
 "order": "1F90", "serial": 0, "values": {...}, "time": "2015-05-11T22:01:31", "status": "2184", "data": "..",
-"extra": "", "error": None, "error_text": None}]}.
+"extra": "", "error": None, "error_text": None}], "requests": []}.
 
 `values` of 901F: volume, settlement_volume; for heat also energy, settlement_energy, power, flow,
 supply_temperature, return_temperature (degC), working_time (h); each with a unit as exact decimal text
@@ -109,7 +109,10 @@ def make(options: Mapping[str, Plain]) -> Codec:
 
     def decode(payload: bytes, ask: Ask) -> object:
         found = [_frame(payload, place, settings) for place in find_frames(payload, SHAPE)]
-        return {"frames": [_document(frame, f"frames[{i}]", settings, ask) for i, frame in enumerate(found)]}
+        where = frames.places([not frame.control & REPLY for frame in found])
+        return frames.apart(
+            [_document(frame, name, settings, ask) for frame, name in zip(found, where, strict=True)]
+        )
 
     return decode
 
@@ -180,6 +183,8 @@ def _document(frame: Frame, where: str, settings: Settings, ask: Ask) -> dict[st
         document.update(_error(frame, settings, told))
     elif kind == "reply":
         document.update(_reply(frame, settings, told))
+        if frame.function == READ and not document["values"]:
+            ask.report.unread += len(frame.body.data) - 3
     return document
 
 

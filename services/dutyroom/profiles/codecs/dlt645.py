@@ -3,12 +3,13 @@
 Frame: `[FE..] 68 A0..A5 68 C L DATA CS 16`. Address and values are packed decimal, low byte first;
 each byte of DATA is sent with 33 added; L counts DATA. C: 91 reply, B1 reply with more to follow,
 D1 refused; 92, B2, D2 the same for the rest of a long block; 93 the meter's address; without the top bit it
-is a request, which some DTUs echo.
+is a request.
 
-The document: {"frames": [{"kind": "reply" | "error" | "request", "address": "000000000161", "control": "91",
+The document: {"frames": [{"kind": "reply" | "error", "address": "000000000161", "control": "91",
 "identifier": "00010000", "values": {"energy_forward": "0.26"}, "time": ..., "more": False,
-"data": "26000000", "extra": "", "error": None, "error_text": None}]}. Values are exact decimal text, flags 0 or 1, absent
-ones None. `time` is the moment of a frozen value where the payload holds it too. An identifier that is
+"data": "26000000", "extra": "", "error": None, "error_text": None}], "requests": []}. Values are exact decimal
+text, flags 0 or 1, absent ones None. `requests` are frames of kind "request" that a DTU echoes: they say nothing
+of a meter. `time` is the moment of a frozen value where the payload holds it too. An identifier that is
 not known has no values, only `data` (the bytes in wire order, without the 33).
 """
 
@@ -65,7 +66,9 @@ def make(options: Mapping[str, Plain]) -> Codec:
 
     def decode(payload: bytes, ask: Ask) -> object:
         found = [_frame(payload, place) for place in find_frames(payload, SHAPE)]
-        return {"frames": _with_times([_document(found, i, extra, ask) for i in range(len(found))])}
+        where = frames.places([not frame.control & REPLY for frame in found])
+        documents = [_document(found, i, name, extra, ask) for i, name in enumerate(where)]
+        return frames.apart(_with_times(documents))
 
     return decode
 
@@ -86,9 +89,8 @@ def _frame(payload: bytes, place: range) -> Frame:
     return Frame(first, address, control, Piece(data, at))
 
 
-def _document(found: list[Frame], index: int, extra: int, ask: Ask) -> dict[str, object]:
+def _document(found: list[Frame], index: int, where: str, extra: int, ask: Ask) -> dict[str, object]:
     frame = found[index]
-    where = f"frames[{index}]"
     if ask.note:
         ask.note(f"{where}.address", (frame.place + 1) * 8, (frame.place + 7) * 8, frame.address)
         ask.note(f"{where}.control", (frame.place + 8) * 8, (frame.place + 9) * 8, f"{frame.control:02X}")
@@ -164,6 +166,7 @@ def _values(frame: Frame, where: str, extra: int, ask: Ask) -> dict[str, object]
         ask.note(f"{where}.identifier", *frame.data.part(0, 4).bits(), name)
     groups = groups_of(frame.identifier)
     if not groups:
+        ask.report.unread += len(frame.data.data) - 4
         return {}
     values: dict[str, Scalar | None] = {}
     place, size = 4, len(frame.data.data)

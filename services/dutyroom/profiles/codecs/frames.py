@@ -147,6 +147,24 @@ def local_time(text: str | None) -> str | None:
     return f"{text[:4]}-{text[4:6]}-{text[6:8]}T{text[8:10]}:{text[10:12]}:{seconds}"
 
 
+def places(requests: Sequence[bool]) -> list[str]:
+    """Where each frame will stand in the document of `apart`: [False, True] -> ["frames[0]", "requests[0]"]."""
+    count = {True: 0, False: 0}
+    found = []
+    for request in requests:
+        found.append(f"{'requests' if request else 'frames'}[{count[request]}]")
+        count[request] += 1
+    return found
+
+
+def apart(documents: Sequence[dict[str, object]]) -> dict[str, object]:
+    """What meters said, and what was asked of them: a silent meter must not look alive by an echo."""
+    return {
+        "frames": [d for d in documents if d["kind"] != "request"],
+        "requests": [d for d in documents if d["kind"] == "request"],
+    }
+
+
 def whole_option(options: Mapping[str, Plain], name: str, most: int) -> int:
     """A setting that is a whole number from 0 to most. Raises Rejected naming it."""
     value = options.get(name, 0)

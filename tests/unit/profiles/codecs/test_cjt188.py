@@ -17,7 +17,7 @@ from dutyroom.profiles.requests import read_request
 def decode(frame: str | bytes, **options: Any) -> list[dict[str, Any]]:
     payload = bytes.fromhex(frame) if isinstance(frame, str) else frame
     document: Any = KIND.make(options)(payload, Ask())
-    return document["frames"]  # type: ignore[no-any-return]
+    return document["requests"] + document["frames"]  # type: ignore[no-any-return]
 
 
 def one(frame: str | bytes, **options: Any) -> dict[str, Any]:
