@@ -99,10 +99,16 @@ def plan(
     fresh = [d for d in work.after.values() if d.id not in known]
     changed = [(known[d.id], d) for d in work.after.values() if d.id in known and known[d.id] != d]
     same = len(work.after) - len(fresh) - len(changed)
+    withdrawn += [pair for pair in changed if _leaves(*pair)]
+    changed = [pair for pair in changed if not _leaves(*pair)]
     ordered = sorted(work.flaws, key=lambda f: f.line)
     return Plan(
         tuple(fresh), tuple(changed), tuple(withdrawn), same, tuple(ordered), tuple(work.notes), work.rows
     )
+
+
+def _leaves(before: Device, after: Device) -> bool:
+    return after.status is DeviceStatus.WITHDRAWN and before.status is not DeviceStatus.WITHDRAWN
 
 
 class _Work:
