@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +114,8 @@ class MqttSession:
 
     def __init__(self, address: BrokerAddress, client_id: str, clock: Clock) -> None:
         self._address, self._clock = address, clock
+        self._topics = address.topics
+        self._asked: dict[int, tuple[str, ...]] = {}  # subscriptions not answered yet, by their number
         self._name = f"broker {address.host}:{address.port}"
         self._waiting = _Waiting()
         self._connection = 0
@@ -171,6 +173,27 @@ class MqttSession:
         self._client.loop_stop()
         self._connected.clear()
 
+    def extend(self, topics: Iterable[str]) -> tuple[str, ...]:
+        """Subscribes to these as well, in the session at hand; returns those that were not covered.
+
+        What another filter covers is left out: a broker would deliver it twice.
+        """
+        with self._turn:
+            known = list(self._topics)
+            for topic in sorted(set(topics), key=lambda t: (t.count("/"), t)):
+                if not any(covers(one, topic) for one in known):
+                    known.append(topic)
+            fresh = tuple(known[len(self._topics) :])
+            self._topics = tuple(known)
+        if fresh and self._connected.is_set():
+            self._subscribe(self._client, fresh)
+        return fresh
+
+    def _subscribe(self, client: paho.Client, topics: tuple[str, ...]) -> None:
+        _, number = client.subscribe([(topic, 1) for topic in topics])
+        if number is not None:
+            self._asked[number] = topics
+
     @property
     def connected(self) -> bool:
         return self._connected.is_set()
@@ -184,8 +207,9 @@ class MqttSession:
             self._say_refused(f"does not let us in: {code}{self._hint(str(code))}")
             return
         self._say_refused("")
-        client.subscribe([(topic, 1) for topic in self._address.topics])
-        self._connected.set()
+        self._asked.clear()
+        self._connected.set()  # first: what `extend` adds from now on is asked for by itself
+        self._subscribe(client, self._topics)
         log.info("broker.connected", broker=self._name)
 
     def _hint(self, code: str) -> str:
@@ -205,11 +229,10 @@ class MqttSession:
             self._say_refused(f"cannot be reached: {err}{hint}")
 
     def _subscribed(
-        self, _client: object, _data: object, _mid: int, codes: list[ReasonCode], _p: object
+        self, _client: object, _data: object, number: int, codes: list[ReasonCode], _p: object
     ) -> None:
-        refused = [
-            topic for topic, code in zip(self._address.topics, codes, strict=False) if code.value >= _REFUSED
-        ]
+        topics = self._asked.pop(number, self._topics)
+        refused = [topic for topic, code in zip(topics, codes, strict=False) if code.value >= _REFUSED]
         if refused:
             self._say_refused(f"does not allow us to read {', '.join(refused)}")
 
@@ -260,6 +283,19 @@ class MqttSession:
             for token in tokens:
                 if isinstance(token, Token) and token.qos and token.connection == self._connection:
                     self._client.ack(token.mid, token.qos)
+
+
+def covers(wide: str, narrow: str) -> bool:
+    """Whether a filter matches every topic that another one matches."""
+    own, other = wide.split("/"), narrow.split("/")
+    if own[0] in ("#", "+") and other[0].startswith("$"):
+        return False
+    for place, level in enumerate(own):
+        if level == "#":
+            return True
+        if place >= len(other) or other[place] == "#" or (level != "+" and level != other[place]):
+            return False
+    return len(own) == len(other)
 
 
 class MqttPublisher:

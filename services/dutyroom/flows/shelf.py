@@ -110,7 +110,7 @@ class Shelf:
     def _ids(self, profiles: Iterable[Profile]) -> tuple[str, ...]:
         return tuple(sorted(p.id for p in profiles if self._is_own(p)))
 
-    def filters(self) -> tuple[str, ...]:
+    def filters(self, library: Library) -> tuple[str, ...]:
         """What the site's own profiles read, as a broker understands it."""
-        profiles = (self.library.profiles[name] for name in self._ids(self.library.profiles.values()))
-        return tuple(sorted({f.mqtt for p in profiles for layout in p.layouts for f in layout.filters}))
+        own = [profile for profile in library.profiles.values() if self._is_own(profile)]
+        return tuple(sorted({f.mqtt for p in own for layout in p.layouts for f in layout.filters}))

@@ -43,7 +43,7 @@ from dutyroom.wiring.instance import (
     make_instance,
 )
 from dutyroom.wiring.past import Past
-from dutyroom.wiring.running import RunningSite, library_of, open_site
+from dutyroom.wiring.running import RunningSite, open_site, profiles_of
 from dutyroom.wiring.stores import records_of, store_of
 
 log = structlog.get_logger(__name__)
@@ -120,13 +120,13 @@ def _open(
 ) -> _Demo:
     records = records_of(settings)
     first = first_administrator(records, site.id, Passwords(), site.language)
-    library = library_of(site, settings.data / "site", folder)
+    profiles = profiles_of(site, settings.data / "site", folder)
     running = open_site(
         site,
         settings.data / "sites" / site.id,
         records,
         store_of(settings, site.id),
-        library,
+        profiles,
         clock,
         BrokerAddress(broker.host, broker.port),
         settings.raw_days,

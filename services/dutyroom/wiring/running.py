@@ -16,14 +16,17 @@ from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttSession
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows.ingest import Ingest
+from dutyroom.flows.intake import Intake
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork, Loop
 from dutyroom.flows.points import missing_points
 from dutyroom.flows.registry import Registry
+from dutyroom.flows.rereading import Rereading
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.scheduler import DOWN, Scheduler
+from dutyroom.flows.shelf import LOOK_S, Shelf
 from dutyroom.flows.watch import READER as WATCH
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records, Tx
@@ -107,12 +110,23 @@ def _let_in(tx: Tx, person: Person) -> None:
     tx.people.upsert(person)
 
 
-def library_of(site: Site, source: Path | None, folder: DataFolder) -> Library:
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """The profiles of a site and where they come from. own: a folder that need not be there."""
+
+    library: Library
+    own: Path | None
+    privacy_key: bytes
+
+
+def profiles_of(site: Site, source: Path | None, folder: DataFolder) -> Profiles:
     """The shipped profiles and those of the site folder; personal values are hidden by a key that
     stays in the data folder. Raises Invalid with all mistakes."""
-    own = [source / "device_profiles"] if source is not None and (source / "device_profiles").is_dir() else []
+    own = None if source is None else source / "device_profiles"
     key = folder.secret("privacy").encode()
-    return load_library(shipped("device_profiles"), zone(site.time_zone), key, own)
+    there = [own] if own is not None and any(own.glob("*/*.yaml")) else []
+    library = load_library(shipped("device_profiles"), zone(site.time_zone), key, there)
+    return Profiles(library, own, key)
 
 
 def open_site(
@@ -120,7 +134,7 @@ def open_site(
     folder: Path,
     records: Records,
     store: ReadingStore,
-    library: Library,
+    profiles: Profiles,
     clock: Clock,
     broker: BrokerAddress,
     raw_days: float,
@@ -132,6 +146,7 @@ def open_site(
     speed: how many times as fast as the machine's the site's clock runs.
     """
     remember(site, folder)
+    library = profiles.library
     devices, table = seed(site, records, library)
     journal = SqliteJournal(folder / "journal.sqlite")
     live = Live()
@@ -140,6 +155,10 @@ def open_site(
     runtime = SiteRuntime(site, table, live, journal, store, records, clock, started_at=clock.now())
     filling = _filling(runtime)
     ingest = Ingest(site.id, library, registry, table, journal, records, live, site.adopt_unknown)
+    rereading = Rereading(journal, ingest)
+    rereading.ask()  # profiles or the registry may have changed while we were away
+    runtime.intake = Intake(site.id, library, registry, table, records, ingest, rereading)
+    runtime.shelf = _shelf(profiles, runtime.intake, session, clock)
     runtime.broker_ok = lambda: session.connected
     runtime.broker_lossless = lossless
     running = RunningSite(runtime, session, journal, Cron(clock))
@@ -148,6 +167,19 @@ def open_site(
         running.loops.append(filling)
     runtime.troubles = lambda: _troubles(running)
     return running
+
+
+def _shelf(profiles: Profiles, intake: Intake, session: MqttSession, clock: Clock) -> Shelf:
+    """The site's own profiles, watched. What they read is subscribed to, whatever else the site reads."""
+
+    def take(library: Library) -> None:
+        intake.renew(library)
+        session.extend(shelf.filters(library))
+
+    own = [profiles.own] if profiles.own is not None else []
+    shelf = Shelf(shipped("device_profiles"), own, profiles.library, profiles.privacy_key, take, clock.now)
+    session.extend(shelf.filters(profiles.library))
+    return shelf
 
 
 def _filling(runtime: SiteRuntime) -> Loop | None:
@@ -171,6 +203,10 @@ def _filling(runtime: SiteRuntime) -> Loop | None:
 
 def _troubles(running: RunningSite) -> dict[str, str]:
     found = {loop.name: loop.trouble for loop in running.loops if loop.trouble}
+    shelf = running.runtime.shelf
+    if shelf is not None and (mistakes := shelf.shelved.mistakes):
+        more = f" (+{len(mistakes) - 1})" if len(mistakes) > 1 else ""
+        found["profiles"] = f"{mistakes[0]}{more}"
     return {"broker": running.session.refused, **found} if running.session.refused else found
 
 
@@ -209,8 +245,10 @@ def _loops(
         planned.wake()
 
     r.wake = wake_deciders
-    ingesting = Loop("ingest", IngestWork(running.session, ingest, wake_readers))
-    return [ingesting, keeping, watched, planned, Loop("trim", trimming)]
+    between = r.intake.rereading.step if r.intake is not None else lambda: False
+    ingesting = Loop("ingest", IngestWork(running.session, ingest, wake_readers, between=between))
+    looking = [Loop("profiles", _forever(r.shelf.look, LOOK_S))] if r.shelf is not None else []
+    return [ingesting, keeping, watched, planned, Loop("trim", trimming), *looking]
 
 
 def _watch_cursor(runtime: SiteRuntime, lane: Lane) -> int:

@@ -23,7 +23,7 @@ from dutyroom.wiring.instance import (
     log_to,
     make_instance,
 )
-from dutyroom.wiring.running import RunningSite, library_of, open_site
+from dutyroom.wiring.running import RunningSite, open_site, profiles_of
 from dutyroom.wiring.stores import records_of, store_of
 
 
@@ -93,7 +93,7 @@ def _open(
         settings.data / "sites" / site.id,
         records,
         store_of(settings, site.id),
-        library_of(site, source, folder),
+        profiles_of(site, source, folder),
         clock,
         address,
         settings.raw_days,
