@@ -7,7 +7,7 @@ is judged again with its outcome discarded, because it is in the records already
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -193,10 +193,15 @@ class Watch:
 
     # ------------------------------------------------------------ configuration
 
-    def reload(self, rules: Iterable[Rule], devices: Mapping[str, Device]) -> None:
-        """Takes another version of the rules or the registry; alarms of what is gone are withdrawn."""
+    def reload(
+        self, rules: Iterable[Rule], devices: Mapping[str, Device], changed: Collection[str] = ()
+    ) -> None:
+        """Takes another version of the rules or the registry; alarms of what is gone are withdrawn.
+
+        changed: devices whose row is another one now.
+        """
         self._begin()
-        self._gone |= self._engine.reload(rules, devices)
+        self._gone |= self._engine.reload(rules, devices, changed)
         self._commit(self._clock.now(), snapshot=True)
 
     def stop(self) -> None:

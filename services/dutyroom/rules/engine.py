@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -46,10 +46,13 @@ class Engine:
 
     # ------------------------------------------------------------ rules and devices
 
-    def reload(self, rules: Iterable[Rule], devices: Mapping[str, Device]) -> set[tuple[str, str]]:
+    def reload(
+        self, rules: Iterable[Rule], devices: Mapping[str, Device], changed: Collection[str] = ()
+    ) -> set[tuple[str, str]]:
         """Takes other rules and devices; returns the (rule, device) pairs that are gone.
 
-        What did not change keeps its state.
+        changed: devices whose row is another one now: their limits and places are read anew. What
+        stays keeps its state.
         """
         self.devices = devices
         fresh = {rule.id: rule for rule in rules}
@@ -64,7 +67,23 @@ class Engine:
         self._waiting &= set(kept.values())
         self.problems.clear()
         self._match()
+        self._renew(changed)
         return {key for key in before if key not in self._instances and not self._wanted(key)}
+
+    def _renew(self, changed: Collection[str]) -> None:
+        """Builds the instances on changed devices again, and on those that name one of them."""
+        if not changed:
+            return
+        touched = {
+            device.id
+            for device in list(self.devices.values())
+            if device.id in changed or any(str(value) in changed for value in device.parameters.values())
+        }
+        for key, instance in list(self._instances.items()):
+            if key[1] in touched and self._build(instance.rule, key[1]):
+                self._waiting.discard(instance)
+                self._load(self._instances[key], instance.dump())
+        self._index()
 
     def _wanted(self, key: tuple[str, str]) -> bool:
         rule = self.rules.get(key[0])
