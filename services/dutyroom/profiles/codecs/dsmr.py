@@ -1,0 +1,251 @@
+r"""DSMR P1 telegrams (2.2 to 5.0.2, e-MUCS of Belgium, and their kin) of smart electricity meters.
+
+    /KFM5KAIFA-METER
+    1-0:1.8.1(001581.123*kWh)
+    0-1:24.2.1(161129200000W)(00981.443*m3)
+    !6796
+
+The document is {"meters": [...]}: the electricity meter (channel 0) and each gas, water or heat meter on its
+M-Bus channels 1 to 4, with what the telegram says beside it (maker, model, version).
+
+    id          identifier in plain ("4B38" is hex for "K8"); `equipment`: as it stands
+    kind        electricity | gas | water | hot_water | heat | cooling; `type`: as it stands
+    energy_import_t1, power_import, voltage_l1, ...     registers of channel 0, see dsmr_tables
+    reading, unit, volume or energy, valve              registers of a sub-meter
+    time        "2016-11-13T19:57:57+00:00" where the telegram says winter or summer, else "2016-11-07T19:00:00"
+    clock_wrong the time again, when it is years away from the time of receipt
+    failures    [{ended, seconds}], demand_history [{month, time, value, unit}]
+    obis        {"1-0:1.8.1": ["001581.123*kWh"], ...}: every line of that meter as it stands
+    others      {"1-0:81.7.1": {value: "120", unit: "deg"}}: numbers of lines that no table names
+
+Numbers are exact decimal text without leading zeros. The CRC-16/ARC behind ! must be right; from version 4 on
+it must be there. A telegram whose line ends lost their CR on the way is checked with them put back.
+`check: false` is for bridges that rewrite telegrams: no CRC is looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.checksums import CHECKSUMS
+from dutyroom.profiles.codecs import dsmr_tables as tables
+from dutyroom.profiles.codecs.dsmr_values import (
+    Item,
+    demand_history,
+    failures,
+    identifier,
+    moment,
+    quantity,
+    register,
+    sum_of,
+)
+from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
+from dutyroom.profiles.times import plausible
+from dutyroom.profiles.values import shortened
+from dutyroom.profiles.yamlnode import Plain
+from dutyroom.timebase import from_iso
+
+Lines: TypeAlias = dict[str, list[str]]  # OBIS code -> what stands in its brackets
+
+MAX_TELEGRAMS = 20
+MAX_SIZE = 65536  # bytes
+MAX_LINES = 1000
+MAX_GROUPS = 200  # brackets of one line
+
+_CRC = CHECKSUMS["crc16_arc"]
+_TELEGRAM = re.compile(rb"/(?P<head>[^\r\n/!]{4,64})\r?\n(?P<body>[^!/]*)!(?P<crc>[^\r\n]*)")
+_HEAD = re.compile(r"(?P<maker>[A-Za-z]{3})(?P<baud>.)(?:\\(?P<mode>[0-9A-Z]))?(?P<model>.*)\Z")
+_OBIS = re.compile(
+    r"(?P<code>[0-9]{1,3}-[0-9]{1,3}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?)(?=\()"
+)
+_GROUP = re.compile(r"\(([^()]*)\)")
+_CHANNEL = re.compile(r"0-([1-9]):")
+
+
+# ---------------------------------------------------------------- from bytes to lines
+
+
+def _check(telegram: bytes, told: bytes, at: int) -> None:
+    """Raises Rejected unless the CRC behind ! is that of the bytes from / to !."""
+    if not re.fullmatch(rb"[0-9A-Fa-f]{4}", told):
+        raise Rejected(
+            f"CRC at byte {at}: {shortened(told.decode('latin-1'), 10)!r} is no hexadecimal number"
+        )
+    counted = _CRC(telegram)
+    if counted == int(told, 16):
+        return
+    if b"\r" not in telegram and _CRC(telegram.replace(b"\n", b"\r\n")) == int(told, 16):
+        return
+    raise Rejected(f"CRC at byte {at}: {told.decode('ascii')}, {counted:04X} expected")
+
+
+def _lines(body: str, at: int) -> Lines:
+    """The lines of a telegram; a line that begins with a bracket goes on with the one before. Raises Rejected."""
+    found: Lines = {}
+    last: list[str] | None = None
+    for number, line in enumerate(re.finditer(r"[^\r\n]+", body)):
+        if number >= MAX_LINES:
+            raise Rejected(f"more than {MAX_LINES} lines")
+        text, place = line[0].strip(), 0
+        code = _OBIS.match(text)
+        if code is not None:
+            last, place = found.setdefault(code["code"], []), code.end()
+        groups = _GROUP.findall(text, place)
+        whole = "".join(f"({g})" for g in groups)
+        if text and (last is None or whole != text[place:] or len(groups) > MAX_GROUPS):
+            raise Rejected(f"line at byte {at + line.start()}: {shortened(text, 40)!r} is no OBIS line")
+        if last is not None:
+            last += groups
+    return found
+
+
+# ---------------------------------------------------------------- from lines to meters
+
+
+def _electricity(lines: Lines, winter: int) -> Item:
+    """The meter itself: channel 0."""
+    found: Item = {"channel": 0, "kind": "electricity"}
+    others: Item = {}
+    for code, groups in lines.items():
+        name, number = tables.REGISTERS.get(code), quantity(groups[-1]) if groups else None
+        if name is not None and groups:
+            found |= register(name, groups[-1])
+        elif number is not None and code not in tables.LOGS:
+            others[code] = {"value": number[0], "unit": number[1]}
+    if others:
+        found["others"] = others
+    for name, (first, second) in tables.TOTALS.items():
+        if name not in found and (total := sum_of(found.get(first), found.get(second))) is not None:
+            found[name] = total
+    peak = lines.get(tables.MONTH_PEAK, [])
+    if len(peak) == 2 and (at := moment(peak[0], winter)) is not None:
+        found["demand_max_time"] = at
+    if log := failures(lines.get(tables.FAILURES, []), winter):
+        found["failures"] = log
+    if history := demand_history(lines.get(tables.DEMAND_HISTORY, []), winter):
+        found["demand_history"] = history
+    for code, name in tables.TEXTS.items():
+        if text := (lines.get(code) or [""])[0]:
+            found |= {f"{name}_raw": text, name: identifier(text)}
+    time = moment((lines.get(tables.TIME) or [""])[0], winter)
+    return found if time is None else {**found, "time": time}
+
+
+def _sub_meter(channel: int, lines: Lines, winter: int) -> Item:
+    """A meter on an M-Bus channel. lines: its own, keyed without the channel."""
+    found: Item = {"channel": channel}
+    kind = (lines.get("24.1.0") or [""])[0]
+    if kind:
+        name = (
+            tables.KINDS.get(int(kind), f"type_{int(kind)}")
+            if kind.isdigit() and len(kind) < 4
+            else "unknown"
+        )
+        found |= {"type": kind, "kind": name}
+    for code in ("24.2.1", "24.2.3", "24.2.2", "24.3.0"):
+        groups = lines.get(code) or []
+        if len(groups) < 2:
+            continue
+        time = moment(groups[0], winter)
+        # 24.3.0 of versions 2 and 3: (time)(..)(..)(..)(0-1:24.2.1)(unit) and the value on the next line.
+        value = f"{groups[-1]}*{groups[-2]}" if code == "24.3.0" else groups[-1]
+        found |= register("reading", value)
+        unit = found.get("reading_unit")
+        if "reading" in found:
+            found["volume" if unit == "m3" else "energy" if unit in tables.ENERGY_UNITS else "value"] = found[
+                "reading"
+            ]
+        if time is not None:
+            found["time"] = time
+        break
+    if valve := (lines.get("24.4.0") or [""])[0]:
+        found["valve"] = valve
+    return found
+
+
+def _identified(meter: Item, lines: Lines, codes: tuple[str, ...]) -> Item:
+    equipment = next((g[0] for code in codes if (g := lines.get(code)) and g[0]), None)
+    return {**meter, "equipment": equipment, "id": identifier(equipment)} if equipment else meter
+
+
+def _meters(lines: Lines, winter: int) -> list[Item]:
+    own: Lines = {}
+    others: dict[int, Lines] = {}
+    for code, groups in lines.items():
+        match = _CHANNEL.match(code)
+        if match is None:
+            own[code] = groups
+        else:
+            others.setdefault(int(match[1]), {})[code[match.end() :]] = groups
+    main = {**_identified(_electricity(own, winter), own, tables.EQUIPMENT), "obis": own}
+    subs = [
+        {**_identified(_sub_meter(n, found, winter), found, ("96.1.0", "96.1.1")), "obis": found}
+        for n, found in sorted(others.items())
+    ]
+    return [main, *subs]
+
+
+def _telegram(match: re.Match[bytes], check: bool, winter: int, ask: Ask) -> list[Item]:
+    """The meters of one telegram. Raises Rejected."""
+    head = _HEAD.match(match["head"].decode("latin-1"))
+    if head is None:
+        raise Rejected(
+            f"header at byte {match.start('head')}: {shortened(repr(match['head']), 40)} names no maker"
+        )
+    lines = _lines(match["body"].decode("latin-1"), match.start("body"))
+    version = next((g[0] for code in tables.VERSIONS if (g := lines.get(code)) and g[0]), None)
+    told = match["crc"].strip()
+    if check and (told or (version or "").isdigit()):
+        _check(match[0][: match.start("crc") - match.start()], told, match.start("crc"))
+    common: Item = {"maker": head["maker"].upper(), "model": head["model"].strip()}
+    if version:
+        common["version"] = version
+    meters = [{**common, **meter} for meter in _meters(lines, winter)]
+    for meter in meters:
+        time = meter.get("time")
+        if isinstance(time, str) and "+" in time and not plausible(from_iso(time), ask.received_at):
+            meter["clock_wrong"] = time
+    if ask.note is not None:
+        for line in re.finditer(
+            r"(?P<code>[0-9]+-[0-9]+:[0-9.]+)(?P<value>\([^\r\n]*)", match["body"].decode("latin-1")
+        ):
+            first, last = match.start("body") + line.start("value"), match.start("body") + line.end()
+            ask.note(line["code"], first * 8, last * 8, line["value"])
+    return meters
+
+
+def _decode(payload: bytes, check: bool, winter: int, ask: Ask) -> Item:
+    if len(payload) > MAX_SIZE:
+        raise Rejected(f"{len(payload)} bytes are more than {MAX_SIZE}")
+    meters: list[Item] = []
+    end = 0
+    for number, match in enumerate(_TELEGRAM.finditer(payload)):
+        if number >= MAX_TELEGRAMS:
+            raise Rejected(f"more than {MAX_TELEGRAMS} telegrams")
+        meters += _telegram(match, check, winter, ask)
+        end = match.end()
+    if not meters:
+        raise Rejected(f"no telegram from / to ! in {len(payload)} bytes")
+    if b"!" in payload[end:]:
+        raise Rejected(f"telegram at byte {end}: an end without its beginning")
+    return {"meters": meters}
+
+
+def make(options: Mapping[str, Plain]) -> Codec:
+    """check: whether CRCs are looked at. winter: hours of the zone's winter time east of UTC (1 = CET)."""
+    check, winter = options.get("check", True), options.get("winter", 1)
+    if not isinstance(check, bool):
+        raise Rejected(f"check: {check!r} is neither true nor false")
+    if not isinstance(winter, int) or isinstance(winter, bool) or not -12 <= winter <= 14:
+        raise Rejected(f"winter: {winter!r} is no whole number of hours from -12 to 14")
+
+    def codec(payload: bytes, ask: Ask) -> object:
+        return _decode(payload, check, winter, ask)
+
+    return codec
+
+
+KIND: Final = CodecKind(make, ("check", "winter"))
