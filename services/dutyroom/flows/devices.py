@@ -235,11 +235,18 @@ class DeviceDesk:
         for utility, feeds in merged.feeds.items():  # one step each: who reads meanwhile sees old or new
             self._feeds[utility] = feeds
 
-    def renewed(self) -> frozenset[str]:
-        """The devices that changed since it was asked last, for the rules."""
+    def tell(self, rules: Callable[[frozenset[str]], None]) -> None:
+        """Calls `rules` with the devices that changed since they were told last, if there are any."""
         with self._lock:
             found, self._renewed = frozenset(self._renewed), set()
-        return found
+        if not found:
+            return
+        try:
+            rules(found)
+        except BaseException:
+            with self._lock:
+                self._renewed |= found
+            raise
 
 
 def fed(site: Site, devices: Iterable[Device]) -> tuple[Topology, dict[str, Mapping[str, tuple[str, ...]]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from dutyroom.flows.devices import DeviceDesk
 from dutyroom.flows.intake import Intake
 from dutyroom.flows.live import Live
 from dutyroom.flows.shelf import Shelf
@@ -36,6 +37,7 @@ class SiteRuntime:
     troubles: Callable[[], Mapping[str, str]] = dict  # what is waiting for something, and why; {} = nothing
     intake: Intake | None = None  # None: nothing is ingested in this process
     shelf: Shelf | None = None
+    devices: DeviceDesk | None = None  # None: the registry is not changed in this process
     inject: Callable[[str, dict[str, str]], None] | None = None  # demo: start a scenario
     scenarios: tuple[str, ...] = ()
     progress: dict[str, str] = field(default_factory=dict)  # e.g. {"history": "62 %"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import structlog
@@ -15,6 +15,7 @@ from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttSession
 from dutyroom.errors import Rejected, Unavailable
+from dutyroom.flows.devices import DeviceDesk, estate_of, fed
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.intake import Intake
 from dutyroom.flows.keep import READER as KEEP
@@ -36,6 +37,7 @@ from dutyroom.profiles.decode import Library, load_library
 from dutyroom.rules.engine import Engine
 from dutyroom.site import BrokerAddress, Site
 from dutyroom.timebase import Clock, Ms, zone
+from dutyroom.wiring.memory import remember_estate
 from dutyroom.wiring.shipped import shipped
 
 log = structlog.get_logger(__name__)
@@ -148,6 +150,9 @@ def open_site(
     remember(site, folder)
     library = profiles.library
     devices, table = seed(site, records, library)
+    topology, feeds = fed(site, devices)
+    site = replace(site, topology=topology, drawn=site.drawn if site.drawn is not None else site.topology)
+    remember_estate(estate_of(site, library), profiles.own, folder)
     journal = SqliteJournal(folder / "journal.sqlite")
     live = Live()
     registry = Registry(devices)
@@ -159,6 +164,10 @@ def open_site(
     rereading.ask()  # profiles or the registry may have changed while we were away
     runtime.intake = Intake(site.id, library, registry, table, records, ingest, rereading)
     runtime.shelf = _shelf(profiles, runtime.intake, session, clock)
+    intake = runtime.intake
+    runtime.devices = DeviceDesk(
+        site, lambda: intake.library, records, table, store.latest, clock, intake.register, feeds
+    )
     runtime.broker_ok = lambda: session.connected
     runtime.broker_lossless = lossless
     running = RunningSite(runtime, session, journal, Cron(clock))
@@ -221,6 +230,8 @@ def _loops(
     scheduler = Scheduler(site, r.table, r.store, r.records, r.clock, round(DOWN * max(1.0, speed)))
 
     def watching() -> float:
+        if r.devices is not None:
+            r.devices.tell(lambda changed: watch.reload(site.rules, registry.by_id, changed))
         watch.drain()
         watch.tick(r.clock.now())
         return _TICK_S

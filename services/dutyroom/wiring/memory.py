@@ -1,0 +1,56 @@
+"""What a site leaves in its data folder for commands that come without its folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.profile import Profile
+from dutyroom.site.roll import Estate
+from dutyroom.topology import Topology
+
+_FILE = "registry.json"
+
+
+def remember_estate(estate: Estate, own: Path | None, folder: Path) -> None:
+    """own: the folder of the site's own profiles."""
+    facts = {
+        "spaces": sorted(estate.spaces),
+        "parameters": sorted(estate.parameters),
+        "topology": {utility: dict(feeds) for utility, feeds in estate.drawn.feeds.items()},
+        "profiles": str(own.absolute()) if own is not None else "",
+    }
+    (folder / _FILE).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+
+
+def own_profiles(folder: Path) -> list[Path]:
+    """The folder of the site's own profiles, if it has one that is there."""
+    named = str(_facts(folder).get("profiles") or "")
+    return [Path(named)] if named and Path(named).is_dir() else []
+
+
+def remembered_estate(site: str, folder: Path, profiles: Mapping[str, Profile]) -> Estate:
+    """Raises Rejected where the site has not run on this folder since this was remembered."""
+    facts = _facts(folder)
+    try:
+        feeds = {
+            utility: {device: tuple(found) for device, found in rows.items()}
+            for utility, rows in facts["topology"].items()
+        }
+        spaces, parameters = frozenset(facts["spaces"]), frozenset(facts["parameters"])
+    except (KeyError, TypeError, AttributeError) as err:
+        raise Rejected(f"{folder / _FILE} cannot be read: {err}") from err
+    return Estate(site, profiles, spaces, parameters, Topology(feeds))
+
+
+def _facts(folder: Path) -> dict[str, dict[str, dict[str, list[str]]]]:
+    file = folder / _FILE
+    if not file.exists():
+        raise Rejected(f"{file} is not there: start the service once, so that it says what the site has")
+    try:
+        found: dict[str, dict[str, dict[str, list[str]]]] = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise Rejected(f"{file} cannot be read: {err}") from err
+    return found
