@@ -1,0 +1,200 @@
+"""Devices that publish and that nobody listed: who they may be, by a trial of what they said last."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from dutyroom.errors import Rejected
+from dutyroom.interfaces import Journal, QuarantineRow, StrangerRow
+from dutyroom.model.telemetry import Kind, Message
+from dutyroom.profiles.decode import Library
+from dutyroom.profiles.result import Decoded, DecodedReading, Trial
+from dutyroom.timebase import Ms
+
+SENDERS = 300  # looked at, the newest
+CANDIDATES = 5  # profiles of one device
+_READINGS = 40  # shown of one trial
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A profile that reads the last message, and what it makes of it. named: the message names the
+    product. readings: of this device; value in the point's unit."""
+
+    profile: str
+    name: Mapping[str, str]
+    device_class: str
+    named: bool
+    readings: tuple[tuple[DecodedReading, float], ...]
+    events: int
+    findings: tuple[tuple[str, str], ...]  # (kind, detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """One device, or one topic where nothing tells whose messages it carries (address "").
+
+    count: its messages since it was first heard; kept: those that can be read again.
+    """
+
+    address: str
+    newest: QuarantineRow
+    topics: tuple[str, ...]
+    count: int
+    kept: int
+    first_at: Ms
+    last_at: Ms
+    candidates: tuple[Candidate, ...] = ()
+
+    @property
+    def reason(self) -> str:
+        return self.newest.reason
+
+
+class Strangers:
+    """The unknown devices of a site. Trials are remembered until the profiles change."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._library: Library | None = None
+        self._tried: dict[tuple[int, str], tuple[Candidate, ...]] = {}
+
+    def all(self, library: Library, limit: int = 100) -> list[Stranger]:
+        """The newest first, each with the profiles that can read its last message, the best first."""
+        if library is not self._library:
+            self._library, self._tried = library, {}
+        found = merged(self._journal.strangers(SENDERS))[:limit]
+        made = [replace(s, candidates=self._candidates(library, s)) for s in found]
+        self._tried = {(s.newest.id, s.address): s.candidates for s in made}
+        return made
+
+    def find(self, library: Library, address: str) -> Stranger | None:
+        found = next((s for s in merged(self._journal.strangers(SENDERS)) if s.address == address), None)
+        return None if found is None else replace(found, candidates=candidates(library, found))
+
+    def _candidates(self, library: Library, stranger: Stranger) -> tuple[Candidate, ...]:
+        known = self._tried.get((stranger.newest.id, stranger.address))
+        return candidates(library, stranger) if known is None else known
+
+
+def merged(rows: Iterable[StrangerRow]) -> list[Stranger]:
+    """One entry a device: whatever it publishes on, and whichever messages it shares with others."""
+    found: dict[tuple[str, str], Stranger] = {}
+    for row in rows:
+        topic = row.newest.topic
+        for address in row.newest.addresses or ("",):
+            key = (address, "" if address else topic)
+            new = Stranger(address, row.newest, (topic,), row.count, row.kept, row.first_at, row.last_at)
+            old = found.get(key)
+            found[key] = new if old is None else _both(old, new)
+    return sorted(found.values(), key=lambda s: -s.last_at)
+
+
+def _both(one: Stranger, other: Stranger) -> Stranger:
+    newest = one.newest if one.last_at >= other.last_at else other.newest
+    return replace(
+        one,
+        newest=newest,
+        topics=tuple(dict.fromkeys([*one.topics, *other.topics])),
+        count=one.count + other.count,
+        kept=one.kept + other.kept,
+        first_at=min(one.first_at, other.first_at),
+        last_at=max(one.last_at, other.last_at),
+    )
+
+
+def candidates(library: Library, stranger: Stranger) -> tuple[Candidate, ...]:
+    """The profiles that read the newest message of this device, the best first."""
+    row = stranger.newest
+    trials = library.trial(Message(row.topic, row.payload, row.received_at, row.retained), 2 * CANDIDATES)
+    mine = [t for t in trials if stranger.address in t.outcome.addresses]
+    return tuple(_candidate(library, trial, stranger.address) for trial in mine[:CANDIDATES])
+
+
+def _candidate(library: Library, trial: Trial, address: str) -> Candidate:
+    profile, outcome = library.profiles[trial.profile], trial.outcome
+    return Candidate(
+        profile.id,
+        profile.name,
+        profile.device_class.value,
+        trial.named,
+        tuple(_given(outcome, address)),
+        sum(event.address == address for event in outcome.events),
+        tuple((kind, detail) for kind, whose, detail in outcome.findings if whose in ("", address)),
+    )
+
+
+def _given(outcome: Decoded, address: str) -> list[tuple[DecodedReading, float]]:
+    mine = [reading for reading in outcome.readings if reading.address == address]
+    return [(reading, _physical(reading)) for reading in mine[:_READINGS]]
+
+
+def _physical(reading: DecodedReading) -> float:
+    step = reading.spec.step
+    return (
+        reading.value
+        if step is None or reading.spec.kind is not Kind.COUNTER
+        else reading.value * float(step)
+    )
+
+
+# ---------------------------------------------------------------- taking one in
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a person says of a device to be adopted; "" = as it is offered."""
+
+    address: str
+    profile: str = ""
+    id: str = ""
+    name: str = ""
+    space: str = ""
+
+
+def adoption(wish: Wish, stranger: Stranger | None, library: Library, taken: Iterable[str]) -> dict[str, str]:
+    """The row of the registry for a device, by the columns of a table of devices.
+
+    taken: ids in use. Raises Rejected where no profile is known or the id is another's.
+    """
+    profile = wish.profile or _best(wish, stranger)
+    if profile not in library.profiles:
+        raise Rejected("error.no_profile", {"profile": profile})
+    used = frozenset(taken)
+    if wish.id in used:  # a row of its id would change that device
+        raise Rejected("error.id_taken", {"id": wish.id})
+    found = library.profiles[profile]
+    return {
+        "id": wish.id or offered_id(profile, wish.address, used),
+        "name": wish.name,
+        "class": found.device_class.value,
+        "profile": profile,
+        "address": wish.address,
+        "space": wish.space,
+    }
+
+
+def _best(wish: Wish, stranger: Stranger | None) -> str:
+    if stranger is None:
+        raise Rejected("error.no_stranger", {"address": wish.address})
+    if not stranger.candidates:
+        raise Rejected("error.no_candidate", {"address": wish.address})
+    return stranger.candidates[0].profile
+
+
+def offered_id(profile: str, address: str, taken: Iterable[str]) -> str:
+    """<vendor>-<address>, in the letters that an id may have; numbered where that is another's."""
+    plain = re.sub(r"[^\w.:-]+", "-", f"{profile.partition('/')[0]}-{address}").strip("-")[:90]
+    used = set(taken)
+    found, number = plain, 2
+    while found in used:
+        found, number = f"{plain}-{number}", number + 1
+    return found
+
+
+def sheet_rows(row: Mapping[str, str]) -> Sequence[Sequence[str]]:
+    """Header and one row of a table of devices; what is not said has no column."""
+    given = {name: value for name, value in row.items() if value or name == "space"}
+    return [list(given), list(given.values())]
