@@ -144,12 +144,52 @@ def check(
 
     with plain_errors():
         folder = profiles or shipped("device_profiles")
-        mistakes = list(check_profiles(folder)) if profiles or site is None else []
+        mistakes = (
+            list(check_profiles(folder, shipped("device_profiles"))) if profiles or site is None else []
+        )
         if site is not None:
             mistakes += check_site(site, folder)
         if mistakes:
             raise Invalid(mistakes)
         say("No mistakes found.")
+
+
+profile = typer.Typer(
+    help="Device profiles: try one on a message, complete them in an editor.", no_args_is_help=True
+)
+app.add_typer(profile, name="profile")
+
+
+@profile.command(name="try")
+def try_one(
+    name: Annotated[
+        str, typer.Argument(metavar="PROFILE", help="An id such as milesight/em300-th, or a file.")
+    ],
+    payload: Annotated[str, typer.Argument(help="JSON, hex or text; @FILE; - reads standard input.")],
+    topic: Annotated[str, typer.Option(help="Default: one that the profile reads.")] = "",
+    port: Annotated[int | None, typer.Option(min=0, max=255, help="LoRaWAN port.")] = None,
+    received: Annotated[str, typer.Option(help="Receive time, ISO; default: now.")] = "",
+    parameter: Annotated[list[str] | None, typer.Option(help="name=value of the device.")] = None,
+    zone: Annotated[str, typer.Option(help="Of times without one.")] = "Asia/Shanghai",
+) -> None:
+    """Show what a profile makes of a message: which bytes became which field, and which field which point."""
+    from dutyroom.wiring.profiles import try_profile
+
+    with plain_errors():
+        for line in try_profile(
+            name, payload, topic=topic, port=port, received=received, parameters=parameter or [], tz=zone
+        ):
+            say(line)
+
+
+@profile.command()
+def schema() -> None:
+    """Print the JSON Schema of a profile file, for editors."""
+    import json
+
+    from dutyroom.profiles.schema import profile_schema
+
+    say(json.dumps(profile_schema(), indent=1))
 
 
 @app.command()
@@ -296,6 +336,48 @@ def restore(
         folder = settings_with(data=data).data
         lay_out(archive, folder)
         say(f"Restored into {folder}.")
+
+
+devices = typer.Typer(help="The devices of a site as a file.", no_args_is_help=True)
+app.add_typer(devices, name="devices")
+
+
+@devices.command(name="import")
+def import_devices(
+    file: Annotated[Path, typer.Argument(help="A table: .csv (UTF-8 or GB18030) or .xlsx.")],
+    only_check: Annotated[
+        bool, typer.Option("--check", help="Say what it would do and what is wrong; change nothing.")
+    ] = False,
+    withdraw_missing: Annotated[
+        bool, typer.Option("--withdraw-missing", help="Withdraw every device that is not in the file.")
+    ] = False,
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """Add and change devices: all rows of the file, or none and every mistake by row and column."""
+    from dutyroom.wiring import devices as wired
+
+    with plain_errors():
+        for line in wired.import_devices(settings_with(data=data), file, site, only_check, withdraw_missing):
+            say(line)
+
+
+@devices.command(name="export")
+def export_devices(
+    file: Annotated[Path, typer.Argument(help="The file to write: .csv or .xlsx.")],
+    language: Annotated[str, typer.Option(help="en or zh-CN: of the column names.")] = "en",
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """Write every device that is not withdrawn; importing the file again changes nothing."""
+    from dutyroom.wiring import devices as wired
+
+    with plain_errors():
+        say(wired.export_devices(settings_with(data=data), file, site, language))
 
 
 grafana = typer.Typer(help="Grafana dashboards.", no_args_is_help=True)

@@ -43,6 +43,7 @@ class Sight:
         self._documents: dict[object, object] = {}
         self._contents: dict[object, tuple[object, Report] | Rejected] = {}
         self._product: str | None = None
+        self.read: tuple[LayoutProgram, object, object] | None = None  # layout, document, decoded content
 
     def document(self, program: LayoutProgram, captures: Captures) -> object:
         stages = program.layout.unwrap
@@ -187,7 +188,7 @@ def _read(
     profile: Profile, program: LayoutProgram, captures: Captures, document: object, sight: Sight, known: Known, adopt: bool
 ) -> Outcome | None:  # fmt: skip
     """None: the layout does not fit after all. Raises Rejected, Skipped."""
-    content, unread, odd = document, 0, []
+    content, unread, odd, outer = document, 0, [], document
     if program.decodes:
         parameters = program.parameters(document, captures, known)
         content, report = sight.content(program, document, parameters)
@@ -198,6 +199,7 @@ def _read(
             document = {**document, "decoded": content}
         elif isinstance(content, dict):
             document = content
+    sight.read = (program, outer, content)
     layout = program.layout
     if layout.reject is not None:
         return Refused("rejected", f"{profile.id}: {layout.reject}")

@@ -20,11 +20,16 @@ RECEIVED = "2026-11-01T00:00:10Z"  # when an example says nothing
 _TZ = ZoneInfo("Asia/Shanghai")  # of times without a zone
 
 
-def check_profiles(folder: Path, tz: ZoneInfo = _TZ) -> list[Mistake]:
-    """Every mistake of every file, and every example that gives something else."""
-    profiles, mistakes = load_profiles(folder)
+def check_profiles(folder: Path, base: Path | None = None, tz: ZoneInfo = _TZ) -> list[Mistake]:
+    """Every mistake of every file, and every example that gives something else.
+
+    base: profiles that those of `folder` may extend; they are not checked themselves.
+    """
+    profiles, mistakes = load_profiles(*([base] if base is not None else []), folder)
+    mistakes = [m for m in mistakes if base is None or Path(m.file).is_relative_to(folder)]
     for profile in profiles:
-        mistakes += check_profile(profile, tz)
+        if base is None or Path(profile.file).is_relative_to(folder):
+            mistakes += check_profile(profile, tz)
     return mistakes
 
 

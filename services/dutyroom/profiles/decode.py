@@ -89,6 +89,10 @@ class Library:
         ranked = _ranked(self._for_topic(message.topic), Sight(message))
         return [trial for _, trial in ranked[:limit]]
 
+    def candidate(self, profile: str, topic: str) -> Candidate | None:
+        """One profile on one topic; None when it does not read it."""
+        return next((g.by_id[profile] for g in self._for_topic(topic) if profile in g.by_id), None)
+
     def _for_topic(self, topic: str) -> tuple[Group, ...]:
         found = self._groups.get(topic)
         if found is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -106,3 +107,8 @@ class Form:
 
 def join(where: str, name: str) -> str:
     return f"{where}.{name}" if where else name
+
+
+def code_text(text: str) -> str:
+    """A code as it is compared: 0x1F is 31; anything else as it is written."""
+    return str(int(text, 16)) if re.fullmatch(r"-?0[xX][0-9a-fA-F]{1,16}", text) else text

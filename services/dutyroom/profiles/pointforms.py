@@ -9,7 +9,7 @@ from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.conditions import TESTS, TYPES
 from dutyroom.profiles.expressions import Expression, parse_expression
-from dutyroom.profiles.form import Form, join
+from dutyroom.profiles.form import Form, code_text, join
 from dutyroom.profiles.paths import Key, Path, parse, template
 from dutyroom.profiles.profile import Condition, PointRule, TimeRule
 from dutyroom.profiles.times import reader, unit_of_time
@@ -215,7 +215,9 @@ def _point(
         otherwise=_code(form, own["otherwise"], join(where, "otherwise"), kind)
         if "otherwise" in own
         else None,
-        none=frozenset(form.texts(own["none"], join(where, "none"))) if "none" in own else frozenset(),
+        none=frozenset(map(code_text, form.texts(own["none"], join(where, "none"))))
+        if "none" in own
+        else frozenset(),
         when=read_conditions(form, own["when"], join(where, "when")) if "when" in own else (),
         time=read_time(form, own["time"], join(where, "time")) if "time" in own else None,
         absent=_absent(form, own["absent"], join(where, "absent")) if "absent" in own else None,
@@ -321,7 +323,9 @@ def _mapping(form: Form, own: Mapping[str, Node], where: str, kind: Kind) -> dic
         result = dict(BOOLEANS)
     else:
         found = form.mapping(own["map"], join(where, "map"))
-        result = {text: _code(form, n, join(where, f"map.{text}"), kind) for text, n in found.items()}
+        result = {
+            code_text(text): _code(form, n, join(where, f"map.{text}"), kind) for text, n in found.items()
+        }
     if "invert" in own and form.boolean(own["invert"], join(where, "invert")):
         result = {k: 1.0 - v for k, v in result.items() if isinstance(v, float)}
     return result

@@ -109,6 +109,10 @@ class LayoutProgram:
         known = {"length": len(data), "hex": data[:32].hex(), "port": port} if data is not None else {}
         return {"bytes": known}
 
+    def bytes_of(self, document: object) -> bytes | None:
+        """The bytes that the layout decodes; None when it decodes none, or they are not there."""
+        return self._source.first(document)[0] if self._codec is not None else None
+
     def content(
         self, document: object, message: Message, parameters: Mapping[str, Scalar], note: Note | None = None
     ) -> tuple[object, Report]:

@@ -26,7 +26,7 @@ from dutyroom.profiles.binary.model import (
 from dutyroom.profiles.binary.types import ORDERS, ValueType, parse_type
 from dutyroom.profiles.checksums import CHECKSUMS
 from dutyroom.profiles.expressions import Expression, parse_expression
-from dutyroom.profiles.form import Form, join
+from dutyroom.profiles.form import Form, code_text, join
 from dutyroom.profiles.yamlnode import Node
 
 MAX_USES = 12  # groups within groups
@@ -69,6 +69,8 @@ class Reader:
         """A list of steps; one mapping counts as a list of one; a text is a group's name."""
         if isinstance(node.value, str):
             return self._use(node, where)
+        if isinstance(node.value, dict) and any(name in STEPS for name in node.value):
+            return self._step(node, where)
         if isinstance(node.value, dict):
             return tuple(
                 s for name, child in node.value.items() for s in self._named(node, name, child, where)
@@ -125,8 +127,10 @@ class Reader:
         offset = form.number(own["offset"], join(where, "offset")) if "offset" in own else None
         codes = form.mapping(own["map"], join(where, "map")) if "map" in own else {}
         return Meaning(
-            frozenset(form.texts(own["none"], join(where, "none"))) if "none" in own else frozenset(),
-            {_code(k): self._value(n, join(where, f"map.{k}")) for k, n in codes.items()},
+            frozenset(map(code_text, form.texts(own["none"], join(where, "none"))))
+            if "none" in own
+            else frozenset(),
+            {code_text(k): self._value(n, join(where, f"map.{k}")) for k, n in codes.items()},
             self._value(own["otherwise"], join(where, "otherwise")) if "otherwise" in own else None,
             Fraction(1 if scale is None else scale),
             Fraction(0 if offset is None else offset),
@@ -238,7 +242,7 @@ class Reader:
                 ranges.append((float(span[1]), float(span[2]), steps))
             else:
                 for one in key.split(","):
-                    cases[_code(one.strip())] = steps
+                    cases[code_text(one.strip())] = steps
         return (Switch(on, cases, tuple(ranges), other),)
 
     def _check(self, own: Mapping[str, Node], node: Node, where: str) -> tuple[Step, ...]:
@@ -303,11 +307,6 @@ class Reader:
             return (("type",), ("channel", "type"), ("channel", "type", "subtype"))[int(node.raw) - 1]
         self.form.note(node, join(where, "key"), "must be 1, 2 or 3 bytes, or a list of a name for each byte")
         return ("channel", "type")
-
-
-def _code(text: str) -> str:
-    """0x1F is 31: a code is compared as people write whole numbers."""
-    return str(int(text, 16)) if re.fullmatch(r"0[xX][0-9a-fA-F]{1,16}", text) else text
 
 
 def read_order(form: Form, node: Node, where: str) -> str:

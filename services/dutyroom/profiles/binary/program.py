@@ -314,7 +314,7 @@ def _tlv(step: Tlv) -> Run:
                 _unknown(cursor, key, start)
                 if unknown == "stop" or not isinstance(size, int):
                     cursor.bit = start
-                    return
+                    break
                 _limited(cursor, size, _nothing)
                 continue
             for name, byte in zip(names, key, strict=True):

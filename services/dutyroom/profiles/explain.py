@@ -1,0 +1,72 @@
+"""What a profile makes of one message, step by step: which bits became which field, which field which point."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dutyroom.model.telemetry import Message, Scalar
+from dutyroom.profiles.attempt import Candidate, Outcome, Sight, attempt
+from dutyroom.profiles.job import Anybody
+from dutyroom.profiles.program import LayoutProgram
+from dutyroom.profiles.unwrap import Unreadable
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """One step of the cursor: bits first to last (not included) of the payload became `value`."""
+
+    name: str
+    first: int
+    last: int
+    value: object
+
+    @property
+    def place(self) -> str:
+        """Bytes, and bits where they are no whole bytes: "4-5", "6 bits 0-2"."""
+        start, stop = self.first // 8, (self.last + 7) // 8 - 1
+        span = f"{start}" if stop <= start else f"{start}-{stop}"
+        if self.first % 8 == 0 and self.last % 8 == 0:
+            return span
+        return f"{span} bits {self.first % 8}-{(self.last - 1) % 8}"
+
+
+@dataclass(slots=True)
+class Explanation:
+    """payload: the bytes that were decoded, None = the profile reads no bytes. sources: point -> the
+    fields it reads. document: what came of the bytes."""
+
+    outcome: Outcome
+    steps: list[Taken] = field(default_factory=list)
+    payload: bytes | None = None
+    document: object = None
+    layout: str = ""
+    sources: Mapping[str, str] = field(default_factory=dict)
+
+
+def explain(
+    candidate: Candidate, message: Message, parameters: Mapping[str, Scalar] | None = None
+) -> Explanation:
+    """The outcome as for a registered device, with everything that led to it."""
+    steps: list[Taken] = []
+    sight = Sight(message, lambda name, first, last, value: steps.append(Taken(name, first, last, value)))
+    outcome = attempt(candidate, sight, Anybody(candidate.profile.id, parameters), False)
+    found = Explanation(outcome, steps)
+    chosen = sight.read or next(_fitting(candidate, sight), None)
+    if chosen is not None:
+        program, document, found.document = chosen
+        found.payload = program.bytes_of(document)
+        found.layout = program.layout.name or f"layout {candidate.profile.layouts.index(program.layout) + 1}"
+        found.sources = {
+            rule.spec.name: rule.value.text if rule.value else ", ".join(p.text for p in rule.paths)
+            for rule in program.layout.points
+        }
+    return found
+
+
+def _fitting(candidate: Candidate, sight: Sight) -> Iterator[tuple[LayoutProgram, object, object]]:
+    """The layouts that wanted the message, where none of them read it to the end."""
+    for program, captures in candidate.layouts:
+        document = sight.document(program, captures)
+        if not isinstance(document, Unreadable) and program.starts(captures, document):
+            yield program, document, None

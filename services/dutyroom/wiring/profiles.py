@@ -1,0 +1,176 @@
+"""`dutyroom profile try`: one message through one profile, every step told. No broker, no site needed."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from pathlib import Path
+
+import orjson
+
+from dutyroom.backends.clock import SystemClock
+from dutyroom.errors import Invalid, Rejected
+from dutyroom.model.telemetry import Kind, Message, Scalar
+from dutyroom.profiles.decode import Decoded, DecodedReading, Ignored, Library
+from dutyroom.profiles.explain import Explanation, explain
+from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.profile import Profile
+from dutyroom.timebase import Ms, from_iso, to_iso, zone
+from dutyroom.wiring.shipped import shipped
+from dutyroom.yamltext import scalar
+
+_HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}[\s:]?)+\Z")
+
+
+def try_profile(
+    name: str, payload: str, *, topic: str = "", port: int | None = None, received: str = "", parameters: Sequence[str] = (),
+    tz: str = "Asia/Shanghai",
+) -> list[str]:  # fmt: skip
+    """name: an id (`milesight/em300-th`) or a file. payload: JSON, hex, text, @file, or - for standard input.
+
+    Returns lines for people. Raises Invalid, Rejected.
+    """
+    profile, library = _library(name, tz)
+    at = from_iso(received, zone(tz)) if received else SystemClock().now()
+    sent = _payload(payload, profile)
+    where = topic or _topic(profile, port, sent)
+    candidate = library.candidate(profile.id, where)
+    if candidate is None:
+        filters = ", ".join(f.text for layout in profile.layouts for f in layout.filters)
+        raise Rejected(f"{profile.id} does not read the topic {where!r}; it reads {filters}")
+    explanation = explain(candidate, Message(where, sent, at), _parameters(parameters))
+    return [f"{profile.id}  topic {where}", *lines(explanation, at)]
+
+
+def _library(name: str, tz: str) -> tuple[Profile, Library]:
+    """The profile with all that it may extend; a file counts as <folder>/<file name>."""
+    file = Path(name)
+    if file.suffix not in (".yaml", ".yml"):
+        profiles, mistakes = load_profiles(shipped("device_profiles"))
+        found = next((p for p in profiles if p.id == name), None)
+        if found is None:
+            wrong = [m for m in mistakes if Path(m.file).stem == name.rpartition("/")[2]]
+            if wrong:
+                raise Invalid(wrong)
+            raise Rejected(f"there is no profile {name!r} and no file of that name")
+        return found, Library([found], zone(tz))
+    if not file.is_file():
+        raise Rejected(f"{name}: there is no such file")
+    profiles, mistakes = load_profiles(shipped("device_profiles"), file.resolve().parent.parent)
+    wrong = [m for m in mistakes if Path(m.file) == file.resolve()]
+    if wrong:
+        raise Invalid(wrong)
+    found = next((p for p in profiles if Path(p.file) == file.resolve()), None)
+    if found is None:
+        raise Rejected(f"{name}: a profile lies in a folder with its vendor's name and does not begin with _")
+    return found, Library([found], zone(tz))
+
+
+def _payload(text: str, profile: Profile) -> bytes:
+    if text == "-":
+        return sys.stdin.buffer.read()
+    if text.startswith("@"):
+        try:
+            return Path(text[1:]).read_bytes()
+        except OSError as err:
+            raise Rejected(f"{text[1:]}: {err.strerror}") from err
+    kinds = {layout.unwrap[0].kind for layout in profile.layouts if layout.unwrap}
+    if "raw" in kinds and _HEX.match(text.strip()):
+        return bytes.fromhex(re.sub(r"[\s:]|0x", "", text))
+    if "uplink" in kinds and _HEX.match(text.strip()):
+        return re.sub(r"[\s:]|0x", "", text).encode()
+    return text.encode()
+
+
+def _topic(profile: Profile, port: int | None, payload: bytes) -> str:
+    """The topic of an example that fits, else the first filter with its names filled."""
+    if profile.envelope == "lorawan" and payload[:1] != b"{":
+        examples = [e.topic for e in profile.examples if e.topic.startswith("lorawan/")]
+        if port is None and examples:
+            return examples[0]
+        return f"lorawan/0000000000000001/up/{1 if port is None else port}"
+    if profile.envelope == "lorawan":
+        found = next((e.topic for e in profile.examples if not e.topic.startswith("lorawan/")), "")
+        return found or "application/1/device/0000000000000001/event/up"
+    if profile.examples:
+        return profile.examples[0].topic
+    levels = profile.layouts[0].filters[0].text
+    return re.sub(r"\{[^{}]*\}|[+#]", "1", levels)
+
+
+def _parameters(texts: Sequence[str]) -> Mapping[str, Scalar]:
+    found: dict[str, Scalar] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        meant = scalar(value.strip())
+        if not equals or meant is None:
+            raise Rejected(f"{text!r}: write name=value")
+        found[name.strip()] = meant
+    return found
+
+
+# ---------------------------------------------------------------- words
+
+
+def lines(found: Explanation, received_at: Ms) -> Iterator[str]:
+    """The explanation for people: bytes, fields, and what came out."""
+    if found.layout:
+        yield f"layout   {found.layout}"
+    if found.payload is not None:
+        yield f"bytes    {len(found.payload)}: {found.payload[:64].hex(' ')}{' ...' if len(found.payload) > 64 else ''}"
+    for step in found.steps:
+        raw = found.payload[step.first // 8 : (step.last + 7) // 8] if found.payload is not None else b""
+        value = "" if step.value is None and step.name.startswith("type ") else f" = {_shown(step.value)}"
+        yield f"  {step.place:>12}  {raw[:12].hex(' '):<36}{step.name}{value}"
+    if found.document is not None and not found.steps and found.payload is not None:
+        yield "fields   " + json.dumps(found.document, ensure_ascii=False, default=str)[:4000]
+    outcome = found.outcome
+    if isinstance(outcome, Ignored):
+        yield f"ignored  {outcome.reason}"
+        return
+    if not isinstance(outcome, Decoded):
+        yield f"refused  {outcome.reason}: {outcome.detail}"
+        return
+    if outcome.unread:
+        yield f"unread   {outcome.unread} bytes at the end"
+    for reading in outcome.readings:
+        yield _reading(reading, found.sources, received_at)
+    for event in outcome.events:
+        when = to_iso(event.at) if event.at is not None else "receive time"
+        yield f"event    {event.address}  {event.spec.name} {event.code}  {dict(event.arguments)}  {when}"
+    for address, name, fact in outcome.attributes:
+        yield f"attribute {address}  {name} = {_shown(fact)}"
+    for kind, address, detail in outcome.findings:
+        yield f"finding  {address}  {kind}: {detail}"
+    if not (outcome.readings or outcome.events or outcome.attributes):
+        yield "nothing  the profile reads the message, but no point, event or attribute came of it"
+
+
+def _reading(reading: DecodedReading, sources: Mapping[str, str], received_at: Ms) -> str:
+    spec = reading.spec
+    value = f"{reading.value:g}" if spec.kind is not Kind.TEXT else repr(reading.text)
+    if spec.step is not None:
+        value = str(Decimal(int(reading.value)) * spec.step)
+    elif spec.kind is Kind.GAUGE:
+        value = repr(reading.value)
+    if spec.kind is Kind.STATE and int(reading.value) in spec.labels:
+        value += f" ({spec.labels[int(reading.value)]})"
+    when = "receive time" if reading.at is None else to_iso(reading.at)
+    doubt = f"  {reading.quality.name.lower()}" if reading.quality else ""
+    source = f"  from {sources[spec.name]}" if spec.name in sources else ""
+    return (
+        f"point    {reading.address}  {spec.name} = {value} {spec.unit}".rstrip()
+        + f"  at {when}{doubt}{source}"
+    )
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        return repr(value[:200])
+    try:
+        return orjson.dumps(value).decode()[:200]
+    except TypeError:
+        return str(value)[:200]
