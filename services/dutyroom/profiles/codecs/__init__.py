@@ -4,13 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dutyroom.profiles.codecs import cjt188, dlt645, dsmr, gb26875, sia_dc09
+from dutyroom.profiles.codecs import (
+    cayenne,
+    cjt188,
+    dlt645,
+    dsmr,
+    elsys,
+    gb26875,
+    j1939,
+    modbus,
+    sia_dc09,
+    sparkplug,
+)
 from dutyroom.profiles.codecs.seam import CodecKind
 
 CODECS: Mapping[str, CodecKind] = {
+    "cayenne": cayenne.KIND,
     "cjt188": cjt188.KIND,
     "dlt645": dlt645.KIND,
     "dsmr": dsmr.KIND,
+    "elsys": elsys.KIND,
     "gb26875": gb26875.KIND,
+    "j1939": j1939.KIND,
+    "modbus": modbus.KIND,
     "sia_dc09": sia_dc09.KIND,
+    "sparkplug": sparkplug.KIND,
 }

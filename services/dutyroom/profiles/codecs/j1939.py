@@ -1,0 +1,286 @@
+"""SAE J1939: CAN frames of engines and generator sets, bare or as arrays of {id, data} in JSON.
+
+J1939-71: the highest raw values of a parameter mean "error" and "not available": null, and why stands
+under `reasons`. J1939-73: active faults (DM1) and past ones (DM2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import orjson
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.codecs.exact import (
+    ONE,
+    ZERO,
+    decimal_setting,
+    flag_setting,
+    known_settings,
+    map_setting,
+    scaled,
+    whole_setting,
+)
+from dutyroom.profiles.codecs.j1939_frames import (
+    CONNECTION,
+    MAX_DATA,
+    TRANSFER,
+    Frame,
+    assembled,
+    frame,
+    listed_frames,
+    read_id,
+)
+from dutyroom.profiles.codecs.j1939_table import FAILURES, GROUPS, NAMES, Parameter
+from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind, Note
+from dutyroom.profiles.yamlnode import Plain
+
+Groups: TypeAlias = Mapping[int, tuple[Parameter, ...]]
+Values: TypeAlias = dict[str, object]
+
+ACTIVE_FAULTS, PAST_FAULTS, COMPONENT = 65226, 65227, 65259
+_LAMPS = ("lamp_protect", "lamp_amber_warning", "lamp_red_stop", "lamp_malfunction")
+
+OPTIONS = ("frames", "id", "source", "spns")
+SPN_OPTIONS = ("pgn", "byte", "bit", "bits", "scale", "offset", "signed", "special")
+
+
+# ---------------------------------------------------------------- one frame
+
+
+def why_not(raw: int, bits: int) -> str:
+    """error | not_available | reserved, by the range of the raw value (J1939-71); empty for a value."""
+    if bits == 1:
+        return ""
+    if bits < 8:
+        return {0: "not_available", 1: "error"}.get((1 << bits) - 1 - raw, "")
+    high = raw >> (bits - 8)
+    return "" if high < 0xFB else {0xFF: "not_available", 0xFE: "error"}.get(high, "reserved")
+
+
+def read_parameters(
+    data: bytes, parameters: Sequence[Parameter], note: Note | None = None
+) -> tuple[Values, dict[str, str]]:
+    """(values, reasons) of the parameters that the data is long enough for."""
+    whole = int.from_bytes(data, "little")
+    values: Values = {}
+    reasons: dict[str, str] = {}
+    for p in parameters:
+        if p.start + p.bits > len(data) * 8:
+            continue
+        raw = whole >> p.start & (1 << p.bits) - 1
+        reason = why_not(raw, p.bits) if p.special else ""
+        if p.minus and raw >> (p.bits - 1):
+            raw -= 1 << p.bits
+        values[p.name] = None if reason else scaled(raw, p.scale, p.offset)
+        if reason:
+            reasons[p.name] = reason
+        if note is not None:
+            note(p.name, *_shown_bits(p), values[p.name])
+    return values, reasons
+
+
+def _shown_bits(p: Parameter) -> tuple[int, int]:
+    """Bits are shown from the left; J1939 counts those of a byte from the right."""
+    byte, bit = divmod(p.start, 8)
+    if bit + p.bits <= 8:
+        return byte * 8 + 8 - bit - p.bits, byte * 8 + 8 - bit
+    return byte * 8, (p.start + p.bits + 7) // 8 * 8
+
+
+def read_faults(data: bytes, prefix: str = "") -> Values:
+    """Lamps (0, 1, null) and faults [{spn, parameter, fmi, failure, occurrences}] of DM1 or DM2."""
+    if len(data) < 6:
+        raise Rejected(f"fault message cut at byte {len(data)}: at least 6 bytes expected")
+    document: Values = {}
+    for number, lamp in enumerate(_LAMPS):
+        state = data[0] >> 2 * number & 3
+        document[prefix + lamp] = state if state < 2 else None
+    faults = [f for at in range(2, len(data) - 3, 4) if (f := _fault(data[at : at + 4]))]
+    return document | {f"{prefix}faults": faults, f"{prefix}fault_count": len(faults)}
+
+
+def _fault(code: bytes) -> Values | None:
+    """A trouble code: 19 bits SPN, 5 bits failure mode, 1 bit how they are packed, 7 bits how often."""
+    spn = code[0] | code[1] << 8 | (code[2] & 0xE0) << 11
+    fmi, count = code[2] & 0x1F, code[3] & 0x7F
+    if spn in (0, 0x7FFFF):  # "no fault", and the bytes that fill a frame
+        return None
+    found: Values = {
+        "spn": spn,
+        "parameter": NAMES.get(spn, f"spn_{spn}"),
+        "fmi": fmi,
+        "failure": FAILURES[fmi] if fmi < len(FAILURES) else "condition_exists" if fmi == 31 else "reserved",
+        "occurrences": count if count < 0x7F else None,
+    }
+    return found | ({"old_packing": True} if code[3] & 0x80 else {})
+
+
+def _component(data: bytes) -> Values:
+    """Make*model*serial number*unit number*"""
+    names = ("make", "model", "serial_number", "unit_number")
+    texts = data.decode("latin-1").split("*")
+    return {n: t.strip() for n, t in zip(names, texts, strict=False) if t.strip() and t.isprintable()}
+
+
+@dataclass(slots=True)
+class Collected:
+    """The parameters of several frames: a value counts more than none, and the later more."""
+
+    values: Values = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, str] = field(default_factory=dict)
+
+    def add(self, found: Frame, groups: Groups, note: Note | None = None) -> None:
+        if found.pgn in (ACTIVE_FAULTS, PAST_FAULTS):
+            self._faults(read_faults(found.data, "" if found.pgn == ACTIVE_FAULTS else "past_"))
+        elif found.pgn == COMPONENT:
+            self.values |= _component(found.data)
+        parameters = groups.get(found.pgn)
+        if parameters is None:
+            if found.pgn not in (ACTIVE_FAULTS, PAST_FAULTS, COMPONENT, CONNECTION, TRANSFER):
+                self.unknown[str(found.pgn)] = found.data.hex()
+            return
+        values, reasons = read_parameters(found.data, parameters, note)
+        for name, value in values.items():
+            if value is not None or self.values.get(name) is None:
+                self.values[name] = value
+                self.reasons.pop(name, None)
+                if value is None:
+                    self.reasons[name] = reasons[name]
+
+    def _faults(self, found: Values) -> None:
+        """Those of several control units together."""
+        for name, value in found.items():
+            old = self.values.get(name)
+            if isinstance(value, list) and isinstance(old, list):
+                value = old + value
+            elif isinstance(value, int) and isinstance(old, int):
+                value = old + value if name.endswith("fault_count") else max(old, value)
+            self.values[name] = old if value is None else value
+
+    def document(self) -> Values:
+        """An item that paths find as `engine`, and `{bus}.engine` where there are several."""
+        return {"engine": self.values | {"reasons": self.reasons, "unknown": self.unknown}}
+
+
+# ---------------------------------------------------------------- the codec
+
+
+def make(settings: Mapping[str, Plain]) -> Codec:
+    """frames: key or keys of the JSON payload that hold arrays of {id, data} ("" = the payload is one);
+    without it the payload is the data of one frame. id: of that frame: `port` (the default: `bytes.port`,
+    or the device parameter can_id), `topic` (its last level), or a number. source: address or addresses of
+    control units that count. spns: {name: {pgn, byte, bit, bits, scale, offset, signed, special}}.
+    """
+    known_settings(settings, OPTIONS, "")
+    groups = _groups(map_setting(settings.get("spns"), "spns"))
+    sources = _sources(settings.get("source"))
+    if "frames" in settings:
+        return _in_json(_keys(settings["frames"]), groups, sources)
+    own = settings.get("id", "port")
+    fixed = own if own in ("port", "topic") else read_id(own, "id")
+    return _bare(fixed, groups, sources)
+
+
+def _keys(value: Plain) -> tuple[str, ...]:
+    names = value if isinstance(value, list) else [value]
+    found = tuple(name for name in names if isinstance(name, str))
+    if len(found) != len(names) or not found:
+        raise Rejected("frames: a key or a list of keys is needed")
+    return found
+
+
+def _sources(value: Plain) -> frozenset[int] | None:
+    if value is None:
+        return None
+    listed = value if isinstance(value, list) else [value]
+    return frozenset(whole_setting({"source": n}, "source", None, 0, 255, "") for n in listed)
+
+
+def _groups(own: Mapping[str, Plain]) -> Groups:
+    groups = {pgn: group.parameters for pgn, group in GROUPS.items()}
+    for name, value in own.items():
+        where = f"spns.{name}."
+        found = map_setting(value, where[:-1])
+        known_settings(found, SPN_OPTIONS, where)
+        pgn = whole_setting(found, "pgn", None, 0, 0x3FFFF, where)
+        others = tuple(p for p in groups.get(pgn, ()) if p.name != name)
+        groups[pgn] = (*others, _parameter(name, found, where))
+    return groups
+
+
+def _parameter(name: str, own: Mapping[str, Plain], where: str) -> Parameter:
+    byte = whole_setting(own, "byte", None, 1, MAX_DATA, where)
+    bit = whole_setting(own, "bit", 1, 1, 8, where)
+    minus = flag_setting(own, "signed", False, where)
+    return Parameter(
+        name=name,
+        spn=0,
+        start=(byte - 1) * 8 + bit - 1,
+        bits=whole_setting(own, "bits", 8, 1, 64, where),
+        scale=decimal_setting(own, "scale", ONE, where),
+        offset=decimal_setting(own, "offset", ZERO, where),
+        minus=minus,
+        special=flag_setting(own, "special", not minus, where),
+    )
+
+
+def _bare(identifier: object, groups: Groups, sources: frozenset[int] | None) -> Codec:
+    def decode(payload: bytes, ask: Ask) -> object:
+        """{pgn, source, priority, engine: {engine_speed: "1498.75", ..., reasons: {name: why there is no
+        value}, unknown: {group: hex}}}"""
+        if len(payload) > MAX_DATA:
+            raise Rejected(f"{len(payload)} bytes: a frame has at most 8, a long message {MAX_DATA}")
+        found = frame(_identifier(identifier, ask), payload)
+        collected = Collected()
+        if sources is None or found.source in sources:
+            collected.add(found, groups, ask.note)
+        head: Values = {"pgn": found.pgn, "source": found.source, "priority": found.priority}
+        if found.pgn in GROUPS:
+            head["group"] = GROUPS[found.pgn].label
+        return head | collected.document()
+
+    return decode
+
+
+def _identifier(identifier: object, ask: Ask) -> int:
+    if identifier == "topic":
+        return read_id(ask.topic.rpartition("/")[2], f"topic {ask.topic!r}")
+    if identifier != "port":
+        return read_id(identifier, "id")
+    found = ask.port if ask.port is not None else ask.parameters.get("can_id")
+    if found is None:
+        raise Rejected("the CAN id of the frame is not known: give bytes.port, id or the parameter can_id")
+    return read_id(found, "CAN id")
+
+
+def _in_json(keys: Sequence[str], groups: Groups, sources: frozenset[int] | None) -> Codec:
+    def decode(payload: bytes, ask: Ask) -> object:
+        """The JSON document with each array of frames replaced by {engine: what is in them together}."""
+        try:
+            document = orjson.loads(payload)
+        except orjson.JSONDecodeError as err:
+            raise Rejected(f"not JSON: {err}") from err
+        if keys == ("",):
+            return _together(listed_frames(document, "frames"), groups, sources)
+        if not isinstance(document, dict):
+            raise Rejected("a JSON object expected")
+        for key in keys:
+            if document.get(key) is not None:
+                document[key] = _together(listed_frames(document[key], key), groups, sources)
+        return document
+
+    return decode
+
+
+def _together(frames: Sequence[Frame], groups: Groups, sources: frozenset[int] | None) -> Values:
+    collected = Collected()
+    for found in assembled([f for f in frames if sources is None or f.source in sources]):
+        collected.add(found, groups)
+    return collected.document()
+
+
+KIND = CodecKind(make, OPTIONS)
