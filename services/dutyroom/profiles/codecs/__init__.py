@@ -13,6 +13,7 @@ from dutyroom.profiles.codecs import (
     gb26875,
     j1939,
     modbus,
+    panel_printer,
     sia_dc09,
     sparkplug,
 )
@@ -27,6 +28,7 @@ CODECS: Mapping[str, CodecKind] = {
     "gb26875": gb26875.KIND,
     "j1939": j1939.KIND,
     "modbus": modbus.KIND,
+    "panel_printer": panel_printer.KIND,
     "sia_dc09": sia_dc09.KIND,
     "sparkplug": sparkplug.KIND,
 }
