@@ -106,7 +106,9 @@ class LayoutProgram:
     def _head(self, document: object) -> object:
         """What tests may ask before the bytes are decoded: {"bytes": {port, length, hex}}."""
         data, port = self._source.first(document)
-        known = {"length": len(data), "hex": data[:32].hex(), "port": port} if data is not None else {}
+        known: dict[str, object] = {"port": port}
+        if data is not None:
+            known |= {"length": len(data), "hex": data[:32].hex()}
         return {"bytes": known}
 
     def bytes_of(self, document: object) -> bytes | None:
@@ -241,10 +243,12 @@ class _Source:
             yield self._one(element, document)
 
     def first(self, document: object) -> tuple[bytes | None, int | None]:
+        """Without data where the bytes cannot be read: the port still says which layout is meant."""
         try:
             return next(self.pieces(document), (None, None))
         except Rejected:
-            return None, None
+            port = self._port(document, document) if self._port is not None else None
+            return None, port if type(port) is int else None
 
     def _one(self, item: object, document: object) -> tuple[bytes, int | None]:
         value = item if self._get is None else self._get(item, document)
