@@ -68,9 +68,25 @@ def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if 0 < bits <= 64 and value >> (bits - 1) & 1 else value
 
 
+def _text(value: object) -> str:
+    """A number as people write it: 12, 1.5; a text as it is."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, int | float):
+        raise TypeError("only numbers and texts have a text")
+    whole = isinstance(value, int) or value.is_integer() and abs(value) < 2**53
+    return str(int(value)) if whole else repr(value)
+
+
+def _hex(value: int) -> str:
+    """A whole number in hexadecimal digits, without leading zeros: versions are often written so."""
+    return f"{value:x}"
+
+
 FUNCTIONS: Mapping[str, Callable[..., object]] = {
     "abs": abs, "min": min, "max": max, "round": round, "int": int, "float": float, "sqrt": math.sqrt, "exp": math.exp,
     "ln": math.log, "log10": math.log10, "floor": math.floor, "signed": _signed,
+    "text": _text, "hex": _hex,
 }  # fmt: skip
 
 _OPERATORS: Mapping[type[ast.operator], str] = {

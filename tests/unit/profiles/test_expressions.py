@@ -30,6 +30,9 @@ def value(text: str, **names: object) -> object:
         ("round(a / 3, 2)", {"a": 1}, 0.33),
         ("'Class ' + name", {"name": "C"}, "Class C"),
         ("a % 256 // 2", {"a": 260}, 2),
+        ("'v' + text(a) + '.' + text(b / 2)", {"a": 3, "b": 5}, "v3.2.5"),
+        ("text(a) + text(b)", {"a": 2.0, "b": "x"}, "2x"),
+        ("'V' + hex(a) + '.' + hex(b)", {"a": 1, "b": 0x29}, "V1.29"),
     ],
 )
 def test_what_it_computes(text: str, names: dict[str, object], wanted: object) -> None:
