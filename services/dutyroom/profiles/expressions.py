@@ -74,7 +74,7 @@ def _text(value: object) -> str:
         return value
     if not isinstance(value, int | float):
         raise TypeError("only numbers and texts have a text")
-    whole = isinstance(value, int) or value.is_integer() and abs(value) < 2**53
+    whole = isinstance(value, int) or (value.is_integer() and abs(value) < 2**53)
     return str(int(value)) if whole else repr(value)
 
 
