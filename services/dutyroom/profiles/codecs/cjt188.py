@@ -66,7 +66,9 @@ STATUS_BITS: Mapping[str, tuple[int, int, int] | None] = {
     "none": None,
 }
 Values: TypeAlias = dict[str, Scalar | None]
-Told: TypeAlias = Callable[[str, Piece, Scalar | None], None]  # (field, bytes, value)
+Told: TypeAlias = (
+    Callable[[str, Piece, Scalar | None], None] | None
+)  # (field, bytes, value); None: nobody looks
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +156,11 @@ def _identifier(body: bytes) -> tuple[int | None, str | None]:
 
 
 def _document(frame: Frame, where: str, settings: Settings, ask: Ask) -> dict[str, object]:
-    def told(name: str, piece: Piece, value: Scalar | None) -> None:
-        if ask.note:
-            ask.note(f"{where}.{name}", *piece.bits(), value)
-
+    told = _teller(where, ask)
     kind = "request" if not frame.control & REPLY else "error" if frame.control & REFUSED else "reply"
     named = 0 if frame.identifier is None else 2
-    told("address", Piece(b"", range(frame.place + 2, frame.place + 9)), frame.address)
+    if told:
+        told("address", Piece(b"", range(frame.place + 2, frame.place + 9)), frame.address)
     document: dict[str, object] = {
         "kind": kind,
         "address": frame.address,
@@ -188,6 +188,13 @@ def _document(frame: Frame, where: str, settings: Settings, ask: Ask) -> dict[st
     return document
 
 
+def _teller(where: str, ask: Ask) -> Told:
+    note = ask.note
+    if note is None:
+        return None
+    return lambda name, piece, value: note(f"{where}.{name}", *piece.bits(), value)
+
+
 def _error(frame: Frame, settings: Settings, told: Told) -> dict[str, object]:
     """A refusal: serial and status."""
     found = _status(frame.body.part(1, 2), settings, told) if len(frame.body.data) >= 3 else {}
@@ -198,7 +205,8 @@ def _reply(frame: Frame, settings: Settings, told: Told) -> dict[str, object]:
     data = frame.body.part(3, len(frame.body.data))
     if frame.identifier is None:
         raise Rejected(f"frame at byte {frame.place}: {len(frame.body.data)} bytes hold no identifier")
-    told("identifier", frame.body.part(0, 2), f"{frame.identifier:04X}")
+    if told:
+        told("identifier", frame.body.part(0, 2), f"{frame.identifier:04X}")
     medium = MEDIA[frame.kind >> 4]
     if frame.function == READ and frame.identifier == CURRENT and medium != "other":
         return _current(frame, data, settings, told)
@@ -223,11 +231,13 @@ def _current(frame: Frame, data: Piece, settings: Settings, told: Told) -> dict[
     place = 5 * len(layout)
     for name, decimals in tail:
         values[name] = decimal(data.part(place, 3), decimals, False, name)
-        told(f"values.{name}", data.part(place, 3), values[name])
+        if told:
+            told(f"values.{name}", data.part(place, 3), values[name])
         place += 3
     clock = data.part(place, 7)
     time = local_time(digits(clock, "clock"))
-    told("time", clock, time)
+    if told:
+        told("time", clock, time)
     state = _status(data.part(place + 7, 2), settings, told)
     status_values = state["values"]
     assert isinstance(status_values, dict)
@@ -256,19 +266,22 @@ def _measured(piece: Piece, name: str, decimals: int, units: Units, settings: Se
     unit, tens = units[code]
     if value is not None and tens:
         value = frames.fixed(int(value.replace(".", "")), decimals - tens)
-    told(f"values.{name}", number, value)
-    told(f"values.{name}_unit", piece.part(unit_at, 1), unit)
+    if told:
+        told(f"values.{name}", number, value)
+        told(f"values.{name}_unit", piece.part(unit_at, 1), unit)
     return {name: value, f"{name}_unit": unit}
 
 
 def _status(piece: Piece, settings: Settings, told: Told) -> dict[str, object]:
     """The status word as sent, valve and battery where the maker's bits are known."""
     text = piece.data.hex().upper()
-    told("status", piece, text)
+    if told:
+        told("status", piece, text)
     if settings.status is None or text == "FFFF":
         return {"status": text, "values": {}}
     mask, shift, battery = settings.status
     first = piece.data[0]
     valve = VALVES.get((first & mask) >> shift)
-    told("values.valve", piece.part(0, 1), valve)
+    if told:
+        told("values.valve", piece.part(0, 1), valve)
     return {"status": text, "values": {"valve": valve, "battery_low": int(bool(first & battery))}}

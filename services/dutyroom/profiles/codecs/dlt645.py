@@ -35,6 +35,7 @@ ERRORS = (
     "too many day periods", "too many rates",
 )  # fmt: skip
 
+_WITHOUT_OFFSET = bytes((b - OFFSET) & 0xFF for b in range(256))
 SHAPE = Shape(9, lambda payload, place, expected: payload[place + 7] == frames.START)
 
 
@@ -46,6 +47,7 @@ class Frame:
     address: str
     control: int
     data: Piece
+    identifier: int | None  # of a read reply or request
 
     @property
     def function(self) -> int:
@@ -53,11 +55,6 @@ class Frame:
 
     def is_reply(self, *functions: int) -> bool:
         return self.control & (REPLY | REFUSED) == REPLY and self.function in functions
-
-    @property
-    def identifier(self) -> int | None:
-        known = self.function in (READ, READ_ON) and not self.control & REFUSED and len(self.data.data) >= 4
-        return int.from_bytes(self.data.data[:4], "little") if known else None
 
 
 def make(options: Mapping[str, Plain]) -> Codec:
@@ -79,14 +76,16 @@ KIND = CodecKind(make, ("extra",))
 def _frame(payload: bytes, place: range) -> Frame:
     first = place.start
     at = range(first + 10, place.stop - 2)
-    data = bytes((b - OFFSET) & 0xFF for b in payload[at.start : at.stop])
+    data = payload[at.start : at.stop].translate(_WITHOUT_OFFSET)
     control = payload[first + 8]
     raw = Piece(payload[first + 1 : first + 7], range(first + 1, first + 7))
     # A request may call every meter: AA or 99 in place of digits.
     address = raw.data[::-1].hex().upper() if not control & REPLY else digits(raw, "address")
     if address is None:
         raise Rejected(f"address at byte {first + 1}: FF.. is no address")
-    return Frame(first, address, control, Piece(data, at))
+    named = control & 0x1F in (READ, READ_ON) and not control & REFUSED and len(data) >= 4
+    identifier = int.from_bytes(data[:4], "little") if named else None
+    return Frame(first, address, control, Piece(data, at), identifier)
 
 
 def _document(found: list[Frame], index: int, where: str, extra: int, ask: Ask) -> dict[str, object]:
@@ -140,6 +139,8 @@ def _told_address(frame: Frame, where: str, ask: Ask) -> dict[str, Scalar | None
 def _joined(found: list[Frame], index: int) -> Frame:
     """A reply with what followed it: `12` frames of the same meter and identifier, numbered from 1."""
     first = last = found[index]
+    if not first.control & MORE:
+        return first
     data, at, number = first.data.data, list(first.data.at), 1
     for frame in found[index + 1 :]:
         if not last.control & MORE:
@@ -171,16 +172,18 @@ def _values(frame: Frame, where: str, extra: int, ask: Ask) -> dict[str, object]
     values: dict[str, Scalar | None] = {}
     place, size = 4, len(frame.data.data)
     for group in groups:
-        if place + sum(item.size for item in group) > size:
+        if place + group.size > size:
             break
-        for item in group:
+        for item in group.items:
             values.update(_register(item, frame.data.part(place, item.size), where, ask))
             place += item.size
     if frame.control & MORE:
         return {"values": values}
-    needed = sum(item.size for item in groups[0])
     if place == 4:
-        raise Rejected(f"{name} at byte {frame.place}: {size - 4} bytes, {groups[0][0].name} has {needed}")
+        first = groups[0]
+        raise Rejected(
+            f"{name} at byte {frame.place}: {size - 4} bytes, {first.items[0].name} has {first.size}"
+        )
     if size - place > extra:
         raise Rejected(
             f"{name} at byte {frame.data.at[place]}: {size - place} bytes more than its registers have"

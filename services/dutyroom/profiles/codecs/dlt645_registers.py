@@ -30,7 +30,16 @@ class Item:
     flags: Mapping[str, int] = field(default_factory=dict)
 
 
-Group: TypeAlias = tuple[Item, ...]  # registers that come together, such as a demand and its time
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Registers that come together, such as a demand and its time. size: bytes of all."""
+
+    items: tuple[Item, ...]
+    size: int
+
+
+def group(*items: Item) -> Group:
+    return Group(items, sum(item.size for item in items))
 
 
 def number(name: str, size: int, decimals: int, signed: bool = False) -> Item:
@@ -156,14 +165,14 @@ def groups_of(identifier: int) -> tuple[Group, ...]:
     A block may end early: a meter sends as many rates or phases as it has.
     """
     if identifier in SINGLES:
-        return ((SINGLES[identifier],),)
+        return (group(SINGLES[identifier]),)
     if identifier == 0x040005FF:
-        return tuple((item,) for item in STATUS)
+        return tuple(group(item) for item in STATUS)
     family, kind, part, back = identifier.to_bytes(4, "big")
     if family in (0, 1):
         return tuple(_billing(family, kind, part, back))
     if family == 2 and back == 0 and kind in MOMENTARY:
-        return tuple((item,) for item in _momentary(kind, part))
+        return tuple(group(item) for item in _momentary(kind, part))
     if family == 5 and kind < len(FREEZES) and 0 < back < 0xFF:
         return tuple(_frozen(FREEZES[kind], part, back))
     return ()
@@ -194,8 +203,8 @@ def _register(family: int, quantity: int, before: str, after: str) -> Group:
     )
     name = f"{before}{what}{ending}{after}"
     if family == 0:
-        return (number(name, 4, 2, signed),)
-    return (number(name, 3, 4, signed), moment(f"{name}_time"))
+        return group(number(name, 4, 2, signed))
+    return group(number(name, 3, 4, signed), moment(f"{name}_time"))
 
 
 def _momentary(kind: int, part: int) -> Iterator[Item]:
@@ -210,7 +219,7 @@ def _frozen(freeze: str, part: int, back: int) -> Iterator[Group]:
     """Frozen values: part 00 the time, 01..08 energies, 09 and 0A demands, 10 powers; back = how many ago."""
     before = f"{freeze}_freeze_{back}_"
     if part == 0:
-        yield (moment(f"{before}time"),)
+        yield group(moment(f"{before}time"))
     elif part <= 0x0A:
         demand = part > 8
         for rate in range(RATES + 1):
@@ -219,4 +228,4 @@ def _frozen(freeze: str, part: int, back: int) -> Iterator[Group]:
     elif part == 0x10:
         for kind in (3, 4):
             for item in _momentary(kind, 0xFF):
-                yield (Item(f"{before}{item.name}", item.size, item.read),)
+                yield group(Item(f"{before}{item.name}", item.size, item.read))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.yamlnode import Plain
@@ -32,9 +33,8 @@ class Shape:
     begins: Callable[[bytes, int, bool], bool]
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """Bytes in wire order, and the place of each in the payload."""
+class Piece(NamedTuple):
+    """Bytes in wire order, and the place of each in the payload. A tuple: thousands are made a second."""
 
     data: bytes
     at: Sequence[int]
@@ -129,9 +129,10 @@ def decimal(piece: Piece, decimals: int, signed: bool, what: str) -> str | None:
 
 def fixed(value: int, decimals: int) -> str:
     """21494, 2 -> "214.94"."""
-    text = str(abs(value)).rjust(decimals + 1, "0")
-    sign = "-" if value < 0 else ""
-    return f"{sign}{text[:-decimals]}.{text[-decimals:]}" if decimals else f"{sign}{text}"
+    if not decimals:
+        return str(value)
+    text = str(abs(value)).zfill(decimals + 1)
+    return f"{'-' if value < 0 else ''}{text[:-decimals]}.{text[-decimals:]}"
 
 
 def local_time(text: str | None) -> str | None:

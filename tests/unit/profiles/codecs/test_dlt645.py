@@ -294,7 +294,7 @@ REGISTERS = [
 def test_what_a_meter_sends_comes_back_exactly(
     identifier: int, numbers: list[int], address: int, preamble: int, noise: bytes
 ) -> None:
-    items = [item for group in groups_of(identifier) for item in group][: len(numbers)]
+    items = [item for group in groups_of(identifier) for item in group.items][: len(numbers)]
     wire = b"".join(bcd(n, item.size) for n, item in zip(numbers, items, strict=False))
     numbers = [n if i.size > 2 else n % 8000 for n, i in zip(numbers, items, strict=False)]
     wire = b"".join(bcd(n, item.size) for n, item in zip(numbers, items, strict=False))
