@@ -92,6 +92,11 @@ def _part(cursor: Cursor) -> Item:
     }
 
 
+def _under(part: Item, values: Mapping[str, object]) -> Item:
+    """{"parts": {"2.17": values}}, with the type of the part beside them."""
+    return {"parts": {part["part_id"]: {**values, "type": part["part_class"]}}}
+
+
 def _flags(cursor: Cursor, size: int, names: tuple[str, ...]) -> tuple[Item, State]:
     flags = cursor.number(size, "flags")
     state = {name: bool(flags >> bit & 1) for bit, name in enumerate(names)}
@@ -138,7 +143,7 @@ def _part_state(cursor: Cursor) -> Item:
     part, (found, state) = _part(cursor), _flags(cursor, 2, tables.PART_BITS)
     found = {**part, **found, "description": cursor.text(31, "description")}
     found |= {level: 1 for level, flag in (("alarm", "fire_alarm"), ("fault", "fault")) if state[flag]}
-    return timed({**found, "parts": {found["part_id"]: state}}, cursor)
+    return timed({**found, **_under(found, state)}, cursor)
 
 
 def _part_analog(cursor: Cursor) -> Item:
@@ -147,11 +152,11 @@ def _part_analog(cursor: Cursor) -> Item:
     key, unit, step = tables.ANALOGS.get(code) or (f"analog_{code}", "", None)
     found |= {"analog_type": code, "analog": key, "raw": raw, "event": "analog"}
     found["analog_class"] = tables.class_name(key, "ParameterType")
+    values: Item = {"raw": raw, "analog": found["analog_class"], "address": found["part_address"]}
     if step is not None:  # the unit of a maker's own type is not known
-        value: Item = {"value": f"{raw * step:f}", "unit": unit}
-        found |= value
-        found |= {"values": {key: value}, "parts": {found["part_id"]: {key: value}}}
-    return timed(found, cursor)
+        found |= {"value": f"{raw * step:f}", "unit": unit}
+        values[key] = found["value"]
+    return timed({**found, **_under(found, values)}, cursor)
 
 
 def _device_state(cursor: Cursor) -> Item:

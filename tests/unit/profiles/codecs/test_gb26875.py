@@ -95,7 +95,13 @@ def test_an_analog_value_is_an_exact_decimal_in_its_unit() -> None:
     head = bytes([3, 1, 1, 1, 30]) + (5 << 16 | 9).to_bytes(4, "little")
     cold = one(head + bytes([3]) + (-125).to_bytes(2, "little", signed=True) + TIME)
     assert (cold["raw"], cold["value"], cold["unit"]) == (-125, "-12.5", "degC")
-    assert cold["parts"] == {"5.9": {"temperature": {"value": "-12.5", "unit": "degC"}}}
+    assert cold["parts"]["5.9"] == {
+        "temperature": "-12.5",
+        "raw": -125,
+        "analog": "TemperatureParameterType",
+        "address": 5 << 16 | 9,
+        "type": "HeatFireDetectorEquipmentType",
+    }
     level = one(head + bytes([2, 0x4A, 0x01]) + TIME)
     assert (level["analog"], level["value"], level["unit"]) == ("height", "3.30", "m")
     own = one(head + bytes([200, 1, 0]) + TIME)
