@@ -183,6 +183,21 @@ def try_one(
 
 
 @profile.command()
+def reload(
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """Let the running service read the profiles of its site folder again, now."""
+    from dutyroom.wiring.newcomers import reload_profiles
+
+    with plain_errors():
+        for line in reload_profiles(settings_with(data=data), site):
+            say(line)
+
+
+@profile.command()
 def schema() -> None:
     """Print the JSON Schema of a profile file, for editors."""
     import json
@@ -362,6 +377,40 @@ def import_devices(
     with plain_errors():
         for line in wired.import_devices(settings_with(data=data), file, site, only_check, withdraw_missing):
             say(line)
+
+
+@devices.command(name="unknown")
+def unknown_devices(
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """List devices that publish and are not in the registry, with the profiles that read their messages."""
+    from dutyroom.wiring.newcomers import unknown
+
+    with plain_errors():
+        for line in unknown(settings_with(data=data), site):
+            say(line)
+
+
+@devices.command(name="adopt")
+def adopt_device(
+    address: Annotated[str, typer.Argument(help="As `dutyroom devices unknown` shows it.")],
+    profile: Annotated[str, typer.Option(help="Default: the first that is listed for it.")] = "",
+    device_id: Annotated[str, typer.Option("--id", help="Its id; default: vendor and address.")] = "",
+    name: Annotated[str, typer.Option(help="What people call it.")] = "",
+    space: Annotated[str, typer.Option(help="Where it is: a path of spaces.yaml.")] = "",
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """Take an unknown device into the registry; what it has sent is read again."""
+    from dutyroom.wiring.newcomers import adopt
+
+    with plain_errors():
+        say(adopt(settings_with(data=data), site, address, profile, device_id, name, space))
 
 
 @devices.command(name="export")

@@ -138,7 +138,7 @@ def test_a_profile_mended_later_reads_what_it_refused(rig: Rig) -> None:
     rig.ingest.handle([probe("=1.5", T), probe('{"m": 1.7}', T + MINUTE)])
     (row,) = rig.journal.quarantine()
     assert row.reason == "malformed"
-    rig.shelve("probe", wrong.replace("unwrap: [json]", "text: '[^0-9]*(?P<m>[0-9.]+).*'"))
+    rig.shelve("probe", wrong.replace("unwrap: [json]", "unwrap: [raw]\ntext: '[^0-9]*(?P<m>[0-9.]+).*'"))
     rig.shelf.reload()
     assert refused(rig) == []
     rig.reread()

@@ -20,6 +20,7 @@ from dutyroom.api import (
     screens,
     session,
     stream,
+    unknown,
     wall,
 )
 from dutyroom.api.access import guard
@@ -88,8 +89,9 @@ def create_app(
     )
     app.state.room, app.state.hub = room, hub
     app.state.boards = {name: Board(site) for name, site in sites.items()}
-    for part in (reference, data, duty, billing, people, stream, session, wall, screens, bills):
+    for part in (reference, data, duty, billing, people, stream, session, wall, screens, bills, unknown):
         app.include_router(part.router)
+    app.include_router(unknown.pages)
     app.add_api_route("/healthz", _health, name="health", tags=["system"], methods=["GET"])
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.middleware("http")(_headers)

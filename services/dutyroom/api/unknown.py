@@ -1,0 +1,198 @@
+"""Devices that nobody listed: who they may be, adopting them; and the profiles that are in use."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, HTTPException, Request
+from fastapi.responses import HTMLResponse
+from pydantic import BaseModel, Field
+
+from dutyroom.api.access import Least
+from dutyroom.api.asked import Ask, Asked, Json, Limit
+from dutyroom.api.payloads import readable
+from dutyroom.api.present import Presenter, value_text
+from dutyroom.api.render import page
+from dutyroom.api.trail import detail_text
+from dutyroom.flows.devices import DeviceDesk
+from dutyroom.flows.intake import Intake
+from dutyroom.flows.shelf import Shelf, Shelved
+from dutyroom.flows.strangers import Candidate, Stranger, Strangers, Wish, adoption, offered_id, sheet_rows
+from dutyroom.model.telemetry import DeviceClass, Kind, Point
+from dutyroom.profiles.result import DecodedReading
+from dutyroom.site.table import sheet_of
+
+router = APIRouter(prefix="/api/v1/sites", tags=["data"])
+pages = APIRouter(include_in_schema=False)
+
+PAGE_ROWS = 50
+_TRIED = "strangers"  # where the application keeps what it has tried, by site
+
+
+def _intake(ask: Asked) -> tuple[Intake, DeviceDesk, Shelf]:
+    """What takes devices in. Raises HTTPException where this process ingests nothing."""
+    site = ask.site
+    if site.intake is None or site.devices is None or site.shelf is None:
+        raise HTTPException(409, "error.no_intake")
+    return site.intake, site.devices, site.shelf
+
+
+def _strangers(request: Request, ask: Asked) -> Strangers:
+    state = request.app.state
+    if not hasattr(state, _TRIED):
+        setattr(state, _TRIED, {})
+    kept: dict[str, Strangers] = getattr(state, _TRIED)
+    return kept.setdefault(ask.name, Strangers(ask.site.journal))
+
+
+@router.get("/{site}/unknown", name="api_unknown")
+def get_unknown(request: Request, ask: Ask, limit: Limit = 100) -> list[Json]:
+    """Devices, or topics, that publish what nobody reads: the newest first, each with its last payload
+    and the profiles that read it, the best first."""
+    intake, _, _ = _intake(ask)
+    shown, taken = ask.presenter(), list(ask.room.devices(ask.site))
+    rows = []
+    for stranger in _strangers(request, ask).all(intake.library, limit):
+        row = _stranger(shown, stranger)
+        if stranger.candidates:
+            row["id"] = offered_id(stranger.candidates[0].profile, stranger.address, taken)
+            taken.append(row["id"])
+        rows.append(row)
+    return rows
+
+
+def _stranger(shown: Presenter, stranger: Stranger) -> Json:
+    newest = stranger.newest
+    return {
+        "address": stranger.address,
+        "topic": newest.topic,
+        "topics": list(stranger.topics),
+        "reason": stranger.reason,
+        "detail": newest.detail,
+        "count": stranger.count,
+        "kept": stranger.kept,
+        "first_at": stranger.first_at,
+        "last_at": stranger.last_at,
+        **readable(newest.payload),
+        "size": len(newest.payload),
+        "id": "",
+        "candidates": [_candidate(shown, c) for c in stranger.candidates],
+    }
+
+
+def _candidate(shown: Presenter, candidate: Candidate) -> Json:
+    return {
+        "profile": candidate.profile,
+        "name": shown.words.pick(candidate.name),
+        "class": candidate.device_class,
+        "named": candidate.named,
+        "readings": [_reading(shown, r, value) for r, value in candidate.readings],
+        "events": candidate.events,
+        "findings": [
+            {"kind": kind, "detail": detail, "text": detail_text(shown, detail)}
+            for kind, detail in candidate.findings
+        ],
+    }
+
+
+def _reading(shown: Presenter, reading: DecodedReading, value: float) -> Json:
+    spec = reading.spec
+    point = Point(0, "", "", DeviceClass.OTHER, "", spec)
+    return {
+        "point": spec.name,
+        "label": shown.point_name(spec.name),
+        "value": reading.text if spec.kind is Kind.TEXT else value,
+        "text": value_text(point, reading.value, reading.text or "", shown.words),
+        "unit": shown.words.unit(spec.unit) if spec.kind in (Kind.GAUGE, Kind.COUNTER) else "",
+        "at": reading.at,
+    }
+
+
+class Adoption(BaseModel):
+    """A device to take in. What is left out is as it is offered: the best profile, an id, no place."""
+
+    address: str = Field(min_length=1, max_length=200)
+    profile: str = Field("", max_length=200)
+    id: str = Field("", max_length=100)
+    name: str = Field("", max_length=200)
+    space: str = Field("", max_length=200)
+
+
+@router.post("/{site}/unknown/adopt", name="api_adopt")
+def post_adopt(request: Request, ask: Ask, wanted: Adoption) -> Json:
+    """Takes an unknown device into the registry, at once; what it has sent so far is read again."""
+    intake, desk, _ = _intake(ask)
+    wish = Wish(**{name: value.strip() for name, value in wanted.model_dump().items()})
+    stranger = _strangers(request, ask).find(intake.library, wish.address)
+    with ask.room.records.read() as tx:
+        taken = [device.id for device in tx.devices.all(ask.name)]
+    row = adoption(wish, stranger, intake.library, taken)
+    desk.take(sheet_of("", sheet_rows(row)), ask.actor)
+    ask.room.forget_devices(ask.name)
+    ask.site.wake()
+    return {
+        "device": row["id"],
+        "profile": row["profile"],
+        "waiting": stranger.kept if stranger is not None else 0,
+    }
+
+
+# ---------------------------------------------------------------- profiles
+
+
+@router.get("/{site}/profiles", name="api_profiles")
+def get_profiles(ask: Ask) -> Json:
+    """The profiles in use, the site's own among them, and what is wrong with its files."""
+    _, _, shelf = _intake(ask)
+    words = ask.presenter().words
+    own = frozenset(shelf.shelved.own)
+    return shelved(shelf.shelved) | {
+        "profiles": [
+            {
+                "id": p.id,
+                "name": words.pick(p.name),
+                "class": p.device_class.value,
+                "own": p.id in own,
+            }
+            for p in sorted(shelf.library.profiles.values(), key=lambda p: p.id)
+        ]
+    }
+
+
+@router.post("/{site}/profiles/reload", name="api_profile_reload")
+def post_reload(ask: Ask) -> Json:
+    """Reads the site's own profiles now; those with mistakes are refused, what was in use stays."""
+    _, _, shelf = _intake(ask)
+    found = shelf.reload()
+    now = ask.room.clock.now()
+    with ask.room.records.write() as tx:
+        figures = f"{len(found.own)} / {len(found.mistakes)}"
+        tx.audit(ask.name, now, ask.actor, "profiles.reload", "", figures)
+        tx.change(ask.name, now, "profile", "")
+    return shelved(found)
+
+
+def shelved(found: Shelved) -> Json:
+    return {
+        "at": found.at,
+        "own": list(found.own),
+        "kept": list(found.kept),
+        "mistakes": [
+            {"file": m.file, "line": m.line, "field": m.field, "message": m.message} for m in found.mistakes
+        ],
+    }
+
+
+# ---------------------------------------------------------------- page
+
+
+@pages.get("/sites/{site}/unknown", name="page_unknown")
+def unknown_page(request: Request, ask: Ask) -> HTMLResponse:
+    """Unknown devices, each with the profiles that read it and a form to adopt it."""
+    _, _, shelf = _intake(ask)
+    spaces = [(path, ask.presenter().place(path)) for path in ask.site.site.spaces]
+    values = {
+        "rows": get_unknown(request, ask, PAGE_ROWS),
+        "spaces": spaces,
+        "shelved": shelved(shelf.shelved),
+        "may_adopt": ask.visitor.may(Least.ADMINISTRATOR),
+    }
+    return page(request, "unknown.html", values, ask)
