@@ -34,6 +34,7 @@ __all__ = [
 
 MAX_PAYLOAD = 256 * 1024
 MAX_TOPIC = 500
+MAX_TRIED = 12  # profiles of one group for a message of an unknown device
 MAX_CACHED = 20_000  # topics
 
 
@@ -77,6 +78,9 @@ class Library:
         if isinstance(outcome, Decoded) and outcome.unknown:
             chosen = [c for g in groups for c in g.candidates if c.profile.id == outcome.profile]
         elif isinstance(outcome, Refused) and outcome.candidates:
+            named = [c for g in groups for c in g.candidates if sight.names(c.profile) == 2]
+            if named:  # what its own profiles refuse is no message of another product
+                return _adopted(named, sight, known)
             chosen = [c for c, _ in _ranked(groups, sight)[:1]]
         else:
             return outcome
@@ -134,7 +138,9 @@ def _registered(group: Group, sight: Sight, known: Known) -> Outcome:
     decoded = next((o for o in outcomes if isinstance(o, Decoded)), None)
     if decoded is not None or outcomes:
         return decoded or _best(outcomes)
-    return Refused("unknown_device", address, (("", address),))
+    if len(group.candidates) > MAX_TRIED:  # who could read it is found by a trial, when somebody looks
+        return Refused("unknown_device", address, (("", address),))
+    return _best([attempt(candidate, sight, known, False) for candidate in group.candidates])
 
 
 def _ranked(groups: Sequence[Group], sight: Sight) -> list[tuple[Candidate, Trial]]:
@@ -151,6 +157,12 @@ def _ranked(groups: Sequence[Group], sight: Sight) -> list[tuple[Candidate, Tria
             key = (-hint, candidate.profile.fallback, doubt, *rank, -count, place)
             found.append((key, candidate, Trial(candidate.profile.id, outcome, hint == 2)))
     return [(candidate, trial) for _, candidate, trial in sorted(found, key=lambda f: f[0])]
+
+
+def _adopted(candidates: Sequence[Candidate], sight: Sight, known: Known) -> Outcome:
+    """The first of these that decodes, else why they do not."""
+    outcomes = [attempt(c, sight, known, True) for c in candidates]
+    return next((o for o in outcomes if isinstance(o, Decoded)), None) or _best(outcomes)
 
 
 _REFUSALS = ("rejected", "encoding", "malformed", "no_layout", "unknown_device")

@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeAlias
 from dutyroom.errors import Rejected
 
 MAX_LENGTH = 500
+MAX_TEXT = 1000  # characters of a text that is put together
 LARGEST: Final = 2**80  # whole numbers stay below it: a payload cannot make us multiply for ever
 
 
@@ -35,6 +36,8 @@ class _Absent(Exception):
 def _bounded(value: object) -> object:
     if type(value) is int and not -LARGEST < value < LARGEST:
         raise OverflowError("number too large")
+    if type(value) is str and len(value) > MAX_TEXT:
+        raise OverflowError("text too long")
     return value
 
 
@@ -83,10 +86,16 @@ def _hex(value: int) -> str:
     return f"{value:x}"
 
 
+def _upper(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError("only texts have capitals")
+    return value.upper()
+
+
 FUNCTIONS: Mapping[str, Callable[..., object]] = {
     "abs": abs, "min": min, "max": max, "round": round, "int": int, "float": float, "sqrt": math.sqrt, "exp": math.exp,
     "ln": math.log, "log10": math.log10, "floor": math.floor, "signed": _signed,
-    "text": _text, "hex": _hex,
+    "text": _text, "hex": _hex, "upper": _upper,
 }  # fmt: skip
 
 _OPERATORS: Mapping[type[ast.operator], str] = {

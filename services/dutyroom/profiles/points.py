@@ -149,7 +149,9 @@ class PointProgram:
         value = convert(raw, here.parameters)
         at, quality = here.at, here.quality
         if self._clock is not None and not timed:
-            at, quality, _ = self._clock(here.item, job, here.address, base=here.at)
+            own, found, _ = self._clock(here.item, job, here.address, base=here.at)
+            if own is not None or found is not Quality.GOOD:  # without a time of its own: the message's
+                at, quality = own, found
         if type(value) is float:
             if not self._low <= value <= self._high:
                 quality = Quality.SUSPECT

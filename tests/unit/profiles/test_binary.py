@@ -251,3 +251,23 @@ EVERYTHING = """
 def test_any_bytes_give_fields_or_a_reason(payload: bytes) -> None:
     with suppress(Rejected):
         assert isinstance(fields(EVERYTHING.replace("0?", "02"), payload.hex()), dict)
+
+
+def test_a_record_knows_the_one_before_it() -> None:
+    text = """
+    - first: u8
+    - {append: log, read: [{let: volume, value: first}]}
+    - {append: log, times: "left", read: [_delta: u8, {let: volume, value: "previous_volume + _delta"}]}
+    """
+    assert fields(text, "0a 01 02 03") == {"first": 10, "log": [{"volume": v} for v in (10, 11, 13, 16)]}
+    lonely = "[{repeat: log, times: 1, read: [{let: a, value: previous_a}]}]"
+    assert fields(lonely, "") == {"log": [{"a": None}]}
+
+
+def test_a_text_that_grows_from_record_to_record_is_bounded() -> None:
+    text = """
+    - {append: log, read: [{let: t, value: "'ab'"}]}
+    - {append: log, times: 40, read: [{let: t, value: "previous_t + previous_t"}]}
+    """
+    with pytest.raises(Rejected, match="too long"):
+        fields(text, "00")

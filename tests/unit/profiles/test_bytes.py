@@ -269,3 +269,30 @@ def test_an_explanation_tells_every_step() -> None:
     assert isinstance(cut.outcome, Refused)
     assert [s.name for s in cut.steps] == ["at"]
     assert cut.payload == bytes.fromhex("00000000e8")
+
+
+def test_what_the_named_product_refuses_is_no_message_of_another() -> None:
+    lib = library(
+        any="class: sensor\nenvelope: lorawan\nbinary: [a: u8]\npoints: {a: {}}",
+        named="class: sensor\nenvelope: lorawan\nproducts: [Acme T-9]\nbinary: [c: u64]\npoints: {c: {}}",
+    )
+    refused = lib.decode(chirpstack("0001", product="acme t9"), NOBODY, adopt=True)
+    assert isinstance(refused, Refused)
+    assert refused.detail.startswith("acme/named: c: 8 bytes wanted")
+    assert rows(lib.decode(chirpstack("0001", product="other"), NOBODY, adopt=True))[0][0] == "a"
+
+
+def test_a_record_without_a_time_of_its_own_has_that_of_the_message() -> None:
+    lib = library(
+        m="""
+        class: sensor
+        envelope: lorawan
+        binary:
+          - {append: log, read: [a: u8]}
+          - {append: log, times: end, read: [a: u8, ago: u8]}
+        points: {a: {each: "log[*]", from: a, time: {from: ago, ago: min}}}
+        """
+    )
+    at = from_iso("2026-10-31T23:59:00Z")
+    outcome = lib.decode(chirpstack("07 080f", time="2026-10-31T23:59:00Z"), Anybody("acme/m"))
+    assert rows(outcome) == [("a", 7.0, at), ("a", 8.0, at - 15 * 60_000)]

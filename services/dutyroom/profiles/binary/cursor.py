@@ -48,7 +48,15 @@ class Cursor:
             return self.end - (self.bit + 7 >> 3)
         if name == "position":
             return self.bit >> 3
+        if name.startswith("previous_"):
+            return self._previous(name.removeprefix("previous_"))
         return self.ask.parameters.get(name)
+
+    def _previous(self, name: str) -> object:
+        """A field of the record before this one in its list."""
+        lists = (r["_previous"] for r in (self.fields, *reversed(self.outer)) if "_previous" in r)
+        before = next(lists, None)
+        return before.get(name) if isinstance(before, dict) else None
 
     def take_bits(self, name: str, count: int) -> int:
         """The next bits, most significant first."""

@@ -39,7 +39,7 @@ STEPS: Mapping[str, tuple[str, ...]] = {
     "datetime": ("parts", "when"),
     "group": ("name", "when", "length"),
     "repeat": ("times", "read"),
-    "append": ("read",),
+    "append": ("times", "read"),
     "switch": ("cases",),
     "tlv": (),
     "check": ("over", "equals"),
@@ -219,9 +219,9 @@ class Reader:
         if "read" not in own:
             self.form.note(node, join(where, "read"), "is missing: which fields has a record?")
             return ()
-        times = None
-        if kind == "repeat" and "times" in own and own["times"].value != "end":
-            times = self._expression(own, "times", where)
+        times = parse_expression("1") if kind == "append" else None
+        if "times" in own:
+            times = None if own["times"].value == "end" else self._expression(own, "times", where)
         steps = self.steps(own["read"], join(where, "read"))
         return (Repeat(self.form.text(own[kind], join(where, kind)), steps, times, kind == "append"),)
 

@@ -209,10 +209,13 @@ def _repeat(step: Repeat) -> Run:
         found = cursor.fields.get(key)
         records: list[object] = found if append and type(found) is list else []
         cursor.fields[key] = records
-        wanted = 1 if append else _whole(times(cursor), f"{key}: times") if times is not None else -1
-        while wanted != 0 if times is not None or append else cursor.bit < cursor.end * 8:
+        wanted = _whole(times(cursor), f"{key}: times") if times is not None else -1
+        while wanted > 0 if times is not None else cursor.bit < cursor.end * 8:
             before = cursor.bit
-            record: dict[str, object] = {"_index": len(records)}
+            record: dict[str, object] = {
+                "_index": len(records),
+                "_previous": records[-1] if records else None,
+            }
             cursor.open(record)
             inner(cursor)
             cursor.close()
