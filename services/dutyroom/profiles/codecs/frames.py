@@ -72,9 +72,12 @@ def find_frames(payload: bytes, shape: Shape) -> list[range]:
                 damaged.append((place, fault))
             else:
                 # A 68 of the noise may pair with one of the true frame: no frame was damaged then.
-                damaged = [d for d in damaged if d[0] + shape.length_at < place]
+                while damaged and damaged[-1][0] + shape.length_at >= place:
+                    damaged.pop()
                 found.append(frame)
                 following = frame.stop
+        if damaged and damaged[0][0] + shape.length_at < place:
+            break  # nothing that follows can excuse it
         place = payload.find(START, following)
     if damaged:
         raise Rejected(f"frame at byte {damaged[0][0]}: {damaged[0][1]}")
