@@ -9,7 +9,7 @@ The document is {"meters": [...]}: the electricity meter (channel 0) and each ga
 M-Bus channels 1 to 4, with what the telegram says beside it (maker, model, version).
 
     id          identifier in plain ("4B38" is hex for "K8"); `equipment`: as it stands
-    kind        electricity | gas | water | hot_water | heat | cooling; `type`: as it stands
+    kind        electricity | gas | water | hot_water | heat | cooling; `type`: as it stands, `type_code`: a number
     energy_import_t1, power_import, voltage_l1, ...     registers of channel 0, see dsmr_tables
     reading, unit, volume or energy, valve              registers of a sub-meter
     time        "2016-11-13T19:57:57+00:00" where the telegram says winter or summer, else "2016-11-07T19:00:00"
@@ -134,17 +134,20 @@ def _electricity(lines: Lines, winter: int) -> Item:
     return found if time is None else {**found, "time": time}
 
 
+def _kind(text: str) -> Item:
+    """What is on a channel: the device type as it stands, as a number, and in words."""
+    if not re.fullmatch(r"[0-9]{1,3}", text):
+        return {"type": text, "kind": "unknown"}
+    code = int(text)
+    return {"type": text, "type_code": code, "kind": tables.KINDS.get(code, f"type_{code}")}
+
+
 def _sub_meter(channel: int, lines: Lines, winter: int) -> Item:
     """A meter on an M-Bus channel. lines: its own, keyed without the channel."""
     found: Item = {"channel": channel}
     kind = (lines.get("24.1.0") or [""])[0]
     if kind:
-        name = (
-            tables.KINDS.get(int(kind), f"type_{int(kind)}")
-            if kind.isdigit() and len(kind) < 4
-            else "unknown"
-        )
-        found |= {"type": kind, "kind": name}
+        found |= _kind(kind)
     for code in ("24.2.1", "24.2.3", "24.2.2", "24.3.0"):
         groups = lines.get(code) or []
         if len(groups) < 2:

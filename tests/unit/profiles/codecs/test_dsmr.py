@@ -58,7 +58,7 @@ def test_a_line_that_no_table_names_is_kept() -> None:
 def test_sub_meters_are_meters_with_their_own_time() -> None:
     _, gas, heat = decode(telegram(*V5))
     assert (gas["channel"], gas["kind"], gas["id"], gas["volume"]) == (1, "gas", "G0012345678", "981.443")
-    assert gas["time"] == "2026-11-01T07:00:00+00:00"
+    assert (gas["type"], gas["type_code"], gas["time"]) == ("003", 3, "2026-11-01T07:00:00+00:00")
     assert (heat["kind"], heat["id"], heat["energy"], heat["reading_unit"]) == ("heat", "00", "12.345", "GJ")
 
 
