@@ -12,10 +12,12 @@ from dutyroom.profiles.codecs import (
     elsys,
     gb26875,
     j1939,
+    mbus,
     modbus,
     panel_printer,
     sia_dc09,
     sparkplug,
+    wmbus,
 )
 from dutyroom.profiles.codecs.seam import CodecKind
 
@@ -27,8 +29,10 @@ CODECS: Mapping[str, CodecKind] = {
     "elsys": elsys.KIND,
     "gb26875": gb26875.KIND,
     "j1939": j1939.KIND,
+    "mbus": mbus.KIND,
     "modbus": modbus.KIND,
     "panel_printer": panel_printer.KIND,
     "sia_dc09": sia_dc09.KIND,
     "sparkplug": sparkplug.KIND,
+    "wmbus": wmbus.KIND,
 }

@@ -1,0 +1,129 @@
+"""Codec `mbus`: M-Bus data records without a radio frame, as LoRaWAN meters send them.
+
+Document: id, manufacturer, version, type, media, access_number, status_byte (where a header says them), product
+(the name under which receivers know the model), time (the meter's clock), status and error_words (words), and
+what mbus_document.py names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.codecs.mbus_document import Entry, Naming, document_of, entries_of
+from dutyroom.profiles.codecs.mbus_link import Frame, application
+from dutyroom.profiles.codecs.mbus_options import NAMES, Options, read_options
+from dutyroom.profiles.codecs.mbus_records import RawRecord, RecordList, split
+from dutyroom.profiles.codecs.mbus_values import Value
+from dutyroom.profiles.codecs.mbus_words import Words, flag_words, joined, state_entries, status_words
+from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
+from dutyroom.profiles.codecs.wmbus_products import products_of
+from dutyroom.profiles.yamlnode import Plain
+
+MAX_PAYLOAD = 4096
+
+
+def records_codec(given: Mapping[str, Plain]) -> Codec:
+    """Settings of a profile -> codec. Raises Rejected for settings that cannot be used."""
+    options = read_options(given)
+
+    def decode(payload: bytes, ask: Ask) -> object:
+        return _decode(payload, ask, options)
+
+    return decode
+
+
+KIND = CodecKind(records_codec, NAMES)
+
+
+def _decode(payload: bytes, ask: Ask, options: Options) -> dict[str, object]:
+    if not options.skip < len(payload) <= MAX_PAYLOAD:
+        raise Rejected(f"{len(payload)} bytes: no data records after byte {options.skip}")
+    frame = Frame(payload, None, None, 0, 0, options.skip, len(payload))
+    if options.start == "ci":
+        frame = application(payload, options.skip, len(payload), None)
+    return decoded(frame, split(frame.data, frame.start, frame.end), options, ask)
+
+
+def decoded(
+    frame: Frame,
+    records: RecordList,
+    options: Options,
+    ask: Ask,
+    more: Sequence[Entry] = (),
+    more_words: Sequence[str] | None = None,
+) -> dict[str, object]:
+    """The document of a telegram. more: values that a maker's own decoder found; more_words: its status words."""
+    naming = Naming(options.names, options.vifs)
+    entries = entries_of(records.records, naming, ask.note, options.monthly)
+    for entry in more:
+        name, number = naming.named(entry.name)
+        entries.append(
+            Entry(name, entry.quantity, entry.unit, entry.value, entry.text, entry.register, number)
+        )
+    flags = flag_words(entries, options.flags)
+    if more_words is not None:
+        flags = [*(flags or []), *more_words]
+    entries += _worded(entries, options.words) + state_entries(entries, options.states)
+    names = (options.product,) if options.product else products_of(frame.device)
+    document: dict[str, object] = {
+        **header_of(frame),
+        "product": names[0] if names else None,
+        "product_too": names[1] if len(names) > 1 else None,
+        "time": _clock(entries),
+        **document_of(entries),
+        **_status(frame, flags, options.status_bits),
+    }
+    ask.report.unread = len(records.unread)
+    if records.manufacturer is not None:
+        document["manufacturer_data"] = records.manufacturer.hex()
+    if records.unread:
+        document["unread"] = records.unread.hex()
+    return document
+
+
+def _worded(entries: Sequence[Entry], words: Mapping[str, Words]) -> list[Entry]:
+    """The numbers that a profile wants as words, as texts: `name_words`."""
+    return [
+        Entry(
+            f"{e.name}_words", e.quantity, "", " ".join(sorted(words[e.name].of(e.value, e.name))), text=True
+        )
+        for e in entries
+        if e.name in words and isinstance(e.value, int)
+    ]
+
+
+def _status(frame: Frame, flags: list[str] | None, maker_bits: Words) -> dict[str, object]:
+    """status: all words, null when nothing tells; error_words: of the bit fields alone."""
+    if frame.status is None and flags is None:
+        return {"status": None}
+    found: dict[str, object] = {"status": joined([*status_words(frame.status, maker_bits), *(flags or [])])}
+    if flags is not None:
+        found["error_words"] = joined(flags)
+    return found
+
+
+def header_of(frame: Frame) -> dict[str, object]:
+    """Who sends, where the payload says it."""
+    device = frame.device
+    if device is None:
+        return {}
+    return {
+        "id": device.id, "manufacturer": device.manufacturer, "version": device.version, "type": device.type,
+        "media": device.media, "access_number": frame.access, "status_byte": frame.status, "ci": frame.ci,
+    }  # fmt: skip
+
+
+def _clock(entries: Sequence[Entry]) -> Value:
+    """The meter's own clock: date and time now."""
+    return next(
+        (e.value for e in entries if e.quantity == "datetime" and e.raw is not None and _is_now(e.raw)), None
+    )
+
+
+def _is_now(raw: RawRecord) -> bool:
+    return (
+        raw.function == "instantaneous"
+        and not (raw.storage or raw.tariff or raw.subunit)
+        and len(raw.vif) == 1
+    )

@@ -1,0 +1,173 @@
+"""Data records as a document with predictable names.
+
+    records   every record: name, function, storage, tariff, subunit, quantity, unit, value, n, vif, dif
+    values    name -> value, for paths: volume, volume_storage1, energy_tariff2, power_max, volume_backward
+    texts     the same for dates, names and words
+    register  the registers that count up, by kind of unit: register.volume.volume, register.energy.energy_tariff1
+    gauge     all other numbers, by kind of unit: gauge.temperature.flow_temperature, gauge.volume.volume_storage1
+
+A name is quantity, what the VIFE add, function (none for instantaneous), storage, tariff, subunit (none
+for 0) and, for the second record of the same name, `_2`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from dutyroom.profiles.codecs.mbus_history import dates_of, is_profile, members, profile_dates
+from dutyroom.profiles.codecs.mbus_records import RawRecord
+from dutyroom.profiles.codecs.mbus_values import IDENTIFIERS, Value, is_text, value_of
+from dutyroom.profiles.codecs.mbus_vif import Meaning, meaning
+from dutyroom.profiles.codecs.seam import Note
+
+# Unit -> group of `register` and `gauge`; a profile gives each group its quantity.
+GROUPS: Mapping[str, str] = {
+    "m3": "volume", "ft3": "volume_ft3", "Wh": "energy", "kWh": "energy_kwh", "J": "energy_j", "varh": "reactive_energy",
+    "VAh": "apparent_energy", "kg": "mass", "W": "power", "kW": "power_kw", "var": "reactive_power", "VA": "apparent_power",
+    "m3/h": "flow", "degC": "temperature", "degF": "temperature_f", "K": "temperature_difference", "bar": "pressure",
+    "V": "voltage", "A": "current", "Hz": "frequency", "%": "humidity", "deg": "angle", "dBm": "signal",
+    "s": "seconds", "min": "minutes", "h": "hours", "d": "days", "hca": "heat_units",
+}  # fmt: skip
+_COUNTING = frozenset({"volume", "energy", "reactive_energy", "apparent_energy", "mass", "hca"})
+_FUNCTIONS = {"instantaneous": "", "maximum": "max", "minimum": "min", "error": "error"}
+_EXCEPT = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One named value. text: it is no number. register: it counts up. raw: its record, None = made by a maker's decoder."""
+
+    name: str
+    quantity: str
+    unit: str
+    value: Value
+    text: bool = False
+    register: bool = False
+    number: int = 1
+    raw: RawRecord | None = None
+
+
+@dataclass(slots=True)
+class Naming:
+    """names: from a name built by the rule above to one that a profile likes better. vifs: a maker's VIF
+    chain -> the standard one that it stands for. counts: names given so far."""
+
+    names: Mapping[str, str] = field(default_factory=dict)
+    vifs: Mapping[bytes, bytes] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def named(self, built: str) -> tuple[str, int]:
+        number = self.counts.get(built, 0) + 1
+        self.counts[built] = number
+        full = built if number == 1 else f"{built}_{number}"
+        return self.names.get(full, full), number
+
+
+def entries_of(
+    records: Sequence[RawRecord], naming: Naming, note: Note | None = None, monthly: int | None = None
+) -> list[Entry]:
+    """Every record with its value, members of profiles, dates that follow. Raises Rejected for a bad BCD digit."""
+    found: list[Entry] = []
+    dates = dates_of(records, monthly)
+    for record in records:
+        what = meaning(naming.vifs.get(record.vif, record.vif))
+        if is_profile(record, what):
+            found += _members(record, what, records, dates, naming)
+        else:
+            entry = _entry(record, what, naming)
+            found.append(entry)
+            found += _letters(entry, record)
+            if note is not None:
+                note(entry.name, 8 * record.data_at, 8 * (record.data_at + len(record.data)), entry.value)
+    return found + list(_following(dates, records, naming))
+
+
+def _entry(record: RawRecord, what: Meaning, naming: Naming) -> Entry:
+    value = value_of(record, what)
+    name, number = naming.named(built_name(record, what))
+    register = what.word in _COUNTING and not record.storage and record.function == "instantaneous"
+    unit = "hca" if what.word == "hca" else what.unit
+    return Entry(name, what.word, unit, value, is_text(record, what), register, number, record)
+
+
+def built_name(record: RawRecord, what: Meaning) -> str:
+    parts = [what.word, *what.extras, _FUNCTIONS[record.function]]
+    for word, number in (("storage", record.storage), ("tariff", record.tariff), ("subunit", record.subunit)):
+        if number:
+            parts.append(f"{word}{number}")
+    if record.label:
+        parts.append(_EXCEPT.sub("_", record.label.lower()).strip("_"))
+    return "_".join(p for p in parts if p)
+
+
+def _letters(entry: Entry, record: RawRecord) -> Iterator[Entry]:
+    """A version that is written in letters (2B 4C for `+L`), beside its digits."""
+    data = record.data[::-1]
+    if (
+        entry.quantity in IDENTIFIERS
+        and len(data) > 1
+        and record.lvar is None
+        and all(0x20 < b < 0x7F for b in data)
+    ):
+        yield Entry(f"{entry.name}_text", entry.quantity, "", data.decode("ascii"), True)
+
+
+def _members(
+    record: RawRecord, what: Meaning, records: Sequence[RawRecord], dates: Mapping[int, str], naming: Naming
+) -> Iterator[Entry]:
+    """The values of a compact profile: name_back1, name_back2 ... (or name_after1 ...), and their dates."""
+    plain = Meaning(what.word, what.unit, what.factor, what.offset)
+    base = next((r for r in records if r is not record and _same_place(r, record)), None)
+    stored = [date for storage, date in dates.items() if storage]
+    date = dates.get(record.storage) or (stored[0] if len(stored) == 1 else None)
+    times = profile_dates(record, date) if date else []
+    built, way = built_name(record, plain), "back" if "inverse_profile" in what.extras else "after"
+    for number, value in enumerate(members(record, what, base), start=1):
+        name, _ = naming.named(f"{built}_{way}{number}")
+        yield Entry(name, what.word, what.unit, value, False, False, number, record)
+        if number <= len(times) and times[number - 1]:
+            name, _ = naming.named(f"date_storage{record.storage}_{way}{number}")
+            yield Entry(name, "date", "", times[number - 1], True)
+
+
+def _same_place(one: RawRecord, other: RawRecord) -> bool:
+    """The base value of a profile has its storage, tariff, subunit and VIF."""
+    return (
+        one.vif[0] & 0x7F == other.vif[0] & 0x7F
+        and one.lvar is None
+        and (one.storage, one.tariff, one.subunit) == (other.storage, other.tariff, other.subunit)
+    )
+
+
+def _following(dates: Mapping[int, str], records: Sequence[RawRecord], naming: Naming) -> Iterator[Entry]:
+    """Dates of stored values that no record gives."""
+    given = {r.storage for r in records if meaning(r.vif).word in ("date", "datetime")}
+    for storage, date in dates.items():
+        if storage not in given:
+            name, _ = naming.named(f"date_storage{storage}")
+            yield Entry(name, "date", "", date, True)
+
+
+def document_of(entries: Sequence[Entry]) -> dict[str, object]:
+    """The maps and the list named at the top of this file. A value without a reading is null in `values`."""
+    values: dict[str, Value] = {}
+    texts: dict[str, Value] = {}
+    register: dict[str, dict[str, Value]] = {}
+    gauge: dict[str, dict[str, Value]] = {}
+    for entry in entries:
+        (texts if entry.text else values)[entry.name] = entry.value
+        if not entry.text:
+            group = GROUPS.get(entry.unit, "number")
+            (register if entry.register else gauge).setdefault(group, {})[entry.name] = entry.value
+    listed = [_shown(e, e.raw) for e in entries if e.raw is not None]
+    return {"values": values, "texts": texts, "register": register, "gauge": gauge, "records": listed}
+
+
+def _shown(entry: Entry, raw: RawRecord) -> dict[str, object]:
+    return {
+        "name": entry.name, "quantity": entry.quantity, "unit": entry.unit, "value": entry.value,
+        "function": raw.function, "storage": raw.storage, "tariff": raw.tariff, "subunit": raw.subunit,
+        "n": entry.number, "dif": raw.dif.hex(), "vif": raw.vif.hex(),
+    }  # fmt: skip

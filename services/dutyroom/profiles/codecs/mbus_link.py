@@ -1,0 +1,251 @@
+"""M-Bus frames: the wired long frame and the wireless link, extended link and transport layers.
+
+EN 13757-2 (long frame), EN 13757-4 (link layer, CRC, extended link layer), EN 13757-7 and OMS volume 2
+(transport layer, authentication layer). Receivers take the CRC bytes out as a rule; both forms are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dutyroom.errors import Rejected
+
+ENCRYPTED = "encrypted: receive it with wmbusmeters and subscribe to its JSON"
+
+# Device type codes of EN 13757-7, table 13, in the words that receivers print.
+MEDIA: Mapping[int, str] = {
+    0x00: "other", 0x01: "oil", 0x02: "electricity", 0x03: "gas", 0x04: "heat", 0x05: "steam", 0x06: "warm water",
+    0x07: "water", 0x08: "heat cost allocation", 0x09: "compressed air", 0x0A: "cooling load volume at outlet",
+    0x0B: "cooling load volume at inlet", 0x0C: "heat volume at inlet", 0x0D: "heat/cooling load",
+    0x0E: "bus/system component", 0x0F: "unknown", 0x10: "irrigation water", 0x11: "water data logger",
+    0x12: "gas data logger", 0x13: "gas converter", 0x14: "calorific value", 0x15: "hot water", 0x16: "cold water",
+    0x17: "dual water", 0x18: "pressure", 0x19: "a/d converter", 0x1A: "smoke detector", 0x1B: "room sensor",
+    0x1C: "gas detector", 0x20: "breaker", 0x21: "valve", 0x25: "customer unit", 0x28: "waste water",
+    0x29: "garbage", 0x2A: "carbon dioxide", 0x30: "service tool", 0x31: "communication controller", 0x36: "radio converter (system side)",
+    0x37: "radio converter (meter side)", 0x38: "bus converter (meter side)",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """Who sends. manufacturer: three letters; id: 8 digits as text, letters where a maker counts in hex."""
+
+    manufacturer: str
+    id: str
+    version: int
+    type: int
+    media_word: str = ""  # where the maker has a code of his own
+
+    @property
+    def media(self) -> str:
+        return self.media_word or MEDIA.get(self.type, "reserved")
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One telegram without its link layer.
+
+    data: the frame's bytes, CRC taken out. ci: the code at data[ci_at] that says what follows; records: what
+    follows stands at data[start:end]. device: of the transport header, else of the link layer. link: of the
+    link layer. access, status: of the transport header. mode: of its encryption; encrypted: the payload has
+    not been decrypted. signature: of a compact frame's format. rest: bytes after the telegram.
+    """
+
+    data: bytes
+    device: Device | None
+    link: Device | None
+    ci: int
+    ci_at: int
+    start: int
+    end: int
+    access: int | None = None
+    status: int | None = None
+    mode: int = 0
+    encrypted: bool = False
+    signature: int | None = None
+    rest: bytes = b""
+
+
+def frame_of(payload: bytes) -> Frame:
+    """The telegram in these bytes. Raises Rejected with what is wrong, and for one that is encrypted."""
+    if len(payload) >= 6 and payload[0] == payload[3] == 0x68 and payload[1] == payload[2]:
+        return _long_frame(payload)
+    if len(payload) < 11:
+        raise Rejected(f"{len(payload)} bytes are no M-Bus telegram")
+    data, rest = _without_crc(payload)
+    link = device_at(data, 2)
+    return _layers(data, 10, link, rest)
+
+
+def device_at(data: bytes, at: int) -> Device:
+    """Manufacturer, id, version, type in the order of the link layer."""
+    return _device(data[at : at + 2], data[at + 2 : at + 6], data[at + 6], data[at + 7])
+
+
+def _device(maker: bytes, number: bytes, version: int, kind: int) -> Device:
+    code = int.from_bytes(maker, "little")
+    letters = "".join(chr(64 + (code >> shift & 0x1F)) for shift in (10, 5, 0))
+    name = letters if letters.isalpha() else f"{code:04X}"
+    return Device(name, number[::-1].hex(), version, kind)
+
+
+# ---------------------------------------------------------------- wired
+
+
+def _long_frame(payload: bytes) -> Frame:
+    """68 L L 68 C A CI ... checksum 16."""
+    length = payload[1]
+    end = 4 + length
+    if length < 3 or len(payload) < end + 2:
+        raise Rejected(f"long frame of {length + 6} bytes: {len(payload)} bytes are there")
+    total = sum(payload[4:end]) & 0xFF
+    if total != payload[end]:
+        raise Rejected(f"checksum at byte {end}: {payload[end]:02X}, computed {total:02X}")
+    if payload[end + 1] != 0x16:
+        raise Rejected(f"end of the frame at byte {end + 1}: {payload[end + 1]:02X} is not 16")
+    return application(payload, 6, end, None, wired=True)
+
+
+# ---------------------------------------------------------------- wireless
+
+
+def _without_crc(payload: bytes) -> tuple[bytes, bytes]:
+    """(frame, what follows it). The length byte counts neither itself nor the CRC bytes."""
+    length = payload[0] + 1
+    if length < 11:
+        raise Rejected(f"length at byte 0: a telegram has at least 11 bytes, not {length}")
+    for plain in (_format_a(payload, length), _format_b(payload, length)):
+        if plain is not None:
+            return plain, b""
+    if len(payload) < length:
+        raise Rejected(f"length at byte 0: {length} bytes, {len(payload)} are there")
+    return payload[:length], payload[length:]
+
+
+def _format_a(payload: bytes, length: int) -> bytes | None:
+    """Blocks of 10, then 16 bytes, each with its CRC; None when the CRC are not there."""
+    blocks = 1 + -(-(length - 10) // 16)
+    if len(payload) < length + 2 * blocks or not _crc_fits(payload, 0, 10):
+        return None
+    plain, at = payload[:10], 12
+    while len(plain) < length:
+        size = min(16, length - len(plain))
+        if not _crc_fits(payload, at, size):
+            raise Rejected(f"CRC at byte {at + size}: the block before it is damaged")
+        plain += payload[at : at + size]
+        at += size + 2
+    return plain
+
+
+def _format_b(payload: bytes, length: int) -> bytes | None:
+    """One block of up to 126 bytes and a second one; here the length byte counts the CRC bytes."""
+    first = min(length, 128) - 2
+    if len(payload) != length or not _crc_fits(payload, 0, first):
+        return None
+    if length <= 128:
+        return payload[:first]
+    return payload[:first] + payload[128 : length - 2] if _crc_fits(payload, 128, length - 130) else None
+
+
+def _crc_fits(payload: bytes, at: int, size: int) -> bool:
+    return size > 0 and crc16(payload[at : at + size]) == int.from_bytes(
+        payload[at + size : at + size + 2], "big"
+    )
+
+
+def crc16(data: bytes) -> int:
+    """CRC-16 of EN 13757: polynomial 3D65, start 0, complement."""
+    crc = 0
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x3D65 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc ^ 0xFFFF
+
+
+_EXTENDED = {0x8C: 2, 0x8D: 8, 0x8E: 10, 0x8F: 16}  # extended link layers: bytes after the CI
+
+
+def _layers(data: bytes, at: int, link: Device, rest: bytes) -> Frame:
+    """From the first CI to the application: extended link layer, authentication layer, transport layer."""
+    end = len(data)
+    for _ in range(4):
+        ci = data[at] if at < end else 0
+        if ci in _EXTENDED:
+            size = _EXTENDED[ci]
+            if at + 1 + size >= end:
+                raise Rejected(f"extended link layer at byte {at}: the telegram ends in it")
+            if size in (8, 16):
+                _check_payload(data, at + 1 + size, data[at + size - 2])
+            if size in (10, 16):
+                link = device_at(data, at + 3)
+            at += 1 + size
+        elif ci == 0x90:  # authentication and fragmentation layer: its length comes first
+            at += 2 + (data[at + 1] if at + 1 < end else 0)
+        else:
+            break
+    if at >= end:
+        raise Rejected(f"telegram ends at byte {end} before its application data")
+    return application(data, at, end, link, rest=rest)
+
+
+def _check_payload(data: bytes, at: int, session: int) -> None:
+    """The extended link layer's CRC is over the plain payload: when it fits, nothing is encrypted (any more)."""
+    if not _crc_fits_before(data, at):
+        what = ENCRYPTED if session & 0xE0 else f"CRC at byte {at - 2}: the payload behind it is damaged"
+        raise Rejected(what)
+
+
+def _crc_fits_before(data: bytes, at: int) -> bool:
+    return crc16(data[at:]) == int.from_bytes(data[at - 2 : at], "little")
+
+
+# ---------------------------------------------------------------- transport layer
+
+_LONG = (0x72, 0x73)
+_SHORT = (0x7A, 0x7B)
+_NONE = (0x78, 0x79)
+_COMPACT = (0x73, 0x7B, 0x79)
+STANDARD = frozenset((*_LONG, *_SHORT, *_NONE))
+_OTHER = frozenset((0x69, 0x6A, 0x6B, 0x6E, 0x6F, 0x70, 0x76, 0x77))  # formats, errors, fixed structures
+_DECRYPTED = b"\x2f\x2f"  # a decrypted payload begins with two fillers: modes 5 and 7 demand it
+
+
+def application(
+    data: bytes, at: int, end: int, link: Device | None, wired: bool = False, rest: bytes = b""
+) -> Frame:
+    """The transport header at `at` and what it covers. Other CI codes are the maker's: all after the CI is his."""
+    ci = data[at]
+    if ci in _OTHER:
+        raise Rejected(f"CI at byte {at}: {ci:02X} carries no readings in data records")
+    frame = Frame(data, link, link, ci, at, at + 1, end, rest=rest)
+    if ci in _LONG:
+        frame = _headed(frame, 13, wired)
+    elif ci in _SHORT:
+        frame = _headed(frame, 5, wired)
+    return _compact(frame) if ci in _COMPACT and not frame.encrypted else frame
+
+
+def _headed(frame: Frame, size: int, wired: bool) -> Frame:
+    """With a transport header: [id, manufacturer, version, type,] access number, status, configuration."""
+    data, at, end = frame.data, frame.ci_at, frame.end
+    if at + size > end:
+        raise Rejected(f"transport header at byte {at}: {size} bytes, {end - at} are there")
+    device = frame.link
+    if size == 13:
+        device = _device(data[at + 5 : at + 7], data[at + 1 : at + 5], data[at + 7], data[at + 8])
+    mode = 0 if wired else data[at + size - 1] & 0x1F
+    start = at + size + (1 if mode in (7, 13) else 0)  # their configuration field is a byte longer
+    return replace(
+        frame, device=device, access=data[at + size - 4], status=data[at + size - 3], start=min(start, end),
+        mode=mode, encrypted=mode != 0 and data[start : start + 2] != _DECRYPTED,
+    )  # fmt: skip
+
+
+def _compact(frame: Frame) -> Frame:
+    """A compact frame: the signature of its format and the full frame's CRC, then values only."""
+    at = frame.start
+    if at + 4 > frame.end:
+        raise Rejected(f"compact frame at byte {at}: it ends before its signature and CRC")
+    return replace(frame, start=at + 4, signature=int.from_bytes(frame.data[at : at + 2], "little"))

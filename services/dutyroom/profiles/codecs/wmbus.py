@@ -1,0 +1,109 @@
+"""Codec `wmbus`: one M-Bus telegram, from the radio or from the wire, as a receiver forwards it.
+
+Bytes or the hex text that receivers print are both read. The document is that of the codec `mbus`. Raises
+Rejected for a damaged or an encrypted telegram.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.codecs.mbus import MAX_PAYLOAD, decoded
+from dutyroom.profiles.codecs.mbus_link import ENCRYPTED, STANDARD, Frame, crc16, frame_of
+from dutyroom.profiles.codecs.mbus_options import NAMES, Options, read_options
+from dutyroom.profiles.codecs.mbus_records import RecordList, headers, split
+from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
+from dutyroom.profiles.codecs.wmbus_makers import block_of, telegram_of
+from dutyroom.profiles.yamlnode import Plain
+
+_TEXT = re.compile(rb"[\s]*(?:telegram=)?\|?([0-9A-Fa-f_|\s]+)[\s]*\Z")
+
+
+def telegram_codec(given: Mapping[str, Plain]) -> Codec:
+    """Settings of a profile -> codec. Raises Rejected for settings that cannot be used."""
+    options = read_options(given)
+
+    def decode(payload: bytes, ask: Ask) -> object:
+        if not 1 <= len(payload) <= MAX_PAYLOAD:
+            raise Rejected(f"{len(payload)} bytes are no telegram")
+        return _decode(_bytes(payload), options, ask)
+
+    return decode
+
+
+KIND = CodecKind(telegram_codec, NAMES)
+
+
+def _bytes(payload: bytes) -> bytes:
+    """Hex text as bytes: `1E44AE4C..`, `telegram=|1E44AE4C_78..|`. Bytes stay as they are."""
+    match = _TEXT.match(payload)
+    if match is None:
+        return payload
+    digits = re.sub(rb"[^0-9A-Fa-f]", b"", match[1])
+    return bytes.fromhex(digits.decode("ascii")) if digits and len(digits) % 2 == 0 else payload
+
+
+def _decode(payload: bytes, options: Options, ask: Ask) -> dict[str, object]:
+    frame = frame_of(payload)
+    own = telegram_of(frame)
+    if own is not None:
+        frame = frame if own.device is None else replace(frame, device=own.device)
+        records = own.records or RecordList(())
+        return decoded(frame, records, options, ask, own.entries, own.words)
+    if frame.encrypted:
+        raise Rejected(ENCRYPTED)
+    if frame.ci not in STANDARD:
+        raise Rejected(
+            f"CI at byte {frame.ci_at}: {frame.ci:02X} is a layout of the maker that is not known here"
+        )
+    if frame.signature is not None:
+        frame = _full(frame, frame.signature, ask)
+    records = split(frame.data, frame.start, frame.end)
+    if frame.signature is None and frame.device is not None and frame.device.manufacturer == "KAM":
+        _remember(records, ask)
+    block = block_of(frame, records)
+    if block is None:
+        return decoded(frame, records, options, ask)
+    return decoded(frame, records, options, ask, block.entries, block.words)
+
+
+# DIF and VIF of full frames that meters are known to send: heat meters, pressure sensors, MULTICAL 21.
+_FORMATS = (
+    "030643060314426c022d01ff21",
+    "22691269026905ff0905ff0a02fd17",
+    "02ff2004134413615b6167",
+    "02ff20041392013ba1015b8101e7ff0f",
+    "02ff2004134413",
+)
+_KNOWN = {crc16(bytes.fromhex(text)): bytes.fromhex(text) for text in _FORMATS}
+
+
+def _full(frame: Frame, signature: int, ask: Ask) -> Frame:
+    """A compact frame with the DIF and VIF of its format put back; the signature is their CRC (EN 13757-3).
+
+    Raises Rejected for a format that neither is known nor was seen in a full frame before, and for a bad CRC.
+    """
+    known = _KNOWN.get(signature) or (ask.memory or {}).get(f"{signature:04x}")
+    if known is None:
+        raise Rejected(
+            f"compact frame at byte {frame.ci_at}: format {signature:04X} is not known before a full frame came"
+        )
+    expected = int.from_bytes(frame.data[frame.start - 2 : frame.start], "little")
+    full, at = b"", frame.start
+    for header, length in headers(known):
+        full += header + frame.data[at : at + length]
+        at += length
+    if crc16(full) != expected:
+        raise Rejected(f"CRC at byte {frame.start - 2}: {expected:04X}, computed {crc16(full):04X}")
+    return replace(frame, data=frame.data[: frame.start] + full, end=frame.start + len(full))
+
+
+def _remember(records: RecordList, ask: Ask) -> None:
+    """The format of a full frame, for compact ones to come. Only Kamstrup sends those."""
+    listing = b"".join(record.header for record in records.records)
+    fixed = all(record.lvar is None and not record.label for record in records.records)
+    if ask.memory is not None and fixed and listing and len(ask.memory) < 500:
+        ask.memory[f"{crc16(listing):04x}"] = listing
