@@ -40,17 +40,16 @@ class Sight:
 
     def __init__(self, message: Message, note: Note | None = None) -> None:
         self.message, self.note = message, note
+        self._bare = message.payload[:1] != b"{"
         self._documents: dict[object, object] = {}
         self._contents: dict[object, tuple[object, Report] | Rejected] = {}
         self._product: str | None = None
         self.read: tuple[LayoutProgram, object, object] | None = None  # layout, document, decoded content
 
     def document(self, program: LayoutProgram, captures: Captures) -> object:
-        stages = program.layout.unwrap
-        if any(s.template or s.kind == "uplink" for s in stages):  # depends on the topic's named levels
-            key: object = (stages, tuple(captures.items()))
-        else:
-            key = stages
+        key: object = program.stages
+        if program.by_topic or (program.bare_by_topic and self._bare):
+            key = (program.stages, tuple(captures.items()))
         found = self._documents.get(key)
         if found is None:
             found = self._documents[key] = program.unwrap(self.message.payload, captures)
@@ -103,29 +102,32 @@ class Group:
 
     candidates: list[Candidate] = field(default_factory=list)
     by_id: dict[str, Candidate] = field(default_factory=dict)
-
-    @property
-    def shares(self) -> bool:
-        return len(self.candidates) > 1
+    shares: bool = False
 
     def add(self, candidate: Candidate) -> None:
+        self.shares = bool(self.candidates)
         self.candidates.append(candidate)
         self.by_id[candidate.profile.id] = candidate
 
     def address(self, sight: Sight) -> str | Refused:
-        """Whose message it is; refused when it cannot be read so far."""
-        program, captures = self.candidates[0].layouts[0]
-        document = sight.document(program, captures)
-        if isinstance(document, Unreadable):
-            return Refused(document.reason, document.detail)
-        content = document
-        try:
-            if program.shared is not None:
-                content, _ = sight.content(program, document, {})
-        except Rejected as err:
-            return Refused("rejected", err.reason)
-        address = program.address(document, content, captures)
-        return address or Refused("no_layout", "the message names no device")
+        """Whose message it is, in the first of the group's ways that tells; refused when none does."""
+        refused = Refused("no_layout", "the message names no device")
+        for program, captures in self.candidates[0].layouts:
+            document = sight.document(program, captures)
+            if isinstance(document, Unreadable):
+                refused = Refused(document.reason, document.detail)
+                continue
+            content = document
+            try:
+                if program.inside:
+                    content, _ = sight.content(program, document, {})
+            except Rejected as err:
+                refused = Refused("rejected", err.reason)
+                continue
+            address = program.address(document, content, captures)
+            if address:
+                return address
+        return refused
 
 
 def grouped(matches: Sequence[tuple[tuple[Profile, int, LayoutProgram], Captures]]) -> tuple[Group, ...]:
@@ -142,14 +144,15 @@ def grouped(matches: Sequence[tuple[tuple[Profile, int, LayoutProgram], Captures
 
 
 def _shared(candidate: Candidate) -> object:
-    """What candidates of one group have in common; a profile of its own way stays alone."""
-    profile, first = candidate.profile, candidate.layouts[0][0].layout
-    if not profile.envelope or profile.fallback:
-        return profile.id
-    ways = {(program.layout.unwrap, program.layout.identity) for program, _ in candidate.layouts}
-    if len(ways) > 1:
-        return profile.id
-    return (profile.envelope, first.unwrap, first.identity)
+    """What candidates of one group have in common: how the document is made and names its one device.
+    A profile of its own way stays alone."""
+    profile = candidate.profile
+    ways = frozenset(
+        (program.stages, program.layout.identity, program.inside and (program.shared, program.layout.source))
+        for program, _ in candidate.layouts
+    )
+    single = all(p.alone and p.layout.identity and (p.shared or not p.inside) for p, _ in candidate.layouts)
+    return ways if single and not profile.fallback else profile.id
 
 
 def attempt(candidate: Candidate, sight: Sight, known: Known, adopt: bool) -> Outcome:
@@ -190,7 +193,11 @@ def _read(
     """None: the layout does not fit after all. Raises Rejected, Skipped."""
     content, unread, odd, outer = document, 0, [], document
     if program.decodes:
-        parameters = program.parameters(document, captures, known)
+        address, parameters = program.device(document, captures, known)
+        if parameters is None:
+            if address and not adopt:  # whether its bytes can be read is the question of a trial
+                return Refused("unknown_device", address, ((profile.id, address),))
+            parameters = profile.parameters
         content, report = sight.content(program, document, parameters)
         unread, odd = report.unread, report.findings
         if program.fits is not None and not program.fits(captures, content, document):

@@ -81,7 +81,12 @@ class Library:
             named = [c for g in groups for c in g.candidates if sight.names(c.profile) == 2]
             if named:  # what its own profiles refuse is no message of another product
                 return _adopted(named, sight, known)
-            chosen = [c for c, _ in _ranked(groups, sight)[:1]]
+            # That the bytes of an uplink happen to fit is no reason to take it for some product.
+            chosen = [
+                c
+                for c, _ in _ranked(groups, sight)
+                if c.profile.envelope != "lorawan" or sight.names(c.profile)
+            ][:1]
         else:
             return outcome
         return attempt(chosen[0], sight, known, True) if chosen else outcome
@@ -111,36 +116,32 @@ class Library:
 def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
     """The first candidate that decodes; of a group that shares its addresses, the one registered."""
     outcomes: list[Outcome] = []
+    strangers: list[tuple[Group, str]] = []
     for group in groups:
-        for candidate in group.candidates if not group.shares else ():
+        found = group.candidates
+        if group.shares:
+            address = group.address(sight)
+            if isinstance(address, Refused):
+                outcomes.append(address)
+                continue
+            found = [group.by_id[p] for p in known.profiles(address) if p in group.by_id]
+            if not found:
+                strangers.append((group, address))
+        for candidate in found:
             outcome = attempt(candidate, sight, known, False)
             if isinstance(outcome, Decoded) or (isinstance(outcome, Ignored) and outcome.address):
                 return outcome
             outcomes.append(outcome)
-        if group.shares:
-            outcome = _registered(group, sight, known)
-            if isinstance(outcome, Decoded) or (isinstance(outcome, Ignored) and outcome.address):
-                return outcome
-            outcomes.append(outcome)
+    for group, address in strangers:
+        outcomes += _of_stranger(group, address, sight, known)
     return _best(outcomes)
 
 
-def _registered(group: Group, sight: Sight, known: Known) -> Outcome:
-    """Of many profiles with the same envelope, that of the registered device."""
-    address = group.address(sight)
-    if isinstance(address, Refused):
-        return address
-    outcomes = [
-        attempt(group.by_id[profile], sight, known, False)
-        for profile in known.profiles(address)
-        if profile in group.by_id
-    ]
-    decoded = next((o for o in outcomes if isinstance(o, Decoded)), None)
-    if decoded is not None or outcomes:
-        return decoded or _best(outcomes)
-    if len(group.candidates) > MAX_TRIED:  # who could read it is found by a trial, when somebody looks
-        return Refused("unknown_device", address, (("", address),))
-    return _best([attempt(candidate, sight, known, False) for candidate in group.candidates])
+def _of_stranger(group: Group, address: str, sight: Sight, known: Known) -> list[Outcome]:
+    """Of a device that the registry does not have: who could read it."""
+    if len(group.candidates) > MAX_TRIED:  # a trial finds it, when somebody looks
+        return [Refused("unknown_device", address, (("", address),))]
+    return [attempt(candidate, sight, known, False) for candidate in group.candidates]
 
 
 def _ranked(groups: Sequence[Group], sight: Sight) -> list[tuple[Candidate, Trial]]:

@@ -64,6 +64,20 @@ class PointProgram:
         self._tz = tz
         self._meters: dict[object, PointProgram] = {}  # by what a device row says of its own register
 
+    @property
+    def field(self) -> str:
+        """The item's field that the point is, where nothing else decides about it; else ""."""
+        rule, path = self._rule, self._rule.paths[0] if len(self._rule.paths) == 1 else None
+        plain = not (rule.when or rule.time or rule.unit_path or rule.value or rule.each or self._name)
+        if path is None or not plain or rule.absent is not None or path.whole or len(path.steps) != 1:
+            return ""
+        return path.leaf
+
+    @property
+    def quick(self) -> tuple[Convert, float, float, PointSpec, PointProgram]:
+        """What a loop over such points needs: (conversion, lowest, highest, spec, the point)."""
+        return self._convert, self._low, self._high, self.spec, self
+
     def run(self, here: Here, job: Job) -> None:
         if PARAMETER in here.parameters and self.spec.kind is Kind.COUNTER:
             program = self._of_meter(here.parameters[PARAMETER])
@@ -146,12 +160,15 @@ class PointProgram:
 
     def _emit(self, raw: object, spec: PointSpec, here: Here, job: Job, timed: bool = False) -> None:
         convert = self._convert if self._unit is None else self._in_unit(self._unit(here.item, job.document))
-        value = convert(raw, here.parameters)
-        at, quality = here.at, here.quality
         if self._clock is not None and not timed:
             own, found, _ = self._clock(here.item, job, here.address, base=here.at)
             if own is not None or found is not Quality.GOOD:  # without a time of its own: the message's
-                at, quality = own, found
+                here = replace(here, at=own, quality=found)
+        self.emit(convert(raw, here.parameters), raw, spec, here, job)
+
+    def emit(self, value: object, raw: object, spec: PointSpec, here: Here, job: Job) -> None:
+        """A converted value as a reading or a finding."""
+        at, quality = here.at, here.quality
         if type(value) is float:
             if not self._low <= value <= self._high:
                 quality = Quality.SUSPECT

@@ -7,21 +7,36 @@ from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Message, PointSpec, Quality, Scalar
+from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.seam import Ask, Codec, Note, Report
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.decoders import codec_of
 from dutyroom.profiles.events import EventProgram
 from dutyroom.profiles.job import Here, Job, Known, clock
-from dutyroom.profiles.paths import MISSING, Captures, Index, Key, Path, Where, first_template, getter, walker
+from dutyroom.profiles.meter import PARAMETER
+from dutyroom.profiles.paths import (
+    MISSING,
+    Captures,
+    Elements,
+    Index,
+    Key,
+    Keys,
+    Path,
+    Where,
+    first_template,
+    getter,
+    walker,
+)
 from dutyroom.profiles.points import PointProgram
 from dutyroom.profiles.privacy import Guard, guard
-from dutyroom.profiles.profile import ByteSource, CodecRule, Condition, Layout, Profile
+from dutyroom.profiles.profile import ByteSource, CodecRule, Condition, DecoderRule, Layout, Profile, Stage
 from dutyroom.profiles.rest import Alternatives, Rest
 from dutyroom.profiles.result import DecodedReading
 from dutyroom.profiles.unwrap import from_text, unwrapper
 
 MAX_READINGS = 20_000  # of one message
 MAX_ADDRESS = 200
+_STAGES: dict[tuple[Stage, ...], int] = {}  # a number for each way to unwrap: quick to compare
 
 
 class LayoutProgram:
@@ -31,16 +46,24 @@ class LayoutProgram:
         self.layout = layout
         self._profile = profile
         self.unwrap = unwrapper(layout.unwrap)
+        self.stages = _STAGES.setdefault(layout.unwrap, len(_STAGES))
+        kinds = {s.kind for s in layout.unwrap}
+        self.by_topic = "under" in kinds  # the document depends on the topic's named levels
+        self.bare_by_topic = "uplink" in kinds  # ... where the payload is no JSON
         of_bytes, outer, inner = _sorted_tests(layout)
         self.test, self.bytes_test, self.fits = all_of(outer), all_of(of_bytes), all_of(inner)
         self._walk = walker(layout.each) if layout.each is not None else None
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
-        self.shared = layout.decoder if isinstance(layout.decoder, CodecRule) else None
+        self.shared = _shared_rule(layout.decoder)
         self._source = _Source(layout.source)
+        self._early = _outside(layout)  # the address is known before the bytes are decoded
+        self.alone = self._early or layout.each is None or layout.each.single  # a message is of one device
         self._identity = first_template(layout.identity) if layout.identity else None
-        self._early = layout.each is None and not any("@" in text for text in layout.identity)
+        self.inside = self._codec is not None and any("@" in text for text in layout.identity)  # the address
         self._clock = clock(layout.time, tz)
         self._points = tuple(PointProgram(rule, tz) for rule in layout.points)
+        self._fields = tuple((p.field, *p.quick) for p in self._points if p.field)
+        self._others = tuple(p for p in self._points if not p.field)
         self._events = tuple(EventProgram(rule, profile, tz, key) for rule in layout.events)
         self._attributes = tuple(
             (name, getter(paths), guard(profile, (name, *(p.leaf for p in paths)), key))
@@ -63,35 +86,43 @@ class LayoutProgram:
             return False
         return self.bytes_test is None or self.bytes_test(captures, self._head(document), document)
 
-    def parameters(self, document: object, captures: Captures, known: Known) -> Mapping[str, Scalar]:
-        """Of the device, where the message says whose it is before it is decoded; else the defaults."""
+    def device(
+        self, document: object, captures: Captures, known: Known
+    ) -> tuple[str, Mapping[str, Scalar] | None]:
+        """(address, parameters) where the message says whose it is before it is decoded; parameters None =
+        not registered. Else "" and the profile's defaults."""
         if not self._early:
-            return self._profile.parameters
-        found = known.parameters(self._profile.id, self.address(document, document, captures))
-        return {**self._profile.parameters, **found} if found else self._profile.parameters
+            return "", self._profile.parameters
+        address = self.address(document, document, captures)
+        found = known.parameters(self._profile.id, address) if address else None
+        if found is not None and self._profile.parameters:
+            found = {**self._profile.parameters, **found}
+        return address, found
 
     def address(self, document: object, content: object, captures: Captures) -> str:
         """Of the first item; "" where the message names no device."""
+        if self._early:
+            return self._named(document, document, captures)
         job = Job(document, 0, content)
-        return next((self._address(job, item, named) for item, named in self._items(job, captures)), "")
+        return next((self._named(document, item, named) for item, named in self._items(job, captures)), "")
 
     def registered(self, job: Job, captures: Captures, known: Known) -> str:
         """The address of the first item, when the registry has it; else ""."""
         for item, named in self._items(job, captures):
-            address = self._address(job, item, named)
+            address = self._named(job.document, item, named)
             found = known.parameters(self._profile.id, address) if address else None
             return address if found is not None else ""
         return ""
 
-    def _address(self, job: Job, item: object, captures: Captures) -> str:
-        found = self._identity(captures, item, job.document) if self._identity is not None else None
+    def _named(self, document: object, item: object, captures: Captures) -> str:
+        found = self._identity(captures, item, document) if self._identity is not None else None
         return found if found and len(found) <= MAX_ADDRESS and found.isprintable() else ""
 
     def run(self, job: Job, captures: Captures, known: Known, adopt: bool) -> None:
         """Raises Rejected when the message gives too much."""
         for item, named in self._items(job, captures):
             job.items += 1
-            address = self._address(job, item, named)
+            address = self._named(job.document, item, named)
             if not address:
                 continue
             parameters = known.parameters(self._profile.id, address)
@@ -143,8 +174,13 @@ class LayoutProgram:
         if self._profile.parameters:
             parameters = {**self._profile.parameters, **parameters}
         here = Here(item, captures, address, parameters, at, quality, taken)
-        for point in self._points:
-            point.run(here, job)
+        if type(item) is dict and PARAMETER not in parameters:
+            self._quick(item, here, job)
+            for point in self._others:
+                point.run(here, job)
+        else:
+            for point in self._points:
+                point.run(here, job)
         for event in self._events:
             event.run(here, job)
         for name, get, guarded in self._attributes:
@@ -155,6 +191,19 @@ class LayoutProgram:
             self._rest_of(self._rest, here, job)
         if len(job.readings) > MAX_READINGS:
             raise Rejected(f"more than {MAX_READINGS} readings in one message")
+
+    def _quick(self, item: dict[str, object], here: Here, job: Job) -> None:
+        """Points that are a field of the item and nothing else: most points of most messages."""
+        address, at, quality, parameters = here.address, here.at, here.quality, here.parameters
+        for key, convert, low, high, spec, point in self._fields:
+            raw = item.get(key)
+            if raw is None:
+                continue
+            value = convert(raw, parameters)
+            if type(value) is float and low <= value <= high:
+                job.readings.append(DecodedReading(address, spec, at, value, quality))
+            else:
+                point.emit(value, raw, spec, here, job)
 
     @staticmethod
     def _attribute(job: Job, address: str, name: str, value: Scalar | None) -> None:
@@ -214,6 +263,18 @@ def _sorted_tests(layout: Layout) -> tuple[tuple[Condition, ...], ...]:
         else:
             inner.append(condition)
     return tuple(of_bytes), tuple(outer), tuple(inner)
+
+
+def _outside(layout: Layout) -> bool:
+    """True when the identity reads neither the item nor what `each` captures."""
+    steps = layout.each.steps if layout.each is not None else ()
+    names = {s.capture for s in steps if isinstance(s, Elements | Keys) and s.capture}
+    return not any("@" in text or any(f"{{{n}" in text for n in names) for text in layout.identity)
+
+
+def _shared_rule(decoder: DecoderRule | None) -> CodecRule | None:
+    """A named codec that makes the same of a message for every profile."""
+    return decoder if isinstance(decoder, CodecRule) and not CODECS[decoder.name].parameters else None
 
 
 def _together(pieces: Sequence[object]) -> object:

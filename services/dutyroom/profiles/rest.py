@@ -83,18 +83,20 @@ class Rest:
         """(name, what to do, value) of every unnamed leaf, null and empty containers left out."""
         root = self._get(item, document) if self._get is not None else item
         walk = self._listed(root) if self._rule.list_name else flat(root)
-        taken = self._taken | self._used(item, document) if self._alternatives else self._taken
-        for count, (name, value) in enumerate(walk):
-            if count >= MAX_LEAVES:
+        used = self._used(item, document) if self._alternatives else ()
+        left = MAX_LEAVES
+        for name, value in walk:
+            left -= 1
+            if left < 0:
                 return
-            if name in taken or value is None:
+            if value is None:
                 continue
             leaf = self._leaves.get(name)
             if leaf is None:
                 leaf = self._leaf(name)
                 if len(self._leaves) < MAX_NAMES:
                     self._leaves[name] = leaf
-            if not leaf.skip:
+            if not leaf.skip and name not in used:
                 yield name, leaf, value
 
     def _used(self, item: object, document: object) -> set[str]:
@@ -121,7 +123,7 @@ class Rest:
             own = name if name not in self._known else f"{name}.raw"
         number = PointSpec(own, quantity, QUANTITIES[quantity].unit)
         return Leaf(
-            skip=bad or _any(name, rule.skip),
+            skip=bad or name in self._taken or _any(name, rule.skip),
             attribute=_any(name, rule.attributes),
             text_point=_any(name, rule.texts),
             text=PointSpec(own, kind=Kind.TEXT),
@@ -154,7 +156,11 @@ def flat(value: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, o
     if isinstance(value, dict):
         if depth < MAX_DEPTH:
             for key, child in value.items():
-                yield from flat(child, f"{name}.{key}" if name else str(key), depth + 1)
+                inner = f"{name}.{key}" if name else key
+                if type(child) is dict or type(child) is list:
+                    yield from flat(child, inner, depth + 1)
+                else:
+                    yield inner, child
     elif isinstance(value, list):
         if depth < MAX_DEPTH:
             for number, child in enumerate(value):

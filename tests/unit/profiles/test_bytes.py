@@ -279,7 +279,7 @@ def test_what_the_named_product_refuses_is_no_message_of_another() -> None:
     refused = lib.decode(chirpstack("0001", product="acme t9"), NOBODY, adopt=True)
     assert isinstance(refused, Refused)
     assert refused.detail.startswith("acme/named: c: 8 bytes wanted")
-    assert rows(lib.decode(chirpstack("0001", product="other"), NOBODY, adopt=True))[0][0] == "a"
+    assert rows(lib.decode(chirpstack("0001", product="Acme other"), NOBODY, adopt=True))[0][0] == "a"
 
 
 def test_a_record_without_a_time_of_its_own_has_that_of_the_message() -> None:

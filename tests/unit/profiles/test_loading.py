@@ -86,7 +86,7 @@ def test_all_mistakes_are_told_at_once() -> None:
         ("class: water_meter\nclass: gas_meter", "p.yaml:2"),
         ("class: &x water_meter\nname: *x", "anchors and aliases"),
         ("class: other\nenvelope: loriot\n", "'loriot' is not one of lorawan, chirpstack, tts, wmbus"),
-        ("class: other\nmatch: {topics: [a]}\nidentity: x\ncodec: mbus", "codec"),
+        ("class: other\nmatch: {topics: [a]}\nidentity: x\ncodec: m-bus", "codec"),
         ("class: other\nmatch: {topics: [a]}\nidentity: x\nexamples: 3", "examples: must be a list"),
         ("class: other\nmatch: {topics: [a]}\nidentity: x\nexamples: [{topic: a}]", "examples[0].payload: is missing"),
         ("class: other\nmatch: {topics: [a]}\nidentity: x\nunwrap: [jsn]", "did you mean 'json'?"),

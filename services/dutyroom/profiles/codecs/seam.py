@@ -50,11 +50,13 @@ class Codec(Protocol):
 class CodecKind:
     """A codec by name. options: names of the settings that a profile may give it.
 
-    make: settings -> codec; raises Rejected, naming the setting, when they cannot be used.
+    make: settings -> codec; raises Rejected, naming the setting, when they cannot be used. parameters: it
+    asks the device's own, so that what it makes of a message is not the same for every profile.
     """
 
     make: Callable[[Mapping[str, Plain]], Codec]
     options: tuple[str, ...] = ()
+    parameters: bool = False
 
 
 def plain(codec: Codec) -> CodecKind:
