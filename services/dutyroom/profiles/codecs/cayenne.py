@@ -106,20 +106,21 @@ def make(settings: Mapping[str, Plain]) -> Codec:
 def _own(own: Mapping[str, Plain], where: str) -> Kind:
     known_settings(own, TYPE_OPTIONS, where)
     name = own.get("name")
-    if not isinstance(name, str) or not name:
-        raise Rejected(f"{where}name: a text is needed")
+    if not isinstance(name, str) or name in ("", "rest"):
+        raise Rejected(f"{where}name: a text is needed, and not `rest`")
     size = whole_setting(own, "bytes", None, 1, 16, where)
     scale = decimal_setting(own, "scale", ONE, where)
     return Kind(name, (Part("", size, scale, flag_setting(own, "signed", False, where)),))
 
 
 def decode(payload: bytes, ask: Ask, types: Mapping[int, Kind] = TYPES) -> object:
-    """{temperature_3: 21, relative_humidity_4: "20.5", accelerometer_1: {x, y, z}, ...}: name, channel.
+    """{temperature: {"3": 21}, relative_humidity: {"4": "20.5"}, accelerometer: {"1": {x, y, z}}, ...}: what
+    it is, then the channel.
 
     rest: hex from the first unknown type on. A channel that comes twice counts as it came last.
     Raises Rejected for an empty payload, a cut value, and where not even the first type is known.
     """
-    document: dict[str, object] = {}
+    document: dict[str, dict[str, object] | str] = {}
     at = 0
     while at < len(payload):
         if at + 2 > len(payload):
@@ -137,7 +138,9 @@ def decode(payload: bytes, ask: Ask, types: Mapping[int, Kind] = TYPES) -> objec
         at = start + kind.size
         if at > len(payload):
             raise Rejected(f"{name} (type {number}) cut at byte {start}: {kind.size} bytes expected")
-        document[name] = _value(payload, start, kind, name, ask)
+        channels = document.setdefault(kind.name, {})
+        assert isinstance(channels, dict)  # "rest" ends the loop
+        channels[str(channel)] = _value(payload, start, kind, name, ask)
     if not document:
         raise Rejected("empty payload")
     return document

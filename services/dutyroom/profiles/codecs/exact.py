@@ -89,13 +89,13 @@ def decimal_setting(settings: Mapping[str, Plain], name: str, default: Decimal, 
 
 
 def whole_setting(
-    settings: Mapping[str, Plain], name: str, default: int | None, low: int, high: int, where: str
+    settings: Mapping[str, object], name: str, default: int | None, low: int, high: int, where: str
 ) -> int:
     """A whole number, decimal or "0x1F". Raises Rejected; without a default it must be there."""
     value = settings.get(name, default)
     if isinstance(value, str):
         with contextlib.suppress(ValueError):
-            value = int(value, 0)
+            value = int(value, 16 if value[:2] in ("0x", "0X") else 10)
     if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
         raise Rejected(f"{where}{name}: a whole number from {low} to {high} is needed")
     return value

@@ -6,6 +6,7 @@ Modbus Organization. Which register means what is the profile's: `registers`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +24,14 @@ from dutyroom.profiles.yamlnode import Plain
 Document: TypeAlias = dict[str, object]
 
 OPTIONS = ("registers", "start", "count", "framing", "values")
-FRAMINGS = ("none", "rtu", "tcp", "json")
+FRAMINGS = ("auto", "none", "rtu", "tcp", "json")
 COILS, INPUTS, HOLDING, INPUT_REGISTERS = 1, 2, 3, 4
 EXCEPTIONS: Mapping[int, str] = {
     1: "illegal_function", 2: "illegal_address", 3: "illegal_value", 4: "device_failure", 5: "acknowledge",
     6: "device_busy", 8: "memory_parity_error", 10: "gateway_path_unavailable", 11: "gateway_target_failed",
 }  # fmt: skip
 MAX_BLOCK = 131_072  # bytes: every register there can be
+MAX_TEXT = 1_000_000  # characters of hex or JSON
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,26 @@ class Answer:
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """start: address of the block's first register; `port` or `topic` say where it is told. count: how
+    many registers there must be, 0 = any. values: key of the array in JSON."""
+
+    registers: tuple[Register, ...]
+    start: int | str
+    count: int
+    values: str
+
+    @property
+    def bits(self) -> bool:
+        return self.registers[0].kind == COIL
+
+
 def make(settings: Mapping[str, Plain]) -> Codec:
     """registers: {name: {at, as, ...}} (see `modbus_registers.register`). start: address of the first
-    register of the block, or `port` (`bytes.port`). count: how many registers there must be. framing:
-    none | rtu | tcp | json. values: of json, the key of the array; "" = the payload is the array.
+    register of the block; `port`: told by `bytes.port`; `topic`: the topic's last level. count: how many
+    registers there must be. framing: auto | none | rtu | tcp | json. values: of JSON, the key of the
+    array beside which `start` may stand; the payload may also be the array alone.
     """
     known_settings(settings, OPTIONS, "")
     named = map_setting(settings.get("registers"), "registers")
@@ -63,15 +81,17 @@ def make(settings: Mapping[str, Plain]) -> Codec:
         raise Rejected("registers: at least one register is needed")
     registers = tuple(register(name, value) for name, value in named.items())
     _fit_together(registers)
-    start = None if settings.get("start") == "port" else whole_setting(settings, "start", 0, 0, 65535, "")
-    count = whole_setting(settings, "count", None, 1, 65536, "") if "count" in settings else None
+    told = settings.get("start", 0)
+    start = str(told) if told in ("port", "topic") else whole_setting(settings, "start", 0, 0, 65535, "")
+    count = whole_setting(settings, "count", 0, 0, 65536, "")
+    values = settings.get("values", "registers")
+    if not isinstance(values, str) or not values:
+        raise Rejected("values: a key is needed")
+    setup = Setup(registers, start, count, values)
     framing = choice_setting(settings, "framing", "none", FRAMINGS, "")
-    if framing == "json":
-        key = settings.get("values", "")
-        if not isinstance(key, str):
-            raise Rejected("values: a key is needed")
-        return functools.partial(_from_json, key, registers, start, count)
-    return functools.partial(_from_bytes, UNFRAME[framing], registers, start, count)
+    if framing in ("auto", "json"):
+        return functools.partial(_auto if framing == "auto" else _from_json, setup)
+    return functools.partial(_from_bytes, setup, UNFRAME[framing])
 
 
 def _fit_together(registers: Sequence[Register]) -> None:
@@ -83,49 +103,72 @@ def _fit_together(registers: Sequence[Register]) -> None:
         raise Rejected("registers: coils and registers come in different blocks: use one layout for each")
 
 
-def _from_bytes(
-    unframe: Callable[[bytes], Answer],
-    registers: Sequence[Register],
-    start: int | None,
-    count: int | None,
-    payload: bytes,
-    ask: Ask,
-) -> object:
+def _auto(setup: Setup, payload: bytes, ask: Ask) -> object:
+    """JSON; hex text of a block or a frame; or a frame in bytes. A block in bytes could as well be hex text, so
+    that must be said (`framing: none`)."""
+    text = payload.strip()
+    if text[:1] in (b"[", b"{"):
+        return _from_json(setup, payload, ask)
+    if len(text) > MAX_TEXT:
+        raise Rejected(f"{len(text)} bytes: at most {MAX_TEXT} are read")
+    for unframe in (_rtu, _tcp):
+        with contextlib.suppress(Rejected):
+            unframe(payload)
+            return _from_bytes(setup, unframe, payload, ask)
+    try:
+        data = bytes.fromhex(text.decode("ascii").removeprefix("0x"))
+    except ValueError as err:
+        raise Rejected("neither JSON, nor hex text, nor a frame whose checksum or length is right") from err
+    return _from_bytes(setup, _of_text(data, setup.bits), data, ask)
+
+
+def _of_text(data: bytes, bits: bool) -> Callable[[bytes], Answer]:
+    """A block of registers has an even number of bytes, an answer to a read of registers an odd one."""
+    if data[2:4] == b"\0\0" and len(data) > 8 and int.from_bytes(data[4:6], "big") == len(data) - 6:
+        return _tcp
+    if bits:
+        right = len(data) > 4 and CHECKSUMS["crc16_modbus"](data) == 0
+        return _rtu if right else _bare
+    return _rtu if len(data) % 2 else _bare
+
+
+def _from_bytes(setup: Setup, unframe: Callable[[bytes], Answer], payload: bytes, ask: Ask) -> object:
     """{name: value, ...}, with unit and function of a frame; exception (and no values) of a refusal."""
     if len(payload) > MAX_BLOCK:
         raise Rejected(f"{len(payload)} bytes: a block has at most {MAX_BLOCK}")
     answer = unframe(payload)
     if answer.exception:
         return answer.head()
-    bits = registers[0].kind == COIL
-    if answer.function is not None and bits != (answer.function in (COILS, INPUTS)):
+    if answer.function is not None and setup.bits != (answer.function in (COILS, INPUTS)):
         raise Rejected(f"function {answer.function} at byte {answer.at - 2}: not what the profile reads")
-    block = Block(answer.data, _start(start, ask), answer.at, bits)
-    _complete(block, count)
-    return answer.head() | read_registers(block, registers, ask.note)
+    block = Block(answer.data, _start(setup.start, ask), answer.at, setup.bits)
+    _complete(block, setup.count)
+    return answer.head() | read_registers(block, setup.registers, ask.note)
 
 
-def _from_json(
-    key: str, registers: Sequence[Register], start: int | None, count: int | None, payload: bytes, ask: Ask
-) -> object:
-    """The JSON object with the array replaced by {name: value}; only the values of a bare array."""
+def _from_json(setup: Setup, payload: bytes, ask: Ask) -> object:
+    """The values, beside whatever else stands in the JSON object."""
+    if len(payload) > MAX_TEXT:
+        raise Rejected(f"{len(payload)} bytes: at most {MAX_TEXT} are read")
     try:
         document = orjson.loads(payload)
     except orjson.JSONDecodeError as err:
         raise Rejected(f"not JSON: {err}") from err
-    if key and not isinstance(document, dict):
-        raise Rejected("a JSON object expected")
-    values = document.get(key) if key else document
-    bits = registers[0].kind == COIL
-    block = Block(_packed(values, key, bits), _start(start, ask), 0, bits)
-    _complete(block, count)
-    found = read_registers(block, registers, None)
-    return document | {key: found} if key else found
+    outer: Document = {}
+    start, values = setup.start, document
+    if isinstance(document, dict):
+        outer = {key: value for key, value in document.items() if key != setup.values}
+        values = document.get(setup.values)
+        if "start" in outer:
+            start = whole_setting(outer, "start", None, 0, 65535, "")
+    block = Block(_packed(values, setup.values, setup.bits), _start(start, ask), 0, setup.bits)
+    _complete(block, setup.count)
+    return outer | read_registers(block, setup.registers, None)
 
 
 def _packed(values: object, key: str, bits: bool) -> bytes:
     if not isinstance(values, list) or not 0 < len(values) <= 65536:
-        raise Rejected(f"{key or 'payload'}: an array of 1 to 65536 registers expected")
+        raise Rejected(f"{key}: an array of 1 to 65536 numbers expected")
     high = 1 if bits else 65535
     for number, value in enumerate(values):
         if (
@@ -133,26 +176,28 @@ def _packed(values: object, key: str, bits: bool) -> bytes:
             or not -32768 <= value <= high
             or (isinstance(value, bool) and not bits)
         ):
-            raise Rejected(f"{key or 'payload'}[{number}]: {str(value)[:40]!r} is no register")
+            raise Rejected(f"{key}[{number}]: {str(value)[:40]!r} is no register")
     if bits:
         whole = sum(1 << n for n, value in enumerate(values) if value)
         return whole.to_bytes((len(values) + 7) // 8, "little")
     return b"".join((value & 0xFFFF).to_bytes(2, "big") for value in values)
 
 
-def _start(start: int | None, ask: Ask) -> int:
-    if start is not None:
+def _start(start: int | str, ask: Ask) -> int:
+    if isinstance(start, int):
         return start
+    if start == "topic":
+        return whole_setting({"start": ask.topic.rpartition("/")[2]}, "start", None, 0, 65535, "topic: ")
     if ask.port is None or not 0 <= ask.port <= 65535:
         raise Rejected("the first register's address is not known: bytes.port must lead to it")
     return ask.port
 
 
-def _complete(block: Block, count: int | None) -> None:
+def _complete(block: Block, count: int) -> None:
     if not block.bits and len(block.data) % 2:
         raise Rejected(f"{len(block.data)} bytes are no whole registers")
-    expected = None if count is None else (count + 7) // 8 if block.bits else count * 2
-    if expected is not None and len(block.data) != expected:
+    expected = (count + 7) // 8 if block.bits else count * 2
+    if count and len(block.data) != expected:
         raise Rejected(f"{len(block.data)} bytes at byte {block.offset}: {expected} expected")
 
 

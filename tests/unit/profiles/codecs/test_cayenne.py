@@ -13,8 +13,12 @@ from dutyroom.profiles.codecs.seam import Ask
 
 
 def decode(text: str, ask: Ask | None = None, **options: Any) -> dict[str, Any]:
+    """With names as people write them: temperature_3 for channel 3."""
     document: Any = KIND.make(options)(bytes.fromhex(text), ask or Ask())
-    return document  # type: ignore[no-any-return]
+    found: dict[str, Any] = {"rest": document.pop("rest")} if "rest" in document else {}
+    return found | {
+        f"{name}_{n}": value for name, channels in document.items() for n, value in channels.items()
+    }
 
 
 # The first: The Things Network device repository (Apache-2.0), vendor/tektelic. The next three: the examples of
@@ -40,6 +44,11 @@ def decode(text: str, ask: Ask | None = None, **options: Any) -> dict[str, Any]:
 )  # fmt: skip
 def test_types(payload: str, expected: dict[str, object]) -> None:
     assert decode(payload) == expected
+
+
+def test_what_it_is_then_the_channel() -> None:
+    document: Any = KIND.make({})(bytes.fromhex("0367000a056700ff046828"), Ask())
+    assert document == {"temperature": {"3": 1, "5": "25.5"}, "relative_humidity": {"4": 20}}
 
 
 def test_a_makers_own_types() -> None:

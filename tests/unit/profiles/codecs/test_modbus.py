@@ -143,8 +143,8 @@ def test_notes_tell_the_bits() -> None:
         (bytes.fromhex("0007000000081103044366199a"), "tcp", "length 8 at byte 4: 7 bytes follow"),
         (b"[1", "json", "not JSON"),
         (b"[]", "json", "1 to 65536"),
-        (b"[1, 70000]", "json", "[1]: '70000' is no register"),
-        (b"[true, 1]", "json", "[0]: 'True' is no register"),
+        (b"[1, 70000]", "json", "registers[1]: '70000' is no register"),
+        (b"[true, 1]", "json", "registers[0]: 'True' is no register"),
     ],
 )
 def test_damaged(payload: bytes, framing: str, reason: str) -> None:
@@ -170,9 +170,46 @@ def test_arrays_of_registers() -> None:
     assert decode(b"[17254, 6554]", REGISTERS, framing="json") == {"voltage": 230.1}
     assert decode(b"[-1]", {"x": {"at": 0, "as": "s16"}}, framing="json") == {"x": -1}
     found = decode(b'{"dev":"m1","regs":[17254,6554]}', REGISTERS, framing="json", values="regs")
-    assert found == {"dev": "m1", "regs": {"voltage": 230.1}}
+    assert found == {"dev": "m1", "voltage": 230.1}
+    later = {"power": {"at": 101}}
+    assert decode(b'{"start":100,"registers":[1,2]}', later, framing="json")["power"] == 2
     coils = {"a": {"at": 0, "as": "coil"}, "b": {"at": 9, "as": "coil"}}
     assert decode(b"[true,0,0,0,0,0,0,0,0,1]", coils, framing="json") == {"a": 1, "b": 1}
+
+
+# ---------------------------------------------------------------- whatever a gateway sends
+
+
+def test_one_profile_reads_every_form() -> None:
+    frame = rtu(U)
+    tcp = bytes.fromhex("0007 0000 0007 01 04 04 4366199a")
+    block = bytes.fromhex("4366199a")
+    for payload in (
+        frame, frame.hex().encode(), tcp, tcp.hex().encode(), block.hex().upper().encode(), b" 0x4366199a\n",
+        b"[17254,6554]", b'{"start":0,"registers":[17254,6554]}',
+    ):  # fmt: skip
+        ask = Ask(topic="modbus/sdm120/m1/0")
+        assert decode(payload, REGISTERS, ask, framing="auto", start="topic")["voltage"] == 230.1
+    assert decode(b"0001", {"x": {"at": 70}}, Ask(topic="m/0x46"), framing="auto", start="topic") == {"x": 1}
+    coils = {"run": {"at": 0, "as": "coil"}}
+    for payload in (b"01", rtu("01 01 01 01").hex().encode(), b"[1]"):
+        assert decode(payload, coils, framing="auto")["run"] == 1
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (bytes.fromhex("4366199a"), "neither JSON, nor hex text, nor a frame"),
+        (rtu(U)[:-1].hex().encode() + b"00", "CRC at byte 7"),
+        (b"{}", "registers: an array"),
+        (b'{"start":-1,"registers":[1,2]}', "start"),
+        (b"hello", "neither"),
+    ],
+)
+def test_other_forms(payload: bytes, reason: str) -> None:
+    with pytest.raises(Rejected) as caught:
+        decode(payload, REGISTERS, framing="auto")
+    assert reason in caught.value.reason
 
 
 # ---------------------------------------------------------------- settings
@@ -194,7 +231,7 @@ def test_arrays_of_registers() -> None:
         ({"registers": {"x": {"at": 0, "as": "f32", "exponent": "x"}}}, "f32 has none"),
         ({"registers": {"x": {"at": 0, "scale": "one"}}}, "registers.x.scale"),
         ({"registers": {"x": {"at": 0}, "y": {"at": 0, "as": "coil"}}}, "coils and registers"),
-        ({"registers": {"x": {"at": 0}}, "framing": "ascii"}, "framing: one of none"),
+        ({"registers": {"x": {"at": 0}}, "framing": "ascii"}, "framing: one of auto"),
         ({"registers": {"x": {"at": 0}}, "begin": 1}, "begin: unknown"),
     ],
 )
@@ -236,7 +273,7 @@ def test_frames_round_trip(data: bytes, unit: int, function: int) -> None:
     assert decode(numbers, registers, framing="json") == expected
 
 
-@given(st.binary(max_size=64), st.sampled_from(["none", "rtu", "tcp", "json"]), st.booleans())
+@given(st.binary(max_size=64), st.sampled_from(["auto", "none", "rtu", "tcp", "json"]), st.booleans())
 def test_any_bytes(payload: bytes, framing: str, checked: bool) -> None:
     registers = {
         "a": {"at": 0, "as": "bcd"}, "b": {"at": 1, "as": "f32"}, "c": {"at": 3, "as": "text"},
