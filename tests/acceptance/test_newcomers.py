@@ -105,7 +105,7 @@ def test_a_device_that_nobody_knew_is_taught_and_adopted_without_a_restart(
         file.write_text(PROFILE, encoding="utf-8")
         wait_for(lambda: "T-18" in unknown(visitor), 15, "the device by its address")
         assert visitor.get("/profiles")["mistakes"] == []
-        assert "1 profiles of the site's own" in run("profile", "reload", "--data", data).stdout
+        assert "Profiles of the site's own in use: 1." in run("profile", "reload", "--data", data).stdout
         listed = run("devices", "unknown", "--data", data).stdout
         assert "T-18" in listed
         assert "acme/t17: level 1.02 m, battery 80" in listed

@@ -45,12 +45,12 @@ def _strangers(request: Request, ask: Asked) -> Strangers:
 
 @router.get("/{site}/unknown", name="api_unknown")
 def get_unknown(request: Request, ask: Ask, limit: Limit = 100) -> list[Json]:
-    """Devices, or topics, that publish what nobody reads: the newest first, each with its last payload
-    and the profiles that read it, the best first."""
+    """Devices, and topics that no profile tells apart, that publish what nobody reads: each with its last
+    payload and the profiles that read it, the best first. Devices come before topics, the newest first."""
     intake, _, _ = _intake(ask)
     shown, taken = ask.presenter(), list(ask.room.devices(ask.site))
     rows = []
-    for stranger in _strangers(request, ask).all(intake.library, limit):
+    for stranger in _strangers(request, ask).all(intake.library, intake.registry.find, limit):
         row = _stranger(shown, stranger)
         if stranger.candidates:
             row["id"] = offered_id(stranger.candidates[0].profile, stranger.address, taken)

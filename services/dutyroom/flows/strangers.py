@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dutyroom.errors import Rejected
@@ -61,14 +61,15 @@ class Strangers:
         self._library: Library | None = None
         self._tried: dict[tuple[int, str], tuple[Candidate, ...]] = {}
 
-    def all(self, library: Library, limit: int = 100) -> list[Stranger]:
-        """The newest first, each with the profiles that can read its last message, the best first."""
+    def all(self, library: Library, known: Callable[[str, str], object], limit: int = 100) -> list[Stranger]:
+        """Each with the profiles that can read its last message, the best first; of devices that are
+        registered by now the messages are about to be read again, and they are left out."""
         if library is not self._library:
             self._library, self._tried = library, {}
         found = merged(self._journal.strangers(SENDERS))[:limit]
         made = [replace(s, candidates=self._candidates(library, s)) for s in found]
         self._tried = {(s.newest.id, s.address): s.candidates for s in made}
-        return made
+        return [s for s in made if not any(known(c.profile, s.address) for c in s.candidates)]
 
     def find(self, library: Library, address: str) -> Stranger | None:
         found = next((s for s in merged(self._journal.strangers(SENDERS)) if s.address == address), None)
@@ -80,7 +81,8 @@ class Strangers:
 
 
 def merged(rows: Iterable[StrangerRow]) -> list[Stranger]:
-    """One entry a device: whatever it publishes on, and whichever messages it shares with others."""
+    """One entry a device: whatever it publishes on, and whichever messages it shares with others.
+    Those that a profile tells apart come first, the newest of them before all."""
     found: dict[tuple[str, str], Stranger] = {}
     for row in rows:
         topic = row.newest.topic
@@ -89,7 +91,7 @@ def merged(rows: Iterable[StrangerRow]) -> list[Stranger]:
             new = Stranger(address, row.newest, (topic,), row.count, row.kept, row.first_at, row.last_at)
             old = found.get(key)
             found[key] = new if old is None else _both(old, new)
-    return sorted(found.values(), key=lambda s: -s.last_at)
+    return sorted(found.values(), key=lambda s: (not s.address, -s.last_at))
 
 
 def _both(one: Stranger, other: Stranger) -> Stranger:

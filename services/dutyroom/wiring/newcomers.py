@@ -79,7 +79,7 @@ def reload_profiles(settings: Settings, wanted: str) -> list[str]:
     without one are in use then."""
     api, site = _running(settings, wanted)
     done = api.ask("POST", f"sites/{site.id}/profiles/reload")
-    said = f"{len(done['own'])} profiles of the site's own are in use"
+    said = f"Profiles of the site's own in use: {len(done['own'])}"
     kept = f"; still as they were before: {', '.join(done['kept'])}" if done["kept"] else ""
     if done["mistakes"]:
         mistakes = "\n".join(_place(m) for m in done["mistakes"])

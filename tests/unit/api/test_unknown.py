@@ -28,14 +28,14 @@ def test_each_stranger_is_listed_once_with_its_last_message_and_who_reads_it(
 ) -> None:
     rows = house.program("api:viewer").get(f"{API}/unknown").json()
     assert [(row["address"], row["topic"], row["count"]) for row in rows] == [
+        ("11111111", "wmbusmeters/11111111", 2),
         ("", "bms/room/3", 1),
         ("", "dtu/0815/rx", 1),
         ("", "acme/T-18/up", 2),
-        ("11111111", "wmbusmeters/11111111", 2),
     ]
-    assert [row["form"] for row in rows] == ["text", "hex", "json", "json"]
-    assert rows[1]["payload"].startswith("fe fe fe 68")
-    meter = rows[3]
+    assert [row["form"] for row in rows] == ["json", "text", "hex", "json"]
+    assert rows[2]["payload"].startswith("fe fe fe 68")
+    meter = rows[0]
     assert meter["reason"] == "unknown_device"
     assert meter["last_at"] - meter["first_at"] == 45 * 60_000
     assert meter["id"] == "wmbusmeters-11111111"
@@ -54,6 +54,7 @@ def test_one_click_adopts_and_its_messages_are_read_again(house: House, gate: Ga
     assert "&lt;script&gt;alert(1)&lt;/script&gt; 21.5" in page
     done = admin.post(f"{API}/unknown/adopt", json={"address": "11111111", "space": "A"})
     assert done.json() == {"device": "wmbusmeters-11111111", "profile": "wmbusmeters/water", "waiting": 2}
+    assert [row["address"] for row in admin.get(f"{API}/unknown").json()] == ["", "", ""]
     gate.reread()
     assert [row["address"] for row in admin.get(f"{API}/unknown").json()] == ["", "", ""]
     device = admin.get(f"{API}/devices/wmbusmeters-11111111").json()
