@@ -189,7 +189,9 @@ class Ingest:
         only: what it says of these addresses.
         """
         devices = {
-            a: self._registry.find(decoded.profile, a) for a in decoded.addresses if only is None or a in only
+            a: self._registry.find(decoded.owner(a), a)
+            for a in decoded.addresses
+            if only is None or a in only
         }
         self._make_points(decoded, devices)
         for reading in decoded.readings:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -129,12 +130,44 @@ def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
                 strangers.append((group, address))
         for candidate in found:
             outcome = attempt(candidate, sight, known, False)
-            if isinstance(outcome, Decoded) or (isinstance(outcome, Ignored) and outcome.address):
+            if isinstance(outcome, Decoded):
+                return _completed(outcome, groups, sight, known) if outcome.unknown else outcome
+            if isinstance(outcome, Ignored) and outcome.address:
                 return outcome
             outcomes.append(outcome)
     for group, address in strangers:
         outcomes += _of_stranger(group, address, sight, known)
     return _best(outcomes)
+
+
+def _completed(first: Decoded, groups: Sequence[Group], sight: Sight, known: Known) -> Decoded:
+    """A message of several devices, of which some are registered under other profiles: meters of two
+    kinds behind one gateway."""
+    left = {address for _, address in first.unknown}
+    for candidate in (c for g in groups for c in g.candidates if c.profile.id != first.profile):
+        if not left:
+            break
+        if not any(candidate.profile.id in known.profiles(address) for address in left):
+            continue
+        other = attempt(candidate, sight, known, False)
+        if isinstance(other, Decoded) and (more := left & set(other.addresses)):
+            first = _joined(first, other, more)
+            left -= more
+    return first
+
+
+def _joined(first: Decoded, other: Decoded, addresses: set[str]) -> Decoded:
+    """What both say; of the other only what concerns these addresses."""
+    return replace(
+        first,
+        readings=[*first.readings, *(r for r in other.readings if r.address in addresses)],
+        events=[*first.events, *(e for e in other.events if e.address in addresses)],
+        attributes=[*first.attributes, *(a for a in other.attributes if a[0] in addresses)],
+        findings=[*first.findings, *(f for f in other.findings if f[1] in addresses)],
+        unknown=tuple(u for u in first.unknown if u[1] not in addresses),
+        addresses=(*first.addresses, *(a for a in other.addresses if a in addresses)),
+        owners={**first.owners, **dict.fromkeys(addresses, other.profile)},
+    )
 
 
 def _of_stranger(group: Group, address: str, sight: Sight, known: Known) -> list[Outcome]:

@@ -46,6 +46,11 @@ class Decoded:
     unknown: tuple[tuple[str, str], ...] = ()
     addresses: tuple[str, ...] = ()  # every known (or adopted) device of the message
     unread: int = 0  # bytes that the decoder left
+    owners: Mapping[str, str] = field(default_factory=dict)  # address -> profile, where another one read it
+
+    def owner(self, address: str) -> str:
+        """The profile under which a device of this message is registered."""
+        return self.owners.get(address, self.profile)
 
 
 @dataclass(frozen=True, slots=True)

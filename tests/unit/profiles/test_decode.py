@@ -176,6 +176,24 @@ def test_unknown_devices_of_a_batch_do_not_hold_up_the_known() -> None:
     assert set(readings(adopted)) == {("A", "energy"), ("B", "energy")}
 
 
+def test_meters_of_two_kinds_behind_one_gateway_are_each_read_by_their_own_profile() -> None:
+    kind = """
+    class: electricity_meter
+    match: {{topics: ["gw/{{gw}}"]}}
+    each: batch[*]
+    identity: "{{@.id}}"
+    points: {{{point}: v}}
+    """
+    lib = library(kind.format(point="energy"), kind.format(point="volume"))
+    registry = {("acme/m0", "1"): {}, ("acme/m1", "2"): {}}
+    batch = {"batch": [{"id": "1", "v": 10}, {"id": "2", "v": 20}, {"id": "3", "v": 30}]}
+    outcome = send(lib, "gw/a", batch, registry)
+    assert readings(outcome) == {("1", "energy"): 10.0, ("2", "volume"): 20.0}
+    assert isinstance(outcome, Decoded)
+    assert outcome.unknown == (("acme/m0", "3"),)
+    assert (outcome.owner("1"), outcome.owner("2")) == ("acme/m0", "acme/m1")
+
+
 def test_layouts_ignore_and_reject() -> None:
     lib = library(
         """
