@@ -15,14 +15,17 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from datetime import time as clock_time
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.device_files import DeviceFiles
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.passwords import Passwords
 from dutyroom.backends.records_sql import open_records
+from dutyroom.flows.devices import DeviceDesk
 from dutyroom.flows.live import Live
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.interfaces import Records
@@ -48,6 +51,7 @@ from dutyroom.model.duty import (
 from dutyroom.model.metering import Line, PeriodRead, ReadFlag, Statement, Usage
 from dutyroom.model.telemetry import (
     Batch,
+    DeviceClass,
     Finding,
     Kind,
     Lane,
@@ -62,6 +66,8 @@ from dutyroom.model.telemetry import (
     Series,
 )
 from dutyroom.plans import Plan, Proof, Schedule
+from dutyroom.profiles.decode import Library
+from dutyroom.profiles.profile import Layout, PointRule, Profile
 from dutyroom.rules.spec import Rule, Select, TicketPolicy
 from dutyroom.site import Site, Space
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Clock, Ms, day_start, zone
@@ -278,6 +284,26 @@ PLANS = (
 )  # fmt: skip
 
 
+@cache
+def library() -> Library:
+    """A profile of each kind of device of the estate, as far as the registry asks for one."""
+    classes = {kind: device.device_class for device, kind in estate_devices()}
+    return Library(
+        [
+            Profile(
+                f"demo/{kind}",
+                DeviceClass(classes[kind]),
+                (Layout("", (), (), points=tuple(PointRule(one, ()) for one, _ in shapes)),),
+                products=(f"Demo {kind}",),
+                interval_s=60,
+                parameters={"ct": 1, "pt": 1} if kind == "electricity_meter" else {},
+            )
+            for kind, shapes in CLASSES.items()
+        ],
+        TZ,
+    )
+
+
 def make_estate(
     folder: Path, clock: Clock | None = None, language: str = "zh-CN", busy: bool = True
 ) -> Estate:
@@ -317,6 +343,7 @@ def make_estate(
         scenarios=("burst_pipe", "feeder_cut", "entrapment", "fire_alarm", "tank_overflow", "gateway_offline", "malformed"),
         progress={"history": "62 %"},
     )  # fmt: skip
+    runtime.devices = DeviceDesk(site, library, records, table, store.latest, clock)
     made = Estate(runtime, records, clock, passwords, devices, started)
     people(made)
     feed(made, everything=True)
@@ -635,7 +662,12 @@ def main(port: int, folder: Path) -> None:
 
     made = make_estate(folder)
     app = create_app(
-        {SITE: made.runtime}, made.records, made.clock, passwords=made.passwords, version="0.1.0"
+        {SITE: made.runtime},
+        made.records,
+        made.clock,
+        passwords=made.passwords,
+        version="0.1.0",
+        device_files=DeviceFiles(),
     )
     stop = threading.Event()
     threading.Thread(target=keep_feeding, args=(made, stop), daemon=True).start()

@@ -17,6 +17,8 @@ from dutyroom.api import (
     people,
     problems,
     reference,
+    registry,
+    registry_pages,
     screens,
     session,
     stream,
@@ -26,7 +28,7 @@ from dutyroom.api import (
 from dutyroom.api.access import guard
 from dutyroom.api.armour import HEADERS
 from dutyroom.api.board import Board
-from dutyroom.api.ports import Passwords, StatementFiles
+from dutyroom.api.ports import DeviceFiles, Passwords, StatementFiles
 from dutyroom.api.rights import RIGHTS
 from dutyroom.api.room import Room
 from dutyroom.api.words import read_catalogue
@@ -56,15 +58,26 @@ def create_app(
     secure_cookies: bool = False,
     version: str = "",
     speed: float = 1.0,
+    device_files: DeviceFiles | None = None,
 ) -> FastAPI:
     """The application of one process.
 
     sites: by id. passwords: how secrets are hashed and made. files: statements as CSV and XLSX; None
-    hides the downloads. secure_cookies: true when the outside is https. speed: of the clock; a session
-    lasts as long by the wrist of who logged in.
+    hides the downloads; device_files: tables of devices, likewise. secure_cookies: true when the outside
+    is https. speed: of the clock; a session lasts as long by the wrist of who logged in.
     """
     room = Room(
-        sites, records, clock, passwords, read_catalogue(), RIGHTS, files, secure_cookies, version, speed
+        sites,
+        records,
+        clock,
+        passwords,
+        read_catalogue(),
+        RIGHTS,
+        files,
+        secure_cookies,
+        version,
+        speed,
+        device_files,
     )
     room.desks.update(
         {name: Desk(records, clock, site.site.rules, site.site.plans) for name, site in sites.items()}
@@ -89,7 +102,21 @@ def create_app(
     )
     app.state.room, app.state.hub = room, hub
     app.state.boards = {name: Board(site) for name, site in sites.items()}
-    for part in (reference, data, duty, billing, people, stream, session, wall, screens, bills, unknown):
+    for part in (
+        reference,
+        registry,
+        registry_pages,
+        data,
+        duty,
+        billing,
+        people,
+        stream,
+        session,
+        wall,
+        screens,
+        bills,
+        unknown,
+    ):
         app.include_router(part.router)
     app.include_router(unknown.pages)
     app.add_api_route("/healthz", _health, name="health", tags=["system"], methods=["GET"])

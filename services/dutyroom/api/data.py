@@ -78,7 +78,7 @@ def get_devices(
     return [plain(d) for d in rows[offset : offset + limit]]
 
 
-@router.get("/{site}/devices/{device}", name="api_device")
+@router.get("/{site}/devices/{device:path}", name="api_device")
 def get_device(ask: Ask, device: str) -> Json:
     """One device with its points' newest values and its attributes."""
     return device_detail(ask, device)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from dutyroom.model.duty import Device
 from dutyroom.model.metering import PeriodRead, Statement
 from dutyroom.model.telemetry import PointTable
+from dutyroom.site.table import Sheet
 
 
 class Passwords(Protocol):
@@ -39,3 +41,15 @@ class StatementFiles(Protocol):
     def reads_csv(self, reads: Sequence[PeriodRead], table: PointTable, language: str) -> bytes: ...
 
     def reads_xlsx(self, reads: Sequence[PeriodRead], table: PointTable, language: str) -> bytes: ...
+
+
+class DeviceFiles(Protocol):
+    """Tables of devices as files."""
+
+    def read(self, raw: bytes, file: str) -> Sheet:
+        """Raises Invalid for what is no table."""
+        ...
+
+    def csv(self, devices: Sequence[Device], language: str) -> bytes: ...
+
+    def xlsx(self, devices: Sequence[Device], language: str) -> bytes: ...

@@ -55,6 +55,6 @@ def api_page(request: Request, ask: Ask) -> HTMLResponse:
     for route in operations(request.app.router.routes):
         if route.include_in_schema and route.tags:
             method = min(route.methods or {"GET"})
-            row = {"method": method, "path": route.path, "least": RIGHTS[route.name]}
+            row = {"method": method, "path": route.path.replace(":path}", "}"), "least": RIGHTS[route.name]}
             rows[str(route.tags[0])].append(row)
     return page(request, "api.html", {"groups": rows}, ask)

@@ -18,6 +18,7 @@ _VIEWER = (
     "api_readings_at", "api_alarms", "api_alarm", "api_tickets", "api_ticket", "api_occurrences",
     "api_plans", "api_quarantine", "api_ledger", "api_findings", "api_outbox", "api_reads",
     "api_statements", "api_statement", "api_counts", "api_events", "api_trace", "api_problems", "api_exchanges",
+    "page_registry", "registry_csv", "registry_xlsx",
     "page_trace", "page_api", "openapi", "api_me", "api_board", "page_unknown", "api_unknown", "api_profiles",
 )  # fmt: skip
 _OPERATOR = (
@@ -37,7 +38,8 @@ _CLERK = (
 )
 _ADMINISTRATOR = (
     "page_people", "page_demo", "api_people", "api_person_put", "api_tokens", "api_token_new", "api_token_revoke",
-    "api_audit", "api_inject", "api_scenarios", "page_audit", "api_adopt", "api_profile_reload",
+    "page_registry_edit", "page_registry_import", "api_registry_import", "api_registry_put", "api_registry_withdraw",
+    "api_registry_take_back", "api_audit", "api_inject", "api_scenarios", "page_audit", "api_adopt", "api_profile_reload",
 )  # fmt: skip
 
 RIGHTS: Mapping[str, str] = {

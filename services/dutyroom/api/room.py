@@ -8,7 +8,7 @@ from typing import ParamSpec, TypeVar
 
 from anyio import to_thread
 
-from dutyroom.api.ports import Passwords, StatementFiles
+from dutyroom.api.ports import DeviceFiles, Passwords, StatementFiles
 from dutyroom.api.words import LANGUAGES, Catalogue, Words
 from dutyroom.flows.desk import Desk
 from dutyroom.flows.run import SiteRuntime
@@ -35,6 +35,7 @@ class Room:
     secure_cookies: bool = False
     version: str = ""
     speed: float = 1.0  # how many times as fast as the machine's the clock runs
+    device_files: DeviceFiles | None = None
     desks: dict[str, Desk] = field(default_factory=dict)
     _registry: dict[str, tuple[Ms, dict[str, Device]]] = field(default_factory=dict)
 

@@ -15,6 +15,7 @@ from dutyroom.api.duty import get_occurrences, ticket_detail
 from dutyroom.api.messages import in_words
 from dutyroom.api.people import get_outbox, get_people, get_tokens
 from dutyroom.api.present import OPEN_TICKETS, TAB_ORDER, Presenter, by_answer
+from dutyroom.api.registry_pages import facts
 from dutyroom.api.render import page
 from dutyroom.api.stream import alarm_rows
 from dutyroom.api.trail import about, audit_row, detail_text, finding_text
@@ -108,7 +109,7 @@ def _rank(row: Json) -> int:
     return MAIN_POINTS.index(row["name"]) if row["name"] in MAIN_POINTS else len(MAIN_POINTS)
 
 
-@router.get("/sites/{site}/devices/{device}", name="page_device")
+@router.get("/sites/{site}/devices/{device:path}", name="page_device")
 def device_page(request: Request, ask: Ask, device: str, point: int | None = None) -> HTMLResponse:
     """One device: values, 24 h trend, its alarms and tickets."""
     detail = device_detail(ask, device)
@@ -132,6 +133,8 @@ def device_page(request: Request, ask: Ask, device: str, point: int | None = Non
         "chart": shown.chart(ask.site.table[chosen]) if chosen is not None else None,
         "about": about(shown, shown.devices[device], attributes, [p["name"] for p in detail["points"]]),
         "name": shown.device_name(device),
+        "facts": facts(ask, shown, shown.devices[device]),
+        "changes": ask.site.devices is not None,
         "counters": counters if detail["device_class"] in METERS else [],
     }
     return page(request, "device.html", values, ask)

@@ -58,7 +58,6 @@ TEXTS: Mapping[str, str] = {
     "contradiction": "topology.yaml says {drawn} feeds it with {utility}, this row says {value}",
     "step_kept": "{point} is kept in steps of {kept} {unit}, not {wanted}: what was read would change its meaning. "
     "Give resolution {kept}, or withdraw this device and enter the other meter as a new one",
-    "unknown_device": "there is no device {value}{hint}",
     # Notes: nothing is wrong, but somebody should look.
     "padded": "{value} was a number in the sheet; read as {padded}, as this profile's addresses have {length} digits",
     "zeros_lost": "{value} was a number in the sheet: if it begins with zeros, format the column as text",

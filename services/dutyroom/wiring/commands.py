@@ -34,6 +34,7 @@ class Opened:
     site: Site
     table: PointTable
     store: ReadingStore
+    records: Records
 
 
 def data_folder(settings: Settings) -> Settings:
@@ -98,7 +99,7 @@ def opened(settings: Settings, wanted: str) -> Iterator[Opened]:
         with records.read() as tx:
             site = replace(site, devices=tuple(tx.devices.all(site.id)))
             table = PointTable(tx.devices.points(site.id))
-        yield Opened(settings, site, table, store)
+        yield Opened(settings, site, table, store, records)
     finally:
         store.close()
         records.close()

@@ -23,6 +23,7 @@ from dutyroom.api.server import PageServer
 from dutyroom.backends.broker import free_port
 from dutyroom.backends.channels.apprise_channel import AppriseChannel
 from dutyroom.backends.datafolder import DataFolder
+from dutyroom.backends.device_files import DeviceFiles
 from dutyroom.backends.export import StatementFiles
 from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import Unavailable
@@ -196,6 +197,7 @@ def make_instance(
         secure_cookies=settings.https,
         version=__version__,
         speed=speed,
+        device_files=DeviceFiles(),
     )
     served = {s.runtime.site.id for s in sites}
     notifier = Notifier(records, channel, clock, renderer(app.state.room), served)

@@ -13,6 +13,7 @@ from fastapi.testclient import TestClient
 from tests.acceptance.pages_harness import PASSWORD, SITE, Estate, make_estate
 
 from dutyroom.api.app import create_app
+from dutyroom.backends.device_files import DeviceFiles
 
 
 @dataclass
@@ -77,6 +78,7 @@ def house(tmp_path: Path) -> Iterator[House]:
             passwords=estate.passwords,
             files=Files(),
             version="0",
+            device_files=DeviceFiles(),
         ),
         estate,
     )
