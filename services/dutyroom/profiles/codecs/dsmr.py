@@ -30,8 +30,8 @@ from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.checksums import CHECKSUMS
 from dutyroom.profiles.codecs import dsmr_tables as tables
+from dutyroom.profiles.codecs.crc16_arc import crc16_arc
 from dutyroom.profiles.codecs.dsmr_values import (
     Item,
     demand_history,
@@ -40,7 +40,7 @@ from dutyroom.profiles.codecs.dsmr_values import (
     moment,
     quantity,
     register,
-    sum_of,
+    total,
 )
 from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
 from dutyroom.profiles.times import plausible
@@ -53,16 +53,14 @@ Lines: TypeAlias = dict[str, list[str]]  # OBIS code -> what stands in its brack
 MAX_TELEGRAMS = 20
 MAX_SIZE = 65536  # bytes
 MAX_LINES = 1000
-MAX_GROUPS = 200  # brackets of one line
 
-_CRC = CHECKSUMS["crc16_arc"]
 _TELEGRAM = re.compile(rb"/(?P<head>[^\r\n/!]{4,64})\r?\n(?P<body>[^!/]*)!(?P<crc>[^\r\n]*)")
 _HEAD = re.compile(r"(?P<maker>[A-Za-z]{3})(?P<baud>.)(?:\\(?P<mode>[0-9A-Z]))?(?P<model>.*)\Z")
-_OBIS = re.compile(
-    r"(?P<code>[0-9]{1,3}-[0-9]{1,3}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?)(?=\()"
+_BLANK = re.compile(r"\s*")
+_ROW = re.compile(  # at most 200 brackets
+    r"([0-9]{1,3}-[0-9]{1,3}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?)?"
+    r"((?:\([^()\r\n]*\)){1,200})[ \t]*(?:[\r\n]\s*|\Z)"
 )
-_GROUP = re.compile(r"\(([^()]*)\)")
-_CHANNEL = re.compile(r"0-([1-9]):")
 
 
 # ---------------------------------------------------------------- from bytes to lines
@@ -74,10 +72,10 @@ def _check(telegram: bytes, told: bytes, at: int) -> None:
         raise Rejected(
             f"CRC at byte {at}: {shortened(told.decode('latin-1'), 10)!r} is no hexadecimal number"
         )
-    counted = _CRC(telegram)
+    counted = crc16_arc(telegram)
     if counted == int(told, 16):
         return
-    if b"\r" not in telegram and _CRC(telegram.replace(b"\n", b"\r\n")) == int(told, 16):
+    if b"\r" not in telegram and crc16_arc(telegram.replace(b"\n", b"\r\n")) == int(told, 16):
         return
     raise Rejected(f"CRC at byte {at}: {told.decode('ascii')}, {counted:04X} expected")
 
@@ -86,19 +84,22 @@ def _lines(body: str, at: int) -> Lines:
     """The lines of a telegram; a line that begins with a bracket goes on with the one before. Raises Rejected."""
     found: Lines = {}
     last: list[str] | None = None
-    for number, line in enumerate(re.finditer(r"[^\r\n]+", body)):
-        if number >= MAX_LINES:
+    place, count, blank = 0, 0, _BLANK.match(body)
+    if blank is not None:
+        place = blank.end()
+    while place < len(body):
+        row = _ROW.match(body, place)
+        count += 1
+        if count > MAX_LINES:
             raise Rejected(f"more than {MAX_LINES} lines")
-        text, place = line[0].strip(), 0
-        code = _OBIS.match(text)
-        if code is not None:
-            last, place = found.setdefault(code["code"], []), code.end()
-        groups = _GROUP.findall(text, place)
-        whole = "".join(f"({g})" for g in groups)
-        if text and (last is None or whole != text[place:] or len(groups) > MAX_GROUPS):
-            raise Rejected(f"line at byte {at + line.start()}: {shortened(text, 40)!r} is no OBIS line")
-        if last is not None:
-            last += groups
+        if row is None or (last is None and row[1] is None):
+            shown = shortened(body[place:].split("\n", 1)[0].strip(), 40)
+            raise Rejected(f"line at byte {at + place}: {shown!r} is no OBIS line")
+        if row[1] is not None:
+            last = found.setdefault(row[1], [])
+        assert last is not None
+        last += row[2][1:-1].split(")(")
+        place = row.end()
     return found
 
 
@@ -110,16 +111,16 @@ def _electricity(lines: Lines, winter: int) -> Item:
     found: Item = {"channel": 0, "kind": "electricity"}
     others: Item = {}
     for code, groups in lines.items():
-        name, number = tables.REGISTERS.get(code), quantity(groups[-1]) if groups else None
-        if name is not None and groups:
-            found |= register(name, groups[-1])
-        elif number is not None and code not in tables.LOGS:
+        name = tables.REGISTERS.get(code)
+        if name is not None:
+            register(found, name, groups[-1])
+        elif code not in tables.LOGS and (number := quantity(groups[-1])) is not None:
             others[code] = {"value": number[0], "unit": number[1]}
     if others:
         found["others"] = others
     for name, (first, second) in tables.TOTALS.items():
-        if name not in found and (total := sum_of(found.get(first), found.get(second))) is not None:
-            found[name] = total
+        if name not in found and (both := total(found, first, second)) is not None:
+            found |= {name: both, f"{name}_unit": found[f"{first}_unit"]}
     peak = lines.get(tables.MONTH_PEAK, [])
     if len(peak) == 2 and (at := moment(peak[0], winter)) is not None:
         found["demand_max_time"] = at
@@ -155,7 +156,7 @@ def _sub_meter(channel: int, lines: Lines, winter: int) -> Item:
         time = moment(groups[0], winter)
         # 24.3.0 of versions 2 and 3: (time)(..)(..)(..)(0-1:24.2.1)(unit) and the value on the next line.
         value = f"{groups[-1]}*{groups[-2]}" if code == "24.3.0" else groups[-1]
-        found |= register("reading", value)
+        register(found, "reading", value)
         unit = found.get("reading_unit")
         if "reading" in found:
             found["volume" if unit == "m3" else "energy" if unit in tables.ENERGY_UNITS else "value"] = found[
@@ -178,11 +179,10 @@ def _meters(lines: Lines, winter: int) -> list[Item]:
     own: Lines = {}
     others: dict[int, Lines] = {}
     for code, groups in lines.items():
-        match = _CHANNEL.match(code)
-        if match is None:
-            own[code] = groups
+        if code.startswith("0-") and code[2] in "123456789" and code[3] == ":":
+            others.setdefault(int(code[2]), {})[code[4:]] = groups
         else:
-            others.setdefault(int(match[1]), {})[code[match.end() :]] = groups
+            own[code] = groups
     main = {**_identified(_electricity(own, winter), own, tables.EQUIPMENT), "obis": own}
     subs = [
         {**_identified(_sub_meter(n, found, winter), found, ("96.1.0", "96.1.1")), "obis": found}

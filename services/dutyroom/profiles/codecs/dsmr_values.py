@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
+from dutyroom.errors import Rejected
+from dutyroom.profiles.values import shortened
+
 Item: TypeAlias = dict[str, object]
 
-_NUMBER = re.compile(r"(?P<number>-?[0-9]{1,15}(?:\.[0-9]{1,9})?)\*(?P<unit>[A-Za-z0-9%]{1,8})\Z")
-_TIME = re.compile(r"(?P<time>[0-9]{12})(?P<letter>[WS]?)\Z")
+_NUMBER = re.compile(r"(-?)0{0,15}([0-9]{1,15}(?:\.[0-9]{1,9})?)\*([A-Za-z0-9%]{1,8})\Z")
+_TIME = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([WS]?)\Z", re.ASCII)
 _DAYLIGHT = {"W": 0, "S": 1}
 
 
 def quantity(text: str) -> tuple[str, str] | None:
     """(exact decimal, unit) of "001581.123*kWh", leading zeros off; None for anything else."""
     match = _NUMBER.match(text)
-    return (f"{Decimal(match['number']):f}", match["unit"]) if match is not None else None
+    if match is None:
+        return None
+    sign, number, unit = match.groups()
+    return f"{sign}{number}", unit
 
 
-def register(name: str, text: str) -> Item:
-    """{name: number, name_unit: unit}, or {name: text} where no unit stands; {} for empty brackets."""
+def register(into: Item, name: str, text: str) -> None:
+    """Sets {name: number, name_unit: unit}, or {name: text} where no unit stands; nothing for empty brackets.
+
+    Raises Rejected for what should be a number with its unit and is not.
+    """
     found = quantity(text)
     if found is not None:
-        return {name: found[0], f"{name}_unit": found[1]}
-    return {name: text} if text and "*" not in text else {}
+        into[name], into[f"{name}_unit"] = found
+    elif "*" in text:
+        raise Rejected(f"{name}: {shortened(text, 40)!r} is no number with a unit")
+    elif text:
+        into[name] = text
 
 
-def sum_of(first: object, second: object) -> str | None:
-    """The exact sum of two decimal texts."""
-    if not isinstance(first, str) or not isinstance(second, str):
+def total(found: Item, first: str, second: str) -> str | None:
+    """The exact sum of two registers of one unit; None when one is missing."""
+    unit = found.get(f"{first}_unit")
+    if unit is None or unit != found.get(f"{second}_unit"):
         return None
-    return f"{Decimal(first) + Decimal(second):f}"
+    return f"{Decimal(str(found[first])) + Decimal(str(found[second])):f}"
 
 
 def moment(text: str, winter: int) -> str | None:
@@ -43,14 +56,15 @@ def moment(text: str, winter: int) -> str | None:
     match = _TIME.match(text)
     if match is None:
         return None
+    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
+    letter = match[7]
     try:
-        local = datetime.strptime(match["time"], "%y%m%d%H%M%S")  # noqa: DTZ007 - the letter tells
+        local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
     except ValueError:
         return None
-    if not match["letter"]:
-        return local.isoformat()
-    zone = timezone(timedelta(hours=winter + _DAYLIGHT[match["letter"]]))
-    return local.replace(tzinfo=zone).astimezone(UTC).isoformat()
+    if not letter:
+        return local.replace(tzinfo=None).isoformat()
+    return (local - timedelta(hours=winter + _DAYLIGHT[letter])).isoformat()
 
 
 def identifier(text: str) -> str:

@@ -13,9 +13,10 @@ beside it (source, target, serial, sent_at, command). So one path reads frames a
     state           {fire_alarm: true, ...}: the flags by name; `flags`: the number
     event           the most urgent flag, or the kind
     alarm, fault    1 or 0 for the panel; a part can only say 1, since another may still be in alarm
-    mains           1 or 0; loop, detector: upper and lower half of the part's address
-    parts           {"6.217": {...}}: flags or analog value of a part under loop and detector: temperature and
-                    other values in `unit`, `raw` as sent, `type`
+    mains, testing, isolated, battery_fault, ...    other flags of a panel or device as 1 or 0
+    alarm_loop, alarm_detector      upper and lower half of the address of a part on fire
+    part_states     {"2.17_alarm": 1, ...}: flags of a part under loop and detector
+    temperatures, heights, ...      {"5.9": "21.5"}: an analog value in `unit`; part_numbers, part_texts
     time            "2026-11-01T08:30:00", local to the panel, absent when the clock was never set
 
 A frame with a wrong sum, length or end is never read. Good frames beside it are, since one of them may be a

@@ -92,11 +92,6 @@ def _part(cursor: Cursor) -> Item:
     }
 
 
-def _under(part: Item, values: Mapping[str, object]) -> Item:
-    """{"parts": {"2.17": values}}, with the type of the part beside them."""
-    return {"parts": {part["part_id"]: {**values, "type": part["part_class"]}}}
-
-
 def _flags(cursor: Cursor, size: int, names: tuple[str, ...]) -> tuple[Item, State]:
     flags = cursor.number(size, "flags")
     state = {name: bool(flags >> bit & 1) for bit, name in enumerate(names)}
@@ -104,12 +99,19 @@ def _flags(cursor: Cursor, size: int, names: tuple[str, ...]) -> tuple[Item, Sta
     return {"flags": flags, "state": state, "event": event}, state
 
 
+# Flags of a panel or of the transmission device that stand on their own in the document.
+_OWN: Final[tuple[tuple[str, str], ...]] = (
+    ("fire_alarm", "alarm"), ("fault", "fault"), ("spare_power_fault", "battery_fault"), ("bus_fault", "bus_fault"),
+    ("channel_fault", "channel_fault"), ("line_fault", "line_fault"), ("shielded", "isolated"),
+    ("supervised", "supervised"), ("started", "started"), ("feedback", "feedback"), ("delayed", "delayed"),
+    ("manual", "manual"),
+)  # fmt: skip
+
+
 def _levels(state: State) -> Item:
-    """alarm, fault and mains of what reports for itself."""
-    found: Item = {"alarm": int(state["fire_alarm"]), "fault": int(state["fault"])}
-    if "main_power_fault" in state:
-        found["mains"] = int(not state["main_power_fault"])
-    return found
+    """What reports for itself: each flag as 1 or 0, mains and testing the right way round."""
+    found: Item = {name: int(state[flag]) for flag, name in _OWN if flag in state}
+    return {**found, "mains": int(not state["main_power_fault"]), "testing": int(not state["normal"])}
 
 
 def _operation(cursor: Cursor, names: tuple[str, ...]) -> Item:
@@ -142,21 +144,27 @@ def _system_state(cursor: Cursor) -> Item:
 def _part_state(cursor: Cursor) -> Item:
     part, (found, state) = _part(cursor), _flags(cursor, 2, tables.PART_BITS)
     found = {**part, **found, "description": cursor.text(31, "description")}
-    found |= {level: 1 for level, flag in (("alarm", "fire_alarm"), ("fault", "fault")) if state[flag]}
-    return timed({**found, **_under(found, state)}, cursor)
+    if state["fire_alarm"]:
+        found |= {"alarm": 1, "alarm_loop": part["loop"], "alarm_detector": part["detector"]}
+    if state["fault"]:
+        found["fault"] = 1
+    named = part["part_id"]
+    found["part_states"] = {f"{named}_{name}": int(state[flag]) for flag, name in _OWN if flag in state}
+    return timed(found, cursor)
 
 
 def _part_analog(cursor: Cursor) -> Item:
     found = _part(cursor)
     code, raw = cursor.number(1, "analog_type"), cursor.number(2, "raw", signed=True)
     key, unit, step = tables.ANALOGS.get(code) or (f"analog_{code}", "", None)
-    found |= {"analog_type": code, "analog": key, "raw": raw, "event": "analog"}
-    found["analog_class"] = tables.class_name(key, "ParameterType")
-    values: Item = {"raw": raw, "analog": found["analog_class"], "address": found["part_address"]}
+    kind, named = tables.class_name(key, "ParameterType"), found["part_id"]
+    found |= {"analog_type": code, "analog": key, "analog_class": kind, "raw": raw, "event": "analog"}
+    found["part_numbers"] = {f"{named}_raw": raw, f"{named}_address": found["part_address"]}
+    found["part_texts"] = {f"{named}_type": found["part_class"], f"{named}_kind": kind}
     if step is not None:  # the unit of a maker's own type is not known
-        found |= {"value": f"{raw * step:f}", "unit": unit}
-        values[key] = found["value"]
-    return timed({**found, **_under(found, values)}, cursor)
+        value = f"{raw * step:f}"
+        found |= {"value": value, "unit": unit, f"{key}s": {named: value}}
+    return timed(found, cursor)
 
 
 def _device_state(cursor: Cursor) -> Item:

@@ -37,9 +37,9 @@ def readable(text: str) -> str:
 def _states(code: Code) -> Item:
     match code.action:
         case "alarm":
-            return {"states": {code.category: 1}}
+            return {code.category: 1}
         case "restore":
-            return {"states": {code.category: 0}}
+            return {code.category: 0}
         case "trouble" | "trouble_restore":
             on = int(code.action == "trouble")
             if code.category == "power":
@@ -48,6 +48,13 @@ def _states(code: Code) -> Item:
         case "open" | "close":
             return {"armed": int(code.action == "close")}
     return {}
+
+
+def placed(item: Item) -> Item:
+    """The item with the place of its fire beside it."""
+    if item.get("fire") == 1:
+        item |= {f"fire_{name}": item[name] for name in ("area", "zone") if name in item}
+    return item
 
 
 def meaning(letters: str) -> Item:
@@ -85,7 +92,7 @@ def _sia(block: str, at: int) -> Iterator[Item]:
             raise Rejected(f"data at byte {at + place}: {shortened(block[place:], 20)!r} is no event code")
     if not codes:
         raise Rejected(f"data at byte {at}: no event code in {shortened(block, 40)!r}")
-    return iter(codes)
+    return map(placed, codes)
 
 
 def _text(block: str, place: int, code: Item) -> int:
@@ -117,7 +124,7 @@ def _contact_id(block: str, at: int) -> Iterator[Item]:
     if known is None:
         return iter([{**item, "category": "other", "action": "report", "event": f"contact_id_{number}"}])
     found_meaning = meaning(known.pair[qualifier == RESTORE])
-    return iter([{**found_meaning, **item, "contact_id_name": known.name}])
+    return iter([placed({**found_meaning, **item, "contact_id_name": known.name})])
 
 
 BLOCKS: Final[Mapping[str, Callable[[str, int], Iterator[Item]]]] = {"SIA-DCS": _sia, "ADM-CID": _contact_id}

@@ -10,7 +10,8 @@ document is {"events": [...]}, one item for each event code:
     code, name  "FA", "Fire Alarm"; of Contact ID also `contact_id` and `qualifier`
     category, action, event     "fire", "alarm", "fire_alarm" (see sia_codes)
     zone, area, user, peripheral, text
-    states      {"fire": 1}: 1 for an alarm, 0 for its restoral; beside it fault, mains, battery_fault, armed
+    fire, gas, burglary, ...    1 for an alarm of this category, 0 for its restoral; fire_area, fire_zone: where
+    fault, mains, battery_fault, armed      1 or 0, where the code says so
     extended    whether the line has extended data; its fields by name (longitude, mac_address, ...)
 
 `check: true` (the default) is for lines as a panel sent them: CRC there and right. The length may be wrong
@@ -29,7 +30,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.checksums import CHECKSUMS
+from dutyroom.profiles.codecs.crc16_arc import crc16_arc
 from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind, Note
 from dutyroom.profiles.codecs.sia_blocks import BLOCKS, Item, meaning, readable
 from dutyroom.profiles.values import shortened
@@ -38,7 +39,6 @@ from dutyroom.profiles.yamlnode import Plain
 MAX_LINES = 200
 MAX_LINE = 4096  # bytes
 
-_CRC = CHECKSUMS["crc16_arc"]
 _LINE = re.compile(rb"(?:<x0A>)?(?P<head>[0-9A-Fa-f]{8})?(?P<rest>\"[^\r\n]*?)(?:<x0D>)?\Z")
 _BODY = re.compile(
     r'"(?P<secret>\*?)(?P<protocol>[A-Z0-9]+(?:-[A-Z0-9]+)?)"(?P<sequence>[0-9]{4})?'
@@ -65,11 +65,13 @@ _ANSWERS: Final = frozenset({"ACK", "NAK", "DUH", "RSP"})
 
 
 def _time(text: str, at: int) -> str:
+    """HH:MM:SS,MM-DD-YYYY (the form is known) as ISO text. Raises Rejected where there is no such time."""
+    hour, minute, second = int(text[:2]), int(text[3:5]), int(text[6:8])
+    month, day, year = int(text[9:11]), int(text[12:14]), int(text[15:])
     try:
-        moment = datetime.strptime(text, "%H:%M:%S,%m-%d-%Y").replace(tzinfo=UTC)
+        return datetime(year, month, day, hour, minute, second, tzinfo=UTC).replace(tzinfo=None).isoformat()
     except ValueError as err:
         raise Rejected(f"time at byte {at}: {text!r} is no HH:MM:SS,MM-DD-YYYY") from err
-    return f"{moment:%Y-%m-%dT%H:%M:%S}"
 
 
 def _extended(text: str) -> Item:
@@ -86,7 +88,7 @@ def _checked(head: bytes | None, rest: bytes, at: int, check: bool) -> Item:
         if check:
             raise Rejected(f"line at byte {at}: no CRC before the first quote")
         return {}
-    told, counted = int(head[:4], 16), _CRC(rest)
+    told, counted = int(head[:4], 16), crc16_arc(rest)
     if check and told != counted:
         raise Rejected(f"CRC at byte {at}: {told:04X}, {counted:04X} expected")
     return {"crc_ok": told == counted, "length_ok": int(head[4:], 16) == len(rest)}

@@ -62,6 +62,11 @@ def test_sub_meters_are_meters_with_their_own_time() -> None:
     assert (heat["kind"], heat["id"], heat["energy"], heat["reading_unit"]) == ("heat", "00", "12.345", "GJ")
 
 
+def test_registers_without_a_unit_or_of_two_units_have_no_total() -> None:
+    assert "energy_import" not in decode(telegram("1-0:1.8.1(1)", "1-0:1.8.2(2)"))[0]
+    assert "energy_import" not in decode(telegram("1-0:1.8.1(1*kWh)", "1-0:1.8.2(2*MWh)"))[0]
+
+
 def test_logs() -> None:
     found = decode(telegram(*V5))[0]
     assert found["failures"] == [
@@ -133,6 +138,7 @@ def test_winter_time_of_another_zone() -> None:
         (telegram(*V5)[:-4], "CRC at byte 572: '..' is no hexadecimal number"),
         (telegram(*V5)[:-9], "no telegram from / to !"),
         (telegram("1-0:1.8.1(1*kWh"), "line at byte 24: '1-0:1.8.1.1.kWh' is no OBIS line"),
+        (telegram("1-0:1.8.1(00O1.5*kWh)"), "energy_import_t1: '00O1.5.kWh' is no number with a unit"),
         (telegram("nonsense"), "line at byte 24: 'nonsense' is no OBIS line"),
         (telegram("(00001)"), "is no OBIS line"),
         (telegram(*V5, head="/!!5"), "no telegram"),

@@ -63,7 +63,8 @@ def test_a_detector_on_fire_says_where_and_when() -> None:
         17,
     )
     assert found["description"] == "3层东走廊"
-    assert found["parts"]["2.17"]["fire_alarm"] is True
+    assert found["part_states"]["2.17_alarm"] == 1
+    assert (found["alarm_loop"], found["alarm_detector"]) == (2, 17)
     assert found["state"]["fault"] is False
 
 
@@ -95,13 +96,9 @@ def test_an_analog_value_is_an_exact_decimal_in_its_unit() -> None:
     head = bytes([3, 1, 1, 1, 30]) + (5 << 16 | 9).to_bytes(4, "little")
     cold = one(head + bytes([3]) + (-125).to_bytes(2, "little", signed=True) + TIME)
     assert (cold["raw"], cold["value"], cold["unit"]) == (-125, "-12.5", "degC")
-    assert cold["parts"]["5.9"] == {
-        "temperature": "-12.5",
-        "raw": -125,
-        "analog": "TemperatureParameterType",
-        "address": 5 << 16 | 9,
-        "type": "HeatFireDetectorEquipmentType",
-    }
+    assert cold["temperatures"] == {"5.9": "-12.5"}
+    assert cold["part_numbers"] == {"5.9_raw": -125, "5.9_address": 5 << 16 | 9}
+    assert cold["part_texts"]["5.9_type"] == "HeatFireDetectorEquipmentType"
     level = one(head + bytes([2, 0x4A, 0x01]) + TIME)
     assert (level["analog"], level["value"], level["unit"]) == ("height", "3.30", "m")
     own = one(head + bytes([200, 1, 0]) + TIME)

@@ -51,28 +51,28 @@ def test_a_fire_alarm_is_an_event_and_a_state() -> None:
         "1",
     )
     assert (found["code"], found["name"], found["category"]) == ("FA", "Fire Alarm", "fire")
-    assert (found["event"], found["states"], found["zone"], found["area"]) == (
+    assert (found["event"], found["fire"], found["fire_zone"], found["fire_area"]) == (
         "fire_alarm",
-        {"fire": 1},
+        1,
         "017",
         "2",
     )
     assert (found["text"], found["time"]) == ("BOILER ROOM", "2026-11-01T08:30:00")
     assert (found["crc_ok"], found["length_ok"], found["extended"]) == (True, True, False)
-    assert one(dcs("Nri2/FR017"))["states"] == {"fire": 0}
+    assert one(dcs("Nri2/FR017"))["fire"] == 0
 
 
 @pytest.mark.parametrize(
     ("block", "expected"),
     [
-        ("NBA01", {"states": {"burglary": 1}, "zone": "01"}),
-        ("NKA3", {"states": {"fire": 1}, "name": "Heat Alarm"}),
-        ("NSA3", {"states": {"fire": 1}, "name": "Sprinkler Alarm"}),
-        ("NGA9", {"states": {"gas": 1}}),
-        ("NPA1", {"states": {"panic": 1}}),
-        ("NMA1", {"states": {"medical": 1}}),
-        ("NWA1", {"states": {"water": 1}}),
-        ("NTA1", {"states": {"tamper": 1}}),
+        ("NBA01", {"burglary": 1, "zone": "01"}),
+        ("NKA3", {"fire": 1, "name": "Heat Alarm"}),
+        ("NSA3", {"fire": 1, "name": "Sprinkler Alarm"}),
+        ("NGA9", {"gas": 1}),
+        ("NPA1", {"panic": 1}),
+        ("NMA1", {"medical": 1}),
+        ("NWA1", {"water": 1}),
+        ("NTA1", {"tamper": 1}),
         ("NFT4", {"fault": 1, "event": "fire_trouble"}),
         ("NFJ4", {"fault": 0}),
         ("NAT", {"mains": 0, "event": "power_trouble"}),
@@ -111,11 +111,11 @@ def test_a_line_may_hold_several_codes() -> None:
     [
         (
             "1110 01 017",
-            {"code": "FA", "states": {"fire": 1}, "zone": "017", "area": "01", "contact_id": 110},
+            {"code": "FA", "fire": 1, "zone": "017", "area": "01", "contact_id": 110},
         ),
-        ("3110 01 017", {"code": "FH", "states": {"fire": 0}, "qualifier": 3}),
-        ("6114 00 002", {"code": "KA", "states": {"fire": 1}, "contact_id_name": "Heat alarm"}),
-        ("1113 00 002", {"code": "SA", "states": {"fire": 1}}),
+        ("3110 01 017", {"code": "FH", "fire": 0, "qualifier": 3}),
+        ("6114 00 002", {"code": "KA", "fire": 1, "contact_id_name": "Heat alarm"}),
+        ("1113 00 002", {"code": "SA", "fire": 1}),
         ("1301 00 000", {"mains": 0}),
         ("3301 00 000", {"mains": 1}),
         ("1302 00 000", {"battery_fault": 1}),
