@@ -217,7 +217,7 @@ def quarantined(row: QuarantineRow) -> Json:
 
 class Settle(BaseModel):
     ids: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(min_length=1, max_length=1000)
-    state: Literal["reprocessed", "discarded"]
+    state: Literal["discarded"] = "discarded"
 
 
 @router.get("/{site}/quarantine", name="api_quarantine")
@@ -230,7 +230,7 @@ def get_quarantine(
 
 @router.post("/{site}/quarantine/settle", name="api_quarantine_settle")
 def post_quarantine(ask: Ask, settle: Settle) -> Json:
-    """Discards messages, or marks them as read again."""
+    """Discards messages. What can be read by now is read again by itself."""
     count = ask.site.journal.settle(settle.ids, settle.state)
     now = ask.room.clock.now()
     with ask.room.records.write() as tx:
