@@ -6,7 +6,7 @@ What several candidates need of a message (its document, what a named codec make
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -18,7 +18,7 @@ from dutyroom.profiles.envelopes import HINTS
 from dutyroom.profiles.job import Job, Known, Nobody
 from dutyroom.profiles.paths import Captures, as_text, getter, parse
 from dutyroom.profiles.profile import Profile
-from dutyroom.profiles.program import LayoutProgram
+from dutyroom.profiles.program import LayoutProgram, of_one_device, shared_rule
 from dutyroom.profiles.result import Decoded, Ignored, Refused
 from dutyroom.profiles.unwrap import Unreadable
 
@@ -27,19 +27,32 @@ Outcome: TypeAlias = Decoded | Ignored | Refused
 NOBODY: Final = Nobody()
 
 
-@dataclass(frozen=True, slots=True)
+Compile: TypeAlias = Callable[[Profile, int], LayoutProgram]  # layout by its number
+
+
+@dataclass(slots=True)
 class Candidate:
-    """A profile that may read a topic, with the layouts of that topic in order."""
+    """A profile that may read a topic. places: (number of a layout, topic filter that it was found by)."""
 
     profile: Profile
-    layouts: list[tuple[LayoutProgram, Captures]]
+    compile: Compile
+    places: list[tuple[int, str]] = field(default_factory=list)
+    _layouts: list[tuple[LayoutProgram, str]] = field(default_factory=list)
+
+    @property
+    def layouts(self) -> list[tuple[LayoutProgram, str]]:
+        """The layouts of that topic in order, compiled when they are first asked for."""
+        if not self._layouts:
+            self._layouts = [(self.compile(self.profile, n), where) for n, where in self.places]
+        return self._layouts
 
 
 class Sight:
-    """One message, and what has been made of it so far. note: see codecs/seam.py."""
+    """One message, and what has been made of it so far. captures: the topic's named levels, by topic
+    filter. note: see codecs/seam.py."""
 
-    def __init__(self, message: Message, note: Note | None = None) -> None:
-        self.message, self.note = message, note
+    def __init__(self, message: Message, captures: Mapping[str, Captures], note: Note | None = None) -> None:
+        self.message, self.captures, self.note = message, captures, note
         self._bare = message.payload[:1] != b"{"
         self._documents: dict[object, object] = {}
         self._contents: dict[object, tuple[object, Report] | Rejected] = {}
@@ -112,7 +125,8 @@ class Group:
     def address(self, sight: Sight) -> str | Refused:
         """Whose message it is, in the first of the group's ways that tells; refused when none does."""
         refused = Refused("no_layout", "the message names no device")
-        for program, captures in self.candidates[0].layouts:
+        for program, where in self.candidates[0].layouts:
+            captures = sight.captures[where]
             document = sight.document(program, captures)
             if isinstance(document, Unreadable):
                 refused = Refused(document.reason, document.detail)
@@ -130,13 +144,14 @@ class Group:
         return refused
 
 
-def grouped(matches: Sequence[tuple[tuple[Profile, int, LayoutProgram], Captures]]) -> tuple[Group, ...]:
-    """The profiles of a topic by rank, each with its layouts in the order they are written; those of one
-    envelope together."""
-    ordered = sorted(matches, key=lambda m: (m[0][0].rank, m[0][0].id, m[0][1]))
+def grouped(entries: Sequence[tuple[Profile, int, str]], compile_: Compile) -> tuple[Group, ...]:
+    """The profiles of a topic by rank, each with its layouts in the order they are written; those that
+    find their device in the same way together. entries: (profile, layout number, topic filter)."""
     found: dict[str, Candidate] = {}
-    for (profile, _, program), captures in ordered:
-        found.setdefault(profile.id, Candidate(profile, [])).layouts.append((program, captures))
+    for profile, number, where in sorted(entries, key=lambda e: (e[0].rank, e[0].id, e[1])):
+        candidate = found.setdefault(profile.id, Candidate(profile, compile_))
+        if number not in {n for n, _ in candidate.places}:
+            candidate.places.append((number, where))
     groups: dict[object, Group] = {}
     for candidate in found.values():
         groups.setdefault(_shared(candidate), Group()).add(candidate)
@@ -147,12 +162,14 @@ def _shared(candidate: Candidate) -> object:
     """What candidates of one group have in common: how the document is made and names its one device.
     A profile of its own way stays alone."""
     profile = candidate.profile
-    ways = frozenset(
-        (program.stages, program.layout.identity, program.inside and (program.shared, program.layout.source))
-        for program, _ in candidate.layouts
-    )
-    single = all(p.alone and p.layout.identity and (p.shared or not p.inside) for p, _ in candidate.layouts)
-    return ways if single and not profile.fallback else profile.id
+    ways = set()
+    for layout in (profile.layouts[number] for number, _ in candidate.places):
+        inside = layout.decoder is not None and any("@" in text for text in layout.identity)
+        several = not of_one_device(layout) or (inside and shared_rule(layout.decoder) is None)
+        if several or profile.fallback or not layout.identity:
+            return profile.id
+        ways.add((layout.unwrap, layout.identity, inside and (layout.decoder, layout.source)))
+    return frozenset(ways)
 
 
 def attempt(candidate: Candidate, sight: Sight, known: Known, adopt: bool) -> Outcome:
@@ -160,7 +177,8 @@ def attempt(candidate: Candidate, sight: Sight, known: Known, adopt: bool) -> Ou
     profile = candidate.profile
     unreadable: Unreadable | None = None
     refused: Refused | None = None
-    for program, captures in candidate.layouts:
+    for program, where in candidate.layouts:
+        captures = sight.captures[where]
         document = sight.document(program, captures)
         if isinstance(document, Unreadable):
             unreadable = unreadable or document

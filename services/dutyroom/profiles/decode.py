@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -13,8 +13,10 @@ from zoneinfo import ZoneInfo
 from dutyroom.errors import Invalid
 from dutyroom.model.telemetry import Message
 from dutyroom.profiles.attempt import NOBODY, Candidate, Group, Outcome, Sight, attempt, grouped
+from dutyroom.profiles.codecs.seam import Note
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.paths import Captures
 from dutyroom.profiles.privacy import pseudonym
 from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.program import LayoutProgram
@@ -48,13 +50,19 @@ class Library:
     def __init__(self, profiles: Sequence[Profile], tz: ZoneInfo, privacy_key: bytes = b"") -> None:
         self.profiles = {p.id: p for p in profiles}
         self.tz = tz
-        self._topics: TopicTrie[tuple[Profile, int, LayoutProgram]] = TopicTrie()
-        for profile in sorted(profiles, key=lambda p: (p.rank, p.id)):
+        self._key = privacy_key
+        self._programs: dict[tuple[str, int], LayoutProgram] = {}
+        self._entries: dict[str, list[tuple[Profile, int, str]]] = {}  # by topic filter
+        self._topics: TopicTrie[str] = TopicTrie()
+        for profile in profiles:
             for number, layout in enumerate(profile.layouts):
-                program = LayoutProgram(profile, layout, tz, privacy_key)
                 for topic_filter in layout.filters:
-                    self._topics.add(topic_filter, (profile, number, program))
-        self._groups: dict[str, tuple[Group, ...]] = {}
+                    if topic_filter.text not in self._entries:
+                        self._topics.add(topic_filter, topic_filter.text)
+                    entry = (profile, number, topic_filter.text)
+                    self._entries.setdefault(topic_filter.text, []).append(entry)
+        self._groups: dict[tuple[str, ...], tuple[Group, ...]] = {}
+        self._seen: dict[str, tuple[tuple[Group, ...], Mapping[str, Captures]]] = {}
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -67,12 +75,12 @@ class Library:
         Raises nothing."""
         if len(message.payload) > MAX_PAYLOAD:
             return Refused("too_large", f"{len(message.payload)} bytes, at most {MAX_PAYLOAD} are read")
-        groups = self._for_topic(message.topic)
+        groups, captures = self._for_topic(message.topic)
         if not groups:
             return Refused("unknown_topic", "no profile reads this topic")
         if not message.payload:
             return Ignored(groups[0].candidates[0].profile.id, "empty")
-        sight = Sight(message)
+        sight = Sight(message, captures)
         outcome = _first(groups, sight, known)
         if not adopt:
             return outcome
@@ -96,22 +104,42 @@ class Library:
         """What the profiles of this topic would make of the message, the best first. Raises nothing."""
         if len(message.payload) > MAX_PAYLOAD or not message.payload:
             return []
-        ranked = _ranked(self._for_topic(message.topic), Sight(message))
+        groups, captures = self._for_topic(message.topic)
+        ranked = _ranked(groups, Sight(message, captures))
         return [trial for _, trial in ranked[:limit]]
 
-    def candidate(self, profile: str, topic: str) -> Candidate | None:
-        """One profile on one topic; None when it does not read it."""
-        return next((g.by_id[profile] for g in self._for_topic(topic) if profile in g.by_id), None)
+    def look(self, profile: str, message: Message, note: Note) -> tuple[Candidate, Sight] | None:
+        """One profile and a message of a topic, to be watched; None when it does not read the topic."""
+        groups, captures = self._for_topic(message.topic)
+        found = next((g.by_id[profile] for g in groups if profile in g.by_id), None)
+        return None if found is None else (found, Sight(message, captures, note))
 
-    def _for_topic(self, topic: str) -> tuple[Group, ...]:
-        found = self._groups.get(topic)
+    def _for_topic(self, topic: str) -> tuple[tuple[Group, ...], Mapping[str, Captures]]:
+        """The profiles of a topic, and its named levels by topic filter."""
+        found = self._seen.get(topic)
         if found is None:
-            found = grouped(self._topics.match(topic)) if len(topic) <= MAX_TOPIC else ()
-            if len(self._groups) >= MAX_CACHED:
-                self._groups.clear()
+            captures = dict(self._topics.match(topic)) if len(topic) <= MAX_TOPIC else {}
+            found = self._of_filters(tuple(captures)), captures
+            if len(self._seen) >= MAX_CACHED:
+                self._seen.clear()
             if len(topic) <= MAX_TOPIC:
-                self._groups[topic] = found
+                self._seen[topic] = found
         return found
+
+    def _of_filters(self, filters: tuple[str, ...]) -> tuple[Group, ...]:
+        groups = self._groups.get(filters)
+        if groups is None:
+            entries = [entry for text in filters for entry in self._entries[text]]
+            groups = self._groups[filters] = grouped(entries, self._program)
+        return groups
+
+    def _program(self, profile: Profile, number: int) -> LayoutProgram:
+        """Compiled when a message needs it: of hundreds of profiles a site uses a few."""
+        program = self._programs.get((profile.id, number))
+        if program is None:
+            program = LayoutProgram(profile, profile.layouts[number], self.tz, self._key)
+            self._programs[profile.id, number] = program
+        return program
 
 
 def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from dutyroom.model.telemetry import Message, Scalar
 from dutyroom.profiles.attempt import Candidate, Outcome, Sight, attempt
+from dutyroom.profiles.decode import Library
 from dutyroom.profiles.job import Anybody
 from dutyroom.profiles.program import LayoutProgram
 from dutyroom.profiles.unwrap import Unreadable
@@ -45,12 +46,18 @@ class Explanation:
 
 
 def explain(
-    candidate: Candidate, message: Message, parameters: Mapping[str, Scalar] | None = None
-) -> Explanation:
-    """The outcome as for a registered device, with everything that led to it."""
+    library: Library, profile: str, message: Message, parameters: Mapping[str, Scalar] | None = None
+) -> Explanation | None:
+    """The outcome as for a registered device, with everything that led to it; None when the profile does
+    not read the topic."""
     steps: list[Taken] = []
-    sight = Sight(message, lambda name, first, last, value: steps.append(Taken(name, first, last, value)))
-    outcome = attempt(candidate, sight, Anybody(candidate.profile.id, parameters), False)
+    looked = library.look(
+        profile, message, lambda name, first, last, value: steps.append(Taken(name, first, last, value))
+    )
+    if looked is None:
+        return None
+    candidate, sight = looked
+    outcome = attempt(candidate, sight, Anybody(profile, parameters), False)
     found = Explanation(outcome, steps)
     chosen = sight.read or next(_fitting(candidate, sight), None)
     if chosen is not None:
@@ -66,7 +73,8 @@ def explain(
 
 def _fitting(candidate: Candidate, sight: Sight) -> Iterator[tuple[LayoutProgram, object, object]]:
     """The layouts that wanted the message, where none of them read it to the end."""
-    for program, captures in candidate.layouts:
+    for program, where in candidate.layouts:
+        captures = sight.captures[where]
         document = sight.document(program, captures)
         if not isinstance(document, Unreadable) and program.starts(captures, document):
             yield program, document, None

@@ -54,10 +54,9 @@ class LayoutProgram:
         self.test, self.bytes_test, self.fits = all_of(outer), all_of(of_bytes), all_of(inner)
         self._walk = walker(layout.each) if layout.each is not None else None
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
-        self.shared = _shared_rule(layout.decoder)
+        self.shared = shared_rule(layout.decoder)
         self._source = _Source(layout.source)
-        self._early = _outside(layout)  # the address is known before the bytes are decoded
-        self.alone = self._early or layout.each is None or layout.each.single  # a message is of one device
+        self._early = known_outside(layout)  # the address is known before the bytes are decoded
         self._identity = first_template(layout.identity) if layout.identity else None
         self.inside = self._codec is not None and any("@" in text for text in layout.identity)  # the address
         self._clock = clock(layout.time, tz)
@@ -265,14 +264,19 @@ def _sorted_tests(layout: Layout) -> tuple[tuple[Condition, ...], ...]:
     return tuple(of_bytes), tuple(outer), tuple(inner)
 
 
-def _outside(layout: Layout) -> bool:
+def of_one_device(layout: Layout) -> bool:
+    """True when all that a message holds belongs to the same device."""
+    return layout.each is None or layout.each.single or known_outside(layout)
+
+
+def known_outside(layout: Layout) -> bool:
     """True when the identity reads neither the item nor what `each` captures."""
     steps = layout.each.steps if layout.each is not None else ()
     names = {s.capture for s in steps if isinstance(s, Elements | Keys) and s.capture}
     return not any("@" in text or any(f"{{{n}" in text for n in names) for text in layout.identity)
 
 
-def _shared_rule(decoder: DecoderRule | None) -> CodecRule | None:
+def shared_rule(decoder: DecoderRule | None) -> CodecRule | None:
     """A named codec that makes the same of a message for every profile."""
     return decoder if isinstance(decoder, CodecRule) and not CODECS[decoder.name].parameters else None
 

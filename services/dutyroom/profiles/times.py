@@ -9,7 +9,7 @@ from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Rejected
-from dutyroom.timebase import DAY, HOUR, Ms, from_datetime, from_iso, from_local, to_datetime
+from dutyroom.timebase import DAY, HOUR, Ms, from_datetime, from_iso, from_local, to_datetime, zone
 
 ReadTime: TypeAlias = Callable[[object], Ms | None]  # None = cannot be read
 
@@ -78,6 +78,8 @@ def _epoch(value: object, scale: float) -> Ms | None:
 def _auto(value: object, tz: ZoneInfo) -> Ms | None:
     if isinstance(value, str):
         text = value.strip() if len(value) <= 64 else ""
+        if text.endswith("]"):  # RFC 9557: the zone's name behind the time
+            return _named(text, tz)
         try:
             return (
                 from_datetime(_aware(datetime.fromisoformat(text), tz)) if "-" in text else _other(text, tz)
@@ -87,6 +89,14 @@ def _auto(value: object, tz: ZoneInfo) -> Ms | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return _by_size(value)
+
+
+def _named(text: str, tz: ZoneInfo) -> Ms | None:
+    found = re.fullmatch(r"([^\[\]]+)\[!?([A-Za-z0-9_+/-]+)\]", text)
+    try:
+        return _auto(found[1], zone(found[2])) if found else None
+    except Rejected:
+        return None
 
 
 def _aware(moment: datetime, tz: ZoneInfo) -> datetime:

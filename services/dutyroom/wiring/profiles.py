@@ -37,11 +37,10 @@ def try_profile(
     at = from_iso(received, zone(tz)) if received else SystemClock().now()
     sent = _payload(payload, profile)
     where = topic or _topic(profile, port, sent)
-    candidate = library.candidate(profile.id, where)
-    if candidate is None:
+    explanation = explain(library, profile.id, Message(where, sent, at), _parameters(parameters))
+    if explanation is None:
         filters = ", ".join(f.text for layout in profile.layouts for f in layout.filters)
         raise Rejected(f"{profile.id} does not read the topic {where!r}; it reads {filters}")
-    explanation = explain(candidate, Message(where, sent, at), _parameters(parameters))
     return [f"{profile.id}  topic {where}", *lines(explanation, at)]
 
 

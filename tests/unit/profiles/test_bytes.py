@@ -255,9 +255,8 @@ def test_pieces_of_one_message_are_put_together() -> None:
 def test_an_explanation_tells_every_step() -> None:
     lib = library(m=METER)
     message = bare("00000000 e8030000 0a00")
-    candidate = lib.candidate("acme/m", message.topic)
-    assert candidate is not None
-    found = explain(candidate, message)
+    found = explain(lib, "acme/m", message)
+    assert found is not None
     assert [(s.name, s.place, s.value) for s in found.steps] == [
         ("at", "0-3", 0),
         ("volume", "4-7", 1000),
@@ -265,7 +264,8 @@ def test_an_explanation_tells_every_step() -> None:
     ]
     assert found.payload == bytes.fromhex("00000000e80300000a00")
     assert found.sources == {"volume": "volume", "past": "litres"}
-    cut = explain(candidate, bare("00000000e8"))
+    cut = explain(lib, "acme/m", bare("00000000e8"))
+    assert cut is not None
     assert isinstance(cut.outcome, Refused)
     assert [s.name for s in cut.steps] == ["at"]
     assert cut.payload == bytes.fromhex("00000000e8")
