@@ -109,7 +109,14 @@ class Rig:
         self.rereading = Rereading(self.journal, self.ingest, self.chunk)
         self.rereading.ask()
         self.intake = Intake(
-            "site", library, self.registry, self.table, self.records, self.ingest, self.rereading
+            "site",
+            library,
+            self.registry,
+            self.table,
+            self.records,
+            self.ingest,
+            self.rereading,
+            self.store.latest,
         )
         self.shelf = Shelf(self.shipped, [self.own], library, b"key", self.intake.renew, lambda: self.clock)
         self.keep = Keep("site", self.table, self.journal, self.store, self.records)

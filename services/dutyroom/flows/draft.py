@@ -142,8 +142,9 @@ def _quality(reading: DecodedReading, message: Message) -> Quality:
 
 
 def _in_steps(value: float, read: PointSpec, kept: PointSpec) -> float:
-    """A register that was read in steps of one size, in those of another: the table says in which
-    steps it is kept."""
-    if read.step == kept.step or read.kind is not Kind.COUNTER or read.step is None or kept.step is None:
+    """A value that was read in steps of one size, or in none, in those of another: the table says in
+    which a point is kept."""
+    if read.step == kept.step or Kind.TEXT in (read.kind, kept.kind):
         return value
-    return float(round(Fraction(value) * Fraction(read.step) / Fraction(kept.step)))
+    physical = Fraction(value) * Fraction(read.step or 1)
+    return float(physical) if kept.step is None else float(round(physical / Fraction(kept.step)))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dutyroom.errors import Mistake
 from dutyroom.flows.ingest import Ingest
-from dutyroom.flows.points import missing_points
+from dutyroom.flows.points import Latest, missing_points, with_steps_kept
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.rereading import Rereading
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import Device
-from dutyroom.model.telemetry import PointTable
+from dutyroom.model.telemetry import PointSpec, PointTable
 from dutyroom.profiles.decode import Library
 
 
 class Intake:
-    """One per site, used from any thread. Raises Unavailable when the records do not answer."""
+    """One per site, used from any thread. Raises Unavailable when records or store do not answer."""
 
     def __init__(
         self,
@@ -26,30 +27,47 @@ class Intake:
         records: Records,
         ingest: Ingest,
         rereading: Rereading,
+        latest: Latest,
     ) -> None:
+        """latest: the newest stored readings of points."""
+        self._latest = latest
         self._site, self.library, self.registry, self._table = site, library, registry, table
         self._records, self._ingest, self.rereading = records, ingest, rereading
 
     def register(self, devices: Sequence[Device]) -> None:
         """Devices that the records have now, new ones or others than before: they are heard at once,
         and what they said before is read again."""
-        self._points(devices)
+        self._points(devices, self.library)
         for device in devices:
             self.registry.add(device)
         self.rereading.ask("unknown_device")
 
-    def renew(self, library: Library) -> None:
+    def renew(self, library: Library) -> list[Mistake]:
         """Other profiles: their points first, then what comes next is read by them, and so is what
-        could not be read."""
+        could not be read. Returns what of them does not count for devices that have readings."""
+        kept = self._points(list(self.registry.by_id.values()), library)
         self.library = library
-        self._points(list(self.registry.by_id.values()))
         self._ingest.renew(library)
         self.rereading.ask()
+        return [_kept(library, device, spec) for device, spec in kept]
 
-    def _points(self, devices: Sequence[Device]) -> None:
-        wanted = missing_points(devices, self._table, self.library)
+    def _points(self, devices: Sequence[Device], library: Library) -> list[tuple[Device, PointSpec]]:
+        wanted, kept = with_steps_kept(
+            missing_points(devices, self._table, library), self._table, self._latest
+        )
         if wanted:
             with self._records.write() as tx:
                 points = tx.devices.add_points(self._site, wanted)
             for point in points:
                 self._table.add(point)
+        return kept
+
+
+def _kept(library: Library, device: Device, spec: PointSpec) -> Mistake:
+    size = f"steps of {spec.step} {spec.unit}" if spec.step is not None else "no steps"
+    return Mistake(
+        library.profiles[device.profile].file,
+        0,
+        f"points.{spec.name}",
+        f"device {device.id} has readings in {size} and keeps them; withdraw it and enter it as a new one",
+    )

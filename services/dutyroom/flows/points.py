@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from dutyroom.model.duty import Device, DeviceStatus
-from dutyroom.model.telemetry import Kind, PointSpec, PointTable
+from dutyroom.model.telemetry import Kind, Point, PointSpec, PointTable, Reading
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.meter import meter_of
+
+Latest: TypeAlias = Callable[[Sequence[Point]], Mapping[int, Reading]]  # the newest stored readings
 
 
 def missing_points(
@@ -45,3 +48,35 @@ def declared(device: Device, library: Library) -> list[PointSpec]:
         )
         for spec in profile.points
     ]
+
+
+def with_steps_kept(
+    wanted: Iterable[tuple[Device, PointSpec]], table: PointTable, latest: Latest
+) -> tuple[list[tuple[Device, PointSpec]], list[tuple[Device, PointSpec]]]:
+    """(what to store, what of it keeps the steps that it had).
+
+    A point that has readings stays in its kind and in its steps, whatever its profile says by now:
+    what was read would change its meaning. What comes is converted. Raises Unavailable.
+    """
+    listed = list(wanted)
+    others = [point for device, spec in listed if (point := _in_other_steps(table, device, spec))]
+    read = set(latest(others)) if others else set()
+    store, kept = [], []
+    for device, spec in listed:
+        point = _in_other_steps(table, device, spec)
+        if point is None or point.id not in read:
+            store.append((device, spec))
+            continue
+        old = point.spec
+        kept.append((device, old))
+        same = replace(spec, kind=old.kind, step=old.step, digits=old.digits)
+        if same != old:
+            store.append((device, same))
+    return store, kept
+
+
+def _in_other_steps(table: PointTable, device: Device, spec: PointSpec) -> Point | None:
+    point = table.find(device.id, spec.name)
+    if point is None or (point.spec.kind, point.spec.step) == (spec.kind, spec.step):
+        return None
+    return point

@@ -36,7 +36,7 @@ class Shelved:
 
 class Shelf:
     """`shipped`: the profiles that come with the product. `own`: the site's folders, which need not be
-    there. `take` gets every new library. Used from any thread."""
+    there. `take` gets every new library and says what of it cannot count. Used from any thread."""
 
     def __init__(
         self,
@@ -44,7 +44,7 @@ class Shelf:
         own: Sequence[Path],
         library: Library,
         privacy_key: bytes,
-        take: Callable[[Library], None],
+        take: Callable[[Library], Sequence[Mistake]],
         now: Callable[[], Ms],
     ) -> None:
         self._shipped, self._own = shipped, tuple(own)
@@ -84,9 +84,9 @@ class Shelf:
             look = self._look()
             profiles, mistakes, kept = self._read()
             library = Library(profiles, self._tz, self._key)
-            self._take(library)
+            notes = self._take(library)
             self.library, self._taken = library, look
-            self.shelved = Shelved(self._now(), self._ids(profiles), tuple(mistakes), kept)
+            self.shelved = Shelved(self._now(), self._ids(profiles), (*mistakes, *notes), kept)
             return self.shelved
 
     def _read(self) -> tuple[list[Profile], list[Mistake], tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from dutyroom.backends.cron import Cron
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttSession
-from dutyroom.errors import Rejected, Unavailable
+from dutyroom.errors import Mistake, Rejected, Unavailable
 from dutyroom.flows.devices import DeviceDesk, estate_of, fed
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.intake import Intake
@@ -22,7 +22,7 @@ from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork, Loop
-from dutyroom.flows.points import missing_points
+from dutyroom.flows.points import Latest, missing_points, with_steps_kept
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.rereading import Rereading
 from dutyroom.flows.run import SiteRuntime
@@ -32,7 +32,7 @@ from dutyroom.flows.watch import READER as WATCH
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records, Tx
 from dutyroom.model.duty import Device, Person
-from dutyroom.model.telemetry import Lane, PointTable
+from dutyroom.model.telemetry import Lane, Point, PointTable, Reading
 from dutyroom.profiles.decode import Library, load_library
 from dutyroom.rules.engine import Engine
 from dutyroom.site import BrokerAddress, Site
@@ -78,7 +78,9 @@ class RunningSite:
         self.journal.close()
 
 
-def seed(site: Site, records: Records, library: Library) -> tuple[list[Device], PointTable]:
+def seed(
+    site: Site, records: Records, library: Library, store: ReadingStore
+) -> tuple[list[Device], PointTable]:
     """Devices and people of the folder that the database does not have yet; points of all devices.
 
     What is in the database already is the database's: files only seed it.
@@ -94,11 +96,23 @@ def seed(site: Site, records: Records, library: Library) -> tuple[list[Device], 
                 _let_in(tx, person)
         devices = list(tx.devices.all(site.id))
         table = PointTable(tx.devices.points(site.id))
-        wanted = missing_points(devices, table, library)
+        wanted, _ = with_steps_kept(missing_points(devices, table, library), table, _latest(store))
         if wanted:
             for point in tx.devices.add_points(site.id, wanted):
                 table.add(point)
     return devices, table
+
+
+def _latest(store: ReadingStore) -> Latest:
+    """The newest readings; where the store is away every point may have some."""
+
+    def latest(points: Sequence[Point]) -> Mapping[int, Reading]:
+        try:
+            return store.latest(points)
+        except Unavailable:
+            return {point.id: Reading(point.id, 0, 0.0) for point in points}
+
+    return latest
 
 
 def _let_in(tx: Tx, person: Person) -> None:
@@ -149,7 +163,7 @@ def open_site(
     """
     remember(site, folder)
     library = profiles.library
-    devices, table = seed(site, records, library)
+    devices, table = seed(site, records, library, store)
     topology, feeds = fed(site, devices)
     site = replace(site, topology=topology, drawn=site.drawn if site.drawn is not None else site.topology)
     remember_estate(estate_of(site, library), profiles.own, folder)
@@ -162,7 +176,7 @@ def open_site(
     ingest = Ingest(site.id, library, registry, table, journal, records, live, site.adopt_unknown)
     rereading = Rereading(journal, ingest)
     rereading.ask()  # profiles or the registry may have changed while we were away
-    runtime.intake = Intake(site.id, library, registry, table, records, ingest, rereading)
+    runtime.intake = Intake(site.id, library, registry, table, records, ingest, rereading, store.latest)
     runtime.shelf = _shelf(profiles, runtime.intake, session, clock)
     intake = runtime.intake
     runtime.devices = DeviceDesk(
@@ -181,9 +195,10 @@ def open_site(
 def _shelf(profiles: Profiles, intake: Intake, session: MqttSession, clock: Clock) -> Shelf:
     """The site's own profiles, watched. What they read is subscribed to, whatever else the site reads."""
 
-    def take(library: Library) -> None:
-        intake.renew(library)
+    def take(library: Library) -> list[Mistake]:
+        notes = intake.renew(library)
         session.extend(shelf.filters(library))
+        return notes
 
     own = [profiles.own] if profiles.own is not None else []
     shelf = Shelf(shipped("device_profiles"), own, profiles.library, profiles.privacy_key, take, clock.now)
