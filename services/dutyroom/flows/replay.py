@@ -32,6 +32,7 @@ from dutyroom.timebase import Ms
 Record: TypeAlias = Mapping[str, object]
 
 RELATIVE = 1e-6  # numbers: sources print rounded floats
+_TIMES = ("auto", "%m/%d/%Y, %I:%M:%S %p")  # the second: as decoders in JavaScript print a local time
 
 
 class Happened(Protocol):
@@ -245,7 +246,7 @@ class _Pool:
         self.texts |= {r.text for r in listed if r.text is not None}
         self.numbers = [float(v) for v in self.scalars if isinstance(v, int | float)]
         self.times = set(times)
-        self._read_time: ReadTime = reader("auto", tz)
+        self._read_times: tuple[ReadTime, ...] = tuple(reader(form, tz) for form in _TIMES)
 
     def has(self, name: str, value: object, unit: str) -> bool:
         if value is None:  # the source says "no value"
@@ -263,8 +264,8 @@ class _Pool:
         return match is not None and self._number(float(match[1]), match[2] or "")
 
     def _time(self, value: object) -> bool:
-        at = self._read_time(value)
-        return at is not None and any(abs(at - t) <= 1 for t in self.times)
+        stated = (read(value) for read in self._read_times)
+        return any(at is not None and abs(at - t) <= 1 for at in stated for t in self.times)
 
     def _number(self, value: float, unit: str) -> bool:
         if any(_equal(value, number) for number in self.numbers):
