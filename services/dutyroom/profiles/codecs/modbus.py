@@ -6,7 +6,6 @@ Modbus Organization. Which register means what is the profile's: `registers`.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -71,7 +70,7 @@ class Setup:
 
 def make(settings: Mapping[str, Plain]) -> Codec:
     """registers: {name: {at, as, ...}} (see `modbus_registers.register`). start: address of the first
-    register of the block; `port`: told by `bytes.port`; `topic`: the topic's last level. count: how many
+    register of the block; `port`: told by `bytes.port`; `topic`: the topic's last level (before `/block`). count: how many
     registers there must be. framing: auto | none | rtu | tcp | json. values: of JSON, the key of the
     array beside which `start` may stand; the payload may also be the array alone.
     """
@@ -104,32 +103,38 @@ def _fit_together(registers: Sequence[Register]) -> None:
 
 
 def _auto(setup: Setup, payload: bytes, ask: Ask) -> object:
-    """JSON; hex text of a block or a frame; or a frame in bytes. A block in bytes could as well be hex text, so
-    that must be said (`framing: none`)."""
+    """JSON, or a frame in bytes or hex text, which proves itself. A block alone could as well be a frame that was
+    cut: it is read, as hex text, where the topic ends with `/block`."""
     text = payload.strip()
-    if text[:1] in (b"[", b"{"):
+    if text[:1] in (b"[", b"{") and not _is_frame(payload):
         return _from_json(setup, payload, ask)
     if len(text) > MAX_TEXT:
         raise Rejected(f"{len(text)} bytes: at most {MAX_TEXT} are read")
-    for unframe in (_rtu, _tcp):
-        with contextlib.suppress(Rejected):
-            unframe(payload)
-            return _from_bytes(setup, unframe, payload, ask)
+    data = _unhexed(text)
+    if ask.topic.endswith("/block"):
+        if data is None:
+            raise Rejected("a block in hex text expected")
+        return _from_bytes(setup, _bare, data, ask)
+    if data is None:
+        data = payload
+    return _from_bytes(setup, _tcp if _is_tcp(data) else _rtu, data, ask)
+
+
+def _is_tcp(data: bytes) -> bool:
+    return len(data) > 8 and data[2:4] == b"\0\0" and int.from_bytes(data[4:6], "big") == len(data) - 6
+
+
+def _is_frame(data: bytes) -> bool:
+    """Of a unit whose address is the code of a bracket: no JSON has such a second byte."""
+    return _is_tcp(data) or data[1:2] <= b"\4" or data[1:2] >= b"\x80"
+
+
+def _unhexed(text: bytes) -> bytes | None:
+    """None for what is no hex text. A frame in bytes is none: its function is 1 to 4, or above 80."""
     try:
-        data = bytes.fromhex(text.decode("ascii").removeprefix("0x"))
-    except ValueError as err:
-        raise Rejected("neither JSON, nor hex text, nor a frame whose checksum or length is right") from err
-    return _from_bytes(setup, _of_text(data, setup.bits), data, ask)
-
-
-def _of_text(data: bytes, bits: bool) -> Callable[[bytes], Answer]:
-    """A block of registers has an even number of bytes, an answer to a read of registers an odd one."""
-    if data[2:4] == b"\0\0" and len(data) > 8 and int.from_bytes(data[4:6], "big") == len(data) - 6:
-        return _tcp
-    if bits:
-        right = len(data) > 4 and CHECKSUMS["crc16_modbus"](data) == 0
-        return _rtu if right else _bare
-    return _rtu if len(data) % 2 else _bare
+        return bytes.fromhex(text.decode("ascii").removeprefix("0x"))
+    except ValueError:
+        return None
 
 
 def _from_bytes(setup: Setup, unframe: Callable[[bytes], Answer], payload: bytes, ask: Ask) -> object:
@@ -187,7 +192,8 @@ def _start(start: int | str, ask: Ask) -> int:
     if isinstance(start, int):
         return start
     if start == "topic":
-        return whole_setting({"start": ask.topic.rpartition("/")[2]}, "start", None, 0, 65535, "topic: ")
+        level = ask.topic.removesuffix("/block").rpartition("/")[2]
+        return whole_setting({"start": level}, "start", None, 0, 65535, "topic: ")
     if ask.port is None or not 0 <= ask.port <= 65535:
         raise Rejected("the first register's address is not known: bytes.port must lead to it")
     return ask.port

@@ -19,6 +19,7 @@ from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.codecs.seam import Ask, CodecKind, plain
 from dutyroom.profiles.codecs.sparkplug_payload import SKIPPED, Metric, Payload, read_payload, value_of
 from dutyroom.profiles.codecs.sparkplug_topic import BIRTHS, DEATHS, OTHERS, Place, place, rebirth_topic
+from dutyroom.quantities import quantities_of
 
 Memory: TypeAlias = MutableMapping[str, bytes]
 Document: TypeAlias = dict[str, object]
@@ -58,9 +59,11 @@ class Birth:
 
 def decode(payload: bytes, ask: Ask) -> object:
     """{type, group, node, device, seq, items: [{address, time, online, metrics: {name: value},
-    units: {name: unit}, quality: {name: code}, skipped: {name: type}}]}
+    units: {name: unit}, by_unit: {unit: {name: value}}, plain: {name: value}, quality: {name: code},
+    skipped: {name: type}}]}
 
-    One item for each time that metrics carry; `online` stands in the item of the message's own time. A
+    Each metric stands in `metrics`, and once more either under its unit (numbers of a unit that has a
+    quantity) or in `plain`. One item for each time that metrics carry; `online` stands in the item of the message's own time. A
     death has an item for the node and each of its devices. Findings: sequence_gap, stale_death.
     Raises Rejected for what is no Sparkplug, and for data whose birth is not known yet.
     """
@@ -243,6 +246,13 @@ def _put(item: Document, metric: Metric, born: Born, ask: Ask) -> None:
     _part(item, "metrics")[born.name] = value
     if born.unit:
         _part(item, "units")[born.name] = born.unit
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and quantities_of(born.unit):
+        by_unit = item.setdefault("by_unit", {})
+        assert isinstance(by_unit, dict)
+        by_unit.setdefault(born.unit, {})[born.name] = value
+    else:
+        _part(item, "plain")[born.name] = value
     if ask.note is not None:
         ask.note(born.name, metric.at * 8, metric.end * 8, value)
 

@@ -77,6 +77,8 @@ def read_payload(data: bytes, unpacked: bool = False) -> Payload:
             uuid = f.data[:64].decode("latin-1")
         elif f.number == 5 and f.wire == BYTES:
             body = f.data
+    if not numbers and not metrics and not body:
+        raise Rejected(f"no Sparkplug payload: neither time nor sequence nor metrics in {len(data)} bytes")
     if uuid == _COMPRESSED and not unpacked:
         return read_payload(_unpacked(body, metrics), unpacked=True)
     return Payload(numbers.get(1), numbers.get(3), tuple(metrics))

@@ -183,32 +183,43 @@ def test_arrays_of_registers() -> None:
 def test_one_profile_reads_every_form() -> None:
     frame = rtu(U)
     tcp = bytes.fromhex("0007 0000 0007 01 04 04 4366199a")
-    block = bytes.fromhex("4366199a")
     for payload in (
-        frame, frame.hex().encode(), tcp, tcp.hex().encode(), block.hex().upper().encode(), b" 0x4366199a\n",
-        b"[17254,6554]", b'{"start":0,"registers":[17254,6554]}',
+        frame, frame.hex().encode(), tcp, tcp.hex().encode(), b"[17254,6554]", b'{"start":0,"registers":[17254,6554]}',
     ):  # fmt: skip
         ask = Ask(topic="modbus/sdm120/m1/0")
         assert decode(payload, REGISTERS, ask, framing="auto", start="topic")["voltage"] == 230.1
-    assert decode(b"0001", {"x": {"at": 70}}, Ask(topic="m/0x46"), framing="auto", start="topic") == {"x": 1}
+    for payload in (b"4366199A", b" 0x4366199a\n"):
+        ask = Ask(topic="modbus/sdm120/m1/0/block")
+        assert decode(payload, REGISTERS, ask, framing="auto", start="topic")["voltage"] == 230.1
+    for bracket in (0x5B, 0x7B):  # the address of a unit, no JSON
+        answer = decode(rtu(f"{bracket:02x} 04 04 4366199a"), REGISTERS, framing="auto")
+        assert (answer["unit"], answer["voltage"]) == (bracket, 230.1)
+        tcp = bytes([bracket, 0x41]) + bytes.fromhex("0000 0007 01 04 04 4366199a")
+        assert decode(tcp, REGISTERS, framing="auto")["voltage"] == 230.1
+    ask = Ask(topic="m/0x46/block")
+    assert decode(b"0001", {"x": {"at": 70}}, ask, framing="auto", start="topic") == {"x": 1}
     coils = {"run": {"at": 0, "as": "coil"}}
-    for payload in (b"01", rtu("01 01 01 01").hex().encode(), b"[1]"):
+    assert decode(b"01", coils, Ask(topic="a/block"), framing="auto")["run"] == 1
+    for payload in (rtu("01 01 01 01").hex().encode(), b"[1]"):
         assert decode(payload, coils, framing="auto")["run"] == 1
 
 
 @pytest.mark.parametrize(
-    ("payload", "reason"),
+    ("payload", "topic", "reason"),
     [
-        (bytes.fromhex("4366199a"), "neither JSON, nor hex text, nor a frame"),
-        (rtu(U)[:-1].hex().encode() + b"00", "CRC at byte 7"),
-        (b"{}", "registers: an array"),
-        (b'{"start":-1,"registers":[1,2]}', "start"),
-        (b"hello", "neither"),
+        (bytes.fromhex("4366199a"), "m/0", "RTU frame cut at byte 4"),
+        (b"4366199a", "m/0", "RTU frame cut at byte 4"),
+        (rtu(U)[:-1].hex().encode() + b"00", "m/0", "CRC at byte 7"),
+        (rtu(U)[1:].hex().encode(), "m/0", "CRC at byte 6"),
+        (rtu(U)[:-1].hex().encode(), "m/0", "CRC at byte 6"),
+        (b"{}", "m/0", "registers: an array"),
+        (b'{"start":-1,"registers":[1,2]}', "m/0", "start"),
+        (b"hello", "m/0/block", "a block in hex text expected"),
     ],
 )
-def test_other_forms(payload: bytes, reason: str) -> None:
+def test_other_forms(payload: bytes, topic: str, reason: str) -> None:
     with pytest.raises(Rejected) as caught:
-        decode(payload, REGISTERS, framing="auto")
+        decode(payload, REGISTERS, Ask(topic=topic), framing="auto")
     assert reason in caught.value.reason
 
 

@@ -76,6 +76,7 @@ def test_a_node_is_born() -> None:
             "time": T,
             "metrics": {"Uptime": 86400},
             "units": {},
+            "plain": {"Uptime": 86400},
             "online": 1,
         }
     ]
@@ -91,6 +92,12 @@ def test_a_device_is_born() -> None:
         "Model": "EM-1", "Temperature": -10, "Battery": None,
     }  # fmt: skip
     assert item["units"] == {"Energy/Total": "Wh", "Power": "W", "Voltage L1": "V"}
+    assert item["by_unit"] == {
+        "Wh": {"Energy/Total": 123456789},
+        "W": {"Power": -1500},
+        "V": {"Voltage L1": 230.1},
+    }
+    assert item["plain"]["Frequency"] == 49.98
     assert item["skipped"] == {"Log": "data_set"}
     assert site.findings == []
 
@@ -266,6 +273,8 @@ def test_a_compressed_bomb_is_refused() -> None:
         (b"\x12\x05ab", "field 2 cut at byte 2: 5 bytes expected, 2 left"),
         (b"\x0b", "wire type 3 of field 1 at byte 0"),
         (b"\x00\x00", "field number 0"),
+        (b"", "no Sparkplug payload"),
+        (b"08", "no Sparkplug payload"),
         (put_bytes(2, put_bytes(1, b"\xff\xfe")), "metric name at byte 4 is not UTF-8"),
         (put_bytes(2, put_bytes(1, b"a" * 201)), "metric name of 201 characters"),
         (
