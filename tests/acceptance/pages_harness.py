@@ -165,7 +165,8 @@ def state(name: str, interval: int | None = None) -> PointSpec:
 
 
 def counter(name: str, unit: str, step: str, interval: int = 3600) -> PointSpec:
-    return spec(name, unit, Kind.COUNTER, interval, step=Decimal(step), digits=9)
+    quantity = {"m3": "volume", "kWh": "energy"}[unit]
+    return spec(name, unit, Kind.COUNTER, interval, step=Decimal(step), digits=9, quantity=quantity)
 
 
 CLASSES: dict[str, list[tuple[PointSpec, tuple[str, float]]]] = {
