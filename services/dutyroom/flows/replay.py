@@ -209,6 +209,7 @@ def stated(record: Record) -> list[tuple[str, object, str]]:
     values = [
         (str(name), value, str(unit_of.get(name) or ""))
         for name, value in (expected.items() if isinstance(expected, Mapping) else ())
+        if value not in ([], {})  # an empty list states nothing
     ]
     series = record.get("series")
     for entry in series if isinstance(series, Sequence) and not isinstance(series, str) else ():

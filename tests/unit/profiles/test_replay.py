@@ -47,7 +47,7 @@ def problem(value: Any, unit: str = "", name: str = "x") -> Problem | None:
         ("LEAK DRY", ""), ("061964xxxxxx", ""), (60000, ""), ("60000", ""), ("3.00V", ""), ("6.408 m3", ""),
         (405419896, ""), ("405419896", ""), (8165537, ""), ("passage", ""), ("69", ""), (3, ""),
         ("2021-08-10 10:28:32 PDT", ""), (1628616512, ""), (1628616512000, ""), ("1628616512000", ""),
-        ("8/11/2021, 1:28:32 AM", ""), (None, ""), ("00860", ""),
+        ("8/11/2021, 1:28:32 AM", ""), (None, ""), ([], ""), ("00860", ""),
     ],
 )  # fmt: skip
 def test_a_stated_value_that_is_there(value: object, unit: str) -> None:
@@ -63,7 +63,7 @@ def test_a_stated_value_that_is_there(value: object, unit: str) -> None:
         ("DRY", ""),
         (False, "m"),
         ("2021-08-10 10:28:33 PDT", ""),
-        ([], ""),
+        ([1], ""),
         ("", ""),
     ],
 )
