@@ -8,6 +8,7 @@ what mbus_document.py names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.mbus_document import Entry, Naming, document_of, entries_of
@@ -61,6 +62,7 @@ def decoded(
         entries.append(
             Entry(name, entry.quantity, entry.unit, entry.value, entry.text, entry.register, number)
         )
+    entries = [replace(e, unit=options.units[e.name]) if e.name in options.units else e for e in entries]
     flags = flag_words(entries, options.flags)
     if more_words is not None:
         flags = [*(flags or []), *more_words]

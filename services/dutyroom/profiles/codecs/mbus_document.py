@@ -2,9 +2,11 @@
 
     records   every record: name, function, storage, tariff, subunit, quantity, unit, value, n, vif, dif
     values    name -> value, for paths: volume, volume_storage1, energy_tariff2, power_max, volume_backward
-    texts     the same for dates, names and words
-    register  the registers that count up, by kind of unit: register.volume.volume, register.energy.energy_tariff1
-    gauge     all other numbers, by kind of unit: gauge.temperature.flow_temperature, gauge.volume.volume_storage1
+    units     the same names -> unit
+    texts     name -> text: dates, names and words
+    register  registers that count up, by kind of unit: register.energy.energy_tariff1
+    gauge     all other numbers, by kind of unit: gauge.volume.volume_storage1. The MAIN values of a meter, which
+              have points of their own, are in neither
 
 A name is quantity, what the VIFE add, function (none for instantaneous), storage, tariff, subunit (none
 for 0) and, for the second record of the same name, `_2`.
@@ -30,6 +32,14 @@ GROUPS: Mapping[str, str] = {
     "V": "voltage", "A": "current", "Hz": "frequency", "%": "humidity", "deg": "angle", "dBm": "signal",
     "s": "seconds", "min": "minutes", "h": "hours", "d": "days", "hca": "heat_units",
 }  # fmt: skip
+MAIN = frozenset(
+    {
+        "volume", "energy", "mass", "units", "power", "flow", "flow_temperature", "return_temperature",
+        "external_temperature", "temperature_difference", "pressure", "voltage", "current", "frequency", "relative_humidity",
+    }
+)  # fmt: skip
+# Where a point's usual name is another word than the quantity's.
+_NAMES = {"volume_flow": "flow", "hca": "units"}
 _COUNTING = frozenset({"volume", "energy", "reactive_energy", "apparent_energy", "mass", "hca"})
 _FUNCTIONS = {"instantaneous": "", "maximum": "max", "minimum": "min", "error": "error"}
 _EXCEPT = re.compile(r"[^a-z0-9]+")
@@ -93,7 +103,7 @@ def _entry(record: RawRecord, what: Meaning, naming: Naming) -> Entry:
 
 
 def built_name(record: RawRecord, what: Meaning) -> str:
-    parts = [what.word, *what.extras, _FUNCTIONS[record.function]]
+    parts = [_NAMES.get(what.word, what.word), *what.extras, _FUNCTIONS[record.function]]
     for word, number in (("storage", record.storage), ("tariff", record.tariff), ("subunit", record.subunit)):
         if number:
             parts.append(f"{word}{number}")
@@ -153,16 +163,27 @@ def _following(dates: Mapping[int, str], records: Sequence[RawRecord], naming: N
 def document_of(entries: Sequence[Entry]) -> dict[str, object]:
     """The maps and the list named at the top of this file. A value without a reading is null in `values`."""
     values: dict[str, Value] = {}
+    units: dict[str, str] = {}
     texts: dict[str, Value] = {}
     register: dict[str, dict[str, Value]] = {}
     gauge: dict[str, dict[str, Value]] = {}
     for entry in entries:
-        (texts if entry.text else values)[entry.name] = entry.value
-        if not entry.text:
+        if entry.text:
+            texts[entry.name] = entry.value
+            continue
+        values[entry.name], units[entry.name] = entry.value, entry.unit
+        if entry.name not in MAIN:
             group = GROUPS.get(entry.unit, "number")
             (register if entry.register else gauge).setdefault(group, {})[entry.name] = entry.value
     listed = [_shown(e, e.raw) for e in entries if e.raw is not None]
-    return {"values": values, "texts": texts, "register": register, "gauge": gauge, "records": listed}
+    return {
+        "values": values,
+        "units": units,
+        "texts": texts,
+        "register": register,
+        "gauge": gauge,
+        "records": listed,
+    }
 
 
 def _shown(entry: Entry, raw: RawRecord) -> dict[str, object]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from dutyroom.errors import Rejected
+from dutyroom.profiles.codecs.mbus_document import GROUPS
 from dutyroom.profiles.codecs.mbus_words import Words, read_states, read_words, whole
 from dutyroom.profiles.yamlnode import Plain
 
@@ -13,6 +14,7 @@ NAMES = (
     "product",
     "names",
     "vifs",
+    "units",
     "flags",
     "words",
     "states",
@@ -28,16 +30,17 @@ class Options:
     """product: the name under which receivers know the model.
 
     names: name that the codec builds -> better one. vifs: a maker's VIF chain -> the standard one. flags: bit
-    fields whose words make the status. words: numbers that become texts. states: bits that become
-    numbers of their own. status_bits: the maker's bits of the
-    status byte. monthly: storage of
-    the newest monthly value, where the telegram does not say the interval. start: `records`, or `ci` when a
-    transport header comes first. skip: bytes in front.
+    fields whose words make the status. words: numbers that become texts. states: bits that become numbers of
+    their own. status_bits: the maker's bits of the status byte. units: of values (by their final name) whose
+    record says another, as for reactive power in W. monthly: storage of the newest monthly value, where the
+    telegram does not say the interval. start: `records`, or `ci` when a transport header comes first. skip:
+    bytes in front.
     """
 
     product: str = ""
     names: Mapping[str, str] = field(default_factory=dict)
     vifs: Mapping[bytes, bytes] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
     flags: Mapping[str, Words] = field(default_factory=dict)
     words: Mapping[str, Words] = field(default_factory=dict)
     states: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
@@ -61,6 +64,7 @@ def read_options(given: Mapping[str, Plain]) -> Options:
         product=str(given.get("product") or ""),
         names={k: str(v) for k, v in _mapping(given, "names").items()},
         vifs={_hex(k, "vifs"): _hex(v, f"vifs.{k}") for k, v in _mapping(given, "vifs").items()},
+        units=_units(given),
         flags=read_words(given, "flags"),
         words=read_words(given, "words"),
         states=read_states(given),
@@ -76,6 +80,14 @@ def _mapping(given: Mapping[str, Plain], option: str) -> dict[str, Plain]:
     if not isinstance(value, dict):
         raise Rejected(f"{option}: must be a mapping")
     return value
+
+
+def _units(given: Mapping[str, Plain]) -> dict[str, str]:
+    units = {name: str(unit) for name, unit in _mapping(given, "units").items()}
+    for name, unit in units.items():
+        if unit not in GROUPS:
+            raise Rejected(f"units.{name}: {unit!r} is none of {', '.join(GROUPS)}")
+    return units
 
 
 def _hex(value: Plain, where: str) -> bytes:

@@ -45,8 +45,8 @@ _UNITS: Mapping[str, tuple[str, Decimal]] = {
     "W (reactive)": ("var", Decimal(1)), "W (reactive)h": ("varh", Decimal(1)), "W (apparent)": ("VA", Decimal(1)),
     "W (apparent)h": ("VAh", Decimal(1)), "dBmW": ("dBm", Decimal(1)), "HCAUnit": ("", Decimal(1)),
 }  # fmt: skip
-# Codes of EN 13757-3:2018 that the library does not name yet: duration since the last readout.
-_OWN: Mapping[bytes, tuple[str, str]] = {
+# Codes that the library does not name, or names without their unit: duration since the last readout, battery's life.
+_OWN: Mapping[bytes, tuple[str, str]] = {b"\xfd\x74": ("remaining_battery", "d")} | {
     bytes((0xFD, 0x2C + number)): ("duration_since_readout", unit)
     for number, unit in enumerate(("s", "min", "h", "d"))
 }

@@ -39,8 +39,8 @@ def hydroclima(block: bytes) -> Found | None:
     flags = u16(block, 1)
     entries = [number(name, hundredths(block, at), "degC") for name, at in _PLACES[kind]]
     if kind == 0x11:
-        entries += [number(f"hca_at_target{n}", u16(block, 19 + 2 * n), "hca") for n in (1, 2, 3, 4)]
-    entries.append(number("hca_total", int.from_bytes(block[total : total + 3], "little"), "hca"))
+        entries += [number(f"units_at_target{n}", u16(block, 19 + 2 * n), "hca") for n in (1, 2, 3, 4)]
+    entries.append(number("units_total", int.from_bytes(block[total : total + 3], "little"), "hca"))
     return Found(entries, [f"ERROR_FLAGS_{flags:X}"] if flags else [])
 
 
@@ -113,16 +113,12 @@ def qundis(records: Sequence[RawRecord]) -> Found | None:
         return None
     block = record.data
     what = meaning(block[9:10])
-    unit = "hca" if what.word == "hca" else what.unit
+    word, unit = ("units", "hca") if what.word == "hca" else (what.word, what.unit)
     found: list[Entry] = [text("error_date", date_text(block[10:12]))]
     for name, at, when in (("", 12, None), ("_at_target", 18, 16), ("_at_month_end", 24, 22)):
         digits = block[at : at + 4][::-1].hex()
         value = scaled(Decimal(digits), what) if digits.isdecimal() else None
-        found.append(
-            replace(
-                number(f"{what.word}{name}", None, unit), value=value, register=not name and unit != "hca"
-            )
-        )
+        found.append(replace(number(f"{word}{name}", None, unit), value=value, register=not name))
         if when is not None:
             found.append(text(f"date{name}", date_text(block[when : when + 2])))
     return Found(found, ["ERROR"] if found[0].value else [])

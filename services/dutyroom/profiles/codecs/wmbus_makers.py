@@ -9,6 +9,8 @@ from dutyroom.profiles.codecs.wmbus_found import Found
 
 _DIEHL = frozenset({"DME", "HYD", "SAP", "EWT"})  # the Hydrometer family of makers
 
+_HYDRODIGIT = frozenset({0x13, 0x15, 0x17})  # versions; later ones keep other things behind DIF 0F
+
 
 def telegram_of(frame: Frame) -> Found | None:
     """A telegram that is the maker's own from the CI on; None when nobody here knows it. Raises Rejected."""
@@ -37,7 +39,7 @@ def block_of(frame: Frame, records: RecordList) -> Found | None:
         return None
     if maker == "BMP":
         return wmbus_blocks.hydroclima(block)
-    if maker == "BMT" and device is not None and device.type in (0x06, 0x07) and records.records:
+    if maker == "BMT" and device is not None and device.version in _HYDRODIGIT:
         return wmbus_blocks.hydrodigit(block)
     if maker == "ZRI" and not records.records:
         return wmbus_blocks.zenner(block)

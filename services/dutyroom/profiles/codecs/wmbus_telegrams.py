@@ -52,9 +52,9 @@ def _allocator(version: int, own: bytes) -> list[Entry]:
     target = packed_date(u16(own, 1))
     day, month = own[5] >> 4 | (own[6] & 1) << 4, own[6] >> 1 & 0x0F
     return [
-        number("hca_at_target", u16(own, 3), "hca"),
+        number("units_at_target", u16(own, 3), "hca"),
         text("target_date", target),
-        number("hca", u16(own, 7), "hca"),
+        number("units", u16(own, 7), "hca"),
         text("date", _day_after(target, day, month)),
         number("room_temperature", hundredths(own, 9 + extra), "degC"),
         number("radiator_temperature", hundredths(own, 11 + extra), "degC"),
@@ -111,9 +111,9 @@ def _eitn(own: bytes) -> Found:
     opened = packed_date(u16(own, 5))
     entries = [
         text("season_start_date", packed_date(u16(own, 0))),
-        number("hca_at_target", u16(own, 3), "hca"),
+        number("units_at_target", u16(own, 3), "hca"),
         text("seal_opened_date", opened),
-        number("hca", u16(own, 7), "hca"),
+        number("units", u16(own, 7), "hca"),
         text("date", packed_date(u16(own, 9))),
         number("room_temperature_before", _256ths(own, 11), "degC"),
         number("room_temperature", _256ths(own, 13), "degC"),
@@ -137,13 +137,13 @@ def bfw(own: bytes) -> Found | None:
     day, month, year = (own[at : at + 1].hex() for at in (35, 36, 37))
     date = f"20{year}-{month}-{day}" if (day + month + year).isdecimal() else None
     entries = [
-        number("hca_at_target", int.from_bytes(own[2:4], "big"), "hca"),
-        number("hca", int.from_bytes(own[4:6], "big"), "hca"),
+        number("units_at_target", int.from_bytes(own[2:4], "big"), "hca"),
+        number("units", int.from_bytes(own[4:6], "big"), "hca"),
         text("date", date),
     ]
     months = []
     for at in range(32, 7, -3):
         low, middle, high = own[at + 2], own[at + 1], own[at]
         months += [low | (middle & 0x0F) << 8, high | (middle >> 4) << 8]
-    entries += [number(f"hca_month{n}", value, "hca") for n, value in enumerate(months, start=1)]
+    entries += [number(f"units_month{n}", value, "hca") for n, value in enumerate(months, start=1)]
     return Found(entries)

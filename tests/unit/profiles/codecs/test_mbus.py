@@ -40,15 +40,15 @@ def values(records: str, **options: Any) -> dict[str, Any]:
         ("0E07 563412907856", "energy", "5678901234560000"),
         ("040E 07000000", "energy", "7000000"),  # J
         ("01FB01 02", "energy", "2000000"),
-        ("023B 4C04", "volume_flow", "1.100"),
-        ("0243 0100", "volume_flow", "0.0060"),  # 0.1 l/min in m3/h
+        ("023B 4C04", "flow", "1.100"),
+        ("0243 0100", "flow", "0.0060"),  # 0.1 l/min in m3/h
         ("0259 3408", "flow_temperature", "21.00"),
         ("025D 80FF", "return_temperature", "-1.28"),
         ("0261 9CFF", "temperature_difference", "-1.00"),
         ("02FD48 0509", "voltage", "230.9"),
         ("02FD59 0100", "current", "0.001"),
         ("01FB1B 2D", "relative_humidity", "45"),
-        ("036E 0A0000", "hca", 10),
+        ("036E 0A0000", "units", 10),
         ("05FF0A 0000C03F", "manufacturer_ff0a", "1.5"),
         ("052E 0000C03F", "power", "1500.0"),  # a float counts in the unit of its VIF, too
         ("0D13 C3 654321", "volume", "214.365"),  # BCD of variable length
@@ -110,18 +110,17 @@ def test_extensions_of_a_vif_and_repeated_records_have_names_of_their_own() -> N
     ]
 
 
-def test_registers_stand_apart_from_other_numbers() -> None:
-    found = decode("0413 01000000 4413 02000000 0406 03000000 040E 04000000 0259 0A00 036E 050000")
+def test_registers_stand_apart_from_other_numbers_and_from_main_values() -> None:
+    found = decode(
+        "0413 01000000 8410 13 02000000 4413 02000000 0406 03000000 8410 0E 04000000 0259 0A00 036E 050000"
+    )
+    main = {"volume": "m3", "energy": "Wh", "flow_temperature": "degC", "units": "hca"}
+    assert {n: u for n, u in found["units"].items() if n in main} == main
     assert found["register"] == {
-        "volume": {"volume": "0.001"},
-        "energy": {"energy": "3000"},
-        "energy_j": {"energy_2": "4000000"},
-        "heat_units": {"hca": 5},
+        "volume": {"volume_tariff1": "0.002"},
+        "energy_j": {"energy_tariff1": "4000000"},
     }
-    assert found["gauge"] == {
-        "volume": {"volume_storage1": "0.002"},
-        "temperature": {"flow_temperature": "0.10"},
-    }
+    assert found["gauge"] == {"volume": {"volume_storage1": "0.002"}}
 
 
 def test_a_record_tells_all_of_itself() -> None:

@@ -47,7 +47,7 @@ def test_a_plain_telegram() -> None:
         "id": "00000042", "manufacturer": "SEN", "version": 0x68, "type": 7, "media": "water", "product": "iperl",
         "access_number": 42, "status": "POWER_LOW",
     }  # fmt: skip
-    assert found["values"] == {"volume": "1.234", "volume_flow": "0.010"}
+    assert found["values"] == {"volume": "1.234", "flow": "0.010"}
 
 
 @pytest.mark.parametrize("form", ["{}", "telegram=|{}|", "|{}|\n", " {} "])
@@ -195,8 +195,8 @@ def test_a_techem_allocator_leaves_the_year_out() -> None:
     found = decode(radio("TCH", "00000042", 0x94, 0x80, own))
     assert found["texts"] == {"target_date": "2020-12-31", "date": "2021-02-05"}
     assert found["values"] == {
-        "hca_at_target": "45",
-        "hca": "4",
+        "units_at_target": "45",
+        "units": "4",
         "room_temperature": "22.37",
         "radiator_temperature": "23.60",
     }
@@ -228,8 +228,8 @@ def test_an_apator_allocator_tells_when_its_seal_was_opened(front: str) -> None:
     found = decode(radio("APA", "00000042", 4, 8, front + "A100 00 5900 1C27 0100 322D 0014 0015"))
     assert found["status"] == "SEAL_BROKEN"
     assert found["values"] == {
-        "hca_at_target": "89",
-        "hca": "1",
+        "units_at_target": "89",
+        "units": "1",
         "room_temperature_before": "20",
         "room_temperature": "21",
     }
@@ -245,8 +245,8 @@ def test_a_bfw_allocator_packs_eighteen_months() -> None:
     found = decode(
         radio("BFW", "00000042", 2, 8, short("2F2F 0000 03C1 0388 0000" + months + "280221", status=0xC0))
     )
-    assert [found["values"][f"hca_month{n}"] for n in (1, 2, 3, 4, 5)] == ["541", "961", "522", "226", "0"]
-    assert (found["values"]["hca"], found["texts"]["date"]) == ("904", "2021-02-28")
+    assert [found["values"][f"units_month{n}"] for n in (1, 2, 3, 4, 5)] == ["541", "961", "522", "226", "0"]
+    assert (found["values"]["units"], found["texts"]["date"]) == ("904", "2021-02-28")
 
 
 def test_a_hydrodigit_says_what_its_block_holds() -> None:
@@ -263,16 +263,16 @@ def test_hydroclima_zenner_and_qundis_blocks() -> None:
     room = "10 0043 0000 0000 4A07 8F12 0000 0000 2A06 D306 0000 210000".replace(" ", "")
     found = decode(radio("BMP", "00000042", 0x53, 8, short("036E 050000 0F" + room)))
     assert found["status"] == "ERROR_FLAGS_4300"
-    assert (found["values"]["room_temperature"], found["values"]["hca_total"]) == ("18.66", "33")
+    assert (found["values"]["room_temperature"], found["values"]["units_total"]) == ("18.66", "33")
     found = decode(radio("ZRI", "00000042", 0x0B, 0x16, short("0F 01000000 00E80300 00D00700 00")))
     assert found["values"] == {"volume": "2", "volume_at_target": "1"}
     assert found["status"] == "STATUS_1"
     block = "00821800008000 07B0 6E FFFF 97000000 9F2C 70020000 BE26 05000000 0000 2F".replace(" ", "")
     found = decode(radio("QDS", "00000042", 0x34, 8, "78 0DFF5F 1E" + block))
     assert (
-        found["values"]["hca"],
-        found["values"]["hca_at_target"],
-        found["values"]["hca_at_month_end"],
+        found["values"]["units"],
+        found["values"]["units_at_target"],
+        found["values"]["units_at_month_end"],
     ) == (97, 270, 5)
     assert (found["texts"]["date_at_target"], found["texts"]["error_date"], found["status"]) == (
         "2020-12-31",
