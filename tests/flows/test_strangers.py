@@ -1,0 +1,117 @@
+"""Who publishes and is not in the registry: one entry a device, with the profiles that read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.flows.intake_rig import PROBE, Rig, T, batch, meter, probe
+
+from dutyroom.errors import Rejected
+from dutyroom.flows.strangers import Strangers, Wish, adoption, offered_id, sheet_rows
+from dutyroom.model.telemetry import Message
+from dutyroom.timebase import HOUR, MINUTE
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    made.close()
+
+
+def listed(rig: Rig, strangers: Strangers | None = None) -> list[tuple[str, str, int, list[str]]]:
+    asked = strangers or Strangers(rig.journal)
+    found = asked.all(rig.shelf.library, rig.registry.find)
+    return [(s.address, s.newest.topic, s.count, [c.profile for c in s.candidates]) for s in found]
+
+
+def test_each_device_of_a_shared_message_is_listed_and_those_without_a_profile_come_last(rig: Rig) -> None:
+    rig.register(meter("m1"))
+    rig.ingest.handle(
+        [
+            batch(T, m1=(1, T), m2=(2, T)),
+            batch(T + MINUTE, m2=(2, T), m3=(3, T)),
+            probe(1.5, T + 2 * MINUTE),
+            Message("nobody/1", b"?", T + HOUR),
+        ]
+    )
+    assert listed(rig) == [
+        ("p1", "probe/p1/level", 1, ["acme/probe"]),
+        ("m2", "gw/g1/up", 2, ["acme/batch"]),
+        ("m3", "gw/g1/up", 2, ["acme/batch"]),
+        ("", "nobody/1", 1, []),
+    ]
+
+
+def test_what_a_profile_makes_of_it_is_in_the_units_of_its_points(rig: Rig) -> None:
+    rig.ingest.handle([batch(T, m2=(2.5, T - HOUR), m3=(3, T))])
+    found = Strangers(rig.journal).find(rig.shelf.library, "m2")
+    assert found is not None
+    (candidate,) = found.candidates
+    ((reading, value),) = candidate.readings
+    assert (reading.spec.name, value, reading.at) == ("volume", 2.5, T - HOUR)
+    assert candidate.findings == ()
+
+
+def test_a_trial_is_made_once_for_each_last_message(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[bytes] = []
+    whole = rig.shelf.library.trial
+    monkeypatch.setattr(
+        rig.shelf.library, "trial", lambda m, limit: (tried.append(m.payload), whole(m, limit))[1]
+    )
+    strangers = Strangers(rig.journal)
+    rig.ingest.handle([probe(1, T), Message("nobody/1", b"?", T)])
+    listed(rig, strangers)
+    listed(rig, strangers)
+    assert sorted(tried) == [b"1", b"?"]
+    rig.ingest.handle([probe(2, T + 1)])
+    listed(rig, strangers)
+    assert sorted(tried) == [b"1", b"2", b"?"]
+    rig.shelve("other", PROBE.replace("probe/", "nobody/").replace("/level", ""))
+    rig.shelf.reload()
+    rig.reread()
+    assert ("1", "nobody/1", 1, ["acme/other"]) in listed(rig, strangers)
+
+
+def test_ids_that_are_offered_are_free_and_can_be_given() -> None:
+    assert offered_id("acme/probe", "p 1/ä№", []) == "acme-p-1-ä"
+    assert offered_id("acme/probe", "7", ["acme-7", "acme-7-2"]) == "acme-7-3"
+    assert len(offered_id("acme/probe", "x" * 500, [])) <= 100
+
+
+def test_what_a_person_says_counts_before_what_is_offered(rig: Rig) -> None:
+    rig.ingest.handle([probe(1, T)])
+    library = rig.shelf.library
+    found = Strangers(rig.journal).find(library, "p1")
+    row = adoption(Wish("p1", id="tank-1", name="Roof", space="A"), found, library, [])
+    assert row == {
+        "id": "tank-1",
+        "name": "Roof",
+        "class": "tank",
+        "profile": "acme/probe",
+        "address": "p1",
+        "space": "A",
+    }
+    assert sheet_rows(adoption(Wish("p1"), found, library, []))[0] == [
+        "id",
+        "class",
+        "profile",
+        "address",
+        "space",
+    ]
+    named = adoption(Wish("unheard", "acme/probe"), None, library, [])
+    assert (named["id"], named["address"]) == ("acme-unheard", "unheard")
+
+
+def test_what_cannot_be_adopted_says_why(rig: Rig) -> None:
+    library = rig.shelf.library
+    rig.ingest.handle([Message("probe/p1/level", b"[", T)])
+    for wish, taken, key in (
+        (Wish("p9"), (), "error.no_stranger"),
+        (Wish("p1", "no/such"), (), "error.no_profile"),
+        (Wish("p1", "acme/probe", "x"), ("x",), "error.id_taken"),
+    ):
+        with pytest.raises(Rejected, match=key):
+            adoption(wish, None, library, taken)
