@@ -30,6 +30,7 @@ MANIFEST = "manifest.json"
 FORMAT = 1
 _MAGIC = b"SQLite format 3\x00"
 _LEFT_OUT = ("instance.lock", "instance.json")  # they belong to the running process
+_CACHE = "cache"  # made again when it is missing; never taken from an archive
 _COMPANIONS = ("-wal", "-shm", "-journal")
 _OTHER_ARCHIVES = (".gz", ".tgz", ".tar", ".bz2", ".xz", ".zst", ".7z", ".rar")
 _CHUNK = 1 << 20
@@ -86,6 +87,7 @@ def restore(archive: Path, data_folder: Path) -> Path:
             else:
                 _unpack(archive, stage)
             _verify(stage, archive)
+            shutil.rmtree(stage / _CACHE, ignore_errors=True)
             (stage / MANIFEST).unlink()
             for file in _everything(stage):
                 file.chmod(0o600)  # an archive keeps no rights, and there are secrets among them
@@ -159,6 +161,8 @@ def _copy_all(source: Path, stage: Path) -> dict[str, dict[str, str | int]]:
 def _files(folder: Path) -> Iterator[Path]:
     for file in folder.rglob("*"):
         companion = file.name.endswith(_COMPANIONS)
+        if file.relative_to(folder).parts[0] == _CACHE:
+            continue
         if file.is_file() and not file.is_symlink() and not companion and file.name not in _LEFT_OUT:
             yield file
 

@@ -18,7 +18,7 @@ from dutyroom.profiles.envelopes import HINTS
 from dutyroom.profiles.job import Job, Known, Nobody
 from dutyroom.profiles.paths import Captures, as_text, getter, parse
 from dutyroom.profiles.profile import Profile
-from dutyroom.profiles.program import LayoutProgram, of_one_device, shared_rule
+from dutyroom.profiles.program import LayoutProgram
 from dutyroom.profiles.result import Decoded, Ignored, Refused
 from dutyroom.profiles.unwrap import Unreadable
 
@@ -162,14 +162,8 @@ def _shared(candidate: Candidate) -> object:
     """What candidates of one group have in common: how the document is made and names its one device.
     A profile of its own way stays alone."""
     profile = candidate.profile
-    ways = set()
-    for layout in (profile.layouts[number] for number, _ in candidate.places):
-        inside = layout.decoder is not None and any("@" in text for text in layout.identity)
-        several = not of_one_device(layout) or (inside and shared_rule(layout.decoder) is None)
-        if several or profile.fallback or not layout.identity:
-            return profile.id
-        ways.add((layout.unwrap, layout.identity, inside and (layout.decoder, layout.source)))
-    return frozenset(ways)
+    ways = {profile.sketches[number].way for number, _ in candidate.places}
+    return profile.id if profile.fallback or None in ways else frozenset(ways)
 
 
 def attempt(candidate: Candidate, sight: Sight, known: Known, adopt: bool) -> Outcome:

@@ -16,6 +16,7 @@ from dutyroom.profiles.attempt import NOBODY, Candidate, Group, Outcome, Sight, 
 from dutyroom.profiles.codecs.seam import Note
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.packing import fingerprint, remember, remembered
 from dutyroom.profiles.paths import Captures
 from dutyroom.profiles.privacy import pseudonym
 from dutyroom.profiles.profile import Profile
@@ -55,8 +56,8 @@ class Library:
         self._entries: dict[str, list[tuple[Profile, int, str]]] = {}  # by topic filter
         self._topics: TopicTrie[str] = TopicTrie()
         for profile in profiles:
-            for number, layout in enumerate(profile.layouts):
-                for topic_filter in layout.filters:
+            for number, sketch in enumerate(profile.sketches):
+                for topic_filter in sketch.filters:
                     if topic_filter.text not in self._entries:
                         self._topics.add(topic_filter, topic_filter.text)
                     entry = (profile, number, topic_filter.text)
@@ -67,7 +68,7 @@ class Library:
     @property
     def topics(self) -> tuple[str, ...]:
         """Every filter as a broker understands it, for subscriptions."""
-        filters = {f.mqtt for p in self.profiles.values() for layout in p.layouts for f in layout.filters}
+        filters = {f.mqtt for p in self.profiles.values() for sketch in p.sketches for f in sketch.filters}
         return tuple(sorted(filters))
 
     def decode(self, message: Message, known: Known, adopt: bool = False) -> Outcome:
@@ -243,12 +244,21 @@ def _best(outcomes: Sequence[Outcome]) -> Outcome:
     return min(refused, key=lambda o: _REFUSALS.index(o.reason))
 
 
-def load_library(folder: Path, tz: ZoneInfo, privacy_key: bytes = b"", own: Sequence[Path] = ()) -> Library:
+def load_library(
+    folder: Path, tz: ZoneInfo, privacy_key: bytes = b"", own: Sequence[Path] = (), cache: Path | None = None
+) -> Library:
     """Every profile below `folder`; those of the `own` folders (a site's) add to them or replace them.
 
-    Raises Invalid with all mistakes of all files.
+    cache: a file that remembers what was read, so that the next start need not. Raises Invalid with all
+    mistakes of all files.
     """
+    key = fingerprint((folder, *own)) if cache is not None else ""
+    found = remembered(cache, key) if cache is not None else None
+    if found is not None:
+        return Library(found, tz, privacy_key)
     profiles, mistakes = load_profiles(folder, *own)
     if mistakes:
         raise Invalid(mistakes)
+    if cache is not None:
+        remember(cache, key, profiles)
     return Library(profiles, tz, privacy_key)

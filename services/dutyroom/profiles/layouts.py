@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
@@ -39,7 +39,9 @@ def read_layouts(form: Form, node: Node, top: Mapping[str, Node], interval: int 
     """The layouts of a profile; without `layouts` the whole file is one."""
     match = form.fields(top["match"], "match", ("topics", "when")) if "match" in top else {}
     filters = _filters(form, match["topics"], "match.topics") if "topics" in match else ()
-    when = match.get("when")
+    when = tuple(
+        (n, w) for n, w in ((match.get("when"), "match.when"), (top.get("when"), "when")) if n is not None
+    )
     if "layouts" not in top:
         if not filters:
             form.note(node, "match.topics", "is missing: on which topics do the messages come?")
@@ -54,7 +56,7 @@ def read_layouts(form: Form, node: Node, top: Mapping[str, Node], interval: int 
 
 def _layout(
     form: Form, node: Node, where: str, own: Mapping[str, Node], top: Mapping[str, Node],
-    extra: Mapping[str, Node], filters: tuple[Filter, ...], when: Node | None, interval: int | None,
+    extra: Mapping[str, Node], filters: tuple[Filter, ...], when: Sequence[tuple[Node, str]], interval: int | None,
 ) -> Layout:  # fmt: skip
     def place(name: str) -> str:
         return join(where, name) if name in own else name
@@ -67,7 +69,7 @@ def _layout(
         filters = _filters(form, extra["topic"], join(where, "topic"))
     if not filters:
         form.note(node, join(where, "topic"), "is missing: on which topic does this message come?")
-    conditions = read_conditions(form, when, "match.when") if when is not None else ()
+    conditions = tuple(c for child, named in when for c in read_conditions(form, child, named))
     if "when" in extra:
         conditions += read_conditions(form, extra["when"], join(where, "when"))
     outcome = "ignore" in extra or "reject" in extra

@@ -15,6 +15,7 @@ from dutyroom.profiles.envelopes import ENVELOPES
 from dutyroom.profiles.examples import read_examples
 from dutyroom.profiles.form import Form, join
 from dutyroom.profiles.layouts import LAYOUT_FIELDS, read_layouts
+from dutyroom.profiles.packing import Packed
 from dutyroom.profiles.pointforms import expanded
 from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.yamlnode import Node, read_node
@@ -23,7 +24,7 @@ from dutyroom.yamltext import decode
 
 TOP_FIELDS = (
     "name", "class", "products", "extends", "lane", "interval", "parameters", "privacy", "fallback",
-    "envelope", "match", "layouts", "groups", "examples", *LAYOUT_FIELDS,
+    "envelope", "match", "when", "layouts", "groups", "examples", *LAYOUT_FIELDS,
 )  # fmt: skip
 MERGED = ("points", "attributes", "events", "parameters", "privacy", "match", "groups", "tlv")
 EXPANDED = ("points", "events")
@@ -51,7 +52,7 @@ def load_profiles(*folders: FilePath) -> tuple[list[Profile], list[Mistake]]:
             profile, wrong = shelf.profile(profile_id)
             mistakes += wrong
             if profile is not None and not wrong:
-                profiles.append(profile)
+                profiles.append(Packed(profile))
     return profiles, list(dict.fromkeys(mistakes))
 
 

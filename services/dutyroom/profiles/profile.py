@@ -6,7 +6,7 @@ are kept as written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
@@ -14,7 +14,7 @@ from typing import TypeAlias
 from dutyroom.model.telemetry import DeviceClass, Lane, PointSpec, Scalar
 from dutyroom.profiles.binary.model import BinaryRule
 from dutyroom.profiles.expressions import Expression
-from dutyroom.profiles.paths import Path
+from dutyroom.profiles.paths import Elements, Keys, Path
 from dutyroom.profiles.topics import Filter
 from dutyroom.profiles.yamlnode import Plain
 from dutyroom.timebase import Ms
@@ -163,6 +163,15 @@ class Layout:
     source: ByteSource | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Sketch:
+    """Of a layout, what decides whether a message may be for it. way: how it finds the one device of a
+    message; layouts with the same way find the same. None = of its own kind."""
+
+    filters: tuple[Filter, ...]
+    way: Hashable = None
+
+
 Expected: TypeAlias = Mapping[str, Plain]  # point or attribute name -> value
 
 
@@ -215,8 +224,29 @@ class Profile:
         return tuple(specs.values())
 
     @property
+    def sketches(self) -> tuple[Sketch, ...]:
+        """Of every layout, in order."""
+        return tuple(Sketch(layout.filters, _way(layout)) for layout in self.layouts)
+
+    @property
     def rank(self) -> tuple[bool, int, int]:
         """Sorts the profiles of one topic: the most particular first."""
         tests = max((len(layout.when) for layout in self.layouts), default=0)
         literal = max((f.literal for layout in self.layouts for f in layout.filters), default=0)
         return (self.fallback, -tests, -literal)
+
+
+def known_outside(layout: Layout) -> bool:
+    """True when the identity reads neither the item nor what `each` captures: the address is known
+    before anything is decoded."""
+    steps = layout.each.steps if layout.each is not None else ()
+    names = {s.capture for s in steps if isinstance(s, Elements | Keys) and s.capture}
+    return not any("@" in text or any(f"{{{n}" in text for n in names) for text in layout.identity)
+
+
+def _way(layout: Layout) -> Hashable:
+    single = layout.each is None or layout.each.single or known_outside(layout)
+    inside = layout.decoder is not None and any("@" in text for text in layout.identity)
+    if not single or not layout.identity or (inside and not isinstance(layout.decoder, CodecRule)):
+        return None
+    return (layout.unwrap, layout.identity, inside and (layout.decoder, layout.source))

@@ -17,10 +17,8 @@ from dutyroom.profiles.meter import PARAMETER
 from dutyroom.profiles.paths import (
     MISSING,
     Captures,
-    Elements,
     Index,
     Key,
-    Keys,
     Path,
     Where,
     first_template,
@@ -29,7 +27,16 @@ from dutyroom.profiles.paths import (
 )
 from dutyroom.profiles.points import PointProgram
 from dutyroom.profiles.privacy import Guard, guard
-from dutyroom.profiles.profile import ByteSource, CodecRule, Condition, DecoderRule, Layout, Profile, Stage
+from dutyroom.profiles.profile import (
+    ByteSource,
+    CodecRule,
+    Condition,
+    DecoderRule,
+    Layout,
+    Profile,
+    Stage,
+    known_outside,
+)
 from dutyroom.profiles.rest import Alternatives, Rest
 from dutyroom.profiles.result import DecodedReading
 from dutyroom.profiles.unwrap import from_text, unwrapper
@@ -262,18 +269,6 @@ def _sorted_tests(layout: Layout) -> tuple[tuple[Condition, ...], ...]:
         else:
             inner.append(condition)
     return tuple(of_bytes), tuple(outer), tuple(inner)
-
-
-def of_one_device(layout: Layout) -> bool:
-    """True when all that a message holds belongs to the same device."""
-    return layout.each is None or layout.each.single or known_outside(layout)
-
-
-def known_outside(layout: Layout) -> bool:
-    """True when the identity reads neither the item nor what `each` captures."""
-    steps = layout.each.steps if layout.each is not None else ()
-    names = {s.capture for s in steps if isinstance(s, Elements | Keys) and s.capture}
-    return not any("@" in text or any(f"{{{n}" in text for n in names) for text in layout.identity)
 
 
 def shared_rule(decoder: DecoderRule | None) -> CodecRule | None:

@@ -101,6 +101,7 @@ def _top() -> dict[str, Schema]:
         "fallback": _TRUTH,
         "envelope": _one_of(ENVELOPES),
         "match": _fields(("topics", "when"), {"topics": _or_many(_TEXT), "when": _ref("when")}),
+        "when": _ref("when"),
         "layouts": {"type": "array", "items": _ref("layout")},
         "groups": _map(_ref("steps")),
         "examples": {"type": "array", "items": _ref("example")},

@@ -141,7 +141,8 @@ def profiles_of(site: Site, source: Path | None, folder: DataFolder) -> Profiles
     own = None if source is None else source / "device_profiles"
     key = folder.secret("privacy").encode()
     there = [own] if own is not None and any(own.glob("*/*.yaml")) else []
-    library = load_library(shipped("device_profiles"), zone(site.time_zone), key, there)
+    cache = folder.path / "cache" / f"profiles-{site.id}.bin"
+    library = load_library(shipped("device_profiles"), zone(site.time_zone), key, there, cache)
     return Profiles(library, own, key)
 
 

@@ -45,6 +45,8 @@ def test_all_profiles_together_choose_the_one_that_each_example_belongs_to(libra
             outcome = library.decode(message, Anybody(profile.id))
             assert isinstance(outcome, Decoded), (profile.id, outcome)
             assert outcome.profile == profile.id
+            if profile.envelope == "lorawan":  # bytes alone do not say of which product they are
+                continue
             adopted = library.decode(message, NOBODY, adopt=True)
             assert isinstance(adopted, Decoded)
             known = library.profiles[adopted.profile]

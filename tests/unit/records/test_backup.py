@@ -41,6 +41,8 @@ def data(tmp_path: Path) -> Path:
     (folder / "session.secret").write_text("秘密")
     (folder / "instance.lock").write_text("")
     (folder / "instance.json").write_text("{}")
+    (folder / "cache").mkdir()
+    (folder / "cache" / "profiles-s.bin").write_bytes(b"made again when it is missing")
     return folder
 
 
