@@ -25,7 +25,7 @@ from dutyroom.backends.device_files import DeviceFiles
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.passwords import Passwords
 from dutyroom.backends.records_sql import open_records
-from dutyroom.flows.devices import DeviceDesk
+from dutyroom.flows.devices import DeviceDesk, fed
 from dutyroom.flows.live import Live
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.interfaces import Records
@@ -335,6 +335,8 @@ def make_estate(
         plans=PLANS,
         scenarios=True,
     )
+    topology, feeds = fed(site, devices)
+    site = replace(site, topology=topology)
     started: list[str] = []
     runtime = SiteRuntime(
         site, table, live, journal, store, records, clock,
@@ -344,7 +346,7 @@ def make_estate(
         scenarios=("burst_pipe", "feeder_cut", "entrapment", "fire_alarm", "tank_overflow", "gateway_offline", "malformed"),
         progress={"history": "62 %"},
     )  # fmt: skip
-    runtime.devices = DeviceDesk(site, library, records, table, store.latest, clock)
+    runtime.devices = DeviceDesk(site, library, records, table, store.latest, clock, feeds=feeds)
     made = Estate(runtime, records, clock, passwords, devices, started)
     people(made)
     feed(made, everything=True)

@@ -95,7 +95,7 @@ def test_one_device_is_changed_added_withdrawn_and_taken_back(house: House, admi
     assert "P-9" in admin.get(f"/sites/{SITE}/registry?state=withdrawn").text
     assert admin.post(f"{API}/take-back", json={"device": "P-9"}).status_code == 200
     assert device(house, "P-9").status is DeviceStatus.ACTIVE
-    assert admin.post(f"{API}/withdraw", json={"device": "P-10"}).status_code == 404
+    assert admin.post(f"{API}/withdraw", json={"device": "P-10"}).status_code == 422
 
 
 def test_what_others_are_fed_by_is_not_withdrawn(house: House, admin: TestClient) -> None:
