@@ -131,7 +131,7 @@ def decode(payload: bytes, ask: Ask, types: Mapping[int, Kind] = TYPES) -> objec
             if not at:
                 raise Rejected(f"unknown LPP type {number} at byte 1")
             document["rest"] = payload[at:].hex()
-            ask.report.findings.append(("unknown_type", f"{number} at byte {at + 1}"))
+            ask.report.findings.append(("unknown_code", f"type {number} at byte {at + 1}"))
             ask.report.unread += len(payload) - at
             break
         name, start = f"{kind.name}_{channel}", at + 2

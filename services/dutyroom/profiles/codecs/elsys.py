@@ -117,7 +117,7 @@ def decode(payload: bytes, ask: Ask) -> object:
                 document["settings"] = payload[at:].hex()
             else:
                 document["rest"] = payload[at:].hex()
-                ask.report.findings.append(("unknown_type", f"0x{kind:02x} at byte {at}"))
+                ask.report.findings.append(("unknown_code", f"type {kind:02x} at byte {at}"))
                 ask.report.unread += len(payload) - at
             break
         end = at + 1 + field.size

@@ -62,7 +62,7 @@ def test_a_makers_own_types() -> None:
 def test_an_unknown_type_ends_the_message_and_is_told() -> None:
     ask = Ask()
     assert decode("0367000a 08040007", ask) == {"temperature_3": 1, "rest": "08040007"}
-    assert ask.report.findings == [("unknown_type", "4 at byte 5")]
+    assert ask.report.findings == [("unknown_code", "type 4 at byte 5")]
     assert ask.report.unread == 4
 
 

@@ -52,7 +52,7 @@ def test_thermal_picture_is_above_its_base() -> None:
 def test_an_unknown_type_ends_the_message_and_is_told() -> None:
     ask = Ask()
     assert decode("0100e2 50 0102", ask) == {"temperature": "22.6", "rest": "500102"}
-    assert ask.report.findings == [("unknown_type", "0x50 at byte 3")]
+    assert ask.report.findings == [("unknown_code", "type 50 at byte 3")]
     assert ask.report.unread == 3
 
 
