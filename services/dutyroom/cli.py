@@ -198,6 +198,31 @@ def reload(
 
 
 @profile.command()
+def request(
+    protocol: Annotated[str, typer.Argument(help="dlt645 or cjt188.")],
+    address: Annotated[str, typer.Argument(help="As printed on the meter; '' = the only one on the bus.")],
+    identifier: Annotated[
+        str, typer.Argument(help="00010000, 901F ..., or `address` to ask for the address.")
+    ],
+    preamble: Annotated[int, typer.Option(help="Leading FE bytes.")] = 4,
+    order: Annotated[str, typer.Option(help="CJ/T 188: 1F90 (2018) or 901F (2004).")] = "1F90",
+    kind: Annotated[str, typer.Option(help="CJ/T 188: 10 water, 20 heat, 30 gas.")] = "10",
+    serial: Annotated[int, typer.Option(help="CJ/T 188: SER; DL/T 645: part of a long block.")] = 0,
+) -> None:
+    """Print the frame that asks a meter for a register, in hex, for a DTU that forwards bytes."""
+    from dutyroom.errors import Rejected
+    from dutyroom.profiles.requests import read_request
+
+    with plain_errors():
+        if not kind.isdigit():
+            raise Rejected(f"kind: two digits such as 10, not {kind!r}")
+        frame = read_request(
+            protocol, address, identifier, preamble=preamble, order=order, kind=int(kind, 16), serial=serial
+        )
+        say(frame.hex(" ").upper())
+
+
+@profile.command()
 def schema() -> None:
     """Print the JSON Schema of a profile file, for editors."""
     import json
