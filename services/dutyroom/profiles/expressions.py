@@ -92,10 +92,17 @@ def _upper(value: object) -> str:
     return value.upper()
 
 
+def _spaced(value: object, sign: str) -> str:
+    """Hex digits as addresses are written: a sign between the bytes."""
+    if not isinstance(value, str):
+        raise TypeError("only texts are spaced")
+    return sign.join(value[i : i + 2] for i in range(0, len(value), 2))
+
+
 FUNCTIONS: Mapping[str, Callable[..., object]] = {
     "abs": abs, "min": min, "max": max, "round": round, "int": int, "float": float, "sqrt": math.sqrt, "exp": math.exp,
     "ln": math.log, "log10": math.log10, "floor": math.floor, "signed": _signed,
-    "text": _text, "hex": _hex, "upper": _upper,
+    "text": _text, "hex": _hex, "upper": _upper, "spaced": _spaced,
 }  # fmt: skip
 
 _OPERATORS: Mapping[type[ast.operator], str] = {
@@ -166,6 +173,8 @@ def parse_expression(text: str) -> Expression:
         python = _python(tree.body, names)
     except RecursionError as err:
         raise Rejected(f"{text!r} is nested too deeply") from err
+    except OverflowError as err:
+        raise Rejected(f"{text!r}: {err}") from err
     return Expression(text, frozenset(names), python)
 
 

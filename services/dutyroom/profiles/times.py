@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
@@ -118,6 +119,8 @@ def _by_size(value: float) -> Ms | None:
 def _other(text: str, tz: ZoneInfo) -> Ms | None:
     if _NUMBER.match(text):
         return _by_size(float(text) if "." in text else int(text))
+    if "," in text:  # RFC 1123: Wed, 16 Dec 2020 11:22:33 GMT
+        return _rfc1123(text, tz)
     lettered = _LETTERED.match(text)
     if not lettered:
         return None
@@ -125,6 +128,13 @@ def _other(text: str, tz: ZoneInfo) -> Ms | None:
         naive = datetime.fromisoformat(lettered[1])
         return None if naive.tzinfo else _by_letters(naive, lettered[2], tz)
     except (ValueError, OverflowError, Rejected):
+        return None
+
+
+def _rfc1123(text: str, tz: ZoneInfo) -> Ms | None:
+    try:
+        return from_datetime(_aware(parsedate_to_datetime(text), tz))
+    except (ValueError, OverflowError, TypeError, IndexError, Rejected):
         return None
 
 

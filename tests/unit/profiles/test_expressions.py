@@ -33,6 +33,8 @@ def value(text: str, **names: object) -> object:
         ("'v' + text(a) + '.' + text(b / 2)", {"a": 3, "b": 5}, "v3.2.5"),
         ("text(a) + text(b)", {"a": 2.0, "b": "x"}, "2x"),
         ("upper(hex(a))", {"a": 0x2F}, "2F"),
+        ("spaced(a, ':')", {"a": "0a1b2c"}, "0a:1b:2c"),
+        ("spaced(a, '-')", {"a": ""}, ""),
         ("'V' + hex(a) + '.' + hex(b)", {"a": 1, "b": 0x29}, "V1.29"),
     ],
 )

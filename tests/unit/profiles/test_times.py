@@ -23,6 +23,8 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
         ("2026-11-01 08:00:00 CST", "2026-11-01T00:00:00Z"),
         ("2020-05-12T13:54:09[Europe/Brussels]", "2020-05-12T11:54:09Z"),
         ("2020-05-12T13:54:09+02:00[Europe/Brussels]", "2020-05-12T11:54:09Z"),
+        ("Wed, 16 Dec 2020 11:22:33 GMT", "2020-12-16T11:22:33Z"),
+        ("Wed, 16 Dec 2020 11:22:33 +0100", "2020-12-16T10:22:33Z"),
         (1661517385.44, "2022-08-26T12:36:25.440Z"),
         (1647497389075, "2022-03-17T06:09:49.075Z"),
         ("1710000000123", "2024-03-09T16:00:00.123Z"),
@@ -39,7 +41,7 @@ def test_auto_reads(value: object, instant: str) -> None:
     "value",
     [None, True, "", "@0.177168s", "soon", "99:99", "2026-13-01", [], {}, float("inf"), float("nan"), 10**400,
      "9" * 400, "2026-11-01 08:00:00 ABCDE", "0000-00-00 00:00:00",
-     "2020-05-12T13:54:09[No/Where]", "[x]"],
+     "2020-05-12T13:54:09[No/Where]", "[x]", "Wed, 16 Dec", ",", "Wed, 99 Dec 2020 11:22:33 GMT"],
 )  # fmt: skip
 def test_what_is_no_time_is_none(value: object) -> None:
     for form in ("auto", "epoch_s", "epoch_ms", "%Y-%m-%d"):
