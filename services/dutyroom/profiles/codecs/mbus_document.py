@@ -124,6 +124,9 @@ def _letters(entry: Entry, record: RawRecord) -> Iterator[Entry]:
         yield Entry(f"{entry.name}_text", entry.quantity, "", data.decode("ascii"), True)
 
 
+_WAYS = {"inverse_profile": "back", "register_profile": "register"}
+
+
 def _members(
     record: RawRecord, what: Meaning, records: Sequence[RawRecord], dates: Mapping[int, str], naming: Naming
 ) -> Iterator[Entry]:
@@ -132,8 +135,8 @@ def _members(
     base = next((r for r in records if r is not record and _same_place(r, record)), None)
     stored = [date for storage, date in dates.items() if storage]
     date = dates.get(record.storage) or (stored[0] if len(stored) == 1 else None)
-    times = profile_dates(record, date) if date else []
-    built, way = built_name(record, plain), "back" if "inverse_profile" in what.extras else "after"
+    times = profile_dates(record, date) if date and "register_profile" not in what.extras else []
+    built, way = built_name(record, plain), _WAYS.get(what.extras[0], "after")
     for number, value in enumerate(members(record, what, base), start=1):
         name, _ = naming.named(f"{built}_{way}{number}")
         yield Entry(name, what.word, what.unit, value, False, False, number, record)
@@ -173,7 +176,7 @@ def document_of(entries: Sequence[Entry]) -> dict[str, object]:
             continue
         values[entry.name], units[entry.name] = entry.value, entry.unit
         if entry.name not in MAIN:
-            group = GROUPS.get(entry.unit, "number")
+            group = _group(entry)
             (register if entry.register else gauge).setdefault(group, {})[entry.name] = entry.value
     listed = [_shown(e, e.raw) for e in entries if e.raw is not None]
     return {
@@ -184,6 +187,13 @@ def document_of(entries: Sequence[Entry]) -> dict[str, object]:
         "gauge": gauge,
         "records": listed,
     }
+
+
+def _group(entry: Entry) -> str:
+    """Hours that a device runs count in another quantity than how long something takes or will last."""
+    group = GROUPS.get(entry.unit, "number")
+    running = entry.quantity in ("on_time", "operating_time", "battery_operating_time")
+    return f"running_{group}" if running and entry.unit in ("s", "min", "h", "d") else group
 
 
 def _shown(entry: Entry, raw: RawRecord) -> dict[str, object]:

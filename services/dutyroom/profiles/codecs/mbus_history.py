@@ -18,6 +18,9 @@ from dutyroom.profiles.codecs.mbus_values import Value, date_text, integer, numb
 from dutyroom.profiles.codecs.mbus_vif import Meaning, meaning
 
 INVERSE, FORWARD = "inverse_profile", "profile"
+_PROFILES = frozenset(
+    {INVERSE, FORWARD, "register_profile"}
+)  # the last: one member for each following storage
 _SIZES = {1: 1, 2: 2, 3: 3, 4: 4, 6: 6, 7: 8}  # bytes of a member by data field
 _BCD_SIZES = {9: 1, 10: 2, 11: 3, 12: 4, 14: 6}
 
@@ -31,20 +34,20 @@ class Step:
 
 
 def is_profile(record: RawRecord, what: Meaning) -> bool:
-    return record.lvar is not None and (INVERSE in what.extras or FORWARD in what.extras)
+    return record.lvar is not None and not _PROFILES.isdisjoint(what.extras)
 
 
 def members(record: RawRecord, what: Meaning, base: RawRecord | None) -> list[Value]:
-    """The values of a profile in the order they stand. Raises Rejected for increments without their base value."""
+    """The values of a profile in the order they stand. Raises Rejected for increments without a base record; one
+    that has no value leaves them without, too."""
     mode, _, size, bcd = _control(record)
     numbers = [
         _member(record.data[at : at + size], bcd) for at in range(2, len(record.data) - size + 1, size)
     ]
     if mode:
-        start = number_of(base) if base is not None else None
-        if start is None:
+        if base is None:
             raise Rejected(f"profile at byte {record.data_at}: increments without a base value")
-        numbers = list(_summed(numbers, start, mode, INVERSE in what.extras))
+        numbers = list(_summed(numbers, number_of(base), mode, INVERSE in what.extras))
     return [None if number is None else scaled(number, what) for number in numbers]
 
 
@@ -75,11 +78,11 @@ def _member(data: bytes, bcd: bool) -> Decimal | None:
 
 
 def _summed(
-    numbers: Sequence[Decimal | None], base: Decimal, mode: int, inverse: bool
+    numbers: Sequence[Decimal | None], base: Decimal | None, mode: int, inverse: bool
 ) -> Iterator[Decimal | None]:
     """Mode 1: increments, 2: decrements, 3: signed differences; an inverse profile walks into the past."""
     sign = -1 if mode == 2 else 1
-    total: Decimal | None = base
+    total = base
     for number in numbers:
         change = None if number is None else (-sign if inverse else sign) * number
         total = None if total is None or change is None else total + change

@@ -24,6 +24,7 @@ IDENTIFIERS = frozenset(
 UNSIGNED = frozenset(
     {"transmission_counter", "error_flags", "error_mask", "digital_input", "digital_output", "control_signal"}
 )
+_PLACES = Decimal("1e-12")
 
 
 def is_text(record: RawRecord, meaning: Meaning) -> bool:
@@ -47,10 +48,17 @@ def value_of(record: RawRecord, meaning: Meaning) -> Value:
         return _text(record.data)
     if meaning.word in IDENTIFIERS:
         return record.data[::-1].hex().upper()
-    if meaning.word in UNSIGNED or meaning.word.endswith("flags"):
+    if _is_binary(record) and (meaning.word in UNSIGNED or meaning.word.endswith("flags")):
         return int.from_bytes(record.data, "little")
     number = number_of(record)
     return None if number is None else scaled(number, meaning)
+
+
+def _is_binary(record: RawRecord) -> bool:
+    """A whole number in bits: neither decimal digits nor a float."""
+    if record.lvar is not None:
+        return record.lvar > 0xD9
+    return record.coding in (0x01, 0x02, 0x03, 0x04, 0x06, 0x07)
 
 
 def number_of(record: RawRecord) -> Decimal | None:
@@ -61,7 +69,7 @@ def number_of(record: RawRecord) -> Decimal | None:
     if coding == 0x05:
         return _float(record.data)
     if lvar is not None and lvar <= 0xD9:
-        number = _bcd(record.data, record.data_at)
+        number = _bcd(record.data, record.data_at, signed=False)
         return -number if number is not None and lvar >= 0xD0 else number
     return integer(record.data)
 
@@ -76,11 +84,12 @@ def scaled(number: Decimal, meaning: Meaning) -> Value:
     ):
         return int(number)
     with localcontext() as context:
-        context.prec = 40
+        context.prec = 120  # 32 bytes of a number of variable length have 78 digits
         value = number * meaning.factor + meaning.offset
-    # Only J/h and calories do not end: twelve places are far below any meter's.
-    exact = value if len(value.as_tuple().digits) < 30 else value.quantize(Decimal("1e-12"))
-    return decimal_text(exact)
+        # Only J/h and calories do not end: twelve places are far below any meter's.
+        long = len(value.as_tuple().digits) >= 30 and value != value.quantize(_PLACES)
+        exact = value.quantize(_PLACES) if long else value
+        return decimal_text(exact)
 
 
 def decimal_text(value: Decimal) -> str:
@@ -110,12 +119,15 @@ def _float(data: bytes) -> Decimal | None:
     return Decimal(number)
 
 
-def _bcd(data: bytes, at: int) -> Decimal | None:
-    """Lowest digits first. F in front is a minus; other letters in front, or F everywhere, are "no value"."""
+def _bcd(data: bytes, at: int, signed: bool = True) -> Decimal | None:
+    """Lowest digits first. F in front is a minus; other letters in front, or F everywhere, are "no value".
+
+    signed: False where another byte has the sign already.
+    """
     digits = data[::-1].hex()
     if not digits.strip("f"):
         return None
-    sign, body = (-1, digits[1:]) if digits[0] == "f" else (1, digits)
+    sign, body = (-1, digits[1:]) if signed and digits[0] == "f" else (1, digits)
     if body.isdecimal():
         return Decimal(sign * int(body))
     if digits[0] in "abcde" and digits[1:].isdecimal():
@@ -125,9 +137,9 @@ def _bcd(data: bytes, at: int) -> Decimal | None:
 
 
 def _text(data: bytes) -> str:
-    """ISO 8859-1, sent last letter first; control characters end up as dots."""
+    """ISO 8859-1, sent last letter first; hex where bytes are no letters."""
     text = data[::-1].decode("latin-1")
-    return "".join(c if c.isprintable() else "." for c in text)
+    return text if text.isprintable() else data[::-1].hex().upper()
 
 
 # ---------------------------------------------------------------- dates

@@ -16,6 +16,7 @@ from dutyroom.profiles.codecs.mbus_link import ENCRYPTED, STANDARD, Frame, crc16
 from dutyroom.profiles.codecs.mbus_options import NAMES, Options, read_options
 from dutyroom.profiles.codecs.mbus_records import RecordList, headers, split
 from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
+from dutyroom.profiles.codecs.wmbus_izar import STANDARD_MODES, hidden, reordered
 from dutyroom.profiles.codecs.wmbus_makers import block_of, telegram_of
 from dutyroom.profiles.yamlnode import Plain
 
@@ -34,7 +35,7 @@ def telegram_codec(given: Mapping[str, Plain]) -> Codec:
     return decode
 
 
-KIND = CodecKind(telegram_codec, NAMES)
+KIND = CodecKind(telegram_codec, NAMES, remembers=True)
 
 
 def _bytes(payload: bytes) -> bytes:
@@ -47,14 +48,14 @@ def _bytes(payload: bytes) -> bytes:
 
 
 def _decode(payload: bytes, options: Options, ask: Ask) -> dict[str, object]:
-    frame = frame_of(payload)
+    frame = reordered(frame_of(payload))
     own = telegram_of(frame)
     if own is not None:
         frame = frame if own.device is None else replace(frame, device=own.device)
         records = own.records or RecordList(())
         return decoded(frame, records, options, ask, own.entries, own.words)
     if frame.encrypted:
-        raise Rejected(ENCRYPTED)
+        frame = _revealed(frame)
     if frame.ci not in STANDARD:
         raise Rejected(
             f"CI at byte {frame.ci_at}: {frame.ci:02X} is a layout of the maker that is not known here"
@@ -70,13 +71,25 @@ def _decode(payload: bytes, options: Options, ask: Ask) -> dict[str, object]:
     return decoded(frame, records, options, ask, block.entries, block.words)
 
 
-# DIF and VIF of full frames that meters are known to send: heat meters, pressure sensors, MULTICAL 21.
+def _revealed(frame: Frame) -> Frame:
+    """What needs no key of the meter's own. Raises Rejected for all that does."""
+    maker = frame.link.manufacturer if frame.link is not None else ""
+    plain = hidden(frame) if maker == "HYD" and frame.mode >= STANDARD_MODES else None
+    if plain is None:
+        raise Rejected(ENCRYPTED)
+    return replace(
+        frame, data=frame.data[: frame.start] + plain, end=frame.start + len(plain), encrypted=False
+    )
+
+
+# DIF and VIF of full frames that meters are known to send: heat meters, pressure sensors, MULTICAL 21, OMNIPOWER.
 _FORMATS = (
     "030643060314426c022d01ff21",
     "22691269026905ff0905ff0a02fd17",
     "02ff2004134413615b6167",
     "02ff20041392013ba1015b8101e7ff0f",
     "02ff2004134413",
+    "040404843c042b04ab3c",
 )
 _KNOWN = {crc16(bytes.fromhex(text)): bytes.fromhex(text) for text in _FORMATS}
 

@@ -1,4 +1,4 @@
-"""Diehl PRIOS (IZAR): readings hidden by a shift register that starts from the meter's address.
+"""Diehl: the order of its address, and readings hidden by a shift register that starts from it.
 
 The register (taps 1, 2, 11 and 31) and the two keys that the makers use for all meters were published by
 several analyses of the open protocol. It is a scrambler, not an encryption with a meter's own key.
@@ -7,6 +7,7 @@ several analyses of the open protocol. It is a scrambler, not an encryption with
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 
 from dutyroom.errors import Rejected
@@ -46,17 +47,54 @@ def prios(frame: Frame) -> Found:
     return Found(entries, words, _device(frame))
 
 
+_TYPES = frozenset({0x02, 0x03, 0x04, 0x06, 0x07, 0x08, 0x0C, 0x0D, 0x16})  # what Diehl makes
+_BEGINNINGS = (b"\x04", b"\x0c")  # DIF of a register, which comes first
+STANDARD_MODES = 14  # below: modes that the standard gives a meaning
+
+
+def reordered(frame: Frame) -> Frame:
+    """Hydrometer's telegrams with a short header may have version and type in front of the id."""
+    link, kind = frame.link, frame.data[5]
+    if (
+        frame.ci != 0x7A
+        or link is None
+        or link.manufacturer != "HYD"
+        or kind not in _TYPES
+        or link.type in _TYPES
+    ):
+        return frame
+    device = Device(link.manufacturer, frame.data[6:10][::-1].hex(), frame.data[4], kind)
+    return replace(frame, device=device, link=device)
+
+
+def hidden(frame: Frame) -> bytes | None:
+    """The records of a telegram in a security mode of Hydrometer's own: scrambled, then their sum stands in the
+    configuration field, or plain. None when they are neither.
+    """
+    own = frame.data[frame.start : frame.end]
+    for key in _KEYS:
+        plain = bytes(byte ^ mask for byte, mask in zip(own, _masks(_start(frame.data, key)), strict=False))
+        if plain[:1] in _BEGINNINGS and sum(plain) & 0xFF == frame.data[frame.start - 1]:
+            return plain
+    return own if own[:1] in _BEGINNINGS else None
+
+
 def _litres(data: bytes) -> Decimal:
     return Decimal(int.from_bytes(data, "little")).scaleb(-3)
 
 
 def _descrambled(data: bytes, at: int, key: int) -> bytes:
     """The 11 bytes behind the scrambler: it starts from the key, the address and the four bytes behind it."""
-    register = key >> 32 ^ key & 0xFFFFFFFF
-    for start in (2, 6, 10):
-        register ^= int.from_bytes(data[start : start + 4], "big")
     scrambled = data[at + 4 : at + 15]
-    return bytes(byte ^ mask for byte, mask in zip(scrambled, _masks(register), strict=False))
+    return bytes(byte ^ mask for byte, mask in zip(scrambled, _masks(_start(data, key)), strict=False))
+
+
+def _start(data: bytes, key: int) -> int:
+    """The register at the start: both halves of the key, and twelve bytes from the manufacturer on."""
+    register = key >> 32 ^ key & 0xFFFFFFFF
+    for at in (2, 6, 10):
+        register ^= int.from_bytes(data[at : at + 4], "big")
+    return register
 
 
 def _masks(register: int) -> Iterator[int]:

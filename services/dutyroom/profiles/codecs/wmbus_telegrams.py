@@ -23,7 +23,11 @@ def _long_enough(own: bytes, length: int, what: str) -> None:
 
 # ---------------------------------------------------------------- Techem
 
-_TECHEM_MEDIA = {0x80: "heat cost allocator", 0x62: "warm water", 0x72: "cold water"}  # codes of its own
+# Codes of its own.
+_TECHEM_MEDIA = {
+    0x80: "heat cost allocator", 0x62: "warm water", 0x72: "cold water", 0x43: "heat", 0x45: "heat", 0xC3: "heat",
+    0xF0: "smoke detector",
+}  # fmt: skip
 _TENTH = Decimal("0.1")
 
 
@@ -38,8 +42,28 @@ def techem(device: Device, own: bytes) -> Found | None:
         _long_enough(own, 9, "Techem radio 4")
         before, since = u16(own, 3), u16(own, 7)
         target = number("volume_at_target", before * _TENTH, "m3")
-        return Found([target, number("volume", (before + since) * _TENTH, "m3", True)], device=kind)
+        date = text("target_date", packed_date(u16(own, 1)))
+        return Found([target, date, number("volume", (before + since) * _TENTH, "m3", True)], device=kind)
+    if device.type in (0x43, 0x45, 0xC3):
+        return Found(_heat(device.type, own), device=kind)
+    if device.type == 0xF0:
+        _long_enough(own, 3, "Techem smoke detector")
+        words = ["SMOKE"] if own[0] & 1 else []
+        return Found([text("previous_date", packed_date(u16(own, 1)))], words, kind)
     return None
+
+
+def _heat(kind: int, own: bytes) -> list[Entry]:
+    """Compact V counts kWh in three bytes, vario 4 (type C3) MJ in two: at the set date, and since."""
+    size, unit, factor = (2, "J", 1_000_000) if kind == 0xC3 else (3, "Wh", 1000)
+    _long_enough(own, 7 + size, "Techem heat meter")
+    before, since = (int.from_bytes(own[at : at + size], "little") * factor for at in (3, 7))
+    return [
+        number("energy", before + since, unit, True),
+        number("energy_at_target", before, unit),
+        number("energy_since_target", since, unit),
+        text("target_date", packed_date(u16(own, 1))),
+    ]
 
 
 def _allocator(version: int, own: bytes) -> list[Entry]:

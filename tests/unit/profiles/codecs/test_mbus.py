@@ -74,7 +74,7 @@ def test_a_number_of_every_coding_is_exact(records: str, name: str, value: objec
         ("0E79 785634120099", "enhanced_id", "990012345678"),
         ("02FD0F 4C2B", "software_version_text", "+L"),
         ("0DFD11 05 4F4C4C4548", "customer", "HELLO"),
-        ("0DFD10 02 0041", "customer_location", "A."),
+        ("0DFD10 02 0041", "customer_location", "4100"),  # no letters
     ],
 )
 def test_dates_names_and_texts_are_texts(records: str, name: str, value: str) -> None:
@@ -188,6 +188,17 @@ def test_an_inverse_profile_walks_back_from_its_base_value() -> None:
     # base 1.000 m3; increments of one byte, one hour apart: 5, 7, none
     found = values("4413 E8030000 4D9313 05 61 01 05 07 80")
     assert [found[f"volume_storage1_back{n}"] for n in (1, 2, 3)] == ["0.995", "0.988", None]
+
+
+def test_a_base_record_without_a_value_leaves_its_profile_without() -> None:
+    found = values("0C13 01000000 8C04 13 FFFFFFFF 8D04 9313 04 61FE 0507")
+    assert found["volume"] == "0.001"
+    assert found["volume_storage8_back1"] is None
+
+
+def test_a_profile_with_register_numbers_has_one_member_for_each_following_storage() -> None:
+    found = values("8C04 13 33000000 8D04 931E 0A 3CFE 33000000 43000000")
+    assert (found["volume_storage8_register1"], found["volume_storage8_register2"]) == ("0.033", "0.043")
 
 
 def test_absolute_values_of_a_profile_have_their_months() -> None:

@@ -218,6 +218,19 @@ def test_techem_water_meters_add_what_was_used_since_the_set_date() -> None:
     assert found["texts"]["target_date"] == "2024-11-28"
 
 
+def test_techem_heat_meters_and_smoke_detectors() -> None:
+    compact = decode(radio("TCH", "00000042", 0x45, 0x43, "A1 00 9F29 770100 60 780000 00"))
+    assert (compact["media"], compact["values"]["energy"], compact["units"]["energy"]) == (
+        "heat",
+        "495000",
+        "Wh",
+    )
+    vario = decode(radio("TCH", "00000042", 0x27, 0xC3, "A2 12 9F29 E803 00A8 D007 00"))
+    assert (vario["values"]["energy"], vario["units"]["energy"]) == ("3000000000", "J")
+    assert decode(radio("TCH", "00000042", 0x76, 0xF0, "A0 01 9F29 82"))["status"] == "SMOKE"
+    assert decode(radio("TCH", "00000042", 0x76, 0xF0, "A0 00 9F29 82"))["status"] == "OK"
+
+
 def test_apator_counts_gas_in_thirds_of_a_litre() -> None:
     found = decode(radio("APT", "0000dd42", 3, 3, "A0 B80B0000 4C40"))
     assert (found["id"], found["values"]) == ("0000dd42", {"volume": "1.000000"})
@@ -304,6 +317,30 @@ def test_diehl_prios_is_unscrambled_with_either_key() -> None:
         assert found["status"] == "METER_BLOCKED UNDERFLOW"
     assert refused(prios("00000042", 1, 1, key=1)).startswith("encrypted")
     assert refused(radio("DME", "00000042", 0, 0, "A2 0102")).startswith("PRIOS telegram of 13 bytes")
+
+
+def hydrometer(number: str, records: bytes, config: bytes) -> bytes:
+    """A telegram in Hydrometer's order: version and type in front of the id."""
+    plain = radio("HYD", "00000000", 0, 0, b"\x7a\x37\x00" + config + records)
+    return plain[:4] + bytes((0x20, 0x04)) + bytes.fromhex(number)[::-1] + plain[10:]
+
+
+def test_hydrometer_scrambles_records_and_says_their_sum() -> None:
+    records = bytes.fromhex("0C0651260000" + "0C1347031500")
+    config = bytes((0x45, sum(records) & 0xFF))
+    while not config[1] & 0x1F >= 14:  # a mode of its own
+        records += b"\x2f"
+        config = bytes((0x45, sum(records) & 0xFF))
+    front = hydrometer("68000042", records, config)
+    masks = wmbus_izar._masks(wmbus_izar._start(front, wmbus_izar._KEYS[1]))
+    hidden = front[:15] + bytes(byte ^ mask for byte, mask in zip(records, masks, strict=False))
+    found = decode(hidden)
+    assert (found["id"], found["media"], found["product"]) == ("68000042", "heat", "sharky")
+    assert found["values"] == {"energy": "2651000", "volume": "150.347"}
+    assert refused(hidden[:-1] + bytes((hidden[-1] ^ 1,))).startswith("encrypted")
+    assert decode(hydrometer("60000042", bytes.fromhex("041312170100"), b"\x10\x7d"))["values"] == {
+        "volume": "71.442"
+    }
 
 
 # ---------------------------------------------------------------- properties
