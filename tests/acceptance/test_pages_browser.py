@@ -19,6 +19,7 @@ from tests.acceptance.pages_harness import PASSWORD, SITE, Estate, keep_feeding,
 
 from dutyroom.api.app import create_app
 from dutyroom.api.server import PageServer
+from dutyroom.backends.device_files import DeviceFiles
 from dutyroom.flows.desk import Desk
 from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
 
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 ALL_PAGES = (
     "alarms", "wall", "devices", "devices/A-RISER-6", "tickets", "tickets/3", "report", "plans", "reads",
     "statements", "statements/202610-A0101-1", "statements/202610-A0101-1/trace", "data", "messages", "people",
-    "audit", "demo", "account", "api",
+    "audit", "demo", "account", "api", "registry", "registry/edit?device=T1", "registry/import",
 )  # fmt: skip
 
 
@@ -55,7 +56,12 @@ class Served:
 
 def serve(estate: Estate, port: int = 0) -> Served:
     app = create_app(
-        {SITE: estate.runtime}, estate.records, estate.clock, passwords=estate.passwords, version="0"
+        {SITE: estate.runtime},
+        estate.records,
+        estate.clock,
+        passwords=estate.passwords,
+        version="0",
+        device_files=DeviceFiles(),
     )
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -332,6 +338,8 @@ def test_what_devices_and_people_write_is_text_and_never_runs(browser: Browser, 
         "wall",
         "devices",
         "devices/A-RISER-6",
+        "registry",
+        "registry/edit?device=A-RISER-6",
         "tickets",
         f"tickets/{ticket.id}",
         "data",
@@ -346,6 +354,39 @@ def test_what_devices_and_people_write_is_text_and_never_runs(browser: Browser, 
     seen(page, "data", house)
     page.locator("details[data-keep] summary").first.click()
     expect(page.locator("details[data-keep] .pre").first).to_have_text(EVIL)
+
+
+def test_a_table_is_looked_at_then_taken_and_one_device_is_changed(browser: Browser, tmp_path: Path) -> None:
+    house = serve(make_estate(tmp_path))
+    page = logged_in(browser, house, login="admin")
+    seen(page, "registry/import", house)
+    row = "N-1,{},n1,plant,1 号新泵\n"
+
+    def offer(profile: str) -> None:
+        text = "设备编号,规约,地址,位置,名称\n" + row.format(profile)
+        file = {"name": "d.csv", "mimeType": "text/csv", "buffer": text.encode("gb18030")}
+        page.set_input_files("input[type=file]", file)  # type: ignore[arg-type]
+
+    offer("demo/pmp")
+    wrong = page.locator("#import-wrong tbody tr")
+    expect(wrong).to_have_count(1)
+    expect(wrong).to_contain_text('did you mean "demo/pump"?')
+    expect(page.locator("button[name=take]")).to_be_disabled()
+    offer("demo/pump")
+    expect(page.locator("#import-said")).to_have_text("1 new, 0 changed, 0 withdrawn, 0 as before")
+    page.click("button[name=take]")
+    expect(page.locator("#import-said")).to_contain_text("Imported: 1 new")
+    seen(page, "registry?find=n1", house)
+    page.click("text=1 号新泵")
+    page.click("text=Change")
+    page.fill("[name=space]", "nowhere")
+    page.click("form .primary")
+    expect(page.locator("[data-mistakes] li")).to_have_text('Place: there is no space "nowhere"')
+    page.fill("[name=space]", "A/1")
+    page.fill("[name=serial]", "SN-7")
+    page.click("form .primary")
+    expect(page.locator("dl.facts")).to_contain_text("SN-7")
+    house.end()
 
 
 @pytest.mark.parametrize("theme", ["day", "night"])

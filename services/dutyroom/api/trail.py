@@ -132,10 +132,18 @@ _TARGETS: Mapping[str, Callable[[Presenter, str], str]] = {
 def _said(shown: Presenter, action: str, detail: str) -> str:
     if action in ("reads.freeze", "statements.lock") and detail.isdigit():
         return shown.words.t("audit.rows", count=shown.words.number(int(detail)))
+    if action in ("device.changed", "device.withdrawn"):
+        return "; ".join(_by_column(shown, part) for part in detail.split("; "))
     for prefix in ("role", "scope"):
         if shown.words.has(f"{prefix}.{detail}"):
             return shown.words.t(f"{prefix}.{detail}")
     return shown.reason(detail)
+
+
+def _by_column(shown: Presenter, part: str) -> str:
+    """A field that changed, by its column's name."""
+    name, colon, rest = part.partition(": ")
+    return f"{shown.words.t(f'column.{name}')}{colon}{rest}" if shown.words.has(f"column.{name}") else part
 
 
 def about(shown: Presenter, device: Device, attributes: Sequence[Attribute], points: Sequence[str]) -> Facts:

@@ -14,7 +14,7 @@ from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass, Scalar
 from dutyroom.site import pairs
 from dutyroom.site.columns import COLUMNS
-from dutyroom.site.drafts import ID, MAX_DIGITS, plain
+from dutyroom.site.drafts import ID, MAX_DIGITS, plain, unharmed
 from dutyroom.site.source import Source
 
 NEEDED = ("id", "class", "profile", "address")
@@ -123,7 +123,9 @@ def _csv_row(source: Source, site: str, header: list[str], cells: list[str], lin
 
     if len(cells) != len(header):
         wrong("", f"has {len(cells)} cells where the header has {len(header)}")
-    fields = dict.fromkeys(COLUMNS, "") | {n: c.strip() for n, c in zip(header, cells, strict=False)}
+    fields = dict.fromkeys(COLUMNS, "") | {
+        n: unharmed(c.strip()) for n, c in zip(header, cells, strict=False)
+    }
     for name in NEEDED:
         if not fields[name] and len(cells) == len(header):
             wrong(name, "is empty")

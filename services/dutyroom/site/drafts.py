@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -99,7 +99,7 @@ def _draft(
     if any(cell.text for cell in cells[len(names) :]):
         row.wrong("", "no_cell", found=len(cells), wanted=len(names))
     padded = (*cells, *[Cell()] * (len(names) - len(cells)))
-    of = {name: _unharmed(cell) for name, cell in zip(names, padded, strict=False) if name}
+    of = {n: replace(c, text=unharmed(c.text)) for n, c in zip(names, padded, strict=False) if n}
     given: dict[str, Any] = {}
     for name, cell in of.items():
         if not name.startswith(PARAMETER) and _readable(row, name, cell):
@@ -113,9 +113,9 @@ def _draft(
     return Draft(number, given.get("id", ""), given, of, titles)
 
 
-def _unharmed(cell: Cell) -> Cell:
+def unharmed(text: str) -> str:
     """Without the apostrophe that keeps a spreadsheet from taking a text for a formula."""
-    return Cell(cell.text[1:], cell.kind) if _MADE_FORMULA.match(cell.text) else cell
+    return text[1:] if _MADE_FORMULA.match(text) else text
 
 
 def _readable(row: _Row, name: str, cell: Cell) -> bool:

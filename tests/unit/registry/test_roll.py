@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import openpyxl
 import pytest
@@ -16,6 +19,7 @@ from tests.unit.registry.test_tables import workbook
 from dutyroom.backends.device_files import DeviceFiles
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass
+from dutyroom.site import read_site
 from dutyroom.site.drafts import plain, read_drafts
 from dutyroom.site.listing import listed
 from dutyroom.site.roll import Plan, asked_of_devices, plan
@@ -219,10 +223,23 @@ def test_what_is_exported_changes_nothing_when_it_is_imported(
     assert sorted(moved.added, key=lambda d: d.id) == listed(devices)
 
 
+@settings(max_examples=40, deadline=None)
+@given(some_devices())
+def test_what_is_exported_seeds_a_site_folder_with_the_same_devices(devices: list[Device]) -> None:
+    devices = [replace(d, space="A" if d.space else "") for d in devices]
+    with TemporaryDirectory() as folder:
+        site = Path(folder)
+        (site / "site.yaml").write_text("id: s\nname: S\ntime_zone: UTC\n", encoding="utf-8")
+        (site / "spaces.yaml").write_text("[{path: A, kind: unit, name: A}]\n", encoding="utf-8")
+        (site / "devices.csv").write_bytes(FILES.csv(listed(devices), "en"))
+        read, source, _ = read_site(site)
+    assert read is not None
+    assert [m for m in source.mistakes if "devices.csv" in m.file] == []
+    assert list(read.devices) == listed(devices)
+
+
 def test_an_exported_workbook_keeps_codes_as_text(tmp_path: object) -> None:
     raw = FILES.xlsx([water(1, name="=HYPERLINK(1)", serial="0012")], "en")
-    import io
-
     sheet = openpyxl.load_workbook(io.BytesIO(raw)).active
     assert sheet is not None
     cells = {str(c.value): sheet.cell(2, c.column) for c in sheet[1]}
