@@ -6,7 +6,7 @@ EN 13757-2 (long frame), EN 13757-4 (link layer, CRC, extended link layer), EN 1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dutyroom.errors import Rejected
@@ -69,7 +69,7 @@ class Frame:
 
 def frame_of(payload: bytes) -> Frame:
     """The telegram in these bytes. Raises Rejected with what is wrong, and for one that is encrypted."""
-    if len(payload) >= 6 and payload[0] == payload[3] == 0x68 and payload[1] == payload[2]:
+    if len(payload) >= 6 and _is_wired(payload):
         return _long_frame(payload)
     if len(payload) < 11:
         raise Rejected(f"{len(payload)} bytes are no M-Bus telegram")
@@ -93,10 +93,22 @@ def _device(maker: bytes, number: bytes, version: int, kind: int) -> Device:
 # ---------------------------------------------------------------- wired
 
 
+def _is_wired(payload: bytes) -> bool:
+    """Also with one of its marks damaged, so that it is not taken for a wireless telegram without CRC."""
+    marks = (payload[0] == 0x68, payload[1] == payload[2], payload[3] == 0x68, payload[-1] == 0x16)
+    return marks.count(True) >= 3
+
+
 def _long_frame(payload: bytes) -> Frame:
     """68 L L 68 C A CI ... checksum 16."""
     length = payload[1]
     end = 4 + length
+    if not payload[0] == payload[3] == 0x68:
+        raise Rejected(
+            f"long frame: bytes 0 and 3 are {payload[0]:02X} and {payload[3]:02X}, both should be 68"
+        )
+    if payload[2] != length:
+        raise Rejected(f"length at byte 2: {payload[2]}, at byte 1 {length}")
     if length < 3 or len(payload) < end + 2:
         raise Rejected(f"long frame of {length + 6} bytes: {len(payload)} bytes are there")
     total = sum(payload[4:end]) & 0xFF
@@ -124,43 +136,68 @@ def _without_crc(payload: bytes) -> tuple[bytes, bytes]:
 
 
 def _format_a(payload: bytes, length: int) -> bytes | None:
-    """Blocks of 10, then 16 bytes, each with its CRC; None when the CRC are not there."""
-    blocks = 1 + -(-(length - 10) // 16)
-    if len(payload) < length + 2 * blocks or not _crc_fits(payload, 0, 10):
-        return None
-    plain, at = payload[:10], 12
-    while len(plain) < length:
-        size = min(16, length - len(plain))
-        if not _crc_fits(payload, at, size):
-            raise Rejected(f"CRC at byte {at + size}: the block before it is damaged")
-        plain += payload[at : at + size]
-        at += size + 2
-    return plain
+    """Blocks of 10, then 16 bytes, each with its CRC; None when the CRC are not there.
+
+    They are there when one of them fits, or two where the bytes are as many as a telegram without CRC has.
+    """
+    places = [
+        (0, 10),
+        *((12 + 18 * n, min(16, length - 10 - 16 * n)) for n in range(-(-(length - 10) // 16))),
+    ]
+    return _joined(payload, places, 2 if len(payload) == length else 1)
 
 
 def _format_b(payload: bytes, length: int) -> bytes | None:
-    """One block of up to 126 bytes and a second one; here the length byte counts the CRC bytes."""
-    first = min(length, 128) - 2
-    if len(payload) != length or not _crc_fits(payload, 0, first):
+    """One block of up to 126 bytes and a second one; here the length byte counts the CRC bytes. That the CRC of a
+    single block is wrong cannot be seen: it could be data."""
+    if len(payload) != length:
         return None
-    if length <= 128:
-        return payload[:first]
-    return payload[:first] + payload[128 : length - 2] if _crc_fits(payload, 128, length - 130) else None
+    places = [(0, length - 2)] if length <= 128 else [(0, 126), (128, length - 130)]
+    return _joined(payload, places, 1)
+
+
+def _joined(payload: bytes, places: Sequence[tuple[int, int]], enough: int) -> bytes | None:
+    """The blocks (place, size) without their CRC; None when fewer than `enough` fit.
+
+    Raises Rejected when some do: read as a telegram without CRC, a damaged one would be believed.
+    """
+    fits = [_crc_fits(payload, at, size) for at, size in places]
+    if fits.count(True) < enough:
+        return None
+    if not all(fits):
+        at, size = places[fits.index(False)]
+        raise Rejected(f"CRC at byte {at + size}: the block before it is damaged")
+    return b"".join(payload[at : at + size] for at, size in places)
 
 
 def _crc_fits(payload: bytes, at: int, size: int) -> bool:
-    return size > 0 and crc16(payload[at : at + size]) == int.from_bytes(
-        payload[at + size : at + size + 2], "big"
+    end = at + size
+    return (
+        size > 0
+        and end + 2 <= len(payload)
+        and crc16(payload[at:end]) == int.from_bytes(payload[end : end + 2], "big")
     )
+
+
+def _table() -> tuple[int, ...]:
+    """What each byte adds to a CRC of the polynomial 3D65, highest bit first."""
+    found = []
+    for byte in range(256):
+        crc = byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x3D65 if crc & 0x8000 else crc << 1) & 0xFFFF
+        found.append(crc)
+    return tuple(found)
+
+
+_CRC = _table()
 
 
 def crc16(data: bytes) -> int:
     """CRC-16 of EN 13757: polynomial 3D65, start 0, complement."""
     crc = 0
     for byte in data:
-        crc ^= byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x3D65 if crc & 0x8000 else crc << 1) & 0xFFFF
+        crc = (crc << 8 & 0xFFFF) ^ _CRC[crc >> 8 ^ byte]
     return crc ^ 0xFFFF
 
 
