@@ -141,6 +141,24 @@ def _three(visitor: Visitor, point: int, now: float) -> dict[str, Any] | None:
     return rows if len(rows["at"]) == 3 else None
 
 
+def test_a_typing_mistake_in_a_profile_keeps_no_service_from_starting(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    site, data = example(tmp_path / "site", broker.port), tmp_path / "data"
+    file = site / "device_profiles" / "acme" / "t17.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(PROFILE.replace("class: tank", "class: tonk"), encoding="utf-8")
+    with Program("serve", "--site", site, "--data", data, "--port", "0") as service:
+        visitor = Visitor(service.url(), "example-garden").log_in(*password_of(service))
+        assert f"{file}:2: class: 'tonk'" in service.text
+        publish(broker.port, level(100, time.time()))
+        wait_for(lambda: visitor.get("/quarantine"), 10, "what nobody reads")
+        assert visitor.get("/profiles")["mistakes"][0]["line"] == 2
+        file.write_text(PROFILE, encoding="utf-8")
+        wait_for(lambda: "T-18" in unknown(visitor), 15, "the device by its address")
+        assert service.terminate() == 0
+
+
 def test_without_a_service_there_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "sites" / "north").mkdir(parents=True)
     (tmp_path / "version.json").write_text('{"version": 1}')

@@ -36,7 +36,8 @@ class Shelved:
 
 class Shelf:
     """`shipped`: the profiles that come with the product. `own`: the site's folders, which need not be
-    there. `take` gets every new library and says what of it cannot count. Used from any thread."""
+    there. `take` gets every new library and says what of it cannot count. `mistakes`: those known at
+    the start. Used from any thread."""
 
     def __init__(
         self,
@@ -46,6 +47,7 @@ class Shelf:
         privacy_key: bytes,
         take: Callable[[Library], Sequence[Mistake]],
         now: Callable[[], Ms],
+        mistakes: Sequence[Mistake] = (),
     ) -> None:
         self._shipped, self._own = shipped, tuple(own)
         self.library = library
@@ -53,7 +55,7 @@ class Shelf:
         self._key, self._take, self._now = privacy_key, take, now
         self._lock = threading.Lock()
         self._taken = self._seen = self._look()
-        self.shelved = Shelved(now(), self._ids(library.profiles.values()))
+        self.shelved = Shelved(now(), self._ids(library.profiles.values()), tuple(mistakes))
 
     def _look(self) -> Look:
         """The files as they are; one that goes away meanwhile is gone."""

@@ -14,7 +14,7 @@ from dutyroom.backends.cron import Cron
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttSession
-from dutyroom.errors import Mistake, Rejected, Unavailable
+from dutyroom.errors import Invalid, Mistake, Rejected, Unavailable
 from dutyroom.flows.devices import DeviceDesk, estate_of, fed
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.intake import Intake
@@ -34,6 +34,7 @@ from dutyroom.interfaces import ReadingStore, Records, Tx
 from dutyroom.model.duty import Device, Person
 from dutyroom.model.telemetry import Lane, Point, PointTable, Reading
 from dutyroom.profiles.decode import Library, load_library
+from dutyroom.profiles.loading import load_profiles
 from dutyroom.rules.engine import Engine
 from dutyroom.site import BrokerAddress, Site
 from dutyroom.timebase import Clock, Ms, zone
@@ -133,17 +134,28 @@ class Profiles:
     library: Library
     own: Path | None
     privacy_key: bytes
+    mistakes: tuple[Mistake, ...] = ()  # of own files, which are not in the library then
 
 
 def profiles_of(site: Site, source: Path | None, folder: DataFolder) -> Profiles:
     """The shipped profiles and those of the site folder; personal values are hidden by a key that
-    stays in the data folder. Raises Invalid with all mistakes."""
+    stays in the data folder.
+
+    A site's own profile with mistakes keeps no service from starting: what it should read waits in
+    quarantine until it is mended. Raises Invalid with the mistakes of shipped ones.
+    """
     own = None if source is None else source / "device_profiles"
     key = folder.secret("privacy").encode()
     there = [own] if own is not None and any(own.glob("*/*.yaml")) else []
     cache = folder.path / "cache" / f"profiles-{site.id}.bin"
-    library = load_library(shipped("device_profiles"), zone(site.time_zone), key, there, cache)
-    return Profiles(library, own, key)
+    tz = zone(site.time_zone)
+    try:
+        return Profiles(load_library(shipped("device_profiles"), tz, key, there, cache), own, key)
+    except Invalid as err:
+        if own is None or not all(Path(m.file).is_relative_to(own) for m in err.mistakes):
+            raise
+    found, mistakes = load_profiles(shipped("device_profiles"), *there)
+    return Profiles(Library(found, tz, key), own, key, tuple(mistakes))
 
 
 def open_site(
@@ -202,7 +214,15 @@ def _shelf(profiles: Profiles, intake: Intake, session: MqttSession, clock: Cloc
         return notes
 
     own = [profiles.own] if profiles.own is not None else []
-    shelf = Shelf(shipped("device_profiles"), own, profiles.library, profiles.privacy_key, take, clock.now)
+    shelf = Shelf(
+        shipped("device_profiles"),
+        own,
+        profiles.library,
+        profiles.privacy_key,
+        take,
+        clock.now,
+        profiles.mistakes,
+    )
     session.extend(shelf.filters(profiles.library))
     return shelf
 

@@ -88,12 +88,17 @@ def _open(
             broker = stack.enter_context(EmbeddedBroker(settings.data / "sites" / site.id))
         address = BrokerAddress(broker.host, broker.port)
         say(f"Site {site.id}: embedded broker at {broker.host}:{broker.port}; what it holds is lost with it")
+    profiles = profiles_of(site, source, folder)
+    for mistake in profiles.mistakes:
+        say(str(mistake))
+    if profiles.mistakes:
+        say(f"Site {site.id}: messages for these profiles wait in quarantine until they are mended")
     running = open_site(
         site,
         settings.data / "sites" / site.id,
         records,
         store_of(settings, site.id),
-        profiles_of(site, source, folder),
+        profiles,
         clock,
         address,
         settings.raw_days,
