@@ -27,8 +27,11 @@ from dutyroom.model.telemetry import (
     PointTable,
 )
 from dutyroom.profiles.decode import Library
+from dutyroom.profiles.memory import Memory
 from dutyroom.profiles.result import Decoded, Ignored, Refused
 
+TOO_LARGE = "too_large"
+MEMORY = "codecs"  # name of the record of what codecs remember
 _DEVICES = 200  # unknown devices of one message that are remembered
 _SHOWN = 4_000  # bytes that are kept of a message which is too large to be read ever
 
@@ -50,12 +53,16 @@ class Ingest:
     ) -> None:
         self._site, self._library, self._registry, self._table = site, library, registry, table
         self._journal, self._records, self._live, self._adopt = journal, records, live, adopt
+        with records.read() as tx:
+            library.memory = Memory(tx.blob(site, MEMORY))
         self._coming = library
+        self.learned = False  # codecs know more than before
         self._times = Times(live, {v.point: v.at for v in live.snapshot()[1]})
         self._receipts = Receipts(journal.recent(WINDOW))
 
     def renew(self, library: Library) -> None:
-        """Other profiles, from the next messages on."""
+        """Other profiles, from the next messages on. What codecs remember stays."""
+        library.memory = self._coming.memory
         self._coming = library
 
     def handle(self, messages: Sequence[Message]) -> int:
@@ -78,6 +85,8 @@ class Ingest:
         drafts: dict[Lane, Draft] = {}
         restated: list[MessageRecord] = []
         for row in rows:
+            if row.reason == TOO_LARGE:  # what is kept of it is not the message
+                continue
             message = Message(row.topic, row.payload, row.received_at, row.retained)
             outcome = self._decode(message)
             if not isinstance(outcome, Refused):
@@ -126,6 +135,7 @@ class Ingest:
         batches = [drafts[lane].batch(self._site, lane) for lane in lanes]
         if not batches:
             return 0
+        self._keep_memory()
         self._journal.append(*batches)
         decoded = 0
         for lane, batch in zip(lanes, batches, strict=True):
@@ -136,6 +146,16 @@ class Ingest:
             decoded += sum(m.outcome is Outcome.DECODED for m in batch.messages)
         self._times.committed()
         return decoded
+
+    def _keep_memory(self) -> None:
+        """Stores what codecs must remember before what they read of it is acknowledged; a message that
+        waited for it, as data of Sparkplug do for their birth, may be read now."""
+        memory = self._library.memory
+        if memory.changed:
+            with self._records.write() as tx:
+                tx.put_blob(self._site, MEMORY, memory.packed())
+            memory.changed = False
+            self.learned = True
 
     def _lane(self, outcome: Decoded | Ignored | Refused) -> Lane:
         if isinstance(outcome, Decoded | Ignored):
@@ -240,7 +260,7 @@ def _ignored(message: Message, ignored: Ignored) -> MessageRecord:
 
 
 def _refused(message: Message, refused: Refused) -> MessageRecord:
-    if refused.reason == "too_large":  # no profile will ever read it
+    if refused.reason == TOO_LARGE:  # no profile will ever read it
         message = replace(message, payload=message.payload[:_SHOWN])
     unread = tuple(dict.fromkeys(address for _, address in refused.candidates))[:_DEVICES]
     return MessageRecord(

@@ -43,6 +43,9 @@ class Rereading:
 
     def step(self) -> bool:
         """One chunk; True = there is more to do. Raises Unavailable: nothing was done, call again."""
+        if self._ingest.learned:
+            self._ingest.learned = False
+            self.ask("rejected")
         with self._lock:
             if self._asked is not None:
                 going = self._asked if self._after is None else _both(self._asked, self._reasons)

@@ -16,6 +16,7 @@ from dutyroom.profiles.binary.cursor import Skipped
 from dutyroom.profiles.codecs.seam import Note, Report
 from dutyroom.profiles.envelopes import HINTS
 from dutyroom.profiles.job import Job, Known, Nobody
+from dutyroom.profiles.memory import Memory
 from dutyroom.profiles.paths import Captures, as_text, getter, parse
 from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.program import LayoutProgram
@@ -49,10 +50,12 @@ class Candidate:
 
 class Sight:
     """One message, and what has been made of it so far. captures: the topic's named levels, by topic
-    filter. note: see codecs/seam.py."""
+    filter. memory: of codecs. note: see codecs/seam.py."""
 
-    def __init__(self, message: Message, captures: Mapping[str, Captures], note: Note | None = None) -> None:
-        self.message, self.captures, self.note = message, captures, note
+    def __init__(
+        self, message: Message, captures: Mapping[str, Captures], memory: Memory, note: Note | None = None
+    ) -> None:
+        self.message, self.captures, self._memory, self.note = message, captures, memory, note
         self._bare = message.payload[:1] != b"{"
         self._documents: dict[object, object] = {}
         self._contents: dict[object, tuple[object, Report] | Rejected] = {}
@@ -72,13 +75,14 @@ class Sight:
         self, program: LayoutProgram, document: object, parameters: Mapping[str, Scalar]
     ) -> tuple[object, Report]:
         """What the layout's decoder gives; of a named codec once for all. Raises Rejected, Skipped."""
-        if program.shared is None or parameters:
-            return program.content(document, self.message, parameters, self.note)
+        memory = self._memory.of(program.remembers) if program.remembers else None
+        if program.shared is None:
+            return program.content(document, self.message, parameters, self.note, memory)
         key = (program.layout.unwrap, program.layout.source, program.shared)
         found = self._contents.get(key)
         if found is None:
             try:
-                found = program.content(document, self.message, parameters, self.note)
+                found = program.content(document, self.message, parameters, self.note, memory)
             except Rejected as err:
                 found = err
             self._contents[key] = found

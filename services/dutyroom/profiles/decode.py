@@ -16,6 +16,7 @@ from dutyroom.profiles.attempt import NOBODY, Candidate, Group, Outcome, Sight, 
 from dutyroom.profiles.codecs.seam import Note
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.memory import Memory
 from dutyroom.profiles.packing import fingerprint, remember, remembered
 from dutyroom.profiles.paths import Captures
 from dutyroom.profiles.privacy import pseudonym
@@ -45,10 +46,18 @@ MAX_CACHED = 20_000  # topics
 class Library:
     """All profiles of a site, compiled. tz: the site's zone, for device times without one.
 
-    privacy_key: secret of the site, makes pseudonyms of personal values irreversible.
+    privacy_key: secret of the site, makes pseudonyms of personal values irreversible. memory: what codecs
+    remember from message to message.
     """
 
-    def __init__(self, profiles: Sequence[Profile], tz: ZoneInfo, privacy_key: bytes = b"") -> None:
+    def __init__(
+        self,
+        profiles: Sequence[Profile],
+        tz: ZoneInfo,
+        privacy_key: bytes = b"",
+        memory: Memory | None = None,
+    ) -> None:
+        self.memory = Memory() if memory is None else memory
         self.profiles = {p.id: p for p in profiles}
         self.tz = tz
         self._key = privacy_key
@@ -81,7 +90,7 @@ class Library:
             return Refused("unknown_topic", "no profile reads this topic")
         if not message.payload:
             return Ignored(groups[0].candidates[0].profile.id, "empty")
-        sight = Sight(message, captures)
+        sight = Sight(message, captures, self.memory)
         outcome = _first(groups, sight, known)
         if not adopt:
             return outcome
@@ -106,14 +115,14 @@ class Library:
         if len(message.payload) > MAX_PAYLOAD or not message.payload:
             return []
         groups, captures = self._for_topic(message.topic)
-        ranked = _ranked(groups, Sight(message, captures))
+        ranked = _ranked(groups, Sight(message, captures, self.memory.aside()))
         return [trial for _, trial in ranked[:limit]]
 
     def look(self, profile: str, message: Message, note: Note) -> tuple[Candidate, Sight] | None:
         """One profile and a message of a topic, to be watched; None when it does not read the topic."""
         groups, captures = self._for_topic(message.topic)
         found = next((g.by_id[profile] for g in groups if profile in g.by_id), None)
-        return None if found is None else (found, Sight(message, captures, note))
+        return None if found is None else (found, Sight(message, captures, self.memory.aside(), note))
 
     def _for_topic(self, topic: str) -> tuple[tuple[Group, ...], Mapping[str, Captures]]:
         """The profiles of a topic, and its named levels by topic filter."""

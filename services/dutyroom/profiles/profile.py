@@ -247,6 +247,10 @@ def known_outside(layout: Layout) -> bool:
 def _way(layout: Layout) -> Hashable:
     single = layout.each is None or layout.each.single or known_outside(layout)
     inside = layout.decoder is not None and any("@" in text for text in layout.identity)
-    if not single or not layout.identity or (inside and not isinstance(layout.decoder, CodecRule)):
+    if not single or not layout.identity:
         return None
-    return (layout.unwrap, layout.identity, inside and (layout.decoder, layout.source))
+    if not inside:
+        return (layout.unwrap, layout.identity)
+    # Settings of a codec name and sort what it reads; whose message it is they do not change.
+    codec = layout.decoder.name if isinstance(layout.decoder, CodecRule) else None
+    return (layout.unwrap, layout.identity, codec, layout.source) if codec else None

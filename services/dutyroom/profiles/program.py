@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Rejected
@@ -62,6 +62,7 @@ class LayoutProgram:
         self._walk = walker(layout.each) if layout.each is not None else None
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
         self.shared = shared_rule(layout.decoder)
+        self.remembers = _remembers(layout.decoder)
         self._source = _Source(layout.source)
         self._early = known_outside(layout)  # the address is known before the bytes are decoded
         self._identity = first_template(layout.identity) if layout.identity else None
@@ -153,13 +154,18 @@ class LayoutProgram:
         return self._source.first(document)[0] if self._codec is not None else None
 
     def content(
-        self, document: object, message: Message, parameters: Mapping[str, Scalar], note: Note | None = None
+        self,
+        document: object,
+        message: Message,
+        parameters: Mapping[str, Scalar],
+        note: Note | None = None,
+        memory: MutableMapping[str, bytes] | None = None,
     ) -> tuple[object, Report]:
         """The decoded document. Raises Rejected, or Skipped where the profile says `ignore`."""
         assert self._codec is not None
         report = Report()
         pieces = [
-            self._codec(data, Ask(port, parameters, message.received_at, message.topic, note, report))
+            self._codec(data, Ask(port, parameters, message.received_at, message.topic, note, report, memory))
             for data, port in self._source.pieces(document)
         ]
         return (pieces[0] if len(pieces) == 1 else _together(pieces)), report
@@ -274,6 +280,11 @@ def _sorted_tests(layout: Layout) -> tuple[tuple[Condition, ...], ...]:
 def shared_rule(decoder: DecoderRule | None) -> CodecRule | None:
     """A named codec that makes the same of a message for every profile."""
     return decoder if isinstance(decoder, CodecRule) and not CODECS[decoder.name].parameters else None
+
+
+def _remembers(decoder: DecoderRule | None) -> str:
+    """The name of a codec that has a memory; else ""."""
+    return decoder.name if isinstance(decoder, CodecRule) and CODECS[decoder.name].remembers else ""
 
 
 def _together(pieces: Sequence[object]) -> object:

@@ -283,4 +283,4 @@ def _together(frames: Sequence[Frame], groups: Groups, sources: frozenset[int] |
     return collected.document()
 
 
-KIND = CodecKind(make, OPTIONS)
+KIND = CodecKind(make, OPTIONS, parameters=True)

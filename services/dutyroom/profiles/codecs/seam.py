@@ -52,11 +52,13 @@ class CodecKind:
 
     make: settings -> codec; raises Rejected, naming the setting, when they cannot be used. parameters: it
     asks the device's own, so that what it makes of a message is not the same for every profile.
+    remembers: it uses `Ask.memory`.
     """
 
     make: Callable[[Mapping[str, Plain]], Codec]
     options: tuple[str, ...] = ()
     parameters: bool = False
+    remembers: bool = False
 
 
 def plain(codec: Codec) -> CodecKind:

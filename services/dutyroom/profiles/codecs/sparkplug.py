@@ -16,7 +16,7 @@ import orjson
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Scalar
-from dutyroom.profiles.codecs.seam import Ask, CodecKind, plain
+from dutyroom.profiles.codecs.seam import Ask, CodecKind
 from dutyroom.profiles.codecs.sparkplug_payload import SKIPPED, Metric, Payload, read_payload, value_of
 from dutyroom.profiles.codecs.sparkplug_topic import BIRTHS, DEATHS, OTHERS, Place, place, rebirth_topic
 from dutyroom.quantities import quantities_of
@@ -263,4 +263,4 @@ def _part(item: Document, name: str) -> dict[str, Scalar | None]:
     return found
 
 
-KIND: CodecKind = plain(decode)
+KIND = CodecKind(lambda options: decode, remembers=True)

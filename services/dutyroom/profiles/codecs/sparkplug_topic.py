@@ -29,10 +29,11 @@ class Place:
 
     @property
     def node_key(self) -> str:
-        return f"sparkplug/{self.group}/{self.node}"
+        # Changes with every message: "." says that it need not be stored for that.
+        return f".sparkplug/{self.group}/{self.node}"
 
     def birth_key(self, device: str) -> str:
-        return f"{self.node_key}/{device}"
+        return f"sparkplug/{self.group}/{self.node}/{device}"
 
 
 def place(topic: str) -> Place:
