@@ -110,7 +110,7 @@ _USUAL = {
     "json-lift-status": "lifts/station/status",
     "wmbus-telegram": "wmbus/receiver/telegram",
     "frame-gb26875": "gb26875/panel-room/up",
-    "frame-j1939": "j1939/genset/{can_id}",
+    "frame-j1939": "senquip/quad/room/json",
     "text-sia-dc09": "sia/receiver/event",
     "text-dsmr-p1": "dsmr/reader/telegram",
     "text-panel-printer": "printer/panel-room/text",
@@ -126,8 +126,7 @@ def topic_of(record: Record) -> str:
         return _LORA.format(eui=_eui(record))
     match = _TOPIC.search(transport)
     if match is None:
-        usual = _USUAL.get(family, f"samples/{family}/{record.get('id', '')}")
-        return usual.replace("{can_id}", str(_context(record, "can_id") or 0))
+        return _USUAL.get(family, f"samples/{family}/{record.get('id', '')}")
     device = str(record.get("device_id") or "device-1")
     return _PLACE.sub(lambda found: _filled(found[1], device), match["topic"])
 
@@ -157,8 +156,12 @@ def message_of(record: Record, received_at: Ms) -> Message:
             payload = bytes.fromhex(text)
         except ValueError:
             payload = text.encode("utf-8")
-    if str(record.get("family", "")).startswith("lora-"):
+    family = str(record.get("family", ""))
+    if family.startswith("lora-"):
         payload = _uplink(record, payload)
+    if family == "frame-j1939":  # a frame of a bus travels beside others in JSON
+        frames = [{"id": _context(record, "can_id"), "data": payload.hex()}]
+        payload = json.dumps({"deviceid": "QUAD", "can1": frames}).encode()
     return Message(topic_of(record), payload, received_at)
 
 
