@@ -407,6 +407,18 @@ def test_devices_are_inserted_changed_or_left(records: Records) -> None:
         assert tx.devices.upsert([]) == 0
 
 
+def test_what_a_registry_says_of_a_device_is_kept_as_it_was_written(records: Records) -> None:
+    plate = {"model": "Acme 水表 T-17", "serial": "0012", "fed_by": ("F-1", "network:G-1")}
+    device = replace(a_device("m1"), digits=5, resolution=Decimal("0.010"), **plate)  # type: ignore[arg-type]
+    with records.write() as tx:
+        assert tx.devices.upsert([device]) == 1
+        assert tx.devices.upsert([device]) == 0
+        (found,) = tx.devices.all("s")
+        assert (found, str(found.resolution)) == (device, "0.010")
+        assert tx.devices.upsert([a_device("m1")]) == 1
+        assert tx.devices.all("s") == [a_device("m1")]
+
+
 def test_an_address_belongs_to_one_device_in_use(records: Records) -> None:
     with records.write() as tx:
         tx.devices.upsert([a_device("m1", address="17")])
