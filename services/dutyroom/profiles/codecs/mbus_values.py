@@ -49,7 +49,7 @@ def value_of(record: RawRecord, meaning: Meaning) -> Value:
     if meaning.word in IDENTIFIERS:
         return record.data[::-1].hex().upper()
     if _is_binary(record) and (meaning.word in UNSIGNED or meaning.word.endswith("flags")):
-        return int.from_bytes(record.data, "little")
+        return _small(int.from_bytes(record.data, "little"))
     number = number_of(record)
     return None if number is None else scaled(number, meaning)
 
@@ -82,7 +82,7 @@ def scaled(number: Decimal, meaning: Meaning) -> Value:
         and meaning.offset == 0
         and number == number.to_integral_value()
     ):
-        return int(number)
+        return _small(int(number))
     with localcontext() as context:
         context.prec = 120  # 32 bytes of a number of variable length have 78 digits
         value = number * meaning.factor + meaning.offset
@@ -90,6 +90,11 @@ def scaled(number: Decimal, meaning: Meaning) -> Value:
         long = len(value.as_tuple().digits) >= 30 and value != value.quantize(_PLACES)
         exact = value.quantize(_PLACES) if long else value
         return decimal_text(exact)
+
+
+def _small(number: int) -> int | str:
+    """As text where JSON has no such number."""
+    return number if abs(number) < 1 << 63 else str(number)
 
 
 def decimal_text(value: Decimal) -> str:

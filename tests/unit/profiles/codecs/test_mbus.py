@@ -49,6 +49,7 @@ def values(records: str, **options: Any) -> dict[str, Any]:
         ("02FD59 0100", "current", "0.001"),
         ("01FB1B 2D", "relative_humidity", "45"),
         ("036E 0A0000", "units", 10),
+        ("0DFD3A EC 010000000000000000000080", "counter", "-39614081257132168796771975167"),
         ("05FF0A 0000C03F", "manufacturer_ff0a", "1.5"),
         ("052E 0000C03F", "power", "1500.0"),  # a float counts in the unit of its VIF, too
         ("0D13 C3 654321", "volume", "214.365"),  # BCD of variable length
