@@ -175,6 +175,11 @@ def test_an_unknown_type_ends_the_message_with_a_finding() -> None:
         fields(TABLE + "unknown: reject", "017564 ff99")
 
 
+def test_a_message_that_begins_with_an_unknown_type_has_told_nothing() -> None:
+    with pytest.raises(Rejected, match="unknown type ff 99 at byte 0"):
+        fields(TABLE, "ff99 017564")
+
+
 def test_a_table_with_lengths_skips_what_it_does_not_know() -> None:
     text = 'key: 1\nlength: u8\nunknown: skip\ntypes: {"01": {a: u8}, "02": {b: u16}}'
     assert fields(text, "01 02 05 ff  77 03 010203  02 02 0001") == {"a": 5, "b": 1}

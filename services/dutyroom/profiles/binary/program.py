@@ -312,7 +312,8 @@ def _tlv(step: Tlv) -> Run:
                 raise Rejected("too many records")
             size = length(cursor.take_bytes("length", length_bytes)) if length is not None else None
             if chosen is None:
-                if unknown == "reject":
+                # What begins with a type that nobody knows has told nothing at all.
+                if unknown == "reject" or (unknown == "stop" and start == 0):
                     raise Rejected(f"unknown type {key.hex(' ')} at byte {start >> 3}")
                 _unknown(cursor, key, start)
                 if unknown == "stop" or not isinstance(size, int):
