@@ -105,6 +105,8 @@ def decimal_text(value: Decimal) -> str:
 
 def integer(data: bytes) -> Decimal | None:
     """Signed; the lowest number stands for "invalid" (EN 13757-3, type B)."""
+    if not data:
+        return None
     number = int.from_bytes(data, "little", signed=True)
     return None if number == -(1 << (8 * len(data) - 1)) else Decimal(number)
 

@@ -79,6 +79,8 @@ class Meaning:
 def meaning(vif: bytes) -> Meaning:
     """Never raises: what nobody knows is called after its bytes (`manufacturer_ff21`, `vif_fb0a`)."""
     first = vif[0] & 0x7F
+    if vif in (b"\xfb", b"\xfd"):  # their second byte is missing
+        return Meaning(f"vif_{vif.hex()}")
     if first == 0x7C:
         return Meaning("text_unit", extras=_maker_part(vif)[1])
     if first == 0x7F:

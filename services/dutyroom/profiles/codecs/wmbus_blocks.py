@@ -109,7 +109,7 @@ def qundis(records: Sequence[RawRecord]) -> Found | None:
     The block names its quantity by a VIF of the standard (6E units, 0D energy); values are BCD of 8 digits.
     """
     record = next((r for r in records if r.vif == _QUNDIS_VIF and len(r.data) >= 28), None)
-    if record is None:
+    if record is None or record.data[9] & 0x80:
         return None
     block = record.data
     what = meaning(block[9:10])

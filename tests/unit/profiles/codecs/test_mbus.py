@@ -192,6 +192,7 @@ def test_an_inverse_profile_walks_back_from_its_base_value() -> None:
 
 
 def test_a_base_record_without_a_value_leaves_its_profile_without() -> None:
+    assert values("4013 4D9313 03 61 01 05")["volume_storage1_back1"] is None
     found = values("0C13 01000000 8C04 13 FFFFFFFF 8D04 9313 04 61FE 0507")
     assert found["volume"] == "0.001"
     assert found["volume_storage8_back1"] is None

@@ -374,14 +374,39 @@ def test_a_telegram_of_noise_is_refused_or_read(
         decode(radio(letters, "00000042", version, kind, bytes((ci,)) + noise))
 
 
-@settings(max_examples=300)
-@given(st.integers(0, 200), st.integers(0, 255))
-def test_one_flipped_byte_never_crashes(at: int, value: int) -> None:
-    telegram = bytearray(
-        radio(
-            "KAM", "00000042", 0x30, 4, b"\x78" + bytes.fromhex("0406050000000C1305000000426C7F2A02FD170000")
+_QUNDIS = "00821800008000 07B0 6E FFFF 97000000 9F2C 70020000 BE26 05000000 0000 2F"
+SEVERAL = (
+    radio("KAM", "00000042", 0x30, 4, b"\x78" + bytes.fromhex("0406050000000C1305000000426C7F2A02FD170000")),
+    radio("QDS", "00000042", 0x34, 8, "78 0DFF5F 1E" + _QUNDIS),
+    radio(
+        "ZRI",
+        "00000042",
+        0x99,
+        7,
+        short("4413E8030000 4D9313 05 6101050780 82046C1F33 8104FD2801 C4041302000000"),
+    ),
+    radio("BMT", "00000042", 0x13, 7, short("0C13 01000000 0F 17 0D 00000000 05000000 010000")),
+    radio("BMP", "00000042", 0x53, 8, short("036E 050000 0F 10" + "00" * 23)),
+    radio("TCH", "00000042", 0x94, 0x80, "A2 0F 9F29 2D00 5004 0400 11 BD08 3809"),
+    wired(
+        bytes.fromhex(
+            "080172420000990000010207100000" + "0D7803414243" + "8C100415000000" + "03FC2003434241153100"
         )
-    )
-    telegram[at % len(telegram)] = value
+    ),
+)
+
+
+@settings(max_examples=500)
+@given(
+    st.sampled_from(SEVERAL),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=4),
+    st.booleans(),
+)
+def test_flipped_bytes_never_crash(telegram: bytes, flips: list[tuple[int, int]], repaired: bool) -> None:
+    damaged = bytearray(telegram)
+    for at, value in flips:
+        damaged[at % len(telegram)] = value
+    if repaired and damaged[0] == 0x68:
+        damaged[-2] = sum(damaged[4:-2]) & 0xFF
     with contextlib.suppress(Rejected):
-        decode(bytes(telegram))
+        decode(bytes(damaged))
