@@ -86,7 +86,7 @@ def _layout(
         when=conditions,
         ignore=form.text(extra["ignore"], join(where, "ignore")) if "ignore" in extra else None,
         reject=form.text(extra["reject"], join(where, "reject")) if "reject" in extra else None,
-        each=form.parsed(fields["each"], place("each"), parse) if "each" in fields else None,
+        each=read_paths(form, fields["each"], place("each")) if "each" in fields else (),
         identity=_templates(form, fields["identity"], place("identity")) if "identity" in fields else (),
         time=read_time(form, fields["time"], place("time")) if "time" in fields else None,
         points=()

@@ -7,7 +7,7 @@ are kept as written.
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
 
@@ -17,7 +17,10 @@ from dutyroom.profiles.expressions import Expression
 from dutyroom.profiles.paths import Elements, Keys, Path
 from dutyroom.profiles.topics import Filter
 from dutyroom.profiles.yamlnode import Plain
+from dutyroom.quantities import unit_of
 from dutyroom.timebase import Ms
+
+MAX_WRAP = 2**53  # steps above are not counted exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,29 @@ class PointRule:
     each: Path | None = None  # a series: every match is a reading of its own
     sum_from: Path | None = None  # of a series of differences: the register they are added to ...
     sum_down: bool = False  # ... or taken from, newest first
+    wrap: int | None = None  # of the payload's count, before `scale` and `unit`: 2**32 of a u32
+
+    @property
+    def device_wrap(self) -> bool:
+        """True when the steps at which it wraps depend on a parameter of the device."""
+        return self.wrap is not None and self.scale_by != ""
+
+    def spec_of(self, parameters: Mapping[str, Scalar]) -> PointSpec:
+        """The point on a device with these parameters: what a pulse is says when the counter wraps."""
+        if not self.device_wrap:
+            return self.spec
+        text = str(parameters.get(self.scale_by, 1))
+        try:
+            factor = Fraction(text) if 1e-12 <= float(text) <= 1e12 and len(text) < 40 else Fraction(0)
+        except ValueError:
+            factor = Fraction(0)
+        return replace(self.spec, wrap=self.wrap_steps(factor))
+
+    def wrap_steps(self, factor: Fraction = Fraction(1)) -> int | None:
+        """The steps at which it wraps; None where they are no whole number or too many to count."""
+        unit = unit_of(self.spec.quantity, self.unit).factor
+        exact = Fraction(self.wrap or 0) * self.scale * factor * unit / Fraction(self.spec.step or 1)
+        return int(exact) if exact.denominator == 1 and 1 < exact <= MAX_WRAP else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +178,7 @@ class Layout:
     when: tuple[Condition, ...] = ()
     ignore: str | None = None
     reject: str | None = None
-    each: Path | None = None  # the item, or (with wildcards) the items
+    each: tuple[Path, ...] = ()  # the item, or (with wildcards or several paths) the items; () = the document
     identity: tuple[str, ...] = ()  # templates
     time: TimeRule | None = None
     points: tuple[PointRule, ...] = ()
@@ -215,9 +241,14 @@ class Profile:
     @property
     def points(self) -> tuple[PointSpec, ...]:
         """Every point whose name is known before a message comes."""
+        return self.points_of({})
+
+    def points_of(self, parameters: Mapping[str, Scalar]) -> tuple[PointSpec, ...]:
+        """The same on a device with these parameters of its own."""
+        known = {**self.parameters, **parameters}
         specs: dict[str, PointSpec] = {}
         for layout in self.layouts:
-            named = [rule.spec for rule in layout.points] + [rule.spec for rule in layout.events]
+            named = [rule.spec_of(known) for rule in layout.points] + [rule.spec for rule in layout.events]
             for spec in named:
                 if "{" not in spec.name:
                     specs.setdefault(spec.name, spec)
@@ -239,13 +270,13 @@ class Profile:
 def known_outside(layout: Layout) -> bool:
     """True when the identity reads neither the item nor what `each` captures: the address is known
     before anything is decoded."""
-    steps = layout.each.steps if layout.each is not None else ()
+    steps = [step for path in layout.each for step in path.steps]
     names = {s.capture for s in steps if isinstance(s, Elements | Keys) and s.capture}
     return not any("@" in text or any(f"{{{n}" in text for n in names) for text in layout.identity)
 
 
 def _way(layout: Layout) -> Hashable:
-    single = layout.each is None or layout.each.single or known_outside(layout)
+    single = not layout.each or (len(layout.each) == 1 and layout.each[0].single) or known_outside(layout)
     inside = layout.decoder is not None and any("@" in text for text in layout.identity)
     if not single or not layout.identity:
         return None

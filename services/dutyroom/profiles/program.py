@@ -59,7 +59,7 @@ class LayoutProgram:
         self.bare_by_topic = "uplink" in kinds  # ... where the payload is no JSON
         of_bytes, outer, inner = _sorted_tests(layout)
         self.test, self.bytes_test, self.fits = all_of(outer), all_of(of_bytes), all_of(inner)
-        self._walk = walker(layout.each) if layout.each is not None else None
+        self._walks = tuple(walker(path) for path in layout.each)
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
         self.shared = shared_rule(layout.decoder)
         self.remembers = _remembers(layout.decoder)
@@ -171,10 +171,10 @@ class LayoutProgram:
         return (pieces[0] if len(pieces) == 1 else _together(pieces)), report
 
     def _items(self, job: Job, captures: Captures) -> Iterator[tuple[object, Captures]]:
-        if self._walk is None:
+        if not self._walks:
             yield job.content, captures
-        else:
-            for captured, item in self._walk(job.content, job.document):
+        for walk in self._walks:
+            for captured, item in walk(job.content, job.document):
                 yield item, ({**captures, **captured} if captured else captures)
 
     def _item(

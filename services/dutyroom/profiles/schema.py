@@ -15,6 +15,7 @@ from dutyroom.profiles.binary.types import ORDERS
 from dutyroom.profiles.checksums import CHECKSUMS
 from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.conditions import TESTS, TYPES
+from dutyroom.profiles.counterforms import WIDTHS
 from dutyroom.profiles.decoders import DECODERS
 from dutyroom.profiles.envelopes import ENVELOPES
 from dutyroom.profiles.examples import FIELDS as EXAMPLE_FIELDS
@@ -118,7 +119,7 @@ def _message() -> dict[str, Schema]:
     }
     known: dict[str, Schema] = {
         "unwrap": _or_many(stage),
-        "each": _TEXT,
+        "each": _PATHS,
         "identity": _or_many(_TEXT),
         "time": _ref("time"),
         "points": {"anyOf": [{"type": "array", "items": _TEXT}, _map(_ref("point"))]},
@@ -179,6 +180,7 @@ def _point() -> dict[str, Schema]:
         "kind": _one_of(k.value for k in Kind),
         "step": _NUMBER,
         "digits": {"type": "integer"},
+        "wrap": {"anyOf": [_one_of(WIDTHS), {"type": "integer"}]},
         "interval": _TEXT,
         "low": _NUMBER,
         "high": _NUMBER,

@@ -75,6 +75,23 @@ def test_after_a_missing_difference_nothing_is_known() -> None:
     assert [value for _, value, _ in rows(outcome)] == [1000, 990]
 
 
+def test_a_message_and_the_records_that_it_kept_are_items_alike() -> None:
+    lib = library(
+        m="""
+        class: sensor
+        envelope: lorawan
+        binary: [level: u8, {repeat: log, times: end, read: [at: u32, level: u8]}]
+        each: ["@", "log[*]"]
+        time: [at, $.time]
+        points: {level: {}}
+        """
+    )
+    kept = from_iso("2026-10-31T20:00:00Z")
+    payload = "05" + (kept // 1000).to_bytes(4, "big").hex() + "04"
+    outcome = lib.decode(chirpstack(payload, time="2026-10-31T23:00:00Z"), Anybody("acme/m"))
+    assert rows(outcome) == [("level", 5.0, from_iso("2026-10-31T23:00:00Z")), ("level", 4.0, kept)]
+
+
 def test_computed_points_device_parameters_and_left_out_fields() -> None:
     lib = library(
         m="""
