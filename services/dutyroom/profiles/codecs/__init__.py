@@ -17,6 +17,7 @@ from dutyroom.profiles.codecs import (
     panel_printer,
     sia_dc09,
     sparkplug,
+    watteco_batch,
     wmbus,
 )
 from dutyroom.profiles.codecs.seam import CodecKind
@@ -34,5 +35,6 @@ CODECS: Mapping[str, CodecKind] = {
     "panel_printer": panel_printer.KIND,
     "sia_dc09": sia_dc09.KIND,
     "sparkplug": sparkplug.KIND,
+    "watteco_batch": watteco_batch.KIND,
     "wmbus": wmbus.KIND,
 }
