@@ -340,3 +340,15 @@ def test_wherever_the_process_ends_nothing_is_lost_and_nothing_is_there_twice(tm
         found, ends = play(tmp_path / str(step), counting)
         assert ends == 1, step
         assert found == expected, step
+
+
+def test_what_is_kept_of_a_message_too_large_is_never_taken_for_one(rig: Rig) -> None:
+    rig.register(tank())
+    rig.ingest.handle([Message("probe/p1/level", b"1.5" + b" " * 300_000, T)])
+    (row,) = rig.journal.quarantine()
+    assert (row.reason, len(row.payload)) == ("too_large", 4_000)
+    assert "300003 bytes" in row.detail
+    rig.rereading.ask()
+    rig.reread()
+    assert rig.journal.quarantine() == [row]
+    assert rig.stored("tank-p1", "level") == []
