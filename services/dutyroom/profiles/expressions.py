@@ -38,13 +38,17 @@ def _bounded(value: object) -> object:
         raise OverflowError("number too large")
     if type(value) is str and len(value) > MAX_TEXT:
         raise OverflowError("text too long")
+    if type(value) is float and not math.isfinite(value):
+        raise OverflowError("no finite number")
     return value
 
 
 def _power(base: float, exponent: float) -> object:
     if not -64 <= exponent <= 64 or abs(base) > LARGEST:
         raise OverflowError("power too large")
-    return _bounded(base**exponent if exponent >= 0 or base else math.nan)
+    if base < 0 and not float(exponent).is_integer():
+        raise ValueError("no real number")  # Python would make a complex one
+    return _bounded(base**exponent)
 
 
 def _times(a: object, b: object) -> object:
@@ -58,6 +62,13 @@ def _modulo(a: object, b: object) -> object:
     if not isinstance(a, int | float) or not isinstance(b, int | float):
         raise TypeError("only numbers have a remainder")
     return a % b
+
+
+def _round(value: float, digits: int | None = None) -> object:
+    """To a whole number, or to so many decimals (below 0: to tens, hundreds)."""
+    if digits is not None and not -30 <= digits <= 30:  # Python would write a 1 with as many zeros
+        raise OverflowError("rounded too far")
+    return round(value, digits)
 
 
 def _left(value: int, by: int) -> object:
@@ -100,7 +111,7 @@ def _spaced(value: object, sign: str) -> str:
 
 
 FUNCTIONS: Mapping[str, Callable[..., object]] = {
-    "abs": abs, "min": min, "max": max, "round": round, "int": int, "float": float, "sqrt": math.sqrt, "exp": math.exp,
+    "abs": abs, "min": min, "max": max, "round": _round, "int": int, "float": float, "sqrt": math.sqrt, "exp": math.exp,
     "ln": math.log, "log10": math.log10, "floor": math.floor, "signed": _signed,
     "text": _text, "hex": _hex, "upper": _upper, "spaced": _spaced,
 }  # fmt: skip

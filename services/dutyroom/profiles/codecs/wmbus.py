@@ -62,6 +62,8 @@ def _decode(payload: bytes, options: Options, ask: Ask) -> dict[str, object]:
         )
     if frame.signature is not None:
         frame = _full(frame, frame.signature, ask)
+    if not payload.startswith(frame.data):  # put together anew: its places are none of the payload
+        ask = replace(ask, note=None)
     records = split(frame.data, frame.start, frame.end)
     if frame.signature is None and frame.device is not None and frame.device.manufacturer == "KAM":
         _remember(records, ask)

@@ -77,3 +77,17 @@ def test_a_damaged_long_frame_is_no_wireless_telegram(at: int) -> None:
     assert decode("wmbus", whole)["values"]["volume"] == "1.234"
     with pytest.raises(Rejected, match=r"long frame|length at byte"):
         decode("wmbus", changed(whole, at, whole[at] - 1))
+
+
+def test_the_places_of_a_compact_frame_put_together_are_not_told() -> None:
+    full = bytes.fromhex("02FF200000" + "0413D2040000" + "4413E8030000")
+    inside = (
+        b"\x79"
+        + crc16(bytes.fromhex("02FF2004134413")).to_bytes(2, "little")
+        + crc16(full).to_bytes(2, "little")
+    )
+    payload = radio("KAM", "00000042", 0x1B, 0x16, inside + bytes.fromhex("0000" + "D2040000" + "E8030000"))
+    told: list[tuple[str, int, int, object]] = []
+    found: Any = CODECS["wmbus"].make({})(payload, Ask(note=lambda *note: told.append(note)))
+    assert found["values"]["volume"] == "1.234"
+    assert [note for note in told if note[2] > 8 * len(payload)] == []
