@@ -440,11 +440,13 @@ def test_a_point_keeps_its_id(records: Records) -> None:
             "A/12/1204",
         )
         assert 0 < door.id != volume.id > 0
+        wide = replace(VOLUME, name="pulses", digits=None, wrap=2**52, resets=True)
+        assert [p.spec for p in tx.devices.add_points("s", [(device, wide)])] == [wide]
         changed = replace(VOLUME, interval_s=900)
         assert tx.devices.add_points("s", [(device, changed)]) == [replace(volume, spec=changed)]
         tx.devices.upsert([replace(device, space="B")])
         assert {p.space for p in tx.devices.points("s")} == {"B"}
-        assert [p.id for p in tx.devices.points("s")] == sorted([door.id, volume.id])
+        assert [p.id for p in tx.devices.points("s")] == sorted([door.id, volume.id, volume.id + 1])
         assert tx.devices.add_points("s", []) == []
 
 

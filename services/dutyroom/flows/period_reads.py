@@ -236,8 +236,8 @@ def correct_read(
         register = next((p for p in tx.devices.points(site.id) if _is(p, device, point)), None)
         if register is None or not registers.is_register(register):
             raise Rejected("error.read_register", {"device": device, "point": point})
-        if not 0 <= steps < 10 ** (register.spec.digits or 0):
-            raise Rejected("error.read_range", {"device": device, "digits": str(register.spec.digits)})
+        if not 0 <= steps < (register.spec.modulus or 0):
+            raise _beyond(register)
         known = {(r.device, r.point): r for r in tx.metering.period_reads(site.id, cut_off)}
         before = known.get((device, point))
         source = f"{actor} · {to_iso(now, tz)}"
@@ -250,6 +250,15 @@ def correct_read(
         tx.audit(site.id, now, actor, "reads.correct", device, f"{was} -> {steps}: {reason}")
         tx.change(site.id, now, "statement", f"reads/{cut_off}")
     return read
+
+
+def _beyond(register: Point) -> Rejected:
+    """What to say of steps that a register cannot show."""
+    spec = register.spec
+    if spec.wrap is None or spec.step is None:
+        return Rejected("error.read_range", {"device": register.device, "digits": str(spec.digits)})
+    most = format((spec.wrap - 1) * spec.step, "f")
+    return Rejected("error.read_span", {"device": register.device, "most": most, "unit": spec.unit})
 
 
 def _is(point: Point, device: str, name: str) -> bool:

@@ -46,7 +46,7 @@ def declared(device: Device, library: Library) -> list[PointSpec]:
             spec if meter is None else meter.spec(spec),
             interval_s=device.interval_s or spec.interval_s or profile.interval_s,
         )
-        for spec in profile.points
+        for spec in profile.points_of(device.parameters)
     ]
 
 
@@ -69,7 +69,10 @@ def with_steps_kept(
             continue
         old = point.spec
         kept.append((device, old))
-        same = replace(spec, kind=old.kind, step=old.step, digits=old.digits)
+        wrap = spec.in_steps_of(old.step)
+        digits = old.digits if wrap is None else None
+        wrap = old.wrap if wrap is None and digits is None else wrap
+        same = replace(spec, kind=old.kind, step=old.step, digits=digits, wrap=wrap)
         if same != old:
             store.append((device, same))
     return store, kept

@@ -28,12 +28,13 @@ DWELLING: dict[str, Decimal] = {
 
 
 def is_register(point: Point) -> bool:
-    """Whether a point is a register that can be billed: a counter with a step and its digits."""
+    """Whether a point is a register that can be billed: a counter with a step, of which it is known
+    when it wraps, and that never starts again by itself."""
     spec = point.spec
     if point.device_class is DeviceClass.HEAT_METER and spec.name != "energy":
         return False  # heat is billed by energy; its volume is for the plant
-    counts = spec.kind is Kind.COUNTER and spec.step is not None and spec.digits is not None
-    return counts and spec.name in REGISTERS
+    counts = spec.kind is Kind.COUNTER and spec.step is not None and spec.modulus is not None
+    return counts and spec.name in REGISTERS and not spec.resets
 
 
 def register_of(point: Point, device: Device, *, dwelling: bool) -> Register:
@@ -41,8 +42,11 @@ def register_of(point: Point, device: Device, *, dwelling: bool) -> Register:
 
     Raises Rejected when a parameter "multiplier" or "rated" is not a positive number.
     """
-    if point.spec.step is None or point.spec.digits is None:
-        raise Rejected(f"{point.device}/{point.spec.name} is no register: it has no step or digits")
+    name = f"{point.device}/{point.spec.name}"
+    if point.spec.step is None or point.spec.modulus is None:
+        raise Rejected(f"{name} is no register: it has no step, or neither digits nor wrap")
+    if point.spec.resets:
+        raise Rejected(f"{name} is no register: it starts again from 0 by itself, its use cannot be billed")
     multiplier = _parameter(device, "multiplier")
     rated = _parameter(device, "rated")
     if rated is None and dwelling:
@@ -55,6 +59,7 @@ def register_of(point: Point, device: Device, *, dwelling: bool) -> Register:
         digits=point.spec.digits,
         multiplier=multiplier if multiplier is not None else Decimal(1),
         rated=rated,
+        wrap=point.spec.wrap,
     )
 
 
@@ -79,6 +84,7 @@ def after(register: Register, exchanges: Sequence[Exchange], moment: Ms) -> Regi
                 register,
                 step=exchange.step if exchange.step is not None else register.step,
                 digits=exchange.digits if exchange.digits is not None else register.digits,
+                wrap=None if exchange.digits is not None else register.wrap,
                 multiplier=exchange.multiplier if exchange.multiplier is not None else register.multiplier,
             )
     return register
@@ -188,13 +194,15 @@ def _sum(stretches: Sequence[_Stretch]) -> tuple[Decimal | None, list[str]]:
 
 def advance(register: Register, start: int, end: int, elapsed: Ms) -> int | None:
     """Steps gained from `start` to `end` in `elapsed` ms; None = nothing plausible explains it."""
-    modulus: int = 10**register.digits
+    modulus = register.modulus
     if not (0 <= start < modulus and 0 <= end < modulus):
         return None
     gained = (end - start) % modulus
     most = _most(register, elapsed)
     if end < start and most is None:
         return None
+    if register.wrap is not None and most is not None and most >= modulus:
+        return None  # it may have gone all the way round, nobody knows how often
     if most is not None and gained > most:
         return None
     return gained

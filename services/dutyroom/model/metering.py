@@ -26,9 +26,17 @@ class Register:
     point: str
     unit: str
     step: Decimal  # physical size of one step
-    digits: int  # wraps at 10**digits steps
+    digits: int | None  # wraps at 10**digits steps
     multiplier: Decimal = Decimal(1)  # CT x PT
     rated: Decimal | None = None  # most that one hour can add, in `unit` at the register; None = not known
+    wrap: int | None = None  # the steps at which a counter that is no dial wraps, in place of digits
+
+    @property
+    def modulus(self) -> int:
+        """The steps at which it begins again at 0; 0 = not known, and then no decrease is a wrap."""
+        if self.wrap is not None:
+            return self.wrap
+        return 10**self.digits if self.digits is not None else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum, StrEnum
+from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -79,11 +80,27 @@ class PointSpec:
     unit: str = ""
     kind: Kind = Kind.GAUGE
     step: Decimal | None = None  # counters: physical size of one step
-    digits: int | None = None  # counters: the register wraps at 10**digits steps
+    digits: int | None = None  # counters: all that turn, the register wraps at 10**digits steps
     interval_s: int | None = None  # expected seconds between readings; None = on change
     low: float | None = None  # physically possible range, in `unit`
     high: float | None = None
     labels: Mapping[int, str] = field(default_factory=dict)  # states: code -> message key
+    wrap: int | None = None  # counters that are no dial: the steps at which they wrap, in place of digits
+    resets: bool = False  # counters that start again from 0 by themselves: no register to bill
+
+    @property
+    def modulus(self) -> int | None:
+        """The steps at which a counter begins again at 0; None = not known."""
+        if self.wrap is not None:
+            return self.wrap
+        return 10**self.digits if self.digits is not None else None
+
+    def in_steps_of(self, step: Decimal | None) -> int | None:
+        """`wrap` counted in steps of another size; None where that is no whole number."""
+        if self.wrap is None or step is None or self.step is None:
+            return None
+        exact = Fraction(self.wrap) * Fraction(self.step) / Fraction(step)
+        return int(exact) if exact.denominator == 1 else None
 
 
 @dataclass(frozen=True, slots=True)

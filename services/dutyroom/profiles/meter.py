@@ -34,12 +34,14 @@ class Meter:
     def spec(self, spec: PointSpec) -> PointSpec:
         """A profile's point as this meter has it; what is no register of the quantity stays."""
         mine = (self.quantity,) if self.quantity else ("volume", "energy")
-        if spec.kind is not Kind.COUNTER or spec.quantity not in mine:
+        if spec.kind is not Kind.COUNTER or spec.quantity not in mine or spec.resets:
             return spec
+        step = self.resolution if self.resolution is not None else spec.step
         return replace(
             spec,
-            step=self.resolution if self.resolution is not None else spec.step,
+            step=step,
             digits=self.digits if self.digits is not None else spec.digits,
+            wrap=spec.in_steps_of(step) if self.digits is None else None,
         )
 
     def parameter(self) -> str:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.conditions import TESTS, TYPES
+from dutyroom.profiles.counterforms import read_wrap, wrapped
 from dutyroom.profiles.expressions import Expression, parse_expression
 from dutyroom.profiles.form import Form, code_text, join
 from dutyroom.profiles.paths import Key, Path, parse, template
@@ -21,7 +22,7 @@ from dutyroom.timebase import duration, zone
 POINT_FIELDS = (
     "from", "quantity", "unit", "unit_from", "kind", "step", "digits", "interval", "low", "high", "labels",
     "scale", "offset", "linear", "map", "otherwise", "invert", "none", "when", "time",
-    "absent", "value", "names", "each", "sum",
+    "absent", "value", "names", "each", "sum", "wrap",
 )  # fmt: skip
 
 
@@ -201,7 +202,7 @@ def _point(
     if decoded and not own.keys() & {"from", "value"}:
         paths = (parse("@"),) if "each" in own else (Path(name, (Key(name),)),)
     base, down = _sum(form, own["sum"], join(where, "sum")) if "sum" in own else (None, False)
-    return PointRule(
+    rule = PointRule(
         spec=_spec(form, name, own, where, kind, quantity, interval),
         paths=paths,
         unit=unit,
@@ -226,7 +227,9 @@ def _point(
         each=form.parsed(own["each"], join(where, "each"), parse) if "each" in own else None,
         sum_from=base,
         sum_down=down,
+        wrap=read_wrap(form, own["wrap"], join(where, "wrap")) if "wrap" in own else None,
     )
+    return wrapped(form, own, where, rule) if rule.wrap is not None else rule
 
 
 def _absent(form: Form, node: Node, where: str) -> str | float | bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -69,7 +70,8 @@ class PointProgram:
         """The item's field that the point is, where nothing else decides about it; else ""."""
         rule, path = self._rule, self._rule.paths[0] if len(self._rule.paths) == 1 else None
         plain = not (rule.when or rule.time or rule.unit_path or rule.value or rule.each or self._name)
-        if path is None or not plain or rule.absent is not None or path.whole or len(path.steps) != 1:
+        special = rule.absent is not None or rule.device_wrap
+        if path is None or not plain or special or path.whole or len(path.steps) != 1:
             return ""
         return path.leaf
 
@@ -79,8 +81,8 @@ class PointProgram:
         return self._convert, self._low, self._high, self.spec, self
 
     def run(self, here: Here, job: Job) -> None:
-        if PARAMETER in here.parameters and self.spec.kind is Kind.COUNTER:
-            program = self._of_meter(here.parameters[PARAMETER])
+        if self.spec.kind is Kind.COUNTER and (self._rule.device_wrap or PARAMETER in here.parameters):
+            program = self._of_device(here.parameters)
             if program is not self:
                 program.run(here, job)
                 return
@@ -97,15 +99,18 @@ class PointProgram:
             return
         self._emit(raw, self.spec, here, job)
 
-    def _of_meter(self, text: Scalar) -> PointProgram:
-        """This point on a meter with digits or a resolution of its own."""
-        found = self._meters.get(text)
+    def _of_device(self, parameters: Mapping[str, Scalar]) -> PointProgram:
+        """This point on a meter with digits or a resolution, or with pulses of a size, of its own."""
+        text = parameters.get(PARAMETER)
+        key = (text, parameters.get(self._rule.scale_by) if self._rule.device_wrap else None)
+        found = self._meters.get(key)
         if found is None:
-            spec = read_parameter(text).spec(self.spec)
+            spec = self._rule.spec_of(parameters)
+            spec = spec if text is None else read_parameter(text).spec(spec)
             found = self if spec == self.spec else PointProgram(replace(self._rule, spec=spec), self._tz)
-            found._meters[text] = found
+            found._meters[key] = found
             if len(self._meters) < 1000:
-                self._meters[text] = found
+                self._meters[key] = found
         return found
 
     def _raw(self, item: object, here: Here, job: Job) -> object:
@@ -123,7 +128,7 @@ class PointProgram:
         for index, (captured, element) in enumerate(walk(here.item, job.document)):
             raw = self._raw(element, here, job)
             if self._sum is not None:
-                total = raw = _added(total, raw, self._rule.sum_down)
+                total = raw = _added(total, raw, self._rule.sum_down, self._rule.wrap)
                 if raw is None:  # a difference that is missing: the registers after it are not known
                     return
             captures = {**here.captures, **captured} if captured else here.captures
@@ -196,8 +201,11 @@ class PointProgram:
         return found
 
 
-def _added(total: object, difference: object, down: bool) -> object:
-    """The next register of a series of differences, exact; None when one of them is missing."""
+def _added(total: object, difference: object, down: bool, wrap: int | None = None) -> object:
+    """The next register of a series of differences, exact; None when one of them is missing.
+
+    wrap: where the register begins again at 0.
+    """
     try:
         a, b = Decimal(str(total)), Decimal(str(difference))
     except ArithmeticError:
@@ -205,6 +213,8 @@ def _added(total: object, difference: object, down: bool) -> object:
     if not a.is_finite() or not b.is_finite():
         return None
     found = a - b if down else a + b
+    if wrap is not None and not 0 <= found < wrap:
+        found += wrap if found < 0 else -wrap
     return int(found) if found == found.to_integral_value() else str(found)
 
 
@@ -215,5 +225,5 @@ def _limits(spec: PointSpec) -> tuple[float, float]:
     if spec.kind is not Kind.COUNTER:
         return low, high
     step = float(spec.step) if spec.step is not None else 1.0
-    roll = float(10**spec.digits - 1) if spec.digits is not None else float("inf")
+    roll = float(spec.modulus - 1) if spec.modulus is not None else float("inf")
     return max(low / step, 0.0 if spec.low is None else -float("inf")), min(high / step, roll)

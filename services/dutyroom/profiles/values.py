@@ -116,6 +116,7 @@ def _counter(rule: PointRule) -> Convert:
     step = Fraction(rule.spec.step if rule.spec.step is not None else 1)
     factor, offset = factor / step, offset / step
     a, b, scale_by = float(factor), float(offset), rule.scale_by
+    wrap = float(rule.spec.wrap) if rule.spec.wrap is not None else math.inf
 
     def read(raw: object, parameters: Mapping[str, Scalar]) -> Result:
         if type(raw) is bool:  # else `true` would be a register of 1
@@ -130,6 +131,8 @@ def _counter(rule: PointRule) -> Convert:
         near = value * a + b
         if not abs(near) < LARGEST:
             return Problem("out_of_range", f"{shortened(str(raw))} is more steps than a register holds")
+        if wrap - 0.5 <= near < wrap:  # rounded up, the last part of a step is the next turn's beginning
+            return 0.0
         whole = round(near)
         # Away from a tie the float product rounds to the same step as the exact one.
         if abs(near) < LARGEST / 8 and abs(near - whole) < 0.25:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -181,3 +182,46 @@ def test_heat_is_billed_by_energy():
     assert is_register(point("energy", DeviceClass.HEAT_METER))
     assert not is_register(point("volume", DeviceClass.HEAT_METER))
     assert not is_register(point("power"))
+
+
+# ---------------------------------------------------------------- counters that are no dial
+
+BINARY = Register("m", "volume", "m3", D("0.001"), None, rated=D(5), wrap=2**32)
+
+
+def test_a_binary_counter_wraps_at_its_width():
+    found = usage(BINARY, read(2**32 - 1_980, 0), read(20, 31 * DAY))
+    assert (found.quantity, found.flags) == (D("2.000"), ("rollover",))
+    assert found.segments == ((2**32 - 1_980, 20, "rollover"),)
+    lost = usage(BINARY, read(412_600, 0), read(20, 31 * DAY))
+    assert (lost.quantity, lost.flags) == (None, ("suspect",))
+    assert usage(BINARY, read(0, 0), read(2**32, DAY)).quantity is None  # no such register
+
+
+def test_a_counter_that_may_have_gone_round_is_not_guessed():
+    """65.5 m3 are a turn of 16 bits of litres; a meter of 5 m3/h can make several in a month."""
+    short = Register("m", "volume", "m3", D("0.001"), None, rated=D(5), wrap=2**16)
+    assert usage(short, read(100, 0), read(9_100, 31 * DAY)).quantity is None
+    assert usage(short, read(60_000, 0), read(64, 31 * DAY)).quantity is None
+    assert usage(short, read(65_000, 0), read(64, 6 * HOUR)).quantity == D("0.600")
+
+
+def test_a_new_meter_with_digits_is_a_dial():
+    swap = exchange(10 * DAY, 2**32 - 1, 99_990, digits=5)
+    found = usage(BINARY, read(2**32 - 1_000, 0), read(20, 20 * DAY), [swap])
+    assert found.quantity == D("0.999") + D("0.030")
+
+
+def test_the_register_of_a_binary_counter():
+    wide = replace(point(), spec=replace(point().spec, digits=None, wrap=2**32))
+    assert is_register(wide)
+    found = register_of(wide, device(), dwelling=True)
+    assert (found.digits, found.wrap, found.modulus) == (None, 2**32, 2**32)
+    assert not is_register(replace(wide, spec=replace(wide.spec, wrap=None)))
+
+
+def test_what_starts_again_by_itself_is_no_register():
+    daily = replace(point(), spec=replace(point().spec, resets=True))
+    assert not is_register(daily)
+    with pytest.raises(Rejected, match="starts again from 0 by itself"):
+        register_of(daily, device(), dwelling=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 from tests.unit.rules.kind_bench import T0, Bench, counter, gauge, rule, shipped, state
 
@@ -100,6 +101,23 @@ def test_the_last_digit_passing_is_no_decrease() -> None:
     bench = Bench(shipped("meter.decrease"), counter("volume"), kind="water_meter")
     bench.run("volume", [99_999_990, 99_999_999, 4, 20], every=900)
     assert bench.says == []
+
+
+def test_a_binary_counter_that_wraps_is_no_decrease() -> None:
+    wide = replace(counter("volume"), digits=None, wrap=2**32)
+    bench = Bench(shipped("meter.decrease"), wide, kind="water_meter")
+    bench.run("volume", [2**32 - 10, 2**32 - 1, 4, 20], every=900)
+    assert bench.says == []
+    bench.run("volume", [412_345, 0], start=90_000, every=900)
+    assert bench.says == [(90_900, True)]
+
+
+def test_of_a_short_counter_not_every_decrease_is_a_wrap() -> None:
+    """65.5 m3 are a turn; from 50 m3 to 40 it would have had to pass most of one."""
+    short = replace(counter("volume"), digits=None, wrap=2**16)
+    bench = Bench(shipped("meter.decrease"), short, kind="water_meter")
+    bench.run("volume", [65_000, 300, 50_000, 40_000], every=900)
+    assert bench.says == [(2700, True)]
 
 
 def test_rounding_and_retained_values_are_no_decrease() -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     TextClause,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -238,6 +239,8 @@ points = _table(
     Column("interval_s", Integer, nullable=True),
     *_numbers("low", "high"),
     Column("labels", Labels(), nullable=False),
+    Column("wrap", BigInteger, nullable=True),
+    Column("resets", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("site", "device", "name"),
     ForeignKeyConstraint(["site", "device"], ["devices.site", "devices.id"]),
 )

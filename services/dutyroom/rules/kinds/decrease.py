@@ -14,7 +14,7 @@ from dutyroom.timebase import HOUR, Ms
 
 DOC = (
     "A register lower than before. Passing the last digit is none: what it moved, modulo its span, "
-    "is then no more than `max_rate` (unit per hour) allows. Clears when the old level returns, or "
+    "is then no more than `max_rate` (unit per hour) allows, and than a quarter of the span. Clears when the old level returns, or "
     "when an exchange of the meter is on record."
 )
 
@@ -56,11 +56,12 @@ class DecreaseInstance(Instance):
 
     def _rolled(self, point: int, before: tuple[Ms, float], at: Ms, value: float) -> bool:
         spec = self.specs[point]
-        if spec.digits is None or spec.step is None:
+        if spec.modulus is None or spec.step is None:
             return False
-        span = float(spec.step * 10**spec.digits)
+        span = float(spec.step * spec.modulus)
         moved = (value - before[1]) % span
-        return moved <= self.max_rate * max(at - before[0], HOUR) / HOUR
+        # A short counter moves its whole span in an hour at that rate: then every decrease would fit.
+        return moved <= min(self.max_rate * max(at - before[0], HOUR) / HOUR, span / 4)
 
     def _returned(self, point: int, at: Ms, value: float) -> Condition | None:
         old = self.old[point]
