@@ -3,7 +3,9 @@ command adopts a device, and what it has said is there at its own times. Nothing
 
 from __future__ import annotations
 
+import contextlib
 import json
+import sqlite3
 import sys
 import time
 from collections.abc import Iterator
@@ -157,6 +159,60 @@ def test_a_typing_mistake_in_a_profile_keeps_no_service_from_starting(
         file.write_text(PROFILE, encoding="utf-8")
         wait_for(lambda: "T-18" in unknown(visitor), 15, "the device by its address")
         assert service.terminate() == 0
+
+
+def test_a_process_killed_while_it_reads_again_loses_nothing_and_doubles_nothing(
+    broker: Mosquitto, tmp_path: Path
+) -> None:
+    site, data, devices, each = example(tmp_path / "site", broker.port), tmp_path / "data", 4, 800
+    file = site / "device_profiles" / "acme" / "t17.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text(PROFILE, encoding="utf-8")
+    serve = ("serve", "--site", site, "--data", data, "--port", "0")
+    start = int(time.time()) - each
+    with Program(*serve) as service:
+        login = password_of(service)
+        visitor = Visitor(service.url(), "example-garden").log_in(*login)
+        for number in range(devices):
+            said = [(f"acme/D{number}/up", level(n % 300, start + n)[1]) for n in range(each)]
+            publish(broker.port, *said)
+        wait_for(lambda: visitor.get("")["received_at"] and _open(visitor) == devices * each, 30, "them all")
+        for number in range(devices):
+            visitor.post("/unknown/adopt", {"address": f"D{number}"})
+        time.sleep(0.15)
+        service.kill()
+    left = _rows(data, "open")
+    for _ in range(2):  # killed once more, soon after the start
+        with Program(*serve) as service:
+            service.url()
+            service.kill()
+    with Program(*serve) as service:
+        visitor = Visitor(service.url(), "example-garden").log_in(*login)
+        wait_for(lambda: _open(visitor) == 0, 30, "nothing waits")
+        end = (start + each) * 1000
+        for number in range(devices):
+            point = visitor.points(f"acme-D{number}")["level"]["point"]
+            path = f"/points/{point}/readings"
+            wait_for(
+                lambda path=path: len(visitor.get(path, start=start * 1000, end=end)["at"]) == each, 30, "all"
+            )
+        rows = [row for row in visitor.get("/ledger") if row["device"].startswith("acme-D")]
+        assert sum(row["received"] for row in rows) == sum(row["decoded"] for row in rows) == devices * each
+        assert sum(row["readings"] for row in rows) == 2 * devices * each
+        assert sum(row["stored"] + row["duplicate"] for row in rows) == 2 * devices * each
+        assert service.terminate() == 0
+    assert _rows(data, "reprocessed") == devices * each
+    assert 0 <= left <= devices * each
+
+
+def _open(visitor: Visitor) -> int:
+    return int(visitor.get("/counts")["quarantine"])
+
+
+def _rows(data: Path, state: str) -> int:
+    file = data / "sites" / "example-garden" / "journal.sqlite"
+    with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as db:
+        return int(db.execute("SELECT count(*) FROM quarantine WHERE state=?", (state,)).fetchone()[0])
 
 
 def test_without_a_service_there_is_a_sentence(tmp_path: Path) -> None:
