@@ -67,7 +67,7 @@ def decoded(
     if more_words is not None:
         flags = [*(flags or []), *more_words]
     entries += _worded(entries, options.words) + state_entries(entries, options.states)
-    names = (options.product,) if options.product else products_of(frame.device)
+    names = (options.product,) if options.product else products_of(frame.device) or products_of(frame.link)
     document: dict[str, object] = {
         **header_of(frame),
         "product": names[0] if names else None,

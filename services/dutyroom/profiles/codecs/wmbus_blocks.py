@@ -1,4 +1,4 @@
-"""Blocks of makers behind DIF 0F or in a record of theirs: BMeters, Qundis, Zenner. Found by comparing
+"""Blocks of makers behind DIF 0F or in a record of theirs: BMeters, Apator, Zenner, Qundis. Found by comparing
 telegrams with what their meters showed; positions count from the first byte of the block."""
 
 from __future__ import annotations
@@ -83,6 +83,36 @@ def _litres(name: str, block: bytes, at: int, size: int, exponent: int) -> Entry
     return number(name, whole if len(data) == size else None, "m3")
 
 
+# ---------------------------------------------------------------- Apator
+
+# Register -> bytes of its value. 8x: ten bytes of events; 7x: x + 1 values of earlier months behind one byte.
+_APATOR = {0x10: 4, 0x40: 6, 0x41: 2, 0x42: 4, 0x43: 2, 0x44: 3, 0xA0: 4, 0xF0: 4}
+_VOLUME = 0x10
+
+
+def apator162(block: bytes) -> Found | None:
+    """AT-WMBUS-16-2: seven bytes of date and state, then registers; FF fills the rest. Volumes in litres."""
+    found: list[Entry] = []
+    at = 7
+    while at < len(block) and block[at] != 0xFF:
+        register = block[at]
+        months = (register & 0x0F) + 1 if register >> 4 == 7 else 0
+        size = 1 + 4 * months if months else 10 if register >> 4 == 8 else _APATOR.get(register, 0)
+        data = block[at + 1 : at + 1 + size]
+        if not size or len(data) < size:  # a register that nobody knows ends the list
+            break
+        if register == _VOLUME:
+            found.append(number("volume", _volume(data), "m3", True))
+        for month in range(1, months + 1):
+            found.append(number(f"volume_month{month}", _volume(data[4 * month - 3 :]), "m3"))
+        at += 1 + size
+    return Found(found) if found else None
+
+
+def _volume(data: bytes) -> Decimal:
+    return Decimal(int.from_bytes(data[:4], "little")).scaleb(-3)
+
+
 # ---------------------------------------------------------------- Zenner
 
 
@@ -109,9 +139,11 @@ def qundis(records: Sequence[RawRecord]) -> Found | None:
     The block names its quantity by a VIF of the standard (6E units, 0D energy); values are BCD of 8 digits.
     """
     record = next((r for r in records if r.vif == _QUNDIS_VIF and len(r.data) >= 28), None)
-    if record is None or record.data[9] & 0x80:
+    if record is None:
         return None
     block = record.data
+    if block[4] or block[7] != 7 or block[9] & 0x80:  # newer meters scramble the block: byte 4 is 35 there
+        return None
     what = meaning(block[9:10])
     word, unit = ("units", "hca") if what.word == "hca" else (what.word, what.unit)
     found: list[Entry] = [text("error_date", date_text(block[10:12]))]

@@ -28,8 +28,8 @@ _ALARMS = (
 def prios(frame: Frame) -> Found:
     """Volume now and at the last month's end, battery, period, alarms. Raises Rejected for another key."""
     data, at = frame.data, frame.start
-    if frame.end < at + 15:
-        raise Rejected(f"PRIOS telegram of {len(data)} bytes: 15 after the CI at least")
+    if frame.end < at + 9:
+        raise Rejected(f"PRIOS telegram of {len(data)} bytes: 9 after the CI at least")
     head = data[at : at + 3]
     plain = next((p for key in _KEYS if (p := _descrambled(data, at, key))[0] == _MARK), None)
     if plain is None:
@@ -37,11 +37,12 @@ def prios(frame: Frame) -> Found:
     words = [word for byte, bit, word in _ALARMS if head[byte] >> bit & 1]
     entries = [
         number("volume", _litres(plain[1:5]), "m3", True),
-        number("volume_at_target", _litres(plain[5:9]), "m3"),
-        text("target_date", date_text(plain[9:11])),
         number("remaining_battery_years", Decimal(head[1] & 0x1F) / 2),
         number("transmit_period", 1 << ((head[0] & 0x0F) + 2), "s"),
     ]
+    if len(plain) == 11:  # older meters send no more than the volume
+        entries.append(number("volume_at_target", _litres(plain[5:9]), "m3"))
+        entries.append(text("target_date", date_text(plain[9:11])))
     if frame.link is not None and frame.link.manufacturer == "SAP":
         entries += _sappel(data[4:10])
     return Found(entries, words, _device(frame))
@@ -84,7 +85,7 @@ def _litres(data: bytes) -> Decimal:
 
 
 def _descrambled(data: bytes, at: int, key: int) -> bytes:
-    """The 11 bytes behind the scrambler: it starts from the key, the address and the four bytes behind it."""
+    """Up to 11 bytes behind the scrambler: it starts from the key, the address and the four bytes behind it."""
     scrambled = data[at + 4 : at + 15]
     return bytes(byte ^ mask for byte, mask in zip(scrambled, _masks(_start(data, key)), strict=False))
 

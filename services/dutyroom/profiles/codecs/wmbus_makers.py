@@ -41,6 +41,8 @@ def block_of(frame: Frame, records: RecordList) -> Found | None:
         return wmbus_blocks.hydroclima(block)
     if maker == "BMT" and device is not None and device.version in _HYDRODIGIT:
         return wmbus_blocks.hydrodigit(block)
+    if maker == "APA" and not records.records:
+        return wmbus_blocks.apator162(block)
     if maker == "ZRI" and not records.records:
         return wmbus_blocks.zenner(block)
     return None

@@ -15,6 +15,7 @@ _TABLE = """
 AMT 07       f1       topaseskr
 APA 02       01,02    amiplus
 APA 04       40       elf
+APA 07       05       apator162
 APA 07       15       aptmbusna
 APA 08       04       apatoreitn
 APA 16       01       ultrimis ultrimisv2
@@ -27,6 +28,7 @@ BMP 08       *        hydroclimav2
 BMT 06,07    05       rfmtx1
 BMT 06,07    13,15,17 hydrodigit
 BMT 06,07    18       iwmtx5
+BMT 0d       0b       hydrocalm3
 BMT 0d       1a       hydrocalm4
 BMT 1b       10       rfmamb
 DEV 02       00       amiplus
@@ -54,7 +56,7 @@ GWF 03       3c       gwfgas
 HYD 04,0c    *        sharky
 HYD 06,07    8b       hydrus
 HYD 06,07    fe       mkradio4a
-HYD 07       85       izarv2
+HYD 07       85,86    izarv2
 IME 02       1d       nemo
 IME 02       66       ime
 IMT 07       01       aquastream
@@ -80,7 +82,8 @@ MAD 04       00       microclima
 MAD 07       01       maddalena
 MAD 07,16    50       evo868
 NZR 02       00       nzr
-QDS 04,37    23,47    qheatv2
+QDS 04,37    23,3f,47 qheatv2 qheat
+QDS 07       1a       qwaterv2
 QDS 08       34,35    qcaloric
 QDS 1a       21,23    qsmoke
 RAM 08       55       eurisii
@@ -101,6 +104,7 @@ TCH 80       69,94    fhkvdataiii
 TCH c3       *        vario451
 TCH f0       *        tsd2
 WEH 06,07    fe       mkradio4a weh_07
+WEP 1b       02       munia
 WTT 07       59       watertech
 WZG 16       03       werhlemodwm
 ZRI 04,0c,0d 88       c5isf

@@ -253,6 +253,24 @@ def test_an_apator_allocator_tells_when_its_seal_was_opened(front: str) -> None:
     }
 
 
+def test_apator_registers_are_walked_until_one_that_nobody_knows() -> None:
+    def module(registers: str) -> bytes:
+        return radio("APA", "00000042", 5, 7, short("2F2F 0F 07112294 100200" + registers, config=0x8540))
+
+    found = decode(
+        module(
+            "43 6103 84 00112233445566778899 10 D2040000 73 01 01000000 02000000 03000000 04000000 A0 00000000 FFFF"
+        )
+    )
+    assert found["product"] == "apator162"
+    assert found["values"] == {
+        "volume": "1.234", "volume_month1": "0.001", "volume_month2": "0.002", "volume_month3": "0.003", "volume_month4": "0.004",
+    }  # fmt: skip
+    assert decode(module("10 D2040000 99 0102 10 00000000"))["values"] == {"volume": "1.234"}
+    assert decode(module("99 10 D2040000"))["values"] == {}
+    assert decode(module("10 D204"))["values"] == {}
+
+
 def test_a_bfw_allocator_packs_eighteen_months() -> None:
     months = "00" * 21 + "E2020A" + "C1321D"
     found = decode(
@@ -292,6 +310,8 @@ def test_hydroclima_zenner_and_qundis_blocks() -> None:
         "",
         "OK",
     )
+    scrambled = block[:8] + "35" + block[10:]
+    assert "units" not in decode(radio("QDS", "00000042", 0x34, 8, "78 0DFF5F 1E" + scrambled))["values"]
 
 
 def prios(
@@ -323,6 +343,15 @@ def hydrometer(number: str, records: bytes, config: bytes) -> bytes:
     """A telegram in Hydrometer's order: version and type in front of the id."""
     plain = radio("HYD", "00000000", 0, 0, b"\x7a\x37\x00" + config + records)
     return plain[:4] + bytes((0x20, 0x04)) + bytes.fromhex(number)[::-1] + plain[10:]
+
+
+def test_an_older_prios_meter_sends_its_volume_alone() -> None:
+    whole = prios("00000042", 1248146, 0)
+    short_one = bytes((0x13,)) + whole[1:20]
+    # the first byte is not part of the key, so the rest stays as it was
+    assert decode(short_one)["values"] == {
+        "volume": "1248.146", "remaining_battery_years": "14.5", "transmit_period": "8",
+    }  # fmt: skip
 
 
 def test_hydrometer_scrambles_records_and_says_their_sum() -> None:
