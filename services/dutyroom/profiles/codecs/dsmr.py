@@ -57,6 +57,9 @@ MAX_LINES = 1000
 _TELEGRAM = re.compile(rb"/(?P<head>[^\r\n/!]{4,64})\r?\n(?P<body>[^!/]*)!(?P<crc>[^\r\n]*)")
 _HEAD = re.compile(r"(?P<maker>[A-Za-z]{3})(?P<baud>.)(?:\\(?P<mode>[0-9A-Z]))?(?P<model>.*)\Z")
 _BLANK = re.compile(r"\s*")
+_TOLD = re.compile(  # from the start of a line only, since digits would be tried from every place
+    r"^[ \t]*(?P<code>[0-9]{1,3}-[0-9]{1,3}:[0-9.]{1,16})(?P<value>\([^\r\n]*)", re.MULTILINE
+)
 _ROW = re.compile(  # at most 200 brackets
     r"([0-9]{1,3}-[0-9]{1,3}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?)?"
     r"((?:\([^()\r\n]*\)){1,200})[ \t]*(?:[\r\n]\s*|\Z)"
@@ -212,9 +215,7 @@ def _telegram(match: re.Match[bytes], check: bool, winter: int, ask: Ask) -> lis
         if isinstance(time, str) and "+" in time and not plausible(from_iso(time), ask.received_at):
             meter["clock_wrong"] = time
     if ask.note is not None:
-        for line in re.finditer(
-            r"(?P<code>[0-9]+-[0-9]+:[0-9.]+)(?P<value>\([^\r\n]*)", match["body"].decode("latin-1")
-        ):
+        for line in _TOLD.finditer(match["body"].decode("latin-1")):
             first, last = match.start("body") + line.start("value"), match.start("body") + line.end()
             ask.note(line["code"], first * 8, last * 8, line["value"])
     return meters

@@ -17,7 +17,7 @@ from dutyroom.profiles.codecs.exact import float32, float64
 from dutyroom.profiles.codecs.protobuf import BYTES, VARINT, Field, fields, put_bytes, put_fixed, put_number
 
 MAX_METRICS = 20_000  # of a payload
-MAX_UNPACKED = 4_000_000  # bytes of a compressed payload
+MAX_UNPACKED = 512 * 1024  # bytes of a compressed payload: a few thousand could become many megabytes
 MAX_NAME = 200  # characters
 
 # data type -> bits of the whole number; negative: two's complement

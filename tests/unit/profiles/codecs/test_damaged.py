@@ -1,13 +1,19 @@
 """Payloads that fuzzing found: each once crashed a codec, hung it, or was believed though it should not have been."""
 
+import contextlib
+import time
+import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from tests.unit.profiles.codecs.telegrams import radio, short, wired, with_crc
 
 from dutyroom.errors import Rejected
+from dutyroom.profiles.checksums import CHECKSUMS
 from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.mbus_link import crc16
+from dutyroom.profiles.codecs.protobuf import put_bytes, put_number
 from dutyroom.profiles.codecs.seam import Ask
 
 
@@ -91,3 +97,34 @@ def test_the_places_of_a_compact_frame_put_together_are_not_told() -> None:
     found: Any = CODECS["wmbus"].make({})(payload, Ask(note=lambda *note: told.append(note)))
     assert found["values"]["volume"] == "1.234"
     assert [note for note in told if note[2] > 8 * len(payload)] == []
+
+
+# ---------------------------------------------------------------- what took too long
+
+
+def quickly(what: Callable[[], object]) -> None:
+    """In a second of processor time, where it once took several; the answer does not matter."""
+    start = time.process_time()
+    with contextlib.suppress(Rejected):
+        what()
+    assert time.process_time() - start < 1
+
+
+def test_blanks_in_front_of_no_telegram() -> None:
+    quickly(lambda: decode("wmbus", b" " * 4000 + b"x"))
+
+
+def test_many_digits_on_a_line_of_a_telegram_that_is_explained() -> None:
+    body = b"/XYZ5\\2EXAMPLE\r\n\r\n1-0:1.8.1(1*kWh)\r\n(" + b"1" * 60_000 + b")\r\n!"
+    payload = body + b"%04X\r\n" % CHECKSUMS["crc16_arc"](body)
+    told: list[str] = []
+    ask = Ask(note=lambda name, *where: told.append(name))
+    quickly(lambda: CODECS["dsmr"].make({})(payload, ask))
+    assert told == ["1-0:1.8.1"]
+
+
+def test_a_small_compressed_message_of_very_many_fields() -> None:
+    body = zlib.compress(b"\x18\x01" * 1_990_000)
+    payload = put_number(1, 5) + put_bytes(4, b"SPBV1.0_COMPRESSED") + put_bytes(5, body)
+    ask = Ask(topic="spBv1.0/plant/NBIRTH/node-1")
+    quickly(lambda: CODECS["sparkplug"].make({})(payload, ask))
