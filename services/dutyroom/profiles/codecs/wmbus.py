@@ -20,7 +20,7 @@ from dutyroom.profiles.codecs.wmbus_izar import STANDARD_MODES, hidden, reordere
 from dutyroom.profiles.codecs.wmbus_makers import block_of, telegram_of
 from dutyroom.profiles.yamlnode import Plain
 
-_TEXT = re.compile(rb"[\s]*(?:telegram=)?\|?([0-9A-Fa-f_|\s]+)[\s]*\Z")
+_HEX = re.compile(rb"[0-9A-Fa-f_|\s]+")
 
 
 def telegram_codec(given: Mapping[str, Plain]) -> Codec:
@@ -39,11 +39,12 @@ KIND = CodecKind(telegram_codec, NAMES, remembers=True)
 
 
 def _bytes(payload: bytes) -> bytes:
-    """Hex text as bytes: `1E44AE4C..`, `telegram=|1E44AE4C_78..|`. Bytes stay as they are."""
-    match = _TEXT.match(payload)
-    if match is None:
+    """Hex text as bytes; bytes stay as they are. Read are `1E44AE4C..`, `telegram=|1E44AE4C_78..|` of wmbusmeters
+    and `T1;1;1;2026-11-01 02:00:00.000;97;148;00000042;0x1e44..` of rtl-wmbus."""
+    text = payload.rpartition(b";0x")[2].strip().removeprefix(b"telegram=")
+    if _HEX.fullmatch(text) is None:
         return payload
-    digits = re.sub(rb"[^0-9A-Fa-f]", b"", match[1])
+    digits = re.sub(rb"[^0-9A-Fa-f]", b"", text)
     return bytes.fromhex(digits.decode("ascii")) if digits and len(digits) % 2 == 0 else payload
 
 

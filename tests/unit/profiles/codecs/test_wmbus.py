@@ -50,7 +50,9 @@ def test_a_plain_telegram() -> None:
     assert found["values"] == {"volume": "1.234", "flow": "0.010"}
 
 
-@pytest.mark.parametrize("form", ["{}", "telegram=|{}|", "|{}|\n", " {} "])
+@pytest.mark.parametrize(
+    "form", ["{}", "telegram=|{}|", "|{}|\n", " {} ", "T1;1;1;2026-11-01 02:00:00.000;97;148;00000042;0x{}\n"]
+)
 def test_hex_text_is_read_as_receivers_print_it(form: str) -> None:
     text = water().hex().upper()
     assert decode(form.format(text[:20] + "_" + text[20:]).encode())["id"] == "00000042"
