@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dutyroom.backends.journal import SqliteJournal, pack, unpack
+from dutyroom.backends.batch_bytes import pack, unpack
+from dutyroom.backends.journal import SqliteJournal
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import (
     Attribute,
