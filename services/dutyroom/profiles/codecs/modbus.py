@@ -181,7 +181,8 @@ def _packed(values: object, key: str, bits: bool) -> bytes:
             or not -32768 <= value <= high
             or (isinstance(value, bool) and not bits)
         ):
-            raise Rejected(f"{key}[{number}]: {str(value)[:40]!r} is no register")
+            shown = type(value).__name__ if isinstance(value, list | dict) else str(value)[:40]
+            raise Rejected(f"{key}[{number}]: {shown!r} is no register")
     if bits:
         whole = sum(1 << n for n, value in enumerate(values) if value)
         return whole.to_bytes((len(values) + 7) // 8, "little")

@@ -99,6 +99,12 @@ def test_the_places_of_a_compact_frame_put_together_are_not_told() -> None:
     assert [note for note in told if note[2] > 8 * len(payload)] == []
 
 
+def test_an_array_that_is_nested_deeply_is_no_register() -> None:
+    deep = b'{"registers":[' + b"[" * 1000 + b"]" * 1000 + b"]}"
+    with pytest.raises(Rejected, match=r"registers\[0\]: 'list' is no register"):
+        decode("modbus", deep, framing="json", registers={"a": {"at": 0, "as": "u16"}})
+
+
 # ---------------------------------------------------------------- what took too long
 
 
