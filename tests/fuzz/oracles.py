@@ -1,0 +1,298 @@
+"""Independent checks of what a codec accepted: every value comes from a frame whose checksum is right, and none from
+digits that are no digits. They use the notes of the codec (which bytes gave which value) and count for themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final, NamedTuple
+
+import orjson
+from tests.fuzz import frames
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.codecs.seam import Ask, Codec
+
+
+class Noted(NamedTuple):
+    """A field as the codec told it: bits of the payload, value."""
+
+    name: str
+    first: int
+    last: int
+    value: object
+
+
+class Seen(NamedTuple):
+    """A payload that was accepted."""
+
+    payload: bytes
+    document: Any
+    notes: list[Noted]
+    settings: Mapping[str, object]
+    codec: Codec
+
+
+Oracle = Callable[[Seen], str]  # what is wrong; "" = nothing
+
+
+# ---------------------------------------------------------------- digits
+
+
+def digits_of(data: bytes) -> str:
+    return data[::-1].hex()
+
+
+def _digit_fault(name: str, data: bytes, value: object) -> str:
+    """A number that came out of packed digits has these digits, and they are digits."""
+    if not isinstance(value, str):
+        return ""
+    digits = digits_of(data)
+    if value.startswith("-"):  # the top bit is the sign
+        digits = f"{int(digits[0], 16) & 7:x}{digits[1:]}"
+    if not digits.isdecimal():
+        return f"{name}: {value!r} came out of {data.hex()}"
+    figures = "".join(c for c in value if c.isdecimal())
+    if (
+        ":" not in value
+        and figures.lstrip("0") != digits.lstrip("0")
+        and "T" not in value
+        and value.count("-") < 2
+    ):
+        return f"{name}: {value!r} is not what {data.hex()} says"
+    return ""
+
+
+# ---------------------------------------------------------------- lines of meters
+
+_NO_DIGITS: Final = frozenset(
+    {"asset_number", "rated_voltage", "rated_current", "maximum_current", "active_class", "reactive_class", "model",
+     "made_on", "protocol_version", "valve", "extra", "status"}
+)  # fmt: skip
+
+
+def _line_oracle(length_at: int, address_at: int, offset: int) -> Oracle:
+    def check(seen: Seen) -> str:
+        found = _frames_of(seen, length_at, address_at)
+        if isinstance(found, str):
+            return found
+        told = {n.name for n in seen.notes}
+        for kind in ("frames", "requests"):
+            for number, document in enumerate(seen.document[kind]):
+                for name, value in document["values"].items():
+                    if isinstance(value, str) and f"{kind}[{number}].values.{name}" not in told:
+                        return f"{name}: {value!r} came from nowhere"
+        for note in seen.notes:
+            name = note.name.rpartition(".")[2]
+            if ".values." not in note.name or name in _NO_DIGITS or name.endswith("_unit"):
+                continue
+            inside = [f for f in found if f.start * 8 <= note.first and note.last <= f.stop * 8 - 16]
+            if inside:  # else it is put together from several frames
+                raw = seen.payload[note.first // 8 : note.last // 8]
+                fault = _digit_fault(note.name, bytes((b - offset) & 0xFF for b in raw), note.value)
+                if fault:
+                    return fault
+        return ""
+
+    return check
+
+
+def _frames_of(seen: Seen, length_at: int, address_at: int) -> list[range] | str:
+    """The places of all frames that gave something, each with a right sum; or what is wrong."""
+    starts = [n.first // 8 - address_at for n in seen.notes if n.name.endswith("].address")]
+    if len(starts) != len(seen.document["frames"]) + len(seen.document["requests"]):
+        return f"{len(starts)} addresses were told of {seen.document}"
+    found = []
+    for start in starts:
+        frame = frames.line_frame(seen.payload, start, length_at)
+        if frame is None:
+            return f"a frame with a wrong sum at byte {start} was accepted"
+        found.append(frame)
+    return found
+
+
+# ---------------------------------------------------------------- others
+
+
+def _gb26875(seen: Seen) -> str:
+    framed = [o for o in seen.document["objects"] if "serial" in o]
+    places = [n.first // 8 - 2 for n in seen.notes if n.name == "serial"]
+    if framed and not places:
+        return "objects of a frame came from nowhere"
+    if seen.settings.get("form") == "frame" and len(framed) != len(seen.document["objects"]):
+        return "an object without a frame was accepted"
+    wrong = [p for p in places if not frames.gb_frame(seen.payload, p)]
+    return f"a frame with a wrong sum at byte {wrong[0]} was accepted" if wrong else ""
+
+
+def _sia(seen: Seen) -> str:
+    """The lines whose CRC is right, alone, give the same."""
+    right = [line for line, ok in frames.sia_lines(seen.payload) if ok]
+    if not right:
+        return "no line has a right CRC"
+    try:
+        again: Any = seen.codec(b"\n".join(right), Ask())
+    except Rejected as err:
+        return f"the lines with a right CRC alone give nothing: {err.reason}"
+    return "" if again["events"] == seen.document["events"] else "a line with a wrong CRC gave something"
+
+
+def _dsmr(seen: Seen) -> str:
+    """Every telegram that gave a value has a right CRC; from version 4 on it has one."""
+    for note in seen.notes:
+        right = frames.p1_right(seen.payload, note.first // 8)
+        if right is False:
+            return f"{note.name} at byte {note.first // 8}: of a telegram with a wrong CRC"
+        if right is None and note.name in ("1-3:0.2.8", "0-0:96.1.4") and str(note.value)[1:-1].isdigit():
+            return f"{note.name} at byte {note.first // 8}: of version {note.value}, without a CRC"
+    return ""
+
+
+def _modbus(seen: Seen) -> str:
+    payload, framing = seen.payload, seen.settings.get("framing", "none")
+    if framing == "rtu" and not _rtu_right(payload):
+        return "an RTU frame with a wrong CRC was accepted"
+    if framing == "auto" and payload.strip()[:1] not in (b"[", b"{"):
+        text = payload.strip().removeprefix(b"0x")
+        try:
+            inner = bytes.fromhex(text.decode("ascii"))
+        except ValueError:
+            tcp = payload[2:4] == b"\0\0" and int.from_bytes(payload[4:6], "big") == len(payload) - 6
+            return "" if _rtu_right(payload) or tcp else "a frame that is none was accepted"
+        is_answer = len(inner) > 4 and inner[1] in (1, 2, 3, 4) and inner[2] == len(inner) - 5
+        if is_answer and not _rtu_right(inner) and not _rtu_right(payload):
+            return "an RTU frame in hex with a wrong CRC was accepted"
+    return ""
+
+
+def _rtu_right(payload: bytes) -> bool:
+    return len(payload) > 4 and frames.crc_reflected(payload, frames.MODBUS) == 0
+
+
+# ---------------------------------------------------------------- M-Bus
+
+_BCD: Final = frozenset((0x9, 0xA, 0xB, 0xC, 0xE))
+_HEX: Final = frozenset(b"0123456789abcdefABCDEF_| \t\r\n\v\f")
+
+
+def telegram(payload: bytes) -> bytes:
+    """Hex text as bytes."""
+    text = payload.rpartition(b";0x")[2].strip().removeprefix(b"telegram=")
+    if text and all(c in _HEX for c in text):
+        digits = bytes(c for c in text if c not in b"_| \t\r\n\v\f")
+        if digits and len(digits) % 2 == 0:
+            return bytes.fromhex(digits.decode())
+    return payload
+
+
+def _wmbus(seen: Seen) -> str:
+    data = telegram(seen.payload)
+    if data[:1] == b"\x68" and data[3:4] == b"\x68" and data[1] == data[2]:
+        return _bcd(seen, data) if frames.long_right(data) else "a long frame with a wrong sum was accepted"
+    blocks = frames.blocks_a(data)
+    if any(blocks):
+        return "" if all(blocks) else f"a telegram with a wrong CRC was accepted: {blocks}"
+    if len(data) != data[0] + 1:
+        return ""
+    if frames.crc_13757(data[:-2]) == int.from_bytes(data[-2:], "big"):
+        data = data[:-2]  # format B
+    if data[10] == 0x8D and frames.crc_13757(data[19:]) != int.from_bytes(data[17:19], "little"):
+        return "an extended link layer with a wrong CRC was accepted"
+    return _bcd(seen, data) if seen.document.get("ci") in (0x72, 0x78, 0x7A) else ""
+
+
+def _mbus(seen: Seen) -> str:
+    return _bcd(seen, seen.payload)
+
+
+def _bcd(seen: Seen, data: bytes) -> str:
+    """No number comes out of BCD with letters; F in front is the standard's minus."""
+    if seen.settings.get("names"):
+        return ""
+    places = {n.name: n for n in seen.notes}
+    for record in seen.document["records"]:
+        note, value = places.get(record["name"]), record["value"]
+        if note is None or value is None or record["n"] != 1:
+            continue
+        raw, coding = data[note.first // 8 : note.last // 8], bytes.fromhex(record["dif"])[0] & 0x0F
+        variable = coding == 0x0D and 0xC0 <= data[note.first // 8 - 1] <= 0xD9
+        if coding not in _BCD and not variable:
+            continue
+        digits = digits_of(raw).removeprefix("f") if str(value).startswith("-") else digits_of(raw)
+        if str(value).upper() == digits.upper():
+            continue  # a name, digit by digit
+        if not digits.isdecimal() and (isinstance(value, int) or _looks_a_number(value)):
+            return f"{record['name']}: {value!r} came out of BCD {raw.hex()}"
+    return ""
+
+
+def _looks_a_number(value: object) -> bool:
+    try:
+        float(str(value))
+    except ValueError:
+        return False
+    return True
+
+
+ORACLES: Final[Mapping[str, Oracle]] = {
+    "cjt188": _line_oracle(10, 2, 0),
+    "dlt645": _line_oracle(9, 1, 0x33),
+    "dsmr": _dsmr,
+    "gb26875": _gb26875,
+    "mbus": _mbus,
+    "modbus": _modbus,
+    "sia_dc09": _sia,
+    "wmbus": _wmbus,
+}
+
+
+# ---------------------------------------------------------------- what every document and outcome is
+
+MAX_DEPTH: Final = 40
+_SCALARS: Final = (str, int, float, bool, type(None))
+
+
+def document_fault(document: object, size: int, json: bool) -> str:
+    """Dicts, lists and scalars, no deeper and not (much) larger than the payload of `size` bytes. json: the codec passes
+    on a JSON document, which may be as deep as its reader allows."""
+    count, most, level = 0, 64 * size + 5000, [document]
+    for _depth in range(1100 if json else MAX_DEPTH):
+        level = [child for node in level for child in _children(node)]
+        count += len(level)
+        bad = next((v for v in level if type(v) not in (dict, list) and _scalar_fault(v)), None)
+        if bad is not None:
+            return f"{type(bad).__name__} {str(bad)[:80]!r} in the document"
+        if count > most:
+            return f"more than {most} values out of {size} bytes"
+        if not level:
+            return (
+                ""
+                if isinstance(document, dict | list) or not _scalar_fault(document)
+                else "no plain document"
+            )
+    return f"deeper than {MAX_DEPTH} levels"
+
+
+def _children(node: object) -> Iterator[object]:
+    if type(node) is dict:
+        if any(type(key) is not str for key in node):
+            yield 0j  # what no document may hold
+        yield from node.values()
+    elif type(node) is list:
+        yield from node
+
+
+def _scalar_fault(value: object) -> bool:
+    kind = type(value)
+    if kind not in _SCALARS:
+        return True
+    if kind is float:
+        return value != value or value in (float("inf"), float("-inf"))
+    return kind is int and value.bit_length() > 4096  # type: ignore[attr-defined]
+
+
+def is_json(payload: bytes) -> bool:
+    try:
+        orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        return False
+    return True
