@@ -67,10 +67,10 @@ def test_a_number_of_every_coding_is_exact(records: str, name: str, value: objec
         ("026C 9F2C", "date", "2020-12-31"),
         ("026C 0000", "date", "2000-00-00"),  # never set
         ("026C FFFF", "date", ""),
-        ("026C E1F1", "date", "--01-01"),  # every year
-        ("046D 3B17BF2C", "datetime", "2021-12-31 23:59"),
-        ("046D 2B030000", "datetime", "2000-00-00 03:43"),
-        ("066D 0C080AF42500", "datetime", "2023-05-20 10:08:12"),
+        ("026C E7F3", "date", "--03-07"),  # every year
+        ("046D 3B17BE26", "datetime", "2021-06-30 23:59"),
+        ("046D 07050000", "datetime", "2000-00-00 05:07"),
+        ("066D 1E0F09433600", "datetime", "2026-06-03 09:15:30"),
         ("0C78 78563402", "fabrication_number", "02345678"),
         ("0E79 785634120099", "enhanced_id", "990012345678"),
         ("02FD0F 4C2B", "software_version_text", "+L"),
@@ -199,15 +199,15 @@ def test_a_base_record_without_a_value_leaves_its_profile_without() -> None:
 
 
 def test_a_profile_with_register_numbers_has_one_member_for_each_following_storage() -> None:
-    found = values("8C04 13 33000000 8D04 931E 0A 3CFE 33000000 43000000")
-    assert (found["volume_storage8_register1"], found["volume_storage8_register2"]) == ("0.033", "0.043")
+    found = values("8C04 13 21000000 8D04 931E 0A 3CFE 21000000 87000000")
+    assert (found["volume_storage8_register1"], found["volume_storage8_register2"]) == ("0.021", "0.087")
 
 
 def test_absolute_values_of_a_profile_have_their_months() -> None:
-    found = values("426C 4136 4D9313 0A 34FE 01000000 00000080")
+    found = values("426C 2139 4D9313 0A 34FE 01000000 00000080")
     assert found["volume_storage1_back1"] == "0.001"
     assert found["volume_storage1_back2"] is None
-    assert (found["date_storage1_back1"], found["date_storage1_back2"]) == ("2026-05-01", "2026-04-01")
+    assert (found["date_storage1_back1"], found["date_storage1_back2"]) == ("2025-08-01", "2025-07-01")
 
 
 # ---------------------------------------------------------------- what a profile may say
