@@ -334,9 +334,14 @@ class DeviceBook(Protocol):
         ...
 
     def events(
-        self, site: str, point: int | None = None, since: Ms | None = None, limit: int = 200
+        self,
+        site: str,
+        point: int | None = None,
+        since: Ms | None = None,
+        limit: int = 200,
+        code: str | None = None,
     ) -> Sequence[Event]:
-        """Newest first."""
+        """Newest first; of one code, where it is given."""
         ...
 
 

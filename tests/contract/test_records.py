@@ -491,6 +491,10 @@ def test_events_are_kept_once(records: Records) -> None:
         assert tx.devices.events("s", point=6) == [two]
         assert tx.devices.events("s", since=NOW + 1) == [two]
         assert len(tx.devices.events("s", limit=1)) == 1
+        reset = replace(one, code="counter_reset", event_id="20")
+        assert tx.devices.keep_events("s", [reset]) == 1
+        assert tx.devices.events("s", code="counter_reset") == [reset]
+        assert tx.devices.events("s", since=NOW + 1, code="counter_reset") == []
 
 
 @pytest.mark.parametrize("code", ["a\x00b", "\ud800", "火警 \U0001f525"])

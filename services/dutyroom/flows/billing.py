@@ -30,9 +30,9 @@ from dutyroom.interfaces import ReadingStore, Records, Tx
 from dutyroom.metering import statement
 from dutyroom.metering.statement import Trace
 from dutyroom.model.metering import Statement, Usage
-from dutyroom.model.telemetry import PointTable
+from dutyroom.model.telemetry import COUNTER_RESET, PointTable
 from dutyroom.site import Site
-from dutyroom.timebase import Ms, local_date, zone
+from dutyroom.timebase import DAY, Ms, local_date, zone
 
 __all__ = [
     "BillingRun",
@@ -50,6 +50,7 @@ __all__ = [
     "take_period_reads",
 ]
 
+_RESETS = 1_000_000  # more than any site has
 _TRIES = 3  # looks at the inputs, while other runs lock beside this one
 
 
@@ -171,4 +172,6 @@ def _load(tx: Tx, site: Site, period: str, cut_offs: Sequence[Ms]) -> Frozen:
             at: {(r.device, r.point): r for r in tx.metering.period_reads(site.id, at)} for at in cut_offs
         },
         locked={s.unit: s for s in tx.metering.statements(site.id, period)},
+        # A read may be as old as its tolerance allows.
+        resets=tx.devices.events(site.id, None, min(cut_offs) - 2 * DAY, _RESETS, COUNTER_RESET),
     )

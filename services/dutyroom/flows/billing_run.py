@@ -15,7 +15,7 @@ from dutyroom.metering.statement import Inputs, Metered, Shared
 from dutyroom.metering.tariff import PublicShare, Tariff
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.metering import Exchange, PeriodRead, ReadFlag, Register, Statement, Usage
-from dutyroom.model.telemetry import Point, PointTable
+from dutyroom.model.telemetry import Event, Point, PointTable
 from dutyroom.site import Site
 from dutyroom.timebase import Ms
 
@@ -43,6 +43,7 @@ class Frozen:
     exchanges: Sequence[Exchange]
     reads: Mapping[Ms, Mapping[Key, PeriodRead]]  # by cut-off
     locked: Mapping[str, Statement]  # by unit
+    resets: Sequence[Event] = ()  # of counters, from before the first cut-off on
 
 
 class Work:
@@ -70,6 +71,10 @@ class Work:
         self._exchanges: dict[Key, list[Exchange]] = {}
         for exchange in frozen.exchanges:
             self._exchanges.setdefault((exchange.device, exchange.point), []).append(exchange)
+        self._resets: dict[Key, list[Ms]] = {}
+        for event in frozen.resets:
+            if (point := table.get(event.point)) is not None:
+                self._resets.setdefault((point.device, point.spec.name), []).append(event.at)
         self.gone: dict[tuple[str, str], list[tuple[Point, Device]]] = {}  # finished meters of a unit
         self.registers = self._registers(table)
         self.usages = {device: self._usage(r, start, end) for device, r in self.registers.items()}
@@ -111,8 +116,11 @@ class Work:
         )
 
     def _usage(self, register: Register, start: Ms, end: Ms) -> Usage:
-        exchanges = self._exchanges.get((register.device, register.point), ())
-        return registers.usage(register, self._read(register, start), self._read(register, end), exchanges)
+        key = register.device, register.point
+        opening, closing = self._read(register, start), self._read(register, end)
+        return registers.usage(
+            register, opening, closing, self._exchanges.get(key, ()), self._resets.get(key, ())
+        )
 
     def statements(self, now: Ms, actor: str) -> list[Statement]:
         """The statements that differ from the locked ones."""

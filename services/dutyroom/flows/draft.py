@@ -9,6 +9,7 @@ from fractions import Fraction
 from dutyroom.flows.live import Live
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import (
+    COUNTER_RESET,
     Attribute,
     Batch,
     Event,
@@ -83,6 +84,9 @@ class Draft:
     attributes: list[Attribute] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     heard: set[str] = field(default_factory=set)
+    looked: int = 0  # rows that `levels` knows
+    # by point: the message that it was last read in, the value before that message, the value of it
+    levels: dict[int, tuple[int, float | None, float | None]] = field(default_factory=dict)
 
     def batch(self, site: str, lane: Lane) -> Batch:
         columns = Readings.of(self.rows)
@@ -123,16 +127,37 @@ class Draft:
             self.attributes.append(Attribute(device.id, reading.spec.name, reading.text, at))
         self.rows.append((point.id, at, value, int(_quality(reading, message)), len(self.messages)))
 
-    def happened(self, event: DecodedEvent, message: Message, devices: Devices, table: PointTable) -> None:
-        """Adds an event. What a broker had retained is none, unless it says itself when it was."""
+    def happened(
+        self, event: DecodedEvent, message: Message, devices: Devices, table: PointTable, times: Times
+    ) -> None:
+        """Adds an event, after the readings of its message. What a broker had retained is none, unless it
+        says itself when it was."""
         device = devices.get(event.address)
         point = table.find(device.id, event.spec.name) if device else None
         if point is None or (message.retained and event.at is None):
             return
-        at = message.received_at if event.at is None else event.at
-        self.events.append(
-            Event(point.id, at, event.event_id, event.code, event.arguments, len(self.messages))
-        )
+        at, arguments = message.received_at if event.at is None else event.at, event.arguments
+        if event.code == COUNTER_RESET:
+            arguments = {**self._around(point, times), **arguments}
+            shown = " -> ".join(f"{arguments.get(n, '?')}" for n in ("before", "after"))
+            detail = f"{point.spec.name}: {shown} {point.spec.unit}".rstrip()
+            self.findings.append(Finding(COUNTER_RESET, point.device, message.received_at, detail))
+        self.events.append(Event(point.id, at, event.event_id, event.code, arguments, len(self.messages)))
+
+    def _around(self, point: Point, times: Times) -> dict[str, float]:
+        """A register before the message at hand, as far as it is known, and with it."""
+        for number, _, value, quality, message in self.rows[self.looked :]:
+            if quality != Quality.SUSPECT:
+                at, before, after = self.levels.get(number, (message, None, None))
+                self.levels[number] = (message, before if at == message else after, value)
+        self.looked = len(self.rows)
+        at, before, after = self.levels.get(point.id, (-1, None, None))
+        if at != len(self.messages):
+            before, after = after, None
+        if before is None and (last := times.live.get(point.id)) is not None:
+            before = last.value
+        named = {"before": before, "after": after}
+        return {name: point.physical(value) for name, value in named.items() if value is not None}
 
 
 def _quality(reading: DecodedReading, message: Message) -> Quality:

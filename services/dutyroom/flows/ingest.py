@@ -217,7 +217,7 @@ class Ingest:
         for reading in decoded.readings:
             draft.read(reading, message, devices, self._table, self._times)
         for event in decoded.events:
-            draft.happened(event, message, devices, self._table)
+            draft.happened(event, message, devices, self._table, self._times)
         for address, name, value in decoded.attributes:
             if device := devices.get(address):
                 draft.attributes.append(Attribute(device.id, name, value, message.received_at))

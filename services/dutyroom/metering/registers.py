@@ -16,6 +16,7 @@ from dutyroom.model.metering import Exchange, PeriodRead, ReadFlag, Register, Us
 from dutyroom.model.telemetry import DeviceClass, Kind, Point
 from dutyroom.timebase import HOUR, Ms
 
+NEAR: Ms = HOUR  # an exchange this near to a reset accounts for it
 REGISTERS = ("volume", "energy")  # the points that a meter is billed by
 # What a dwelling's meter can pass in an hour, generously: 32 A three-phase, DN20, G6. A bigger
 # meter says so in its parameter "rated".
@@ -110,12 +111,18 @@ class _Stretch:
 
 
 def usage(
-    register: Register, opening: PeriodRead, closing: PeriodRead, exchanges: Sequence[Exchange] = ()
+    register: Register,
+    opening: PeriodRead,
+    closing: PeriodRead,
+    exchanges: Sequence[Exchange] = (),
+    resets: Sequence[Ms] = (),
 ) -> Usage:
     """The use between two reads of one register.
 
     register: as it is before any of `exchanges`; exchanges: those of this device and point, any
-    order, also outside the two reads. quantity None = not known: the flags say missing or suspect.
+    order, also outside the two reads. resets: when its device said that the register began again at 0;
+    what it had counted until then is not known, unless an exchange beside it says so. quantity None =
+    not known: the flags say missing, suspect or reset.
     """
     mine = [e for e in exchanges if (e.device, e.point) == (register.device, register.point)]
     first, last = _moment(opening), _moment(closing)
@@ -126,11 +133,12 @@ def usage(
     segments: tuple[tuple[int, int, str], ...] = ()
     if opening.steps is not None and closing.steps is not None and last >= first:
         stretches = _stretches(start, opening.steps, closing.steps, between, (first, last))
-        quantity, labels = _sum(stretches)
+        lost = any(first < at <= last and all(abs(e.at - at) > NEAR for e in mine) for at in resets)
+        quantity, labels = (None, [s.label for s in stretches]) if lost else _sum(stretches)
         segments = tuple((s.start, s.end, label) for s, label in zip(stretches, labels, strict=True))
         flags += ("rollover",) if "rollover" in labels else ()
         flags += ("exchange",) if between else ()
-        flags += ("suspect",) if quantity is None else ()
+        flags += ("reset",) if lost else ("suspect",) if quantity is None else ()
     elif last < first:
         flags += ("suspect",)
     return Usage(

@@ -10,11 +10,11 @@ from dutyroom.model.metering import Usage
 
 HIGH = 5  # times the median of the meter's own history
 ENOUGH = 2  # periods of history before anything is compared
-HOLDS = ("missing", "suspect")  # a statement waits for a person
+HOLDS = ("missing", "suspect", "reset")  # a statement waits for a person
 
 
 def check(usage: Usage, history: Sequence[Decimal], *, occupied: bool = True) -> tuple[str, ...]:
-    """Flags: missing, suspect (they hold the statement back); zero, high, vacant_use (to look at).
+    """Flags: missing, suspect, reset (they hold the statement back); zero, high, vacant_use (to look at).
 
     history: quantities of the meter's earlier periods, any order. occupied False: any use is odd.
     """

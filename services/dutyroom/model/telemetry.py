@@ -24,6 +24,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Bytes8: TypeAlias = npt.NDArray[np.uint8]
 Scalar: TypeAlias = str | int | float | bool
 
+COUNTER_RESET = "counter_reset"  # code of an event of a counter: its device says that it began again at 0
+
 
 class Quality(IntEnum):
     """How far a reading may be trusted; a smaller code is better (design decision 4: the winner)."""

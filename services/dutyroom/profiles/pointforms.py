@@ -8,7 +8,7 @@ from fractions import Fraction
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.conditions import TESTS, TYPES
-from dutyroom.profiles.counterforms import read_wrap, wrapped
+from dutyroom.profiles.counterforms import COUNTER_FIELDS, read_wrap, with_counter
 from dutyroom.profiles.expressions import Expression, parse_expression
 from dutyroom.profiles.form import Form, code_text, join
 from dutyroom.profiles.paths import Key, Path, parse, template
@@ -22,7 +22,7 @@ from dutyroom.timebase import duration, zone
 POINT_FIELDS = (
     "from", "quantity", "unit", "unit_from", "kind", "step", "digits", "interval", "low", "high", "labels",
     "scale", "offset", "linear", "map", "otherwise", "invert", "none", "when", "time",
-    "absent", "value", "names", "each", "sum", "wrap",
+    "absent", "value", "names", "each", "sum", "wrap", "resets", "reset_when",
 )  # fmt: skip
 
 
@@ -228,8 +228,11 @@ def _point(
         sum_from=base,
         sum_down=down,
         wrap=read_wrap(form, own["wrap"], join(where, "wrap")) if "wrap" in own else None,
+        reset_when=read_conditions(form, own["reset_when"], join(where, "reset_when"))
+        if "reset_when" in own
+        else (),
     )
-    return wrapped(form, own, where, rule) if rule.wrap is not None else rule
+    return with_counter(form, own, where, rule) if own.keys() & COUNTER_FIELDS else rule
 
 
 def _absent(form: Form, node: Node, where: str) -> str | float | bool | None:

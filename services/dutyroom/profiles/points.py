@@ -7,13 +7,13 @@ from dataclasses import replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from dutyroom.model.telemetry import Kind, PointSpec, Quality, Scalar
+from dutyroom.model.telemetry import COUNTER_RESET, Kind, PointSpec, Quality, Scalar
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Fields, Here, Job, clock
 from dutyroom.profiles.meter import PARAMETER, read_parameter
 from dutyroom.profiles.paths import MISSING, Getter, Walker, as_text, getter, template, walker
 from dutyroom.profiles.profile import PointRule
-from dutyroom.profiles.result import DecodedReading
+from dutyroom.profiles.result import DecodedEvent, DecodedReading
 from dutyroom.profiles.values import Convert, Problem, converter, shortened
 from dutyroom.quantities import QUANTITIES
 
@@ -32,6 +32,7 @@ class PointProgram:
         "_meters",
         "_name",
         "_named",
+        "_reset",
         "_rule",
         "_specs",
         "_sum",
@@ -52,6 +53,7 @@ class PointProgram:
         self._units: dict[str, Convert] = {}
         self._get: Getter = getter(rule.paths)
         self._test = all_of(rule.when)
+        self._reset = all_of(rule.reset_when)
         self._clock = clock(rule.time, tz)
         self._name = template(rule.spec.name) if "{" in rule.spec.name else None
         self._walk = tuple(walker(p) for p in rule.paths) if self._name else ()
@@ -70,7 +72,7 @@ class PointProgram:
         """The item's field that the point is, where nothing else decides about it; else ""."""
         rule, path = self._rule, self._rule.paths[0] if len(self._rule.paths) == 1 else None
         plain = not (rule.when or rule.time or rule.unit_path or rule.value or rule.each or self._name)
-        special = rule.absent is not None or rule.device_wrap
+        special = rule.absent is not None or rule.device_wrap or rule.reset_when
         if path is None or not plain or special or path.whole or len(path.steps) != 1:
             return ""
         return path.leaf
@@ -93,7 +95,7 @@ class PointProgram:
             self._run_named(here, job)
             return
         raw = self._raw(here.item, here, job)
-        if raw is MISSING or raw is None:
+        if (raw is MISSING or raw is None) and self._reset is None:
             return
         if self._test is not None and not self._test(here.captures, here.item, job.document):
             return
@@ -153,7 +155,8 @@ class PointProgram:
                 if raw is None or not name or len(name) > 120:
                     continue
                 if self._test is None or self._test(captures, here.item, job.document):
-                    self._emit(raw, self._spec(name), here, job)
+                    own = here if self._reset is None else replace(here, captures=captures)
+                    self._emit(raw, self._spec(name), own, job)
 
     def _spec(self, name: str) -> PointSpec:
         spec = self._specs.get(name)
@@ -169,6 +172,11 @@ class PointProgram:
             own, found, _ = self._clock(here.item, job, here.address, base=here.at)
             if own is not None or found is not Quality.GOOD:  # without a time of its own: the message's
                 here = replace(here, at=own, quality=found)
+        if self._reset is not None:
+            if self._reset(here.captures, here.item, job.document):
+                job.events.append(DecodedEvent(here.address, spec, here.at, COUNTER_RESET, COUNTER_RESET, {}))
+            if raw is MISSING or raw is None:  # some tell it in a message without the counter
+                return
         self.emit(convert(raw, here.parameters), raw, spec, here, job)
 
     def emit(self, value: object, raw: object, spec: PointSpec, here: Here, job: Job) -> None:

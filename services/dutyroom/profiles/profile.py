@@ -72,6 +72,7 @@ class PointRule:
     each: Path | None = None  # a series: every match is a reading of its own
     sum_from: Path | None = None  # of a series of differences: the register they are added to ...
     sum_down: bool = False  # ... or taken from, newest first
+    reset_when: tuple[Condition, ...] = ()  # hold for what comes first after a reset
     wrap: int | None = None  # of the payload's count, before `scale` and `unit`: 2**32 of a u32
 
     @property

@@ -180,6 +180,8 @@ def _point() -> dict[str, Schema]:
         "kind": _one_of(k.value for k in Kind),
         "step": _NUMBER,
         "digits": {"type": "integer"},
+        "resets": _TRUTH,
+        "reset_when": _ref("when"),
         "wrap": {"anyOf": [_one_of(WIDTHS), {"type": "integer"}]},
         "interval": _TEXT,
         "low": _NUMBER,

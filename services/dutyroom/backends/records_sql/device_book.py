@@ -132,7 +132,12 @@ class Devices:
         return self._link.insert_many(schema.events, [{"site": site} | values(e) for e in events])
 
     def events(
-        self, site: str, point: int | None = None, since: Ms | None = None, limit: int = 200
+        self,
+        site: str,
+        point: int | None = None,
+        since: Ms | None = None,
+        limit: int = 200,
+        code: str | None = None,
     ) -> Sequence[Event]:
         t = schema.events
         found = select(*columns(t, Event)).where(t.c.site == site)
@@ -140,6 +145,8 @@ class Devices:
             found = found.where(t.c.point == point)
         if since is not None:
             found = found.where(t.c.at >= since)
+        if code is not None:
+            found = found.where(t.c.code == code)
         return self._link.fetch(Event, found.order_by(t.c.at.desc(), t.c.id.desc()).limit(limit))
 
 

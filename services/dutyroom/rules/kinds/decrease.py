@@ -14,7 +14,8 @@ from dutyroom.timebase import HOUR, Ms
 
 DOC = (
     "A register lower than before. Passing the last digit is none: what it moved, modulo its span, "
-    "is then no more than `max_rate` (unit per hour) allows, and than a quarter of the span. Clears when the old level returns, or "
+    "is then no more than `max_rate` (unit per hour) allows, and than a quarter of the span. Counters "
+    "that reset by design are left out, and so is a reset that the device tells of itself. Clears when the old level returns, or "
     "when an exchange of the meter is on record."
 )
 
@@ -35,6 +36,7 @@ class DecreaseInstance(Instance):
         self.specs = {p.id: p.spec for p in points}
         self.newest: dict[int, tuple[Ms, float]] = {}
         self.old: dict[int, float] = {}  # the level before the decrease that is reported
+        self.resets: dict[int, Ms] = {}  # when the device last said that it began again at 0
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
@@ -45,10 +47,21 @@ class DecreaseInstance(Instance):
             return None
         if point in self.old:
             return self._returned(point, at, value)
+        if before[0] < self.resets.get(point, 0) <= at:
+            return None
         if value >= before[1] - self._slack(point) or self._rolled(point, before, at, value):
             return None
         self.old[point] = before[1]
         return self._change(point, at, value, True)
+
+    def reset(self, point: int, at: Ms) -> Condition | None:
+        """Not a thing to send somebody for: the reading after it is the new level, and billing holds
+        the use over it back. A decrease that is reported already is explained by it."""
+        self.resets[point] = max(at, self.resets.get(point, 0))
+        if point not in self.old:
+            return None
+        del self.old[point]
+        return self._change(point, at, self.newest[point][1], False) if not self.old else None
 
     def _slack(self, point: int) -> float:
         step = self.specs[point].step
@@ -86,16 +99,19 @@ class DecreaseInstance(Instance):
         )
 
     def dump(self) -> list[Any]:
-        return [self.active, list(self.newest.items()), list(self.old.items())]
+        newest, old, resets = self.newest.items(), self.old.items(), self.resets.items()
+        return [self.active, list(newest), list(old), list(resets)]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active = data[0]
         self.newest = {int(p): (int(v[0]), float(v[1])) for p, v in data[1] if p in self.specs}
         self.old = {int(p): float(v) for p, v in data[2] if p in self.specs}
+        resets = data[3] if len(data) > 3 else ()  # an older snapshot has none
+        self.resets = {int(p): int(at) for p, at in resets if p in self.specs}
 
 
 def build(rule: Rule, place: Place) -> DecreaseInstance | None:
-    points = counters(place, rule.point)
+    points = [p for p in counters(place, rule.point) if not p.spec.resets]
     rate = rule.parameters.get("max_rate")
     if not points:
         return None
