@@ -24,8 +24,17 @@ Guard: TypeAlias = Callable[[Scalar], Scalar | None]
 
 def guard(profile: Profile, names: Iterable[str], key: bytes) -> Guard:
     """What a privacy mark makes of a value whose field has one of these names; None = dropped."""
+    return guard_of(profile, names, key) or _plain
+
+
+def guard_of(profile: Profile, names: Iterable[str], key: bytes) -> Guard | None:
+    """The same; None where no mark names the field."""
     listed = [n for n in names if n]
     for glob, action in profile.privacy.items():
         if any(fnmatch.fnmatchcase(n, glob) for n in listed):
             return (lambda value: None) if action == "drop" else (lambda value: pseudonym(value, key))
-    return lambda value: stored(value) if isinstance(value, str) else value
+    return None
+
+
+def _plain(value: Scalar) -> Scalar:
+    return stored(value) if isinstance(value, str) else value

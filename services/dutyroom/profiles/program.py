@@ -6,29 +6,25 @@ from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Rejected
-from dutyroom.model.telemetry import Message, PointSpec, Quality, Scalar
+from dutyroom.model.telemetry import Message, Quality, Scalar
+from dutyroom.profiles.bytesource import Source
 from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.seam import Ask, Codec, Note, Report
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.decoders import codec_of
 from dutyroom.profiles.events import EventProgram
 from dutyroom.profiles.job import Here, Job, Known, clock
-from dutyroom.profiles.meter import PARAMETER
 from dutyroom.profiles.paths import (
-    MISSING,
     Captures,
-    Index,
     Key,
-    Path,
-    Where,
     first_template,
     getter,
     walker,
 )
+from dutyroom.profiles.plan import PointPlan
 from dutyroom.profiles.points import PointProgram
-from dutyroom.profiles.privacy import Guard, guard
+from dutyroom.profiles.privacy import guard
 from dutyroom.profiles.profile import (
-    ByteSource,
     CodecRule,
     Condition,
     DecoderRule,
@@ -37,9 +33,8 @@ from dutyroom.profiles.profile import (
     Stage,
     known_outside,
 )
-from dutyroom.profiles.rest import Alternatives, Rest
-from dutyroom.profiles.result import DecodedReading
-from dutyroom.profiles.unwrap import from_text, unwrapper
+from dutyroom.profiles.rest import Rest
+from dutyroom.profiles.unwrap import unwrapper
 
 MAX_READINGS = 20_000  # of one message
 MAX_ADDRESS = 200
@@ -63,23 +58,18 @@ class LayoutProgram:
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
         self.shared = shared_rule(layout.decoder)
         self.remembers = _remembers(layout.decoder)
-        self._source = _Source(layout.source)
+        self._source = Source(layout.source)
         self._early = known_outside(layout)  # the address is known before the bytes are decoded
         self._identity = first_template(layout.identity) if layout.identity else None
         self.inside = self._codec is not None and any("@" in text for text in layout.identity)  # the address
         self._clock = clock(layout.time, tz)
-        self._points = tuple(PointProgram(rule, tz) for rule in layout.points)
-        self._fields = tuple((p.field, *p.quick) for p in self._points if p.field)
-        self._others = tuple(p for p in self._points if not p.field)
+        self._points = PointPlan(layout.points, [PointProgram(rule, tz) for rule in layout.points])
         self._events = tuple(EventProgram(rule, profile, tz, key) for rule in layout.events)
         self._attributes = tuple(
             (name, getter(paths), guard(profile, (name, *(p.leaf for p in paths)), key))
             for name, paths in layout.attributes.items()
         )
-        own = frozenset(spec.name for spec in profile.points)
-        self._rest = Rest(layout.rest, *_taken(layout), own) if layout.rest is not None else None
-        self._guards: dict[str, Guard] = {}
-        self._key = key
+        self._rest = Rest(layout, layout.rest, profile, key) if layout.rest is not None else None
 
     @property
     def decodes(self) -> bool:
@@ -186,13 +176,7 @@ class LayoutProgram:
         if self._profile.parameters:
             parameters = {**self._profile.parameters, **parameters}
         here = Here(item, captures, address, parameters, at, quality, taken)
-        if type(item) is dict and PARAMETER not in parameters:
-            self._quick(item, here, job)
-            for point in self._others:
-                point.run(here, job)
-        else:
-            for point in self._points:
-                point.run(here, job)
+        self._points.run(here, job)
         for event in self._events:
             event.run(here, job)
         for name, get, guarded in self._attributes:
@@ -200,62 +184,14 @@ class LayoutProgram:
             if isinstance(value, str | int | float):
                 self._attribute(job, address, name, guarded(value))
         if self._rest is not None:
-            self._rest_of(self._rest, here, job)
+            self._rest.run(here, job)
         if len(job.readings) > MAX_READINGS:
             raise Rejected(f"more than {MAX_READINGS} readings in one message")
-
-    def _quick(self, item: dict[str, object], here: Here, job: Job) -> None:
-        """Points that are a field of the item and nothing else: most points of most messages."""
-        address, at, quality, parameters = here.address, here.at, here.quality, here.parameters
-        for key, convert, low, high, spec, point in self._fields:
-            raw = item.get(key)
-            if raw is None:
-                continue
-            value = convert(raw, parameters)
-            if type(value) is float and low <= value <= high:
-                job.readings.append(DecodedReading(address, spec, at, value, quality))
-            else:
-                point.emit(value, raw, spec, here, job)
 
     @staticmethod
     def _attribute(job: Job, address: str, name: str, value: Scalar | None) -> None:
         if value is not None:
             job.attributes.append((address, name, value))
-
-    def _rest_of(self, rest: Rest, here: Here, job: Job) -> None:
-        for name, leaf, value in rest.leaves(here.item, job.document):
-            if name == here.taken:
-                continue
-            shown = self._guarded(name, value)
-            if shown is None:
-                continue
-            if isinstance(shown, str):
-                if leaf.text_point:
-                    self._reading(job, here, leaf.text, 0.0, shown)
-                else:
-                    job.attributes.append((here.address, name, shown))
-            elif leaf.attribute:
-                job.attributes.append((here.address, name, shown))
-            elif isinstance(shown, bool):
-                self._reading(job, here, leaf.state, float(shown))
-            else:
-                found = leaf.convert(shown, here.parameters)
-                if isinstance(found, float):
-                    self._reading(job, here, leaf.number, found)
-
-    def _guarded(self, name: str, value: object) -> Scalar | None:
-        if not isinstance(value, str | int | float):
-            return None
-        guarded = self._guards.get(name)
-        if guarded is None:
-            guarded = guard(self._profile, (name, name.rpartition(".")[2]), self._key)
-            if len(self._guards) < 20_000:
-                self._guards[name] = guarded
-        return guarded(value)
-
-    @staticmethod
-    def _reading(job: Job, here: Here, spec: PointSpec, value: float, text: str | None = None) -> None:
-        job.readings.append(DecodedReading(here.address, spec, here.at, value, here.quality, text))
 
 
 def _sorted_tests(layout: Layout) -> tuple[tuple[Condition, ...], ...]:
@@ -294,77 +230,3 @@ def _together(pieces: Sequence[object]) -> object:
         if isinstance(piece, dict):
             found.update(piece)
     return found
-
-
-class _Source:
-    """Where the bytes are: the document itself, or a text of it."""
-
-    def __init__(self, source: ByteSource | None) -> None:
-        self._encoding = source.encoding if source is not None else ""
-        self._get = getter(source.paths) if source is not None else None
-        self._port = getter(source.ports) if source is not None and source.ports else None
-        self._walk = walker(source.each) if source is not None and source.each is not None else None
-
-    def pieces(self, document: object) -> Iterator[tuple[bytes, int | None]]:
-        """(bytes, port) of each piece. Raises Rejected."""
-        if self._walk is None:
-            yield self._one(document, document)
-            return
-        for _, element in self._walk(document, document):
-            yield self._one(element, document)
-
-    def first(self, document: object) -> tuple[bytes | None, int | None]:
-        """Without data where the bytes cannot be read: the port still says which layout is meant."""
-        try:
-            return next(self.pieces(document), (None, None))
-        except Rejected:
-            port = self._port(document, document) if self._port is not None else None
-            return None, port if type(port) is int else None
-
-    def _one(self, item: object, document: object) -> tuple[bytes, int | None]:
-        value = item if self._get is None else self._get(item, document)
-        port = self._port(item, document) if self._port is not None else None
-        if isinstance(value, str):
-            try:
-                value = value.encode() if self._get is None else from_text(value, self._encoding)
-            except ValueError as err:
-                raise Rejected(f"payload: {err}") from err
-        if not isinstance(value, bytes):
-            raise Rejected(
-                "no payload bytes in the message" if value in (MISSING, None) else "bytes expected"
-            )
-        return value, port if type(port) is int else None
-
-
-def _taken(layout: Layout) -> tuple[frozenset[str], tuple[Alternatives, ...]]:
-    """Names of the leaves that points and attributes read, as `rest` would name them; those of
-    several paths apart, because only the one used is taken."""
-    listed = [rule.paths for rule in layout.points] + list(layout.attributes.values())
-    source = layout.rest.source if layout.rest is not None else None
-    names = {n for paths in listed if len(paths) == 1 for n in _leaf_names(paths[0], source)}
-    several = tuple(
-        tuple((getter([path]), name) for path in paths for name in _leaf_names(path, source))
-        for paths in listed
-        if len(paths) > 1
-    )
-    return frozenset(names), several
-
-
-def _leaf_names(path: Path, source: Path | None) -> Sequence[str]:
-    named = [s for s in path.steps if isinstance(s, Where)]
-    if named:
-        return [s.text for s in named]
-    steps = list(path.steps)
-    if source is not None:
-        if path.whole != source.whole or tuple(steps[: len(source.steps)]) != source.steps:
-            return []
-        steps = steps[len(source.steps) :]
-    elif path.whole:
-        return []
-    text = ""
-    for step in steps:
-        if isinstance(step, Key):
-            text = f"{text}.{step.name}" if text else step.name
-        elif isinstance(step, Index):
-            text += f"[{step.at}]"
-    return [text]

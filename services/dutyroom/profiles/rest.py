@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeAlias
 
 from dutyroom.model.telemetry import Kind, PointSpec
-from dutyroom.profiles.paths import MISSING, Getter, as_text, getter
-from dutyroom.profiles.profile import PointRule, RestRule
-from dutyroom.profiles.values import Convert, converter
+from dutyroom.profiles.job import Here, Job
+from dutyroom.profiles.paths import MISSING, Getter, Index, Key, Path, Where, as_text, getter
+from dutyroom.profiles.privacy import Guard, guard_of
+from dutyroom.profiles.profile import Layout, PointRule, Profile, RestRule
+from dutyroom.profiles.result import reading
+from dutyroom.profiles.values import Convert, converter, stored
 from dutyroom.quantities import QUANTITIES, quantities_of
 
 MAX_LEAVES = 1000  # of a message
@@ -45,7 +49,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """What to do with the leaves of one name."""
+    """What to do with the leaves of one name. guard: of a personal value; None = it is none."""
 
     skip: bool
     attribute: bool
@@ -54,6 +58,7 @@ class Leaf:
     state: PointSpec
     number: PointSpec
     convert: Convert
+    guard: Guard | None
 
 
 Alternatives: TypeAlias = tuple[
@@ -62,42 +67,32 @@ Alternatives: TypeAlias = tuple[
 
 
 class Rest:
-    """The compiled rule of one layout. taken: names of leaves that points and attributes read; with
-    several paths, only the one that is used (`alternatives`)."""
+    """The compiled rule of one layout."""
 
-    def __init__(
-        self,
-        rule: RestRule,
-        taken: frozenset[str],
-        alternatives: tuple[Alternatives, ...],
-        known: frozenset[str],
-    ) -> None:
+    def __init__(self, layout: Layout, rule: RestRule, profile: Profile, key: bytes) -> None:
         self._rule = rule
-        self._taken = taken
-        self._alternatives = alternatives
-        self._known = known  # names of the profile's own points
+        self._taken, self._alternatives = _taken(layout, rule)
+        self._known = frozenset(spec.name for spec in profile.points)  # names of the profile's own points
         self._get = getter([rule.source]) if rule.source is not None else None
+        self._profile, self._key = profile, key
         self._leaves: dict[str, Leaf] = {}
 
-    def leaves(self, item: object, document: object) -> Iterator[tuple[str, Leaf, object]]:
-        """(name, what to do, value) of every unnamed leaf, null and empty containers left out."""
-        root = self._get(item, document) if self._get is not None else item
+    def run(self, here: Here, job: Job) -> None:
+        """Every unnamed leaf; null and empty containers are nothing."""
+        root = self._get(here.item, job.document) if self._get is not None else here.item
         walk = self._listed(root) if self._rule.list_name else flat(root)
-        used = self._used(item, document) if self._alternatives else ()
-        left = MAX_LEAVES
-        for name, value in walk:
-            left -= 1
-            if left < 0:
-                return
+        used = self._used(here.item, job.document) if self._alternatives else ()
+        leaves, taken = self._leaves, here.taken
+        for name, value in islice(walk, MAX_LEAVES):
             if value is None:
                 continue
-            leaf = self._leaves.get(name)
+            leaf = leaves.get(name)
             if leaf is None:
                 leaf = self._leaf(name)
-                if len(self._leaves) < MAX_NAMES:
-                    self._leaves[name] = leaf
-            if not leaf.skip and name not in used:
-                yield name, leaf, value
+                if len(leaves) < MAX_NAMES:
+                    leaves[name] = leaf
+            if not leaf.skip and name != taken and name not in used:
+                _emit(name, leaf, value, here, job)
 
     def _used(self, item: object, document: object) -> set[str]:
         used = set()
@@ -130,6 +125,7 @@ class Rest:
             state=PointSpec(own, kind=Kind.STATE),
             number=number,
             convert=converter(PointRule(number, (), unit)),
+            guard=guard_of(self._profile, (name, name.rpartition(".")[2]), self._key),
         )
 
     def _meaning(self, name: str) -> tuple[str, str, str]:
@@ -147,6 +143,32 @@ class Rest:
         return "number", "", name
 
 
+def _emit(name: str, leaf: Leaf, value: object, here: Here, job: Job) -> None:
+    shown: object = (
+        value if leaf.guard is None or not isinstance(value, str | int | float) else leaf.guard(value)
+    )
+    if type(shown) is float or type(shown) is int:
+        if leaf.attribute:
+            job.attributes.append((here.address, name, shown))
+            return
+        found = leaf.convert(shown, here.parameters)
+        if type(found) is float:
+            job.readings.append(reading((here.address, leaf.number, here.at, found, here.quality, None)))
+    elif isinstance(shown, str):
+        text = stored(shown)
+        if leaf.text_point:
+            job.readings.append(reading((here.address, leaf.text, here.at, 0.0, here.quality, text)))
+        else:
+            job.attributes.append((here.address, name, text))
+    elif isinstance(shown, bool):
+        if leaf.attribute:
+            job.attributes.append((here.address, name, shown))
+        else:
+            job.readings.append(
+                reading((here.address, leaf.state, here.at, float(shown), here.quality, None))
+            )
+
+
 def _any(name: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
@@ -154,16 +176,49 @@ def _any(name: str, globs: tuple[str, ...]) -> bool:
 def flat(value: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
     """Every leaf with its path: a.b[0].c"""
     if isinstance(value, dict):
-        if depth < MAX_DEPTH:
-            for key, child in value.items():
-                inner = f"{name}.{key}" if name else key
-                if type(child) is dict or type(child) is list:
-                    yield from flat(child, inner, depth + 1)
-                else:
-                    yield inner, child
+        prefix = f"{name}." if name else ""
+        for key, child in value.items() if depth < MAX_DEPTH else ():
+            if type(child) is dict or type(child) is list:
+                yield from flat(child, prefix + key, depth + 1)
+            else:
+                yield prefix + key, child
     elif isinstance(value, list):
         if depth < MAX_DEPTH:
             for number, child in enumerate(value):
                 yield from flat(child, f"{name}[{number}]", depth + 1)
     elif value is not MISSING:
         yield name, value
+
+
+def _taken(layout: Layout, rule: RestRule) -> tuple[frozenset[str], tuple[Alternatives, ...]]:
+    """Names of the leaves that points and attributes read, as `rest` would name them; those of
+    several paths apart, because only the one used is taken."""
+    listed = [point.paths for point in layout.points] + list(layout.attributes.values())
+    source = rule.source
+    names = {n for paths in listed if len(paths) == 1 for n in _leaf_names(paths[0], source)}
+    several = tuple(
+        tuple((getter([path]), name) for path in paths for name in _leaf_names(path, source))
+        for paths in listed
+        if len(paths) > 1
+    )
+    return frozenset(names), several
+
+
+def _leaf_names(path: Path, source: Path | None) -> Sequence[str]:
+    named = [s for s in path.steps if isinstance(s, Where)]
+    if named:
+        return [s.text for s in named]
+    steps = list(path.steps)
+    if source is not None:
+        if path.whole != source.whole or tuple(steps[: len(source.steps)]) != source.steps:
+            return []
+        steps = steps[len(source.steps) :]
+    elif path.whole:
+        return []
+    text = ""
+    for step in steps:
+        if isinstance(step, Key):
+            text = f"{text}.{step.name}" if text else step.name
+        elif isinstance(step, Index):
+            text += f"[{step.at}]"
+    return [text]

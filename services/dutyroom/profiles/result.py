@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 from dutyroom.model.telemetry import PointSpec, Quality, Scalar
@@ -20,6 +21,10 @@ class DecodedReading(NamedTuple):
     value: float
     quality: Quality = Quality.GOOD
     text: str | None = None
+
+
+# Made from a tuple of all six in half the time: a message has dozens.
+reading: Callable[[tuple[object, ...]], DecodedReading] = partial(tuple.__new__, DecodedReading)
 
 
 class DecodedEvent(NamedTuple):

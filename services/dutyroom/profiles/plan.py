@@ -1,0 +1,173 @@
+"""The points of a layout in the order that costs least: what a message does not hold is not looked for.
+
+Points that are a plain field, at the top or in an object of the item, are read in one loop; of all others
+only those whose object is there are run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import MISSING as NO_DEFAULT
+from dataclasses import fields
+from typing import TypeAlias
+
+from dutyroom.model.telemetry import Kind, PointSpec
+from dutyroom.profiles.job import Here, Job
+from dutyroom.profiles.meter import PARAMETER
+from dutyroom.profiles.paths import MISSING, Getter, Key, Path, getter
+from dutyroom.profiles.points import PointProgram
+from dutyroom.profiles.profile import PointRule
+from dutyroom.profiles.result import reading
+from dutyroom.profiles.values import Convert
+
+Quick: TypeAlias = tuple[Convert, float, float, PointSpec, PointProgram]
+Table: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, Quick], ...]]  # object, its fields
+Sought: TypeAlias = tuple[Getter, Quick]
+Nested: TypeAlias = tuple[
+    str, tuple[tuple[str, PointProgram], ...]
+]  # field, fields in it ("" = whatever it is)
+
+# What a conversion knows all about, or the point itself; every other field makes a rule a special one.
+_CONVERTED = frozenset(
+    {"spec", "paths", "unit", "scale", "scale_by", "offset", "mapping", "otherwise", "none", "wrap"}
+)
+_OF_FIELD = _CONVERTED | {"when", "time", "unit_path"}
+_OF_SERIES = _OF_FIELD | {"each", "value", "names", "absent", "sum_from", "sum_down"}
+
+
+class PointPlan:
+    """All points of a layout."""
+
+    def __init__(self, rules: Sequence[PointRule], programs: Sequence[PointProgram]) -> None:
+        self._programs = tuple(programs)
+        listed = tuple(zip(rules, programs, strict=True))
+        self._usual = _Sorted(listed, registers=True)
+        self._metered = _Sorted(listed, registers=False)  # registers of the device's own kind apart
+
+    def run(self, here: Here, job: Job) -> None:
+        if type(here.item) is not dict:
+            for point in self._programs:
+                point.run(here, job)
+        elif PARAMETER in here.parameters:
+            self._metered.run(here.item, here, job)
+        else:
+            self._usual.run(here.item, here, job)
+
+
+class _Sorted:
+    __slots__ = ("_others", "_sought", "_tables", "_top")
+
+    def __init__(self, listed: Sequence[tuple[PointRule, PointProgram]], registers: bool) -> None:
+        tables: dict[tuple[str, ...], list[tuple[str, Quick]]] = {}
+        sought: list[Sought] = []
+        others: list[tuple[str, list[tuple[str, PointProgram]]]] = []
+        for rule, point in listed:
+            if not _only(rule, _CONVERTED) or _special(rule) or not (registers or _fixed(rule)):
+                key, inner = _place(rule)
+                if not others or others[-1][0] != key:
+                    others.append((key, []))
+                others[-1][1].append((inner, point))
+            elif path := _keys(rule):
+                tables.setdefault(path[:-1], []).append((path[-1], point.quick))
+            else:
+                sought.append((getter(rule.paths), point.quick))
+        self._top: tuple[tuple[str, Quick], ...] = tuple(tables.pop((), ()))
+        self._tables: tuple[Table, ...] = tuple((path, tuple(found)) for path, found in tables.items())
+        self._sought = tuple(sought)
+        self._others: tuple[Nested, ...] = tuple((key, tuple(found)) for key, found in others)
+
+    def run(self, item: dict[str, object], here: Here, job: Job) -> None:
+        if self._top:
+            _quick(self._top, item, here, job)
+        for path, own in self._tables:
+            table: object = item
+            for key in path:
+                table = table.get(key) if type(table) is dict else None
+            if type(table) is dict:
+                _quick(own, table, here, job)
+        document = job.document
+        for get, found in self._sought:
+            raw = get(item, document)
+            if raw is not None and raw is not MISSING:
+                _take(raw, found, here, job)
+        for key, points in self._others:
+            inside = item.get(key) if key else None
+            if key and (inside is None or inside == {}):
+                continue
+            for inner, point in points:
+                if not inner or (type(inside) is dict and inner in inside):
+                    point.run(here, job)
+
+
+def _quick(own: Sequence[tuple[str, Quick]], table: dict[str, object], here: Here, job: Job) -> None:
+    address, at, quality, parameters = here.address, here.at, here.quality, here.parameters
+    add, get = job.readings.append, table.get
+    for key, (convert, low, high, spec, point) in own:
+        raw = get(key)
+        if raw is None:
+            continue
+        value = convert(raw, parameters)
+        if type(value) is float and low <= value <= high:
+            add(reading((address, spec, at, value, quality, None)))
+        else:
+            point.emit(value, raw, spec, here, job)
+
+
+def _take(raw: object, found: Quick, here: Here, job: Job) -> None:
+    convert, low, high, spec, point = found
+    value = convert(raw, here.parameters)
+    if type(value) is float and low <= value <= high:
+        job.readings.append(reading((here.address, spec, here.at, value, here.quality, None)))
+    else:
+        point.emit(value, raw, spec, here, job)
+
+
+def _only(rule: PointRule, known: frozenset[str]) -> bool:
+    """True when nothing else is said of the point than these fields."""
+    return all(
+        field.name in known
+        or getattr(rule, field.name) == ({} if field.default is NO_DEFAULT else field.default)
+        for field in fields(rule)
+    )
+
+
+def _special(rule: PointRule) -> bool:
+    return rule.device_wrap or "{" in rule.spec.name or any(not path.single for path in rule.paths)
+
+
+def _fixed(rule: PointRule) -> bool:
+    """True when a device row cannot say anything about it."""
+    return rule.spec.kind is not Kind.COUNTER
+
+
+def _keys(rule: PointRule) -> tuple[str, ...]:
+    """The one path, where it is keys from the item on; else ()."""
+    return _leading(rule.paths[0]) if len(rule.paths) == 1 and _bare(rule.paths[0]) else ()
+
+
+def _bare(path: Path) -> bool:
+    return not path.whole and all(isinstance(step, Key) for step in path.steps)
+
+
+def _leading(path: Path) -> tuple[str, ...]:
+    """The keys that a path begins with."""
+    found: list[str] = []
+    for step in () if path.whole else path.steps:
+        if not isinstance(step, Key):
+            break
+        found.append(step.name)
+    return tuple(found)
+
+
+def _place(rule: PointRule) -> tuple[str, str]:
+    """(field of the item, field in that one) without which the point gives nothing; "" = not known."""
+    if rule.each is not None and _only(rule, _OF_SERIES):
+        return _two(rule.each)
+    if rule.each is None and len(rule.paths) == 1 and _only(rule, _OF_FIELD):
+        return _two(rule.paths[0])
+    return "", ""
+
+
+def _two(path: Path) -> tuple[str, str]:
+    first, second, *_ = (*_leading(path), "", "")
+    return first, second
