@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime
-from typing import TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.binary.cursor import Cursor, Skipped
@@ -21,16 +19,13 @@ from dutyroom.profiles.binary.model import (
     Repeat,
     Step,
     Switch,
-    Tlv,
 )
 from dutyroom.profiles.binary.reads import reading
-from dutyroom.profiles.binary.types import of_bytes
+from dutyroom.profiles.binary.tables import Run, table
 from dutyroom.profiles.checksums import CHECKSUMS
 from dutyroom.profiles.codecs.seam import Ask, Codec
 from dutyroom.profiles.expressions import Expression
 from dutyroom.profiles.paths import as_text
-
-Run: TypeAlias = Callable[[Cursor], None]
 
 
 def binary_codec(rule: BinaryRule) -> Codec:
@@ -87,7 +82,7 @@ def _step(step: Step) -> Run:
             return _switch(step)
         case Check():
             return _check(step)
-    return _tlv(step)
+    return table(step, _all)
 
 
 def _when(condition: Expression | None, run: Run) -> Run:
@@ -184,19 +179,9 @@ def _within(length: Expression | None, run: Run) -> Run:
     size = length.compiled()
 
     def limited(cursor: Cursor) -> None:
-        _limited(cursor, _whole(size(cursor), "length"), run)
+        limited(cursor, _whole(size(cursor), "length"), run)
 
     return limited
-
-
-def _limited(cursor: Cursor, count: int, run: Run) -> None:
-    """Runs within the next bytes, and stands behind them afterwards."""
-    start, end = cursor.bit >> 3, cursor.end
-    if count < 0 or start + count > end:
-        raise cursor.short("length", count)
-    cursor.end = start + count
-    run(cursor)
-    cursor.bit, cursor.end = cursor.end * 8, end
 
 
 def _repeat(step: Repeat) -> Run:
@@ -284,65 +269,3 @@ def _check(step: Check) -> Run:
             raise Rejected(f"{kind} of bytes {first} to {last - 1} is {given:#x}, the message says {wanted}")
 
     return run
-
-
-def _tlv(step: Tlv) -> Run:
-    exact = {k: _all(v) for k, v in step.types.items() if "?" not in k}
-    wild = tuple((k, _all(v)) for k, v in step.types.items() if "?" in k)
-    count, names = len(step.names), step.names
-    length = of_bytes(step.length) if step.length is not None else None
-    length_bytes = step.length.bits // 8 if step.length is not None else 0
-    unknown = step.unknown
-    found: dict[str, Run | None] = {}
-
-    def of(key: str) -> Run | None:
-        if key not in found:
-            if len(found) > 10_000:
-                found.clear()
-            found[key] = exact.get(key) or next((r for k, r in wild if _fits(k, key)), None)
-        return found[key]
-
-    def run(cursor: Cursor) -> None:
-        while cursor.end * 8 - cursor.bit >= count * 8:
-            start = cursor.bit
-            key = cursor.take_bytes("key", count)
-            chosen = of(key.hex())
-            cursor.left -= 1
-            if cursor.left < 0:
-                raise Rejected("too many records")
-            size = length(cursor.take_bytes("length", length_bytes)) if length is not None else None
-            if chosen is None:
-                # What begins with a type that nobody knows has told nothing at all.
-                if unknown == "reject" or (unknown == "stop" and start == 0):
-                    raise Rejected(f"unknown type {key.hex(' ')} at byte {start >> 3}")
-                _unknown(cursor, key, start)
-                if unknown == "stop" or not isinstance(size, int):
-                    cursor.bit = start
-                    break
-                _limited(cursor, size, _nothing)
-                continue
-            for name, byte in zip(names, key, strict=True):
-                cursor.fields[name] = byte
-            if isinstance(size, int):
-                cursor.fields["_size"] = size
-                _limited(cursor, size, chosen)
-            else:
-                chosen(cursor)
-            if cursor.ask.note is not None:
-                cursor.ask.note("type " + key.hex(" "), start, start + count * 8, None)
-        for name in names:
-            cursor.fields.pop(name, None)
-
-    return run
-
-
-def _unknown(cursor: Cursor, key: bytes, start: int) -> None:
-    cursor.ask.report.findings.append(("unknown_code", f"type {key.hex(' ')} at byte {start >> 3}"))
-
-
-def _nothing(cursor: Cursor) -> None:
-    return
-
-
-def _fits(pattern: str, key: str) -> bool:
-    return all(p in ("?", k) for p, k in zip(pattern, key, strict=True))
