@@ -178,10 +178,10 @@ def _within(length: Expression | None, run: Run) -> Run:
         return run
     size = length.compiled()
 
-    def limited(cursor: Cursor) -> None:
+    def within(cursor: Cursor) -> None:
         limited(cursor, _whole(size(cursor), "length"), run)
 
-    return limited
+    return within
 
 
 def _repeat(step: Repeat) -> Run:
