@@ -21,7 +21,7 @@ from dutyroom.profiles.binary.model import (
     Switch,
 )
 from dutyroom.profiles.binary.reads import reading
-from dutyroom.profiles.binary.tables import Run, table
+from dutyroom.profiles.binary.tables import Run, limited, table
 from dutyroom.profiles.checksums import CHECKSUMS
 from dutyroom.profiles.codecs.seam import Ask, Codec
 from dutyroom.profiles.expressions import Expression
