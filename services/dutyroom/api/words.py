@@ -25,7 +25,10 @@ from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms, to_datetime
 LANGUAGES = ("zh-CN", "en")
 LOCALES = Path(__file__).parent / "pages" / "locales"
 THIN = "\u2009"
-UNITS = {"m3": "m³", "m3/h": "m³/h", "m2": "m²", "degC": "°C", "1/min": "r/min", "number": "", "one": ""}
+UNITS = {
+    "m3": "m³", "m3/h": "m³/h", "m2": "m²", "degC": "°C", "1/min": "r/min", "number": "", "one": "",
+    "m/s2": "m/s²", "W/m2": "W/m²", "mg/m3": "mg/m³", "Bq/m3": "Bq/m³", "uS/cm": "µS/cm", "ohm": "Ω", "deg": "°",
+}  # fmt: skip
 
 Catalogue = Mapping[str, Mapping[str, str]]
 
