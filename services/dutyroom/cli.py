@@ -258,6 +258,21 @@ def simulate(
 
 
 @app.command()
+def publish(
+    topic: Annotated[str, typer.Argument(help="Where the device would publish it.")],
+    payload: Annotated[str, typer.Argument(help="Text; @FILE; - reads standard input.")],
+    as_bytes: Annotated[bool, typer.Option("--hex", help="The payload is bytes, given in hex.")] = False,
+    broker: Annotated[str, typer.Option(help="host:port; default: the running service's own.")] = "",
+    data: Data = None,
+) -> None:
+    """Publish one message as a device would, to see what becomes of it."""
+    from dutyroom.wiring.publish import publish as send
+
+    with plain_errors():
+        say(send(settings_with(data=data), topic, payload, as_bytes=as_bytes, broker=broker))
+
+
+@app.command()
 def replay(
     file: Annotated[Path, typer.Argument(help="Recorded messages, one JSON object a line.")],
     broker: Annotated[str, typer.Option(help="host:port; default: an embedded broker.")] = "",

@@ -88,6 +88,22 @@ def test_a_message_is_discarded_through_the_service_and_its_trace_names_the_comm
     assert service.command("quarantine", "--discard", number) == "Discarded 1.\n"
 
 
+def test_a_message_is_published_as_a_device_would(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "frame.txt").write_text("68 0A:0b\n")
+    said = service.command("publish", "dtu/7/rx", f"@{tmp_path / 'frame.txt'}", "--hex")
+    assert said == "Published 3 bytes on dtu/7/rx.\n"
+    for _ in range(50):
+        listed = service.command("quarantine")
+        if "dtu/7/rx" in listed:
+            break
+    assert "dtu/7/rx" in listed
+    assert "two hex digits" in service.command("publish", "dtu/7/rx", "68 0", "--hex")
+    assert "one topic" in service.command("publish", "dtu/+/rx", "x")
+    assert "write host:port" in service.command("publish", "dtu/7/rx", "x", "--broker", "here")
+    assert "gone.txt: No such file" in service.command("publish", "dtu/7/rx", f"@{tmp_path / 'gone.txt'}")
+    assert "no service is running" in run("publish", "dtu/7/rx", "x", "--data", str(tmp_path))
+
+
 def test_a_new_password_is_set_through_the_service(service: Service) -> None:
     assert service.command("password", "nobody") == "dutyroom: there is no person with the login 'nobody'\n"
     said = service.command("password", "admin")

@@ -56,11 +56,17 @@ def _lines(row: dict[str, Any], site: Site) -> list[str]:
 
 def _values(candidate: dict[str, Any]) -> str:
     shown = [
-        f"{printable(r['point'])} {printable(r['text'])} {r['unit']}".rstrip() for r in candidate["readings"]
+        f"{printable(r['point'])} {printable(_plain(r['text']))} {r['unit']}".rstrip()
+        for r in candidate["readings"]
     ]
     more = f", and {len(shown) - _VALUES} more" if len(shown) > _VALUES else ""
     events = f", {candidate['events']} events" if candidate["events"] else ""
     return (", ".join(shown[:_VALUES]) or "no values") + more + events
+
+
+def _plain(number: str) -> str:
+    """A terminal has no thin space between thousands."""
+    return number.replace("\u2009", "")
 
 
 def adopt(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
@@ -19,6 +18,7 @@ from dutyroom.profiles.explain import Explanation, explain
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Profile
 from dutyroom.timebase import Ms, from_iso, to_iso, zone
+from dutyroom.wiring.publish import given
 from dutyroom.wiring.shipped import shipped
 from dutyroom.yamltext import scalar
 
@@ -69,13 +69,8 @@ def _library(name: str, tz: str) -> tuple[Profile, Library]:
 
 
 def _payload(text: str, profile: Profile) -> bytes:
-    if text == "-":
-        return sys.stdin.buffer.read()
-    if text.startswith("@"):
-        try:
-            return Path(text[1:]).read_bytes()
-        except OSError as err:
-            raise Rejected(f"{text[1:]}: {err.strerror}") from err
+    if text == "-" or text.startswith("@"):
+        return given(text)
     kinds = {layout.unwrap[0].kind for layout in profile.layouts if layout.unwrap}
     if "raw" in kinds and _HEX.match(text.strip()):
         return bytes.fromhex(re.sub(r"[\s:]|0x", "", text))
@@ -137,6 +132,10 @@ def lines(found: Explanation, received_at: Ms) -> Iterator[str]:
         yield f"unread   {outcome.unread} bytes at the end"
     for reading in outcome.readings:
         yield _reading(reading, found.sources, received_at)
+    given = {reading.spec.name for reading in outcome.readings}
+    without = [name for name in found.sources if name not in given and "{" not in name]
+    if without:
+        yield f"no value {', '.join(without)}"
     for event in outcome.events:
         when = to_iso(event.at) if event.at is not None else "receive time"
         yield f"event    {event.address}  {event.spec.name} {event.code}  {dict(event.arguments)}  {when}"

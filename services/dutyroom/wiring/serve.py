@@ -60,7 +60,8 @@ def run_serve(
             if first:
                 say(f"Site {site.id}: log in as {first[0]} with the one-time password {first[1]}")
         instance.start()
-        instance.announce()
+        own = [site.broker for site in running if site.broker is not None]
+        instance.announce(f"{own[0].host}:{own[0].port}" if len(own) == 1 else "")
         instance.serve(lambda: say(f"Dutyroom is running at {instance.url}"))
 
 
