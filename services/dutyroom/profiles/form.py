@@ -69,7 +69,9 @@ class Form:
             return value
         close = difflib.get_close_matches(value, known, 1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        self.note(node, where, f"{value!r} is not one of {', '.join(known)}{hint}")
+        # A list of all quantities would hide the hint.
+        listed = "known" if close and len(known) > 20 else f"one of {', '.join(known)}"
+        self.note(node, where, f"{value!r} is not {listed}{hint}")
         return None
 
     def boolean(self, node: Node, where: str) -> bool:

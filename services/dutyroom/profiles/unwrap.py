@@ -113,12 +113,13 @@ def from_text(text: str, encoding: str) -> bytes:
 
 
 def _uplink(value: object, captures: Captures) -> object:
-    """The JSON of a LoRaWAN server as it is; a bare uplink (bytes, or hex text) as such a server would wrap it."""
+    """The JSON of a LoRaWAN server as it is; a bare uplink (bytes, or hex text, also with blanks) as such a
+    server would wrap it."""
     if not isinstance(value, bytes) or value[:1] == b"{":
         return _json_of(value)
-    text = value.strip()
+    text = b"".join(value.split())
     data = value
-    if len(text) % 2 == 0 and all(c in b"0123456789abcdefABCDEF" for c in text):
+    if text and len(text) % 2 == 0 and all(c in b"0123456789abcdefABCDEF" for c in text):
         data = bytes.fromhex(text.decode("ascii"))
     found: dict[str, object] = {"devEUI": captures.get("device", ""), "data": base64.b64encode(data).decode()}
     port = captures.get("port", "")

@@ -155,6 +155,7 @@ def test_every_server_of_the_envelope_and_a_bare_uplink() -> None:
     version_3 = {"devEUI": base64.b64encode(bytes.fromhex(EUI)).decode(), "fPort": 1, "data": "APs="}
     for message in (
         bare("00fb"),
+        bare("00 FB\n"),
         chirpstack("00fb"),
         Message("v3/a@ttn/devices/x/up", orjson.dumps(tts), NOW),
         Message("application/1/device/x/rx", orjson.dumps(version_3), NOW),

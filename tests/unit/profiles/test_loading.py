@@ -45,7 +45,7 @@ def test_a_profile_says_what_it_measures() -> None:
         ("class: water_meter", "class: water", "p.yaml:3: class: 'water' is not one of water_meter,"),
         ("class: water_meter", "clas: water_meter", "clas: unknown field; did you mean 'class'?"),
         ("class: water_meter", "lane: normal", "class: is missing"),
-        ("quantity: volume", "quantity: volum", "points.volume.quantity: 'volum' is not one of"),
+        ("quantity: volume", "quantity: volum", "points.volume.quantity: 'volum' is not known; did you mean 'volume'?"),
         ("kind: counter, step: 0.001", "kind: counter", "points.volume.step: a counter needs the size of its step"),
         ("step: 0.001", "step: -1", "points.volume.step: a counter needs the size of its step"),
         ("from: total", "form: total", "points.volume.form: unknown field; did you mean 'from'?"),
