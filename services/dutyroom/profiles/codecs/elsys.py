@@ -98,13 +98,16 @@ TYPES: Mapping[int, Field] = {
     0x3D: Field(4, lambda data: {"debug": data.hex()}),
 }
 SETTINGS_TYPE = 0x3E  # the device's settings follow to the end
+MAX_PAYLOAD = 1024  # bytes; an uplink has 242 at most
 
 
 def decode(payload: bytes, ask: Ask) -> object:
     """{temperature: "22.6", humidity: 41, ...}; rest: hex from the first unknown type on.
 
-    Raises Rejected for an empty payload, a cut value, and where not even the first type is known.
+    Raises Rejected for an empty or too long payload, a cut value, and where not even the first type is known.
     """
+    if len(payload) > MAX_PAYLOAD:
+        raise Rejected(f"{len(payload)} bytes are more than {MAX_PAYLOAD}")
     document: Values = {}
     at = 0
     while at < len(payload):

@@ -129,6 +129,11 @@ def test_many_digits_on_a_line_of_a_telegram_that_is_explained() -> None:
     assert told == ["1-0:1.8.1"]
 
 
+def test_very_many_probes_of_one_sensor() -> None:
+    quickly(lambda: decode("elsys", bytes.fromhex("190123") * 80_000))
+    assert len(decode("elsys", bytes.fromhex("190123") * 80)) == 80
+
+
 def test_a_small_compressed_message_of_very_many_fields() -> None:
     body = zlib.compress(b"\x18\x01" * 1_990_000)
     payload = put_number(1, 5) + put_bytes(4, b"SPBV1.0_COMPRESSED") + put_bytes(5, body)
