@@ -13,12 +13,13 @@ from typing import Final, TypeAlias
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Message, Scalar
 from dutyroom.profiles.binary.cursor import Skipped
+from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.seam import Note, Report
 from dutyroom.profiles.envelopes import HINTS
 from dutyroom.profiles.job import Job, Known, Nobody
 from dutyroom.profiles.memory import Memory
 from dutyroom.profiles.paths import Captures, as_text, getter, parse
-from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.profile import Profile, Sketch
 from dutyroom.profiles.program import LayoutProgram
 from dutyroom.profiles.result import Decoded, Ignored, Refused
 from dutyroom.profiles.unwrap import Unreadable
@@ -90,6 +91,20 @@ class Sight:
             raise found
         return found
 
+    def brief(self, program: LayoutProgram, document: object) -> object:
+        """The short form of what the layout's codec gives, once for all. Raises Rejected."""
+        key = (program.layout.unwrap, program.layout.source, program.brief)
+        found = self._contents.get(key)
+        if found is None:
+            try:
+                found = program.told(document, self.message), Report()
+            except Rejected as err:
+                found = err
+            self._contents[key] = found
+        if isinstance(found, Rejected):
+            raise found
+        return found[0]
+
     def names(self, profile: Profile) -> int:
         """2: the message names this product. 1: another of the same vendor. 0: neither."""
         if self._product is None:
@@ -115,37 +130,64 @@ def _plain(text: str) -> str:
 
 @dataclass(slots=True)
 class Group:
-    """Candidates that find whose message it is in the same way: the registry chooses among them."""
+    """Candidates that find whose message it is in the same way: the registry chooses among them.
+
+    shares: it is worth while to ask. several: a message may be of more than one device.
+    """
 
     candidates: list[Candidate] = field(default_factory=list)
     by_id: dict[str, Candidate] = field(default_factory=dict)
     shares: bool = False
+    several: bool = False
 
     def add(self, candidate: Candidate) -> None:
-        self.shares = bool(self.candidates)
         self.candidates.append(candidate)
         self.by_id[candidate.profile.id] = candidate
+        sketches = [candidate.profile.sketches[number] for number, _ in candidate.places]
+        self.several = any(sketch.several for sketch in sketches)
+        quick = not candidate.profile.fallback and all(_asked_shortly(sketch) for sketch in sketches)
+        self.shares = len(self.candidates) > 1 or quick
 
-    def address(self, sight: Sight) -> str | Refused:
-        """Whose message it is, in the first of the group's ways that tells; refused when none does."""
-        refused = Refused("no_layout", "the message names no device")
+    def registered(self, addresses: Sequence[str], known: Known) -> list[Candidate]:
+        """The candidates under which one of these is registered."""
+        if len(addresses) == 1:
+            return [self.by_id[p] for p in known.profiles(addresses[0]) if p in self.by_id]
+        found = dict.fromkeys(p for a in addresses for p in known.profiles(a) if p in self.by_id)
+        return [self.by_id[p] for p in found]
+
+    def addresses(self, sight: Sight, known: Known) -> tuple[str, ...] | Refused:
+        """Whose message it is, in the first of the group's ways that tells; refused when none does. () where
+        it can be read and is of nobody."""
+        refused: dict[str, Refused] = {}  # by reason, the first of each
         for program, where in self.candidates[0].layouts:
             captures = sight.captures[where]
             document = sight.document(program, captures)
             if isinstance(document, Unreadable):
-                refused = Refused(document.reason, document.detail)
+                refused.setdefault(document.reason, Refused(document.reason, document.detail))
                 continue
-            content = document
             try:
-                if program.inside:
-                    content, _ = sight.content(program, document, {})
+                found = self._told(program, document, captures, sight, known)
             except Rejected as err:
-                refused = Refused("rejected", err.reason)
+                refused.setdefault("rejected", Refused("rejected", err.reason))
                 continue
-            address = program.address(document, content, captures)
-            if address:
-                return address
-        return refused
+            if found is not None:
+                return found
+            refused.setdefault("no_layout", Refused("no_layout", "the message names no device"))
+        return refused.get("rejected") or list(refused.values())[-1]
+
+    def _told(
+        self, program: LayoutProgram, document: object, captures: Captures, sight: Sight, known: Known
+    ) -> tuple[str, ...] | None:
+        """None: this layout does not tell. Raises Rejected."""
+        if program.brief is not None:
+            found = program.addresses(document, sight.brief(program, document), captures)
+            if self.several or self.registered(found, known):
+                return found
+        content = document
+        if program.inside:  # a stranger's message must be readable to be one
+            content, _ = sight.content(program, document, {})
+        found = program.addresses(document, content, captures)
+        return found if found or self.several else None
 
 
 def grouped(entries: Sequence[tuple[Profile, int, str]], compile_: Compile) -> tuple[Group, ...]:
@@ -166,8 +208,13 @@ def _shared(candidate: Candidate) -> object:
     """What candidates of one group have in common: how the document is made and names its one device.
     A profile of its own way stays alone."""
     profile = candidate.profile
-    ways = {profile.sketches[number].way for number, _ in candidate.places}
-    return profile.id if profile.fallback or None in ways else frozenset(ways)
+    sketches = [profile.sketches[number] for number, _ in candidate.places]
+    alone = any(s.way is None or (s.several and s.codec and not _asked_shortly(s)) for s in sketches)
+    return profile.id if profile.fallback or alone else frozenset(s.way for s in sketches)
+
+
+def _asked_shortly(sketch: Sketch) -> bool:
+    return sketch.codec != "" and CODECS[sketch.codec].brief is not None
 
 
 def attempt(candidate: Candidate, sight: Sight, known: Known, adopt: bool) -> Outcome:

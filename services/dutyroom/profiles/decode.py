@@ -155,17 +155,18 @@ class Library:
 def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
     """The first candidate that decodes; of a group that shares its addresses, the one registered."""
     outcomes: list[Outcome] = []
-    strangers: list[tuple[Group, str]] = []
+    unread: list[Outcome] = []  # of groups, none of which can say whose it is
+    strangers: list[tuple[Group, tuple[str, ...]]] = []
     for group in groups:
         found = group.candidates
         if group.shares:
-            address = group.address(sight)
-            if isinstance(address, Refused):
-                outcomes.append(address)
+            addresses = group.addresses(sight, known)
+            if isinstance(addresses, Refused):
+                unread.append(addresses)
                 continue
-            found = [group.by_id[p] for p in known.profiles(address) if p in group.by_id]
+            found = group.registered(addresses, known)
             if not found:
-                strangers.append((group, address))
+                strangers.append((group, addresses))
         for candidate in found:
             outcome = attempt(candidate, sight, known, False)
             if isinstance(outcome, Decoded):
@@ -173,9 +174,9 @@ def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
             if isinstance(outcome, Ignored) and outcome.address:
                 return outcome
             outcomes.append(outcome)
-    for group, address in strangers:
-        outcomes += _of_stranger(group, address, sight, known)
-    return _best(outcomes)
+    for group, addresses in strangers:
+        outcomes += _of_strangers(group, addresses, sight, known)
+    return _best([*outcomes, *unread])
 
 
 def _completed(first: Decoded, groups: Sequence[Group], sight: Sight, known: Known) -> Decoded:
@@ -208,10 +209,10 @@ def _joined(first: Decoded, other: Decoded, addresses: set[str]) -> Decoded:
     )
 
 
-def _of_stranger(group: Group, address: str, sight: Sight, known: Known) -> list[Outcome]:
-    """Of a device that the registry does not have: who could read it."""
-    if len(group.candidates) > MAX_TRIED:  # a trial finds it, when somebody looks
-        return [Refused("unknown_device", address, (("", address),))]
+def _of_strangers(group: Group, addresses: Sequence[str], sight: Sight, known: Known) -> list[Outcome]:
+    """Of devices that the registry does not have: who could read it."""
+    if len(group.candidates) > MAX_TRIED and addresses:  # a trial finds it, when somebody looks
+        return [Refused("unknown_device", ", ".join(addresses[:10]), tuple(("", a) for a in addresses))]
     return [attempt(candidate, sight, known, False) for candidate in group.candidates]
 
 

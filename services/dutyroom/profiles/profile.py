@@ -192,11 +192,14 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Sketch:
-    """Of a layout, what decides whether a message may be for it. way: how it finds the one device of a
-    message; layouts with the same way find the same. None = of its own kind."""
+    """Of a layout, what decides whether a message may be for it. way: how it finds the devices of a
+    message; layouts with the same way find the same. None = of its own kind. several: a message may be of
+    more than one device. codec: that must be asked before any of them is known."""
 
     filters: tuple[Filter, ...]
     way: Hashable = None
+    several: bool = False
+    codec: str = ""
 
 
 Expected: TypeAlias = Mapping[str, Plain]  # point or attribute name -> value
@@ -258,7 +261,7 @@ class Profile:
     @property
     def sketches(self) -> tuple[Sketch, ...]:
         """Of every layout, in order."""
-        return tuple(Sketch(layout.filters, _way(layout)) for layout in self.layouts)
+        return tuple(_sketch(layout) for layout in self.layouts)
 
     @property
     def rank(self) -> tuple[bool, int, int]:
@@ -276,13 +279,16 @@ def known_outside(layout: Layout) -> bool:
     return not any("@" in text or any(f"{{{n}" in text for n in names) for text in layout.identity)
 
 
-def _way(layout: Layout) -> Hashable:
-    single = not layout.each or (len(layout.each) == 1 and layout.each[0].single) or known_outside(layout)
-    inside = layout.decoder is not None and any("@" in text for text in layout.identity)
-    if not single or not layout.identity:
-        return None
-    if not inside:
-        return (layout.unwrap, layout.identity)
+def _sketch(layout: Layout) -> Sketch:
+    outside = known_outside(layout)
+    several = not outside and (len(layout.each) > 1 or not all(path.single for path in layout.each))
+    if not layout.identity:
+        return Sketch(layout.filters)
+    way: tuple[Hashable, ...] = (layout.unwrap, layout.identity, () if outside else layout.each)
+    if outside or layout.decoder is None:
+        return Sketch(layout.filters, way, several)
+    if not isinstance(layout.decoder, CodecRule):
+        return Sketch(layout.filters)
     # Settings of a codec name and sort what it reads; whose message it is they do not change.
-    codec = layout.decoder.name if isinstance(layout.decoder, CodecRule) else None
-    return (layout.unwrap, layout.identity, codec, layout.source) if codec else None
+    codec = layout.decoder.name
+    return Sketch(layout.filters, (*way, codec, layout.source), several, codec)

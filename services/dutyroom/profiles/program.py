@@ -62,6 +62,7 @@ class LayoutProgram:
         self._early = known_outside(layout)  # the address is known before the bytes are decoded
         self._identity = first_template(layout.identity) if layout.identity else None
         self.inside = self._codec is not None and any("@" in text for text in layout.identity)  # the address
+        self.brief = brief_of(layout.decoder) if self.inside else None
         self._clock = clock(layout.time, tz)
         self._points = PointPlan(layout.points, [PointProgram(rule, tz) for rule in layout.points])
         self._events = tuple(EventProgram(rule, profile, tz, key) for rule in layout.events)
@@ -102,6 +103,14 @@ class LayoutProgram:
             return self._named(document, document, captures)
         job = Job(document, 0, content)
         return next((self._named(document, item, named) for item, named in self._items(job, captures)), "")
+
+    def addresses(self, document: object, content: object, captures: Captures) -> tuple[str, ...]:
+        """Of all items, each once."""
+        if self._early or not self._walks:
+            found = self.address(document, content, captures)
+            return (found,) if found else ()
+        items = self._items(Job(document, 0, content), captures)
+        return tuple(dict.fromkeys(a for item, named in items if (a := self._named(document, item, named))))
 
     def registered(self, job: Job, captures: Captures, known: Known) -> str:
         """The address of the first item, when the registry has it; else ""."""
@@ -160,6 +169,15 @@ class LayoutProgram:
         ]
         return (pieces[0] if len(pieces) == 1 else _together(pieces)), report
 
+    def told(self, document: object, message: Message) -> object:
+        """The codec's short form of the document, enough to know whose it is. Raises Rejected."""
+        assert self.brief is not None
+        pieces = [
+            self.brief(data, Ask(port, {}, message.received_at, message.topic))
+            for data, port in self._source.pieces(document)
+        ]
+        return pieces[0] if len(pieces) == 1 else _together(pieces)
+
     def _items(self, job: Job, captures: Captures) -> Iterator[tuple[object, Captures]]:
         if not self._walks:
             yield job.content, captures
@@ -216,6 +234,11 @@ def _sorted_tests(layout: Layout) -> tuple[tuple[Condition, ...], ...]:
 def shared_rule(decoder: DecoderRule | None) -> CodecRule | None:
     """A named codec that makes the same of a message for every profile."""
     return decoder if isinstance(decoder, CodecRule) and not CODECS[decoder.name].parameters else None
+
+
+def brief_of(decoder: DecoderRule | None) -> Codec | None:
+    """The short form of a named codec, where it has one."""
+    return CODECS[decoder.name].brief if isinstance(decoder, CodecRule) else None
 
 
 def _remembers(decoder: DecoderRule | None) -> str:

@@ -119,7 +119,17 @@ def make(options: Mapping[str, Plain]) -> Codec:
     return decode
 
 
-KIND = CodecKind(make, ("extra", "status", "address", "unit"))
+def brief(payload: bytes, ask: Ask) -> object:
+    """The addresses of all replies, and the kinds of their meters."""
+    found = []
+    for place in find_frames(payload, SHAPE):
+        first, medium = place.start, MEDIA.get(payload[place.start + 1] >> 4)
+        if medium is not None and payload[first + 9] & REPLY:
+            found.append({"address": payload[first + 8 : first + 1 : -1].hex().upper(), "medium": medium})
+    return {"frames": found}
+
+
+KIND = CodecKind(make, ("extra", "status", "address", "unit"), brief=brief)
 
 
 def _begins(payload: bytes, place: int, expected: bool) -> bool:

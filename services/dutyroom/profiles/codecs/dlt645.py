@@ -70,7 +70,20 @@ def make(options: Mapping[str, Plain]) -> Codec:
     return decode
 
 
-KIND = CodecKind(make, ("extra",))
+def brief(payload: bytes, ask: Ask) -> object:
+    """The addresses of all replies."""
+    return {
+        "frames": [{"address": a} for place in find_frames(payload, SHAPE) if (a := _replied(payload, place))]
+    }
+
+
+def _replied(payload: bytes, place: range) -> str:
+    """The address of a reply as its digits stand; "" for a request."""
+    first = place.start
+    return payload[first + 6 : first : -1].hex().upper() if payload[first + 8] & REPLY else ""
+
+
+KIND = CodecKind(make, ("extra",), brief=brief)
 
 
 def _frame(payload: bytes, place: range) -> Frame:

@@ -52,13 +52,15 @@ class CodecKind:
 
     make: settings -> codec; raises Rejected, naming the setting, when they cannot be used. parameters: it
     asks the device's own, so that what it makes of a message is not the same for every profile.
-    remembers: it uses `Ask.memory`.
+    remembers: it uses `Ask.memory`. brief: the document with no more than what says whose the message is,
+    the same whatever the settings are; it raises Rejected only where the codec does, too.
     """
 
     make: Callable[[Mapping[str, Plain]], Codec]
     options: tuple[str, ...] = ()
     parameters: bool = False
     remembers: bool = False
+    brief: Codec | None = None
 
 
 def plain(codec: Codec) -> CodecKind:
