@@ -37,6 +37,10 @@ _BIRTH: Final = (
 )
 
 
+class Hang(BaseException):
+    """Raised from outside into a payload that takes for ever; no handler of the product may catch it."""
+
+
 @dataclass(slots=True)
 class Trying:
     """What one payload did. times: processor seconds of (codec, decode, trial), 0 = not tried."""
@@ -61,20 +65,31 @@ class Fuzzer:
         weights = {"binary": 3, "json": 2, "harsh": 2}
         self._turns = [f for f in self.corpus.families for _ in range(weights.get(f, 1))]
 
+    def made(self, number: int) -> tuple[Random, Trying, Placed | None]:
+        """(what decides the rest, the payload, the example that it goes into)."""
+        rng = Random(self.seed << 40 | number)
+        trying = Trying(self._turns[number % len(self._turns)])
+        trying.payload, example = self._payload(rng, trying.family)
+        trying.size = len(trying.payload)
+        return rng, trying, example
+
     def run(self, number: int) -> Trying:
         """Raises nothing that a payload can cause: it is among the faults."""
-        rng = Random(self.seed << 40 | number)
-        family = self._turns[number % len(self._turns)]
-        trying = Trying(family)
-        payload, example = self._payload(rng, family)
-        trying.payload, trying.size = payload, len(payload)
+        rng, trying, example = self.made(number)
+        try:
+            self._through(rng, trying, example)
+        except Hang as err:
+            trying.faults.append(f"hangs {_named(err)}")
+        return trying
+
+    def _through(self, rng: Random, trying: Trying, example: Placed | None) -> None:
+        family = trying.family
         if family in self.corpus.codecs:
             self._codec(rng, trying, rng.choice(self.corpus.codecs[family]), example)
         elif example is not None and example.codec is not None:
             self._codec(rng, trying, Variant({}, example.codec), example)
         if example is not None and (family not in self.corpus.codecs or rng.random() < THROUGH_LIBRARY):
             self._profiles(rng, trying, example)
-        return trying
 
     # ------------------------------------------------------------ making
 
@@ -201,7 +216,7 @@ def _once(what: Callable[[], T]) -> tuple[T, float]:
     return what(), time.process_time() - start
 
 
-def _named(err: Exception) -> str:
+def _named(err: BaseException) -> str:
     """Type, text and the innermost place of the product."""
     place, trace = "", err.__traceback__
     while trace is not None:
