@@ -12,7 +12,8 @@ from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Fields, Here, Job, clock
 from dutyroom.profiles.meter import PARAMETER, read_parameter
 from dutyroom.profiles.paths import MISSING, Getter, Walker, as_text, getter, template, walker
-from dutyroom.profiles.profile import PointRule
+from dutyroom.profiles.privacy import Guard, guard_of, hidden, point_guard
+from dutyroom.profiles.profile import PointRule, Profile
 from dutyroom.profiles.result import DecodedEvent, DecodedReading
 from dutyroom.profiles.values import Convert, Problem, converter, shortened
 from dutyroom.quantities import QUANTITIES
@@ -27,11 +28,16 @@ class PointProgram:
         "_convert",
         "_each",
         "_get",
+        "_guard",
+        "_guards",
         "_high",
+        "_key",
         "_low",
+        "_marks",
         "_meters",
         "_name",
         "_named",
+        "_profile",
         "_reset",
         "_rule",
         "_specs",
@@ -45,10 +51,15 @@ class PointProgram:
         "spec",
     )
 
-    def __init__(self, rule: PointRule, tz: ZoneInfo) -> None:
+    def __init__(
+        self, rule: PointRule, tz: ZoneInfo, profile: Profile | None = None, key: bytes = b""
+    ) -> None:
         self.spec = rule.spec
-        self._rule = rule
-        self._convert: Convert = converter(rule)
+        self._rule, self._profile, self._key = rule, profile, key
+        self._guard = point_guard(profile, rule, key) if profile is not None else None
+        self._marks = profile is not None and bool(profile.privacy)
+        self._guards: dict[str, Guard | None] = {}  # by name, where the name is in the message
+        self._convert = self._guarded(converter(rule))
         self._unit = getter([rule.unit_path]) if rule.unit_path is not None else None
         self._units: dict[str, Convert] = {}
         self._get: Getter = getter(rule.paths)
@@ -109,7 +120,8 @@ class PointProgram:
         if found is None:
             spec = self._rule.spec_of(parameters)
             spec = spec if text is None else read_parameter(text).spec(spec)
-            found = self if spec == self.spec else PointProgram(replace(self._rule, spec=spec), self._tz)
+            own = replace(self._rule, spec=spec)
+            found = self if spec == self.spec else PointProgram(own, self._tz, self._profile, self._key)
             found._meters[key] = found
             if len(self._meters) < 1000:
                 self._meters[key] = found
@@ -177,7 +189,10 @@ class PointProgram:
                 job.events.append(DecodedEvent(here.address, spec, here.at, COUNTER_RESET, COUNTER_RESET, {}))
             if raw is MISSING or raw is None:  # some tell it in a message without the counter
                 return
-        self.emit(convert(raw, here.parameters), raw, spec, here, job)
+        value = convert(raw, here.parameters)
+        if self._name is not None and self._marks and (guarded := self._guard_of(spec.name)):
+            value = hidden(value, guarded)
+        self.emit(value, raw, spec, here, job)
 
     def emit(self, value: object, raw: object, spec: PointSpec, here: Here, job: Job) -> None:
         """A converted value as a reading or a finding."""
@@ -205,7 +220,23 @@ class PointProgram:
                     "malformed", f"unit {shortened(text, 20)!r} is none of {self.spec.quantity}"
                 )
                 return lambda raw, parameters: problem
-            found = self._units[text] = converter(replace(self._rule, unit=text))
+            found = self._units[text] = self._guarded(converter(replace(self._rule, unit=text)))
+        return found
+
+    def _guarded(self, convert: Convert) -> Convert:
+        """A conversion that lets nothing personal out."""
+        guarded = self._guard
+        if guarded is None:
+            return convert
+        return lambda raw, parameters: hidden(convert(raw, parameters), guarded)
+
+    def _guard_of(self, name: str) -> Guard | None:
+        """Of a point whose name is in the message."""
+        if name in self._guards or self._profile is None:
+            return self._guards.get(name)
+        found = guard_of(self._profile, (name,), self._key)
+        if len(self._guards) < 20_000:
+            self._guards[name] = found
         return found
 
 

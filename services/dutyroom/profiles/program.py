@@ -64,7 +64,8 @@ class LayoutProgram:
         self.inside = self._codec is not None and any("@" in text for text in layout.identity)  # the address
         self.brief = brief_of(layout.decoder) if self.inside else None
         self._clock = clock(layout.time, tz)
-        self._points = PointPlan(layout.points, [PointProgram(rule, tz) for rule in layout.points])
+        programs = [PointProgram(rule, tz, profile, key) for rule in layout.points]
+        self._points = PointPlan(layout.points, programs)
         self._events = tuple(EventProgram(rule, profile, tz, key) for rule in layout.events)
         self._attributes = tuple(
             (name, getter(paths), guard(profile, (name, *(p.leaf for p in paths)), key))
