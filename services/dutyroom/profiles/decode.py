@@ -14,6 +14,7 @@ from dutyroom.errors import Invalid
 from dutyroom.model.telemetry import Message
 from dutyroom.profiles.attempt import NOBODY, Candidate, Group, Outcome, Sight, attempt, grouped
 from dutyroom.profiles.codecs.seam import Note
+from dutyroom.profiles.elsewhere import BUDGET_S, Elsewhere, Wanderer
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.memory import Memory
@@ -73,6 +74,7 @@ class Library:
                     self._entries.setdefault(topic_filter.text, []).append(entry)
         self._groups: dict[tuple[str, ...], tuple[Group, ...]] = {}
         self._seen: dict[str, tuple[tuple[Group, ...], Mapping[str, Captures]]] = {}
+        self._wanderer = Wanderer(profiles, lambda profile, lay: LayoutProgram(profile, lay, tz, privacy_key))
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -117,6 +119,13 @@ class Library:
         groups, captures = self._for_topic(message.topic)
         ranked = _ranked(groups, Sight(message, captures, self.memory.aside()))
         return [trial for _, trial in ranked[:limit]]
+
+    def elsewhere(
+        self, message: Message, limit: int = 5, budget_s: float = BUDGET_S
+    ) -> tuple[list[Elsewhere], bool]:
+        """Profiles of other topics that could read the message, the best first; and whether all were
+        tried in that time. Raises nothing."""
+        return self._wanderer.find(message, self.memory.aside(), limit, budget_s)
 
     def look(self, profile: str, message: Message, note: Note) -> tuple[Candidate, Sight] | None:
         """One profile and a message of a topic, to be watched; None when it does not read the topic."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import orjson
 
+from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.form import Form, join
 from dutyroom.profiles.profile import Example
 from dutyroom.profiles.yamlnode import Node, Plain
 
 FIELDS = (
-    "title", "topic", "payload", "received", "parameters", "expect", "attributes", "events", "time",
+    "title", "topic", "payload", "hex", "received", "parameters", "expect", "attributes", "events", "time",
     "findings", "ignored", "refused",
 )  # fmt: skip
 
@@ -25,7 +26,7 @@ def read_examples(form: Form, node: Node) -> tuple[Example, ...]:
 def _example(form: Form, node: Node, where: str) -> Example:
     own = form.fields(node, where, FIELDS)
     for needed in ("topic", "payload"):
-        if needed not in own:
+        if needed not in own and not (needed == "payload" and "hex" in own):
             form.note(node, join(where, needed), "is missing")
 
     def text(name: str) -> str:
@@ -36,7 +37,7 @@ def _example(form: Form, node: Node, where: str) -> Example:
     return Example(
         title=text("title"),
         topic=text("topic"),
-        payload=_payload(own["payload"]) if "payload" in own else b"",
+        payload=_payload(form, own, where),
         line=node.line,
         received=text("received"),
         parameters={k: v for k, n in parameters.items() if (v := _scalar(n)) is not None},
@@ -50,11 +51,23 @@ def _example(form: Form, node: Node, where: str) -> Example:
     )
 
 
-def _payload(node: Node) -> bytes:
-    """A mapping or list is sent as JSON; a text as it is."""
+def _payload(form: Form, own: dict[str, Node], where: str) -> bytes:
+    """A mapping or list is sent as JSON; a text as it is; `hex` are bytes that are no text."""
+    if "hex" in own:
+        return form.parsed(own["hex"], join(where, "hex"), _bytes) or b""
+    if "payload" not in own:
+        return b""
+    node = own["payload"]
     if isinstance(node.value, dict | list):
         return orjson.dumps(node.plain())
     return node.raw.encode("utf-8")
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as err:
+        raise Rejected(f"not hex: {err}") from err
 
 
 def _scalar(node: Node) -> Scalar | None:

@@ -5,7 +5,7 @@ A model whose file name starts with "_" is only there to be extended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path as FilePath
 
 from dutyroom.errors import Invalid, Mistake, Rejected
@@ -64,12 +64,29 @@ def read_profile(text: str, profile_id: str = "test/test", file: str = "profile.
     return profile
 
 
+def read_extending(
+    text: str, profile_id: str, file: str, folders: Sequence[FilePath]
+) -> tuple[Profile | None, list[Mistake]]:
+    """One profile from its text, which may extend those of the folders; a later folder goes before."""
+    files = {f"{f.parent.name}/{f.stem}": f for folder in folders for f in folder.glob("*/*.yaml")}
+    shelf = _Shelf(files)
+    try:
+        shelf.hold(profile_id, read_node(text, file))
+    except Invalid as err:
+        return None, list(err.mistakes)
+    return shelf.profile(profile_id)
+
+
 class _Shelf:
     """The files by profile id, each read once, with what they extend."""
 
     def __init__(self, files: Mapping[str, FilePath]) -> None:
         self._files = files
         self._nodes: dict[str, Node] = {}
+
+    def hold(self, profile_id: str, node: Node) -> None:
+        """In place of its file."""
+        self._nodes[profile_id] = node
 
     def profile(self, profile_id: str) -> tuple[Profile | None, list[Mistake]]:
         try:

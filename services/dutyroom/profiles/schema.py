@@ -80,7 +80,7 @@ def profile_schema() -> Schema:
             "point": {"anyOf": [_PATHS, {"type": "null"}, _fields(POINT_FIELDS, _point())]},
             "event": _fields(EVENT_FIELDS, _event()),
             "layout": _fields(OWN_FIELDS, {**top, **_layout()}),
-            "example": _fields(EXAMPLE_FIELDS, _example(), ("topic", "payload")),
+            "example": _fields(EXAMPLE_FIELDS, _example(), ("topic",)),
             "field": {"anyOf": [_TEXT, _fields(READ_FIELDS, _meaning() | {"as": _TEXT, "bits": _bits()})]},
             "step": {"anyOf": [*_steps(), _map(_ref("field"))]},
             "steps": {"anyOf": [_TEXT, {"type": "array", "items": _ref("step")}, _ref("step")]},
@@ -223,6 +223,7 @@ def _example() -> dict[str, Schema]:
     return {
         "title": _TEXT,
         "topic": _TEXT,
+        "hex": _TEXT,
         "received": _TEXT,
         "parameters": _map(_SCALAR),
         "expect": values,
