@@ -19,6 +19,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, TypeAlias
 
 from dutyroom.errors import Rejected
@@ -197,14 +198,25 @@ def _one(path: Path) -> Getter:
 def walker(path: Path) -> Walker:
     """Every match of a path, with the keys it captured."""
     steps, whole = path.steps, path.whole
+    before, last = steps[:-1], steps[-1] if steps else None
+    if isinstance(last, Elements | Keys | Where) and all(isinstance(s, Key) for s in before):
+        return _of_one(tuple(s.name for s in before if isinstance(s, Key)), last, whole)
 
     def walk(item: object, document: object) -> Iterator[tuple[dict[str, str], object]]:
-        left = MAX_ITEMS
-        for found in _matches(document if whole else item, steps, {}):
-            if left == 0:
-                return
-            left -= 1
-            yield found
+        return islice(_matches(document if whole else item, steps, {}), MAX_ITEMS)
+
+    return walk
+
+
+def _of_one(keys: tuple[str, ...], last: Elements | Keys | Where, whole: bool) -> Walker:
+    """The walker of a path whose last step alone has several matches: most of them."""
+
+    def walk(item: object, document: object) -> Iterator[tuple[dict[str, str], object]]:
+        value = document if whole else item
+        for key in keys:
+            value = value.get(key) if type(value) is dict else None
+        found = islice(_children(value, last), MAX_ITEMS)
+        return (({name[0]: name[1]} if name else {}, child) for name, child in found)
 
     return walk
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from math import isfinite
 from typing import Final, TypeAlias
 
 from dutyroom.model.telemetry import Kind, Scalar
@@ -41,6 +42,7 @@ _NO_WORDS = frozenset({"", "null", "none", "nan", "n/a", "na", "-", "--"})
 _WITH_UNIT = re.compile(
     r"([-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,3})?)\s*([^0-9\s.,][^\s]{0,15})?\Z"
 )
+_DIGITS = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,20})?\Z").match  # what `float` reads as it stands
 BOOLEANS: Mapping[str, float] = {
     "true": 1.0, "false": 0.0, "1": 1.0, "0": 0.0, "on": 1.0, "off": 0.0, "ON": 1.0, "OFF": 0.0,
     "yes": 1.0, "no": 0.0, "True": 1.0, "False": 0.0,
@@ -100,13 +102,15 @@ def _gauge(rule: PointRule) -> Convert:
 
     def read(raw: object, parameters: Mapping[str, Scalar]) -> Result:
         value = raw if type(raw) is float else _number(raw, rule)
-        if type(value) is not float or (plain and not scale_by):
-            return value if type(value) is not float or math.isfinite(value) else _not_finite(raw)
+        if type(value) is not float:
+            return value
+        if plain and not scale_by:
+            return value if isfinite(value) else _not_finite(raw)
         if scale_by:
             value *= _parameter(parameters, scale_by)
         if not plain:
             value = (value / invert if invert else value * a) + b
-        return value if math.isfinite(value) else _not_finite(raw)
+        return value if isfinite(value) else _not_finite(raw)
 
     return read
 
@@ -117,6 +121,8 @@ def _counter(rule: PointRule) -> Convert:
     factor, offset = factor / step, offset / step
     a, b, scale_by = float(factor), float(offset), rule.scale_by
     wrap = float(rule.spec.wrap) if rule.spec.wrap is not None else math.inf
+    # In between, and away from a tie, the float product rounds to the same step as the exact one.
+    low, high = -LARGEST / 8, min(LARGEST / 8, wrap - 0.5)
 
     def read(raw: object, parameters: Mapping[str, Scalar]) -> Result:
         if type(raw) is bool:  # else `true` would be a register of 1
@@ -124,20 +130,17 @@ def _counter(rule: PointRule) -> Convert:
         value = raw if type(raw) is float else _number(raw, rule)
         if type(value) is not float:
             return value
-        if not math.isfinite(value):
+        scaled = value * _parameter(parameters, scale_by) if scale_by else value
+        near = scaled * a + b
+        if low < near < high and -0.25 < near - (whole := round(near)) < 0.25:
+            return float(whole)
+        if not isfinite(value):
             return _not_finite(raw)
-        if scale_by:
-            value *= _parameter(parameters, scale_by)
-        near = value * a + b
         if not abs(near) < LARGEST:
             return Problem("out_of_range", f"{shortened(str(raw))} is more steps than a register holds")
         if wrap - 0.5 <= near < wrap:  # rounded up, the last part of a step is the next turn's beginning
             return 0.0
-        whole = round(near)
-        # Away from a tie the float product rounds to the same step as the exact one.
-        if abs(near) < LARGEST / 8 and abs(near - whole) < 0.25:
-            return float(whole)
-        return float(round(Fraction(Decimal(repr(value))) * factor + offset))
+        return float(round(Fraction(Decimal(repr(scaled))) * factor + offset))
 
     return read
 
@@ -171,6 +174,8 @@ def _number(raw: object, rule: PointRule) -> float | Nothing | Problem:
         return float(raw)
     if not isinstance(raw, str):
         return Problem("malformed", f"{type(raw).__name__} where a number is expected")
+    if _DIGITS(raw):
+        return float(raw)
     text = raw.strip()
     if text.lower() in _NO_WORDS:
         return NOTHING
