@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from tests.flows.intake_rig import Rig, T
 from tests.flows.metered import SPECS, at
-from tests.flows.test_billing import Lake
+from tests.flows.test_billing import DEVICES, Lake
 
 from dutyroom.backends.records_sql import open_records
-from dutyroom.flows.billing import record_exchange
+from dutyroom.errors import Rejected
+from dutyroom.flows.billing import correct_read, record_exchange
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import Condition, Device
 from dutyroom.model.metering import Exchange
-from dutyroom.model.telemetry import COUNTER_RESET, Event, Lane, Message
+from dutyroom.model.telemetry import COUNTER_RESET, Event, Lane, Message, Point
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.parse import default_rules
 from dutyroom.timebase import MINUTE
@@ -144,3 +146,49 @@ def test_a_reset_outside_the_two_reads_holds_nothing(records: Records, moment: s
     reset_at(lake, moment)
     _, run = lake.close()
     assert run.problems == ()
+
+
+# ---------------------------------------------------------------- a wrap is no reset
+
+
+def wide(lake: Lake) -> Point:
+    """The water meter of a home, read as a binary counter of 32 bits of litres."""
+    point = lake.table.of_device("A-1204-water")[0]
+    found = replace(point, spec=replace(point.spec, digits=None, wrap=2**32))
+    lake.table.add(found)
+    row = next(d for d in DEVICES if d.id == found.device)
+    with lake.records.write() as tx:
+        assert tx.devices.add_points("lake", [(row, found.spec)])[0].spec == found.spec
+    for moment in ("2026-09-30T23:45", "2026-10-31T23:45"):
+        lake.drop("A-1204-water", moment)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("opening", "closing", "used"),
+    [(2**32 - 4_000, 8_000, "12"), (2**32 - 1, 0, "0.001"), (412_600, 20, None)],
+)
+def test_a_counter_of_32_bits_is_billed_over_its_wrap(
+    records: Records, opening: int, closing: int, used: str | None
+) -> None:
+    lake = Lake(records, shares=())
+    wide(lake)
+    lake.put("A-1204-water", "2026-09-30T23:45", opening)
+    lake.put("A-1204-water", "2026-10-31T23:45", closing)
+    _, run = lake.close()
+    if used is None:
+        assert [(p.key, p.device) for p in run.problems] == [("problem.suspect", "A-1204-water")]
+        return
+    (found,) = [u for u in lake.statement("A/12/1204").usages if u.device == "A-1204-water"]
+    assert (found.quantity, found.flags) == (Decimal(used), ("rollover",))
+
+
+def test_a_person_s_read_is_within_the_counter(records: Records) -> None:
+    lake = Lake(records, shares=())
+    wide(lake)
+    close, now = at("2026-11-01T00:00"), at("2026-11-01T09:00")
+    ask = (lake.site, records, "A-1204-water", "volume", close)
+    with pytest.raises(Rejected, match=r"error\.read_span") as refused:
+        correct_read(*ask, 2**32, now, "li", "read on site")
+    assert refused.value.items == {"device": "A-1204-water", "most": "4294967.295", "unit": "m3"}
+    assert correct_read(*ask, 2**32 - 1, now, "li", "read on site").steps == 2**32 - 1
