@@ -187,6 +187,12 @@ def test_a_table_with_lengths_skips_what_it_does_not_know() -> None:
         fields(text, "01 09 05")
 
 
+def test_a_table_has_no_more_records_than_any_device_sends() -> None:
+    assert fields(TABLE, "017564" * 2_000) == {"battery": 100}
+    with pytest.raises(Rejected, match="too many records"):
+        fields(TABLE, "017564" * 2_001)
+
+
 def test_named_groups() -> None:
     groups = "{header: [a: u8], both: [{use: header}, b: u8]}"
     assert fields("[{use: both}, c: u8]", "010203", groups=groups) == {"a": 1, "b": 2, "c": 3}

@@ -12,6 +12,7 @@ from dutyroom.profiles.binary.types import of_bytes
 
 Run: TypeAlias = Callable[[Cursor], None]
 MAX_KNOWN = 10_000  # keys whose steps are remembered
+MAX_TYPED = 2_000  # records; an uplink of 242 bytes has a hundred, and many profiles may try the same message
 
 
 def table(step: Tlv, compiled: Callable[[tuple[Step, ...]], Run]) -> Run:
@@ -22,11 +23,12 @@ def table(step: Tlv, compiled: Callable[[tuple[Step, ...]], Run]) -> Run:
     length_bytes = step.length.bits // 8 if step.length is not None else 0
 
     def run(cursor: Cursor) -> None:
+        fewest = max(0, cursor.left - MAX_TYPED)
         while cursor.end * 8 - cursor.bit >= count * 8:
             start = cursor.bit
             key = cursor.take_bytes("key", count)
             cursor.left -= 1
-            if cursor.left < 0:
+            if cursor.left < fewest:
                 raise Rejected("too many records")
             size = length(cursor.take_bytes("length", length_bytes)) if length is not None else None
             chosen = find(key.hex())
