@@ -99,7 +99,7 @@ def alarm_detail(ask: Ask, alarm: int) -> Json:
         "history": history,
         "consequences": consequences,
         "point": point.id if point else None,
-        "point_name": shown.point_name(found.point) if found.point else "",
+        "point_name": shown.point_name(found.point, point.spec if point else None) if found.point else "",
         "now_value": shown.value(point, ask.site.live.get(point.id)) if point else None,
         "chart": shown.chart(point, found.limit) if point and point.spec.kind != Kind.TEXT else None,
         "shelve_reason": found.shelve_reason,

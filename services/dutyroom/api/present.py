@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dutyroom.alarms import target
+from dutyroom.api.point_names import point_name
 from dutyroom.api.words import Words
 from dutyroom.flows.live import LiveValue
 from dutyroom.flows.run import SiteRuntime
@@ -23,7 +24,7 @@ from dutyroom.model.duty import (
     TicketChange,
     TicketState,
 )
-from dutyroom.model.telemetry import Kind, Point
+from dutyroom.model.telemetry import Kind, Point, PointSpec
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -99,7 +100,9 @@ class Presenter:
                 known = self.site.table.find(str(arguments.get("object")), point)
                 text = value_text(known, float(value), "", self.words) if known else self.words.brief(value)
                 unit = self.words.unit(known.spec.unit) if known and known.spec.kind == Kind.GAUGE else ""
-                parts.append(f"{self.point_name(point)} {text} {unit}".rstrip())
+                parts.append(
+                    f"{self.point_name(point, known.spec if known else None)} {text} {unit}".rstrip()
+                )
         return " · ".join(parts)
 
     def rule_name(self, rule: str) -> str:
@@ -275,7 +278,7 @@ class Presenter:
         return {
             "point": point.id,
             "name": spec.name,
-            "label": self.point_name(spec.name),
+            "label": self.point_name(spec.name, spec),
             "text": value_text(point, live.value, live.text, self.words) if live else "—",
             "raw": live.value if live else None,
             "unit": self.words.unit(spec.unit) if spec.kind in (Kind.GAUGE, Kind.COUNTER) else "",
@@ -291,7 +294,7 @@ class Presenter:
         spec = point.spec
         return {
             "point": point.id,
-            "label": self.point_name(spec.name),
+            "label": self.point_name(spec.name, spec),
             "unit": self.words.unit(spec.unit),
             "kind": spec.kind.value,
             "interval": (spec.interval_s or 0) * 1000,
@@ -300,13 +303,9 @@ class Presenter:
             "hours": 24,
         }
 
-    def point_name(self, name: str) -> str:
-        """A channel's point (energy_2) is named after its kind."""
-        if self.words.has(f"point.{name}"):
-            return self.words.t(f"point.{name}")
-        base, _, channel = name.rpartition("_")
-        key = f"point.{base}_channel"
-        return self.words.t(key, channel=channel) if self.words.has(key) else name
+    def point_name(self, name: str, spec: PointSpec | None = None) -> str:
+        """In words of the language (`point_names`); spec, where known, tells two meanings of a name apart."""
+        return point_name(self.words, name, spec)
 
 
 def is_stale(point: Point, live: LiveValue | None, now: Ms) -> bool:

@@ -32,7 +32,7 @@ def reads_table(ask: Asked, now: Sequence[PeriodRead], before: Sequence[PeriodRe
                 "device": read.device,
                 "name": shown.device_name(read.device),
                 "place": shown.place(device.space) if device else "",
-                "point": shown.point_name(read.point),
+                "point": shown.point_name(read.point, point.spec if point else None),
                 "point_id": read.point,
                 "unit": shown.words.unit(point.spec.unit) if point else "",
                 "steps": read.steps,
