@@ -60,6 +60,7 @@ class Sight:
         self._bare = message.payload[:1] != b"{"
         self._documents: dict[object, object] = {}
         self._contents: dict[object, tuple[object, Report] | Rejected] = {}
+        self._kept: dict[object, object] = {}
         self._product: str | None = None
         self.read: tuple[LayoutProgram, object, object] | None = None  # layout, document, decoded content
 
@@ -78,12 +79,12 @@ class Sight:
         """What the layout's decoder gives; of a named codec once for all. Raises Rejected, Skipped."""
         memory = self._memory.of(program.remembers) if program.remembers else None
         if program.shared is None:
-            return program.content(document, self.message, parameters, self.note, memory)
+            return program.content(document, self.message, parameters, self.note, memory, self._kept)
         key = (program.layout.unwrap, program.layout.source, program.shared)
         found = self._contents.get(key)
         if found is None:
             try:
-                found = program.content(document, self.message, parameters, self.note, memory)
+                found = program.content(document, self.message, parameters, self.note, memory, self._kept)
             except Rejected as err:
                 found = err
             self._contents[key] = found
@@ -97,7 +98,7 @@ class Sight:
         found = self._contents.get(key)
         if found is None:
             try:
-                found = program.told(document, self.message), Report()
+                found = program.told(document, self.message, self._kept), Report()
             except Rejected as err:
                 found = err
             self._contents[key] = found

@@ -160,21 +160,23 @@ class LayoutProgram:
         parameters: Mapping[str, Scalar],
         note: Note | None = None,
         memory: MutableMapping[str, bytes] | None = None,
+        kept: dict[object, object] | None = None,
     ) -> tuple[object, Report]:
         """The decoded document. Raises Rejected, or Skipped where the profile says `ignore`."""
         assert self._codec is not None
         report = Report()
+        at, topic = message.received_at, message.topic
         pieces = [
-            self._codec(data, Ask(port, parameters, message.received_at, message.topic, note, report, memory))
+            self._codec(data, Ask(port, parameters, at, topic, note, report, memory, kept))
             for data, port in self._source.pieces(document)
         ]
         return (pieces[0] if len(pieces) == 1 else _together(pieces)), report
 
-    def told(self, document: object, message: Message) -> object:
+    def told(self, document: object, message: Message, kept: dict[object, object]) -> object:
         """The codec's short form of the document, enough to know whose it is. Raises Rejected."""
         assert self.brief is not None
         pieces = [
-            self.brief(data, Ask(port, {}, message.received_at, message.topic))
+            self.brief(data, Ask(port, {}, message.received_at, message.topic, kept=kept))
             for data, port in self._source.pieces(document)
         ]
         return pieces[0] if len(pieces) == 1 else _together(pieces)

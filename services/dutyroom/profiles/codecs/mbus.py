@@ -8,7 +8,6 @@ what mbus_document.py names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.mbus_document import Entry, Naming, document_of, entries_of
@@ -62,11 +61,13 @@ def decoded(
         entries.append(
             Entry(name, entry.quantity, entry.unit, entry.value, entry.text, entry.register, number)
         )
-    entries = [replace(e, unit=options.units[e.name]) if e.name in options.units else e for e in entries]
+    if options.units:
+        entries = [e._replace(unit=options.units.get(e.name, e.unit)) for e in entries]
     flags = flag_words(entries, options.flags)
     if more_words is not None:
         flags = [*(flags or []), *more_words]
-    entries += _worded(entries, options.words) + state_entries(entries, options.states)
+    if options.words or options.states:
+        entries += _worded(entries, options.words) + state_entries(entries, options.states)
     names = (options.product,) if options.product else products_of(frame.device) or products_of(frame.link)
     document: dict[str, object] = {
         **header_of(frame),

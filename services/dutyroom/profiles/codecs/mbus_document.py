@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from dutyroom.profiles.codecs.mbus_history import dates_of, is_profile, members, profile_dates
 from dutyroom.profiles.codecs.mbus_records import RawRecord
@@ -45,8 +46,7 @@ _FUNCTIONS = {"instantaneous": "", "maximum": "max", "minimum": "min", "error": 
 _EXCEPT = re.compile(r"[^a-z0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One named value. text: it is no number. register: it counts up. raw: its record, None = made by a maker's decoder."""
 
     name: str
@@ -88,7 +88,8 @@ def entries_of(
         else:
             entry = _entry(record, what, naming)
             found.append(entry)
-            found += _letters(entry, record)
+            if entry.text:
+                found += _letters(entry, record)
             if note is not None:
                 note(entry.name, 8 * record.data_at, 8 * (record.data_at + len(record.data)), entry.value)
     return found + list(_following(dates, records, naming))
@@ -103,6 +104,21 @@ def _entry(record: RawRecord, what: Meaning, naming: Naming) -> Entry:
 
 
 def built_name(record: RawRecord, what: Meaning) -> str:
+    """Telegrams of a model have the same names: they are built once."""
+    key = (record.dif, what.word, what.extras, record.label)
+    name = _BUILT.get(key)
+    if name is None:
+        name = _built(record, what)
+        if len(_BUILT) < MAX_BUILT and len(record.label) < 40:
+            _BUILT[key] = name
+    return name
+
+
+MAX_BUILT = 4096
+_BUILT: dict[tuple[bytes, str, tuple[str, ...], str], str] = {}
+
+
+def _built(record: RawRecord, what: Meaning) -> str:
     parts = [_NAMES.get(what.word, what.word), *what.extras, _FUNCTIONS[record.function]]
     for word, number in (("storage", record.storage), ("tariff", record.tariff), ("subunit", record.subunit)):
         if number:
@@ -114,13 +130,10 @@ def built_name(record: RawRecord, what: Meaning) -> str:
 
 def _letters(entry: Entry, record: RawRecord) -> Iterator[Entry]:
     """A version that is written in letters (2B 4C for `+L`), beside its digits."""
+    if entry.quantity not in IDENTIFIERS:
+        return
     data = record.data[::-1]
-    if (
-        entry.quantity in IDENTIFIERS
-        and len(data) > 1
-        and record.lvar is None
-        and all(0x20 < b < 0x7F for b in data)
-    ):
+    if len(data) > 1 and record.lvar is None and all(0x20 < b < 0x7F for b in data):
         yield Entry(f"{entry.name}_text", entry.quantity, "", data.decode("ascii"), True)
 
 
@@ -174,10 +187,10 @@ def document_of(entries: Sequence[Entry]) -> dict[str, object]:
         if entry.text:
             texts[entry.name] = entry.value
             continue
-        values[entry.name], units[entry.name] = entry.value, entry.unit
-        if entry.name not in MAIN:
-            group = _group(entry)
-            (register if entry.register else gauge).setdefault(group, {})[entry.name] = entry.value
+        name, value = entry.name, entry.value
+        values[name], units[name] = value, entry.unit
+        if name not in MAIN:
+            (register if entry.register else gauge).setdefault(_group(entry), {})[name] = value
     listed = [_shown(e, e.raw) for e in entries if e.raw is not None]
     return {
         "values": values,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from dutyroom.errors import Rejected
 
@@ -15,8 +17,7 @@ _LENGTHS = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, -1, 6)  # bytes by data field
 LVAR = 0x0D
 
 
-@dataclass(frozen=True, slots=True)
-class RawRecord:
+class RawRecord(NamedTuple):
     """One record. at, data_at: bytes of the payload. coding: data field of the DIF. label: of a plain text VIF.
 
     lvar: the length byte of a value of variable length, which also says its kind.
@@ -93,8 +94,8 @@ def headers(listing: bytes) -> tuple[tuple[bytes, int], ...]:
 def _record(payload: bytes, at: int, end: int) -> RawRecord:
     dif, after = _chain(payload, at, end, "DIF")
     vif, after, label = _vif(payload, after, end)
-    coding, lvar = dif[0] & 0x0F, None
-    length = _LENGTHS[coding]
+    function, storage, tariff, subunit, coding, length = _told(dif)
+    lvar = None
     if coding == LVAR:
         lvar = _byte(payload, after, end, "length of a value")
         after += 1
@@ -103,11 +104,16 @@ def _record(payload: bytes, at: int, end: int) -> RawRecord:
         raise Rejected(
             f"data record at byte {at}: its value needs {length} bytes from byte {after}, {end - after} are there"
         )
-    storage, tariff, subunit = _numbers(dif)
     return RawRecord(
-        at, after, FUNCTIONS[dif[0] >> 4 & 3], storage, tariff, subunit, coding, dif, vif, label,
-        payload[after : after + length], lvar,
+        at, after, function, storage, tariff, subunit, coding, dif, vif, label, payload[after : after + length], lvar
     )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _told(dif: bytes) -> tuple[str, int, int, int, int, int]:
+    """(function, storage, tariff, subunit, data field, bytes of the value) of a DIF with its extensions."""
+    coding = dif[0] & 0x0F
+    return (FUNCTIONS[dif[0] >> 4 & 3], *_numbers(dif), coding, _LENGTHS[coding])
 
 
 def lvar_length(lvar: int, at: int) -> int:
@@ -125,6 +131,8 @@ def lvar_length(lvar: int, at: int) -> int:
 
 def _chain(payload: bytes, at: int, end: int, what: str) -> tuple[bytes, int]:
     """A byte and its extensions: each with the top bit says that another follows."""
+    if at < end and payload[at] < 0x80:
+        return payload[at : at + 1], at + 1
     first = at
     while _byte(payload, at, end, what) & 0x80:
         at += 1

@@ -25,6 +25,7 @@ UNSIGNED = frozenset(
     {"transmission_counter", "error_flags", "error_mask", "digital_input", "digital_output", "control_signal"}
 )
 _PLACES = Decimal("1e-12")
+_MANY = 10**28  # above, decimals may have to be cut
 
 
 def is_text(record: RawRecord, meaning: Meaning) -> bool:
@@ -50,38 +51,63 @@ def value_of(record: RawRecord, meaning: Meaning) -> Value:
         return record.data[::-1].hex().upper()
     if _is_binary(record) and (meaning.word in UNSIGNED or meaning.word.endswith("flags")):
         return _small(int.from_bytes(record.data, "little"))
+    if record.coding in _WHOLE:
+        whole = _whole(record)
+        return None if whole is None else _scaled(whole, meaning)
     number = number_of(record)
     return None if number is None else scaled(number, meaning)
+
+
+_BINARY = frozenset({0x01, 0x02, 0x03, 0x04, 0x06, 0x07})
+_DIGITS = frozenset({0x09, 0x0A, 0x0B, 0x0C, 0x0E})
+_WHOLE = _BINARY | _DIGITS
+
+
+def _whole(record: RawRecord) -> int | None:
+    if record.coding in _DIGITS:
+        return _bcd(record.data, record.data_at)
+    return _integer(record.data)
+
+
+def _scaled(number: int, meaning: Meaning) -> Value:
+    """The same as `scaled`."""
+    if meaning.count:
+        return _small(number)
+    value = number * meaning.whole + meaning.added
+    if not -_MANY < value < _MANY:
+        return scaled(Decimal(number), meaning)
+    places = meaning.places
+    if not places:
+        return str(value)
+    text = str(value) if value >= 0 else str(-value)
+    text = text.zfill(places + 1)
+    return f"{'-' if value < 0 else ''}{text[:-places]}.{text[-places:]}"
 
 
 def _is_binary(record: RawRecord) -> bool:
     """A whole number in bits: neither decimal digits nor a float."""
     if record.lvar is not None:
         return record.lvar > 0xD9
-    return record.coding in (0x01, 0x02, 0x03, 0x04, 0x06, 0x07)
+    return record.coding in _BINARY
 
 
 def number_of(record: RawRecord) -> Decimal | None:
     """The number as it stands, before the factor of its VIF."""
     coding, lvar = record.coding, record.lvar
-    if coding in (0x09, 0x0A, 0x0B, 0x0C, 0x0E):
-        return _bcd(record.data, record.data_at)
+    if coding in _WHOLE:
+        whole = _whole(record)
+        return None if whole is None else Decimal(whole)
     if coding == 0x05:
         return _float(record.data)
     if lvar is not None and lvar <= 0xD9:
-        number = _bcd(record.data, record.data_at, signed=False)
-        return -number if number is not None and lvar >= 0xD0 else number
+        digits = _bcd(record.data, record.data_at, signed=False)
+        return None if digits is None else Decimal(-digits if lvar >= 0xD0 else digits)
     return integer(record.data)
 
 
 def scaled(number: Decimal, meaning: Meaning) -> Value:
     """In the meaning's unit: int for a whole count without a unit, else decimal text."""
-    if (
-        not meaning.unit
-        and meaning.factor == 1
-        and meaning.offset == 0
-        and number == number.to_integral_value()
-    ):
+    if meaning.count and number == number.to_integral_value():
         return _small(int(number))
     with localcontext() as context:
         context.prec = 120  # 32 bytes of a number of variable length have 78 digits
@@ -105,10 +131,15 @@ def decimal_text(value: Decimal) -> str:
 
 def integer(data: bytes) -> Decimal | None:
     """Signed; the lowest number stands for "invalid" (EN 13757-3, type B)."""
+    number = _integer(data)
+    return None if number is None else Decimal(number)
+
+
+def _integer(data: bytes) -> int | None:
     if not data:
         return None
     number = int.from_bytes(data, "little", signed=True)
-    return None if number == -(1 << (8 * len(data) - 1)) else Decimal(number)
+    return None if number == -(1 << (8 * len(data) - 1)) else number
 
 
 def _float(data: bytes) -> Decimal | None:
@@ -126,7 +157,7 @@ def _float(data: bytes) -> Decimal | None:
     return Decimal(number)
 
 
-def _bcd(data: bytes, at: int, signed: bool = True) -> Decimal | None:
+def _bcd(data: bytes, at: int, signed: bool = True) -> int | None:
     """Lowest digits first. F in front is a minus; other letters in front, or F everywhere, are "no value".
 
     signed: False where another byte has the sign already.
@@ -136,7 +167,7 @@ def _bcd(data: bytes, at: int, signed: bool = True) -> Decimal | None:
         return None
     sign, body = (-1, digits[1:]) if signed and digits[0] == "f" else (1, digits)
     if body.isdecimal():
-        return Decimal(sign * int(body))
+        return sign * int(body)
     if digits[0] in "abcde" and digits[1:].isdecimal():
         return None  # the standard shows such a letter for overflow and errors
     bad = next(number for number, digit in enumerate(body[::-1]) if not digit.isdecimal())

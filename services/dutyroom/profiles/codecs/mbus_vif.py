@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -58,7 +58,8 @@ _EXCEPT = re.compile(r"[^a-z0-9]+")
 class Meaning:
     """word: the quantity, snake case. unit "" = none. extras: what its VIFE add, in order.
 
-    factor, offset: value = number * factor + offset. failed: the record says that it has no value.
+    factor, offset: value = number * factor + offset; of a whole number the same as
+    (number * whole + added) / 10**places. failed: the record says that it has no value.
     """
 
     word: str
@@ -67,12 +68,24 @@ class Meaning:
     offset: Decimal = Decimal(0)
     extras: tuple[str, ...] = ()
     failed: bool = False
+    is_date: bool = field(init=False)
+    count: bool = field(init=False)  # a plain number without a unit
+    places: int = field(init=False)
+    whole: int = field(init=False)
+    added: int = field(init=False)
 
-    @property
-    def is_date(self) -> bool:
-        return self.word in ("date", "datetime") or any(
-            e.startswith(("date_", "start_date")) for e in self.extras
-        )
+    def __post_init__(self) -> None:
+        dated = any(e.startswith(("date_", "start_date")) for e in self.extras)
+        places = max(0, -_exponent(self.factor), -_exponent(self.offset))
+        object.__setattr__(self, "is_date", dated or self.word in ("date", "datetime"))
+        object.__setattr__(self, "count", not self.unit and self.factor == 1 and self.offset == 0)
+        object.__setattr__(self, "places", places)
+        object.__setattr__(self, "whole", int(self.factor.scaleb(places)))
+        object.__setattr__(self, "added", int(self.offset.scaleb(places)))
+
+
+def _exponent(number: Decimal) -> int:
+    return int(number.as_tuple().exponent)
 
 
 @lru_cache(maxsize=2048)

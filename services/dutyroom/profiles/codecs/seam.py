@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.yamlnode import Plain
@@ -27,6 +27,7 @@ class Ask:
 
     note: told which bits became which field, when somebody watches (`dutyroom profile try`).
     memory: what a codec must remember from message to message (Sparkplug B: the births), key -> bytes.
+    kept: what a codec need not do again where it is asked more than once about one message.
     """
 
     port: int | None = None
@@ -36,6 +37,7 @@ class Ask:
     note: Note | None = None
     report: Report = field(default_factory=Report)
     memory: MutableMapping[str, bytes] | None = None
+    kept: dict[object, Any] | None = None
 
 
 class Codec(Protocol):

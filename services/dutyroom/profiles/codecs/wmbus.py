@@ -16,6 +16,7 @@ from dutyroom.profiles.codecs.mbus_link import ENCRYPTED, STANDARD, Frame, crc16
 from dutyroom.profiles.codecs.mbus_options import NAMES, Options, read_options
 from dutyroom.profiles.codecs.mbus_records import RecordList, headers, split
 from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
+from dutyroom.profiles.codecs.wmbus_found import Found
 from dutyroom.profiles.codecs.wmbus_izar import STANDARD_MODES, hidden, reordered
 from dutyroom.profiles.codecs.wmbus_makers import block_of, telegram_of
 from dutyroom.profiles.yamlnode import Plain
@@ -39,8 +40,7 @@ def brief(payload: bytes, ask: Ask) -> object:
     """The id alone."""
     if not 1 <= len(payload) <= MAX_PAYLOAD:
         raise Rejected(f"{len(payload)} bytes are no telegram")
-    frame = reordered(frame_of(_bytes(payload)))
-    own = telegram_of(frame)
+    frame, own = _looked_at(_bytes(payload), ask)
     device = frame.device if own is None or own.device is None else own.device
     return {} if device is None else {"id": device.id}
 
@@ -59,10 +59,9 @@ def _bytes(payload: bytes) -> bytes:
 
 
 def _decode(payload: bytes, options: Options, ask: Ask) -> dict[str, object]:
-    frame = reordered(frame_of(payload))
-    own = telegram_of(frame)
+    frame, own = _looked_at(payload, ask)
     if own is not None:
-        frame = frame if own.device is None else replace(frame, device=own.device)
+        frame = frame if own.device is None else frame._replace(device=own.device)
         records = own.records or RecordList(())
         return decoded(frame, records, options, ask, own.entries, own.words)
     if frame.encrypted:
@@ -73,7 +72,9 @@ def _decode(payload: bytes, options: Options, ask: Ask) -> dict[str, object]:
         )
     if frame.signature is not None:
         frame = _full(frame, frame.signature, ask)
-    if not payload.startswith(frame.data):  # put together anew: its places are none of the payload
+    if ask.note is not None and not payload.startswith(
+        frame.data
+    ):  # put together anew: its places are none of the payload
         ask = replace(ask, note=None)
     records = split(frame.data, frame.start, frame.end)
     if frame.signature is None and frame.device is not None and frame.device.manufacturer == "KAM":
@@ -84,14 +85,26 @@ def _decode(payload: bytes, options: Options, ask: Ask) -> dict[str, object]:
     return decoded(frame, records, options, ask, block.entries, block.words)
 
 
+def _looked_at(payload: bytes, ask: Ask) -> tuple[Frame, Found | None]:
+    """The telegram, and what a maker's own decoder makes of it; once for a message."""
+    key = ("wmbus", payload)
+    found: tuple[Frame, Found | None] | None = None if ask.kept is None else ask.kept.get(key)
+    if found is None:
+        frame = reordered(frame_of(payload))
+        found = frame, telegram_of(frame)
+        if ask.kept is not None:
+            ask.kept[key] = found
+    return found
+
+
 def _revealed(frame: Frame) -> Frame:
     """What needs no key of the meter's own. Raises Rejected for all that does."""
     maker = frame.link.manufacturer if frame.link is not None else ""
     plain = hidden(frame) if maker == "HYD" and frame.mode >= STANDARD_MODES else None
     if plain is None:
         raise Rejected(ENCRYPTED)
-    return replace(
-        frame, data=frame.data[: frame.start] + plain, end=frame.start + len(plain), encrypted=False
+    return frame._replace(
+        data=frame.data[: frame.start] + plain, end=frame.start + len(plain), encrypted=False
     )
 
 
@@ -124,7 +137,7 @@ def _full(frame: Frame, signature: int, ask: Ask) -> Frame:
         at += length
     if crc16(full) != expected:
         raise Rejected(f"CRC at byte {frame.start - 2}: {expected:04X}, computed {crc16(full):04X}")
-    return replace(frame, data=frame.data[: frame.start] + full, end=frame.start + len(full))
+    return frame._replace(data=frame.data[: frame.start] + full, end=frame.start + len(full))
 
 
 def _remember(records: RecordList, ask: Ask) -> None:

@@ -4,7 +4,6 @@ telegrams with what their meters showed; positions count from the first byte of 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from decimal import Decimal
 
 from dutyroom.profiles.codecs.mbus_document import Entry
@@ -150,7 +149,7 @@ def qundis(records: Sequence[RawRecord]) -> Found | None:
     for name, at, when in (("", 12, None), ("_at_target", 18, 16), ("_at_month_end", 24, 22)):
         digits = block[at : at + 4][::-1].hex()
         value = scaled(Decimal(digits), what) if digits.isdecimal() else None
-        found.append(replace(number(f"{word}{name}", None, unit), value=value, register=not name))
+        found.append(number(f"{word}{name}", None, unit)._replace(value=value, register=not name))
         if when is not None:
             found.append(text(f"date{name}", date_text(block[when : when + 2])))
     return Found(found, ["ERROR"] if found[0].value else [])

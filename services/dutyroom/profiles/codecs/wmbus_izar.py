@@ -7,7 +7,6 @@ several analyses of the open protocol. It is a scrambler, not an encryption with
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from decimal import Decimal
 
 from dutyroom.errors import Rejected
@@ -65,7 +64,7 @@ def reordered(frame: Frame) -> Frame:
     ):
         return frame
     device = Device(link.manufacturer, frame.data[6:10][::-1].hex(), frame.data[4], kind)
-    return replace(frame, device=device, link=device)
+    return frame._replace(device=device, link=device)
 
 
 def hidden(frame: Frame) -> bytes | None:

@@ -3,7 +3,6 @@ their meters showed; positions count from the byte after the CI."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from decimal import Decimal
 
 from dutyroom.errors import Rejected
@@ -33,7 +32,7 @@ _TENTH = Decimal("0.1")
 
 def techem(device: Device, own: bytes) -> Found | None:
     """Compact telegrams: date and value at the last set date, then day and value since then."""
-    kind = replace(device, media_word=_TECHEM_MEDIA.get(device.type, ""))
+    kind = device._replace(media_word=_TECHEM_MEDIA.get(device.type, ""))
     if device.type == 0x80:
         return Found(_allocator(device.version, own), device=kind)
     if device.type in (0x62, 0x72) and device.version == 0x50:
