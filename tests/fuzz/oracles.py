@@ -217,7 +217,7 @@ def _bcd(seen: Seen, data: bytes) -> str:
         variable = coding == 0x0D and 0xC0 <= data[note.first // 8 - 1] <= 0xD9
         if coding not in _BCD and not variable:
             continue
-        digits = digits_of(raw).removeprefix("f") if str(value).startswith("-") else digits_of(raw)
+        digits = digits_of(raw).removeprefix("f") if str(value)[:1] in "-0" else digits_of(raw)
         if str(value).upper() == digits.upper():
             continue  # a name, digit by digit
         if not digits.isdecimal() and (isinstance(value, int) or _looks_a_number(value)):

@@ -188,9 +188,9 @@ def test_a_table_with_lengths_skips_what_it_does_not_know() -> None:
 
 
 def test_a_table_has_no_more_records_than_any_device_sends() -> None:
-    assert fields(TABLE, "017564" * 2_000) == {"battery": 100}
+    assert fields(TABLE, "017564" * 500) == {"battery": 100}
     with pytest.raises(Rejected, match="too many records"):
-        fields(TABLE, "017564" * 2_001)
+        fields(TABLE, "017564" * 501)
 
 
 def test_named_groups() -> None:
