@@ -12,9 +12,7 @@ from dutyroom.profiles.binary.types import of_bytes
 
 Run: TypeAlias = Callable[[Cursor], None]
 MAX_KNOWN = 10_000  # keys whose steps are remembered
-MAX_TYPED = (
-    500  # records; an uplink of 242 bytes has a hundred, and a hundred profiles may try the same message
-)
+MAX_TYPED = 500  # records; an uplink of 242 bytes has a hundred, and many profiles may try one message
 
 
 def table(step: Tlv, compiled: Callable[[tuple[Step, ...]], Run]) -> Run:
