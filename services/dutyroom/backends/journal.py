@@ -31,6 +31,7 @@ from dutyroom.timebase import DAY, HOUR, Ms
 T = TypeVar("T")
 
 SCHEMA_VERSION = 2
+STRANGERS = 1_000  # findings of unknown addresses
 _MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
 _MEMORY_BYTES = 32 << 20
 
@@ -195,6 +196,8 @@ class SqliteJournal:
             "count = count + 1, detail = excluded.detail",
             [(f.kind, f.device, f.at, f.at, f.detail) for f in findings],
         )
+        if any(f.kind == quarantine.UNKNOWN for f in findings):
+            _bound_strangers(db)
 
     def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:
         if after >= self._last[lane]:
@@ -317,6 +320,18 @@ class SqliteJournal:
         with self._lock:
             for connection in (*self._readers, self._writer):
                 connection.close()
+
+
+def _bound_strangers(db: sqlite3.Connection) -> None:
+    """There is no end of addresses that are not in the registry: the newest are kept."""
+    kind = quarantine.UNKNOWN
+    many = db.execute("SELECT count(*) FROM finding WHERE kind=?", (kind,)).fetchone()[0]
+    if many > STRANGERS + STRANGERS // 10:  # not with every message
+        db.execute(
+            "DELETE FROM finding WHERE kind=? AND device NOT IN "
+            "(SELECT device FROM finding WHERE kind=? ORDER BY last_at DESC, device LIMIT ?)",
+            (kind, kind, STRANGERS),
+        )
 
 
 def _weight(batch: Batch) -> int:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from dutyroom.flows.draft import Draft, Times
 from dutyroom.flows.live import Live
+from dutyroom.flows.notours import REASON, NotOurs, without
 from dutyroom.flows.receipts import WINDOW, Receipts
 from dutyroom.flows.registry import Registry
 from dutyroom.interfaces import Journal, QuarantineRow, Records
@@ -55,6 +56,7 @@ class Ingest:
         self._journal, self._records, self._live, self._adopt = journal, records, live, adopt
         with records.read() as tx:
             library.memory = Memory(tx.blob(site, MEMORY))
+        self.not_ours = NotOurs(site, records)
         self._coming = library
         self.learned = False  # codecs know more than before
         self._times = Times(live, {v.point: v.at for v in live.snapshot()[1]})
@@ -84,12 +86,15 @@ class Ingest:
         self._begin()
         drafts: dict[Lane, Draft] = {}
         restated: list[MessageRecord] = []
+        done: list[int] = []
         for row in rows:
             if row.reason == TOO_LARGE:  # what is kept of it is not the message
                 continue
             message = Message(row.topic, row.payload, row.received_at, row.retained)
             outcome = self._decode(message)
-            if not isinstance(outcome, Refused):
+            if row.part and isinstance(outcome, Decoded) and _nothing_left(row, outcome):
+                done.append(row.id)
+            elif not isinstance(outcome, Refused):
                 self._add_again(row, message, outcome, drafts)
             elif not row.part:
                 record = replace(_refused(message, outcome), row=row.id)
@@ -97,6 +102,8 @@ class Ingest:
                     restated.append(record)
         if restated:
             self._journal.restate(restated)
+        if done:
+            self._journal.settle(done, "discarded")
         self._commit(drafts)
         return sum(len(draft.messages) for draft in drafts.values())
 
@@ -159,7 +166,8 @@ class Ingest:
 
     def _lane(self, outcome: Decoded | Ignored | Refused) -> Lane:
         if isinstance(outcome, Decoded | Ignored):
-            return self._library.profiles[outcome.profile].lane
+            found = self._library.profiles.get(outcome.profile)  # none where the registry was to say which
+            return found.lane if found is not None else Lane.NORMAL
         return Lane.NORMAL
 
     def _one(self, message: Message, drafts: dict[Lane, Draft]) -> None:
@@ -175,9 +183,16 @@ class Ingest:
 
     def _decode(self, message: Message) -> Decoded | Ignored | Refused:
         outcome = self._library.decode(message, self._registry, self._adopt)
+        foreign = self.not_ours.addresses
         if self._adopt and isinstance(outcome, Decoded):
-            self._adopt_all(outcome.profile, outcome.addresses)
-        return outcome
+            ours = [a for a in outcome.addresses if a not in foreign or self._known(outcome, a)]
+            if not ours:
+                return Ignored(outcome.profile, REASON)
+            self._adopt_all(outcome.profile, ours)
+        return without(outcome, foreign)
+
+    def _known(self, outcome: Decoded, address: str) -> bool:
+        return self._registry.find(outcome.owner(address), address) is not None
 
     def _adopt_all(self, profile: str, addresses: Sequence[str]) -> None:
         """Registers the devices of a message that the registry does not have yet."""
@@ -253,6 +268,11 @@ class Ingest:
                 points = tx.devices.add_points(self._site, list(wanted.values()))
             for point in points:
                 self._table.add(point)
+
+
+def _nothing_left(row: QuarantineRow, outcome: Decoded) -> bool:
+    """The devices that a message waited for are not ours."""
+    return not set(row.addresses) & {*outcome.addresses, *(address for _, address in outcome.unknown)}
 
 
 def _ignored(message: Message, ignored: Ignored) -> MessageRecord:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dutyroom.errors import Mistake
+from dutyroom.errors import Mistake, Rejected
 from dutyroom.flows.ingest import Ingest
+from dutyroom.flows.notours import NotOurs
 from dutyroom.flows.points import Latest, missing_points, with_steps_kept
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.rereading import Rereading
@@ -13,6 +14,7 @@ from dutyroom.interfaces import Records
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import PointSpec, PointTable
 from dutyroom.profiles.decode import Library
+from dutyroom.timebase import Ms
 
 
 class Intake:
@@ -40,6 +42,17 @@ class Intake:
         self._points(devices, self.library)
         for device in devices:
             self.registry.add(device)
+        self.rereading.ask("unknown_device")
+
+    @property
+    def not_ours(self) -> NotOurs:
+        return self._ingest.not_ours
+
+    def disown(self, address: str, actor: str, now: Ms) -> None:
+        """What an unknown device has sent and will send is ignored. Raises Rejected for one that is ours."""
+        if self.registry.profiles(address):
+            raise Rejected("error.is_ours", {"address": address})
+        self.not_ours.mark(address, actor, now)
         self.rereading.ask("unknown_device")
 
     def renew(self, library: Library) -> list[Mistake]:

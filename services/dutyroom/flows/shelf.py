@@ -5,6 +5,7 @@ A file with mistakes is refused by itself: what it said before stays in use, all
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,10 @@ from pathlib import Path
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
-from dutyroom.errors import Mistake
+from dutyroom.errors import Mistake, Rejected
 from dutyroom.profiles.checking import check_profile
 from dutyroom.profiles.decode import Library
-from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.loading import load_profiles, read_extending
 from dutyroom.profiles.profile import Profile
 from dutyroom.timebase import Ms
 
@@ -107,6 +108,34 @@ class Shelf:
         kept = [self.library.profiles[name] for name in sorted(refused) if name in self.library.profiles]
         return [*good, *kept], mistakes, tuple(profile.id for profile in kept)
 
+    def build(self, profile_id: str, text: str) -> tuple[Profile | None, list[Mistake]]:
+        """A profile from its text, as if it lay in the site's folder. Writes nothing."""
+        file = str(self._own[0] / f"{profile_id}.yaml") if self._own else profile_id
+        return read_extending(text, profile_id, file, (self._shipped, *self._own))
+
+    @property
+    def writable(self) -> bool:
+        """Whether this process may write profiles into the site's folder."""
+        return bool(self._own) and os.access(_there(self._own[0]), os.W_OK | os.X_OK)
+
+    def write(self, profile_id: str, text: str) -> Path:
+        """Puts a new file into the site's folder; `reload` takes it. Raises Rejected when there is one of
+        that name, or it cannot be written."""
+        if not self.writable:
+            raise Rejected("error.profiles_read_only")
+        file = self._own[0] / f"{profile_id}.yaml"
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("x", encoding="utf-8") as out:
+                out.write(text)
+        except FileExistsError as err:
+            raise Rejected("error.profile_there", {"profile": profile_id}) from err
+        except OSError as err:
+            raise Rejected(
+                "error.profile_unwritten", {"profile": profile_id, "why": err.strerror or ""}
+            ) from err
+        return file
+
     def _is_own(self, profile: Profile) -> bool:
         return any(Path(profile.file).is_relative_to(folder) for folder in self._own)
 
@@ -117,3 +146,8 @@ class Shelf:
         """What the site's own profiles read, as a broker understands it."""
         own = [profile for profile in library.profiles.values() if self._is_own(profile)]
         return tuple(sorted({f.mqtt for p in own for layout in p.layouts for f in layout.filters}))
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or the next above it that exists."""
+    return next((f for f in (folder, *folder.parents) if f.is_dir()), folder)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from dutyroom.errors import Rejected
+from dutyroom.flows.offers import Offer, offers
 from dutyroom.interfaces import Journal, QuarantineRow, StrangerRow
 from dutyroom.model.telemetry import Kind, Message
 from dutyroom.profiles.decode import Library
+from dutyroom.profiles.elsewhere import BUDGET_S
+from dutyroom.profiles.proposal import Build
 from dutyroom.profiles.result import Decoded, DecodedReading, Trial
 from dutyroom.timebase import Ms
 
@@ -36,7 +40,8 @@ class Candidate:
 class Stranger:
     """One device, or one topic where nothing tells whose messages it carries (address "").
 
-    count: its messages since it was first heard; kept: those that can be read again.
+    count: its messages since it was first heard; kept: those that can be read again. offers: of a topic
+    that no profile reads, who could read it; tried: whether there was time to ask all of them.
     """
 
     address: str
@@ -47,6 +52,8 @@ class Stranger:
     first_at: Ms
     last_at: Ms
     candidates: tuple[Candidate, ...] = ()
+    offers: tuple[Offer, ...] = ()
+    tried: bool = True
 
     @property
     def reason(self) -> str:
@@ -54,30 +61,69 @@ class Stranger:
 
 
 class Strangers:
-    """The unknown devices of a site. Trials are remembered until the profiles change."""
+    """The unknown devices of a site. Trials are remembered until the profiles change.
 
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
+    build: makes a profile of its text; without it nothing is offered for topics that no profile reads.
+    """
+
+    def __init__(self, journal: Journal, build: Build | None = None) -> None:
+        self._journal, self._build = journal, build
         self._library: Library | None = None
-        self._tried: dict[tuple[int, str], tuple[Candidate, ...]] = {}
+        self._tried: dict[tuple[int, str], Stranger] = {}
 
-    def all(self, library: Library, known: Callable[[str, str], object], limit: int = 100) -> list[Stranger]:
+    def all(
+        self,
+        library: Library,
+        known: Callable[[str, str], object],
+        limit: int = 100,
+        foreign: Container[str] = (),
+        budget_s: float = BUDGET_S,
+    ) -> list[Stranger]:
         """Each with the profiles that can read its last message, the best first; of devices that are
-        registered by now the messages are about to be read again, and they are left out."""
+        registered by now the messages are about to be read again, and they are left out.
+
+        foreign: addresses that are not ours. budget_s: for topics that no profile reads, all together.
+        """
         if library is not self._library:
             self._library, self._tried = library, {}
-        found = merged(self._journal.strangers(SENDERS))[:limit]
-        made = [replace(s, candidates=self._candidates(library, s)) for s in found]
-        self._tried = {(s.newest.id, s.address): s.candidates for s in made}
+        until = time.monotonic() + budget_s
+        found = [s for s in merged(self._journal.strangers(SENDERS)) if s.address not in foreign][:limit]
+        made = [self._looked(library, s, until) for s in found]
+        self._tried = {(s.newest.id, s.address): s for s in made if s.tried}
         return [s for s in made if not any(known(c.profile, s.address) for c in s.candidates)]
 
     def find(self, library: Library, address: str) -> Stranger | None:
         found = next((s for s in merged(self._journal.strangers(SENDERS)) if s.address == address), None)
         return None if found is None else replace(found, candidates=candidates(library, found))
 
-    def _candidates(self, library: Library, stranger: Stranger) -> tuple[Candidate, ...]:
+    def silent(self) -> list[Stranger]:
+        """The topics that no profile reads."""
+        return [s for s in merged(self._journal.strangers(SENDERS)) if _unread(s)]
+
+    def offered(self, library: Library, topic: str, profile: str) -> tuple[Stranger, Offer]:
+        """What is offered for a topic. Raises Rejected when it is nothing of this profile."""
+        found = next((s for s in self.silent() if s.newest.topic == topic), None)
+        if found is None:
+            raise Rejected("error.topic_silent", {"topic": topic})
+        made = self._looked(library, found, time.monotonic() + BUDGET_S)
+        offer = next((o for o in made.offers if o.trial.profile == profile), None)
+        if offer is None:
+            raise Rejected("error.topic_unread", {"topic": topic, "profile": profile})
+        return made, offer
+
+    def _looked(self, library: Library, stranger: Stranger, until: float) -> Stranger:
+        """until: the moment, by `time.monotonic`, at which other topics' profiles are no longer tried."""
         known = self._tried.get((stranger.newest.id, stranger.address))
-        return candidates(library, stranger) if known is None else known
+        if known is not None and library is self._library:
+            return replace(stranger, candidates=known.candidates, offers=known.offers)
+        if self._build is not None and _unread(stranger):
+            made, tried = offers(library, self._build, stranger.newest, until - time.monotonic())
+            return replace(stranger, offers=made, tried=tried)
+        return replace(stranger, candidates=candidates(library, stranger))
+
+
+def _unread(stranger: Stranger) -> bool:
+    return not stranger.address and stranger.reason == "unknown_topic"
 
 
 def merged(rows: Iterable[StrangerRow]) -> list[Stranger]:
@@ -112,10 +158,10 @@ def candidates(library: Library, stranger: Stranger) -> tuple[Candidate, ...]:
     row = stranger.newest
     trials = library.trial(Message(row.topic, row.payload, row.received_at, row.retained), 2 * CANDIDATES)
     mine = [t for t in trials if stranger.address in t.outcome.addresses]
-    return tuple(_candidate(library, trial, stranger.address) for trial in mine[:CANDIDATES])
+    return tuple(candidate(library, trial, stranger.address) for trial in mine[:CANDIDATES])
 
 
-def _candidate(library: Library, trial: Trial, address: str) -> Candidate:
+def candidate(library: Library, trial: Trial, address: str) -> Candidate:
     profile, outcome = library.profiles[trial.profile], trial.outcome
     return Candidate(
         profile.id,

@@ -1,0 +1,147 @@
+"""Addresses that are heard and are not ours: ignored, counted as such, and heard again when taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.flows.intake_rig import Rig, T, batch, meter, probe, tank
+
+from dutyroom.errors import Rejected
+from dutyroom.flows.ingest import Ingest
+from dutyroom.flows.live import Live
+from dutyroom.flows.notours import MOST, NotOurs, without
+from dutyroom.flows.strangers import Strangers
+from dutyroom.model.telemetry import Finding, Message
+from dutyroom.profiles.result import Decoded, Ignored, Refused
+from dutyroom.timebase import HOUR, MINUTE
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    made.close()
+
+
+def listed(rig: Rig) -> list[str]:
+    found = Strangers(rig.journal).all(
+        rig.shelf.library, rig.registry.find, foreign=rig.intake.not_ours.addresses
+    )
+    return [s.address for s in found]
+
+
+def counts(rig: Rig) -> tuple[int, int, int]:
+    row = rig.ledger()[""]
+    return row.received, row.ignored, row.quarantined
+
+
+def test_what_waits_and_what_comes_is_ignored_until_it_is_taken_back(rig: Rig) -> None:
+    rig.ingest.handle([probe(n, T + n, "next-door") for n in range(5)] + [probe(9, T + 9, "p2")])
+    assert counts(rig) == (6, 0, 6)
+    rig.intake.disown("next-door", "admin", T)
+    assert listed(rig) == ["p2"]
+    rig.reread()
+    assert counts(rig) == (6, 5, 1)
+    rig.ingest.handle([probe(7, T + MINUTE, "next-door")])
+    assert counts(rig) == (7, 6, 1)
+    assert rig.journal.quarantine_size() == 1
+    rig.again()
+    assert [(m.address, m.at, m.actor) for m in rig.intake.not_ours.marks] == [("next-door", T, "admin")]
+    rig.ingest.handle([probe(7, T + 2 * MINUTE, "next-door")])
+    assert counts(rig) == (8, 7, 1)
+    rig.intake.not_ours.take_back("next-door", "admin", T + 1)
+    rig.ingest.handle([probe(8, T + 3 * MINUTE, "next-door")])
+    assert counts(rig) == (9, 7, 2)
+    assert listed(rig) == ["next-door", "p2"]
+    with rig.records.read() as tx:
+        trail = [(row.actor, row.action, row.target) for row in tx.audit_rows("site")]
+    assert trail == [
+        ("admin", "device.not_ours_back", "next-door"),
+        ("admin", "device.not_ours", "next-door"),
+    ]
+
+
+def test_of_a_shared_message_only_its_own_part_is_ignored(rig: Rig) -> None:
+    rig.register(meter("m1"))
+    rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T)), batch(T + MINUTE, m2=(2, T), m3=(3, T))])
+    rig.intake.disown("m2", "admin", T)
+    rig.reread()
+    assert listed(rig) == ["m3"]
+    assert rig.journal.quarantine_size() == 1
+    assert [row.addresses for row in rig.journal.quarantine()] == [("m3",)]
+    rig.intake.disown("m3", "admin", T)
+    rig.reread()
+    assert rig.journal.quarantine_size() == 0
+    assert counts(rig) == (1, 1, 0)
+    rig.ingest.handle([batch(T + HOUR, m1=(2, T + HOUR), m2=(2, T), m3=(2, T))])
+    assert rig.journal.quarantine_size() == 0
+    rig.keep.drain()
+    assert rig.stored("meter-m1", "volume") == [("03:00:00Z", 1.0), ("04:00:00Z", 2.0)]
+
+
+def test_a_registered_device_is_ours_whatever_was_said(rig: Rig) -> None:
+    rig.intake.disown("p1", "admin", T)
+    rig.register(tank("p1"))
+    rig.ingest.handle([probe(1.5, T)])
+    rig.keep.drain()
+    assert rig.ledger()["tank-p1"].decoded == 1
+    with pytest.raises(Rejected, match=r"error\.is_ours"):
+        rig.intake.disown("p1", "admin", T)
+    with pytest.raises(Rejected, match=r"error\.not_marked"):
+        rig.intake.not_ours.take_back("p9", "admin", T)
+
+
+def test_a_site_that_adopts_leaves_them_out(rig: Rig) -> None:
+    library = rig.shelf.library
+    ingest = Ingest("site", library, rig.registry, rig.table, rig.journal, rig.records, Live(), adopt=True)
+    for address in ("next-door", "m2"):
+        ingest.not_ours.mark(address, "admin", T)
+    ingest.handle([probe(1, T, "next-door"), batch(T, m1=(1, T), m2=(2, T)), batch(T, m2=(3, T))])
+    assert sorted(rig.registry.by_id) == ["acme:m1"]
+    rig.keep.drain()
+    assert counts(rig) == (2, 2, 0)
+
+
+def test_only_the_newest_addresses_have_findings(rig: Rig) -> None:
+    for start in range(0, 3_000, 500):
+        rig.journal.note(
+            [Finding("unknown_device", f"a{n}", T + n, "") for n in range(start, start + 500)], {}
+        )
+    rig.journal.note([Finding("malformed", "", 1, "old")], {})
+    found = rig.journal.findings(0, 5_000)
+    assert 1_000 <= len(found) <= 1_101
+    assert found[0].device == "a2999"
+    assert found[-1].kind == "malformed"
+
+
+def test_what_is_left_of_an_outcome() -> None:
+    refused = Refused("unknown_device", "a, b", (("x/y", "a"), ("x/y", "b")))
+    assert without(refused, ()) is refused
+    assert without(refused, {"c"}) is refused
+    assert without(refused, {"a"}) == Refused("unknown_device", "b", (("x/y", "b"),))
+    assert without(refused, {"a", "b"}) == Ignored("x/y", "not_ours")
+    topic = Refused("unknown_topic", "no profile reads this topic")
+    assert without(topic, {"a"}) is topic
+    decoded = Decoded("x/y", addresses=("z",), unknown=(("x/y", "a"), ("x/y", "b")))
+    assert without(decoded, {"a"}) == Decoded("x/y", addresses=("z",), unknown=(("x/y", "b"),))
+
+
+def test_there_is_an_end_of_them(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dutyroom.flows.notours.MOST", 2)
+    marked = NotOurs("site", rig.records)
+    for address in ("a", "b", "a"):
+        marked.mark(address, "admin", T)
+    with pytest.raises(Rejected, match=r"error\.too_many_not_ours"):
+        marked.mark("c", "admin", T)
+    assert sorted(NotOurs("site", rig.records).addresses) == ["a", "b"]
+    assert MOST > 2
+
+
+def test_a_message_that_only_the_registry_could_place_is_ignored_too(rig: Rig) -> None:
+    outcome = without(Refused("unknown_device", "a", (("", "a"),)), {"a"})
+    assert outcome == Ignored("", "not_ours")
+    assert isinstance(rig.ingest._lane(outcome).value, int)
+    rig.ingest.handle([Message("nobody/1", b"?", T)])
+    assert counts(rig) == (1, 0, 1)
