@@ -105,7 +105,7 @@ def _upper(value: object) -> str:
 
 def _spaced(value: object, sign: str) -> str:
     """Hex digits as addresses are written: a sign between the bytes."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not isinstance(sign, str):
         raise TypeError("only texts are spaced")
     return sign.join(value[i : i + 2] for i in range(0, len(value), 2))
 
@@ -182,7 +182,8 @@ def parse_expression(text: str) -> Expression:
     names: set[str] = set()
     try:
         python = _python(tree.body, names)
-    except RecursionError as err:
+        compile(python, "", "eval")  # Python nests parentheses less deeply than it parses them
+    except (RecursionError, MemoryError, SyntaxError) as err:
         raise Rejected(f"{text!r} is nested too deeply") from err
     except OverflowError as err:
         raise Rejected(f"{text!r}: {err}") from err
@@ -201,7 +202,7 @@ def _python(node: ast.expr, names: set[str]) -> str:
             return f"({_UNARY[type(op)]}{_python(operand, names)})"
         case ast.BinOp(left=left, op=op, right=right) if type(op) in _CHECKED:
             return f"{_CHECKED[type(op)]}({_python(left, names)}, {_python(right, names)})"
-        case ast.BinOp(left=left, op=op, right=right):
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
             return f"({_python(left, names)} {_OPERATORS[type(op)]} {_python(right, names)})"
         case ast.BoolOp(op=op, values=values):
             word = " and " if isinstance(op, ast.And) else " or "

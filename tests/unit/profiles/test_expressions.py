@@ -54,6 +54,7 @@ def test_a_name_without_a_value_or_a_division_by_zero_is_no_value() -> None:
     [
         "a.b", "a[0]", "__import__('os')", "lambda: 1", "[x for x in a]", "f'{a}'", "a := 1", "(1).real", "open('x')",
         "max(a, key=b)", "a is b", "{1: 2}", "*a", "1 +", "", "a" * 501, "yield a", "max.__class__",
+        "a @ b", "-" * 300 + "a", "a" + "+a" * 240, "(" * 90 + "a" + ")" * 90 + " @ 1",
     ],
 )  # fmt: skip
 def test_what_is_not_allowed_is_refused_when_it_is_read(text: str) -> None:
@@ -72,6 +73,7 @@ def test_what_is_not_allowed_is_refused_when_it_is_read(text: str) -> None:
         ("a * a * a", {"a": 2**63}),
         ("a + 1", {"a": "x"}),
         ("sqrt(a)", {"a": -1}),
+        ("spaced(a, 5)", {"a": "0a1b"}),
         ("a ** 0.5", {"a": -1}),
         ("a * a", {"a": 1e300}),
         ("float(a)", {"a": "nan"}),
