@@ -245,6 +245,28 @@ ORACLES: Final[Mapping[str, Oracle]] = {
 }
 
 
+# ---------------------------------------------------------------- a short look
+
+
+def brief_fault(brief: Codec, payload: bytes, ask: Ask, document: object) -> str:
+    """A short look at a payload that the codec accepts says a part of what the codec says."""
+    try:
+        found = brief(payload, ask)
+    except Rejected as err:
+        return f"a short look refuses what the codec accepts: {err.reason[:100]}"
+    except Exception as err:
+        return f"a short look raised {err!r:.100}"
+    return "" if _within(found, document) else f"a short look says {str(found)[:200]}"
+
+
+def _within(part: object, whole: object) -> bool:
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(key in whole and _within(value, whole[key]) for key, value in part.items())
+    if isinstance(part, list) and isinstance(whole, list):
+        return len(part) == len(whole) and all(map(_within, part, whole))
+    return part == whole
+
+
 # ---------------------------------------------------------------- what every document and outcome is
 
 MAX_DEPTH: Final = 40

@@ -13,12 +13,13 @@ from typing import Final, TypeVar
 
 from tests.fuzz.corpus import MADE, NOW, REPAIRED, STARTS, Corpus, Placed, Variant, corpus
 from tests.fuzz.mutate import large, large_json, mutated, mutated_json
-from tests.fuzz.oracles import ORACLES, Noted, Seen, document_fault, is_json
+from tests.fuzz.oracles import ORACLES, Noted, Seen, brief_fault, document_fault, is_json
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, Message
 from dutyroom.profiles.attempt import NOBODY
 from dutyroom.profiles.binary.cursor import Skipped
+from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.seam import Ask
 from dutyroom.profiles.decode import Decoded, Ignored, Library, Refused
 from dutyroom.profiles.job import Anybody
@@ -150,6 +151,10 @@ class Fuzzer:
             fault = ORACLES[trying.family](
                 Seen(trying.payload, document, notes, variant.settings, variant.codec)
             )
+        kind = CODECS.get(trying.family)
+        if not fault and kind is not None and kind.brief is not None:
+            ask = Ask(port, parameters, NOW, topic, None, memory=dict(memory))
+            fault = brief_fault(kind.brief, trying.payload, ask, document)
         if fault:
             trying.faults.append(fault)
         trying.faults += [f"note {n}" for n in notes if not _note_right(n, trying)][:1]
