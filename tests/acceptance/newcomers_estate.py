@@ -57,8 +57,9 @@ def open_gate(estate: Estate, folder: Path) -> Gate:
     with estate.records.read() as tx:
         registry = Registry(tx.devices.all(SITE))
     some = folder / "shipped"
-    if not some.exists():  # one family is enough to choose among
-        shutil.copytree(shipped("device_profiles") / "wmbusmeters", some / "wmbusmeters")
+    if not some.exists():  # two families are enough to choose among
+        for family in ("wmbusmeters", "cjt188"):
+            shutil.copytree(shipped("device_profiles") / family, some / family)
     library = load_library(some, TZ, b"key")
     ingest = Ingest(SITE, library, registry, r.table, r.journal, estate.records, r.live)
     rereading = Rereading(r.journal, ingest)
@@ -81,6 +82,19 @@ def open_gate(estate: Estate, folder: Path) -> Gate:
 def water(meter: str, total: float) -> bytes:
     body = {"media": "cold water", "meter": "multical21", "id": meter, "total_m3": total, "flow_m3h": 0.12}
     return json.dumps(body).encode()
+
+
+# A water meter of CJ/T 188 by the shipped example, made up.
+FRAME = bytes.fromhex(
+    "fefe68100100100000000081161f90004523 01002c002001002c00300801112620000041 16".replace(" ", "")
+)
+
+
+def raw_meter(estate: Estate, gate: Gate) -> None:
+    """A meter that a profile could read, on a topic that none reads."""
+    now = estate.clock.now()
+    said = [(7, "water/DN-77/raw", FRAME), (6, "water/DN-77/raw", FRAME)]
+    gate.ingest.handle([Message(topic, raw, now - ago * MINUTE) for ago, topic, raw in said])
 
 
 def strangers(estate: Estate, gate: Gate) -> None:

@@ -14,6 +14,7 @@ from dutyroom.api import (
     bills,
     data,
     duty,
+    newcomers,
     people,
     problems,
     reference,
@@ -116,6 +117,7 @@ def create_app(
         screens,
         bills,
         unknown,
+        newcomers,
     ):
         app.include_router(part.router)
     app.include_router(unknown.pages)

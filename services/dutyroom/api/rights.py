@@ -20,6 +20,7 @@ _VIEWER = (
     "api_statements", "api_statement", "api_counts", "api_events", "api_trace", "api_problems", "api_exchanges",
     "page_registry", "registry_csv", "registry_xlsx",
     "page_trace", "page_api", "openapi", "api_me", "api_board", "page_unknown", "api_unknown", "api_profiles",
+    "api_not_ours",
 )  # fmt: skip
 _OPERATOR = (
     "page_report", "page_messages",
@@ -40,6 +41,7 @@ _ADMINISTRATOR = (
     "page_people", "page_demo", "api_people", "api_person_put", "api_tokens", "api_token_new", "api_token_revoke",
     "page_registry_edit", "page_registry_import", "api_registry_import", "api_registry_put", "api_registry_withdraw",
     "api_registry_take_back", "api_audit", "api_inject", "api_scenarios", "page_audit", "api_adopt", "api_profile_reload",
+    "api_unknown_profile", "api_disown", "api_disown_back",
 )  # fmt: skip
 
 RIGHTS: Mapping[str, str] = {

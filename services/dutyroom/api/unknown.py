@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, Field
@@ -14,9 +16,21 @@ from dutyroom.api.render import page
 from dutyroom.api.trail import detail_text
 from dutyroom.flows.devices import DeviceDesk
 from dutyroom.flows.intake import Intake
+from dutyroom.flows.offers import Offer, by_hand, on
 from dutyroom.flows.shelf import Shelf, Shelved
-from dutyroom.flows.strangers import Candidate, Stranger, Strangers, Wish, adoption, offered_id, sheet_rows
+from dutyroom.flows.strangers import (
+    Candidate,
+    Stranger,
+    Strangers,
+    Wish,
+    adoption,
+    candidate,
+    offered_id,
+    sheet_rows,
+)
 from dutyroom.model.telemetry import DeviceClass, Kind, Point
+from dutyroom.profiles.decode import Library
+from dutyroom.profiles.proposal import Proposal
 from dutyroom.profiles.result import DecodedReading
 from dutyroom.site.table import sheet_of
 
@@ -27,7 +41,7 @@ PAGE_ROWS = 50
 _TRIED = "strangers"  # where the application keeps what it has tried, by site
 
 
-def _intake(ask: Asked) -> tuple[Intake, DeviceDesk, Shelf]:
+def intake_of(ask: Asked) -> tuple[Intake, DeviceDesk, Shelf]:
     """What takes devices in. Raises HTTPException where this process ingests nothing."""
     site = ask.site
     if site.intake is None or site.devices is None or site.shelf is None:
@@ -35,23 +49,31 @@ def _intake(ask: Asked) -> tuple[Intake, DeviceDesk, Shelf]:
     return site.intake, site.devices, site.shelf
 
 
-def _strangers(request: Request, ask: Asked) -> Strangers:
+def strangers_of(request: Request, ask: Asked) -> Strangers:
     state = request.app.state
     if not hasattr(state, _TRIED):
         setattr(state, _TRIED, {})
     kept: dict[str, Strangers] = getattr(state, _TRIED)
-    return kept.setdefault(ask.name, Strangers(ask.site.journal))
+    found = kept.get(ask.name)
+    if found is None:
+        _, _, shelf = intake_of(ask)
+        found = kept.setdefault(ask.name, Strangers(ask.site.journal, shelf.build))
+    return found
 
 
 @router.get("/{site}/unknown", name="api_unknown")
 def get_unknown(request: Request, ask: Ask, limit: Limit = 100) -> list[Json]:
     """Devices, and topics that no profile tells apart, that publish what nobody reads: each with its last
-    payload and the profiles that read it, the best first. Devices come before topics, the newest first."""
-    intake, _, _ = _intake(ask)
+    payload and the profiles that read it, the best first. Devices come before topics, the newest first.
+
+    `offers`: of a topic that no profile reads, those that could, each with the file that would make it so.
+    `tried` false: there was no time to try all of them; ask again."""
+    intake, _, _ = intake_of(ask)
     shown, taken = ask.presenter(), list(ask.room.devices(ask.site))
     rows = []
-    for stranger in _strangers(request, ask).all(intake.library, intake.registry.find, limit):
-        row = _stranger(shown, stranger)
+    foreign = intake.not_ours.addresses
+    for stranger in strangers_of(request, ask).all(intake.library, intake.registry.find, limit, foreign):
+        row = _stranger(shown, stranger, intake.library)
         if stranger.candidates:
             row["id"] = offered_id(stranger.candidates[0].profile, stranger.address, taken)
             taken.append(row["id"])
@@ -59,7 +81,7 @@ def get_unknown(request: Request, ask: Ask, limit: Limit = 100) -> list[Json]:
     return rows
 
 
-def _stranger(shown: Presenter, stranger: Stranger) -> Json:
+def _stranger(shown: Presenter, stranger: Stranger, library: Library) -> Json:
     newest = stranger.newest
     return {
         "address": stranger.address,
@@ -75,6 +97,21 @@ def _stranger(shown: Presenter, stranger: Stranger) -> Json:
         "size": len(newest.payload),
         "id": "",
         "candidates": [_candidate(shown, c) for c in stranger.candidates],
+        "offers": [_offer(shown, offer, library) for offer in stranger.offers],
+        "tried": stranger.tried,
+    }
+
+
+def _offer(shown: Presenter, offer: Offer, library: Library) -> Json:
+    proposal = offer.proposal
+    best = candidate(library, offer.trial, proposal.addresses[0])
+    return {
+        **_candidate(shown, best),
+        "addresses": list(proposal.addresses),
+        "topic": proposal.filter,
+        "id": proposal.id,
+        "file": proposal.file,
+        "text": proposal.text,
     }
 
 
@@ -98,7 +135,7 @@ def _reading(shown: Presenter, reading: DecodedReading, value: float) -> Json:
     point = Point(0, "", "", DeviceClass.OTHER, "", spec)
     return {
         "point": spec.name,
-        "label": shown.point_name(spec.name),
+        "label": shown.point_name(spec.name, spec),
         "value": reading.text if spec.kind is Kind.TEXT else value,
         "text": value_text(point, reading.value, reading.text or "", shown.words),
         "unit": shown.words.unit(spec.unit) if spec.kind in (Kind.GAUGE, Kind.COUNTER) else "",
@@ -107,32 +144,61 @@ def _reading(shown: Presenter, reading: DecodedReading, value: float) -> Json:
 
 
 class Adoption(BaseModel):
-    """A device to take in. What is left out is as it is offered: the best profile, an id, no place."""
+    """A device to take in. What is left out is as it is offered: the best profile, an id, no place.
+
+    topic: a filter that no profile reads so far; the profile is extended to it by a file in the site's folder.
+    """
 
     address: str = Field(min_length=1, max_length=200)
     profile: str = Field("", max_length=200)
     id: str = Field("", max_length=100)
     name: str = Field("", max_length=200)
     space: str = Field("", max_length=200)
+    topic: str = Field("", max_length=500)
 
 
 @router.post("/{site}/unknown/adopt", name="api_adopt")
 def post_adopt(request: Request, ask: Ask, wanted: Adoption) -> Json:
     """Takes an unknown device into the registry, at once; what it has sent so far is read again."""
-    intake, desk, _ = _intake(ask)
-    wish = Wish(**{name: value.strip() for name, value in wanted.model_dump().items()})
-    stranger = _strangers(request, ask).find(intake.library, wish.address)
+    intake, desk, shelf = intake_of(ask)
+    said = {name: value.strip() for name, value in wanted.model_dump().items()}
+    topic = said.pop("topic")
+    wish, strangers, waiting = Wish(**said), strangers_of(request, ask), 0
+    if topic:
+        silent = strangers.silent()
+        rows = [s.newest for s in silent]
+        proposal = by_hand(intake.library, shelf.build, rows, wish.profile, topic, wish.address)
+        put_up(ask, shelf, proposal)
+        heard = {row.id for row in on(topic, rows)}
+        waiting = sum(s.kept for s in silent if s.newest.id in heard)
+        wish = replace(wish, profile=proposal.id)
+    stranger = strangers.find(intake.library, wish.address)
     with ask.room.records.read() as tx:
         taken = [device.id for device in tx.devices.all(ask.name)]
     row = adoption(wish, stranger, intake.library, taken)
     desk.take(sheet_of("", sheet_rows(row)), ask.actor)
+    if wish.address in intake.not_ours.addresses:
+        intake.not_ours.take_back(wish.address, ask.actor, ask.room.clock.now())
     ask.room.forget_devices(ask.name)
     ask.site.wake()
     return {
         "device": row["id"],
         "profile": row["profile"],
-        "waiting": stranger.kept if stranger is not None else 0,
+        "waiting": stranger.kept if stranger is not None else waiting,
     }
+
+
+def put_up(ask: Asked, shelf: Shelf, proposal: Proposal) -> None:
+    """Writes a proposed profile into the site's folder, and reads it. Raises Rejected when it cannot."""
+    shelf.write(proposal.id, proposal.text)
+    now = ask.room.clock.now()
+    with ask.room.records.write() as tx:
+        tx.audit(
+            ask.name, now, ask.actor, "profiles.written", proposal.id, f"{proposal.base} · {proposal.filter}"
+        )
+        tx.change(ask.name, now, "profile", proposal.id)
+    shelf.reload()
+    ask.site.wake()
 
 
 # ---------------------------------------------------------------- profiles
@@ -141,7 +207,7 @@ def post_adopt(request: Request, ask: Ask, wanted: Adoption) -> Json:
 @router.get("/{site}/profiles", name="api_profiles")
 def get_profiles(ask: Ask) -> Json:
     """The profiles in use, the site's own among them, and what is wrong with its files."""
-    _, _, shelf = _intake(ask)
+    _, _, shelf = intake_of(ask)
     words = ask.presenter().words
     own = frozenset(shelf.shelved.own)
     return shelved(shelf.shelved) | {
@@ -160,7 +226,7 @@ def get_profiles(ask: Ask) -> Json:
 @router.post("/{site}/profiles/reload", name="api_profile_reload")
 def post_reload(ask: Ask) -> Json:
     """Reads the site's own profiles now; those with mistakes are refused, what was in use stays."""
-    _, _, shelf = _intake(ask)
+    _, _, shelf = intake_of(ask)
     found = shelf.reload()
     now = ask.room.clock.now()
     with ask.room.records.write() as tx:
@@ -187,12 +253,14 @@ def shelved(found: Shelved) -> Json:
 @pages.get("/sites/{site}/unknown", name="page_unknown")
 def unknown_page(request: Request, ask: Ask) -> HTMLResponse:
     """Unknown devices, each with the profiles that read it and a form to adopt it."""
-    _, _, shelf = _intake(ask)
+    intake, _, shelf = intake_of(ask)
     spaces = [(path, ask.presenter().place(path)) for path in ask.site.site.spaces]
     values = {
         "rows": get_unknown(request, ask, PAGE_ROWS),
         "spaces": spaces,
         "shelved": shelved(shelf.shelved),
         "may_adopt": ask.visitor.may(Least.ADMINISTRATOR),
+        "may_write": ask.visitor.may(Least.ADMINISTRATOR) and shelf.writable,
+        "not_ours": intake.not_ours.marks,
     }
     return page(request, "unknown.html", values, ask)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.acceptance.newcomers_estate import TANK, Gate, open_gate, strangers
+from tests.acceptance.newcomers_estate import TANK, Gate, open_gate, raw_meter, strangers
 from tests.acceptance.pages_harness import SITE
 from tests.unit.api.conftest import House
 
@@ -135,3 +136,122 @@ def test_where_nothing_is_ingested_there_is_a_sentence(house: House) -> None:
 )
 def test_a_payload_is_shown_as_what_it_is(raw: bytes, form: str, shown: str) -> None:
     assert readable(raw) == {"form": form, "payload": shown}
+
+
+RAW = {"topic": "water/DN-77/raw", "profile": "cjt188/water"}
+METER = "00000000100001"
+
+
+def row_of(client: Any, topic: str) -> dict[str, Any]:
+    rows = client.get(f"{API}/unknown").json()
+    return next(row for row in rows if row["topic"] == topic)
+
+
+def test_a_topic_that_nobody_reads_is_offered_who_could_and_one_click_does_it(
+    house: House, gate: Gate
+) -> None:
+    raw_meter(house.estate, gate)
+    admin = house.person("admin")
+    row = row_of(admin, "water/DN-77/raw")
+    assert (row["candidates"], row["tried"]) == ([], True)
+    offer = row["offers"][0]
+    assert (offer["profile"], offer["topic"]) == ("cjt188/water", "water/{device}/raw")
+    assert (offer["id"], offer["file"]) == ("cjt188/water-raw", "device_profiles/cjt188/water-raw.yaml")
+    assert offer["addresses"] == [METER]
+    assert ("volume", "123.45") in [(r["point"], r["text"]) for r in offer["readings"]]
+    page = admin.get(f"/sites/{SITE}/unknown?lang=en").text
+    assert "extends: cjt188/water" in page
+    assert "unknown/profile" in page
+    done = admin.post(f"{API}/unknown/profile", json=RAW)
+    assert done.json() == {
+        "profile": "cjt188/water-raw",
+        "file": "device_profiles/cjt188/water-raw.yaml",
+        "topic": "water/{device}/raw",
+        "addresses": [METER],
+        "waiting": 2,
+    }
+    assert (gate.own / "cjt188" / "water-raw.yaml").read_text() == offer["text"]
+    assert admin.get(f"{API}/profiles").json()["mistakes"] == []
+    gate.reread()
+    row = row_of(admin, "water/DN-77/raw")
+    assert (row["address"], row["candidates"][0]["profile"]) == (METER, "cjt188/water-raw")
+    assert admin.post(f"{API}/unknown/adopt", json={"address": METER, "id": "W-1"}).status_code == 200
+    gate.reread()
+    points = admin.get(f"{API}/devices/W-1").json()["points"]
+    assert next(p["text"] for p in points if p["name"] == "volume") == "123.45"
+    with house.estate.records.read() as tx:
+        trail = {(row.actor, row.action, row.target, row.detail) for row in tx.audit_rows(SITE)}
+    detail = "cjt188/water · water/{device}/raw"
+    assert ("admin", "profiles.written", "cjt188/water-raw", detail) in trail
+    again = admin.post(f"{API}/unknown/profile", json=RAW, headers={"accept-language": "en"})
+    assert again.status_code == 422
+    assert "Nobody sends on water/DN-77/raw" in again.text
+
+
+def test_no_file_is_overwritten_and_none_is_written_where_none_can_be(
+    house: House, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw_meter(house.estate, gate)
+    admin = house.person("admin")
+    headers = {"accept-language": "en"}
+    there = gate.own / "cjt188" / "water-raw.yaml"
+    there.parent.mkdir(parents=True)
+    there.write_text("mine: yes\n")
+    asked = admin.post(f"{API}/unknown/profile", json=RAW, headers=headers)
+    assert (asked.status_code, there.read_text()) == (422, "mine: yes\n")
+    assert "The site has a profile cjt188/water-raw already" in asked.text
+    for wanted in ({**RAW, "profile": "no/such"}, {**RAW, "topic": "bms/room/3"}):
+        assert admin.post(f"{API}/unknown/profile", json=wanted, headers=headers).status_code == 422
+    monkeypatch.setattr(type(gate.shelf), "writable", property(lambda shelf: False))
+    there.unlink()
+    asked = admin.post(f"{API}/unknown/profile", json=RAW, headers=headers)
+    assert (asked.status_code, there.exists()) == (422, False)
+    assert "cannot be written here" in asked.text
+    page = admin.get(f"/sites/{SITE}/unknown?lang=en").text
+    assert "unknown/profile" not in page
+    assert "put the file there yourself" in page
+
+
+def test_a_device_is_adopted_with_a_topic_in_one_step(house: House, gate: Gate) -> None:
+    raw_meter(house.estate, gate)
+    admin = house.person("admin")
+    wish = {"address": METER, "profile": "cjt188/water", "topic": "water/{device}/raw", "id": "W-1"}
+    for wrong, said in (
+        ({"profile": ""}, "There is no profile"),
+        ({"topic": "water/#/raw"}, "rest of the topic"),
+        ({"topic": "gas/+/raw"}, "Nobody sends on gas/+/raw"),
+        ({"address": "77"}, f"there is no 77; its messages are of {METER}"),
+        ({"profile": "wmbusmeters/water"}, "wmbusmeters/water cannot read"),
+    ):
+        asked = admin.post(f"{API}/unknown/adopt", json=wish | wrong, headers={"accept-language": "en"})
+        assert asked.status_code == 422
+        assert said in asked.text
+    assert not gate.own.exists()
+    done = admin.post(f"{API}/unknown/adopt", json=wish)
+    assert done.json() == {"device": "W-1", "profile": "cjt188/water-raw", "waiting": 2}
+    gate.reread()
+    assert len(admin.get(f"{API}/quarantine?state=reprocessed").json()) == 2
+
+
+def test_an_address_that_is_not_ours_is_gone_until_it_is_taken_back(house: House, gate: Gate) -> None:
+    admin = house.person("admin")
+    assert "unknown/not-ours" in admin.get(f"/sites/{SITE}/unknown?lang=en").text
+    mine = {"address": "11111111"}
+    assert admin.post(f"{API}/unknown/not-ours", json=mine).json() == mine
+    gate.reread()
+    assert [row["address"] for row in admin.get(f"{API}/unknown").json()] == ["", "", ""]
+    (mark,) = house.program("api:viewer").get(f"{API}/unknown/not-ours").json()
+    assert (mark["address"], mark["actor"]) == ("11111111", "admin")
+    assert "Not ours: 1" in admin.get(f"/sites/{SITE}/unknown?lang=en").text
+    assert admin.post(f"{API}/unknown/not-ours/take-back", json=mine).json() == mine
+    assert admin.post(f"{API}/unknown/not-ours/take-back", json=mine).status_code == 422
+    strangers(house.estate, gate)
+    assert admin.get(f"{API}/unknown").json()[0]["address"] == "11111111"
+    admin.post(f"{API}/unknown/not-ours", json=mine)
+    admin.post(f"{API}/unknown/adopt", json=mine | {"profile": "wmbusmeters/water"})
+    assert admin.get(f"{API}/unknown/not-ours").json() == []  # who adopts has thought better of it
+    taken = admin.post(f"{API}/unknown/not-ours", json=mine, headers={"accept-language": "en"})
+    assert "11111111 is the address of a device in the registry" in taken.text
+    program = house.program("api:operator")
+    for path in ("profile", "not-ours", "not-ours/take-back"):
+        assert program.post(f"{API}/unknown/{path}", json=RAW | mine).status_code == 403
