@@ -441,6 +441,9 @@ def adopt_device(
     device_id: Annotated[str, typer.Option("--id", help="Its id; default: vendor and address.")] = "",
     name: Annotated[str, typer.Option(help="What people call it.")] = "",
     space: Annotated[str, typer.Option(help="Where it is: a path of spaces.yaml.")] = "",
+    topic: Annotated[
+        str, typer.Option(help="A filter that no profile reads so far: --profile is extended to it.")
+    ] = "",
     site: Annotated[
         str, typer.Option("--site", help="Site id; needed when the data folder has several.")
     ] = "",
@@ -449,8 +452,25 @@ def adopt_device(
     """Take an unknown device into the registry; what it has sent is read again."""
     from dutyroom.wiring.newcomers import adopt
 
+    wish = {"address": address, "profile": profile, "id": device_id, "name": name, "space": space}
     with plain_errors():
-        say(adopt(settings_with(data=data), site, address, profile, device_id, name, space))
+        say(adopt(settings_with(data=data), site, wish | {"topic": topic}))
+
+
+@devices.command(name="ignore")
+def ignore_device(
+    address: Annotated[str, typer.Argument(help="As `dutyroom devices unknown` shows it.")],
+    take_back: Annotated[bool, typer.Option("--take-back", help="Listen to it again.")] = False,
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """Ignore an unknown address that is not ours, such as a neighbour's meter."""
+    from dutyroom.wiring.newcomers import disown
+
+    with plain_errors():
+        say(disown(settings_with(data=data), site, address, take_back))
 
 
 @devices.command(name="export")

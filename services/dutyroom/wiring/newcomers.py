@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from dutyroom.backends.instance_api import InstanceApi
@@ -12,8 +15,11 @@ from dutyroom.timebase import to_iso, zone
 from dutyroom.wiring.commands import choose_site, data_folder, printable, running_api
 
 _LIMIT = 200
+_FOREIGN = 20  # addresses in a line
+_PATIENCE_S = 60  # a profile may have to be written and all of them read
 _VALUES = 8  # of one profile, in a line
 _PAYLOAD = 400  # characters
+_FILE = 3_000  # characters of a file that are shown
 
 
 def _running(settings: Settings, wanted: str) -> tuple[InstanceApi, Site]:
@@ -34,7 +40,18 @@ def unknown(settings: Settings, wanted: str) -> list[str]:
     lines: list[str] = []
     for row in rows:
         lines += _lines(row, site)
-    return lines or ["No unknown device publishes."]
+    return [
+        *(lines or ["No unknown device publishes."]),
+        *_foreign(api.ask("GET", f"sites/{site.id}/unknown/not-ours")),
+    ]
+
+
+def _foreign(marks: list[dict[str, Any]]) -> list[str]:
+    if not marks:
+        return []
+    shown = ", ".join(printable(mark["address"]) for mark in marks[:_FOREIGN])
+    more = f" and {len(marks) - _FOREIGN} more" if len(marks) > _FOREIGN else ""
+    return [f"Not ours, ignored: {shown}{more}"]
 
 
 def _lines(row: dict[str, Any], site: Site) -> list[str]:
@@ -49,15 +66,22 @@ def _lines(row: dict[str, Any], site: Site) -> list[str]:
     ]
     for candidate in row["candidates"]:
         lines.append(f"  profile  {candidate['profile']}: {_values(candidate)}")
-    if not row["candidates"]:
+    for number, offer in enumerate(row["offers"]):
+        lines += _offer(offer, number == 0)
+    if not row["tried"]:
+        lines.append("  not every profile has been tried yet; ask again")
+    elif not row["candidates"] and not row["offers"]:
         lines.append(f"  no profile reads it: {printable(row['detail'] or row['reason'])}")
     return lines
 
 
 def _values(candidate: dict[str, Any]) -> str:
+    count = Counter(r["point"] for r in candidate["readings"])
+    once = {r["point"]: r for r in reversed(candidate["readings"])}  # of a series the first
     shown = [
-        f"{printable(r['point'])} {printable(_plain(r['text']))} {r['unit']}".rstrip()
-        for r in candidate["readings"]
+        f"{printable(name)} {printable(_plain(once[name]['text']))} {once[name]['unit']}".rstrip()
+        + (f" ({number} readings)" if number > 1 else "")
+        for name, number in count.items()
     ]
     more = f", and {len(shown) - _VALUES} more" if len(shown) > _VALUES else ""
     events = f", {candidate['events']} events" if candidate["events"] else ""
@@ -69,15 +93,38 @@ def _plain(number: str) -> str:
     return number.replace("\u2009", "")
 
 
-def adopt(
-    settings: Settings, wanted: str, address: str, profile: str, device_id: str, name: str, space: str
-) -> str:
-    """Takes an unknown device in. Raises Rejected with what is wrong."""
+def _offer(offer: dict[str, Any], first: bool) -> list[str]:
+    """A profile that could read the topic, and the command for it; of the first its file as well."""
+    words = [offer["addresses"][0], "--profile", offer["profile"], "--topic", offer["topic"]]
+    lines = [
+        f"  could    {offer['profile']}: {_values(offer)}",
+        f"           dutyroom devices adopt {shlex.join(printable(word) for word in words)}",
+    ]
+    if first and len(offer["text"]) <= _FILE:
+        lines.append(f"           or put this into the site's folder as {offer['file']}:")
+        lines += [f"             {printable(line)}" for line in offer["text"].splitlines()]
+    return lines
+
+
+def adopt(settings: Settings, wanted: str, wish: Mapping[str, str]) -> str:
+    """Takes an unknown device in. wish: address, and as far as they are given profile, topic, id, name,
+    space. Raises Rejected with what is wrong."""
     api, site = _running(settings, wanted)
-    body = {"address": address, "profile": profile, "id": device_id, "name": name, "space": space}
-    done = api.ask("POST", f"sites/{site.id}/unknown/adopt", body)
+    done = api.ask("POST", f"sites/{site.id}/unknown/adopt", dict(wish), _PATIENCE_S)
     waiting = f"; {done['waiting']} messages are read again" if done["waiting"] else ""
     return f"Adopted {done['device']} with profile {done['profile']}{waiting}."
+
+
+def disown(settings: Settings, wanted: str, address: str, take_back: bool) -> str:
+    """What an unknown address sends is ignored, or heard again. Raises Rejected with what is wrong."""
+    api, site = _running(settings, wanted)
+    path = f"sites/{site.id}/unknown/not-ours"
+    api.ask("POST", f"{path}/take-back" if take_back else path, {"address": address})
+    return (
+        f"{printable(address)} is heard again."
+        if take_back
+        else f"{printable(address)} is ignored: not ours."
+    )
 
 
 def reload_profiles(settings: Settings, wanted: str) -> list[str]:
