@@ -9,12 +9,12 @@ from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Mistake, Rejected
 from dutyroom.model.telemetry import Kind, Message, Scalar
-from dutyroom.profiles.decode import Decoded, DecodedReading, Ignored, Library
+from dutyroom.profiles.decode import Decoded, DecodedEvent, DecodedReading, Ignored, Library
 from dutyroom.profiles.job import Anybody
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Example, Profile
 from dutyroom.profiles.yamlnode import Plain
-from dutyroom.timebase import Ms, from_iso
+from dutyroom.timebase import Ms, from_iso, to_iso
 
 RECEIVED = "2026-11-01T00:00:10Z"  # when an example says nothing
 _TZ = ZoneInfo("Asia/Shanghai")  # of times without a zone
@@ -135,27 +135,31 @@ def _events(example: Example, outcome: Decoded) -> Iterator[tuple[str, str]]:
     left = list(outcome.events)
     for number, wanted in enumerate(example.events):
         for event in left:
-            have = {
-                "address": event.address,
-                "point": event.spec.name,
-                "code": event.code,
-                "id": event.event_id,
-            }
-            have |= {k: v for k, v in event.arguments.items() if isinstance(v, str)}
-            every = {**event.arguments, **have}
-            if all(every.get(k) == v for k, v in wanted.items()):
+            have = _event(event)
+            if all(have.get(k) == v for k, v in wanted.items()):
                 left.remove(event)
                 break
         else:
             yield (
                 f".events[{number}]",
-                f"{wanted} expected; given: {[(e.code, e.event_id, e.arguments) for e in outcome.events]}",
+                f"{_words(wanted)} expected; given: {'; '.join(_words(_event(e)) for e in outcome.events) or 'none'}",
             )
     if example.events and left:
         yield ".events", f"{len(left)} more given than expected"
 
 
+def _event(event: DecodedEvent) -> dict[str, object]:
+    """As an example names it; what an argument of the same name says as text counts."""
+    own = {"address": event.address, "point": event.spec.name, "code": event.code, "id": event.event_id}
+    return {**event.arguments, **own, **{k: v for k, v in event.arguments.items() if isinstance(v, str)}}
+
+
+def _words(event: Mapping[str, object]) -> str:
+    return "{" + ", ".join(f"{name}: {value}" for name, value in event.items()) + "}"
+
+
 def _times(wanted: Ms, outcome: Decoded) -> Iterator[tuple[str, str]]:
     times = {r.at for r in outcome.readings} | {e.at for e in outcome.events}
     if wanted not in times:
-        yield ".time", f"{wanted} expected, {sorted(t for t in times if t is not None)} given (milliseconds)"
+        given = [to_iso(t) for t in sorted(t for t in times if t is not None)]
+        yield ".time", f"{to_iso(wanted)} expected, {', '.join(given) or 'the receive time'} given"

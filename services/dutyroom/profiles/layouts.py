@@ -89,9 +89,7 @@ def _layout(
         each=read_paths(form, fields["each"], place("each")) if "each" in fields else (),
         identity=_templates(form, fields["identity"], place("identity")) if "identity" in fields else (),
         time=read_time(form, fields["time"], place("time")) if "time" in fields else None,
-        points=()
-        if outcome
-        else read_points(form, top.get("points"), layout_points, where, interval, decoder is not None),
+        points=() if outcome else read_points(form, top.get("points"), layout_points, where, interval),
         events=_events(form, fields["events"], place("events")) if "events" in fields else (),
         attributes=_attributes(form, fields["attributes"], place("attributes"))
         if "attributes" in fields

@@ -119,29 +119,23 @@ def _tests(form: Form, node: Node, where: str) -> list[tuple[str, tuple[str | fl
 
 
 def read_points(
-    form: Form, top: Node | None, own: Node | None, where: str, interval: int | None, decoded: bool = False
+    form: Form, top: Node | None, own: Node | None, where: str, interval: int | None
 ) -> tuple[PointRule, ...]:
-    """The points of a layout: all of the profile's, or those it names, with its own settings over them.
-
-    decoded: the fields have names that the profile gave them; a point without `from` reads its namesake.
-    """
+    """The points of a layout: all of the profile's, or those it names, with its own settings over them. A
+    point without `from` reads the field of its own name."""
     shared = form.mapping(top, "points") if top is not None else {}
     if own is None:
         return tuple(
             rule
             for name, node in shared.items()
-            if (rule := _point(form, name, expanded(node), join("points", name), interval, decoded))
-            is not None
-            and (rule.paths or rule.value is not None)
+            if (rule := _point(form, name, expanded(node), join("points", name), interval)) is not None
         )
     place = join(where, "points")
     rules = []
     for name, node in _named(form, own, place, shared).items():
-        rule = _point(form, name, node, join(place, name), interval, decoded)
+        rule = _point(form, name, node, join(place, name), interval)
         if rule is not None:
             rules.append(rule)
-            if not rule.paths and rule.value is None:
-                form.note(node, join(place, f"{name}.from"), "is missing: where is the value?")
     return tuple(rules)
 
 
@@ -174,9 +168,7 @@ def expanded(node: Node) -> Node:
     return node if isinstance(node.value, dict) else Node({"from": node}, node.file, node.line)
 
 
-def _point(
-    form: Form, name: str, node: Node, where: str, interval: int | None, decoded: bool
-) -> PointRule | None:
+def _point(form: Form, name: str, node: Node, where: str, interval: int | None) -> PointRule | None:
     own = form.fields(node, where, POINT_FIELDS)
     _check_name(form, name, node, where)
     quantity = (
@@ -199,7 +191,7 @@ def _point(
     )
     shift = form.number(own["offset"], join(where, "offset")) if "offset" in own else None
     paths = read_paths(form, own["from"], join(where, "from")) if "from" in own else ()
-    if decoded and not own.keys() & {"from", "value"}:
+    if not own.keys() & {"from", "value"}:
         paths = (parse("@"),) if "each" in own else (Path(name, (Key(name),)),)
     base, down = _sum(form, own["sum"], join(where, "sum")) if "sum" in own else (None, False)
     rule = PointRule(
@@ -224,7 +216,7 @@ def _point(
         absent=_absent(form, own["absent"], join(where, "absent")) if "absent" in own else None,
         value=form.parsed(own["value"], join(where, "value"), parse_expression) if "value" in own else None,
         names=_names(form, own["names"], join(where, "names")) if "names" in own else {},
-        each=form.parsed(own["each"], join(where, "each"), parse) if "each" in own else None,
+        each=_each(form, own["each"], join(where, "each")) if "each" in own else None,
         sum_from=base,
         sum_down=down,
         wrap=read_wrap(form, own["wrap"], join(where, "wrap")) if "wrap" in own else None,
@@ -233,6 +225,14 @@ def _point(
         else (),
     )
     return with_counter(form, own, where, rule) if own.keys() & COUNTER_FIELDS else rule
+
+
+def _each(form: Form, node: Node, where: str) -> Path | None:
+    found = form.parsed(node, where, parse)
+    if found is not None and found.single:
+        form.note(node, where, f"names one value; write {found.text}[*] for every element of a list")
+        return None
+    return found
 
 
 def _absent(form: Form, node: Node, where: str) -> str | float | bool | None:

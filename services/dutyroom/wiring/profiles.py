@@ -115,7 +115,7 @@ def lines(found: Explanation, received_at: Ms) -> Iterator[str]:
         yield f"layout   {found.layout}"
     if found.payload is not None:
         yield f"bytes    {len(found.payload)}: {found.payload[:64].hex(' ')}{' ...' if len(found.payload) > 64 else ''}"
-    for step in found.steps:
+    for step in sorted(found.steps, key=lambda step: step.first):  # a key before what it leads
         raw = found.payload[step.first // 8 : (step.last + 7) // 8] if found.payload is not None else b""
         value = "" if step.value is None and step.name.startswith("type ") else f" = {_shown(step.value)}"
         yield f"  {step.place:>12}  {raw[:12].hex(' '):<36}{step.name}{value}"

@@ -62,6 +62,7 @@ def test_a_profile_says_what_it_measures() -> None:
         ("status: {from: status, kind: text}", "status: {from: x, linear: {from: [1, 1], to: [0, 2]}}", "the two numbers must differ"),
         ("status: {from: status, kind: text}", "status: {from: x, linear: {from: [1], to: [0, 2]}}", "must be two numbers"),
         ("status: {from: status, kind: text}", "status: {from: x, when: {y: {abov: 3}}}", "did you mean 'above'?"),
+        ("status: {from: status, kind: text}", "status: {each: log, from: x}", "points.status.each: names one value; write log[*]"),
         ("status: {from: status, kind: text}", "status: {from: x, time: {from: t, format: unix}}", "unknown time format"),
         ("status: {from: status, kind: text}", "status: {from: x, time: {from: t, zone: Mars/Base}}", "unknown time zone"),
     ],
@@ -70,6 +71,11 @@ def test_a_mistake_names_line_and_field(change: str, to: str, told: str) -> None
     assert change in GOOD
     found = mistakes(GOOD.replace(change, to))
     assert any(told in m for m in found), found
+
+
+def test_a_point_without_from_reads_the_field_of_its_name() -> None:
+    profile = read_profile(GOOD.replace("from: status, ", ""), "acme/w1")
+    assert [rule.paths[0].text for rule in profile.layouts[0].points] == ["total", "status"]
 
 
 def test_all_mistakes_are_told_at_once() -> None:

@@ -75,7 +75,7 @@ examples:
         ("expect: {'2': {level: 1}}", "1 expected, no reading; readings are of 1"),
         ("attributes: {'1': {model: Y}}", ".attributes.1.model: 'Y' expected, 'X' given"),
         ("findings: [clock_wrong]", ".findings: clock_wrong not found"),
-        ("events: [{code: x}]", ".events[0]: {'code': 'x'} expected; given: []"),
+        ("events: [{code: x}]", ".events[0]: {code: x} expected; given: none"),
         ("refused: malformed", "was to be refused, but was decoded"),
         ("received: tomorrow", "'tomorrow' is not an ISO 8601 time"),
         ("time: 2026-11-01T00:00:00Z", ".time:"),
