@@ -8,24 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import fields
+from dataclasses import fields, replace
+from itertools import islice
 from typing import TypeAlias
 
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.meter import PARAMETER
-from dutyroom.profiles.paths import MISSING, Getter, Key, Path, getter
+from dutyroom.profiles.paths import MAX_ITEMS, MISSING, Getter, Key, Keys, Path, getter
 from dutyroom.profiles.points import PointProgram
 from dutyroom.profiles.profile import PointRule
+from dutyroom.profiles.rest import MAX_NAME, MAX_NAMES
 from dutyroom.profiles.result import reading
 from dutyroom.profiles.values import Convert
 
 Quick: TypeAlias = tuple[Convert, float, float, PointSpec, PointProgram]
 Table: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, Quick], ...]]  # object, its fields
 Sought: TypeAlias = tuple[Getter, Quick]
-Nested: TypeAlias = tuple[
-    str, tuple[tuple[str, PointProgram], ...]
-]  # field, fields in it ("" = whatever it is)
+Nested: TypeAlias = "tuple[str, tuple[tuple[str, PointProgram | _Named], ...]]"
 
 # What a conversion knows all about, or the point itself; every other field makes a rule a special one.
 _CONVERTED = frozenset(
@@ -38,11 +38,12 @@ _OF_SERIES = _OF_FIELD | {"each", "value", "names", "absent", "sum_from", "sum_d
 class PointPlan:
     """All points of a layout."""
 
-    def __init__(self, rules: Sequence[PointRule], programs: Sequence[PointProgram]) -> None:
+    def __init__(self, rules: Sequence[PointRule], programs: Sequence[PointProgram], private: bool) -> None:
+        """private: some names are personal, so what is named by the message is looked at one by one."""
         self._programs = tuple(programs)
         listed = tuple(zip(rules, programs, strict=True))
-        self._usual = _Sorted(listed, registers=True)
-        self._metered = _Sorted(listed, registers=False)  # registers of the device's own kind apart
+        self._usual = _Sorted(listed, True, private)
+        self._metered = _Sorted(listed, False, private)  # registers of the device's own kind apart
 
     def run(self, here: Here, job: Job) -> None:
         if type(here.item) is not dict:
@@ -55,18 +56,23 @@ class PointPlan:
 
 
 class _Sorted:
+    """others: field of the item, and what may be in it ("" = whatever it is)."""
+
     __slots__ = ("_others", "_sought", "_tables", "_top")
 
-    def __init__(self, listed: Sequence[tuple[PointRule, PointProgram]], registers: bool) -> None:
+    def __init__(
+        self, listed: Sequence[tuple[PointRule, PointProgram]], registers: bool, private: bool
+    ) -> None:
         tables: dict[tuple[str, ...], list[tuple[str, Quick]]] = {}
         sought: list[Sought] = []
-        others: list[tuple[str, list[tuple[str, PointProgram]]]] = []
+        others: list[tuple[str, list[tuple[str, PointProgram | _Named]]]] = []
         for rule, point in listed:
             if not _only(rule, _CONVERTED) or _special(rule) or not (registers or _fixed(rule)):
                 key, inner = _place(rule)
                 if not others or others[-1][0] != key:
                     others.append((key, []))
-                others[-1][1].append((inner, point))
+                named = not private and (registers or _fixed(rule)) and _named(rule)
+                others[-1][1].append((inner, _Named(rule, point.quick) if named else point))
             elif path := _keys(rule):
                 tables.setdefault(path[:-1], []).append((path[-1], point.quick))
             else:
@@ -89,7 +95,7 @@ class _Sorted:
         for get, found in self._sought:
             raw = get(item, document)
             if raw is not None and raw is not MISSING:
-                _take(raw, found, here, job)
+                _take(raw, found, found[3], here, job)
         for key, points in self._others:
             inside = item.get(key) if key else None
             if key and (inside is None or inside == {}):
@@ -97,6 +103,31 @@ class _Sorted:
             for inner, point in points:
                 if not inner or (type(inside) is dict and inner in inside):
                     point.run(here, job)
+
+
+class _Named:
+    """Points that are all fields of one object, and have their names."""
+
+    __slots__ = ("_keys", "_quick", "_spec", "_specs")
+
+    def __init__(self, rule: PointRule, quick: Quick) -> None:
+        self._keys = _leading(rule.paths[0])
+        self._quick, self._spec = quick, rule.spec
+        self._specs: dict[str, PointSpec] = {}
+
+    def run(self, here: Here, job: Job) -> None:
+        table = here.item
+        for key in self._keys:
+            table = table.get(key) if type(table) is dict else None
+        for name, raw in islice(table.items(), MAX_ITEMS) if type(table) is dict else ():
+            if raw is None or not name or len(name) > MAX_NAME:
+                continue
+            spec = self._specs.get(name)
+            if spec is None:
+                spec = replace(self._spec, name=name)
+                if len(self._specs) < MAX_NAMES:
+                    self._specs[name] = spec
+            _take(raw, self._quick, spec, here, job)
 
 
 def _quick(own: Sequence[tuple[str, Quick]], table: dict[str, object], here: Here, job: Job) -> None:
@@ -113,8 +144,8 @@ def _quick(own: Sequence[tuple[str, Quick]], table: dict[str, object], here: Her
             point.emit(value, raw, spec, here, job)
 
 
-def _take(raw: object, found: Quick, here: Here, job: Job) -> None:
-    convert, low, high, spec, point = found
+def _take(raw: object, found: Quick, spec: PointSpec, here: Here, job: Job) -> None:
+    convert, low, high, _, point = found
     value = convert(raw, here.parameters)
     if type(value) is float and low <= value <= high:
         job.readings.append(reading((here.address, spec, here.at, value, here.quality, None)))
@@ -133,6 +164,16 @@ def _only(rule: PointRule, known: frozenset[str]) -> bool:
 
 def _special(rule: PointRule) -> bool:
     return rule.device_wrap or "{" in rule.spec.name or any(not path.single for path in rule.paths)
+
+
+def _named(rule: PointRule) -> bool:
+    """ "{x}" from `a.b.{x}`: every field gives a point of its name."""
+    path = rule.paths[0] if len(rule.paths) == 1 else None
+    last = path.steps[-1] if path is not None and path.steps else None
+    if path is None or path.whole or not isinstance(last, Keys) or len(_leading(path)) != len(path.steps) - 1:
+        return False
+    own = last.capture != "" and rule.spec.name == f"{{{last.capture}}}"
+    return own and not rule.device_wrap and _only(rule, _CONVERTED)
 
 
 def _fixed(rule: PointRule) -> bool:

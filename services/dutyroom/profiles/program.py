@@ -65,7 +65,7 @@ class LayoutProgram:
         self.brief = brief_of(layout.decoder) if self.inside else None
         self._clock = clock(layout.time, tz)
         programs = [PointProgram(rule, tz, profile, key) for rule in layout.points]
-        self._points = PointPlan(layout.points, programs)
+        self._points = PointPlan(layout.points, programs, bool(profile.privacy))
         self._events = tuple(EventProgram(rule, profile, tz, key) for rule in layout.events)
         self._attributes = tuple(
             (name, getter(paths), guard(profile, (name, *(p.leaf for p in paths)), key))

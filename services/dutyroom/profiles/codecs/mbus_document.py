@@ -15,13 +15,13 @@ for 0) and, for the second record of the same name, `_2`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dutyroom.profiles.codecs.mbus_history import dates_of, is_profile, members, profile_dates
 from dutyroom.profiles.codecs.mbus_records import RawRecord
-from dutyroom.profiles.codecs.mbus_values import IDENTIFIERS, Value, is_text, value_of
+from dutyroom.profiles.codecs.mbus_values import IDENTIFIERS, Value, is_text, reader_of
 from dutyroom.profiles.codecs.mbus_vif import Meaning, meaning
 from dutyroom.profiles.codecs.seam import Note
 
@@ -82,11 +82,11 @@ def entries_of(
     found: list[Entry] = []
     dates = dates_of(records, monthly)
     for record in records:
-        what = meaning(naming.vifs.get(record.vif, record.vif))
-        if is_profile(record, what):
-            found += _members(record, what, records, dates, naming)
+        form = _form(record, naming.vifs)
+        if record.lvar is not None and is_profile(record, form.what):
+            found += _members(record, form.what, records, dates, naming)
         else:
-            entry = _entry(record, what, naming)
+            entry = _entry(record, form, naming)
             found.append(entry)
             if entry.text:
                 found += _letters(entry, record)
@@ -95,30 +95,44 @@ def entries_of(
     return found + list(_following(dates, records, naming))
 
 
-def _entry(record: RawRecord, what: Meaning, naming: Naming) -> Entry:
-    value = value_of(record, what)
-    name, number = naming.named(built_name(record, what))
-    register = what.word in _COUNTING and not record.storage and record.function == "instantaneous"
-    unit = "hca" if what.word == "hca" else what.unit
-    return Entry(name, what.word, unit, value, is_text(record, what), register, number, record)
+def _entry(record: RawRecord, form: Form, naming: Naming) -> Entry:
+    what = form.what
+    name, number = naming.named(form.built)
+    text = form.text if record.lvar is None else is_text(record, what)
+    return Entry(name, what.word, form.unit, form.read(record, what), text, form.register, number, record)
+
+
+class Form(NamedTuple):
+    """What all records with one DIF, VIF and label have in common: a model sends the same ones each time."""
+
+    what: Meaning
+    built: str
+    unit: str
+    register: bool
+    text: bool
+    read: Callable[[RawRecord, Meaning], Value]
+
+
+MAX_FORMS = 4096
+_FORMS: dict[tuple[bytes, bytes, str], Form] = {}
+
+
+def _form(record: RawRecord, vifs: Mapping[bytes, bytes]) -> Form:
+    vif = vifs.get(record.vif, record.vif) if vifs else record.vif
+    key = (record.dif, vif, record.label)
+    form = _FORMS.get(key)
+    if form is None:
+        what = meaning(vif)
+        register = what.word in _COUNTING and not record.storage and record.function == "instantaneous"
+        unit = "hca" if what.word == "hca" else what.unit
+        read = reader_of(record.coding, what)
+        form = Form(what, built_name(record, what), unit, register, is_text(record, what), read)
+        if len(_FORMS) < MAX_FORMS and len(record.label) < 40:
+            _FORMS[key] = form
+    return form
 
 
 def built_name(record: RawRecord, what: Meaning) -> str:
-    """Telegrams of a model have the same names: they are built once."""
-    key = (record.dif, what.word, what.extras, record.label)
-    name = _BUILT.get(key)
-    if name is None:
-        name = _built(record, what)
-        if len(_BUILT) < MAX_BUILT and len(record.label) < 40:
-            _BUILT[key] = name
-    return name
-
-
-MAX_BUILT = 4096
-_BUILT: dict[tuple[bytes, str, tuple[str, ...], str], str] = {}
-
-
-def _built(record: RawRecord, what: Meaning) -> str:
     parts = [_NAMES.get(what.word, what.word), *what.extras, _FUNCTIONS[record.function]]
     for word, number in (("storage", record.storage), ("tariff", record.tariff), ("subunit", record.subunit)):
         if number:

@@ -92,8 +92,12 @@ def headers(listing: bytes) -> tuple[tuple[bytes, int], ...]:
 
 
 def _record(payload: bytes, at: int, end: int) -> RawRecord:
-    dif, after = _chain(payload, at, end, "DIF")
-    vif, after, label = _vif(payload, after, end)
+    after, label = at + 2, ""
+    if after <= end and payload[at] < 0x80 and payload[at + 1] < 0x7C:  # neither is extended: most records
+        dif, vif = payload[at : at + 1], payload[at + 1 : after]
+    else:
+        dif, after = _chain(payload, at, end, "DIF")
+        vif, after, label = _vif(payload, after, end)
     function, storage, tariff, subunit, coding, length = _told(dif)
     lvar = None
     if coding == LVAR:
@@ -131,14 +135,14 @@ def lvar_length(lvar: int, at: int) -> int:
 
 def _chain(payload: bytes, at: int, end: int, what: str) -> tuple[bytes, int]:
     """A byte and its extensions: each with the top bit says that another follows."""
-    if at < end and payload[at] < 0x80:
-        return payload[at : at + 1], at + 1
     first = at
-    while _byte(payload, at, end, what) & 0x80:
+    while at < end:
+        if payload[at] < 0x80:
+            return payload[first : at + 1], at + 1
         at += 1
         if at - first > MAX_CHAIN:
             raise Rejected(f"{what} at byte {first}: more than {MAX_CHAIN} extensions")
-    return payload[first : at + 1], at + 1
+    raise Rejected(f"{what} at byte {at}: the payload ends there")
 
 
 def _vif(payload: bytes, at: int, end: int) -> tuple[bytes, int, str]:

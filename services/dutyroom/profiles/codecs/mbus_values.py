@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from decimal import Decimal, localcontext
 from typing import TypeAlias
 
@@ -56,6 +57,25 @@ def value_of(record: RawRecord, meaning: Meaning) -> Value:
         return None if whole is None else _scaled(whole, meaning)
     number = number_of(record)
     return None if number is None else scaled(number, meaning)
+
+
+def reader_of(coding: int, meaning: Meaning) -> Callable[[RawRecord, Meaning], Value]:
+    """What reads the values of records with this data field and meaning as `value_of` does."""
+    special = meaning.failed or meaning.is_date or meaning.word in IDENTIFIERS
+    flags = meaning.word in UNSIGNED or meaning.word.endswith("flags")
+    if special or coding not in _WHOLE or (flags and coding in _BINARY):
+        return value_of
+    return _decimal_value if coding in _DIGITS else _binary_value
+
+
+def _decimal_value(record: RawRecord, meaning: Meaning) -> Value:
+    number = _bcd(record.data, record.data_at) if record.data else None
+    return None if number is None else _scaled(number, meaning)
+
+
+def _binary_value(record: RawRecord, meaning: Meaning) -> Value:
+    number = _integer(record.data)
+    return None if number is None else _scaled(number, meaning)
 
 
 _BINARY = frozenset({0x01, 0x02, 0x03, 0x04, 0x06, 0x07})
