@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.acceptance.newcomers_estate import FRAME
 from tests.acceptance.test_serve import example, password_of, publish, water
 from tests.servers.mosquitto import Mosquitto
 
@@ -130,11 +131,46 @@ def test_a_device_that_nobody_knew_is_taught_and_adopted_without_a_restart(
         assert "Adopted wmbusmeters-11111111" in run("devices", "adopt", "11111111", "--data", data).stdout
         wait_for(lambda: visitor.points("wmbusmeters-11111111").get("volume"), 10, "the meter")
         assert unknown(visitor) == {}
+        _a_topic_that_nobody_reads(broker, visitor, site, data)
+        _a_neighbours_meter(broker, visitor, data)
         for row in visitor.get("/ledger"):
             assert row["received"] == row["decoded"] + row["ignored"] + row["quarantined"], row
         assert sum(row["quarantined"] for row in visitor.get("/ledger")) == 0
         assert service.terminate() == 0
         assert "Traceback" not in service.text
+
+
+def _a_topic_that_nobody_reads(broker: Mosquitto, visitor: Visitor, site: Path, data: Path) -> None:
+    """A water meter of CJ/T 188 behind a DTU with a topic of its own: the profile that could read it is named,
+    and one command lets it."""
+    publish(broker.port, ("water/DN-77/raw", FRAME))
+    offers = wait_for(lambda: unknown(visitor).get("water/DN-77/raw", {}).get("offers"), 20, "who could")
+    assert (offers[0]["profile"], offers[0]["topic"]) == ("cjt188/water", "water/{device}/raw")
+    command = "devices adopt 00000000100001 --profile cjt188/water --topic 'water/{device}/raw'"
+    assert command in run("devices", "unknown", "--data", data).stdout
+    said = run("devices", "adopt", "00000000100001", "--profile", "cjt188/water", "--topic", "water/{device}/raw",
+               "--data", data).stdout  # fmt: skip
+    assert said == "Adopted cjt188-00000000100001 with profile cjt188/water-raw; 1 messages are read again.\n"
+    file = site / "device_profiles" / "cjt188" / "water-raw.yaml"
+    assert file.read_text(encoding="utf-8") == offers[0]["text"]
+    volume = wait_for(lambda: visitor.points("cjt188-00000000100001").get("volume"), 10, "the point")
+    wait_for(lambda: visitor.points("cjt188-00000000100001")["volume"]["text"] == "123.45", 10, "its reading")
+    assert volume["unit"] == "m³"
+    run("check", "--profiles", site / "device_profiles")
+
+
+def _a_neighbours_meter(broker: Mosquitto, visitor: Visitor, data: Path) -> None:
+    publish(broker.port, ("wmbusmeters/99999999", water("7.5", time.time(), "99999999")))
+    wait_for(lambda: "99999999" in unknown(visitor), 10, "the neighbour")
+    said = run("devices", "ignore", "99999999", "--data", data).stdout
+    assert said == "99999999 is ignored: not ours.\n"
+    assert unknown(visitor) == {}
+    publish(broker.port, ("wmbusmeters/99999999", water("7.6", time.time(), "99999999")))
+    wait_for(lambda: sum(row["ignored"] for row in visitor.get("/ledger")) == 2, 10, "both ignored")
+    assert "Not ours, ignored: 99999999" in run("devices", "unknown", "--data", data).stdout
+    assert "heard again" in run("devices", "ignore", "99999999", "--take-back", "--data", data).stdout
+    again = run("devices", "ignore", "99999999", "--take-back", "--data", data, ok=False)
+    assert "99999999 is not among those that are not ours" in again.stderr
 
 
 def _three(visitor: Visitor, point: int, now: float) -> dict[str, Any] | None:
