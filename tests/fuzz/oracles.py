@@ -3,10 +3,9 @@ digits that are no digits. They use the notes of the codec (which bytes gave whi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-import orjson
 from tests.fuzz import frames
 
 from dutyroom.errors import Rejected
@@ -265,56 +264,3 @@ def _within(part: object, whole: object) -> bool:
     if isinstance(part, list) and isinstance(whole, list):
         return len(part) == len(whole) and all(map(_within, part, whole))
     return part == whole
-
-
-# ---------------------------------------------------------------- what every document and outcome is
-
-MAX_DEPTH: Final = 40
-_SCALARS: Final = (str, int, float, bool, type(None))
-
-
-def document_fault(document: object, size: int, json: bool) -> str:
-    """Dicts, lists and scalars, no deeper and not (much) larger than the payload of `size` bytes. json: the codec passes
-    on a JSON document, which may be as deep as its reader allows."""
-    count, most, level = 0, 64 * size + 5000, [document]
-    for _depth in range(1100 if json else MAX_DEPTH):
-        level = [child for node in level for child in _children(node)]
-        count += len(level)
-        bad = next((v for v in level if type(v) not in (dict, list) and _scalar_fault(v)), None)
-        if bad is not None:
-            return f"{type(bad).__name__} {str(bad)[:80]!r} in the document"
-        if count > most:
-            return f"more than {most} values out of {size} bytes"
-        if not level:
-            return (
-                ""
-                if isinstance(document, dict | list) or not _scalar_fault(document)
-                else "no plain document"
-            )
-    return f"deeper than {MAX_DEPTH} levels"
-
-
-def _children(node: object) -> Iterator[object]:
-    if type(node) is dict:
-        if any(type(key) is not str for key in node):
-            yield 0j  # what no document may hold
-        yield from node.values()
-    elif type(node) is list:
-        yield from node
-
-
-def _scalar_fault(value: object) -> bool:
-    kind = type(value)
-    if kind not in _SCALARS:
-        return True
-    if kind is float:
-        return value != value or value in (float("inf"), float("-inf"))
-    return kind is int and value.bit_length() > 4096  # type: ignore[attr-defined]
-
-
-def is_json(payload: bytes) -> bool:
-    try:
-        orjson.loads(payload)
-    except orjson.JSONDecodeError:
-        return False
-    return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -11,17 +10,20 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Final, TypeVar
 
-from tests.fuzz.corpus import MADE, NOW, REPAIRED, STARTS, Corpus, Placed, Variant, corpus
+from tests.fuzz.corpus import Corpus, Placed, Variant, corpus
+from tests.fuzz.made import MADE, REPAIRED, STARTS
+from tests.fuzz.made_fields import NOW
 from tests.fuzz.mutate import large, large_json, mutated, mutated_json
-from tests.fuzz.oracles import ORACLES, Noted, Seen, brief_fault, document_fault, is_json
+from tests.fuzz.oracles import ORACLES, Noted, Seen, brief_fault
+from tests.fuzz.sound import MAX_REASON, document_fault, is_json, outcome_fault
 
 from dutyroom.errors import Rejected
-from dutyroom.model.telemetry import Kind, Message
+from dutyroom.model.telemetry import Message
 from dutyroom.profiles.attempt import NOBODY
 from dutyroom.profiles.binary.cursor import Skipped
 from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.seam import Ask
-from dutyroom.profiles.decode import Decoded, Ignored, Library, Refused
+from dutyroom.profiles.decode import Decoded, Library
 from dutyroom.profiles.job import Anybody
 
 T = TypeVar("T")
@@ -29,7 +31,6 @@ CODEC_LIMIT, DECODE_LIMIT, TRIAL_LIMIT = 0.25, 0.25, 1.0  # processor seconds
 LARGE: Final = 0.015  # share of payloads of 256 bytes to 256 KiB
 THROUGH_LIBRARY, IN_TRIAL, BY_STRANGERS, WEIGHED = 0.25, 0.01, 0.02, 0.1  # shares; WEIGHED: of the large ones
 MAX_MEMORY = 64 * 1024 * 1024  # bytes that a codec may hold at a time for one payload
-MAX_REASON = 2000  # characters
 _TOPICS: Final = tuple(f"spBv1.0/plant/{kind}" for kind in ("NBIRTH/n1", "DBIRTH/n1/d1", "DDATA/n1/d1", "NDATA/n1", "NDEATH/n1", "DDEATH/n1/d1"))  # fmt: skip
 _BIRTH: Final = (
     b"["
@@ -235,33 +236,3 @@ def _note_right(note: Noted, trying: Trying) -> bool:
     return (
         type(note.first) is int and type(note.last) is int and 0 <= note.first <= note.last <= trying.size * 8
     )
-
-
-def outcome_fault(outcome: object) -> str:
-    """Finite readings, whole registers, bounded texts and reasons; "" = all is well."""
-    if isinstance(outcome, Refused):
-        return f"a detail of {len(outcome.detail)} characters" if len(outcome.detail) > 2 * MAX_REASON else ""
-    if isinstance(outcome, Ignored):
-        return ""
-    if not isinstance(outcome, Decoded):
-        return f"no outcome: {outcome!r}"
-    for reading in outcome.readings:
-        if type(reading.value) is not float or not math.isfinite(reading.value):
-            return f"{reading.spec.name}: {reading.value!r}"
-        if reading.spec.kind in (Kind.COUNTER, Kind.STATE) and not reading.value.is_integer():
-            return f"{reading.spec.name}: {reading.value!r} is no whole number"
-        if reading.text is not None and len(reading.text) > 1000:
-            return f"{reading.spec.name}: a text of {len(reading.text)} characters"
-        if not 0 < len(reading.address) <= 200:
-            return f"an address of {len(reading.address)} characters"
-        if reading.at is not None and type(reading.at) is not int:
-            return f"{reading.spec.name}: time {reading.at!r}"
-    for _, name, value in outcome.attributes:
-        if type(value) not in (str, int, float, bool) or (type(value) is float and not math.isfinite(value)):
-            return f"attribute {name}: {value!r}"
-    for event in outcome.events:
-        if not event.event_id or any(
-            type(v) is float and not math.isfinite(v) for v in event.arguments.values()
-        ):
-            return f"event {event.spec.name}: {event!r}"
-    return ""

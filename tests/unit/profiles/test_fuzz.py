@@ -2,8 +2,9 @@
 
 import pytest
 from tests.fuzz import frames
-from tests.fuzz.oracles import ORACLES, Noted, Seen, document_fault
+from tests.fuzz.oracles import ORACLES, Noted, Seen
 from tests.fuzz.payloads import Rows, faults_of, library, run
+from tests.fuzz.sound import document_fault
 from tests.fuzz.trials import Fuzzer
 
 from dutyroom.profiles.codecs import CODECS
@@ -15,7 +16,7 @@ COUNT = 10_000
 @pytest.fixture(scope="module")
 def rows() -> Rows:
     """The same payloads every time. The machine may be busy, so the limits of time are wide here."""
-    return run(Fuzzer(library(), seed=1, part=8, patience=4), range(COUNT))
+    return run(Fuzzer(library(), seed=1, part=16, patience=4), range(COUNT))
 
 
 def test_no_crash_no_hang_nothing_unsound_accepted(rows: Rows) -> None:
