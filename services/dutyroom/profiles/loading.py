@@ -6,9 +6,10 @@ A model whose file name starts with "_" is only there to be extended.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path as FilePath
 
-from dutyroom.errors import Invalid, Mistake, Rejected
+from dutyroom.errors import Invalid, Mistake
 from dutyroom.model.telemetry import DeviceClass, Lane, Scalar
 from dutyroom.profiles.decoders import DECODERS
 from dutyroom.profiles.envelopes import ENVELOPES
@@ -16,10 +17,9 @@ from dutyroom.profiles.examples import read_examples
 from dutyroom.profiles.form import Form, join
 from dutyroom.profiles.layouts import LAYOUT_FIELDS, read_layouts
 from dutyroom.profiles.packing import Packed
-from dutyroom.profiles.pointforms import expanded
-from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.pointforms import expanded, read_interval
+from dutyroom.profiles.profile import Layout, Profile
 from dutyroom.profiles.yamlnode import Node, read_node
-from dutyroom.timebase import duration
 from dutyroom.yamltext import decode
 
 TOP_FIELDS = (
@@ -174,9 +174,11 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
     device_class = (
         form.choice(top["class"], "class", [c.value for c in DeviceClass]) if "class" in top else None
     )
-    interval = _interval(form, top["interval"], "interval") if "interval" in top else None
+    interval = read_interval(form, top["interval"], "interval") if "interval" in top else None
     lane = form.choice(top["lane"], "lane", ["normal", "priority"]) if "lane" in top else "normal"
     layouts = read_layouts(form, node, top, interval)
+    parameters = _scalars(form, top["parameters"], "parameters") if "parameters" in top else {}
+    _check_scales(form, layouts, parameters, top.get("points", node))
     profile = Profile(
         id=profile_id,
         device_class=DeviceClass(device_class or "other"),
@@ -185,7 +187,7 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
         products=form.texts(top["products"], "products") if "products" in top else (),
         lane=Lane.PRIORITY if lane == "priority" else Lane.NORMAL,
         interval_s=interval,
-        parameters=_scalars(form, top["parameters"], "parameters") if "parameters" in top else {},
+        parameters=parameters,
         privacy=_privacy(form, top["privacy"]) if "privacy" in top else {},
         fallback=form.boolean(top["fallback"], "fallback") if "fallback" in top else False,
         examples=read_examples(form, top["examples"]) if "examples" in top else (),
@@ -195,15 +197,17 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
     return profile, form.mistakes
 
 
-def _interval(form: Form, node: Node, where: str) -> int | None:
-    ms = form.parsed(node, where, _duration)
-    return None if ms is None else max(1, ms // 1000)
-
-
-def _duration(text: str) -> int:
-    if text.replace(".", "", 1).isdigit():
-        raise Rejected("needs a unit, for example 15min")
-    return duration(text)
+def _check_scales(
+    form: Form, layouts: Sequence[Layout], parameters: Mapping[str, Scalar], points: Node
+) -> None:
+    """A parameter that is misspelt would leave the value as it is: a bill without the ratio."""
+    own = points.value if isinstance(points.value, dict) else {}
+    for rule in {r.spec.name: r for layout in layouts for r in layout.points}.values():
+        if rule.scale_by and rule.scale_by not in parameters:
+            close = get_close_matches(rule.scale_by, parameters, 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ", for example `parameters: {ct: 1}`"
+            said = f"{rule.scale_by!r} is no device parameter of this profile{hint}"
+            form.note(own.get(rule.spec.name, points), join("points", f"{rule.spec.name}.scale"), said)
 
 
 def _names(form: Form, node: Node) -> dict[str, str]:

@@ -46,9 +46,8 @@ def read_time(form: Form, node: Node, where: str) -> TimeRule | None:
     pattern = form.text(own["format"], join(where, "format")) if "format" in own else "auto"
     since = form.text(own["since"], join(where, "since")) if "since" in own else ""
     if "format" in own or since:
-        form.parsed(
-            own.get("format", node), join(where, "format"), lambda text: reader(pattern, zone("UTC"), since)
-        )
+        field = "format" if "format" in own else "since"
+        form.parsed(own[field], join(where, field), lambda text: reader(pattern, zone("UTC"), since))
     name = form.text(own["zone"], join(where, "zone")) if "zone" in own else ""
     if name:
         form.parsed(own["zone"], join(where, "zone"), zone)
@@ -286,6 +285,9 @@ def _spec(
         node = own.get("step") or own.get("kind") or next(iter(own.values()))
         form.note(node, join(where, "step"), "a counter needs the size of its step, for example 0.001")
         step = None
+    low, high = number("low"), number("high")
+    if low is not None and high is not None and low >= high:
+        form.note(own["high"], join(where, "high"), f"must be above `low`, {low:g}")
     own_interval = _interval(form, own["interval"], join(where, "interval")) if "interval" in own else None
     regular = kind in (Kind.GAUGE, Kind.COUNTER)
     return PointSpec(
@@ -296,17 +298,29 @@ def _spec(
         step=step if kind is Kind.COUNTER else None,
         digits=form.integer(own["digits"], join(where, "digits"), 1, 15) if "digits" in own else None,
         interval_s=own_interval if "interval" in own else (interval if regular else None),
-        low=number("low"),
-        high=number("high"),
+        low=low,
+        high=high,
         labels=_labels(form, own["labels"], join(where, "labels")) if "labels" in own else {},
     )
 
 
 def _interval(form: Form, node: Node, where: str) -> int | None:
-    if node.value == "none":
-        return None
-    ms = form.parsed(node, where, duration)
+    return None if node.value == "none" else read_interval(form, node, where)
+
+
+def read_interval(form: Form, node: Node, where: str) -> int | None:
+    """Seconds of "15min"; the unit must be there."""
+    ms = form.parsed(node, where, _with_unit)
     return None if ms is None else max(1, ms // 1000)
+
+
+def _with_unit(text: str) -> int:
+    if text.replace(".", "", 1).isdigit():
+        raise Rejected("needs a unit, for example 15min")
+    found = duration(text)
+    if found <= 0:
+        raise Rejected(f"{text!r} is no time between two readings; write for example 15min")
+    return found
 
 
 def _labels(form: Form, node: Node, where: str) -> dict[int, str]:
@@ -353,7 +367,10 @@ def _scale(form: Form, own: Mapping[str, Node], where: str) -> tuple[Fraction, s
         return Fraction(1), ""
     if isinstance(node.value, str):
         return Fraction(1), form.text(node, join(where, "scale"))
-    return Fraction(form.number(node, join(where, "scale")) or 1), ""
+    number = form.number(node, join(where, "scale"))
+    if number == 0:
+        form.note(node, join(where, "scale"), "0 would make every value 0")
+    return Fraction(number or 1), ""
 
 
 def _linear(form: Form, node: Node, where: str) -> tuple[Fraction, Fraction]:

@@ -53,6 +53,12 @@ def test_a_profile_says_what_it_measures() -> None:
         ("digits: 8", "digits: 40", "points.volume.digits: must be a whole number from 1 to 15"),
         ("from: total", "from: total, unit: kWh", "points.volume.unit: 'kWh' is no unit of volume"),
         ("interval: 15min", "interval: 15", "p.yaml:4: interval: needs a unit, for example 15min"),
+        ("interval: 15min", "interval: 0min", "p.yaml:4: interval: '0min' is no time between two readings"),
+        ("interval: 15min", "interval: -5min", "p.yaml:4: interval: '-5min' is no time between two readings"),
+        ("from: total", "from: total, interval: 15", "points.volume.interval: needs a unit, for example 15min"),
+        ("from: total", "from: total, low: 5, high: 1", "points.volume.high: must be above `low`, 5"),
+        ("from: total", "from: total, scale: 0", "points.volume.scale: 0 would make every value 0"),
+        ("from: total", "from: total, scale: ct", "p.yaml:8: points.volume.scale: 'ct' is no device parameter of this profile"),
         ('identity: "{id}"', 'identity: "{id"', "identity: '{id' has a brace without its partner"),
         ('identity: "{id}"', "", "identity: is missing: whose message is it?"),
         ('["meters/{id}"]', '["meters/#/x"]', "match.topics: 'meters/#/x': the rest of the topic can only stand last"),
@@ -76,6 +82,22 @@ def test_a_mistake_names_line_and_field(change: str, to: str, told: str) -> None
 def test_a_point_without_from_reads_the_field_of_its_name() -> None:
     profile = read_profile(GOOD.replace("from: status, ", ""), "acme/w1")
     assert [rule.paths[0].text for rule in profile.layouts[0].points] == ["total", "status"]
+
+
+def test_a_parameter_that_is_misspelt_is_told() -> None:
+    text = (
+        GOOD.replace("from: total", "from: total, scale: pulse_wieght") + "parameters: {pulse_weight: 0.01}\n"
+    )
+    (told,) = mistakes(text)
+    assert told.endswith(
+        "'pulse_wieght' is no device parameter of this profile; did you mean 'pulse_weight'?"
+    )
+
+
+def test_a_time_since_an_epoch_needs_no_format() -> None:
+    profile = read_profile(GOOD + 'time: {from: ts, since: "2000-01-01T00:00:00Z"}\n')
+    assert profile.layouts[0].time is not None
+    assert "time.since: " in mistakes(GOOD + "time: {from: ts, since: the beginning}\n")[0]
 
 
 def test_all_mistakes_are_told_at_once() -> None:
