@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect
 from tests.acceptance.contrast import CONTRAST
-from tests.acceptance.newcomers_estate import TANK, Gate, open_gate, strangers
+from tests.acceptance.newcomers_estate import TANK, Gate, open_gate, raw_meter, strangers
 from tests.acceptance.pages_harness import SITE, make_estate
 from tests.acceptance.test_pages_browser import Served, browser, logged_in, serve
 
@@ -23,6 +23,7 @@ def gate(tmp_path: Path) -> Iterator[tuple[Served, Gate]]:
     estate = make_estate(tmp_path)
     made = open_gate(estate, tmp_path)
     strangers(estate, made)
+    raw_meter(estate, made)
     made.shelve(TANK)
     made.shelve(TANK.replace("class: tank", "class: tonk"), "wrong")
     made.shelf.reload()
@@ -62,6 +63,18 @@ def test_one_click_adopts_and_the_rest_is_there_to_be_changed(
     expect(page.locator("#toast")).to_contain_text("Adopted")
     expect(page.locator("article:has-text('11111111')")).to_have_count(0)
     expect(page.locator("main")).to_contain_text("<script>alert(1)</script> 21.5")
+    raw = page.locator("article:has-text('water/DN-77/raw')")
+    raw.locator("button:has-text('Use it')").first.click()
+    expect(page.locator("#toast")).to_contain_text("Profile written")
+    made.reread()
+    page.reload()
+    raw = page.locator("article:has-text('00000000100001')")
+    expect(raw).to_contain_text("123.45")
+    raw.locator("button:has-text('Not ours')").click()
+    expect(raw).to_have_count(0)
+    page.locator("summary:has-text('Not ours: 1')").click()
+    page.locator("button:has-text('Take back')").click()
+    expect(page.locator("#toast")).to_contain_text("Heard again")
     assert said == []
 
 
