@@ -15,13 +15,14 @@ from dutyroom.errors import Invalid, Rejected
 from dutyroom.model.telemetry import Kind, Message, Scalar
 from dutyroom.profiles.decode import Decoded, DecodedReading, Ignored, Library
 from dutyroom.profiles.explain import Explanation, explain
-from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.loading import read_extending
 from dutyroom.profiles.profile import Profile
 from dutyroom.timebase import Ms, from_iso, to_iso, zone
 from dutyroom.wiring.publish import given
 from dutyroom.wiring.shipped import shipped
-from dutyroom.yamltext import scalar
+from dutyroom.yamltext import decode, scalar
 
+_ID = re.compile(r"[\w.-]+/(?!_)[\w.-]+\Z")
 _HEX = re.compile(r"(?:0x)?(?:[0-9A-Fa-f]{2}[\s:]?)+\Z")
 
 
@@ -45,26 +46,27 @@ def try_profile(
 
 
 def _library(name: str, tz: str) -> tuple[Profile, Library]:
-    """The profile with all that it may extend; a file counts as <folder>/<file name>."""
-    file = Path(name)
-    if file.suffix not in (".yaml", ".yml"):
-        profiles, mistakes = load_profiles(shipped("device_profiles"))
-        found = next((p for p in profiles if p.id == name), None)
-        if found is None:
-            wrong = [m for m in mistakes if Path(m.file).stem == name.rpartition("/")[2]]
-            if wrong:
-                raise Invalid(wrong)
+    """The profile with all that it may extend, and nothing else: it is asked again and again. A file counts
+    as <folder>/<file name>."""
+    file, folders = Path(name), [shipped("device_profiles")]
+    if file.suffix in (".yaml", ".yml"):
+        if not file.is_file():
+            raise Rejected(f"{name}: there is no such file")
+        folders.append(file.resolve().parent.parent)
+        if file.stem.startswith("_"):
+            raise Rejected(f"{name}: a file that begins with _ is only there to be extended")
+    else:
+        file = folders[0] / f"{name}.yaml"
+        if not _ID.match(name) or not file.is_file():
             raise Rejected(f"there is no profile {name!r} and no file of that name")
-        return found, Library([found], zone(tz))
-    if not file.is_file():
-        raise Rejected(f"{name}: there is no such file")
-    profiles, mistakes = load_profiles(shipped("device_profiles"), file.resolve().parent.parent)
-    wrong = [m for m in mistakes if Path(m.file) == file.resolve()]
-    if wrong:
-        raise Invalid(wrong)
-    found = next((p for p in profiles if Path(p.file) == file.resolve()), None)
-    if found is None:
-        raise Rejected(f"{name}: a profile lies in a folder with its vendor's name and does not begin with _")
+    profile_id = f"{file.resolve().parent.name}/{file.stem}"
+    try:
+        text = decode(file.read_bytes(), str(file))
+    except OSError as err:
+        raise Rejected(f"{name}: {err.strerror}") from err
+    found, mistakes = read_extending(text, profile_id, str(file), folders)
+    if found is None or mistakes:
+        raise Invalid(mistakes)
     return found, Library([found], zone(tz))
 
 
