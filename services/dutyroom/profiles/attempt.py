@@ -76,11 +76,12 @@ class Sight:
     def content(
         self, program: LayoutProgram, document: object, parameters: Mapping[str, Scalar]
     ) -> tuple[object, Report]:
-        """What the layout's decoder gives; of a named codec once for all. Raises Rejected, Skipped."""
+        """What the layout's decoder gives; of a named codec once for all profiles, else once for all layouts
+        with the same decoder. Raises Rejected, Skipped."""
         memory = self._memory.of(program.remembers) if program.remembers else None
+        key: tuple[object, ...] = (program.reads, id(document))
         if program.shared is None:
-            return program.content(document, self.message, parameters, self.note, memory, self._kept)
-        key = (program.layout.unwrap, program.layout.source, program.shared)
+            key = (*key, *parameters.items())
         found = self._contents.get(key)
         if found is None:
             try:
@@ -94,7 +95,7 @@ class Sight:
 
     def brief(self, program: LayoutProgram, document: object) -> object:
         """The short form of what the layout's codec gives, once for all. Raises Rejected."""
-        key = (program.layout.unwrap, program.layout.source, program.brief)
+        key = (program.brief, program.layout.source, id(document))
         found = self._contents.get(key)
         if found is None:
             try:

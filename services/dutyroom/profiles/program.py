@@ -41,6 +41,9 @@ MAX_ADDRESS = 200
 _STAGES: dict[tuple[Stage, ...], int] = {}  # a number for each way to unwrap: quick to compare
 
 
+_READS: dict[tuple[object, ...], int] = {}
+
+
 class LayoutProgram:
     """One layout of a profile."""
 
@@ -57,6 +60,10 @@ class LayoutProgram:
         self._walks = tuple(walker(path) for path in layout.each)
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
         self.shared = shared_rule(layout.decoder)
+        reads = (layout.source, self.shared or id(layout.decoder))
+        self.reads = _READS.setdefault(
+            reads, len(_READS)
+        )  # the same for layouts that make the same of a document
         self.remembers = _remembers(layout.decoder)
         self._source = Source(layout.source)
         self._early = known_outside(layout)  # the address is known before the bytes are decoded

@@ -7,6 +7,7 @@ import math
 import struct
 from collections.abc import Mapping
 from decimal import Context, Decimal
+from functools import lru_cache
 from typing import TypeAlias
 
 from dutyroom.errors import Rejected
@@ -21,7 +22,21 @@ MAX_DIGITS = 30  # of a resolution or offset in a profile
 
 def scaled(raw: int, scale: Decimal = ONE, offset: Decimal = ZERO) -> Exact:
     """raw * scale + offset."""
-    return exact(_CONTEXT.fma(Decimal(raw), scale, offset))
+    whole, added, places = _in_whole_numbers(scale, offset)
+    value = raw * whole + added
+    if not places:
+        return value
+    number, part = divmod(abs(value), 10**places)
+    sign = "-" if value < 0 else ""
+    return f"{sign}{number}.{part:0{places}}".rstrip("0") if part else number if value >= 0 else -number
+
+
+@lru_cache(maxsize=1024)
+def _in_whole_numbers(scale: Decimal, offset: Decimal) -> tuple[int, int, int]:
+    """(a, b, n): raw * scale + offset = (raw * a + b) / 10**n."""
+    places = max(0, *(-int(number.as_tuple().exponent) for number in (scale, offset)))
+    whole, added = (int(_CONTEXT.scaleb(number, Decimal(places))) for number in (scale, offset))
+    return whole, added, places
 
 
 def exact(value: Decimal) -> Exact:
