@@ -198,9 +198,9 @@ def _one(path: Path) -> Getter:
 def walker(path: Path) -> Walker:
     """Every match of a path, with the keys it captured."""
     steps, whole = path.steps, path.whole
-    before, last = steps[:-1], steps[-1] if steps else None
-    if isinstance(last, Elements | Keys | Where) and all(isinstance(s, Key) for s in before):
-        return _of_one(tuple(s.name for s in before if isinstance(s, Key)), last, whole)
+    several = [n for n, step in enumerate(steps) if isinstance(step, Elements | Keys | Where)]
+    if len(several) == 1 and all(isinstance(s, Key) for n, s in enumerate(steps) if n != several[0]):
+        return _of_one(steps, several[0], whole)
 
     def walk(item: object, document: object) -> Iterator[tuple[dict[str, str], object]]:
         return islice(_matches(document if whole else item, steps, {}), MAX_ITEMS)
@@ -208,15 +208,24 @@ def walker(path: Path) -> Walker:
     return walk
 
 
-def _of_one(keys: tuple[str, ...], last: Elements | Keys | Where, whole: bool) -> Walker:
-    """The walker of a path whose last step alone has several matches: most of them."""
+def _of_one(steps: tuple[Step, ...], at: int, whole: bool) -> Walker:
+    """The walker of a path one step of which has several matches and all others are keys: most of them."""
+    before = tuple(s.name for s in steps[:at] if isinstance(s, Key))
+    after = tuple(s.name for s in steps[at + 1 :] if isinstance(s, Key))
+    step = steps[at]
+
+    def found(value: object) -> Iterator[tuple[dict[str, str], object]]:
+        for name, child in _children(value, step):
+            for key in after:
+                child = child.get(key, MISSING) if isinstance(child, dict) else MISSING
+            if child is not MISSING:
+                yield ({name[0]: name[1]} if name else {}), child
 
     def walk(item: object, document: object) -> Iterator[tuple[dict[str, str], object]]:
         value = document if whole else item
-        for key in keys:
-            value = value.get(key) if type(value) is dict else None
-        found = islice(_children(value, last), MAX_ITEMS)
-        return (({name[0]: name[1]} if name else {}, child) for name, child in found)
+        for key in before:
+            value = value.get(key) if isinstance(value, dict) else None
+        return islice(found(value), MAX_ITEMS)
 
     return walk
 

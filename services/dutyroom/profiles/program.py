@@ -60,7 +60,8 @@ class LayoutProgram:
         self._walks = tuple(walker(path) for path in layout.each)
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
         self.shared = shared_rule(layout.decoder)
-        reads = (layout.source, self.shared or id(layout.decoder))
+        named = isinstance(layout.decoder, CodecRule)
+        reads = (layout.source, layout.decoder if named else id(layout.decoder))
         self.reads = _READS.setdefault(
             reads, len(_READS)
         )  # the same for layouts that make the same of a document

@@ -76,11 +76,13 @@ class Rest:
         self._get = getter([rule.source]) if rule.source is not None else None
         self._profile, self._key = profile, key
         self._leaves: dict[str, Leaf] = {}
+        # What stands below these is skipped whole: "can1*" names all of it.
+        self._skipped = tuple(g[:-1] for g in rule.skip if g.endswith("*") and not set(g[:-1]) & set("*?["))
 
     def run(self, here: Here, job: Job) -> None:
         """Every unnamed leaf; null and empty containers are nothing."""
         root = self._get(here.item, job.document) if self._get is not None else here.item
-        walk = self._listed(root) if self._rule.list_name else flat(root)
+        walk = self._listed(root) if self._rule.list_name else flat(root, skip=self._skipped)
         used = self._used(here.item, job.document) if self._alternatives else ()
         leaves, taken = self._leaves, here.taken
         for name, value in islice(walk, MAX_LEAVES):
@@ -173,13 +175,16 @@ def _any(name: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
 
-def flat(value: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
-    """Every leaf with its path: a.b[0].c"""
+def flat(
+    value: object, name: str = "", depth: int = 0, skip: tuple[str, ...] = ()
+) -> Iterator[tuple[str, object]]:
+    """Every leaf with its path: a.b[0].c. skip: beginnings of names of objects and lists that are left out."""
     if isinstance(value, dict):
         prefix = f"{name}." if name else ""
         for key, child in value.items() if depth < MAX_DEPTH else ():
             if type(child) is dict or type(child) is list:
-                yield from flat(child, prefix + key, depth + 1)
+                if not (skip and key.startswith(skip)):
+                    yield from flat(child, prefix + key, depth + 1)
             else:
                 yield prefix + key, child
     elif isinstance(value, list):
