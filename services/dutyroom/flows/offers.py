@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -31,12 +32,14 @@ def offers(
     library: Library, build: Build, row: QuarantineRow, budget_s: float = BUDGET_S
 ) -> tuple[tuple[Offer, ...], bool]:
     """The best first; and whether every profile was tried within the time."""
-    message = message_of(row)
+    message, until = message_of(row), time.monotonic() + budget_s
     found, done = library.elsewhere(message, _TRIED, budget_s)
     made: list[Offer] = []
     for other in found:
         if len(made) == OFFERS:
             break
+        if time.monotonic() > until:
+            return tuple(made), False
         base = library.profiles[other.trial.profile]
         proposal = propose(base, other.place, message, library.profiles, build, library.tz)
         if proposal is not None:

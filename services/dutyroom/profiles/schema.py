@@ -80,7 +80,10 @@ def profile_schema() -> Schema:
             "point": {"anyOf": [_PATHS, {"type": "null"}, _fields(POINT_FIELDS, _point())]},
             "event": _fields(EVENT_FIELDS, _event()),
             "layout": _fields(OWN_FIELDS, {**top, **_layout()}),
-            "example": _fields(EXAMPLE_FIELDS, _example(), ("topic",)),
+            "example": {
+                **_fields(EXAMPLE_FIELDS, _example(), ("topic",)),
+                "anyOf": [{"required": ["payload"]}, {"required": ["hex"]}],
+            },
             "field": {"anyOf": [_TEXT, _fields(READ_FIELDS, _meaning() | {"as": _TEXT, "bits": _bits()})]},
             "step": {"anyOf": [*_steps(), _map(_ref("field"))]},
             "steps": {"anyOf": [_TEXT, {"type": "array", "items": _ref("step")}, _ref("step")]},
