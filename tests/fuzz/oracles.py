@@ -46,7 +46,7 @@ def _digit_fault(name: str, data: bytes, value: object) -> str:
     if not isinstance(value, str):
         return ""
     digits = digits_of(data)
-    if value.startswith("-"):  # the top bit is the sign
+    if value.startswith("-") or not value.strip("0."):  # the top bit is the sign, also of a zero
         digits = f"{int(digits[0], 16) & 7:x}{digits[1:]}"
     if not digits.isdecimal():
         return f"{name}: {value!r} came out of {data.hex()}"

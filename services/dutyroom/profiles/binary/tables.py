@@ -11,7 +11,7 @@ from dutyroom.profiles.binary.model import Step, Tlv
 from dutyroom.profiles.binary.types import of_bytes
 
 Run: TypeAlias = Callable[[Cursor], None]
-MAX_KNOWN = 10_000  # keys whose steps are remembered
+MAX_KNOWN = 1_000  # keys whose steps are remembered, in each of hundreds of profiles
 MAX_TYPED = 500  # records; an uplink of 242 bytes has a hundred, and many profiles may try one message
 
 
