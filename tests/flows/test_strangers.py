@@ -115,3 +115,38 @@ def test_what_cannot_be_adopted_says_why(rig: Rig) -> None:
     ):
         with pytest.raises(Rejected, match=key):
             adoption(wish, None, library, taken)
+
+
+SOCKET = """
+class: electricity_meter
+match: {topics: ["acme/{socket}/up"]}
+identity: "{socket}"
+points: {voltage: {from: u, quantity: voltage}, current: {from: i, quantity: current}}
+"""
+
+
+def test_offers_keep_to_their_time_and_are_remembered_when_complete(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.shelve("socket", SOCKET)
+    rig.shelf.reload()
+    rig.ingest.handle([Message("hall/s-77/up", b'{"u": 230, "i": 2}', T)])
+    strangers, library = Strangers(rig.journal, rig.shelf.build), rig.shelf.library
+    (hurried,) = strangers.all(library, rig.registry.find, budget_s=-1)
+    assert (hurried.tried, hurried.offers) == (False, ())
+    (found,) = strangers.all(library, rig.registry.find)
+    (offer,) = found.offers
+    assert (found.tried, offer.proposal.filter, offer.proposal.addresses) == (
+        True,
+        "hall/{device}/up",
+        ("s-77",),
+    )
+    monkeypatch.setattr(library, "elsewhere", None)  # not asked any more
+    (again,) = strangers.all(library, rig.registry.find)
+    assert again.offers == found.offers
+    rig.shelf.write(offer.proposal.id, offer.proposal.text)
+    with pytest.raises(Rejected, match=r"error\.profile_there"):
+        rig.shelf.write(offer.proposal.id, "other: text")
+    assert rig.shelf.reload().own == ("acme/socket", "acme/socket-hall-up")
+    rig.reread()
+    assert ("s-77", "hall/s-77/up", 1, ["acme/socket-hall-up"]) in listed(rig)
