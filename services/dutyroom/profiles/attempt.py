@@ -22,7 +22,7 @@ from dutyroom.profiles.paths import Captures, as_text, getter, parse
 from dutyroom.profiles.profile import Profile, Sketch
 from dutyroom.profiles.program import LayoutProgram
 from dutyroom.profiles.result import Decoded, Ignored, Refused
-from dutyroom.profiles.unwrap import Unreadable
+from dutyroom.profiles.unwrap import Unreadable, bare
 
 Outcome: TypeAlias = Decoded | Ignored | Refused
 
@@ -57,7 +57,6 @@ class Sight:
         self, message: Message, captures: Mapping[str, Captures], memory: Memory, note: Note | None = None
     ) -> None:
         self.message, self.captures, self._memory, self.note = message, captures, memory, note
-        self._bare = message.payload[:1] != b"{"
         self._documents: dict[object, object] = {}
         self._contents: dict[object, tuple[object, Report] | Rejected] = {}
         self._kept: dict[object, object] = {}
@@ -66,7 +65,7 @@ class Sight:
 
     def document(self, program: LayoutProgram, captures: Captures) -> object:
         key: object = program.stages
-        if program.by_topic or (program.bare_by_topic and self._bare):
+        if program.by_topic or (program.bare_by_topic and bare(self.message.payload, captures)):
             key = (program.stages, tuple(captures.items()))
         found = self._documents.get(key)
         if found is None:

@@ -28,6 +28,7 @@ class EventProgram:
         self._clock = clock(rule.time, tz)
         self._code = template(rule.code)
         self._id = template(rule.id) if rule.id is not None else None
+        self._key = key
         self._arguments = tuple(
             (name, getter(paths), guard(profile, (name, *(p.leaf for p in paths)), key))
             for name, paths in rule.arguments.items()
@@ -55,7 +56,9 @@ class EventProgram:
                 here.address,
                 self._rule.spec,
                 at,
-                event_id if event_id and len(event_id) <= 100 and event_id.isprintable() else _digest(item),
+                event_id
+                if event_id and len(event_id) <= 100 and event_id.isprintable()
+                else _digest(item, self._key),
                 stored(self._rule.codes.get(code, code), 100),
                 dict(self._given(item, job.document)),
             )
@@ -70,10 +73,11 @@ class EventProgram:
                     yield name, shown
 
 
-def _digest(item: object) -> str:
-    """The same record gives the same id; key order does not matter."""
+def _digest(item: object, key: bytes) -> str:
+    """The same record gives the same id; key order does not matter. With the site's key, since without it
+    the number of a card could be found by trying all of them."""
     try:
         data = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
     except (TypeError, RecursionError):
         data = repr(item)[:100_000].encode("utf-8", "replace")
-    return hashlib.blake2b(data, digest_size=10).hexdigest()
+    return hashlib.blake2b(data, digest_size=10, key=key[:64]).hexdigest()

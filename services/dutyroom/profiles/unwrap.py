@@ -112,10 +112,15 @@ def from_text(text: str, encoding: str) -> bytes:
         raise ValueError(f"not {encoding}: {err}") from err
 
 
+def bare(payload: bytes, captures: Captures) -> bool:
+    """No JSON of a server: also bytes that begin as JSON does, on a topic that tells the port."""
+    return payload[:1] != b"{" or ("port" in captures and payload.rstrip()[-1:] != b"}")
+
+
 def _uplink(value: object, captures: Captures) -> object:
     """The JSON of a LoRaWAN server as it is; a bare uplink (bytes, or hex text, also with blanks) as such a
     server would wrap it."""
-    if not isinstance(value, bytes) or value[:1] == b"{":
+    if not isinstance(value, bytes) or not bare(value, captures):
         return _json_of(value)
     text = b"".join(value.split())
     data = value

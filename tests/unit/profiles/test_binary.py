@@ -224,6 +224,15 @@ def test_mistakes_are_told_by_field(text: str, told: str) -> None:
     assert told in "\n".join(str(m) for m in caught.value.mistakes)
 
 
+def test_a_meter_that_writes_no_digits_has_no_reading() -> None:
+    text = "[a: {as: bcd8le, none: [0xFFFFFFFF, 0xEEEEEEEE]}]"
+    assert fields(text, "ffffffff") == fields(text, "eeeeeeee") == {"a": None}
+    assert fields(text, "78563412") == {"a": 12345678}
+    for payload in ("ffffff1f", "aaaaaaaa"):
+        with pytest.raises(Rejected, match="is not BCD"):
+            fields(text, payload)
+
+
 @pytest.mark.parametrize(
     ("text", "payload", "told"),
     [

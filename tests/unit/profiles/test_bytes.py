@@ -166,6 +166,17 @@ def test_every_server_of_the_envelope_and_a_bare_uplink() -> None:
         assert [(r.address, r.value) for r in outcome.readings] == [(EUI, 25.1)]
 
 
+def test_a_bare_uplink_may_begin_as_json_does() -> None:
+    lib = library(m=ENVELOPED.format(n="One", port=1))
+    outcome = lib.decode(Message(f"lorawan/{EUI}/up/1", b"\x7b\x01", NOW), Anybody("acme/m"))
+    assert isinstance(outcome, Decoded)
+    assert [r.value for r in outcome.readings] == [3148.9]
+    cut = Message(chirpstack("00fb").topic, chirpstack("00fb").payload[:-5], NOW)
+    refused = lib.decode(cut, Anybody("acme/m"))
+    assert isinstance(refused, Refused)
+    assert refused.reason == "malformed"
+
+
 class Site:
     """A registry with one device."""
 

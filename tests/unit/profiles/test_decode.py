@@ -323,6 +323,15 @@ def test_an_event_without_a_number_is_known_by_its_contents() -> None:
     assert one.events[0].event_id == again.events[0].event_id != other.events[0].event_id
 
 
+def test_the_number_of_an_event_without_one_does_not_give_away_a_card() -> None:
+    """Whoever reads the records knows all of the record but the card: a hash without a key would tell it."""
+    profile = read_profile(EVENTS.replace('    id: "{@.n}"\n', ""), "acme/gate")
+    message = Message("gate/1", b'{"events": [{"kind": 1, "door": 2, "card": 8165537}]}', NOW)
+    found = [Library([profile], ZoneInfo("UTC"), key).decode(message, Known("*")) for key in (b"a", b"b")]
+    assert all(isinstance(outcome, Decoded) for outcome in found)
+    assert len({outcome.events[0].event_id for outcome in found if isinstance(outcome, Decoded)}) == 2
+
+
 def test_a_secret_makes_pseudonyms_of_a_site_its_own() -> None:
     assert pseudonym("8165537", b"one") != pseudonym("8165537", b"two")
     assert pseudonym("8165537", b"one") == pseudonym(8165537, b"one")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TypeAlias
 
 from dutyroom.errors import Rejected
@@ -36,7 +36,7 @@ def reading(step: Read) -> Run:
 
 
 def _placed(step: Read) -> Take:
-    take = _taking(step.name, step.type)
+    take = _taking(step.name, step.type, step.meaning.none)
     if step.at is None:
         return take
     at = step.at.compiled()
@@ -53,7 +53,7 @@ def _placed(step: Read) -> Take:
     return elsewhere
 
 
-def _taking(name: str, kind: ValueType) -> Take:
+def _taking(name: str, kind: ValueType, none: Collection[str]) -> Take:
     if kind.length:
         return _by_length(name, kind)
     bits = kind.bits
@@ -77,7 +77,10 @@ def _taking(name: str, kind: ValueType) -> Take:
         return take
 
     def digits(cursor: Cursor) -> object:
-        return _checked(name, cursor.bit, whole, cursor.take_bytes(name, size))
+        bit, data = cursor.bit, cursor.take_bytes(name, size)
+        if none and str(int.from_bytes(data, "big")) in none and not data.hex().isdigit():
+            return None  # FF.. or EE.. in place of digits: "no value" of many meters
+        return _checked(name, bit, whole, data)
 
     return digits
 
