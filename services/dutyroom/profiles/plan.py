@@ -25,12 +25,14 @@ from dutyroom.profiles.values import Convert
 Quick: TypeAlias = tuple[Convert, float, float, PointSpec, PointProgram]
 Table: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, Quick], ...]]  # object, its fields
 Sought: TypeAlias = tuple[Getter, Quick]
+Measured: TypeAlias = tuple[Getter, Getter, Quick]  # value, its unit
 Nested: TypeAlias = "tuple[str, tuple[tuple[str, PointProgram | _Named], ...]]"
 
 # What a conversion knows all about, or the point itself; every other field makes a rule a special one.
 _CONVERTED = frozenset(
     {"spec", "paths", "unit", "scale", "scale_by", "offset", "mapping", "otherwise", "none", "wrap"}
 )
+_MEASURED = _CONVERTED | {"unit_path"}
 _OF_FIELD = _CONVERTED | {"when", "time", "unit_path"}
 _OF_SERIES = _OF_FIELD | {"each", "value", "names", "absent", "sum_from", "sum_down"}
 
@@ -58,16 +60,20 @@ class PointPlan:
 class _Sorted:
     """others: field of the item, and what may be in it ("" = whatever it is)."""
 
-    __slots__ = ("_others", "_sought", "_tables", "_top")
+    __slots__ = ("_measured", "_others", "_sought", "_tables", "_top")
 
     def __init__(
         self, listed: Sequence[tuple[PointRule, PointProgram]], registers: bool, private: bool
     ) -> None:
         tables: dict[tuple[str, ...], list[tuple[str, Quick]]] = {}
         sought: list[Sought] = []
+        measured: list[Measured] = []
         others: list[tuple[str, list[tuple[str, PointProgram | _Named]]]] = []
         for rule, point in listed:
-            if not _only(rule, _CONVERTED) or _special(rule) or not (registers or _fixed(rule)):
+            plain = not _special(rule) and (registers or _fixed(rule))
+            if plain and rule.unit_path is not None and _only(rule, _MEASURED):
+                measured.append((getter(rule.paths), getter([rule.unit_path]), point.quick))
+            elif not _only(rule, _CONVERTED) or not plain:
                 key, inner = _place(rule)
                 if not others or others[-1][0] != key:
                     others.append((key, []))
@@ -79,7 +85,7 @@ class _Sorted:
                 sought.append((getter(rule.paths), point.quick))
         self._top: tuple[tuple[str, Quick], ...] = tuple(tables.pop((), ()))
         self._tables: tuple[Table, ...] = tuple((path, tuple(found)) for path, found in tables.items())
-        self._sought = tuple(sought)
+        self._sought, self._measured = tuple(sought), tuple(measured)
         self._others: tuple[Nested, ...] = tuple((key, tuple(found)) for key, found in others)
 
     def run(self, item: dict[str, object], here: Here, job: Job) -> None:
@@ -96,6 +102,12 @@ class _Sorted:
             raw = get(item, document)
             if raw is not None and raw is not MISSING:
                 _take(raw, found, found[3], here, job)
+        for get, get_unit, found in self._measured:
+            raw = get(item, document)
+            if raw is not None and raw is not MISSING:
+                _, low, high, spec, own_point = found
+                convert = own_point.in_unit(get_unit(item, document))
+                _take(raw, (convert, low, high, spec, own_point), spec, here, job)
         for key, points in self._others:
             inside = item.get(key) if key else None
             if key and (inside is None or inside == {}):

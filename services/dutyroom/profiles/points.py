@@ -179,7 +179,7 @@ class PointProgram:
         return spec
 
     def _emit(self, raw: object, spec: PointSpec, here: Here, job: Job, timed: bool = False) -> None:
-        convert = self._convert if self._unit is None else self._in_unit(self._unit(here.item, job.document))
+        convert = self._convert if self._unit is None else self.in_unit(self._unit(here.item, job.document))
         if self._clock is not None and not timed:
             own, found, _ = self._clock(here.item, job, here.address, base=here.at)
             if own is not None or found is not Quality.GOOD:  # without a time of its own: the message's
@@ -207,7 +207,7 @@ class PointProgram:
         elif isinstance(value, Problem):
             job.findings.append((value.kind, here.address, f"{spec.name}: {value.detail}"))
 
-    def _in_unit(self, named: object) -> Convert:
+    def in_unit(self, named: object) -> Convert:
         """The conversion from the unit that the payload names."""
         text = as_text(named)
         if not text:
