@@ -164,6 +164,7 @@ class Library:
 def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
     """The first candidate that decodes; of a group that shares its addresses, the one registered."""
     outcomes: list[Outcome] = []
+    own: list[Refused] = []  # what the profile of a registered device says against it
     unread: list[Outcome] = []  # of groups, none of which can say whose it is
     strangers: list[tuple[Group, tuple[str, ...]]] = []
     for group in groups:
@@ -182,7 +183,11 @@ def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
                 return _completed(outcome, groups, sight, known) if outcome.unknown else outcome
             if isinstance(outcome, Ignored) and outcome.address:
                 return outcome
+            if group.shares and isinstance(outcome, Refused) and outcome.reason != "unknown_device":
+                own.append(outcome)
             outcomes.append(outcome)
+    if own:  # a known device that sends nonsense is no stranger
+        return own[0]
     for group, addresses in strangers:
         outcomes += _of_strangers(group, addresses, sight, known)
     return _best([*outcomes, *unread])

@@ -200,6 +200,16 @@ def test_of_many_profiles_of_one_envelope_the_registry_says_which() -> None:
     assert lib.decode(chirpstack("00fb"), NOBODY) == Refused("unknown_device", EUI, (("", EUI),))
 
 
+def test_what_a_registered_device_sends_wrongly_is_no_message_of_a_stranger() -> None:
+    lib = library(
+        m0=ENVELOPED.format(n=0, port=1),
+        m1=ENVELOPED.format(n=1, port=1),
+        any="class: other\nenvelope: chirpstack\nfallback: true\neach: $\nrest: true",
+    )
+    refused = lib.decode(chirpstack("00"), Site("acme/m1"))
+    assert refused == Refused("rejected", "acme/m1: temperature: 2 bytes wanted at byte 0, 1 left")
+
+
 def test_a_trial_ranks_what_the_message_names_then_who_understands_every_byte() -> None:
     lib = library(
         whole="class: sensor\nenvelope: lorawan\nbinary: [a: u16, b: u16]\npoints: {a: {}, b: {}}",
