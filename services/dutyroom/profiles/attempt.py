@@ -59,6 +59,7 @@ class Sight:
         self.message, self.captures, self._memory, self.note = message, captures, memory, note
         self._documents: dict[object, object] = {}
         self._contents: dict[object, tuple[object, Report] | Rejected] = {}
+        self._briefs: dict[object, object] = {}
         self._kept: dict[object, object] = {}
         self._product: str | None = None
         self.read: tuple[LayoutProgram, object, object] | None = None  # layout, document, decoded content
@@ -93,18 +94,14 @@ class Sight:
         return found
 
     def brief(self, program: LayoutProgram, document: object) -> object:
-        """The short form of what the layout's codec gives, once for all. Raises Rejected."""
+        """The short form of what the layout's codec gives, or why there is none; once for all."""
         key = (program.brief, program.layout.source, id(document))
-        found = self._contents.get(key)
-        if found is None:
+        if key not in self._briefs:
             try:
-                found = program.told(document, self.message, self._kept), Report()
+                self._briefs[key] = program.told(document, self.message, self._kept)
             except Rejected as err:
-                found = err
-            self._contents[key] = found
-        if isinstance(found, Rejected):
-            raise found
-        return found[0]
+                self._briefs[key] = Rejected(err.reason, err.items)
+        return self._briefs[key]
 
     def names(self, profile: Profile) -> int:
         """2: the message names this product. 1: another of the same vendor. 0: neither."""
@@ -159,29 +156,35 @@ class Group:
     def addresses(self, sight: Sight, known: Known) -> tuple[str, ...] | Refused:
         """Whose message it is, in the first of the group's ways that tells; refused when none does. () where
         it can be read and is of nobody."""
-        refused: dict[str, Refused] = {}  # by reason, the first of each
+        refused: dict[str, str] = {}  # reason -> detail, the first of each
         for program, where in self.candidates[0].layouts:
             captures = sight.captures[where]
             document = sight.document(program, captures)
             if isinstance(document, Unreadable):
-                refused.setdefault(document.reason, Refused(document.reason, document.detail))
+                refused.setdefault(document.reason, document.detail)
                 continue
             try:
                 found = self._told(program, document, captures, sight, known)
             except Rejected as err:
-                refused.setdefault("rejected", Refused("rejected", err.reason))
-                continue
-            if found is not None:
+                found = err
+            if isinstance(found, Rejected):
+                refused.setdefault("rejected", found.reason)
+            elif found is not None:
                 return found
-            refused.setdefault("no_layout", Refused("no_layout", "the message names no device"))
-        return refused.get("rejected") or list(refused.values())[-1]
+            else:
+                refused.setdefault("no_layout", "the message names no device")
+        reason = "rejected" if "rejected" in refused else list(refused)[-1]
+        return Refused(reason, refused[reason])
 
     def _told(
         self, program: LayoutProgram, document: object, captures: Captures, sight: Sight, known: Known
-    ) -> tuple[str, ...] | None:
-        """None: this layout does not tell. Raises Rejected."""
+    ) -> tuple[str, ...] | Rejected | None:
+        """None: this layout does not tell. Raises Rejected as well as giving it."""
         if program.brief is not None:
-            found = program.addresses(document, sight.brief(program, document), captures)
+            brief = sight.brief(program, document)
+            if isinstance(brief, Rejected):
+                return brief
+            found = program.addresses(document, brief, captures)
             if self.several or self.registered(found, known):
                 return found
         content = document
