@@ -1,0 +1,109 @@
+"""A codec's short form says whose a message is: the same as its document, and nothing that the codec refuses."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import Message, Scalar
+from dutyroom.profiles.codecs import CODECS
+from dutyroom.profiles.codecs.seam import Ask
+from dutyroom.profiles.decode import Decoded, Library, load_library
+from dutyroom.profiles.job import Known
+from dutyroom.timebase import from_iso, zone
+
+SHORT = sorted(name for name, kind in CODECS.items() if kind.brief is not None)
+AT = from_iso("2026-11-01T00:00:10Z")
+WATER = "68 10 44 33 22 11 00 33 78 81 16 90 1F 00 77 66 55 00 2C 77 66 55 00 2C 31 01 22 11 05 15 20 21 84"
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return load_library(Path(__file__).parents[3] / "device_profiles", zone("Asia/Shanghai"))
+
+
+def payloads(library: Library, codec: str) -> Iterator[bytes]:
+    """What the examples of profiles that are named after the codec hold as hex text."""
+    for profile in library.profiles.values():
+        for example in profile.examples if profile.id.startswith(f"{codec}/") else ():
+            try:
+                yield bytes.fromhex(example.payload.decode("ascii"))
+            except ValueError:
+                continue
+
+
+def told(codec: str, payload: bytes) -> object:
+    """Ids or addresses of the short form; None where it is refused."""
+    brief = CODECS[codec].brief
+    assert brief is not None
+    try:
+        return _named(brief(payload, Ask()))
+    except Rejected:
+        return None
+
+
+def _named(document: object) -> list[object]:
+    assert isinstance(document, dict)
+    frames = document.get("frames")
+    return [frame["address"] for frame in frames] if isinstance(frames, list) else [document.get("id")]
+
+
+@pytest.mark.parametrize("codec", SHORT)
+def test_it_names_the_devices_that_the_codec_names(codec: str, library: Library) -> None:
+    decode, seen = CODECS[codec].make({}), 0
+    for payload in payloads(library, codec):
+        try:
+            named = _named(decode(payload, Ask(memory={})))
+        except Rejected:
+            continue  # of another setting, or damaged
+        seen += 1
+        assert told(codec, payload) == named
+    assert seen > 3
+
+
+@pytest.mark.parametrize("codec", SHORT)
+@given(payload=st.binary(max_size=80))
+def test_any_bytes_are_named_or_refused(codec: str, payload: bytes) -> None:
+    named = told(codec, payload)
+    assert named is None or isinstance(named, list)
+
+
+class Meters(Known):
+    """profile -> address of its one meter."""
+
+    def __init__(self, **addresses: str) -> None:
+        self._addresses = {name.replace("__", "/"): address for name, address in addresses.items()}
+        self.asked: list[str] = []
+
+    def parameters(self, profile: str, address: str) -> dict[str, Scalar] | None:
+        self.asked.append(profile)
+        return {} if self._addresses.get(profile) == address else None
+
+    def profiles(self, address: str) -> list[str]:
+        return [p for p, a in self._addresses.items() if a == address]
+
+
+def framed(text: str) -> bytes:
+    body = bytes.fromhex(text)
+    return body + bytes([sum(body) & 0xFF, 0x16])
+
+
+def test_of_many_profiles_of_a_topic_only_the_registered_one_reads_the_message(library: Library) -> None:
+    known = Meters(cjt188__water="78330011223344", dlt645__single_phase="1")
+    outcome = library.decode(Message("dtu/dtu-1/up", framed(WATER), AT), known)
+    assert isinstance(outcome, Decoded)
+    assert outcome.addresses == ("78330011223344",)
+    assert set(known.asked) == {"cjt188/water"}
+
+
+def test_two_meters_in_one_payload_are_read_by_their_own_profiles(library: Library) -> None:
+    other = framed(WATER.replace("44 33 22 11", "45 33 22 11"))
+    known = Meters(**{"cjt188/water": "78330011223344", "cjt188/water-mirrored-status": "78330011223345"})
+    outcome = library.decode(Message("dtu/dtu-1/up", framed(WATER) + other, AT), known)
+    assert isinstance(outcome, Decoded)
+    assert sorted(outcome.addresses) == ["78330011223344", "78330011223345"]
+    assert outcome.owner("78330011223345") == "cjt188/water-mirrored-status"
+    assert outcome.unknown == ()
