@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.flows.intake_rig import PROBE, Rig, T, batch, meter, probe, tank
 
-from dutyroom.flows.draft import Draft
+from dutyroom.flows.draft import Draft, Times
 from dutyroom.flows.live import Live, LiveValue
 from dutyroom.model.telemetry import (
     DeviceClass,
@@ -131,7 +131,7 @@ def test_a_retained_event_is_none_unless_it_says_when_it_was() -> None:
     for retained, at, count in ((True, None, 0), (True, T - HOUR, 1), (False, None, 1)):
         draft = Draft()
         event = DecodedEvent("p1", spec, at, "41", "granted", {})
-        draft.happened(event, probe("x", T, retained=retained), devices, table)
+        draft.happened(event, probe("x", T, retained=retained), devices, table, Times(Live(), {}))
         assert len(draft.events) == count
 
 
