@@ -87,10 +87,10 @@ class Sight:
             try:
                 found = program.content(document, self.message, parameters, self.note, memory, self._kept)
             except Rejected as err:
-                found = err
+                found = Rejected(err.reason, err.items)  # err leads to all that was read, and so to itself
             self._contents[key] = found
         if isinstance(found, Rejected):
-            raise found
+            raise Rejected(found.reason, found.items)
         return found
 
     def brief(self, program: LayoutProgram, document: object) -> object:

@@ -1,14 +1,22 @@
 """Ten thousand mutated payloads over all codecs and through the profiles; a million: `make fuzz`."""
 
+import gc
+from zoneinfo import ZoneInfo
+
 import pytest
 from tests.fuzz import frames
+from tests.fuzz.harsh import harsh
+from tests.fuzz.made_fields import NOW
 from tests.fuzz.oracles import ORACLES, Noted, Seen
 from tests.fuzz.payloads import Rows, faults_of, library, run
 from tests.fuzz.sound import document_fault
 from tests.fuzz.trials import Fuzzer
 
+from dutyroom.model.telemetry import Message
+from dutyroom.profiles.attempt import NOBODY
 from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.seam import Ask
+from dutyroom.profiles.decode import Library, Refused
 
 COUNT = 10_000
 
@@ -29,6 +37,21 @@ def test_every_codec_has_its_share(rows: Rows) -> None:
     for family, row in rows.items():
         assert row.count > 250, family
         assert row.decoded > 0 or row.accepted > 10, family
+
+
+def test_a_refused_message_leaves_no_garbage() -> None:
+    """What holds itself stays in memory until the collector comes by: with large messages that is too late."""
+    harsh_ones = Library(harsh(), ZoneInfo("Asia/Shanghai"))
+    message = Message("harsh/binary/1", b"\x01" * 200, NOW)
+    assert isinstance(harsh_ones.decode(message, NOBODY, adopt=True), Refused)
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(20):
+            harsh_ones.decode(message, NOBODY, adopt=True)
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 # ---------------------------------------------------------------- the oracles see what they are there for
