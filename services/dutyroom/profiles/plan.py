@@ -25,7 +25,9 @@ from dutyroom.profiles.values import Convert
 Quick: TypeAlias = tuple[Convert, float, float, PointSpec, PointProgram]
 Table: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, Quick], ...]]  # object, its fields
 Sought: TypeAlias = tuple[Getter, Quick]
-Measured: TypeAlias = tuple[Getter, Getter, Quick]  # value, its unit
+Measured: TypeAlias = tuple[
+    tuple[str, ...], tuple[tuple[str, Getter, Quick], ...]
+]  # object, its fields, units
 Nested: TypeAlias = "tuple[str, tuple[tuple[str, PointProgram | _Named], ...]]"
 
 # What a conversion knows all about, or the point itself; every other field makes a rule a special one.
@@ -67,47 +69,51 @@ class _Sorted:
     ) -> None:
         tables: dict[tuple[str, ...], list[tuple[str, Quick]]] = {}
         sought: list[Sought] = []
-        measured: list[Measured] = []
+        measured: dict[tuple[str, ...], list[tuple[str, Getter, Quick]]] = {}
         others: list[tuple[str, list[tuple[str, PointProgram | _Named]]]] = []
         for rule, point in listed:
             plain = not _special(rule) and (registers or _fixed(rule))
-            if plain and rule.unit_path is not None and _only(rule, _MEASURED):
-                measured.append((getter(rule.paths), getter([rule.unit_path]), point.quick))
+            path = _keys(rule)
+            if plain and path and rule.unit_path is not None and _only(rule, _MEASURED):
+                with_unit = (path[-1], getter([rule.unit_path]), point.quick)
+                measured.setdefault(path[:-1], []).append(with_unit)
             elif not _only(rule, _CONVERTED) or not plain:
                 key, inner = _place(rule)
                 if not others or others[-1][0] != key:
                     others.append((key, []))
                 named = not private and (registers or _fixed(rule)) and _named(rule)
                 others[-1][1].append((inner, _Named(rule, point.quick) if named else point))
-            elif path := _keys(rule):
+            elif path:
                 tables.setdefault(path[:-1], []).append((path[-1], point.quick))
             else:
                 sought.append((getter(rule.paths), point.quick))
         self._top: tuple[tuple[str, Quick], ...] = tuple(tables.pop((), ()))
         self._tables: tuple[Table, ...] = tuple((path, tuple(found)) for path, found in tables.items())
-        self._sought, self._measured = tuple(sought), tuple(measured)
+        self._sought = tuple(sought)
+        self._measured: tuple[Measured, ...] = tuple((at, tuple(found)) for at, found in measured.items())
         self._others: tuple[Nested, ...] = tuple((key, tuple(found)) for key, found in others)
 
     def run(self, item: dict[str, object], here: Here, job: Job) -> None:
         if self._top:
             _quick(self._top, item, here, job)
-        for path, own in self._tables:
-            table: object = item
-            for key in path:
-                table = table.get(key) if type(table) is dict else None
+        for path, fields_of in self._tables:
+            table = _inside(item, path)
             if type(table) is dict:
-                _quick(own, table, here, job)
+                _quick(fields_of, table, here, job)
         document = job.document
         for get, found in self._sought:
             raw = get(item, document)
             if raw is not None and raw is not MISSING:
                 _take(raw, found, found[3], here, job)
-        for get, get_unit, found in self._measured:
-            raw = get(item, document)
-            if raw is not None and raw is not MISSING:
-                _, low, high, spec, own_point = found
-                convert = own_point.in_unit(get_unit(item, document))
-                _take(raw, (convert, low, high, spec, own_point), spec, here, job)
+        for path, measured in self._measured:
+            table = _inside(item, path)
+            if type(table) is not dict:
+                continue
+            for key, get_unit, (_, low, high, spec, own) in measured:
+                raw = table.get(key)
+                if raw is not None:
+                    quick = (own.in_unit(get_unit(item, document)), low, high, spec, own)
+                    _take(raw, quick, spec, here, job)
         for key, points in self._others:
             inside = item.get(key) if key else None
             if key and (inside is None or inside == {}):
@@ -128,9 +134,7 @@ class _Named:
         self._specs: dict[str, PointSpec] = {}
 
     def run(self, here: Here, job: Job) -> None:
-        table = here.item
-        for key in self._keys:
-            table = table.get(key) if type(table) is dict else None
+        table = _inside(here.item, self._keys)
         for name, raw in islice(table.items(), MAX_ITEMS) if type(table) is dict else ():
             if raw is None or not name or len(name) > MAX_NAME:
                 continue
@@ -140,6 +144,12 @@ class _Named:
                 if len(self._specs) < MAX_NAMES:
                     self._specs[name] = spec
             _take(raw, self._quick, spec, here, job)
+
+
+def _inside(value: object, keys: tuple[str, ...]) -> object:
+    for key in keys:
+        value = value.get(key) if type(value) is dict else None
+    return value
 
 
 def _quick(own: Sequence[tuple[str, Quick]], table: dict[str, object], here: Here, job: Job) -> None:
