@@ -19,6 +19,8 @@ from dutyroom.site.devices import Row
 from dutyroom.site.folder import read_site
 from dutyroom.site.model import Site
 from dutyroom.site.names import written
+from dutyroom.site.ratios import wrong_ratio
+from dutyroom.site.roll import COMMON, asked_of_devices
 from dutyroom.site.source import Source
 
 
@@ -37,7 +39,7 @@ def check_site(folder: Path, profiles: Path) -> list[Mistake]:
         if Path(profile.file).is_relative_to(own):
             wrong += check_profile(profile)
     unreadable = {str(Path(mistake.file)) for mistake in wrong}
-    _devices(rows, library, unreadable)
+    _devices(rows, library, unreadable, COMMON | asked_of_devices(site.rules))
     _rules(source, site, library)
     _prices(source, site)
     every = [*source.mistakes, *(m for m in wrong if Path(m.file).is_relative_to(own) or _concerns(m, rows))]
@@ -50,7 +52,10 @@ def _concerns(mistake: Mistake, rows: Sequence[Row]) -> bool:
     return f"{path.parent.name}/{path.stem}" in {row.device.profile for row in rows}
 
 
-def _devices(rows: Iterable[Row], library: Mapping[str, Profile], unreadable: set[str]) -> None:
+def _devices(
+    rows: Iterable[Row], library: Mapping[str, Profile], unreadable: set[str], asked: frozenset[str]
+) -> None:
+    """asked: parameters that a device may have whatever its profile."""
     broken = {f"{Path(file).parent.name}/{Path(file).stem}" for file in unreadable}
     for row in rows:
         device = row.device
@@ -59,8 +64,20 @@ def _devices(rows: Iterable[Row], library: Mapping[str, Profile], unreadable: se
             if device.address and not may_be(device.address, profile):
                 like = f"; an address looks like {known!r}" if (known := example(profile)) else ""
                 row.wrong("address", f"{device.profile} calls no device {device.address!r}{like}")
+            _parameters(row, profile, asked)
         elif device.profile and device.profile not in broken:
             row.wrong("profile", f"there is no profile {device.profile!r}{nearest(device.profile, library)}")
+
+
+def _parameters(row: Row, profile: Profile, asked: frozenset[str]) -> None:
+    """A ratio that is misspelt or no number would make bills wrong, silently."""
+    allowed = {*profile.parameters, *asked}
+    for name, value in row.device.parameters.items():
+        if name not in allowed and not name.startswith("name_"):
+            said = f"neither {profile.id} nor any rule has a parameter {name!r}{nearest(name, allowed)}"
+            row.wrong("parameters", said)
+        elif wrong := wrong_ratio(profile, name, value):
+            row.wrong("parameters", f"must be a number above 0, not {wrong}")
 
 
 def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:

@@ -18,6 +18,7 @@ from dutyroom.site.addresses import example, may_be, usual_digits
 from dutyroom.site.drafts import ID, Draft
 from dutyroom.site.feeding import together
 from dutyroom.site.flaws import Flaw, flaw, near, quoted
+from dutyroom.site.ratios import wrong_ratio
 from dutyroom.site.table import CellKind
 from dutyroom.topology import Topology
 
@@ -242,9 +243,11 @@ class _Work:
     def _parameters(self, draft: Draft, device: Device, before: Device | None, profile: Profile) -> None:
         allowed = {*profile.parameters, *COMMON, *self.estate.parameters}
         kept = before.parameters if before is not None and before.profile == device.profile else {}
-        for name in device.parameters:
+        for name, value in device.parameters.items():
+            at = f"parameter.{name}" if f"parameter.{name}" in draft.titles else "parameters"
+            if kept.get(name) != value and (wrong := wrong_ratio(profile, name, value)):
+                self.wrong(draft, at, "number_wanted", value=quoted(wrong))
             if name not in allowed and not name.startswith("name_") and name not in kept:
-                at = f"parameter.{name}" if f"parameter.{name}" in draft.titles else "parameters"
                 hint = self.near(name, frozenset(allowed))
                 self.wrong(draft, at, "no_parameter", hint, profile=profile.id, value=quoted(name))
 

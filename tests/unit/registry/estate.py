@@ -46,7 +46,7 @@ parameters: {ct: 1, pt: 1}
 match: {topics: ["power/{id}"]}
 identity: "{id}"
 points:
-  energy: {from: e, quantity: energy, kind: counter, step: 0.01, digits: 8}
+  energy: {from: e, quantity: energy, scale: ct, kind: counter, step: 0.01, digits: 8}
 examples:
   - topic: power/F-1
     payload: {e: 1}

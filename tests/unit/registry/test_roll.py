@@ -61,6 +61,14 @@ def test_what_a_table_does_not_have_stays_and_an_empty_cell_clears() -> None:
     assert planned("id,address\nW-1,\n", [known]).flaws[0].key == "needed"  # this cannot be cleared
 
 
+@pytest.mark.parametrize("value", ["abc", "0", "-1", "nan", "true"])
+def test_a_ratio_is_a_number_above_0(value: str) -> None:
+    """0 would make every register 0, and a text none."""
+    (told,) = said(planned(f"id,profile,address,space,parameters\nF-1,acme/power,F-1,A/1,pt=0;ct={value}\n"))
+    assert told == f'devices.csv row 2, column "parameters": must be a number above 0, not "ct={value}"'
+    assert said(planned("id,profile,address,space,parameters\nF-1,acme/power,F-1,A/1,ct=0.5\n")) == []
+
+
 def test_a_single_parameter_in_a_column_of_its_own_leaves_the_others() -> None:
     known = feeder("F-1", parameters={"ct": 10, "use": "fire"})
     made = planned("id,CT\nF-1,200/5\n", [known])

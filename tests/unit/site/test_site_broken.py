@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[3]
 CASES = sorted((ROOT / "tests" / "data" / "sites").iterdir())
 ONLY_WITH_PROFILES = {
     "address-of-another-shape",
+    "parameter-wrong",
     "profile-unknown",
     "tariff-covers-not-all",
     "rule-names-nothing",
