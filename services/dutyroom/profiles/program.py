@@ -214,8 +214,9 @@ class LayoutProgram:
                 self._attribute(job, address, name, guarded(value))
         if self._rest is not None:
             self._rest.run(here, job)
-        if len(job.readings) > MAX_READINGS:
-            raise Rejected(f"more than {MAX_READINGS} readings in one message")
+        for what, found in (("readings", job.readings), ("events", job.events), ("findings", job.findings)):
+            if len(found) > MAX_READINGS:
+                raise Rejected(f"more than {MAX_READINGS} {what} in one message")
 
     @staticmethod
     def _attribute(job: Job, address: str, name: str, value: Scalar | None) -> None:

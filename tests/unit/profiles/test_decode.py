@@ -323,6 +323,13 @@ def test_an_event_without_a_number_is_known_by_its_contents() -> None:
     assert one.events[0].event_id == again.events[0].event_id != other.events[0].event_id
 
 
+def test_events_without_end_are_refused() -> None:
+    lib = library(EVENTS.replace("each: events[*]", "each: $.events[*]") + '\neach: "events[*]"\n')
+    outcome = send(lib, "gate/1", {"events": [{"kind": 1, "n": n} for n in range(2000)]})
+    assert isinstance(outcome, Refused)
+    assert "more than 20000 events" in outcome.detail
+
+
 def test_the_number_of_an_event_without_one_does_not_give_away_a_card() -> None:
     """Whoever reads the records knows all of the record but the card: a hash without a key would tell it."""
     profile = read_profile(EVENTS.replace('    id: "{@.n}"\n', ""), "acme/gate")
