@@ -48,9 +48,9 @@ class EstateDay:
         self.clock = HandClock(start)
         self.world = World(estate, Record(), start)
         self.records = open_records(f"sqlite:///{folder}/records.sqlite")
-        devices, self.table = seed_records(self.site, self.records, library)
-        self.journal = SqliteJournal(folder / "journal.sqlite")
         self.store = MemoryReadingStore()
+        devices, self.table = seed_records(self.site, self.records, library, self.store)
+        self.journal = SqliteJournal(folder / "journal.sqlite")
         self._library, self._devices = library, devices
         self._start_flows()
         self._turn(start)
