@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+import hypothesis
 import psycopg
 import pytest
 from influxdb_client.client.influxdb_client import InfluxDBClient
@@ -23,6 +24,12 @@ from tests.servers.needed import SAID, unavailable
 from tests.servers.postgres import Postgres, find_postgres
 
 from dutyroom.backends.broker import EmbeddedBroker
+
+# No unit test is a timed one: on a busy machine making an example may take a second.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], print_blob=True
+)
+hypothesis.settings.load_profile("busy")
 
 T = TypeVar("T")
 _number = itertools.count()
