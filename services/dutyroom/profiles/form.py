@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from dutyroom.errors import Mistake, Rejected
+from dutyroom.profiles.paths import as_text
 from dutyroom.profiles.yamlnode import Node
 
 T = TypeVar("T")
@@ -62,6 +63,13 @@ class Form:
 
     def texts(self, node: Node, where: str) -> tuple[str, ...]:
         return tuple(self.text(n, where) for n in self.items(node, where))
+
+    def sentinels(self, node: Node, where: str) -> frozenset[str]:
+        """Values as a payload's are compared with them: 0x1F is 31, -999.0 is -999."""
+        return frozenset(
+            as_text(n.value) or "" if isinstance(n.value, float) else code_text(self.text(n, where))
+            for n in self.items(node, where)
+        )
 
     def choice(self, node: Node, where: str, allowed: Iterable[str]) -> str | None:
         value, known = self.text(node, where), tuple(allowed)

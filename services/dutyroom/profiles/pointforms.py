@@ -207,9 +207,7 @@ def _point(form: Form, name: str, node: Node, where: str, interval: int | None) 
         otherwise=_code(form, own["otherwise"], join(where, "otherwise"), kind)
         if "otherwise" in own
         else None,
-        none=frozenset(map(code_text, form.texts(own["none"], join(where, "none"))))
-        if "none" in own
-        else frozenset(),
+        none=form.sentinels(own["none"], join(where, "none")) if "none" in own else frozenset(),
         when=read_conditions(form, own["when"], join(where, "when")) if "when" in own else (),
         time=read_time(form, own["time"], join(where, "time")) if "time" in own else None,
         absent=_absent(form, own["absent"], join(where, "absent")) if "absent" in own else None,

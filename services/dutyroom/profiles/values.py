@@ -54,12 +54,20 @@ def converter(rule: PointRule) -> Convert:
     inner = _mapped(rule) if rule.mapping else _PLAIN[rule.spec.kind](rule)
     if not rule.none:
         return inner
-    none = rule.none
+    none, numbers = rule.none, rule.spec.kind is not Kind.TEXT and not rule.mapping
 
     def with_sentinels(raw: object, parameters: Mapping[str, Scalar]) -> Result:
-        return NOTHING if as_text(raw) in none else inner(raw, parameters)
+        if as_text(raw) in none or (numbers and type(raw) is str and _as_number(raw) in none):
+            return NOTHING
+        return inner(raw, parameters)
 
     return with_sentinels
+
+
+def _as_number(text: str) -> str | None:
+    """A number in a text as JSON would have it: " -999.00" is -999, also with its unit beside it."""
+    match = _WITH_UNIT.match(text.strip()) if len(text) < 64 else None
+    return as_text(float(match[1])) if match else text.strip()
 
 
 def _mapped(rule: PointRule) -> Convert:
@@ -195,8 +203,10 @@ def _in_rule_unit(value: float, unit: str | None, rule: PointRule) -> float | Pr
     if found is None:
         return Problem("malformed", f"unit {unit!r} is none of {rule.spec.quantity}")
     own = unit_of(rule.spec.quantity, rule.unit)
-    exact = (Fraction(value) * found.factor + found.offset - own.offset) / own.factor
-    return float(exact)
+    try:
+        return float((Fraction(value) * found.factor + found.offset - own.offset) / own.factor)
+    except OverflowError:
+        return Problem("malformed", f"{value} {unit} is no finite number")
 
 
 def stored(text: str, limit: int = 1000) -> str:

@@ -94,6 +94,13 @@ def test_a_parameter_that_is_misspelt_is_told() -> None:
     )
 
 
+def test_values_that_mean_no_reading_are_compared_as_numbers() -> None:
+    profile = read_profile(
+        GOOD.replace("from: total", "from: total, none: [-999.0, 1e3, 0xFF, 850.10, '1.0']")
+    )
+    assert profile.layouts[0].points[0].none == {"-999", "1000", "255", "850.1", "1.0"}
+
+
 def test_a_time_since_an_epoch_needs_no_format() -> None:
     profile = read_profile(GOOD + 'time: {from: ts, since: "2000-01-01T00:00:00Z"}\n')
     assert profile.layouts[0].time is not None

@@ -98,6 +98,21 @@ def test_what_is_no_number_is_a_problem_not_zero(raw: object) -> None:
     assert isinstance(converter(rule(quantity="voltage"))(raw, {}), Problem)
 
 
+@pytest.mark.parametrize("raw", [-999, -999.0, "-999", "-999.0", " -999.00 ", "-999 mm", "-9.99e2"])
+def test_a_number_that_means_no_reading_may_be_a_text(raw: object) -> None:
+    read = converter(rule(quantity="level", unit="mm", none=frozenset({"-999"})))
+    assert read(raw, {}) is NOTHING
+    assert read("-999.5", {}) == -0.9995
+    words = converter(rule(Kind.TEXT, none=frozenset({"255"})))
+    assert (words("0255", {}), words("255.0", {})) == ("0255", "255.0")
+
+
+@pytest.mark.parametrize("raw", ["1e999 m3", "1e308 m3", "1e999 L", "-1e999"])
+def test_a_number_beyond_all_measure_is_no_reading(raw: str) -> None:
+    for kind in (rule(Kind.GAUGE, "volume", unit="L"), rule(Kind.COUNTER, "volume", "0.001", unit="L")):
+        assert isinstance(converter(kind)(raw, {}), Problem)
+
+
 def test_sentinels_are_no_reading_and_never_zero() -> None:
     read = converter(rule(none=frozenset({"65535", "No Sensor"})))
     assert read(65535, {}) is NOTHING

@@ -127,9 +127,7 @@ class Reader:
         offset = form.number(own["offset"], join(where, "offset")) if "offset" in own else None
         codes = form.mapping(own["map"], join(where, "map")) if "map" in own else {}
         return Meaning(
-            frozenset(map(code_text, form.texts(own["none"], join(where, "none"))))
-            if "none" in own
-            else frozenset(),
+            form.sentinels(own["none"], join(where, "none")) if "none" in own else frozenset(),
             {code_text(k): self._value(n, join(where, f"map.{k}")) for k, n in codes.items()},
             self._value(own["otherwise"], join(where, "otherwise")) if "otherwise" in own else None,
             Fraction(1 if scale is None else scale),
