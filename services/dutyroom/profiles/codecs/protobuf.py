@@ -55,6 +55,8 @@ def fields(data: bytes, offset: int = 0) -> Iterator[Field]:
 
 def _varint(data: bytes, at: int, offset: int) -> tuple[int, int]:
     """(value below 2**64, place after it)."""
+    if at < len(data) and data[at] < 0x80:  # most
+        return data[at], at + 1
     value = 0
     for count in range(10):
         if at + count >= len(data):
