@@ -95,7 +95,7 @@ class Sight:
 
     def brief(self, program: LayoutProgram, document: object) -> object:
         """The short form of what the layout's codec gives, or why there is none; once for all."""
-        key = (program.brief, program.layout.source, id(document))
+        key = (program.asks, id(document))
         if key not in self._briefs:
             try:
                 self._briefs[key] = program.told(document, self.message, self._kept)

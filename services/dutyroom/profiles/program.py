@@ -71,6 +71,8 @@ class LayoutProgram:
         self._identity = first_template(layout.identity) if layout.identity else None
         self.inside = self._codec is not None and any("@" in text for text in layout.identity)  # the address
         self.brief = brief_of(layout.decoder) if self.inside else None
+        asks = (layout.source, self.brief)
+        self.asks = _READS.setdefault(asks, len(_READS))  # the same for layouts with the same short form
         self._clock = clock(layout.time, tz)
         programs = [PointProgram(rule, tz, profile, key) for rule in layout.points]
         self._points = PointPlan(layout.points, programs, bool(profile.privacy))
@@ -118,8 +120,13 @@ class LayoutProgram:
         if self._early or not self._walks:
             found = self.address(document, content, captures)
             return (found,) if found else ()
-        items = self._items(Job(document, 0, content), captures)
-        return tuple(dict.fromkeys(a for item, named in items if (a := self._named(document, item, named))))
+        found_all: dict[str, None] = {}
+        for walk in self._walks:
+            for captured, item in walk(content, document):
+                address = self._named(document, item, {**captures, **captured} if captured else captures)
+                if address:
+                    found_all[address] = None
+        return tuple(found_all)
 
     def registered(self, job: Job, captures: Captures, known: Known) -> str:
         """The address of the first item, when the registry has it; else ""."""
