@@ -19,7 +19,7 @@ import binascii
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, TypeAlias
 
 from dutyroom.errors import Rejected
@@ -38,7 +38,7 @@ Captures: TypeAlias = Mapping[str, str]
 Getter: TypeAlias = Callable[[object, object], object]  # (item, document) -> value or MISSING
 Walker: TypeAlias = Callable[[object, object], Iterator[tuple[dict[str, str], object]]]
 
-MAX_ITEMS = 4096  # a wildcard gives no more than this
+MAX_ITEMS = 10_000  # that a wildcard gives; a message with more of them is refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ def walker(path: Path) -> Walker:
         return _of_one(steps, several[0], whole)
 
     def walk(item: object, document: object) -> Iterator[tuple[dict[str, str], object]]:
-        return islice(_matches(document if whole else item, steps, {}), MAX_ITEMS)
+        return _counted(_matches(document if whole else item, steps, {}))
 
     return walk
 
@@ -225,9 +225,20 @@ def _of_one(steps: tuple[Step, ...], at: int, whole: bool) -> Walker:
         value = document if whole else item
         for key in before:
             value = value.get(key) if isinstance(value, dict) else None
-        return islice(found(value), MAX_ITEMS)
+        return _counted(found(value))
 
     return walk
+
+
+def _counted(matches: Iterator[tuple[dict[str, str], object]]) -> Iterator[tuple[dict[str, str], object]]:
+    """No more than MAX_ITEMS; what lies behind them is not left out unseen. Raises Rejected."""
+    return chain(islice(matches, MAX_ITEMS), _beyond(matches))
+
+
+def _beyond(matches: Iterator[tuple[dict[str, str], object]]) -> Iterator[tuple[dict[str, str], object]]:
+    if next(matches, None) is not None:
+        raise Rejected(f"more than {MAX_ITEMS} elements in one list")
+    yield from ()
 
 
 def _matches(

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields, replace
-from itertools import islice
 from typing import TypeAlias
 
+from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.meter import PARAMETER
@@ -135,7 +135,11 @@ class _Named:
 
     def run(self, here: Here, job: Job) -> None:
         table = _inside(here.item, self._keys)
-        for name, raw in islice(table.items(), MAX_ITEMS) if type(table) is dict else ():
+        if type(table) is not dict:
+            return
+        if len(table) > MAX_ITEMS:
+            raise Rejected(f"more than {MAX_ITEMS} elements in one list")
+        for name, raw in table.items():
             if raw is None or not name or len(name) > MAX_NAME:
                 continue
             spec = self._specs.get(name)

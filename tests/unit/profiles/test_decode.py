@@ -323,6 +323,25 @@ def test_an_event_without_a_number_is_known_by_its_contents() -> None:
     assert one.events[0].event_id == again.events[0].event_id != other.events[0].event_id
 
 
+@pytest.mark.parametrize(
+    "points",
+    [
+        'each: "m[*]"\npoints: {v: {}}',
+        'points: {v: {each: "m[*]", from: v}}',
+        'points: {"v_{n}": {from: "m[{n}].v"}}',
+    ],
+)
+def test_a_list_is_read_to_its_end_or_not_at_all(points: str) -> None:
+    """Half a message that counts as read would be a loss that nobody sees."""
+    lib = library(f'class: sensor\nmatch: {{topics: ["m/{{id}}"]}}\nidentity: "{{id}}"\n{points}\n')
+    read = send(lib, "m/1", {"m": [{"v": n} for n in range(10_000)]})
+    assert isinstance(read, Decoded)
+    assert len(read.readings) == 10_000
+    refused = send(lib, "m/1", {"m": [{"v": n} for n in range(10_001)]})
+    assert isinstance(refused, Refused)
+    assert "more than 10000 elements" in refused.detail
+
+
 def test_events_without_end_are_refused() -> None:
     lib = library(EVENTS.replace("each: events[*]", "each: $.events[*]") + '\neach: "events[*]"\n')
     outcome = send(lib, "gate/1", {"events": [{"kind": 1, "n": n} for n in range(2000)]})
