@@ -79,16 +79,6 @@ class PointProgram:
         self._meters: dict[object, PointProgram] = {}  # by what a device row says of its own register
 
     @property
-    def field(self) -> str:
-        """The item's field that the point is, where nothing else decides about it; else ""."""
-        rule, path = self._rule, self._rule.paths[0] if len(self._rule.paths) == 1 else None
-        plain = not (rule.when or rule.time or rule.unit_path or rule.value or rule.each or self._name)
-        special = rule.absent is not None or rule.device_wrap or rule.reset_when
-        if path is None or not plain or special or path.whole or len(path.steps) != 1:
-            return ""
-        return path.leaf
-
-    @property
     def quick(self) -> tuple[Convert, float, float, PointSpec, PointProgram]:
         """What a loop over such points needs: (conversion, lowest, highest, spec, the point)."""
         return self._convert, self._low, self._high, self.spec, self
