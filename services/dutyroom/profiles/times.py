@@ -65,6 +65,13 @@ def reader(form: str, tz: ZoneInfo, since: str = "") -> ReadTime:
         raise Rejected(
             f"unknown time format {form!r}; known: {', '.join(FORMATS)} or a pattern such as %d.%m.%y"
         )
+    try:
+        datetime.strptime("", form)  # noqa: DTZ007 - only whether Python can read the pattern
+    except re.error as err:
+        raise Rejected(f"time format {form!r}: the same part stands there twice") from err
+    except ValueError as err:
+        if "directive" in str(err) or "stray" in str(err):
+            raise Rejected(f"time format {form!r}: {err}") from err
     return lambda value: _pattern(value, form, tz)
 
 
