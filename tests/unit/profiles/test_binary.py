@@ -224,6 +224,14 @@ def test_mistakes_are_told_by_field(text: str, told: str) -> None:
     assert told in "\n".join(str(m) for m in caught.value.mistakes)
 
 
+@pytest.mark.parametrize(
+    ("kind", "payload"), [("f32", "c479f99a"), ("f64", "c08f3f3333333333"), ("f16", "e3d0")]
+)
+def test_a_float_that_means_no_reading(kind: str, payload: str) -> None:
+    assert fields(f"[a: {{as: {kind}, none: [-999.9, 1e300, none]}}]", payload) == {"a": None}
+    assert fields(f"[a: {{as: {kind}, none: [-999.7]}}]", payload) != {"a": None} or kind == "f16"
+
+
 def test_a_meter_that_writes_no_digits_has_no_reading() -> None:
     text = "[a: {as: bcd8le, none: [0xFFFFFFFF, 0xEEEEEEEE]}]"
     assert fields(text, "ffffffff") == fields(text, "eeeeeeee") == {"a": None}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from dataclasses import replace
 from typing import TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.binary.cursor import Cursor
 from dutyroom.profiles.binary.meaning import meant, named
-from dutyroom.profiles.binary.model import Bits, Read
+from dutyroom.profiles.binary.model import Bits, Meaning, Read
 from dutyroom.profiles.binary.types import MAX_BYTES, ValueType, of_bits, of_bytes
+from dutyroom.profiles.paths import as_text
 
 Run: TypeAlias = Callable[[Cursor], None]
 Take: TypeAlias = Callable[[Cursor], object]
@@ -17,7 +21,7 @@ Take: TypeAlias = Callable[[Cursor], object]
 
 def reading(step: Read) -> Run:
     """Reads the value, gives it its meaning, and its bits their fields."""
-    take, means, name = _placed(step), meant(step.meaning), named(step.name)
+    take, means, name = _placed(step), meant(_narrowed(step)), named(step.name)
     parts = tuple(_bits(b) for b in step.bits)
     fixed = step.name if "{" not in step.name else ""
 
@@ -33,6 +37,18 @@ def reading(step: Read) -> Run:
             cursor.ask.note(key, start, cursor.bit, value)
 
     return run
+
+
+def _narrowed(step: Read) -> Meaning:
+    """Of a float of 16 or 32 bits, sentinels as such a float holds them: -999.9 is -999.9000244140625."""
+    bits, meaning = step.type.bits, step.meaning
+    if step.type.kind != "f" or bits == 64:
+        return meaning
+    form, found = struct.Struct({16: ">e", 32: ">f"}[bits]), set(meaning.none)
+    for text in meaning.none:
+        with suppress(ValueError, OverflowError):  # a word, or beyond what the bits hold
+            found.add(as_text(form.unpack(form.pack(float(text)))[0]) or text)
+    return replace(meaning, none=frozenset(found))
 
 
 def _placed(step: Read) -> Take:
