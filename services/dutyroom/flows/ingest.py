@@ -13,6 +13,7 @@ from dataclasses import replace
 from dutyroom.flows.draft import Draft, Times
 from dutyroom.flows.live import Live
 from dutyroom.flows.notours import REASON, NotOurs, without
+from dutyroom.flows.points import with_room
 from dutyroom.flows.receipts import WINDOW, Receipts
 from dutyroom.flows.registry import Registry
 from dutyroom.interfaces import Journal, QuarantineRow, Records
@@ -228,7 +229,7 @@ class Ingest:
             for a in decoded.addresses
             if only is None or a in only
         }
-        self._make_points(decoded, devices)
+        self._make_points(decoded, devices, message, draft)
         for reading in decoded.readings:
             draft.read(reading, message, devices, self._table, self._times)
         for event in decoded.events:
@@ -253,7 +254,9 @@ class Ingest:
             message, Outcome.DECODED, known[0] if known else "", decoded.profile, unread=unread
         )
 
-    def _make_points(self, decoded: Decoded, devices: Mapping[str, Device | None]) -> None:
+    def _make_points(
+        self, decoded: Decoded, devices: Mapping[str, Device | None], message: Message, draft: Draft
+    ) -> None:
         """Points are created in SQL before the first append and never reused."""
         wanted: dict[tuple[str, str], tuple[Device, PointSpec]] = {}
         specs = [(r.address, r.spec) for r in decoded.readings] + [
@@ -263,9 +266,12 @@ class Ingest:
             device = devices.get(address)
             if device is not None and self._table.find(device.id, spec.name) is None:
                 wanted[device.id, spec.name] = (device, spec)
-        if wanted:
+        made, crowded = with_room(self._table, wanted.values())
+        for owner, detail in crowded.items():
+            draft.findings.append(Finding("malformed", owner, message.received_at, detail))
+        if made:
             with self._records.write() as tx:
-                points = tx.devices.add_points(self._site, list(wanted.values()))
+                points = tx.devices.add_points(self._site, made)
             for point in points:
                 self._table.add(point)
 

@@ -11,6 +11,7 @@ from dutyroom.model.telemetry import Kind, Point, PointSpec, PointTable, Reading
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.meter import meter_of
 
+MOST_POINTS = 10_000  # of one device
 Latest: TypeAlias = Callable[[Sequence[Point]], Mapping[int, Reading]]  # the newest stored readings
 
 
@@ -83,3 +84,21 @@ def _in_other_steps(table: PointTable, device: Device, spec: PointSpec) -> Point
     if point is None or (point.spec.kind, point.spec.step) == (spec.kind, spec.step):
         return None
     return point
+
+
+def with_room(
+    table: PointTable, wanted: Iterable[tuple[Device, PointSpec]], most: int = MOST_POINTS
+) -> tuple[list[tuple[Device, PointSpec]], dict[str, str]]:
+    """The new points that a device still may have, and why others may not: names that hold a time or a
+    number that grows would make points without end. -> (points, device id -> words)"""
+    room: dict[str, int] = {}
+    made: list[tuple[Device, PointSpec]] = []
+    crowded: dict[str, str] = {}
+    for device, spec in wanted:
+        left = room.setdefault(device.id, most - len(table.of_device(device.id)))
+        if left > 0:
+            made.append((device, spec))
+            room[device.id] = left - 1
+        else:
+            crowded.setdefault(device.id, f"{most} points are the most of a device: {spec.name[:80]} is none")
+    return made, crowded
