@@ -170,7 +170,7 @@ def _one(path: Path) -> Getter:
         def matched(item: object, document: object) -> object:
             return next((value for _, value in walk(item, document)), MISSING)
 
-        return matched
+        return _once(matched) if path.whole else matched
     steps = tuple(s.name if isinstance(s, Key) else s.at for s in path.steps if isinstance(s, Key | Index))
     whole = path.whole
     if len(steps) == 1 and not whole and isinstance(steps[0], str):
@@ -193,6 +193,22 @@ def _one(path: Path) -> Getter:
         return value
 
     return deep
+
+
+def _once(get: Getter) -> Getter:
+    """What only depends on the document, found once for all items of a message: a list that is searched for
+    every one of its elements would take seconds."""
+    last: tuple[object, object] = (None, MISSING)
+
+    def found(item: object, document: object) -> object:
+        nonlocal last
+        known, value = last
+        if known is not document or known is None:
+            value = get(item, document)
+            last = document, value
+        return value
+
+    return found
 
 
 def walker(path: Path) -> Walker:

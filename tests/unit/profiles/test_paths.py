@@ -104,3 +104,12 @@ def test_what_is_no_template_is_refused(text: str) -> None:
 )
 def test_scalars_as_text(value: object, text: str | None) -> None:
     assert as_text(value) == text
+
+
+def test_a_search_of_the_whole_document_is_made_once() -> None:
+    get = getter([parse("$.x[n==last].v")])
+    document = {"x": [*({"n": str(n)} for n in range(10_000)), {"n": "last", "v": 7}]}
+    assert {get(item, document) for item in range(10_000)} == {7}  # takes minutes, when made for each
+    assert get(0, {"x": [{"n": "last", "v": 8}]}) == 8
+    assert get(0, document) == 7
+    assert get(0, None) is MISSING
