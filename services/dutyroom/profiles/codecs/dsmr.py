@@ -27,18 +27,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Final
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs import dsmr_tables as tables
 from dutyroom.profiles.codecs.crc16_arc import crc16_arc
+from dutyroom.profiles.codecs.dsmr_lines import Lines, place_of, read_lines
 from dutyroom.profiles.codecs.dsmr_values import (
+    NUMBER,
     Item,
     demand_history,
     failures,
     identifier,
     moment,
-    quantity,
     register,
     total,
 )
@@ -48,25 +49,14 @@ from dutyroom.profiles.values import shortened
 from dutyroom.profiles.yamlnode import Plain
 from dutyroom.timebase import from_iso
 
-Lines: TypeAlias = dict[str, list[str]]  # OBIS code -> what stands in its brackets
-
 MAX_TELEGRAMS = 20
 MAX_SIZE = 65536  # bytes
-MAX_LINES = 1000
 
 _TELEGRAM = re.compile(rb"/(?P<head>[^\r\n/!]{4,64})\r?\n(?P<body>[^!/]*)!(?P<crc>[^\r\n]*)")
 _HEAD = re.compile(r"(?P<maker>[A-Za-z]{3})(?P<baud>.)(?:\\(?P<mode>[0-9A-Z]))?(?P<model>.*)\Z")
-_BLANK = re.compile(r"\s*")
 _TOLD = re.compile(  # from the start of a line only, since digits would be tried from every place
     r"^[ \t]*(?P<code>[0-9]{1,3}-[0-9]{1,3}:[0-9.]{1,16})(?P<value>\([^\r\n]*)", re.MULTILINE
 )
-_ROW = re.compile(  # at most 200 brackets
-    r"([0-9]{1,3}-[0-9]{1,3}:[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}(?:\.[0-9]{1,3})?)?"
-    r"((?:\([^()\r\n]*\)){1,200})[ \t]*(?:[\r\n]\s*|\Z)"
-)
-
-
-# ---------------------------------------------------------------- from bytes to lines
 
 
 def _check(telegram: bytes, told: bytes, at: int) -> None:
@@ -83,47 +73,30 @@ def _check(telegram: bytes, told: bytes, at: int) -> None:
     raise Rejected(f"CRC at byte {at}: {told.decode('ascii')}, {counted:04X} expected")
 
 
-def _lines(body: str, at: int) -> Lines:
-    """The lines of a telegram; a line that begins with a bracket goes on with the one before. Raises Rejected."""
-    found: Lines = {}
-    last: list[str] | None = None
-    place, count, blank = 0, 0, _BLANK.match(body)
-    if blank is not None:
-        place = blank.end()
-    while place < len(body):
-        row = _ROW.match(body, place)
-        count += 1
-        if count > MAX_LINES:
-            raise Rejected(f"more than {MAX_LINES} lines")
-        if row is None or (last is None and row[1] is None):
-            shown = shortened(body[place:].split("\n", 1)[0].strip(), 40)
-            raise Rejected(f"line at byte {at + place}: {shown!r} is no OBIS line")
-        if row[1] is not None:
-            last = found.setdefault(row[1], [])
-        assert last is not None
-        last += row[2][1:-1].split(")(")
-        place = row.end()
-    return found
-
-
 # ---------------------------------------------------------------- from lines to meters
 
 
-def _electricity(lines: Lines, winter: int) -> Item:
+def _electricity(found: Item, lines: Lines, winter: int) -> None:
     """The meter itself: channel 0."""
-    found: Item = {"channel": 0, "kind": "electricity"}
+    found["channel"], found["kind"] = 0, "electricity"
     others: Item = {}
     for code, groups in lines.items():
-        name = tables.REGISTERS.get(code)
-        if name is not None:
-            register(found, name, groups[-1])
-        elif code not in tables.LOGS and (number := quantity(groups[-1])) is not None:
-            others[code] = {"value": number[0], "unit": number[1]}
+        place = place_of(code)
+        if place is None or not (place.name or place.others):
+            continue
+        match = NUMBER.match(groups[-1])
+        if not place.name:
+            if match is not None:
+                others[code] = {"value": match[1] + match[2], "unit": match[3]}
+        elif match is not None:
+            found[place.name], found[place.unit] = match[1] + match[2], match[3]
+        else:
+            register(found, place.name, groups[-1])
     if others:
         found["others"] = others
     for name, (first, second) in tables.TOTALS.items():
         if name not in found and (both := total(found, first, second)) is not None:
-            found |= {name: both, f"{name}_unit": found[f"{first}_unit"]}
+            found[name], found[f"{name}_unit"] = both, found[f"{first}_unit"]
     peak = lines.get(tables.MONTH_PEAK, [])
     if len(peak) == 2 and (at := moment(peak[0], winter)) is not None:
         found["demand_max_time"] = at
@@ -133,9 +106,10 @@ def _electricity(lines: Lines, winter: int) -> Item:
         found["demand_history"] = history
     for code, name in tables.TEXTS.items():
         if text := (lines.get(code) or [""])[0]:
-            found |= {f"{name}_raw": text, name: identifier(text)}
+            found[f"{name}_raw"], found[name] = text, identifier(text)
     time = moment((lines.get(tables.TIME) or [""])[0], winter)
-    return found if time is None else {**found, "time": time}
+    if time is not None:
+        found["time"] = time
 
 
 def _kind(text: str) -> Item:
@@ -146,9 +120,9 @@ def _kind(text: str) -> Item:
     return {"type": text, "type_code": code, "kind": tables.KINDS.get(code, f"type_{code}")}
 
 
-def _sub_meter(channel: int, lines: Lines, winter: int) -> Item:
+def _sub_meter(found: Item, channel: int, lines: Lines, winter: int) -> None:
     """A meter on an M-Bus channel. lines: its own, keyed without the channel."""
-    found: Item = {"channel": channel}
+    found["channel"] = channel
     kind = (lines.get("24.1.0") or [""])[0]
     if kind:
         found |= _kind(kind)
@@ -170,28 +144,34 @@ def _sub_meter(channel: int, lines: Lines, winter: int) -> Item:
         break
     if valve := (lines.get("24.4.0") or [""])[0]:
         found["valve"] = valve
-    return found
 
 
-def _identified(meter: Item, lines: Lines, codes: tuple[str, ...]) -> Item:
+def _identify(meter: Item, lines: Lines, codes: tuple[str, ...]) -> None:
     equipment = next((g[0] for code in codes if (g := lines.get(code)) and g[0]), None)
-    return {**meter, "equipment": equipment, "id": identifier(equipment)} if equipment else meter
+    if equipment:
+        meter["equipment"], meter["id"] = equipment, identifier(equipment)
+    meter["obis"] = lines
 
 
-def _meters(lines: Lines, winter: int) -> list[Item]:
+def _meters(lines: Lines, common: Item, winter: int) -> list[Item]:
+    """common: what the telegram says of all of them. Raises Rejected."""
     own: Lines = {}
     others: dict[int, Lines] = {}
     for code, groups in lines.items():
-        if code.startswith("0-") and code[2] in "123456789" and code[3] == ":":
-            others.setdefault(int(code[2]), {})[code[4:]] = groups
+        place = place_of(code)
+        if place is not None and place.channel:
+            others.setdefault(place.channel, {})[place.key] = groups
         else:
             own[code] = groups
-    main = {**_identified(_electricity(own, winter), own, tables.EQUIPMENT), "obis": own}
-    subs = [
-        {**_identified(_sub_meter(n, found, winter), found, ("96.1.0", "96.1.1")), "obis": found}
-        for n, found in sorted(others.items())
-    ]
-    return [main, *subs]
+    meters = [common.copy()]
+    _electricity(meters[0], own, winter)
+    _identify(meters[0], own, tables.EQUIPMENT)
+    for channel, found in sorted(others.items()):
+        meter = common.copy()
+        _sub_meter(meter, channel, found, winter)
+        _identify(meter, found, ("96.1.0", "96.1.1"))
+        meters.append(meter)
+    return meters
 
 
 def _telegram(match: re.Match[bytes], check: bool, winter: int, ask: Ask) -> list[Item]:
@@ -201,7 +181,7 @@ def _telegram(match: re.Match[bytes], check: bool, winter: int, ask: Ask) -> lis
         raise Rejected(
             f"header at byte {match.start('head')}: {shortened(repr(match['head']), 40)} names no maker"
         )
-    lines = _lines(match["body"].decode("latin-1"), match.start("body"))
+    lines = read_lines(match["body"].decode("latin-1"), match.start("body"))
     version = next((g[0] for code in tables.VERSIONS if (g := lines.get(code)) and g[0]), None)
     told = match["crc"].strip()
     if check and (told or (version or "").isdigit()):
@@ -209,7 +189,7 @@ def _telegram(match: re.Match[bytes], check: bool, winter: int, ask: Ask) -> lis
     common: Item = {"maker": head["maker"].upper(), "model": head["model"].strip()}
     if version:
         common["version"] = version
-    meters = [{**common, **meter} for meter in _meters(lines, winter)]
+    meters = _meters(lines, common, winter)
     for meter in meters:
         time = meter.get("time")
         if isinstance(time, str) and "+" in time and not plausible(from_iso(time), ask.received_at):

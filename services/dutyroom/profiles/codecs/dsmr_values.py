@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -12,14 +12,15 @@ from dutyroom.profiles.values import shortened
 
 Item: TypeAlias = dict[str, object]
 
-_NUMBER = re.compile(r"(-?)0{0,15}([0-9]{1,15}(?:\.[0-9]{1,9})?)\*([A-Za-z0-9%]{1,8})\Z")
-_TIME = re.compile(r"([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([WS]?)\Z", re.ASCII)
+# sign, number without leading zeros, unit
+NUMBER = re.compile(r"(-?)0{0,15}([0-9]{1,15}(?:\.[0-9]{1,9})?)\*([A-Za-z0-9%]{1,8})\Z")
+_TIME = re.compile(r"[0-9]{12}([WS]?)\Z")
 _DAYLIGHT = {"W": 0, "S": 1}
 
 
 def quantity(text: str) -> tuple[str, str] | None:
     """(exact decimal, unit) of "001581.123*kWh", leading zeros off; None for anything else."""
-    match = _NUMBER.match(text)
+    match = NUMBER.match(text)
     if match is None:
         return None
     sign, number, unit = match.groups()
@@ -56,15 +57,14 @@ def moment(text: str, winter: int) -> str | None:
     match = _TIME.match(text)
     if match is None:
         return None
-    year, month, day, hour, minute, second = (int(part) for part in match.groups()[:6])
-    letter = match[7]
     try:
-        local = datetime(2000 + year, month, day, hour, minute, second, tzinfo=UTC)
+        local = datetime.fromisoformat(f"20{text[:6]}T{text[6:12]}")
     except ValueError:
         return None
+    letter = match[1]
     if not letter:
-        return local.replace(tzinfo=None).isoformat()
-    return (local - timedelta(hours=winter + _DAYLIGHT[letter])).isoformat()
+        return local.isoformat()
+    return f"{(local - timedelta(hours=winter + _DAYLIGHT[letter])).isoformat()}+00:00"
 
 
 def identifier(text: str) -> str:
