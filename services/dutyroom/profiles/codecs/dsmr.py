@@ -81,17 +81,18 @@ def _electricity(found: Item, lines: Lines, winter: int) -> None:
     found["channel"], found["kind"] = 0, "electricity"
     others: Item = {}
     for code, groups in lines.items():
-        place = place_of(code)
-        if place is None or not (place.name or place.others):
-            continue
-        match = NUMBER.match(groups[-1])
-        if not place.name:
-            if match is not None:
-                others[code] = {"value": match[1] + match[2], "unit": match[3]}
-        elif match is not None:
-            found[place.name], found[place.unit] = match[1] + match[2], match[3]
-        else:
-            register(found, place.name, groups[-1])
+        _, _, name, unit, counts = place_of(code)
+        text = groups[-1]
+        if "*" not in text:
+            if name and text:
+                found[name] = text
+        elif (match := NUMBER.match(text)) is None:
+            if name:
+                register(found, name, text)
+        elif name:
+            found[name], found[unit] = match[1] + match[2], match[3]
+        elif counts:
+            others[code] = {"value": match[1] + match[2], "unit": match[3]}
     if others:
         found["others"] = others
     for name, (first, second) in tables.TOTALS.items():
@@ -158,9 +159,9 @@ def _meters(lines: Lines, common: Item, winter: int) -> list[Item]:
     own: Lines = {}
     others: dict[int, Lines] = {}
     for code, groups in lines.items():
-        place = place_of(code)
-        if place is not None and place.channel:
-            others.setdefault(place.channel, {})[place.key] = groups
+        channel, key, _, _, _ = place_of(code)
+        if channel:
+            others.setdefault(channel, {})[key] = groups
         else:
             own[code] = groups
     meters = [common.copy()]

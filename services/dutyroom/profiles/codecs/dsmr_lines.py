@@ -26,7 +26,7 @@ _USUAL = re.compile(r"([-0-9:.]{0,23})\(([^()\r\n]*)\)((?:\([^()\r\n]*\)){0,199}
 
 
 class Place(NamedTuple):
-    """What an OBIS code stands for. channel: 0 = the meter itself. key: the code without a sub-meter's channel.
+    """What an OBIS code stands for. channel: 0 = the meter itself, -1 = it is none. key: the code without a sub-meter's channel.
     name: of the register, "" = none; others: a number there counts, too."""
 
     channel: int
@@ -37,10 +37,9 @@ class Place(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def place_of(code: str) -> Place | None:
-    """None for what is no OBIS code."""
+def place_of(code: str) -> Place:
     if _OBIS.fullmatch(code) is None:
-        return None
+        return Place(-1, code, "", "", False)
     if code.startswith("0-") and code[2] in "123456789" and code[3] == ":":
         return Place(int(code[2]), code[4:], "", "", False)
     name = tables.REGISTERS.get(code, "")
@@ -58,7 +57,7 @@ def _usual_lines(body: str) -> Lines | None:
         if odd:
             return None
         groups = [first, *others[1:-1].split(")(")] if others else [first]
-        if code and code not in found and place_of(code) is not None:
+        if code and code not in found and place_of(code).channel >= 0:
             found[code] = last = groups
         elif code or last is None:
             return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import TypeAlias
 
 from dutyroom.errors import Rejected
@@ -67,6 +68,9 @@ def moment(text: str, winter: int) -> str | None:
     return f"{(local - timedelta(hours=winter + _DAYLIGHT[letter])).isoformat()}+00:00"
 
 
+logged = lru_cache(maxsize=1024)(moment)  # the times of a log come again with every telegram
+
+
 def identifier(text: str) -> str:
     """Hexadecimal pairs of printable ASCII in plain ("4B38" -> "K8"); anything else as it stands."""
     try:
@@ -80,7 +84,7 @@ def failures(groups: list[str], winter: int) -> list[Item]:
     """(count)(code)(time)(seconds*s)...: power failures of the log, newest first as the meter lists them."""
     found: list[Item] = []
     for time, lasted in zip(groups[2::2], groups[3::2], strict=False):
-        ended, seconds = moment(time, winter), quantity(lasted)
+        ended, seconds = logged(time, winter), quantity(lasted)
         if ended is not None and seconds is not None:
             found.append({"ended": ended, "seconds": seconds[0]})
     return found
@@ -94,8 +98,8 @@ def demand_history(groups: list[str], winter: int) -> list[Item]:
         if peak is not None:
             found.append(
                 {
-                    "month": moment(month, winter),
-                    "time": moment(time, winter),
+                    "month": logged(month, winter),
+                    "time": logged(time, winter),
                     "value": peak[0],
                     "unit": peak[1],
                 }

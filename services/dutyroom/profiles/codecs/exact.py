@@ -22,17 +22,20 @@ MAX_DIGITS = 30  # of a resolution or offset in a profile
 
 def scaled(raw: int, scale: Decimal = ONE, offset: Decimal = ZERO) -> Exact:
     """raw * scale + offset."""
-    whole, added, places = _in_whole_numbers(scale, offset)
+    whole, added, places = in_whole_numbers(scale, offset)
     value = raw * whole + added
-    if not places:
-        return value
-    number, part = divmod(abs(value), 10**places)
+    return with_places(value, 10**places, places) if places else value
+
+
+def with_places(value: int, ten: int, places: int) -> Exact:
+    """value / ten, where ten = 10 ** places."""
+    number, part = divmod(abs(value), ten)
     sign = "-" if value < 0 else ""
     return f"{sign}{number}.{part:0{places}}".rstrip("0") if part else number if value >= 0 else -number
 
 
 @lru_cache(maxsize=1024)
-def _in_whole_numbers(scale: Decimal, offset: Decimal) -> tuple[int, int, int]:
+def in_whole_numbers(scale: Decimal, offset: Decimal) -> tuple[int, int, int]:
     """(a, b, n): raw * scale + offset = (raw * a + b) / 10**n."""
     places = max(0, *(-int(number.as_tuple().exponent) for number in (scale, offset)))
     whole, added = (int(_CONTEXT.scaleb(number, Decimal(places))) for number in (scale, offset))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import orjson
 
@@ -18,10 +18,11 @@ from dutyroom.profiles.codecs.exact import (
     ZERO,
     decimal_setting,
     flag_setting,
+    in_whole_numbers,
     known_settings,
     map_setting,
-    scaled,
     whole_setting,
+    with_places,
 )
 from dutyroom.profiles.codecs.j1939_frames import (
     CONNECTION,
@@ -37,7 +38,7 @@ from dutyroom.profiles.codecs.j1939_table import FAILURES, GROUPS, NAMES, Parame
 from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind, Note
 from dutyroom.profiles.yamlnode import Plain
 
-Groups: TypeAlias = Mapping[int, tuple[Parameter, ...]]
+Groups: TypeAlias = Mapping[int, tuple["Field", ...]]
 Values: TypeAlias = dict[str, object]
 
 ACTIVE_FAULTS, PAST_FAULTS, COMPONENT = 65226, 65227, 65259
@@ -60,26 +61,29 @@ def why_not(raw: int, bits: int) -> str:
     return "" if high < 0xFB else {0xFF: "not_available", 0xFE: "error"}.get(high, "reserved")
 
 
-def read_parameters(
-    data: bytes, parameters: Sequence[Parameter], note: Note | None = None
-) -> tuple[Values, dict[str, str]]:
-    """(values, reasons) of the parameters that the data is long enough for."""
-    whole = int.from_bytes(data, "little")
-    values: Values = {}
-    reasons: dict[str, str] = {}
-    for p in parameters:
-        if p.start + p.bits > len(data) * 8:
-            continue
-        raw = whole >> p.start & (1 << p.bits) - 1
-        reason = why_not(raw, p.bits) if p.special else ""
-        if p.minus and raw >> (p.bits - 1):
-            raw -= 1 << p.bits
-        values[p.name] = None if reason else scaled(raw, p.scale, p.offset)
-        if reason:
-            reasons[p.name] = reason
-        if note is not None:
-            note(p.name, *_shown_bits(p), values[p.name])
-    return values, reasons
+class Field(NamedTuple):
+    """How a parameter is read. end: bit after its last. odd: raw values from here on mean something else.
+    (raw * whole + added) / ten is the value; ten = 1: it has no decimal places."""
+
+    name: str
+    start: int
+    end: int
+    mask: int
+    odd: int
+    whole: int
+    added: int
+    ten: int
+    places: int
+    parameter: Parameter
+
+
+def _field(p: Parameter) -> Field:
+    whole, added, places = in_whole_numbers(p.scale, p.offset)
+    count = 1 << p.bits
+    odd = count
+    if p.special and p.bits > 1:
+        odd = count - 2 if p.bits < 8 else 0xFB << (p.bits - 8)
+    return Field(p.name, p.start, p.start + p.bits, count - 1, odd, whole, added, 10**places, places, p)
 
 
 def _shown_bits(p: Parameter) -> tuple[int, int]:
@@ -143,13 +147,31 @@ class Collected:
             if found.pgn not in (ACTIVE_FAULTS, PAST_FAULTS, COMPONENT, CONNECTION, TRANSFER):
                 self.unknown[str(found.pgn)] = found.data.hex()
             return
-        values, reasons = read_parameters(found.data, parameters, note)
-        for name, value in values.items():
-            if value is not None or self.values.get(name) is None:
-                self.values[name] = value
-                self.reasons.pop(name, None)
-                if value is None:
-                    self.reasons[name] = reasons[name]
+        self._read(found.data, parameters, note)
+
+    def _read(self, data: bytes, fields: Sequence[Field], note: Note | None) -> None:
+        """The parameters that the data is long enough for."""
+        content, size = int.from_bytes(data, "little"), len(data) * 8
+        values, reasons = self.values, self.reasons
+        for name, start, end, mask, odd, whole, added, ten, places, parameter in fields:
+            if end > size:
+                continue
+            raw = content >> start & mask
+            value: object = None
+            if raw < odd:
+                if parameter.minus and raw > mask >> 1:
+                    raw -= mask + 1
+                number = raw * whole + added
+                value = number if ten == 1 else with_places(number, ten, places)
+                values[name] = value
+                if reasons:
+                    reasons.pop(name, None)
+            elif values.get(name) is None:
+                values[name] = None
+                reasons.pop(name, None)
+                reasons[name] = why_not(raw, parameter.bits)
+            if note is not None:
+                note(name, *_shown_bits(parameter), value)
 
     def _faults(self, found: Values) -> None:
         """Those of several control units together."""
@@ -209,7 +231,7 @@ def _groups(own: Mapping[str, Plain]) -> Groups:
         pgn = whole_setting(found, "pgn", None, 0, 0x3FFFF, where)
         others = tuple(p for p in groups.get(pgn, ()) if p.name != name)
         groups[pgn] = (*others, _parameter(name, found, where))
-    return groups
+    return {pgn: tuple(_field(p) for p in listed) for pgn, listed in groups.items()}
 
 
 def _parameter(name: str, own: Mapping[str, Plain], where: str) -> Parameter:
