@@ -152,6 +152,22 @@ def test_the_steps_of_a_register_stay_when_its_profile_counts_in_others(rig: Rig
     assert "tank-p1 has readings in steps of 0.001 m3 and keeps them" in note.message
 
 
+def test_a_point_that_has_readings_does_not_become_another_quantity(rig: Rig) -> None:
+    rig.register(tank())
+    rig.ingest.handle([probe(1.5, T)])
+    rig.keep.drain()
+    rig.shelve("probe", PROBE.replace("quantity: level, unit: m", "quantity: volume, unit: m3"))
+    rig.shelf.reload()
+    rig.ingest.handle([probe(9.0, T + MINUTE)])
+    rig.keep.drain()
+    assert [value for _, value in rig.stored("tank-p1", "level")] == [1.5]
+    point = rig.table.find("tank-p1", "level")
+    assert point is not None
+    assert point.spec.quantity == "level"
+    (note,) = [m for m in rig.shelf.shelved.mistakes if m.field == "points.level"]
+    assert "has readings in level" in note.message
+
+
 def test_the_steps_of_a_register_without_readings_are_its_profiles(rig: Rig) -> None:
     counter = PROBE.replace(
         "{from: $, quantity: level, unit: m}", "{from: $, quantity: volume, kind: counter, step: 1}"

@@ -110,6 +110,12 @@ class Draft:
         point = table.find(device.id, reading.spec.name) if device else None
         if point is None or device is None:
             return
+        if reading.spec.quantity != point.spec.quantity and reading.spec.kind is not Kind.TEXT:
+            detail = (
+                f"{point.spec.name}: {reading.spec.quantity} by its profile, {point.spec.quantity} as stored"
+            )
+            self.findings.append(Finding("malformed", device.id, message.received_at, detail))
+            return
         value = _in_steps(reading.value, reading.spec, point.spec)
         at, late = reading.at, times.before(point.id) - LATE
         if at is None:

@@ -77,7 +77,7 @@ class Intake:
 
 
 def _kept(library: Library, device: Device, spec: PointSpec) -> Mistake:
-    size = f"steps of {spec.step} {spec.unit}" if spec.step is not None else "no steps"
+    size = f"steps of {spec.step} {spec.unit}" if spec.step is not None else f"{spec.quantity}, no steps"
     return Mistake(
         library.profiles[device.profile].file,
         0,

@@ -56,8 +56,9 @@ def with_steps_kept(
 ) -> tuple[list[tuple[Device, PointSpec]], list[tuple[Device, PointSpec]]]:
     """(what to store, what of it keeps the steps that it had).
 
-    A point that has readings stays in its kind and in its steps, whatever its profile says by now:
-    what was read would change its meaning. What comes is converted. Raises Unavailable.
+    A point that has readings stays in its kind, quantity and steps, whatever its profile says by now:
+    what was read would change its meaning. What comes in other steps is converted, what comes in another
+    quantity is told. Raises Unavailable.
     """
     listed = list(wanted)
     others = [point for device, spec in listed if (point := _in_other_steps(table, device, spec))]
@@ -70,6 +71,8 @@ def with_steps_kept(
             continue
         old = point.spec
         kept.append((device, old))
+        if spec.quantity != old.quantity:  # nothing of it holds for what was read
+            continue
         wrap = spec.in_steps_of(old.step)
         digits = old.digits if wrap is None else None
         wrap = old.wrap if wrap is None and digits is None else wrap
@@ -81,9 +84,10 @@ def with_steps_kept(
 
 def _in_other_steps(table: PointTable, device: Device, spec: PointSpec) -> Point | None:
     point = table.find(device.id, spec.name)
-    if point is None or (point.spec.kind, point.spec.step) == (spec.kind, spec.step):
+    if point is None:
         return None
-    return point
+    old = point.spec
+    return None if (old.kind, old.step, old.quantity) == (spec.kind, spec.step, spec.quantity) else point
 
 
 def with_room(

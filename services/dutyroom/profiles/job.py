@@ -67,6 +67,7 @@ class Job:
     unknown: list[tuple[str, str]] = field(default_factory=list)
     addresses: list[str] = field(default_factory=list)
     items: int = 0
+    looked: int = 0  # elements of series that were looked at
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
+from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import COUNTER_RESET, Kind, PointSpec, Quality, Scalar
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Fields, Here, Job, clock
@@ -17,6 +18,8 @@ from dutyroom.profiles.profile import PointRule, Profile
 from dutyroom.profiles.result import DecodedEvent, DecodedReading
 from dutyroom.profiles.values import Convert, Problem, converter, shortened
 from dutyroom.quantities import QUANTITIES
+
+MAX_LOOKED = 50_000  # elements of all series of a message
 
 
 class PointProgram:
@@ -130,6 +133,9 @@ class PointProgram:
         names = Fields(here.item, job.document, here.parameters, self._named)
         total = self._sum(here.item, job.document) if self._sum is not None else None
         for index, (captured, element) in enumerate(walk(here.item, job.document)):
+            job.looked += 1
+            if job.looked > MAX_LOOKED:  # a series of the whole message, looked at for each of its items
+                raise Rejected(f"{self.spec.name}: more than {MAX_LOOKED} elements to look at")
             raw = self._raw(element, here, job)
             if self._sum is not None:
                 total = raw = _added(total, raw, self._rule.sum_down, self._rule.wrap)

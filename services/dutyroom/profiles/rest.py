@@ -10,9 +10,9 @@ import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import TypeAlias
 
+from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.paths import MISSING, Getter, Index, Key, Path, Where, as_text, getter
@@ -85,7 +85,9 @@ class Rest:
         walk = self._listed(root) if self._rule.list_name else flat(root, skip=self._skipped)
         used = self._used(here.item, job.document) if self._alternatives else ()
         leaves, taken = self._leaves, here.taken
-        for name, value in islice(walk, MAX_LEAVES):
+        for count, (name, value) in enumerate(walk):
+            if count >= MAX_LEAVES:  # what lies behind would be lost unseen
+                raise Rejected(f"more than {MAX_LEAVES} fields that no point names")
             if value is None:
                 continue
             leaf = leaves.get(name)

@@ -392,9 +392,25 @@ def test_nothing_of_a_generic_family_is_lost() -> None:
 
 
 def test_names_from_a_device_are_bounded() -> None:
-    outcome = send(library(REST), "x/1", {f"n{i}": i for i in range(3000)} | {"x" * 500: 1, "a\nb": 2, "": 3})
+    outcome = send(library(REST), "x/1", {f"n{i}": i for i in range(900)} | {"x" * 500: 1, "a\nb": 2, "": 3})
     assert isinstance(outcome, Decoded)
-    assert len(outcome.readings) == 1000
+    assert len(outcome.readings) == 900
+    many = send(library(REST), "x/1", {f"n{i}": i for i in range(3000)})
+    assert many == Refused("rejected", "acme/m0: more than 1000 fields that no point names")
+
+
+def test_a_series_that_every_item_looks_through_is_refused() -> None:
+    lib = library(
+        """
+        class: other
+        match: {topics: [x]}
+        identity: one
+        each: x[*]
+        points: {a: {each: "$.x[*]", from: nothing}}
+        """
+    )
+    outcome = send(lib, "x", {"x": [{}] * 3000})
+    assert outcome == Refused("rejected", "acme/m0: a: more than 50000 elements to look at")
 
 
 def test_name_and_value_lists() -> None:
