@@ -39,7 +39,9 @@ def read_decoder(
         return _text(form, node, where)
     order = read_order(form, fields["order"], place("order")) if "order" in fields else "big"
     groups = form.mapping(top["groups"], "groups") if "groups" in top else {}
-    reader = Reader(form, order, groups)
+    parameters = top["parameters"].value if "parameters" in top else {}
+    known = frozenset(parameters) if isinstance(parameters, dict) else frozenset()
+    reader = Reader(form, order, groups, known)
     return reader.table(node, where) if kind == "tlv" else reader.program(node, where)
 
 

@@ -22,7 +22,7 @@ def fields(text: str, payload: str, order: str = "big", ask: Ask | None = None, 
     node = read_node(dedent(text), "profile.yaml")
     named = read_node(dedent(groups), "profile.yaml").value if groups else {}
     assert isinstance(named, dict)
-    reader = Reader(form, order, named)
+    reader = Reader(form, order, named, frozenset({"ct"}))
     table = isinstance(node.value, dict) and "types" in node.value
     rule = reader.table(node, "tlv") if table else reader.program(node, "binary")
     if form.mistakes:
@@ -213,6 +213,11 @@ def test_named_groups() -> None:
         ("[{switch: a}]", "binary[0].cases: is missing"),
         ("[{use: x}]", "there is no group 'x'"),
         ("[1]", "must be a field"),
+        (
+            '[status: u8, battery: {as: u8, when: "statsu & 8"}]',
+            "binary[1].battery.when: there is no field or parameter 'statsu'; did you mean 'status'?",
+        ),
+        ('[{let: a, value: "volts * tc"}, volts: u8]', "there is no field or parameter 'tc'"),
         ('{types: {"0g": {a: u8}}}', "must be 2 bytes in hex"),
         ("{key: 9, types: {}}", "must be 1, 2 or 3 bytes"),
         ("[u12le: u12le]", "a byte order needs whole bytes"),

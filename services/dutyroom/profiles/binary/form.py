@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from dutyroom.profiles.binary.model import (
     Step,
     Switch,
     Tlv,
+    names_of,
 )
 from dutyroom.profiles.binary.types import ORDERS, ValueType, parse_type
 from dutyroom.profiles.checksums import CHECKSUMS
@@ -33,6 +35,8 @@ MAX_USES = 12  # groups within groups
 MEANING_FIELDS = ("none", "map", "otherwise", "scale", "offset")
 READ_FIELDS = ("as", "bits", "when", "at", *MEANING_FIELDS)
 TLV_FIELDS = ("key", "length", "unknown", "types")
+# Names that every expression has besides fields and parameters.
+GIVEN = frozenset({"port", "length", "left", "position", "index", "_size"})
 STEPS: Mapping[str, tuple[str, ...]] = {
     "skip": (), "skip_bits": (), "seek": (), "align": (),
     "let": ("value", "when", *MEANING_FIELDS),
@@ -56,14 +60,32 @@ class Reader:
     form: Form
     order: str = "big"
     groups: Mapping[str, Node] = field(default_factory=dict)
+    parameters: frozenset[str] = frozenset()
     uses: list[str] = field(default_factory=list)
+    asked: list[tuple[str, Node, str]] = field(default_factory=list)  # names that expressions read, and where
 
     def program(self, node: Node, where: str) -> BinaryRule:
-        return BinaryRule(self.steps(node, where))
+        rule = BinaryRule(self.steps(node, where))
+        self._check_names(rule)
+        return rule
 
     def table(self, node: Node, where: str) -> BinaryRule:
         """`tlv` as the whole of a layout."""
-        return BinaryRule(self._tlv(node, where))
+        rule = BinaryRule(self._tlv(node, where))
+        self._check_names(rule)
+        return rule
+
+    def _check_names(self, rule: BinaryRule) -> None:
+        """A name that nothing makes would be no value for ever: most likely it is misspelt."""
+        named = set(names_of(rule.steps))
+        if any("{" in name for name in named):  # some names are known when a message comes
+            return
+        known = named | self.parameters | GIVEN
+        for name, node, where in self.asked:
+            if name.removeprefix("previous_") not in known:
+                close = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {close[0]!r}?" if close else ""
+                self.form.note(node, where, f"there is no field or parameter {name!r}{hint}")
 
     def steps(self, node: Node, where: str) -> tuple[Step, ...]:
         """A list of steps; one mapping counts as a list of one; a text is a group's name."""
@@ -162,7 +184,13 @@ class Reader:
         return tuple(found)
 
     def _expression(self, own: Mapping[str, Node], name: str, where: str) -> Expression | None:
-        return self.form.parsed(own[name], join(where, name), parse_expression) if name in own else None
+        return self._parsed(own[name], join(where, name)) if name in own else None
+
+    def _parsed(self, node: Node, where: str) -> Expression | None:
+        found = self.form.parsed(node, where, parse_expression)
+        if found is not None:
+            self.asked += [(name, node, where) for name in sorted(found.names)]
+        return found
 
     def _needed(self, node: Node, own: Mapping[str, Node], name: str, where: str) -> Expression:
         if name not in own:
@@ -210,7 +238,7 @@ class Reader:
             self.form.note(
                 node, join(where, "parts"), "must be year, month, day, and perhaps hour, minute, second"
             )
-        found = [self.form.parsed(n, join(where, "parts"), parse_expression) for n in items]
+        found = [self._parsed(n, join(where, "parts")) for n in items]
         return tuple(e for e in found if e is not None)
 
     def _list(self, kind: str, own: Mapping[str, Node], node: Node, where: str) -> tuple[Step, ...]:
@@ -248,7 +276,7 @@ class Reader:
         over = self.form.items(own["over"], join(where, "over")) if "over" in own else []
         if len(over) not in (0, 2):
             self.form.note(own["over"], join(where, "over"), "must be two bytes, for example [0, -1]")
-        ends = [self.form.parsed(n, join(where, "over"), parse_expression) for n in over]
+        ends = [self._parsed(n, join(where, "over")) for n in over]
         start, end = ends if len(ends) == 2 else (None, None)
         return (Check(kind, self._needed(node, own, "equals", where), start, end),)
 

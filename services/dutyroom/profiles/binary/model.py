@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
@@ -143,3 +143,24 @@ class BinaryRule:
     """A whole program."""
 
     steps: tuple[Step, ...]
+
+
+def names_of(steps: Iterable[Step]) -> Iterator[str]:
+    """Every field that the steps make."""
+    for step in steps:
+        match step:
+            case Read(name=name, bits=bits):
+                yield name
+                yield from (part.name for part in bits)
+            case Let(name=name) | Moment(name=name):
+                yield name
+            case Group(name=name, steps=inner) | Repeat(name=name, steps=inner):
+                yield name
+                yield from names_of(inner)
+            case Switch(cases=cases, ranges=ranges, other=other):
+                for inner in (*cases.values(), *(r for _, _, r in ranges), other or ()):
+                    yield from names_of(inner)
+            case Tlv(names=names, types=types):
+                yield from names
+                for inner in types.values():
+                    yield from names_of(inner)
