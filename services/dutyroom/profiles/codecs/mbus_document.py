@@ -82,7 +82,7 @@ def entries_of(
     found: list[Entry] = []
     dates = dates_of(records, monthly)
     for record in records:
-        form = _form(record, naming.vifs)
+        form = form_of(record, naming.vifs)
         if record.lvar is not None and is_profile(record, form.what):
             found += _members(record, form.what, records, dates, naming)
         else:
@@ -92,7 +92,7 @@ def entries_of(
                 found += _letters(entry, record)
             if note is not None:
                 note(entry.name, 8 * record.data_at, 8 * (record.data_at + len(record.data)), entry.value)
-    return found + list(_following(dates, records, naming))
+    return found + list(following(dates, records, naming))
 
 
 def _entry(record: RawRecord, form: Form, naming: Naming) -> Entry:
@@ -117,7 +117,7 @@ MAX_FORMS = 4096
 _FORMS: dict[tuple[bytes, bytes, str], Form] = {}
 
 
-def _form(record: RawRecord, vifs: Mapping[bytes, bytes]) -> Form:
+def form_of(record: RawRecord, vifs: Mapping[bytes, bytes]) -> Form:
     vif = vifs.get(record.vif, record.vif) if vifs else record.vif
     key = (record.dif, vif, record.label)
     form = _FORMS.get(key)
@@ -146,9 +146,23 @@ def _letters(entry: Entry, record: RawRecord) -> Iterator[Entry]:
     """A version that is written in letters (2B 4C for `+L`), beside its digits."""
     if entry.quantity not in IDENTIFIERS:
         return
-    data = record.data[::-1]
-    if len(data) > 1 and record.lvar is None and all(0x20 < b < 0x7F for b in data):
-        yield Entry(f"{entry.name}_text", entry.quantity, "", data.decode("ascii"), True)
+    if len(record.data) > 1 and record.lvar is None and (text := letters_of(record.data)):
+        yield Entry(f"{entry.name}_text", entry.quantity, "", text, True)
+
+
+def letters_of(data: bytes) -> str:
+    """ "" where one of the bytes is no letter, digit or sign of ASCII."""
+    text = data[::-1].decode("latin-1")
+    return text if text.isascii() and text.isprintable() and " " not in text else ""
+
+
+def is_now(raw: RawRecord) -> bool:
+    """True for a record of the present: that of the meter's clock is its time."""
+    return (
+        raw.function == "instantaneous"
+        and not (raw.storage or raw.tariff or raw.subunit)
+        and len(raw.vif) == 1
+    )
 
 
 _WAYS = {"inverse_profile": "back", "register_profile": "register"}
@@ -181,7 +195,7 @@ def _same_place(one: RawRecord, other: RawRecord) -> bool:
     )
 
 
-def _following(dates: Mapping[int, str], records: Sequence[RawRecord], naming: Naming) -> Iterator[Entry]:
+def following(dates: Mapping[int, str], records: Sequence[RawRecord], naming: Naming) -> Iterator[Entry]:
     """Dates of stored values that no record gives."""
     given = {r.storage for r in records if meaning(r.vif).word in ("date", "datetime")}
     for storage, date in dates.items():
@@ -190,40 +204,49 @@ def _following(dates: Mapping[int, str], records: Sequence[RawRecord], naming: N
             yield Entry(name, "date", "", date, True)
 
 
+@dataclass(slots=True)
+class Maps:
+    """The maps named at the top of this file, while they are filled."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    units: dict[str, str] = field(default_factory=dict)
+    texts: dict[str, Value] = field(default_factory=dict)
+    register: dict[str, dict[str, Value]] = field(default_factory=dict)
+    gauge: dict[str, dict[str, Value]] = field(default_factory=dict)
+
+    def add(self, entry: Entry) -> None:
+        if entry.text:
+            self.texts[entry.name] = entry.value
+            return
+        name, value = entry.name, entry.value
+        self.values[name], self.units[name] = value, entry.unit
+        if name not in MAIN:
+            groups = self.register if entry.register else self.gauge
+            groups.setdefault(group_of(entry), {})[name] = value
+
+    def document(self, records: list[dict[str, object]]) -> dict[str, object]:
+        return {
+            "values": self.values, "units": self.units, "texts": self.texts,
+            "register": self.register, "gauge": self.gauge, "records": records,
+        }  # fmt: skip
+
+
 def document_of(entries: Sequence[Entry]) -> dict[str, object]:
     """The maps and the list named at the top of this file. A value without a reading is null in `values`."""
-    values: dict[str, Value] = {}
-    units: dict[str, str] = {}
-    texts: dict[str, Value] = {}
-    register: dict[str, dict[str, Value]] = {}
-    gauge: dict[str, dict[str, Value]] = {}
+    maps = Maps()
     for entry in entries:
-        if entry.text:
-            texts[entry.name] = entry.value
-            continue
-        name, value = entry.name, entry.value
-        values[name], units[name] = value, entry.unit
-        if name not in MAIN:
-            (register if entry.register else gauge).setdefault(_group(entry), {})[name] = value
-    listed = [_shown(e, e.raw) for e in entries if e.raw is not None]
-    return {
-        "values": values,
-        "units": units,
-        "texts": texts,
-        "register": register,
-        "gauge": gauge,
-        "records": listed,
-    }
+        maps.add(entry)
+    return maps.document([shown(e, e.raw) for e in entries if e.raw is not None])
 
 
-def _group(entry: Entry) -> str:
+def group_of(entry: Entry) -> str:
     """Hours that a device runs count in another quantity than how long something takes or will last."""
     group = GROUPS.get(entry.unit, "number")
     running = entry.quantity in ("on_time", "operating_time", "battery_operating_time")
     return f"running_{group}" if running and entry.unit in ("s", "min", "h", "d") else group
 
 
-def _shown(entry: Entry, raw: RawRecord) -> dict[str, object]:
+def shown(entry: Entry, raw: RawRecord) -> dict[str, object]:
     return {
         "name": entry.name, "quantity": entry.quantity, "unit": entry.unit, "value": entry.value,
         "function": raw.function, "storage": raw.storage, "tariff": raw.tariff, "subunit": raw.subunit,

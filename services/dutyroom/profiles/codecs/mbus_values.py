@@ -26,7 +26,7 @@ UNSIGNED = frozenset(
     {"transmission_counter", "error_flags", "error_mask", "digital_input", "digital_output", "control_signal"}
 )
 _PLACES = Decimal("1e-12")
-_MANY = 10**28  # above, decimals may have to be cut
+MANY = 10**28  # above, decimals may have to be cut
 
 
 def is_text(record: RawRecord, meaning: Meaning) -> bool:
@@ -65,15 +65,15 @@ def reader_of(coding: int, meaning: Meaning) -> Callable[[RawRecord, Meaning], V
     flags = meaning.word in UNSIGNED or meaning.word.endswith("flags")
     if special or coding not in _WHOLE or (flags and coding in _BINARY):
         return value_of
-    return _decimal_value if coding in _DIGITS else _binary_value
+    return decimal_value if coding in _DIGITS else binary_value
 
 
-def _decimal_value(record: RawRecord, meaning: Meaning) -> Value:
-    number = _bcd(record.data, record.data_at) if record.data else None
+def decimal_value(record: RawRecord, meaning: Meaning) -> Value:
+    number = bcd(record.data, record.data_at) if record.data else None
     return None if number is None else _scaled(number, meaning)
 
 
-def _binary_value(record: RawRecord, meaning: Meaning) -> Value:
+def binary_value(record: RawRecord, meaning: Meaning) -> Value:
     number = _integer(record.data)
     return None if number is None else _scaled(number, meaning)
 
@@ -85,7 +85,7 @@ _WHOLE = _BINARY | _DIGITS
 
 def _whole(record: RawRecord) -> int | None:
     if record.coding in _DIGITS:
-        return _bcd(record.data, record.data_at)
+        return bcd(record.data, record.data_at)
     return _integer(record.data)
 
 
@@ -94,7 +94,7 @@ def _scaled(number: int, meaning: Meaning) -> Value:
     if meaning.count:
         return _small(number)
     value = number * meaning.whole + meaning.added
-    if not -_MANY < value < _MANY:
+    if not -MANY < value < MANY:
         return scaled(Decimal(number), meaning)
     places = meaning.places
     if not places:
@@ -120,7 +120,7 @@ def number_of(record: RawRecord) -> Decimal | None:
     if coding == 0x05:
         return _float(record.data)
     if lvar is not None and lvar <= 0xD9:
-        digits = _bcd(record.data, record.data_at, signed=False)
+        digits = bcd(record.data, record.data_at, signed=False)
         return None if digits is None else Decimal(-digits if lvar >= 0xD0 else digits)
     return integer(record.data)
 
@@ -177,7 +177,7 @@ def _float(data: bytes) -> Decimal | None:
     return Decimal(number)
 
 
-def _bcd(data: bytes, at: int, signed: bool = True) -> int | None:
+def bcd(data: bytes, at: int, signed: bool = True) -> int | None:
     """Lowest digits first. F in front is a minus; other letters in front, or F everywhere, are "no value".
 
     signed: False where another byte has the sign already.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.mbus_document import Entry
+from dutyroom.profiles.codecs.mbus_values import Value
 from dutyroom.profiles.yamlnode import Plain
 
 _APPLICATION = ("", "BUSY", "ERROR", "ALARM")  # the two lowest bits of the status byte
@@ -81,12 +82,22 @@ def status_words(status: int | None, maker_bits: Words) -> list[str]:
 
 def flag_words(entries: Sequence[Entry], flags: Mapping[str, Words]) -> list[str] | None:
     """The words of all bit fields: those that the profile names, and error_flags. None = there are none."""
+    return words_of(
+        (words, entry.value, entry.name) for entry in entries if (words := flag_of(entry, flags)) is not None
+    )
+
+
+def flag_of(entry: Entry, flags: Mapping[str, Words]) -> Words | None:
+    """What an entry's bits mean; None where it is no bit field of the status."""
+    return flags.get(entry.name) or (Words() if entry.quantity == "error_flags" and not flags else None)
+
+
+def words_of(fields: Iterable[tuple[Words, Value, str]]) -> list[str] | None:
+    """The words of bit fields (what they mean, value, name). None = there are none."""
     found: list[str] | None = None
-    for entry in entries:
-        words = flags.get(entry.name) or (Words() if entry.quantity == "error_flags" and not flags else None)
-        if words is None or not isinstance(entry.value, int):
-            continue
-        found = (found or []) + words.of(entry.value, entry.name)
+    for words, value, name in fields:
+        if isinstance(value, int):
+            found = (found or []) + words.of(value, name)
     return found
 
 

@@ -7,18 +7,19 @@ Rejected for a damaged or an encrypted telegram.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.codecs.mbus import MAX_PAYLOAD, decoded
+from dutyroom.profiles.codecs.mbus import MAX_PAYLOAD, decoded, of_shape
 from dutyroom.profiles.codecs.mbus_link import ENCRYPTED, STANDARD, Frame, crc16, frame_of
 from dutyroom.profiles.codecs.mbus_options import NAMES, Options, read_options
-from dutyroom.profiles.codecs.mbus_records import RecordList, headers, split
+from dutyroom.profiles.codecs.mbus_records import RawRecord, RecordList, headers, split
+from dutyroom.profiles.codecs.mbus_shapes import Shape, Shapes
 from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
 from dutyroom.profiles.codecs.wmbus_found import Found
 from dutyroom.profiles.codecs.wmbus_izar import STANDARD_MODES, hidden, reordered
-from dutyroom.profiles.codecs.wmbus_makers import block_of, telegram_of
+from dutyroom.profiles.codecs.wmbus_makers import block_of, has_own, telegram_of
 from dutyroom.profiles.yamlnode import Plain
 
 _HEX = re.compile(rb"[0-9A-Fa-f_|\s]+")
@@ -27,11 +28,12 @@ _HEX = re.compile(rb"[0-9A-Fa-f_|\s]+")
 def telegram_codec(given: Mapping[str, Plain]) -> Codec:
     """Settings of a profile -> codec. Raises Rejected for settings that cannot be used."""
     options = read_options(given)
+    shapes = Shapes(options)
 
     def decode(payload: bytes, ask: Ask) -> object:
         if not 1 <= len(payload) <= MAX_PAYLOAD:
             raise Rejected(f"{len(payload)} bytes are no telegram")
-        return _decode(_bytes(payload), options, ask)
+        return _decode(_bytes(payload), options, ask, shapes)
 
     return decode
 
@@ -58,7 +60,7 @@ def _bytes(payload: bytes) -> bytes:
     return bytes.fromhex(digits.decode("ascii")) if digits and len(digits) % 2 == 0 else payload
 
 
-def _decode(payload: bytes, options: Options, ask: Ask) -> dict[str, object]:
+def _decode(payload: bytes, options: Options, ask: Ask, shapes: Shapes) -> dict[str, object]:
     frame, own = _looked_at(payload, ask)
     if own is not None:
         frame = frame if own.device is None else frame._replace(device=own.device)
@@ -76,13 +78,31 @@ def _decode(payload: bytes, options: Options, ask: Ask) -> dict[str, object]:
         frame.data
     ):  # put together anew: its places are none of the payload
         ask = replace(ask, note=None)
+    shape = None if ask.note is not None else shapes.find(frame.data, frame.start, frame.end)
+    if shape is not None and (quick := _of_shape(frame, shape, options, ask)) is not None:
+        return quick
     records = split(frame.data, frame.start, frame.end)
-    if frame.signature is None and frame.device is not None and frame.device.manufacturer == "KAM":
-        _remember(records, ask)
+    _remember(frame, records.records, ask)
     block = block_of(frame, records)
     if block is None:
-        return decoded(frame, records, options, ask)
-    return decoded(frame, records, options, ask, block.entries, block.words)
+        found = decoded(frame, records, options, ask)
+    else:
+        found = decoded(frame, records, options, ask, block.entries, block.words)
+    if not has_own(records):
+        shapes.learn(frame.data, frame.start, frame.end, records)
+    return found
+
+
+def _of_shape(frame: Frame, shape: Shape, options: Options, ask: Ask) -> dict[str, object] | None:
+    """None: it has to be read record by record."""
+    _remember(frame, shape.sample, ask)
+    if shape.manufacturer is None:
+        return of_shape(frame, shape, options, ask)
+    block = frame.data[frame.start + shape.manufacturer : frame.end]
+    found = block_of(frame, RecordList(shape.sample, block))
+    if found is None:
+        return of_shape(frame, shape, options, ask)
+    return of_shape(frame, shape, options, ask, found.entries, found.words)
 
 
 def _looked_at(payload: bytes, ask: Ask) -> tuple[Frame, Found | None]:
@@ -140,9 +160,11 @@ def _full(frame: Frame, signature: int, ask: Ask) -> Frame:
     return frame._replace(data=frame.data[: frame.start] + full, end=frame.start + len(full))
 
 
-def _remember(records: RecordList, ask: Ask) -> None:
+def _remember(frame: Frame, records: Sequence[RawRecord], ask: Ask) -> None:
     """The format of a full frame, for compact ones to come. Only Kamstrup sends those."""
-    listing = b"".join(record.header for record in records.records)
-    fixed = all(record.lvar is None and not record.label for record in records.records)
+    if frame.signature is not None or frame.device is None or frame.device.manufacturer != "KAM":
+        return
+    listing = b"".join(record.header for record in records)
+    fixed = all(record.lvar is None and not record.label for record in records)
     if ask.memory is not None and fixed and listing and len(ask.memory) < 500:
         ask.memory[f"{crc16(listing):04x}"] = listing

@@ -129,7 +129,7 @@ def zenner(block: bytes) -> Found | None:
 
 # ---------------------------------------------------------------- Qundis
 
-_QUNDIS_VIF = b"\xff\x5f"
+QUNDIS_VIF = b"\xff\x5f"
 
 
 def qundis(records: Sequence[RawRecord]) -> Found | None:
@@ -137,7 +137,7 @@ def qundis(records: Sequence[RawRecord]) -> Found | None:
 
     The block names its quantity by a VIF of the standard (6E units, 0D energy); values are BCD of 8 digits.
     """
-    record = next((r for r in records if r.vif == _QUNDIS_VIF and len(r.data) >= 28), None)
+    record = next((r for r in records if r.vif == QUNDIS_VIF and len(r.data) >= 28), None)
     if record is None:
         return None
     block = record.data

@@ -29,6 +29,11 @@ def telegram_of(frame: Frame) -> Found | None:
     return None
 
 
+def has_own(records: RecordList) -> bool:
+    """True when block_of asks what one of the records holds."""
+    return any(record.vif == wmbus_blocks.QUNDIS_VIF for record in records.records)
+
+
 def block_of(frame: Frame, records: RecordList) -> Found | None:
     """What stands behind DIF 0F, or in a record of the maker; None when nobody here knows it."""
     device, block = frame.link or frame.device, records.manufacturer
