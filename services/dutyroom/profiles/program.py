@@ -15,15 +15,17 @@ from dutyroom.profiles.decoders import codec_of
 from dutyroom.profiles.events import EventProgram
 from dutyroom.profiles.job import Here, Job, Known, clock
 from dutyroom.profiles.paths import (
+    MISSING,
     Captures,
     Key,
+    Path,
     first_template,
     getter,
     walker,
 )
 from dutyroom.profiles.plan import PointPlan
 from dutyroom.profiles.points import PointProgram
-from dutyroom.profiles.privacy import guard
+from dutyroom.profiles.privacy import guard_of
 from dutyroom.profiles.profile import (
     CodecRule,
     Condition,
@@ -35,6 +37,7 @@ from dutyroom.profiles.profile import (
 )
 from dutyroom.profiles.rest import Rest
 from dutyroom.profiles.unwrap import unwrapper
+from dutyroom.profiles.values import stored
 
 MAX_READINGS = 20_000  # of one message
 MAX_ADDRESS = 200
@@ -42,6 +45,7 @@ _STAGES: dict[tuple[Stage, ...], int] = {}  # a number for each way to unwrap: q
 
 
 _READS: dict[tuple[object, ...], int] = {}
+_NO_FIELDS: Mapping[str, object] = {}
 
 
 class LayoutProgram:
@@ -78,7 +82,7 @@ class LayoutProgram:
         self._points = PointPlan(layout.points, programs, bool(profile.privacy))
         self._events = tuple(EventProgram(rule, profile, tz, key) for rule in layout.events)
         self._attributes = tuple(
-            (name, getter(paths), guard(profile, (name, *(p.leaf for p in paths)), key))
+            (name, _field(paths), getter(paths), guard_of(profile, (name, *(p.leaf for p in paths)), key))
             for name, paths in layout.attributes.items()
         )
         self._rest = Rest(layout, layout.rest, profile, key) if layout.rest is not None else None
@@ -215,20 +219,28 @@ class LayoutProgram:
         self._points.run(here, job)
         for event in self._events:
             event.run(here, job)
-        for name, get, guarded in self._attributes:
-            value = get(item, job.document)
-            if isinstance(value, str | int | float):
-                self._attribute(job, address, name, guarded(value))
+        table = item if type(item) is dict else _NO_FIELDS
+        for name, key, get, guarded in self._attributes:
+            value = table.get(key) if key else get(item, job.document)
+            if value is None or value is MISSING:
+                continue
+            if type(value) is str and guarded is None:
+                job.attributes.append((address, name, stored(value)))
+            elif isinstance(value, str | int | float):
+                shown = value if guarded is None else guarded(value)
+                if shown is not None:
+                    job.attributes.append((address, name, shown))
         if self._rest is not None:
             self._rest.run(here, job)
         for what, found in (("readings", job.readings), ("events", job.events), ("findings", job.findings)):
             if len(found) > MAX_READINGS:
                 raise Rejected(f"more than {MAX_READINGS} {what} in one message")
 
-    @staticmethod
-    def _attribute(job: Job, address: str, name: str, value: Scalar | None) -> None:
-        if value is not None:
-            job.attributes.append((address, name, value))
+
+def _field(paths: Sequence[Path]) -> str:
+    """Of the one path that is a field of the item; else ""."""
+    steps = paths[0].steps if len(paths) == 1 and not paths[0].whole else ()
+    return steps[0].name if len(steps) == 1 and isinstance(steps[0], Key) else ""
 
 
 def _sorted_tests(layout: Layout) -> tuple[tuple[Condition, ...], ...]:

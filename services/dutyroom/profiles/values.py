@@ -108,19 +108,26 @@ def _gauge(rule: PointRule) -> Convert:
         invert = float(factor.denominator)  # x / 1000 is exact to the last bit, x * 0.001 is not
     a, b, plain = float(factor), float(offset), factor == 1 and offset == 0
 
-    def read(raw: object, parameters: Mapping[str, Scalar]) -> Result:
+    def as_it_stands(raw: object, parameters: Mapping[str, Scalar]) -> Result:
+        if type(raw) is str and _DIGITS(raw):
+            return float(raw)
         value = raw if type(raw) is float else _number(raw, rule)
+        return value if type(value) is not float or isfinite(value) else _not_finite(raw)
+
+    def read(raw: object, parameters: Mapping[str, Scalar]) -> Result:
+        if type(raw) is str and _DIGITS(raw):
+            value: float | Nothing | Problem = float(raw)
+        else:
+            value = raw if type(raw) is float else _number(raw, rule)
         if type(value) is not float:
             return value
-        if plain and not scale_by:
-            return value if isfinite(value) else _not_finite(raw)
         if scale_by:
             value *= _parameter(parameters, scale_by)
         if not plain:
             value = (value / invert if invert else value * a) + b
         return value if isfinite(value) else _not_finite(raw)
 
-    return read
+    return as_it_stands if plain and not scale_by else read
 
 
 def _counter(rule: PointRule) -> Convert:
@@ -135,7 +142,10 @@ def _counter(rule: PointRule) -> Convert:
     def read(raw: object, parameters: Mapping[str, Scalar]) -> Result:
         if type(raw) is bool:  # else `true` would be a register of 1
             return Problem("malformed", "bool where a number is expected")
-        value = raw if type(raw) is float else _number(raw, rule)
+        if type(raw) is str and _DIGITS(raw):
+            value: float | Nothing | Problem = float(raw)
+        else:
+            value = raw if type(raw) is float else _number(raw, rule)
         if type(value) is not float:
             return value
         scaled = value * _parameter(parameters, scale_by) if scale_by else value
@@ -211,6 +221,8 @@ def _in_rule_unit(value: float, unit: str | None, rule: PointRule) -> float | Pr
 
 def stored(text: str, limit: int = 1000) -> str:
     """As it may be stored: bounded, and without the character that databases refuse."""
+    if len(text) <= limit and "\0" not in text:
+        return text
     return text[:limit].replace("\0", "\ufffd")
 
 
