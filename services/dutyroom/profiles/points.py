@@ -149,7 +149,7 @@ class PointProgram:
             name = self._name(captures, element, job.document) if self._name is not None else None
             if self._name is not None and (not name or len(name) > 120):
                 continue
-            own = replace(here, item=element, captures=captures)
+            own = Here(element, captures, here.address, here.parameters, here.at, here.quality, here.taken)
             if spaced and self._clock is not None:
                 own.at, own.quality, _ = self._clock(here.item, job, here.address, index, names, here.at)
             self._emit(raw, self._spec(name) if name else self.spec, own, job, timed=spaced)
@@ -179,7 +179,7 @@ class PointProgram:
         if self._clock is not None and not timed:
             own, found, _ = self._clock(here.item, job, here.address, base=here.at)
             if own is not None or found is not Quality.GOOD:  # without a time of its own: the message's
-                here = replace(here, at=own, quality=found)
+                here = Here(here.item, here.captures, here.address, here.parameters, own, found, here.taken)
         if self._reset is not None:
             if self._reset(here.captures, here.item, job.document):
                 job.events.append(DecodedEvent(here.address, spec, here.at, COUNTER_RESET, COUNTER_RESET, {}))

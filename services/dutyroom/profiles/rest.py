@@ -10,7 +10,7 @@ import fnmatch
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
@@ -51,6 +51,7 @@ _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 class Leaf:
     """What to do with the leaves of one name. guard: of a personal value; None = it is none."""
 
+    name: str
     skip: bool
     attribute: bool
     text_point: bool  # a text that changes often is a point, not an attribute
@@ -61,9 +62,25 @@ class Leaf:
     guard: Guard | None
 
 
-Alternatives: TypeAlias = tuple[
-    tuple[Getter, str], ...
-]  # of one point: (path, leaf's name), the first counts
+# Of one point: (path, leaf's name), the first counts.
+Alternatives: TypeAlias = tuple[tuple[Getter, str], ...]
+
+
+class _Place:
+    """An object or list at one place of messages, and what is known of what stands in it. name: its path.
+    skip: it is left out."""
+
+    __slots__ = ("inner", "leaves", "name", "skip")
+
+    def __init__(self, name: str, skip: bool) -> None:
+        self.name, self.skip = name, skip
+        self.leaves: dict[str | int, Leaf] = {}
+        self.inner: dict[str | int, _Place] = {}
+
+    def name_of(self, key: str | int) -> str:
+        if isinstance(key, int):
+            return f"{self.name}[{key}]"
+        return f"{self.name}.{key}" if self.name else key
 
 
 class Rest:
@@ -76,27 +93,78 @@ class Rest:
         self._get = getter([rule.source]) if rule.source is not None else None
         self._profile, self._key = profile, key
         self._leaves: dict[str, Leaf] = {}
+        self._top = _Place("", False)
+        self._places = 0
         # What stands below these is skipped whole: "can1*" names all of it.
         self._skipped = tuple(g[:-1] for g in rule.skip if g.endswith("*") and not set(g[:-1]) & set("*?["))
 
     def run(self, here: Here, job: Job) -> None:
         """Every unnamed leaf; null and empty containers are nothing."""
         root = self._get(here.item, job.document) if self._get is not None else here.item
-        walk = self._listed(root) if self._rule.list_name else flat(root, skip=self._skipped)
+        found: list[tuple[Leaf, object]] = []
+        if self._rule.list_name:
+            for count, (name, value) in enumerate(self._listed(root)):
+                if count >= MAX_LEAVES:
+                    raise _too_many()
+                if value is not None:
+                    found.append((self._known_leaf(name), value))
+        elif isinstance(root, dict | list):
+            self._gather(root, self._top, 0, 0, found)
+        elif root is not MISSING and root is not None:
+            found.append((self._known_leaf(""), root))
         used = self._used(here.item, job.document) if self._alternatives else ()
-        leaves, taken = self._leaves, here.taken
-        for count, (name, value) in enumerate(walk):
-            if count >= MAX_LEAVES:  # what lies behind would be lost unseen
-                raise Rejected(f"more than {MAX_LEAVES} fields that no point names")
-            if value is None:
+        taken = here.taken
+        for leaf, value in found:
+            if not leaf.skip and leaf.name != taken and leaf.name not in used:
+                _emit(leaf, value, here, job)
+
+    def _gather(
+        self, value: Any, place: _Place, depth: int, count: int, found: list[tuple[Leaf, object]]
+    ) -> int:
+        """The leaves of an object or list, and how many there are with those before; null is nothing.
+        Raises Rejected."""
+        if depth >= MAX_DEPTH:
+            return count
+        leaves = place.leaves
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, child in pairs:
+            kind = type(child)
+            if kind is dict or kind is list:
+                inner = place.inner.get(key) or self._inner(place, key)
+                if not inner.skip:
+                    count = self._gather(child, inner, depth + 1, count, found)
                 continue
-            leaf = leaves.get(name)
+            count += 1
+            if child is None:
+                continue
+            leaf = leaves.get(key)
             if leaf is None:
-                leaf = self._leaf(name)
-                if len(leaves) < MAX_NAMES:
-                    leaves[name] = leaf
-            if not leaf.skip and name != taken and name not in used:
-                _emit(name, leaf, value, here, job)
+                if count > MAX_LEAVES:
+                    raise _too_many()
+                leaf = self._known_leaf(place.name_of(key))
+                if self._places < MAX_NAMES:
+                    leaves[key] = leaf
+                    self._places += 1
+            found.append((leaf, child))
+        if count > MAX_LEAVES:  # what lies behind would be lost unseen
+            raise _too_many()
+        return count
+
+    def _inner(self, place: _Place, key: str | int) -> _Place:
+        skip = place is self._top and type(key) is str and key.startswith(self._skipped)
+        found = _Place(place.name_of(key), skip)
+        if self._places < MAX_NAMES:
+            place.inner[key] = found
+            self._places += 1
+        return found
+
+    def _known_leaf(self, name: str) -> Leaf:
+        leaf = self._leaves.get(name)
+        if leaf is None:
+            leaf = self._leaf(name)
+            if len(self._leaves) < MAX_NAMES:
+                self._leaves[name] = leaf
+        return leaf
 
     def _used(self, item: object, document: object) -> set[str]:
         used = set()
@@ -122,6 +190,7 @@ class Rest:
             own = name if name not in self._known else f"{name}.raw"
         number = PointSpec(own, quantity, QUANTITIES[quantity].unit)
         return Leaf(
+            name=name,
             skip=bad or name in self._taken or _any(name, rule.skip),
             attribute=_any(name, rule.attributes),
             text_point=_any(name, rule.texts),
@@ -147,13 +216,17 @@ class Rest:
         return "number", "", name
 
 
-def _emit(name: str, leaf: Leaf, value: object, here: Here, job: Job) -> None:
-    shown: object = (
-        value if leaf.guard is None or not isinstance(value, str | int | float) else leaf.guard(value)
-    )
+def _too_many() -> Rejected:
+    return Rejected(f"more than {MAX_LEAVES} fields that no point names")
+
+
+def _emit(leaf: Leaf, value: object, here: Here, job: Job) -> None:
+    shown: object = value
+    if leaf.guard is not None and isinstance(value, str | int | float):
+        shown = leaf.guard(value)
     if type(shown) is float or type(shown) is int:
         if leaf.attribute:
-            job.attributes.append((here.address, name, shown))
+            job.attributes.append((here.address, leaf.name, shown))
             return
         found = leaf.convert(shown, here.parameters)
         if type(found) is float:
@@ -163,30 +236,26 @@ def _emit(name: str, leaf: Leaf, value: object, here: Here, job: Job) -> None:
         if leaf.text_point:
             job.readings.append(reading((here.address, leaf.text, here.at, 0.0, here.quality, text)))
         else:
-            job.attributes.append((here.address, name, text))
+            job.attributes.append((here.address, leaf.name, text))
     elif isinstance(shown, bool):
         if leaf.attribute:
-            job.attributes.append((here.address, name, shown))
+            job.attributes.append((here.address, leaf.name, shown))
         else:
-            job.readings.append(
-                reading((here.address, leaf.state, here.at, float(shown), here.quality, None))
-            )
+            state = (here.address, leaf.state, here.at, float(shown), here.quality, None)
+            job.readings.append(reading(state))
 
 
 def _any(name: str, globs: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
 
-def flat(
-    value: object, name: str = "", depth: int = 0, skip: tuple[str, ...] = ()
-) -> Iterator[tuple[str, object]]:
-    """Every leaf with its path: a.b[0].c. skip: beginnings of names of objects and lists that are left out."""
+def flat(value: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, object]]:
+    """Every leaf with its path: a.b[0].c."""
     if isinstance(value, dict):
         prefix = f"{name}." if name else ""
         for key, child in value.items() if depth < MAX_DEPTH else ():
             if type(child) is dict or type(child) is list:
-                if not (skip and key.startswith(skip)):
-                    yield from flat(child, prefix + key, depth + 1)
+                yield from flat(child, prefix + key, depth + 1)
             else:
                 yield prefix + key, child
     elif isinstance(value, list):

@@ -24,14 +24,16 @@ def scaled(raw: int, scale: Decimal = ONE, offset: Decimal = ZERO) -> Exact:
     """raw * scale + offset."""
     whole, added, places = in_whole_numbers(scale, offset)
     value = raw * whole + added
-    return with_places(value, 10**places, places) if places else value
+    return with_places(value, 10**places) if places else value
 
 
-def with_places(value: int, ten: int, places: int) -> Exact:
-    """value / ten, where ten = 10 ** places."""
-    number, part = divmod(abs(value), ten)
-    sign = "-" if value < 0 else ""
-    return f"{sign}{number}.{part:0{places}}".rstrip("0") if part else number if value >= 0 else -number
+def with_places(value: int, ten: int) -> Exact:
+    """value / ten, where ten is a power of ten above 1."""
+    number, part = divmod(value if value >= 0 else -value, ten)
+    if not part:
+        return number if value >= 0 else -number
+    text = f"{number}.{str(ten + part)[1:]}".rstrip("0")
+    return text if value >= 0 else f"-{text}"
 
 
 @lru_cache(maxsize=1024)

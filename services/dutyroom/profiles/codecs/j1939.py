@@ -24,6 +24,7 @@ from dutyroom.profiles.codecs.exact import (
     whole_setting,
     with_places,
 )
+from dutyroom.profiles.codecs.j1939_faults import component, read_faults
 from dutyroom.profiles.codecs.j1939_frames import (
     CONNECTION,
     MAX_DATA,
@@ -34,7 +35,7 @@ from dutyroom.profiles.codecs.j1939_frames import (
     listed_frames,
     read_id,
 )
-from dutyroom.profiles.codecs.j1939_table import FAILURES, GROUPS, NAMES, Parameter
+from dutyroom.profiles.codecs.j1939_table import GROUPS, Parameter
 from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind, Note
 from dutyroom.profiles.yamlnode import Plain
 
@@ -42,7 +43,7 @@ Groups: TypeAlias = Mapping[int, tuple["Field", ...]]
 Values: TypeAlias = dict[str, object]
 
 ACTIVE_FAULTS, PAST_FAULTS, COMPONENT = 65226, 65227, 65259
-_LAMPS = ("lamp_protect", "lamp_amber_warning", "lamp_red_stop", "lamp_malfunction")
+_OWN_WAY = frozenset({ACTIVE_FAULTS, PAST_FAULTS, COMPONENT, CONNECTION, TRANSFER})  # no fixed parameters
 
 OPTIONS = ("frames", "id", "source", "spns")
 SPN_OPTIONS = ("pgn", "byte", "bit", "bits", "scale", "offset", "signed", "special")
@@ -62,8 +63,8 @@ def why_not(raw: int, bits: int) -> str:
 
 
 class Field(NamedTuple):
-    """How a parameter is read. end: bit after its last. odd: raw values from here on mean something else.
-    (raw * whole + added) / ten is the value; ten = 1: it has no decimal places."""
+    """How a parameter is read. end: bit after its last. odd, negative: raw values from
+    here on are none, or below zero. (raw * whole + added) / ten is the value; ten = 1: it has no decimal places."""
 
     name: str
     start: int
@@ -73,7 +74,7 @@ class Field(NamedTuple):
     whole: int
     added: int
     ten: int
-    places: int
+    negative: int
     parameter: Parameter
 
 
@@ -83,7 +84,8 @@ def _field(p: Parameter) -> Field:
     odd = count
     if p.special and p.bits > 1:
         odd = count - 2 if p.bits < 8 else 0xFB << (p.bits - 8)
-    return Field(p.name, p.start, p.start + p.bits, count - 1, odd, whole, added, 10**places, places, p)
+    negative = count >> 1 if p.minus else count
+    return Field(p.name, p.start, p.start + p.bits, count - 1, odd, whole, added, 10**places, negative, p)
 
 
 def _shown_bits(p: Parameter) -> tuple[int, int]:
@@ -92,41 +94,6 @@ def _shown_bits(p: Parameter) -> tuple[int, int]:
     if bit + p.bits <= 8:
         return byte * 8 + 8 - bit - p.bits, byte * 8 + 8 - bit
     return byte * 8, (p.start + p.bits + 7) // 8 * 8
-
-
-def read_faults(data: bytes, prefix: str = "") -> Values:
-    """Lamps (0, 1, null) and faults [{spn, parameter, fmi, failure, occurrences}] of DM1 or DM2."""
-    if len(data) < 6:
-        raise Rejected(f"fault message cut at byte {len(data)}: at least 6 bytes expected")
-    document: Values = {}
-    for number, lamp in enumerate(_LAMPS):
-        state = data[0] >> 2 * number & 3
-        document[prefix + lamp] = state if state < 2 else None
-    faults = [f for at in range(2, len(data) - 3, 4) if (f := _fault(data[at : at + 4]))]
-    return document | {f"{prefix}faults": faults, f"{prefix}fault_count": len(faults)}
-
-
-def _fault(code: bytes) -> Values | None:
-    """A trouble code: 19 bits SPN, 5 bits failure mode, 1 bit how they are packed, 7 bits how often."""
-    spn = code[0] | code[1] << 8 | (code[2] & 0xE0) << 11
-    fmi, count = code[2] & 0x1F, code[3] & 0x7F
-    if spn in (0, 0x7FFFF):  # "no fault", and the bytes that fill a frame
-        return None
-    found: Values = {
-        "spn": spn,
-        "parameter": NAMES.get(spn, f"spn_{spn}"),
-        "fmi": fmi,
-        "failure": FAILURES[fmi] if fmi < len(FAILURES) else "condition_exists" if fmi == 31 else "reserved",
-        "occurrences": count if count < 0x7F else None,
-    }
-    return found | ({"old_packing": True} if code[3] & 0x80 else {})
-
-
-def _component(data: bytes) -> Values:
-    """Make*model*serial number*unit number*"""
-    names = ("make", "model", "serial_number", "unit_number")
-    texts = data.decode("latin-1").split("*")
-    return {n: t.strip() for n, t in zip(names, texts, strict=False) if t.strip() and t.isprintable()}
 
 
 @dataclass(slots=True)
@@ -138,31 +105,32 @@ class Collected:
     unknown: dict[str, str] = field(default_factory=dict)
 
     def add(self, found: Frame, groups: Groups, note: Note | None = None) -> None:
-        if found.pgn in (ACTIVE_FAULTS, PAST_FAULTS):
-            self._faults(read_faults(found.data, "" if found.pgn == ACTIVE_FAULTS else "past_"))
-        elif found.pgn == COMPONENT:
-            self.values |= _component(found.data)
-        parameters = groups.get(found.pgn)
-        if parameters is None:
-            if found.pgn not in (ACTIVE_FAULTS, PAST_FAULTS, COMPONENT, CONNECTION, TRANSFER):
-                self.unknown[str(found.pgn)] = found.data.hex()
-            return
-        self._read(found.data, parameters, note)
+        pgn = found.pgn
+        if pgn in _OWN_WAY:
+            if pgn == COMPONENT:
+                self.values |= component(found.data)
+            elif pgn in (ACTIVE_FAULTS, PAST_FAULTS):
+                self._faults(read_faults(found.data, "" if pgn == ACTIVE_FAULTS else "past_"))
+        fields = groups.get(pgn)
+        if fields is not None:
+            self._read(found.data, fields, note)
+        elif pgn not in _OWN_WAY:
+            self.unknown[str(pgn)] = found.data.hex()
 
     def _read(self, data: bytes, fields: Sequence[Field], note: Note | None) -> None:
         """The parameters that the data is long enough for."""
         content, size = int.from_bytes(data, "little"), len(data) * 8
         values, reasons = self.values, self.reasons
-        for name, start, end, mask, odd, whole, added, ten, places, parameter in fields:
+        for name, start, end, mask, odd, whole, added, ten, negative, parameter in fields:
             if end > size:
                 continue
             raw = content >> start & mask
             value: object = None
             if raw < odd:
-                if parameter.minus and raw > mask >> 1:
+                if raw >= negative:
                     raw -= mask + 1
                 number = raw * whole + added
-                value = number if ten == 1 else with_places(number, ten, places)
+                value = number if ten == 1 else with_places(number, ten)
                 values[name] = value
                 if reasons:
                     reasons.pop(name, None)
