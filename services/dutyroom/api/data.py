@@ -10,13 +10,14 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from dutyroom.api.access import Visitor
-from dutyroom.api.asked import Ask, Json, Limit, language_of, plain
+from dutyroom.api.asked import Ask, Asked, Json, Limit, language_of, plain
 from dutyroom.api.present import Presenter
 from dutyroom.api.room import Room
 from dutyroom.errors import Rejected
 from dutyroom.flows.period_reads import readings_at
 from dutyroom.interfaces import QuarantineRow
 from dutyroom.model.telemetry import Kind, Point
+from dutyroom.profiles.decode import Library
 from dutyroom.timebase import DAY, Ms, from_iso, zone
 
 router = APIRouter(prefix="/api/v1/sites", tags=["data"])
@@ -200,9 +201,11 @@ def get_events(ask: Ask, point: int | None = None, since: Ms | None = None, limi
         return [plain(event) for event in tx.devices.events(ask.name, point, since, limit)]
 
 
-def quarantined(row: QuarantineRow) -> Json:
-    """A row with its payload as readable text."""
-    text = row.payload[:PAYLOAD_SHOWN].decode("utf-8", "backslashreplace")
+def quarantined(row: QuarantineRow, library: Library | None) -> Json:
+    """A row with its payload as readable text, personal fields hidden. library None: of a process that
+    reads no messages."""
+    payload = library.shown(row.topic, row.payload) if library is not None else row.payload
+    text = payload[:PAYLOAD_SHOWN].decode("utf-8", "backslashreplace")
     return {
         "id": row.id,
         "received_at": row.received_at,
@@ -215,6 +218,10 @@ def quarantined(row: QuarantineRow) -> Json:
     }
 
 
+def library_of(ask: Asked) -> Library | None:
+    return ask.site.intake.library if ask.site.intake is not None else None
+
+
 class Settle(BaseModel):
     ids: list[Annotated[int, Field(ge=1, lt=2**63)]] = Field(min_length=1, max_length=1000)
     state: Literal["discarded"] = "discarded"
@@ -225,7 +232,7 @@ def get_quarantine(
     ask: Ask, state: Literal["open", "reprocessed", "discarded"] = "open", limit: Limit = 200
 ) -> list[Json]:
     """Messages that could not be read, with topic, payload and reason."""
-    return [quarantined(row) for row in ask.site.journal.quarantine(state, limit)]
+    return [quarantined(row, library_of(ask)) for row in ask.site.journal.quarantine(state, limit)]
 
 
 @router.post("/{site}/quarantine/settle", name="api_quarantine_settle")

@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from dutyroom.api import calendar
 from dutyroom.api.asked import Ask, Asked, Json
 from dutyroom.api.board import online
-from dutyroom.api.data import device_detail, quarantined
+from dutyroom.api.data import device_detail, library_of, quarantined
 from dutyroom.api.duty import get_occurrences, ticket_detail
 from dutyroom.api.messages import in_words
 from dutyroom.api.people import get_outbox, get_people, get_tokens
@@ -239,7 +239,7 @@ def data_page(request: Request, ask: Ask, state: str = "open") -> HTMLResponse:
         "names": names,
         "state": chosen,
         "quarantine": [
-            quarantined(r) | {"why": detail_text(shown, r.detail)}
+            quarantined(r, library_of(ask)) | {"why": detail_text(shown, r.detail)}
             for r in ask.site.journal.quarantine(chosen, 100)
         ],
         "findings": [

@@ -93,7 +93,7 @@ def _stranger(shown: Presenter, stranger: Stranger, library: Library) -> Json:
         "kept": stranger.kept,
         "first_at": stranger.first_at,
         "last_at": stranger.last_at,
-        **readable(newest.payload),
+        **readable(library.shown(newest.topic, newest.payload)),
         "size": len(newest.payload),
         "id": "",
         "candidates": [_candidate(shown, c) for c in stranger.candidates],

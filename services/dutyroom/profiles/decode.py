@@ -17,6 +17,7 @@ from dutyroom.profiles.codecs.seam import Note
 from dutyroom.profiles.elsewhere import BUDGET_S, Elsewhere, Wanderer
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.masking import masked
 from dutyroom.profiles.memory import Memory
 from dutyroom.profiles.packing import fingerprint, remember, remembered
 from dutyroom.profiles.paths import Captures
@@ -126,6 +127,11 @@ class Library:
         """Profiles of other topics that could read the message, the best first; and whether all were
         tried in that time. Raises nothing."""
         return self._wanderer.find(message, self.memory.aside(), limit, budget_s)
+
+    def shown(self, topic: str, payload: bytes) -> bytes:
+        """A payload as people may see it: without what the profiles of its topic call personal."""
+        groups, _ = self._for_topic(topic)
+        return masked(payload, (c.profile for group in groups for c in group.candidates))
 
     def look(self, profile: str, message: Message, note: Note) -> tuple[Candidate, Sight] | None:
         """One profile and a message of a topic, to be watched; None when it does not read the topic."""
