@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
@@ -36,6 +36,9 @@ _LETTERS = {
     "PDT": -7.0, "AKST": -9.0, "AKDT": -8.0, "HST": -10.0,
 }  # fmt: skip
 _LETTERED = re.compile(r"(.+?) ?\b([A-Z]{1,5})\Z")
+_SLASHED = re.compile(r"\A([0-9]{4})/([0-9]{2})/([0-9]{2})(?![0-9/])")
+_OFFSET_AND_NAME = re.compile(r"(\A.+[0-9]) ([-+][0-9]{4}) [A-Z]{1,5}\Z")
+_MIDNIGHT = re.compile(r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}[T ](24)(?=:00(:00(\.0+)?)?(Z|[-+ ]|\Z))")
 _NUMBER = re.compile(r"[-+]?[0-9]{1,20}(\.[0-9]{1,12})?\Z")
 
 
@@ -128,6 +131,12 @@ def _other(text: str, tz: ZoneInfo) -> Ms | None:
         return _by_size(float(text) if "." in text else int(text))
     if "," in text:  # RFC 1123: Wed, 16 Dec 2020 11:22:33 GMT
         return _rfc1123(text, tz)
+    usual = _usual(text)
+    if usual != text:
+        return _auto(usual, tz)
+    midnight = _MIDNIGHT.search(text)
+    if midnight:  # the end of that day
+        return _auto(_next_day(text[:10]) + text[10 : midnight.start(1)] + "00" + text[midnight.end(1) :], tz)
     lettered = _LETTERED.match(text)
     if not lettered:
         return None
@@ -136,6 +145,19 @@ def _other(text: str, tz: ZoneInfo) -> Ms | None:
         return None if naive.tzinfo else _by_letters(naive, lettered[2], tz)
     except (ValueError, OverflowError, Rejected):
         return None
+
+
+def _next_day(text: str) -> str:
+    try:
+        return (date.fromisoformat(text) + timedelta(days=1)).isoformat()
+    except (ValueError, OverflowError):
+        return text
+
+
+def _usual(text: str) -> str:
+    """2026/10/25 and "... +0000 UTC" (as Go prints a time) in the form of ISO 8601."""
+    text = _SLASHED.sub(r"\1-\2-\3", text)
+    return _OFFSET_AND_NAME.sub(r"\1\2", text)
 
 
 def _rfc1123(text: str, tz: ZoneInfo) -> Ms | None:
