@@ -131,18 +131,18 @@ def _message() -> dict[str, Schema]:
         "rest": {"anyOf": [_TRUTH, _fields(REST_FIELDS, {"suffix": _TRUTH, "units": _map(_TEXT)})]},
         "bytes": _fields(("from", "encoding", "port", "each"), source, ("from",)),
         "order": _one_of(ORDERS[:2]),
-        "codec": {
-            "anyOf": [
-                _one_of(CODECS),
-                {"type": "object", "properties": {"name": _one_of(CODECS)}, "required": ["name"]},
-            ]
-        },
+        "codec": {"anyOf": [_one_of(CODECS), *(_codec(name) for name in CODECS)]},
         "binary": _ref("steps"),
         "tlv": _ref("table"),
         "text": {"anyOf": [_or_many(_TEXT), _fields(("pattern", "lines", "encoding"), text, ("pattern",))]},
     }
     assert known.keys() == {*LAYOUT_FIELDS, *DECODERS}
     return known
+
+
+def _codec(name: str) -> Schema:
+    """A codec with its settings."""
+    return _fields(("name", *CODECS[name].options), {"name": {"const": name}}, ("name",))
 
 
 def _layout() -> dict[str, Schema]:
@@ -182,7 +182,7 @@ def _point() -> dict[str, Schema]:
         "unit_from": _TEXT,
         "kind": _one_of(k.value for k in Kind),
         "step": _NUMBER,
-        "digits": {"type": "integer"},
+        "digits": {"type": "integer", "minimum": 1, "maximum": 15},
         "resets": _TRUTH,
         "reset_when": _ref("when"),
         "wrap": {"anyOf": [_one_of(WIDTHS), {"type": "integer"}]},

@@ -42,6 +42,8 @@ def test_every_shipped_profile_is_valid() -> None:
         "layouts: [{whn: {}}]",
         "examples: [{topic: x}]",
         "codec: dlt",
+        "codec: {name: dlt645, extr: 1}",
+        "points: {a: {digits: 16}}",
     ],
 )
 def test_mistakes_are_marked(text: str) -> None:
