@@ -7,7 +7,8 @@ EN 13757-2 (long frame), EN 13757-4 (link layer, CRC, extended link layer), EN 1
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from struct import unpack
+from functools import lru_cache
+from struct import Struct
 from typing import NamedTuple
 
 from dutyroom.errors import Rejected
@@ -79,14 +80,15 @@ def frame_of(payload: bytes) -> Frame:
 
 def device_at(data: bytes, at: int) -> Device:
     """Manufacturer, id, version, type in the order of the link layer."""
-    return _device(data[at : at + 2], data[at + 2 : at + 6], data[at + 6], data[at + 7])
+    return Device(_maker(data[at : at + 2]), data[at + 2 : at + 6][::-1].hex(), data[at + 6], data[at + 7])
 
 
-def _device(maker: bytes, number: bytes, version: int, kind: int) -> Device:
-    code = int.from_bytes(maker, "little")
+@lru_cache(maxsize=1024)
+def _maker(two: bytes) -> str:
+    """Three letters of five bits; hex where they are none."""
+    code = int.from_bytes(two, "little")
     letters = "".join(chr(64 + (code >> shift & 0x1F)) for shift in (10, 5, 0))
-    name = letters if letters.isalpha() else f"{code:04X}"
-    return Device(name, number[::-1].hex(), version, kind)
+    return letters if letters.isalpha() else f"{code:04X}"
 
 
 # ---------------------------------------------------------------- wired
@@ -139,11 +141,14 @@ def _format_a(payload: bytes, length: int) -> bytes | None:
 
     They are there when one of them fits, or two where the bytes are as many as a telegram without CRC has.
     """
-    places = [
-        (0, 10),
-        *((12 + 18 * n, min(16, length - 10 - 16 * n)) for n in range(-(-(length - 10) // 16))),
-    ]
-    return _joined(payload, places, 2 if len(payload) == length else 1)
+    return _joined(payload, _blocks(length), 2 if len(payload) == length else 1)
+
+
+@lru_cache(maxsize=256)
+def _blocks(length: int) -> tuple[tuple[int, int], ...]:
+    """(place, size) of each."""
+    count = -(-(length - 10) // 16)
+    return ((0, 10), *((12 + 18 * n, min(16, length - 10 - 16 * n)) for n in range(count)))
 
 
 def _format_b(payload: bytes, length: int) -> bytes | None:
@@ -170,12 +175,11 @@ def _joined(payload: bytes, places: Sequence[tuple[int, int]], enough: int) -> b
 
 
 def _crc_fits(payload: bytes, at: int, size: int) -> bool:
-    end = at + size
-    return (
-        size > 0
-        and end + 2 <= len(payload)
-        and crc16(payload[at:end]) == int.from_bytes(payload[end : end + 2], "big")
-    )
+    block = payload[at : at + size + 2]
+    if size <= 0 or len(block) != size + 2:
+        return False
+    # x + 1 divides the polynomial, so a block with its CRC has an even number of ones: half of all others go here.
+    return int.from_bytes(block, "big").bit_count() & 1 == 0 and crc16(block) == _WHOLE
 
 
 def _table() -> tuple[int, ...]:
@@ -194,11 +198,19 @@ _CRC = _table()
 
 def crc16(data: bytes) -> int:
     """CRC-16 of EN 13757: polynomial 3D65, start 0, complement."""
-    crc, count = 0, len(data)
+    crc, count, table = 0, len(data), _CRC
     # Zeros in front of the data change nothing, as the CRC starts with 0.
-    for word in unpack(f">{(count + 1) // 2}H", data if count % 2 == 0 else b"\0" + data):
-        crc = _CRC[crc ^ word]
+    for word in _words((count + 1) // 2).unpack(b"\0" + data if count & 1 else data):
+        crc = table[crc ^ word]
     return crc ^ 0xFFFF
+
+
+@lru_cache(maxsize=256)
+def _words(count: int) -> Struct:
+    return Struct(f">{count}H")
+
+
+_WHOLE = crc16(b"\xff\xff")  # of every block with its CRC behind it
 
 
 _EXTENDED = {0x8C: 2, 0x8D: 8, 0x8E: 10, 0x8F: 16}  # extended link layers: bytes after the CI
@@ -256,27 +268,29 @@ def application(
     ci = data[at]
     if ci in _OTHER:
         raise Rejected(f"CI at byte {at}: {ci:02X} carries no readings in data records")
-    frame = Frame(data, link, link, ci, at, at + 1, end, rest=rest)
-    if ci in _LONG:
-        frame = _headed(frame, 13, wired)
-    elif ci in _SHORT:
-        frame = _headed(frame, 5, wired)
+    size = 13 if ci in _LONG else 5 if ci in _SHORT else 0
+    if size:
+        frame = _headed(data, at, end, size, link, wired, rest)
+    else:
+        frame = Frame(data, link, link, ci, at, at + 1, end, rest=rest)
     return _compact(frame) if ci in _COMPACT and not frame.encrypted else frame
 
 
-def _headed(frame: Frame, size: int, wired: bool) -> Frame:
+def _headed(
+    data: bytes, at: int, end: int, size: int, link: Device | None, wired: bool, rest: bytes
+) -> Frame:
     """With a transport header: [id, manufacturer, version, type,] access number, status, configuration."""
-    data, at, end = frame.data, frame.ci_at, frame.end
     if at + size > end:
         raise Rejected(f"transport header at byte {at}: {size} bytes, {end - at} are there")
-    device = frame.link
+    device = link
     if size == 13:
-        device = _device(data[at + 5 : at + 7], data[at + 1 : at + 5], data[at + 7], data[at + 8])
+        number = data[at + 1 : at + 5][::-1].hex()
+        device = Device(_maker(data[at + 5 : at + 7]), number, data[at + 7], data[at + 8])
     mode = 0 if wired else data[at + size - 1] & 0x1F
     start = at + size + (1 if mode in (7, 13) else 0)  # their configuration field is a byte longer
-    return frame._replace(
-        device=device, access=data[at + size - 4], status=data[at + size - 3], start=min(start, end),
-        mode=mode, encrypted=mode != 0 and data[start : start + 2] != _DECRYPTED,
+    return Frame(
+        data, device, link, data[at], at, min(start, end), end, data[at + size - 4], data[at + size - 3],
+        mode, mode != 0 and data[start : start + 2] != _DECRYPTED, None, rest,
     )  # fmt: skip
 
 

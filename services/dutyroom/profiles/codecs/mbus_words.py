@@ -21,6 +21,7 @@ class Words:
     bits: Mapping[int, str] = field(default_factory=dict)
     codes: Mapping[int, str] = field(default_factory=dict)
     mask: int = -1
+    told: dict[int, list[str]] = field(default_factory=dict, compare=False, repr=False)  # of a status byte
 
     def of(self, value: int, name: str) -> list[str]:
         """The words of a value; bits that nobody knows as `NAME_1C`."""
@@ -72,6 +73,13 @@ def status_words(status: int | None, maker_bits: Words) -> list[str]:
     """Of the status byte. maker_bits: what a maker means by a bit; his word replaces the standard's."""
     if status is None:
         return []
+    found = maker_bits.told.get(status)
+    if found is None:
+        found = maker_bits.told[status] = _status_words(status, maker_bits)
+    return found
+
+
+def _status_words(status: int, maker_bits: Words) -> list[str]:
     own = [word for bit, word in maker_bits.bits.items() if status >> bit & 1]
     taken = sum(1 << bit for bit in maker_bits.bits)
     standard = _APPLICATION[status & 3] if not taken & 3 else ""

@@ -21,7 +21,7 @@ class Report:
     unread: int = 0  # bytes that nothing read
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every message, and that would take thrice as long
 class Ask:
     """What a codec may know besides the bytes.
 

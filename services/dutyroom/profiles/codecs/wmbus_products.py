@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dutyroom.profiles.codecs.mbus_link import Device
 
@@ -142,6 +143,7 @@ def _rows() -> Mapping[str, list[_Row]]:
 _PRODUCTS = _rows()
 
 
+@lru_cache(maxsize=4096)
 def products_of(device: Device | None) -> tuple[str, ...]:
     """The names, the usual one first; () when the model is not known."""
     if device is None:
