@@ -180,6 +180,13 @@ def _one(path: Path) -> Getter:
             return item.get(key, MISSING) if type(item) is dict else MISSING
 
         return top
+    if len(steps) == 1 and whole and isinstance(steps[0], str):
+        field = steps[0]
+
+        def outer(item: object, document: object) -> object:
+            return document.get(field, MISSING) if type(document) is dict else MISSING
+
+        return outer
 
     def deep(item: object, document: object) -> object:
         value = document if whole else item

@@ -103,8 +103,14 @@ class _Sorted:
         document = job.document
         for get, found in self._sought:
             raw = get(item, document)
-            if raw is not None and raw is not MISSING:
-                _take(raw, found, found[3], here, job)
+            if raw is None or raw is MISSING:
+                continue
+            convert, low, high, spec, own = found
+            value = convert(raw, here.parameters)
+            if type(value) is float and low <= value <= high:
+                job.readings.append(reading((here.address, spec, here.at, value, here.quality, None)))
+            else:
+                own.emit(value, raw, spec, here, job)
         for path, measured in self._measured:
             table = _inside(item, path)
             if type(table) is not dict:

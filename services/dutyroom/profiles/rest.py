@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
-from dutyroom.profiles.paths import MISSING, Getter, Index, Key, Path, Where, as_text, getter
+from dutyroom.profiles.leafnames import taken_names
+from dutyroom.profiles.paths import MISSING, as_text, getter
 from dutyroom.profiles.privacy import Guard, guard_of
 from dutyroom.profiles.profile import Layout, PointRule, Profile, RestRule
 from dutyroom.profiles.result import reading
@@ -52,6 +53,7 @@ class Leaf:
     """What to do with the leaves of one name. guard: of a personal value; None = it is none."""
 
     name: str
+    plain: bool  # a number of it is a point
     skip: bool
     attribute: bool
     text_point: bool  # a text that changes often is a point, not an attribute
@@ -60,10 +62,6 @@ class Leaf:
     number: PointSpec
     convert: Convert
     guard: Guard | None
-
-
-# Of one point: (path, leaf's name), the first counts.
-Alternatives: TypeAlias = tuple[tuple[Getter, str], ...]
 
 
 class _Place:
@@ -88,7 +86,7 @@ class Rest:
 
     def __init__(self, layout: Layout, rule: RestRule, profile: Profile, key: bytes) -> None:
         self._rule = rule
-        self._taken, self._alternatives = _taken(layout, rule)
+        self._taken, self._alternatives = taken_names(layout, rule)
         self._known = frozenset(spec.name for spec in profile.points)  # names of the profile's own points
         self._get = getter([rule.source]) if rule.source is not None else None
         self._profile, self._key = profile, key
@@ -106,16 +104,26 @@ class Rest:
             for count, (name, value) in enumerate(self._listed(root)):
                 if count >= MAX_LEAVES:
                     raise _too_many()
-                if value is not None:
-                    found.append((self._known_leaf(name), value))
+                if value is not None and not (leaf := self._known_leaf(name)).skip:
+                    found.append((leaf, value))
         elif isinstance(root, dict | list):
             self._gather(root, self._top, 0, 0, found)
-        elif root is not MISSING and root is not None:
-            found.append((self._known_leaf(""), root))
         used = self._used(here.item, job.document) if self._alternatives else ()
-        taken = here.taken
+        self._emit_all(found, used, here, job)
+
+    def _emit_all(
+        self, found: list[tuple[Leaf, object]], used: Collection[str], here: Here, job: Job
+    ) -> None:
+        taken, address, at, quality = here.taken, here.address, here.at, here.quality
         for leaf, value in found:
-            if not leaf.skip and leaf.name != taken and leaf.name not in used:
+            if leaf.name == taken or leaf.name in used:
+                continue
+            kind = type(value)
+            if leaf.plain and (kind is float or kind is int):
+                number = leaf.convert(value, here.parameters)
+                if type(number) is float:
+                    job.readings.append(reading((address, leaf.number, at, number, quality, None)))
+            else:
                 _emit(leaf, value, here, job)
 
     def _gather(
@@ -145,7 +153,8 @@ class Rest:
                 if self._places < MAX_NAMES:
                     leaves[key] = leaf
                     self._places += 1
-            found.append((leaf, child))
+            if not leaf.skip:
+                found.append((leaf, child))
         if count > MAX_LEAVES:  # what lies behind would be lost unseen
             raise _too_many()
         return count
@@ -189,16 +198,19 @@ class Rest:
         if own in self._known:
             own = name if name not in self._known else f"{name}.raw"
         number = PointSpec(own, quantity, QUANTITIES[quantity].unit)
+        guard = guard_of(self._profile, (name, name.rpartition(".")[2]), self._key)
+        attribute = _any(name, rule.attributes)
         return Leaf(
             name=name,
+            plain=guard is None and not attribute,
             skip=bad or name in self._taken or _any(name, rule.skip),
-            attribute=_any(name, rule.attributes),
+            attribute=attribute,
             text_point=_any(name, rule.texts),
             text=PointSpec(own, kind=Kind.TEXT),
             state=PointSpec(own, kind=Kind.STATE),
             number=number,
             convert=converter(PointRule(number, (), unit)),
-            guard=guard_of(self._profile, (name, name.rpartition(".")[2]), self._key),
+            guard=guard,
         )
 
     def _meaning(self, name: str) -> tuple[str, str, str]:
@@ -264,37 +276,3 @@ def flat(value: object, name: str = "", depth: int = 0) -> Iterator[tuple[str, o
                 yield from flat(child, f"{name}[{number}]", depth + 1)
     elif value is not MISSING:
         yield name, value
-
-
-def _taken(layout: Layout, rule: RestRule) -> tuple[frozenset[str], tuple[Alternatives, ...]]:
-    """Names of the leaves that points and attributes read, as `rest` would name them; those of
-    several paths apart, because only the one used is taken."""
-    listed = [point.paths for point in layout.points] + list(layout.attributes.values())
-    source = rule.source
-    names = {n for paths in listed if len(paths) == 1 for n in _leaf_names(paths[0], source)}
-    several = tuple(
-        tuple((getter([path]), name) for path in paths for name in _leaf_names(path, source))
-        for paths in listed
-        if len(paths) > 1
-    )
-    return frozenset(names), several
-
-
-def _leaf_names(path: Path, source: Path | None) -> Sequence[str]:
-    named = [s for s in path.steps if isinstance(s, Where)]
-    if named:
-        return [s.text for s in named]
-    steps = list(path.steps)
-    if source is not None:
-        if path.whole != source.whole or tuple(steps[: len(source.steps)]) != source.steps:
-            return []
-        steps = steps[len(source.steps) :]
-    elif path.whole:
-        return []
-    text = ""
-    for step in steps:
-        if isinstance(step, Key):
-            text = f"{text}.{step.name}" if text else step.name
-        elif isinstance(step, Index):
-            text += f"[{step.at}]"
-    return [text]

@@ -52,14 +52,14 @@ SPN_OPTIONS = ("pgn", "byte", "bit", "bits", "scale", "offset", "signed", "speci
 # ---------------------------------------------------------------- one frame
 
 
+_TOP = ("reserved", "reserved", "reserved", "error", "not_available")  # of the highest byte, from FB on
+_TWO = ("error", "not_available")
+
+
 def why_not(raw: int, bits: int) -> str:
     """error | not_available | reserved, by the range of the raw value (J1939-71); empty for a value."""
-    if bits == 1:
-        return ""
-    if bits < 8:
-        return {0: "not_available", 1: "error"}.get((1 << bits) - 1 - raw, "")
-    high = raw >> (bits - 8)
-    return "" if high < 0xFB else {0xFF: "not_available", 0xFE: "error"}.get(high, "reserved")
+    field_ = _field(Parameter("", 0, 0, bits))
+    return "" if raw < field_.odd else field_.why[(raw - field_.odd) >> field_.low_bits]
 
 
 class Field(NamedTuple):
@@ -75,6 +75,8 @@ class Field(NamedTuple):
     added: int
     ten: int
     negative: int
+    why: tuple[str, ...]  # of the odd ones, in steps of 2 ** low_bits
+    low_bits: int
     parameter: Parameter
 
 
@@ -85,7 +87,9 @@ def _field(p: Parameter) -> Field:
     if p.special and p.bits > 1:
         odd = count - 2 if p.bits < 8 else 0xFB << (p.bits - 8)
     negative = count >> 1 if p.minus else count
-    return Field(p.name, p.start, p.start + p.bits, count - 1, odd, whole, added, 10**places, negative, p)
+    why, low_bits = (_TOP, p.bits - 8) if p.bits >= 8 else (_TWO, 0)
+    scaling = (whole, added, 10**places, negative)
+    return Field(p.name, p.start, p.start + p.bits, count - 1, odd, *scaling, why, low_bits, p)
 
 
 def _shown_bits(p: Parameter) -> tuple[int, int]:
@@ -121,7 +125,7 @@ class Collected:
         """The parameters that the data is long enough for."""
         content, size = int.from_bytes(data, "little"), len(data) * 8
         values, reasons = self.values, self.reasons
-        for name, start, end, mask, odd, whole, added, ten, negative, parameter in fields:
+        for name, start, end, mask, odd, whole, added, ten, negative, why, low, parameter in fields:
             if end > size:
                 continue
             raw = content >> start & mask
@@ -132,12 +136,13 @@ class Collected:
                 number = raw * whole + added
                 value = number if ten == 1 else with_places(number, ten)
                 values[name] = value
-                if reasons:
-                    reasons.pop(name, None)
+                if name in reasons:
+                    del reasons[name]
             elif values.get(name) is None:
                 values[name] = None
-                reasons.pop(name, None)
-                reasons[name] = why_not(raw, parameter.bits)
+                if name in reasons:
+                    del reasons[name]
+                reasons[name] = why[(raw - odd) >> low]
             if note is not None:
                 note(name, *_shown_bits(parameter), value)
 

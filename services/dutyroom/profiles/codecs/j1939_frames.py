@@ -17,6 +17,7 @@ EXTENDED = 1 << 31  # set by SocketCAN beside an id of 29 bits
 MAX_DATA = 1785  # bytes, of 255 frames
 MAX_FRAMES = 4096  # of a message
 CONNECTION, TRANSFER = 60416, 60160
+_hex = bytes.fromhex
 _BROADCAST, _REQUEST_TO_SEND = 32, 16
 
 
@@ -116,15 +117,9 @@ def listed_frames(value: object, where: str) -> list[Frame]:
         own, data = element.get("id"), element.get("data")
         if type(own) is not int or not 0 <= own <= MAX_ID:
             own = read_id(own, f"{where}[{number}].id")
-        found.append(frame(own, _short(data) or read_data(data, f"{where}[{number}].data")))
-    return found
-
-
-def _short(value: object) -> bytes | None:
-    """The bytes of a frame as most write it: 16 digits."""
-    if type(value) is str and len(value) == 16:
-        try:
-            return bytes.fromhex(value)
+        try:  # as most write it
+            content = _hex(data) if type(data) is str and len(data) == 16 else b""
         except ValueError:
-            return None
-    return None
+            content = b""
+        found.append(frame(own, content or read_data(data, f"{where}[{number}].data")))
+    return found

@@ -1,0 +1,46 @@
+"""What `rest` would call the fields that points and attributes read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from dutyroom.profiles.paths import Getter, Index, Key, Path, Where, getter
+from dutyroom.profiles.profile import Layout, RestRule
+
+# Of one point: (path, leaf's name), the first counts.
+Alternatives: TypeAlias = tuple[tuple[Getter, str], ...]
+
+
+def taken_names(layout: Layout, rule: RestRule) -> tuple[frozenset[str], tuple[Alternatives, ...]]:
+    """Names of the leaves that points and attributes read, as `rest` would name them; those of
+    several paths apart, because only the one used is taken."""
+    listed = [point.paths for point in layout.points] + list(layout.attributes.values())
+    source = rule.source
+    names = {n for paths in listed if len(paths) == 1 for n in _leaf_names(paths[0], source)}
+    several = tuple(
+        tuple((getter([path]), name) for path in paths for name in _leaf_names(path, source))
+        for paths in listed
+        if len(paths) > 1
+    )
+    return frozenset(names), several
+
+
+def _leaf_names(path: Path, source: Path | None) -> Sequence[str]:
+    named = [s for s in path.steps if isinstance(s, Where)]
+    if named:
+        return [s.text for s in named]
+    steps = list(path.steps)
+    if source is not None:
+        if path.whole != source.whole or tuple(steps[: len(source.steps)]) != source.steps:
+            return []
+        steps = steps[len(source.steps) :]
+    elif path.whole:
+        return []
+    text = ""
+    for step in steps:
+        if isinstance(step, Key):
+            text = f"{text}.{step.name}" if text else step.name
+        elif isinstance(step, Index):
+            text += f"[{step.at}]"
+    return [text]
