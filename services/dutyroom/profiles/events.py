@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -11,7 +10,7 @@ import orjson
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Here, Job, clock
-from dutyroom.profiles.paths import Captures, getter, template, walker
+from dutyroom.profiles.paths import MISSING, Captures, getter, template, walker
 from dutyroom.profiles.privacy import guard
 from dutyroom.profiles.profile import EventRule, Profile
 from dutyroom.profiles.result import DecodedEvent
@@ -60,17 +59,21 @@ class EventProgram:
                 if event_id and len(event_id) <= 100 and event_id.isprintable()
                 else _digest(item, self._key),
                 stored(self._rule.codes.get(code, code), 100),
-                dict(self._given(item, job.document)),
+                self._given(item, job.document),
             )
         )
 
-    def _given(self, item: object, document: object) -> Iterator[tuple[str, Scalar]]:
+    def _given(self, item: object, document: object) -> dict[str, Scalar]:
+        given: dict[str, Scalar] = {}
         for name, get, guarded in self._arguments:
             value = get(item, document)
+            if value is None or value is MISSING:
+                continue
             if isinstance(value, str | int | float):
                 shown = guarded(value)
                 if shown is not None:
-                    yield name, shown
+                    given[name] = shown
+        return given
 
 
 def _digest(item: object, key: bytes) -> str:

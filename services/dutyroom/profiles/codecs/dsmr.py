@@ -76,12 +76,18 @@ def _check(telegram: bytes, told: bytes, at: int) -> None:
 # ---------------------------------------------------------------- from lines to meters
 
 
-def _electricity(found: Item, lines: Lines, winter: int) -> None:
-    """The meter itself: channel 0."""
+def _electricity(found: Item, lines: Lines, winter: int) -> tuple[Lines, dict[int, Lines]]:
+    """The meter itself: channel 0. Its own lines, and those of each other channel without it. Raises Rejected."""
     found["channel"], found["kind"] = 0, "electricity"
+    own: Lines = {}
+    behind: dict[int, Lines] = {}
     others: Item = {}
     for code, groups in lines.items():
-        _, _, name, unit, counts = place_of(code)
+        channel, key, name, unit, counts = place_of(code)
+        if channel:
+            behind.setdefault(channel, {})[key] = groups
+            continue
+        own[code] = groups
         text = groups[-1]
         if "*" not in text:
             if name and text:
@@ -111,6 +117,7 @@ def _electricity(found: Item, lines: Lines, winter: int) -> None:
     time = moment((lines.get(tables.TIME) or [""])[0], winter)
     if time is not None:
         found["time"] = time
+    return own, behind
 
 
 def _kind(text: str) -> Item:
@@ -156,18 +163,10 @@ def _identify(meter: Item, lines: Lines, codes: tuple[str, ...]) -> None:
 
 def _meters(lines: Lines, common: Item, winter: int) -> list[Item]:
     """common: what the telegram says of all of them. Raises Rejected."""
-    own: Lines = {}
-    others: dict[int, Lines] = {}
-    for code, groups in lines.items():
-        channel, key, _, _, _ = place_of(code)
-        if channel:
-            others.setdefault(channel, {})[key] = groups
-        else:
-            own[code] = groups
     meters = [common.copy()]
-    _electricity(meters[0], own, winter)
+    own, behind = _electricity(meters[0], lines, winter)
     _identify(meters[0], own, tables.EQUIPMENT)
-    for channel, found in sorted(others.items()):
+    for channel, found in sorted(behind.items()):
         meter = common.copy()
         _sub_meter(meter, channel, found, winter)
         _identify(meter, found, ("96.1.0", "96.1.1"))
