@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.paths import MISSING, getter, walker
@@ -26,6 +26,10 @@ class Source:
             return
         for _, element in self._walk(document, document):
             yield self._one(element, document)
+
+    def all_of(self, document: object) -> Iterable[tuple[bytes, int | None]]:
+        """The same; of a single piece, as most are, without the cost of an iterator."""
+        return [self._one(document, document)] if self._walk is None else self.pieces(document)
 
     def first(self, document: object) -> tuple[bytes | None, int | None]:
         """Without data where the bytes cannot be read: the port still says which layout is meant."""

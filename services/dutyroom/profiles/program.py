@@ -116,6 +116,8 @@ class LayoutProgram:
         """Of the first item; "" where the message names no device."""
         if self._early:
             return self._named(document, document, captures)
+        if not self._walks:
+            return self._named(document, content, captures)
         job = Job(document, 0, content)
         return next((self._named(document, item, named) for item, named in self._items(job, captures)), "")
 
@@ -187,7 +189,7 @@ class LayoutProgram:
         at, topic = message.received_at, message.topic
         pieces = [
             self._codec(data, Ask(port, parameters, at, topic, note, report, memory, kept))
-            for data, port in self._source.pieces(document)
+            for data, port in self._source.all_of(document)
         ]
         return (pieces[0] if len(pieces) == 1 else _together(pieces)), report
 
@@ -196,7 +198,7 @@ class LayoutProgram:
         assert self.brief is not None
         pieces = [
             self.brief(data, Ask(port, {}, message.received_at, message.topic, kept=kept))
-            for data, port in self._source.pieces(document)
+            for data, port in self._source.all_of(document)
         ]
         return pieces[0] if len(pieces) == 1 else _together(pieces)
 

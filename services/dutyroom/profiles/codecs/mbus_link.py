@@ -165,21 +165,18 @@ def _joined(payload: bytes, places: Sequence[tuple[int, int]], enough: int) -> b
 
     Raises Rejected when some do: read as a telegram without CRC, a damaged one would be believed.
     """
-    fits = [_crc_fits(payload, at, size) for at, size in places]
+    fits = []
+    for at, size in places:
+        block = payload[at : at + size + 2]
+        # x + 1 divides the polynomial, so a block with its CRC has an even number of ones: half of all others go here.
+        even = not int.from_bytes(block, "big").bit_count() & 1
+        fits.append(even and len(block) == size + 2 and size > 0 and crc16(block) == _WHOLE)
     if fits.count(True) < enough:
         return None
     if not all(fits):
         at, size = places[fits.index(False)]
         raise Rejected(f"CRC at byte {at + size}: the block before it is damaged")
     return b"".join(payload[at : at + size] for at, size in places)
-
-
-def _crc_fits(payload: bytes, at: int, size: int) -> bool:
-    block = payload[at : at + size + 2]
-    if size <= 0 or len(block) != size + 2:
-        return False
-    # x + 1 divides the polynomial, so a block with its CRC has an even number of ones: half of all others go here.
-    return int.from_bytes(block, "big").bit_count() & 1 == 0 and crc16(block) == _WHOLE
 
 
 def _table() -> tuple[int, ...]:
