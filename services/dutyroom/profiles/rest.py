@@ -108,15 +108,16 @@ class Rest:
                     found.append((leaf, value))
         elif isinstance(root, dict | list):
             self._gather(root, self._top, 0, 0, found)
-        used = self._used(here.item, job.document) if self._alternatives else ()
+        used = self._used(here.item, job.document) if self._alternatives else set()
+        used.add(here.taken)
         self._emit_all(found, used, here, job)
 
     def _emit_all(
         self, found: list[tuple[Leaf, object]], used: Collection[str], here: Here, job: Job
     ) -> None:
-        taken, address, at, quality = here.taken, here.address, here.at, here.quality
+        address, at, quality = here.address, here.at, here.quality
         for leaf, value in found:
-            if leaf.name == taken or leaf.name in used:
+            if leaf.name in used:
                 continue
             kind = type(value)
             if leaf.plain and (kind is float or kind is int):
@@ -176,7 +177,7 @@ class Rest:
         return leaf
 
     def _used(self, item: object, document: object) -> set[str]:
-        used = set()
+        used: set[str] = set()
         for paths in self._alternatives:
             for get, name in paths:
                 if get(item, document) not in (MISSING, None):
