@@ -54,6 +54,7 @@ def test_one_click_adopts_and_the_rest_is_there_to_be_changed(
     expect(page.locator("main")).to_contain_text("1.63")
     page.goto(f"{house.url}/sites/{SITE}/unknown")
     meter = page.locator("article:has-text('11111111')")
+    page.wait_for_timeout(2_000)  # what was adopted just now renews the page once more
     meter.locator("input[name=id]").fill("A-0101-cold")
     meter.locator("input[name=space]").fill("nowhere")
     meter.locator("button:has-text('Adopt')").click()

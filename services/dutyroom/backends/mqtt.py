@@ -116,6 +116,7 @@ class MqttSession:
         self._address, self._clock = address, clock
         self._topics = address.topics
         self._asked: dict[int, tuple[str, ...]] = {}  # subscriptions not answered yet, by their number
+        self._asking = threading.Lock()  # the answer may come before the number is written down
         self._name = f"broker {address.host}:{address.port}"
         self._waiting = _Waiting()
         self._connection = 0
@@ -190,9 +191,10 @@ class MqttSession:
         return fresh
 
     def _subscribe(self, client: paho.Client, topics: tuple[str, ...]) -> None:
-        _, number = client.subscribe([(topic, 1) for topic in topics])
-        if number is not None:
-            self._asked[number] = topics
+        with self._asking:
+            _, number = client.subscribe([(topic, 1) for topic in topics])
+            if number is not None:
+                self._asked[number] = topics
 
     @property
     def connected(self) -> bool:
@@ -231,7 +233,8 @@ class MqttSession:
     def _subscribed(
         self, _client: object, _data: object, number: int, codes: list[ReasonCode], _p: object
     ) -> None:
-        topics = self._asked.pop(number, self._topics)
+        with self._asking:
+            topics = self._asked.pop(number, self._topics)
         refused = [topic for topic, code in zip(topics, codes, strict=False) if code.value >= _REFUSED]
         if refused:
             self._say_refused(f"does not allow us to read {', '.join(refused)}")
