@@ -158,26 +158,64 @@ function soon(delay) {
   if (pending === null) pending = setTimeout(refresh, delay);
 }
 
+// While somebody types, holds a button down or answers a dialog, a region stays as it is; it is drawn a little later.
+function busy(regions) {
+  const at = document.activeElement;
+  const typing = /INPUT|TEXTAREA|SELECT/.test(at?.tagName) && regions.some((node) => node.contains(at));
+  return typing || document.querySelector("dialog[open]") || regions.some((node) => node.querySelector("button:active"));
+}
+
 export async function refresh() {
   clearTimeout(pending);
   pending = null;
   const regions = [...document.querySelectorAll("[data-region]")];
-  if (!regions.length || document.querySelector("dialog[open]")) return;
-  if (regions.some((node) => node.contains(document.activeElement) && /INPUT|TEXTAREA|SELECT/.test(document.activeElement.tagName))) return;
+  if (!regions.length) return;
+  if (busy(regions)) { soon(2000); return; }
   try {
     const answer = await fetch(location.href, { headers: { accept: "text/html" } });
     if (answer.redirected && new URL(answer.url).pathname === "/login") { location.reload(); return; }
     if (!answer.ok) return;
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (busy(regions)) { soon(2000); return; } // somebody began to type while the answer was on its way
     for (const node of regions) {
       const next = fresh.querySelector(`[data-region="${node.dataset.region}"]`);
       if (!next) continue;
       const opened = [...node.querySelectorAll("details[open][data-keep]")].map((n) => n.dataset.keep);
       for (const kept of next.querySelectorAll("details[data-keep]")) kept.open = opened.includes(kept.dataset.keep);
+      keepWritten(node, next);
       node.replaceChildren(...next.childNodes);
     }
     settle();
   } catch { /* the lost strip tells */ }
+}
+
+// What a person wrote into a form survives: the fields that are not as the server drew them, by what the form posts and
+// whom it is about.
+const about = (form) => [form.dataset.post, ...[...form.querySelectorAll("input[type=hidden]")].map((n) => n.value)].join(" ");
+
+function changed(field) {
+  if (!field.name || field.type === "hidden") return false;
+  if (field.type === "checkbox" || field.type === "radio") return field.checked !== field.defaultChecked;
+  if (field.options) return field.selectedIndex !== Math.max(0, [...field.options].findIndex((o) => o.defaultSelected));
+  return "defaultValue" in field && field.value !== field.defaultValue;
+}
+
+function keepWritten(old, next) {
+  const forms = new Map([...next.querySelectorAll("form")].map((form) => [about(form), form]));
+  for (const form of old.querySelectorAll("form")) {
+    const fields = [...(forms.get(about(form))?.elements ?? [])];
+    for (const field of [...form.elements].filter(changed)) {
+      const same = fields.find((n) => n.name === field.name && n.type === field.type && (field.type !== "radio" || n.value === field.value));
+      if (same) carry(field, same);
+    }
+  }
+}
+
+function carry(field, to) {
+  if (field.type === "checkbox" || field.type === "radio") { to.checked = field.checked; return; }
+  // a choice that is offered no longer is still what was chosen: the server says what it thinks of it
+  if (to.options && ![...to.options].some((o) => o.value === field.value)) to.append(field.selectedOptions[0].cloneNode(true));
+  to.value = field.value;
 }
 
 export function settle(root = document) {
