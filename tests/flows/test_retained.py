@@ -4,10 +4,10 @@ counts time."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from tests.flows.intake_rig import PROBE, Rig, T, batch, meter, probe, tank
 
 from dutyroom.flows.draft import Draft, Times

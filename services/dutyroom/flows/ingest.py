@@ -8,7 +8,8 @@ the rules: they read the journal.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from dutyroom.flows.draft import Draft, Times
 from dutyroom.flows.live import Live

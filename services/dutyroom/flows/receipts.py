@@ -6,8 +6,9 @@ import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 from itertools import chain
+
+from msgspec.structs import replace
 
 from dutyroom.model.telemetry import Message
 from dutyroom.timebase import Ms

@@ -13,6 +13,10 @@ from enum import IntEnum, StrEnum
 from fractions import Fraction
 from typing import TypeAlias
 
+import msgspec
+import msgspec
+import msgspec
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -163,9 +167,9 @@ class PointTable:
         return len(self._by_id)
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One MQTT publication as it came."""
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One MQTT publication as it came. A struct: there are tens of thousands a second, and it is made in a
+    tenth of the time that a frozen dataclass takes."""
 
     topic: str
     payload: bytes
@@ -182,8 +186,7 @@ class Outcome(StrEnum):
     QUARANTINED = "quarantined"
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRecord:
+class MessageRecord(msgspec.Struct, frozen=True, gc=False):
     """A message beside what became of it, as the journal keeps it."""
 
     message: Message

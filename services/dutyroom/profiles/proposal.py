@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from dutyroom.errors import Mistake
 from dutyroom.model.telemetry import Kind, Message

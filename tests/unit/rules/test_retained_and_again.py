@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from msgspec import structs
 from tests.unit.rules.kind_bench import T0, Bench, gauge, rule, shipped, state
 
 from dutyroom.model.telemetry import Event, Quality, Readings
@@ -52,7 +53,9 @@ def test_a_retained_event_is_no_sign_of_life() -> None:
     bench.started(0)
     bench.feed(10, "p", 1)
     whole = bench.batch([(10, "p", 1)], received=500, quality=Quality.RETAINED)
-    record = replace(whole.messages[0], message=replace(whole.messages[0].message, retained=True))
+    record = structs.replace(
+        whole.messages[0], message=structs.replace(whole.messages[0].message, retained=True)
+    )
     event = Event(2, T0, "1", "granted", {}, 0)
     bench.engine.feed(replace(whole, messages=(record,), events=(event,)))
     bench.tick(611)
