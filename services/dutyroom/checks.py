@@ -11,6 +11,7 @@ from dutyroom.fields import nearest
 from dutyroom.metering.tariff import METER_CLASSES
 from dutyroom.model.duty import Device
 from dutyroom.profiles.checking import check_profile
+from dutyroom.profiles.labels import Keys, wrong_labels
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Profile
 from dutyroom.rules.spec import Rule, matches
@@ -24,10 +25,11 @@ from dutyroom.site.roll import COMMON, asked_of_devices
 from dutyroom.site.source import Source
 
 
-def check_site(folder: Path, profiles: Path) -> list[Mistake]:
+def check_site(folder: Path, profiles: Path, keys: Keys | None = None) -> list[Mistake]:
     """Every mistake of a site folder; `profiles`: the shipped device profiles.
 
-    A site's own profiles, in its folder `device_profiles`, are checked with their examples.
+    A site's own profiles, in its folder `device_profiles`, are checked with their examples. keys: what
+    their labels may be, by language.
     """
     site, source, rows = read_site(folder)
     if site is None:
@@ -38,6 +40,7 @@ def check_site(folder: Path, profiles: Path) -> list[Mistake]:
     for profile in found:
         if Path(profile.file).is_relative_to(own):
             wrong += check_profile(profile)
+    wrong += [m for file in sorted(own.glob("*/*.yaml")) for m in wrong_labels(file, keys or {})]
     unreadable = {str(Path(mistake.file)) for mistake in wrong}
     _devices(rows, library, unreadable, COMMON | asked_of_devices(site.rules))
     _rules(source, site, library)

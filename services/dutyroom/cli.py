@@ -138,17 +138,17 @@ def check(
     ] = None,
 ) -> None:
     """Read every file of a site and every profile with its examples; name every mistake; touch no network."""
+    from dutyroom.api.words import read_catalogue
     from dutyroom.checks import check_site
     from dutyroom.profiles.checking import check_profiles
     from dutyroom.wiring.shipped import shipped
 
     with plain_errors():
-        folder = profiles or shipped("device_profiles")
-        mistakes = (
-            list(check_profiles(folder, shipped("device_profiles"))) if profiles or site is None else []
-        )
+        folder, mistakes, keys = profiles or shipped("device_profiles"), [], read_catalogue()
+        if profiles or site is None:
+            mistakes += check_profiles(folder, shipped("device_profiles"), keys=keys)
         if site is not None:
-            mistakes += check_site(site, folder)
+            mistakes += check_site(site, folder, keys)
         if mistakes:
             raise Invalid(mistakes)
         say("No mistakes found.")

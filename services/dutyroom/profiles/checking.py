@@ -11,6 +11,7 @@ from dutyroom.errors import Mistake, Rejected
 from dutyroom.model.telemetry import Kind, Message, Scalar
 from dutyroom.profiles.decode import Decoded, DecodedEvent, DecodedReading, Ignored, Library
 from dutyroom.profiles.job import Anybody
+from dutyroom.profiles.labels import Keys, wrong_labels
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Example, Profile
 from dutyroom.profiles.yamlnode import Plain
@@ -20,16 +21,21 @@ RECEIVED = "2026-11-01T00:00:10Z"  # when an example says nothing
 _TZ = ZoneInfo("Asia/Shanghai")  # of times without a zone
 
 
-def check_profiles(folder: Path, base: Path | None = None, tz: ZoneInfo = _TZ) -> list[Mistake]:
+def check_profiles(
+    folder: Path, base: Path | None = None, tz: ZoneInfo = _TZ, keys: Keys | None = None
+) -> list[Mistake]:
     """Every mistake of every file, and every example that gives something else.
 
-    base: profiles that those of `folder` may extend; they are not checked themselves.
+    base: profiles that those of `folder` may extend; they are not checked themselves. keys: what
+    labels may be, by language.
     """
     profiles, mistakes = load_profiles(*([base] if base is not None else []), folder)
     mistakes = [m for m in mistakes if base is None or Path(m.file).is_relative_to(folder)]
     for profile in profiles:
         if base is None or Path(profile.file).is_relative_to(folder):
             mistakes += check_profile(profile, tz)
+    for file in sorted(folder.glob("*/*.yaml")):
+        mistakes += wrong_labels(file, keys or {})
     return mistakes
 
 

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from dutyroom.api.words import read_catalogue
 from dutyroom.model.telemetry import Message
 from dutyroom.profiles.attempt import NOBODY
 from dutyroom.profiles.checking import check_profile, check_profiles
@@ -24,7 +25,7 @@ def library() -> Library:
 
 
 def test_every_example_of_every_profile_gives_what_it_says() -> None:
-    assert [str(m) for m in check_profiles(FOLDER)] == []
+    assert [str(m) for m in check_profiles(FOLDER, keys=read_catalogue())] == []
 
 
 def test_every_profile_has_names_in_both_languages_and_an_odd_example(library: Library) -> None:
