@@ -158,6 +158,33 @@ def test_what_a_stranger_sends_is_shown_on_one_line_and_never_obeyed(service: Se
     assert "\\x1b[31mred\\nnext" in line
 
 
+def test_what_profiles_call_personal_is_hidden_where_the_quarantine_is_listed(tmp_path: Path) -> None:
+    folder, own = tmp_path / "sites" / "yard", tmp_path / "own"
+    remember(Site("yard", {"en": "Yard"}, "Asia/Shanghai"), folder)
+    (folder / "registry.json").write_text(json.dumps({"profiles": str(own)}), encoding="utf-8")
+    (own / "acme").mkdir(parents=True)
+    (own / "acme" / "door.yaml").write_text(
+        "class: gate\nmatch: {topics: ['doors/{id}']}\nidentity: '{id}'\nprivacy: {holder: drop}\n"
+        "points: {open: {kind: state}}\n",
+        encoding="utf-8",
+    )
+    journal = SqliteJournal(folder / "journal.sqlite")
+    said = [
+        Message(
+            "uhppoted/gateway/events", b'{"message": {"event": {"card-number": 8165537, "door-id": 1}}}', T
+        ),
+        Message("doors/1", b'{"holder": "A Person", "open": 1}', T),
+    ]
+    kept = [MessageRecord(message, Outcome.QUARANTINED, reason="unknown_device") for message in said]
+    journal.append(Batch("yard", Lane.NORMAL, T, tuple(kept), Readings.empty()))
+    journal.close()
+    listed = run("quarantine", "--data", str(tmp_path))
+    assert "8165537" not in listed
+    assert "A Person" not in listed
+    assert '"card-number":"…","door-id":1' in listed
+    assert '{"holder":"…","open":1}' in listed
+
+
 def test_only_what_is_in_quarantine_is_discarded(service: Service) -> None:
     assert "not in quarantine: 123456789" in service.command("quarantine", "--discard", "123456789")
     assert "--discard" in service.command("quarantine", "--discard", "99999999999999999999")

@@ -17,10 +17,14 @@ from dutyroom.errors import DutyroomError, Rejected
 from dutyroom.flows.billing import readings_at
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.telemetry import PointTable
+from dutyroom.profiles.decode import Library
+from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.packing import fingerprint, remembered
 from dutyroom.settings import Settings, token_in
 from dutyroom.site import Site
 from dutyroom.timebase import from_iso, to_iso, zone
 from dutyroom.wiring.estate import scenario_names
+from dutyroom.wiring.memory import profiles_beside
 from dutyroom.wiring.running import remembered_sites
 from dutyroom.wiring.shipped import shipped
 from dutyroom.wiring.stores import records_of, store_of
@@ -126,7 +130,8 @@ def import_into(settings: Settings, source: Path, wanted: str) -> str:
 
 
 def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list[str]:
-    """A line a message; discards those named first. Raises Rejected when none of them is there."""
+    """A line a message, its personal fields hidden as on the pages; discards those named first. Raises
+    Rejected when none of them is there."""
     settings = data_folder(settings)
     site = choose_site(settings, wanted)
     api = running_api(settings.data)
@@ -144,11 +149,13 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
             lines = [f"Discarded {count}."]
         tz = zone(site.time_zone)
         rows = journal.quarantine()
+        library = _library(settings, site) if rows else None
         for row in rows:
+            payload = library.shown(row.topic, row.payload) if library is not None else b""
             shown = [
                 row.topic,
                 f"{row.reason}: {row.detail}",
-                row.payload[:120].decode("utf-8", "backslashreplace"),
+                payload[:120].decode("utf-8", "backslashreplace"),
             ]
             lines.append("  ".join([str(row.id), to_iso(row.received_at, tz), *map(printable, shown)]))
         older = journal.quarantine_size() - len(rows)
@@ -157,6 +164,14 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
         return lines or ["Nothing is in quarantine."]
     finally:
         journal.close()
+
+
+def _library(settings: Settings, site: Site) -> Library:
+    """The profiles that the service reads by, as far as they are right."""
+    folders = [shipped("device_profiles"), *profiles_beside(settings.data / "sites" / site.id)]
+    cache = settings.data / "cache" / f"profiles-{site.id}.bin"
+    found = remembered(cache, fingerprint(folders))
+    return Library(load_profiles(*folders)[0] if found is None else found, zone(site.time_zone))
 
 
 def printable(text: str) -> str:

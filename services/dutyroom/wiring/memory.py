@@ -31,6 +31,14 @@ def own_profiles(folder: Path) -> list[Path]:
     return [Path(named)] if named and Path(named).is_dir() else []
 
 
+def profiles_beside(folder: Path) -> list[Path]:
+    """The same, for what works without them: [] also where nothing is remembered or it cannot be read."""
+    try:
+        return [own for own in own_profiles(folder) if any(own.glob("*/*.yaml"))]
+    except Rejected:
+        return []
+
+
 def remembered_estate(site: str, folder: Path, profiles: Mapping[str, Profile]) -> Estate:
     """Raises Rejected where the site has not run on this folder since this was remembered."""
     facts = _facts(folder)
