@@ -96,6 +96,22 @@ def test_a_profile_without_an_example_is_a_mistake() -> None:
     assert "a profile needs a recorded message" in str(found[0])
 
 
+def test_a_level_of_sound_is_in_decibel_and_no_height(library: Library) -> None:
+    loud = {
+        f"{p.id}:{point.name}": point.unit
+        for p in library.profiles.values()
+        for point in p.points
+        if point.name.split("_")[0] in ("sound", "noise")
+        or (p.id == "milesight/ws302" and "level" in point.name)
+    }
+    assert len(loud) > 8
+    assert {name: unit for name, unit in loud.items() if unit != "dB"} == {}
+    sound = library.profiles["milesight/ws302"]
+    names = {point.name: point.quantity for point in sound.points}
+    assert names["sound_level"] == "sound_level"
+    assert "level" not in names  # a page would call it the level of a liquid
+
+
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 def test_every_label_has_its_words(library: Library, language: str) -> None:
     pages = Path(__file__).parents[3] / "services" / "dutyroom" / "api" / "pages"
