@@ -1,4 +1,4 @@
-"""One message against one profile, and the profiles that share a topic.
+"""One message against one profile.
 
 What several candidates need of a message (its document, what a named codec makes of it) is made once.
 """
@@ -6,20 +6,19 @@ What several candidates need of a message (its document, what a named codec make
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Message, Scalar
 from dutyroom.profiles.binary.cursor import Skipped
-from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.seam import Note, Report
 from dutyroom.profiles.envelopes import HINTS
 from dutyroom.profiles.job import Job, Known, Nobody
 from dutyroom.profiles.memory import Memory
 from dutyroom.profiles.paths import Captures, as_text, getter, parse
-from dutyroom.profiles.profile import Profile, Sketch
+from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.program import LayoutProgram
 from dutyroom.profiles.result import Decoded, Ignored, Refused
 from dutyroom.profiles.unwrap import Unreadable, bare
@@ -60,6 +59,7 @@ class Sight:
         self._documents: dict[object, object] = {}
         self._contents: dict[object, tuple[object, Report] | Rejected] = {}
         self._briefs: dict[object, object] = {}
+        self._inside: dict[object, bytes | None] = {}
         self._kept: dict[object, object] = {}
         self._product: str | None = None
         self.read: tuple[LayoutProgram, object, object] | None = None  # layout, document, decoded content
@@ -103,6 +103,13 @@ class Sight:
                 self._briefs[key] = Rejected(err.reason, err.items)
         return self._briefs[key]
 
+    def inside(self, program: LayoutProgram, document: object, source: int) -> bytes | None:
+        """The bytes that stand in a document, None where they cannot be read. source: a number for where."""
+        key = (source, id(document))
+        if key not in self._inside:
+            self._inside[key] = program.bytes_of(document)
+        return self._inside[key]
+
     def names(self, profile: Profile) -> int:
         """2: the message names this product. 1: another of the same vendor. 0: neither."""
         if self._product is None:
@@ -124,101 +131,6 @@ class Sight:
 
 def _plain(text: str) -> str:
     return re.sub(r"[^a-z0-9]", "", text.lower())
-
-
-@dataclass(slots=True)
-class Group:
-    """Candidates that find whose message it is in the same way: the registry chooses among them.
-
-    shares: it is worth while to ask. several: a message may be of more than one device.
-    """
-
-    candidates: list[Candidate] = field(default_factory=list)
-    by_id: dict[str, Candidate] = field(default_factory=dict)
-    shares: bool = False
-    several: bool = False
-
-    def add(self, candidate: Candidate) -> None:
-        self.candidates.append(candidate)
-        self.by_id[candidate.profile.id] = candidate
-        sketches = [candidate.profile.sketches[number] for number, _ in candidate.places]
-        self.several = any(sketch.several for sketch in sketches)
-        quick = not candidate.profile.fallback and all(_asked_shortly(sketch) for sketch in sketches)
-        self.shares = len(self.candidates) > 1 or quick
-
-    def registered(self, addresses: Sequence[str], known: Known) -> list[Candidate]:
-        """The candidates under which one of these is registered."""
-        if len(addresses) == 1:
-            return [self.by_id[p] for p in known.profiles(addresses[0]) if p in self.by_id]
-        found = dict.fromkeys(p for a in addresses for p in known.profiles(a) if p in self.by_id)
-        return [self.by_id[p] for p in found]
-
-    def addresses(self, sight: Sight, known: Known) -> tuple[str, ...] | Refused:
-        """Whose message it is, in the first of the group's ways that tells; refused when none does. () where
-        it can be read and is of nobody."""
-        refused: dict[str, str] = {}  # reason -> detail, the first of each
-        for program, where in self.candidates[0].layouts:
-            captures = sight.captures[where]
-            document = sight.document(program, captures)
-            if isinstance(document, Unreadable):
-                refused.setdefault(document.reason, document.detail)
-                continue
-            try:
-                found = self._told(program, document, captures, sight, known)
-            except Rejected as err:
-                found = err
-            if isinstance(found, Rejected):
-                refused.setdefault("rejected", found.reason)
-            elif found is not None:
-                return found
-            else:
-                refused.setdefault("no_layout", "the message names no device")
-        reason = "rejected" if "rejected" in refused else list(refused)[-1]
-        return Refused(reason, refused[reason])
-
-    def _told(
-        self, program: LayoutProgram, document: object, captures: Captures, sight: Sight, known: Known
-    ) -> tuple[str, ...] | Rejected | None:
-        """None: this layout does not tell. Raises Rejected as well as giving it."""
-        if program.brief is not None:
-            brief = sight.brief(program, document)
-            if isinstance(brief, Rejected):
-                return brief
-            found = program.addresses(document, brief, captures)
-            if self.several or self.registered(found, known):
-                return found
-        content = document
-        if program.inside:  # a stranger's message must be readable to be one
-            content, _ = sight.content(program, document, {})
-        found = program.addresses(document, content, captures)
-        return found if found or self.several else None
-
-
-def grouped(entries: Sequence[tuple[Profile, int, str]], compile_: Compile) -> tuple[Group, ...]:
-    """The profiles of a topic by rank, each with its layouts in the order they are written; those that
-    find their device in the same way together. entries: (profile, layout number, topic filter)."""
-    found: dict[str, Candidate] = {}
-    for profile, number, where in sorted(entries, key=lambda e: (e[0].rank, e[0].id, e[1])):
-        candidate = found.setdefault(profile.id, Candidate(profile, compile_))
-        if number not in {n for n, _ in candidate.places}:
-            candidate.places.append((number, where))
-    groups: dict[object, Group] = {}
-    for candidate in found.values():
-        groups.setdefault(_shared(candidate), Group()).add(candidate)
-    return tuple(groups.values())
-
-
-def _shared(candidate: Candidate) -> object:
-    """What candidates of one group have in common: how the document is made and names its one device.
-    A profile of its own way stays alone."""
-    profile = candidate.profile
-    sketches = [profile.sketches[number] for number, _ in candidate.places]
-    alone = any(s.way is None or (s.several and s.codec and not _asked_shortly(s)) for s in sketches)
-    return profile.id if profile.fallback or alone else frozenset(s.way for s in sketches)
-
-
-def _asked_shortly(sketch: Sketch) -> bool:
-    return sketch.codec != "" and CODECS[sketch.codec].brief is not None
 
 
 def attempt(candidate: Candidate, sight: Sight, known: Known, adopt: bool) -> Outcome:

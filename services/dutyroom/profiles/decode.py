@@ -12,9 +12,10 @@ from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Invalid
 from dutyroom.model.telemetry import Message
-from dutyroom.profiles.attempt import NOBODY, Candidate, Group, Outcome, Sight, attempt, grouped
+from dutyroom.profiles.attempt import NOBODY, Candidate, Outcome, Sight, attempt
 from dutyroom.profiles.codecs.seam import Note
 from dutyroom.profiles.elsewhere import BUDGET_S, Elsewhere, Wanderer
+from dutyroom.profiles.groups import Group, grouped
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.masking import masked
@@ -171,16 +172,16 @@ def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
     """The first candidate that decodes; of a group that shares its addresses, the one registered."""
     outcomes: list[Outcome] = []
     own: list[Refused] = []  # what the profile of a registered device says against it
-    unread: list[Outcome] = []  # of groups, none of which can say whose it is
+    unread: list[Group] = []  # none of them can say whose it is
     strangers: list[tuple[Group, tuple[str, ...]]] = []
     for group in groups:
         found = group.candidates
         if group.shares:
-            addresses = group.addresses(sight, known)
-            if isinstance(addresses, Refused):
-                unread.append(addresses)
+            told = group.told(sight, known)
+            if told is None:
+                unread.append(group)
                 continue
-            found = group.registered(addresses, known)
+            addresses, found = told
             if not found:
                 strangers.append((group, addresses))
         for candidate in found:
@@ -196,7 +197,7 @@ def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
         return own[0]
     for group, addresses in strangers:
         outcomes += _of_strangers(group, addresses, sight, known)
-    return _best([*outcomes, *unread])
+    return _best([*outcomes, *(group.refusal(sight, known) for group in unread)])
 
 
 def _completed(first: Decoded, groups: Sequence[Group], sight: Sight, known: Known) -> Decoded:

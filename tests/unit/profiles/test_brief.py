@@ -12,7 +12,10 @@ from dutyroom.model.telemetry import Message, Scalar
 from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.seam import Ask
 from dutyroom.profiles.decode import Decoded, Library, load_library
+from dutyroom.profiles.groups import NO_HEX, NO_OBJECT
 from dutyroom.profiles.job import Known
+from dutyroom.profiles.profile import Stage
+from dutyroom.profiles.unwrap import Unreadable, unwrapper
 from dutyroom.timebase import from_iso, zone
 
 SHORT = sorted(name for name, kind in CODECS.items() if kind.brief is not None)
@@ -69,6 +72,38 @@ def test_it_names_the_devices_that_the_codec_names(codec: str, library: Library)
 def test_any_bytes_are_named_or_refused(codec: str, payload: bytes) -> None:
     named = told(codec, payload)
     assert named is None or isinstance(named, list)
+
+
+FOREIGN = sorted(name for name, kind in CODECS.items() if kind.foreign is not None)
+LINES = st.lists(st.sampled_from([0x68, 0x16, 0xFE, 0x10, 0x81, 0x91, 0, 1, 2, 0xAA]), max_size=40).map(bytes)
+
+
+@pytest.mark.parametrize("codec", FOREIGN)
+@given(payload=st.one_of(LINES, st.binary(max_size=80)))
+def test_what_a_look_calls_foreign_is_refused(codec: str, payload: bytes) -> None:
+    foreign = CODECS[codec].foreign
+    assert foreign is not None
+    if foreign(payload):
+        assert told(codec, payload) is None
+        with pytest.raises(Rejected):
+            CODECS[codec].make({})(payload, Ask())
+
+
+@pytest.mark.parametrize("codec", FOREIGN)
+def test_a_look_knows_its_own_frames(codec: str, library: Library) -> None:
+    foreign = CODECS[codec].foreign
+    assert foreign is not None
+    assert not any(foreign(p) for p in payloads(library, codec) if told(codec, p) is not None)
+
+
+@given(rest=st.text("0123456789abcdef \t{}x", max_size=6))
+def test_a_first_byte_says_what_a_text_cannot_be(rest: str) -> None:
+    for first in range(256):
+        payload = bytes([first]) + rest.encode()
+        if NO_HEX[first]:
+            assert isinstance(unwrapper([Stage("hex")])(payload, {}), Unreadable)
+        if NO_OBJECT[first]:
+            assert not isinstance(unwrapper([Stage("json")])(payload, {}), dict)
 
 
 class Meters(Known):

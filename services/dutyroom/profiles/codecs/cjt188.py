@@ -131,9 +131,6 @@ def brief(payload: bytes, ask: Ask) -> object:
     return {"frames": found}
 
 
-KIND = CodecKind(make, ("extra", "status", "address", "unit"), brief=brief)
-
-
 def _begins(payload: bytes, place: int, expected: bool) -> bool:
     """There is no second 68: elsewhere than where one is expected, kind and control must be right."""
     kind, control = payload[place + 1], payload[place + 9]
@@ -141,6 +138,12 @@ def _begins(payload: bytes, place: int, expected: bool) -> bool:
 
 
 SHAPE = Shape(10, _begins)
+KIND = CodecKind(
+    make,
+    ("extra", "status", "address", "unit"),
+    brief=brief,
+    foreign=lambda payload: not 0 <= payload.find(frames.START) < len(payload) - SHAPE.length_at,
+)
 
 
 def _frame(payload: bytes, place: range, settings: Settings) -> Frame:

@@ -15,6 +15,7 @@ not known has no values, only `data` (the bytes in wire order, without the 33).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,7 @@ ERRORS = (
 )  # fmt: skip
 
 _WITHOUT_OFFSET = bytes((b - OFFSET) & 0xFF for b in range(256))
+_BEGINS = re.compile(rb"\x68.{6}\x68", re.DOTALL)
 SHAPE = Shape(9, lambda payload, place, expected: payload[place + 7] == frames.START)
 
 
@@ -83,7 +85,7 @@ def _replied(payload: bytes, place: range) -> str:
     return payload[first + 6 : first : -1].hex().upper() if payload[first + 8] & REPLY else ""
 
 
-KIND = CodecKind(make, ("extra",), brief=brief)
+KIND = CodecKind(make, ("extra",), brief=brief, foreign=lambda payload: _BEGINS.search(payload) is None)
 
 
 def _frame(payload: bytes, place: range) -> Frame:

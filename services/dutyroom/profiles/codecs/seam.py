@@ -55,7 +55,8 @@ class CodecKind:
     make: settings -> codec; raises Rejected, naming the setting, when they cannot be used. parameters: it
     asks the device's own, so that what it makes of a message is not the same for every profile.
     remembers: it uses `Ask.memory`. brief: the document with no more than what says whose the message is,
-    the same whatever the settings are; it raises Rejected only where the codec does, too.
+    the same whatever the settings are; it raises Rejected only where the codec does, too. foreign: a quick look,
+    True only where both refuse the bytes whatever the settings are: they are no frame of this codec.
     """
 
     make: Callable[[Mapping[str, Plain]], Codec]
@@ -63,6 +64,7 @@ class CodecKind:
     parameters: bool = False
     remembers: bool = False
     brief: Codec | None = None
+    foreign: Callable[[bytes], bool] | None = None
 
 
 def plain(codec: Codec) -> CodecKind:
