@@ -1,5 +1,6 @@
 """The cursor language: types, steps, and what it refuses."""
 
+import time
 from contextlib import suppress
 from textwrap import dedent
 
@@ -11,6 +12,7 @@ from dutyroom.errors import Invalid, Rejected
 from dutyroom.profiles.binary.cursor import Skipped
 from dutyroom.profiles.binary.form import Reader
 from dutyroom.profiles.binary.program import binary_codec
+from dutyroom.profiles.checksums import CHECKSUMS
 from dutyroom.profiles.codecs.seam import Ask
 from dutyroom.profiles.form import Form
 from dutyroom.profiles.yamlnode import read_node
@@ -295,6 +297,39 @@ def test_a_record_knows_the_one_before_it() -> None:
     assert fields(text, "0a 01 02 03") == {"first": 10, "log": [{"volume": v} for v in (10, 11, 13, 16)]}
     lonely = "[{repeat: log, times: 1, read: [{let: a, value: previous_a}]}]"
     assert fields(lonely, "") == {"log": [{"a": None}]}
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "[{repeat: log, times: end, read: [a: u8, {check: crc16_modbus, over: [0, length], equals: ct}]}]",
+        "[{repeat: log, times: 9999, read: [{check: crc32, over: [0, length], equals: ct}]}]",
+        "[{repeat: log, times: end, read: [a: u8, all: {as: gb18030(4096), at: 0}]}]",
+        "[{repeat: log, times: 9999, read: [{seek: 0}, all: hex(4096)]}]",
+    ],
+)
+def test_a_message_is_not_gone_over_again_in_every_record(program: str) -> None:
+    """A frame of 16 KiB with a checksum that is right cost ten seconds."""
+    payload = bytes(16 * 1024)
+    crc = CHECKSUMS["crc32" if "crc32" in program else "crc16_modbus"](payload)
+    started = time.process_time()
+    with pytest.raises(Rejected, match=r"go over more than 131072 bytes"):
+        fields(program, payload.hex(), ask=Ask(parameters={"ct": crc}))
+    assert time.process_time() - started < 0.5
+
+
+def test_each_record_may_have_its_checksum_and_the_frame_several() -> None:
+    record = "[a: u16, s: u8, {check: sum8, over: ['position - 3', 'position - 1'], equals: s}]"
+    text = f"[{{repeat: log, times: end, read: {record}}}, {{check: sum8, over: [0, length], equals: ct}}]"
+    found = fields(text, "010203" * 3000, ask=Ask(parameters={"ct": 6 * 3000 & 0xFF}))
+    assert isinstance(found, dict)
+    assert len(found["log"]) == 3000
+
+
+@pytest.mark.parametrize("over", ["[2, 1]", "[-9, 2]", "[0, 9]"])
+def test_a_checksum_over_bytes_that_are_not_there_never_holds(over: str) -> None:
+    with pytest.raises(Rejected, match="sum8: there are no bytes"):
+        fields(f"[a: u16, {{check: sum8, over: {over}, equals: 0}}]", "0000")
 
 
 def test_a_text_that_grows_from_record_to_record_is_bounded() -> None:

@@ -7,6 +7,10 @@ from dutyroom.profiles.codecs.seam import Ask
 
 MAX_RECORDS = 10_000  # of all lists of one message
 MAX_DEPTH = 16
+# Bytes that checksums and texts of one message may go over. Each byte of a frame belongs to some of them; a program
+# that jumps back in every record would go over the whole message ten thousand times.
+AGAIN = 4
+SPARE = 64 * 1024
 
 
 class Skipped(Exception):
@@ -20,7 +24,7 @@ class Skipped(Exception):
 class Cursor:
     """bit: next to read. end: first byte that may not be read. records: innermost last."""
 
-    __slots__ = ("ask", "bit", "data", "end", "fields", "left", "outer")
+    __slots__ = ("ask", "bit", "data", "end", "fields", "left", "outer", "work")
 
     def __init__(self, data: bytes, ask: Ask) -> None:
         self.data, self.ask = data, ask
@@ -28,6 +32,7 @@ class Cursor:
         self.fields: dict[str, object] = {}
         self.outer: list[dict[str, object]] = []
         self.left = MAX_RECORDS
+        self.work = SPARE + AGAIN * len(data)
 
     def get(self, name: str) -> object:
         """A field of this record or one around it, a parameter, port or length: what expressions see."""
@@ -77,6 +82,15 @@ class Cursor:
             raise self.short(name, count)
         self.bit += count * 8
         return self.data[start : start + count]
+
+    def spend(self, name: str, count: int) -> None:
+        """Before `count` bytes are gone over, be it again. Raises Rejected when it is too much."""
+        self.work -= count
+        if self.work < 0:
+            most = SPARE + AGAIN * len(self.data)
+            raise Rejected(
+                f"{name} at byte {self.bit >> 3}: checksums and texts go over more than {most} bytes"
+            )
 
     def short(self, name: str, count: int) -> Rejected:
         at = self.bit >> 3

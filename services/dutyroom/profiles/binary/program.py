@@ -264,6 +264,9 @@ def _check(step: Check) -> Run:
             return
         first = place(cursor, start(cursor) if start else None, 0)
         last = place(cursor, end(cursor) if end else None, cursor.bit >> 3)
+        if not 0 <= first <= last <= len(cursor.data):
+            raise Rejected(f"{kind}: there are no bytes {first} to {last - 1}")
+        cursor.spend(kind, last - first)
         given = checksum(cursor.data[first:last])
         if given != wanted:
             raise Rejected(f"{kind} of bytes {first} to {last - 1} is {given:#x}, the message says {wanted}")

@@ -118,6 +118,7 @@ def _by_length(name: str, kind: ValueType) -> Take:
             size = cursor.end - (cursor.bit >> 3) if length == "rest" else cursor.get(length)
         if not isinstance(size, int) or not 0 <= size <= MAX_BYTES:
             raise Rejected(f"{name}: a length of {size!r} bytes")
+        cursor.spend(name, size)
         return _checked(name, cursor.bit, whole, cursor.take_bytes(name, size))
 
     return take
