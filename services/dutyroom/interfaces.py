@@ -185,11 +185,12 @@ class ReadingStore(Protocol):
 
     def write(self, readings: Readings, table: PointTable) -> None:
         """Idempotent by (point, at): the same rows again change nothing; an equal instant with
-        another value replaces (keep has decided the winner). Never called concurrently."""
+        another value replaces (keep has decided the winner), its quality and `readings.late` too (a row
+        that is not in `late` came in time). Never called concurrently."""
         ...
 
     def range(self, point: Point, start: Ms, end: Ms, limit: int = 100_000) -> Series:
-        """start <= at < end, in time order; the newest `limit` of them."""
+        """start <= at < end, in time order, with the receive times of late ones; the newest `limit` of them."""
         ...
 
     def buckets(
@@ -199,7 +200,8 @@ class ReadingStore(Protocol):
         ...
 
     def at(self, points: Sequence[Point], moment: Ms, back: Ms) -> Mapping[int, Reading]:
-        """By point id: the newest reading with moment - back <= at <= moment; missing = absent."""
+        """By point id: the newest reading with moment - back <= at <= moment; missing = absent. `received_at`
+        is None unless it was written as late."""
         ...
 
     def latest(self, points: Sequence[Point]) -> Mapping[int, Reading]:

@@ -14,9 +14,6 @@ from fractions import Fraction
 from typing import TypeAlias
 
 import msgspec
-import msgspec
-import msgspec
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -202,7 +199,8 @@ class MessageRecord(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """Columns of equal length; `message` indexes the batch's messages. `text` by row."""
+    """Columns of equal length; `message` indexes the batch's messages. `text` by row. `late`: by row, the
+    receive time of a reading that came later than its point's interval; stored with it."""
 
     point: Ints
     at: Longs
@@ -210,6 +208,7 @@ class Readings:
     quality: Bytes8
     message: Ints
     text: Mapping[int, str] = field(default_factory=dict)
+    late: Mapping[int, Ms] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.point.shape[0])
@@ -292,12 +291,13 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Readings of one point in time order (columns)."""
+    """Readings of one point in time order (columns). `late`: by row, as in `Readings`."""
 
     point: int
     at: Longs
     value: Floats
     quality: Bytes8
+    late: Mapping[int, Ms] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.at.shape[0])
