@@ -18,6 +18,10 @@ class Unavailable(DutyroomError):
     """Try again later: a server, disk or network does not answer. Nothing was decided."""
 
 
+class Fenced(Unavailable):
+    """Another process owns the site now. Nothing was decided here; the owner does it."""
+
+
 class Rejected(DutyroomError):
     """Never again as it is. `items` names what is refused and why; the rest was done.
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from dutyroom.backends import quarantine
 from dutyroom.backends.batch_bytes import pack, unpack
-from dutyroom.errors import Rejected, Unavailable
+from dutyroom.errors import Fenced, Rejected, Unavailable
 from dutyroom.interfaces import FindingRow, LedgerRow, QuarantineRow, StrangerRow
 from dutyroom.model.telemetry import (
     Batch,
@@ -30,7 +30,7 @@ from dutyroom.timebase import DAY, HOUR, Ms
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 STRANGERS = 1_000  # findings of unknown addresses
 _MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
 _MEMORY_BYTES = 32 << 20
@@ -50,8 +50,11 @@ CREATE TABLE finding (
 CREATE TABLE cursor (reader TEXT NOT NULL, lane INTEGER NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (reader, lane));
 """
 
+# The token of who may write, from the lease on the site; a process with an older one commits nothing.
+_SCHEMA_3 = "CREATE TABLE fence (one INTEGER PRIMARY KEY CHECK (one = 1), token INTEGER NOT NULL);"
+
 # From each version to the next; a new file goes through all of them.
-_STEPS = (_SCHEMA + quarantine.SCHEMA, quarantine.SCHEMA_2)
+_STEPS = (_SCHEMA + quarantine.SCHEMA, quarantine.SCHEMA_2, _SCHEMA_3)
 
 _LEDGER_COLUMNS = (
     "received",
@@ -67,10 +70,14 @@ _LEDGER_COLUMNS = (
 
 class SqliteJournal:
     """See `interfaces.Journal`. `path` is created with its folder, unless it is only read: then it
-    must be there and is left as it is."""
+    must be there and is left as it is, and follows what another process writes.
 
-    def __init__(self, path: Path, read_only: bool = False) -> None:
-        self._path, self._read_only = path, read_only
+    token: of the lease on the site, checked inside every commit; None = nobody else may want the file.
+    Raises Fenced when a newer owner has been here.
+    """
+
+    def __init__(self, path: Path, read_only: bool = False, token: int | None = None) -> None:
+        self._path, self._read_only, self._token = path, read_only, token
         self._lock = threading.Lock()
         self._local = threading.local()
         self._memory: deque[tuple[int, Batch]] = deque()
@@ -82,6 +89,7 @@ class SqliteJournal:
             self._writer.execute("PRAGMA journal_mode=WAL")
             self._writer.execute("PRAGMA synchronous=FULL")
             self._prepare()
+            self._claim()
         self._last = {lane: self._read_last(lane) for lane in Lane}
 
     def _connect(self) -> sqlite3.Connection:
@@ -110,12 +118,34 @@ class SqliteJournal:
         for number, step in enumerate(_STEPS[version:], version + 1):
             self._writer.executescript(f"BEGIN;{step}PRAGMA user_version={number};COMMIT;")
 
+    def _claim(self) -> None:
+        """Writes our token: from now on no earlier owner commits."""
+        if self._token is None:
+            return
+        try:
+            self._writer.execute(
+                "INSERT INTO fence (one, token) VALUES (1, ?) "
+                "ON CONFLICT (one) DO UPDATE SET token = max(token, excluded.token)",
+                (self._token,),
+            )
+        except sqlite3.Error as err:
+            raise Unavailable(f"journal {self._path}: {err}") from err
+        self._check_fence()
+
+    def _check_fence(self) -> None:
+        if self._token is None:
+            return
+        found = self._writer.execute("SELECT token FROM fence").fetchone()
+        if found is None or found[0] != self._token:
+            raise Fenced(f"journal {self._path}: another process owns the site now")
+
     @contextmanager
     def _commit(self) -> Iterator[sqlite3.Connection]:
         """One writer at a time; rolls back on any error."""
         with self._lock:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
+                self._check_fence()
                 yield self._writer
                 self._writer.execute("COMMIT")
             except sqlite3.Error as err:
@@ -200,7 +230,7 @@ class SqliteJournal:
             _bound_strangers(db)
 
     def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:
-        if after >= self._last[lane]:
+        if not self._read_only and after >= self._last[lane]:
             return []
         held = list(self._memory)
         if held and held[0][0] <= after + 1:
@@ -230,14 +260,11 @@ class SqliteJournal:
         )
 
     def _read_last(self, lane: Lane) -> int:
-        return int(
-            self._writer.execute(
-                "SELECT coalesce(max(seq),0) FROM batch WHERE lane=?", (int(lane),)
-            ).fetchone()[0]
-        )
+        rows = self._rows("SELECT coalesce(max(seq),0) FROM batch WHERE lane=?", int(lane))
+        return int(str(rows[0][0]))
 
     def last(self, lane: Lane) -> int:
-        return self._last[lane]
+        return self._read_last(lane) if self._read_only else self._last[lane]
 
     def note(
         self,
@@ -315,6 +342,15 @@ class SqliteJournal:
                     (int(lane), seq, now - round(days * DAY)),
                 ).rowcount
         return deleted
+
+    def token(self) -> int:
+        """Of the last owner, 0 = it had no lease. Read-only: a file of an older version has none either."""
+        try:
+            return int(str(self._rows("SELECT coalesce(max(token),0) FROM fence")[0][0]))
+        except Unavailable:
+            if self._read_only:
+                return 0
+            raise
 
     def close(self) -> None:
         with self._lock:
