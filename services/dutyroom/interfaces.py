@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from dutyroom.model.duty import (
     Alarm,
@@ -22,6 +22,7 @@ from dutyroom.model.duty import (
     Ticket,
     TicketChange,
 )
+from dutyroom.model.lease import Lease, Owners
 from dutyroom.model.metering import Exchange, PeriodRead, Statement
 from dutyroom.model.telemetry import (
     Attribute,
@@ -433,6 +434,11 @@ class Tx(Protocol):
 
     def advance(self, site: str, reader: str, lane: Lane, seq: int) -> None: ...
 
+    def token(self, site: str) -> int:
+        """Of the newest lease on a site, 0 = there was none. It changes in no other transaction until
+        this one, if it writes, has ended."""
+        ...
+
     def blob(self, site: str, name: str) -> bytes | None:
         """A named snapshot (rule state), stored with the transaction."""
         ...
@@ -452,8 +458,37 @@ class Tx(Protocol):
     def last_change(self) -> int: ...
 
 
+class Leases(Protocol):
+    """Which process owns which site. All times are the database's own. Each call is a transaction."""
+
+    def take(self, site: str, owner: str, ttl: Ms, above: int = 0) -> Lease | None:
+        """Owns a site for `ttl` with a new token, larger than `above` too; None while another process
+        holds it. One that has the lease gets a new one."""
+        ...
+
+    def renew(self, owner: str, held: Mapping[str, tuple[int, Mapping[str, Any]]], ttl: Ms) -> set[str]:
+        """held: by site the token and what the owner says of it. Returns the sites that are still its
+        own; also one whose time had run out, if nobody took it meanwhile."""
+        ...
+
+    def release(self, site: str, owner: str, token: int) -> None:
+        """Another process may take it at once."""
+        ...
+
+    def alive(self, process: str, role: str, sites: tuple[str, ...], ttl: Ms) -> None:
+        """A process that may own these sites is there."""
+        ...
+
+    def gone(self, process: str) -> None: ...
+
+    def owners(self) -> Owners: ...
+
+
 class Records(Protocol):
     """The SQL side: SQLite or PostgreSQL."""
+
+    @property
+    def leases(self) -> Leases: ...
 
     def write(self) -> AbstractContextManager[Tx]:
         """BEGIN IMMEDIATE (SQLite); commits on a clean exit, else rolls back."""

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
+from dutyroom.backends.records_sql.leases import SqlLeases
 from dutyroom.backends.records_sql.link import Link, explained
 from dutyroom.backends.records_sql.migrate import bring_up_to_date
 from dutyroom.backends.records_sql.tx import SqlTx
@@ -30,24 +31,42 @@ class SqlRecords:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
+        self.leases = SqlLeases(engine.dialect.name, self._alone, self._beside, self._look)
 
     @contextmanager
     def write(self) -> Iterator[SqlTx]:
         """Waits for any other writer, then sees what that one committed."""
+        with self._alone() as link:
+            yield SqlTx(link)
+
+    @contextmanager
+    def _alone(self) -> Iterator[Link]:
         with self._transaction("IMMEDIATE") as connection:
             if not self._sqlite:
                 with explained():
                     connection.execute(_ONE_WRITER)
-            yield SqlTx(Link(connection))
+            yield Link(connection)
+
+    @contextmanager
+    def _beside(self) -> Iterator[Link]:
+        """Of a row or two that no other writer touches: a long import does not hold it up, except in
+        SQLite, which knows one writer only."""
+        with self._transaction("IMMEDIATE") as connection:
+            yield Link(connection)
 
     @contextmanager
     def read(self) -> Iterator[SqlTx]:
         """One unchanging picture of the records."""
+        with self._look() as link:
+            yield SqlTx(link)
+
+    @contextmanager
+    def _look(self) -> Iterator[Link]:
         with self._transaction("DEFERRED") as connection:
             if not self._sqlite:
                 with explained():
                     connection.execute(_SNAPSHOT)
-            yield SqlTx(Link(connection))
+            yield Link(connection)
 
     @contextmanager
     def _transaction(self, mode: str) -> Iterator[Connection]:

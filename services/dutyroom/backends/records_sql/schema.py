@@ -354,6 +354,15 @@ audit = _table(
     *_words("actor", "action", "target", "detail"),
 )
 
+# By the database's own clock, not by that of a process.
+leases = _table(
+    "leases", *_key("site"), *_words("owner"), *_moments("token", "taken_at", "expires_at"), _json("said")
+)
+
+processes = _table(
+    "processes", *_key("name"), *_words("role"), _json("sites"), *_moments("since", "expires_at")
+)
+
 changes = _table("changes", _id("seq"), *_words("site"), *_moments("at"), *_words("kind", "key"))
 
 # What the pages, the watch loop and the notifier ask most.

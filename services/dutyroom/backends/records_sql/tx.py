@@ -63,6 +63,10 @@ class SqlTx:
         keys = ["site", "reader", "lane"]
         self._link.run(statement.on_conflict_do_update(index_elements=keys, set_={"seq": seq}))
 
+    def token(self, site: str) -> int:
+        t = schema.leases.c
+        return int(self._link.run(select(t.token).where(t.site == site)).scalar() or 0)
+
     def blob(self, site: str, name: str) -> bytes | None:
         t = schema.blobs.c
         data = self._link.run(select(t.data).where(t.site == site, t.name == name)).scalar()
