@@ -7,7 +7,7 @@ pages as it is, so `dutyroom check` names it; a running site reads the profile a
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from dutyroom.errors import Invalid, Mistake
@@ -49,22 +49,18 @@ def _said(key: str, missing: list[str], keys: Keys) -> str:
 def _labels(profile: Node) -> Iterator[tuple[str, Node]]:
     """(field, label) of the points of the profile and of its layouts."""
     yield from _of_points(profile, "points")
-    layouts = _child(profile, "layouts")
+    layouts = profile.named.get("layouts")
     if layouts is not None and isinstance(layouts.value, list):
         for number, layout in enumerate(layouts.value):
             yield from _of_points(layout, join(f"layouts[{number}]", "points"))
 
 
 def _of_points(holder: Node, where: str) -> Iterator[tuple[str, Node]]:
-    for name, point in _items(_child(holder, "points")):
-        for code, label in _items(_child(point, "labels")):
+    for name, point in _inner(holder, "points"):
+        for code, label in _inner(point, "labels"):
             yield join(where, f"{name}.labels.{code}"), label
 
 
-def _child(node: Node, name: str) -> Node | None:
-    return node.value.get(name) if isinstance(node.value, dict) else None
-
-
-def _items(node: Node | None) -> Iterator[tuple[str, Node]]:
-    if node is not None and isinstance(node.value, dict):
-        yield from node.value.items()
+def _inner(node: Node, name: str) -> Iterable[tuple[str, Node]]:
+    found = node.named.get(name)
+    return () if found is None else found.named.items()

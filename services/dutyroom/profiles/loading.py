@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 
 from dutyroom.errors import Invalid, Mistake
 from dutyroom.model.telemetry import DeviceClass, Lane, Scalar
+from dutyroom.profiles.codes import doubled_codes
 from dutyroom.profiles.decoders import DECODERS
 from dutyroom.profiles.envelopes import ENVELOPES
 from dutyroom.profiles.examples import read_examples
@@ -194,7 +195,7 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
         file=node.file,
         envelope=kind or "",
     )
-    return profile, form.mistakes
+    return profile, [*form.mistakes, *doubled_codes(node)]
 
 
 def _check_scales(

@@ -39,6 +39,11 @@ class Node:
             return {k: n.plain() for k, n in self.value.items()}
         return self.value
 
+    @property
+    def named(self) -> dict[str, Node]:
+        """What a mapping holds; nothing of anything else."""
+        return self.value if isinstance(self.value, dict) else {}
+
     def decimal(self) -> Decimal:
         """The number as written. Raises ArithmeticError when it is none."""
         return Decimal(self.raw)
@@ -55,11 +60,25 @@ def read_node(text: str, file: str) -> Node:
     return _node(document, document.data, ())
 
 
+def _named(
+    document: yamltext.Document, value: dict[yamltext.Key, object], path: yamltext.Path
+) -> dict[str, Node]:
+    made: dict[str, Node] = {}
+    for key, child in value.items():
+        name, line = str(key), document.line((*path, key))
+        if name in made:  # 1 and "1"
+            first = made[name].line
+            said = f"stands here a second time, with and without quotes; the first is in line {first}"
+            raise Invalid([Mistake(document.file, line, yamltext.dotted((*path, key)), said)])
+        made[name] = _node(document, child, (*path, key))
+    return made
+
+
 def _node(document: yamltext.Document, value: object, path: yamltext.Path) -> Node:
     line = document.line(path)
     if isinstance(value, list):
         return Node([_node(document, v, (*path, i)) for i, v in enumerate(value)], document.file, line)
     if isinstance(value, dict):
-        return Node({str(k): _node(document, v, (*path, k)) for k, v in value.items()}, document.file, line)
+        return Node(_named(document, value, path), document.file, line)
     assert value is None or isinstance(value, str | int | float)
     return Node(value, document.file, line)
