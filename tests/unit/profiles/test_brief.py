@@ -74,6 +74,21 @@ def test_any_bytes_are_named_or_refused(codec: str, payload: bytes) -> None:
     assert named is None or isinstance(named, list)
 
 
+@pytest.mark.parametrize("codec", SHORT)
+def test_what_the_short_form_has_found_the_codec_need_not_look_for(codec: str, library: Library) -> None:
+    decode, brief = CODECS[codec].make({}), CODECS[codec].brief
+    assert brief is not None
+    for payload in payloads(library, codec):
+        kept: dict[object, object] = {}
+        try:
+            brief(payload, Ask(kept=kept))
+            found = decode(payload, Ask(memory={}, kept=kept))
+        except Rejected:
+            continue
+        assert kept
+        assert found == decode(payload, Ask(memory={}))
+
+
 FOREIGN = sorted(name for name, kind in CODECS.items() if kind.foreign is not None)
 LINES = st.lists(st.sampled_from([0x68, 0x16, 0xFE, 0x10, 0x81, 0x91, 0, 1, 2, 0xAA]), max_size=40).map(bytes)
 

@@ -18,15 +18,29 @@ battery_low: 0 or 1. An all-zero clock and values of all FF are absent (None).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.codecs import frames
-from dutyroom.profiles.codecs.frames import Piece, Shape, decimal, digits, find_frames, local_time
-from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
+from dutyroom.profiles.codecs.cjt188_registers import (
+    ENERGIES,
+    STATUS_BITS,
+    VALUE,
+    VOLUMES,
+    Bits,
+    Told,
+    measured,
+    read,
+    registers_of,
+    status_of,
+    usual,
+)
+from dutyroom.profiles.codecs.frames import Piece, Shape, digits, local_time
+from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind, Note
 from dutyroom.profiles.yamlnode import Plain
 
 READ, READ_ADDRESS, WRITE, READ_KEY, WRITE_ADDRESS, SET_MOTOR = 0x01, 0x03, 0x04, 0x09, 0x15, 0x16
@@ -39,63 +53,40 @@ IDENTIFIERS = frozenset(
     {CURRENT, *range(HISTORY, HISTORY + 12), *range(0x8102, 0x8107), 0x810A, *range(0xA010, 0xA019)}
 )
 MEDIA = {1: "water", 2: "heat", 3: "gas", 4: "other"}  # upper digit of T
+KINDS = frozenset(16 * upper + lower for upper in MEDIA for lower in range(10))
 
-# Code -> unit, and by how many powers of ten the number counts.
-VOLUMES = {0x29: ("L", 0), 0x2C: ("m3", 0)}
-ENERGIES = {
-    0x01: ("J", 0), 0x02: ("Wh", 0), 0x05: ("kWh", 0), 0x08: ("MWh", 0), 0x0A: ("MWh", 2), 0x0B: ("kJ", 0),
-    0x0E: ("MJ", 0), 0x11: ("GJ", 0), 0x13: ("GJ", 2),
-}  # fmt: skip
-POWERS = {0x14: ("W", 0), 0x17: ("kW", 0), 0x1A: ("MW", 0)}
-FLOWS = {0x32: ("L/h", 0), 0x35: ("m3/h", 0)}
-Units: TypeAlias = Mapping[int, tuple[str, int]]
 
-# Names, decimals, units of the values with a unit (five bytes each) in a reply to 901F.
-Layout: TypeAlias = tuple[tuple[str, int, Units], ...]
-Tail: TypeAlias = tuple[tuple[str, int], ...]
-WATER: Layout = (("volume", 2, VOLUMES), ("settlement_volume", 2, VOLUMES))
-HEAT: Layout = (
-    ("settlement_energy", 2, ENERGIES), ("energy", 2, ENERGIES), ("power", 2, POWERS), ("flow", 4, FLOWS),
-    ("volume", 2, VOLUMES),
-)  # fmt: skip
-HEAT_TAIL = (("supply_temperature", 2), ("return_temperature", 2), ("working_time", 0))  # three bytes each
-
-VALVES = {0: "open", 1: "closed", 3: "fault"}
-# Where status bits stand: (mask and shift of the valve, mask of the battery) in the first byte.
-STATUS_BITS: Mapping[str, tuple[int, int, int] | None] = {
-    "standard": (0x03, 0, 0x04),
-    "mirrored": (0xC0, 6, 0x20),
-    "none": None,
-}
-Values: TypeAlias = dict[str, Scalar | None]
-Told: TypeAlias = (
-    Callable[[str, Piece, Scalar | None], None] | None
-)  # (field, bytes, value); None: nobody looks
+NONE: Mapping[str, Scalar | None] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     extra: int
-    status: tuple[int, int, int] | None
+    status: Bits
     any_address: bool
     unit_first: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """A whole frame, its identifier in the order of the tables."""
+class Frame(NamedTuple):
+    """A whole frame, its identifier in the order of the tables. data: all after L, from payload[at] on."""
 
     place: int
     kind: int  # T
     address: str
     control: int
-    body: Piece  # all after L
+    data: bytes
+    at: int
     identifier: int | None
     order: str | None
 
     @property
     def function(self) -> int:
         return self.control & 0x3F
+
+    def piece(self, first: int, size: int) -> Piece:
+        """Bytes of data with their places in the payload."""
+        part = self.data[first : first + size]
+        return Piece(part, range(self.at + first, self.at + first + len(part)))
 
 
 def make(options: Mapping[str, Plain]) -> Codec:
@@ -112,10 +103,13 @@ def make(options: Mapping[str, Plain]) -> Codec:
     )
 
     def decode(payload: bytes, ask: Ask) -> object:
-        found = [_frame(payload, place, settings) for place in find_frames(payload, SHAPE)]
+        found = [_frame(payload, place, settings) for place in frames.found_in(payload, SHAPE, ask)]
+        if ask.note is None:
+            return frames.apart([_document(frame, settings, None, ask) for frame in found])
         where = frames.places([not frame.control & REPLY for frame in found])
+        tellers = [_teller(name, ask.note) for name in where]
         return frames.apart(
-            [_document(frame, name, settings, ask) for frame, name in zip(found, where, strict=True)]
+            [_document(frame, settings, told, ask) for frame, told in zip(found, tellers, strict=True)]
         )
 
     return decode
@@ -124,7 +118,7 @@ def make(options: Mapping[str, Plain]) -> Codec:
 def brief(payload: bytes, ask: Ask) -> object:
     """The addresses of all replies, and the kinds of their meters."""
     found = []
-    for place in find_frames(payload, SHAPE):
+    for place in frames.found_in(payload, SHAPE, ask):
         first, medium = place.start, MEDIA.get(payload[place.start + 1] >> 4)
         if medium is not None and payload[first + 9] & REPLY:
             found.append({"address": payload[first + 8 : first + 1 : -1].hex().upper(), "medium": medium})
@@ -134,7 +128,7 @@ def brief(payload: bytes, ask: Ask) -> object:
 def _begins(payload: bytes, place: int, expected: bool) -> bool:
     """There is no second 68: elsewhere than where one is expected, kind and control must be right."""
     kind, control = payload[place + 1], payload[place + 9]
-    return expected or (kind >> 4 in MEDIA and kind & 15 < 10 and control & 0x3F in FUNCTIONS)
+    return expected or (kind in KINDS and control & 0x3F in FUNCTIONS)
 
 
 SHAPE = Shape(10, _begins)
@@ -149,183 +143,125 @@ KIND = CodecKind(
 def _frame(payload: bytes, place: range, settings: Settings) -> Frame:
     first = place.start
     kind, control = payload[first + 1], payload[first + 9]
-    if kind >> 4 not in MEDIA or kind & 15 > 9:
+    if kind not in KINDS:
         raise Rejected(f"kind of meter at byte {first + 1}: {kind:02X} is none of 10..49")
-    raw = Piece(payload[first + 2 : first + 9], range(first + 2, first + 9))
-    free = settings.any_address or not control & REPLY  # a request may call every meter: AA
-    address = raw.data[::-1].hex().upper() if free else digits(raw, "address")
-    if address is None:
-        raise Rejected(f"address at byte {first + 2}: FF.. is no address")
-    at = range(first + 11, place.stop - 2)
-    body = Piece(payload[at.start : at.stop], at)
-    identifier, order = (None, None) if control & REFUSED else _identifier(body.data)
-    return Frame(first, kind, address, control, body, identifier, order)
+    address = payload[first + 8 : first + 1 : -1].hex()
+    if not address.isdecimal():
+        free = settings.any_address or not control & REPLY  # a request may call every meter: AA
+        raw = Piece(payload[first + 2 : first + 9], range(first + 2, first + 9))
+        if not free and digits(raw, "address") is None:
+            raise Rejected(f"address at byte {first + 2}: FF.. is no address")
+        address = address.upper()
+    data = payload[first + 11 : place.stop - 2]
+    identifier, order = (None, None) if control & REFUSED else _identifier(data[:2])
+    return Frame(first, kind, address, control, data, first + 11, identifier, order)
 
 
-def _identifier(body: bytes) -> tuple[int | None, str | None]:
+@lru_cache(maxsize=1024)
+def _identifier(begin: bytes) -> tuple[int | None, str | None]:
     """The identifier as the tables write it, and the order of its bytes on the line."""
-    if len(body) < 2:
+    if len(begin) < 2:
         return None, None
-    big, little = int.from_bytes(body[:2], "big"), int.from_bytes(body[:2], "little")
-    return (little if little in IDENTIFIERS and big not in IDENTIFIERS else big), body[:2].hex().upper()
+    big, little = int.from_bytes(begin, "big"), int.from_bytes(begin, "little")
+    return (little if little in IDENTIFIERS and big not in IDENTIFIERS else big), begin.hex().upper()
 
 
-def _document(frame: Frame, where: str, settings: Settings, ask: Ask) -> dict[str, object]:
-    told = _teller(where, ask)
-    kind = "request" if not frame.control & REPLY else "error" if frame.control & REFUSED else "reply"
-    named = 0 if frame.identifier is None else 2
+def _document(frame: Frame, settings: Settings, told: Told, ask: Ask) -> dict[str, object]:
+    _, kind, address, control, data, _, identifier, order = frame
     if told:
-        told("address", Piece(b"", range(frame.place + 2, frame.place + 9)), frame.address)
+        told("address", Piece(b"", range(frame.place + 2, frame.place + 9)), address)
+    named = 0 if identifier is None else 2
     document: dict[str, object] = {
-        "kind": kind,
-        "address": frame.address,
-        "maker": frame.address[:4],
-        "type": f"{frame.kind:02X}",
-        "medium": MEDIA[frame.kind >> 4],
-        "control": f"{frame.control:02X}",
-        "identifier": None if frame.identifier is None else f"{frame.identifier:04X}",
-        "order": frame.order,
-        "serial": frame.body.data[named] if len(frame.body.data) > named else None,
+        "kind": "request" if not control & REPLY else "error" if control & REFUSED else "reply",
+        "address": address,
+        "maker": address[:4],
+        "type": f"{kind:02X}",
+        "medium": MEDIA[kind >> 4],
+        "control": f"{control:02X}",
+        "identifier": None if identifier is None else f"{identifier:04X}",
+        "order": order,
+        "serial": data[named] if len(data) > named else None,
         "values": {},
         "time": None,
         "status": None,
-        "data": frame.body.data[named + 1 :].hex().upper(),
+        "data": data[named + 1 :].hex().upper(),
         "extra": "",
         "error": None,
         "error_text": None,
     }
-    if kind == "error":
-        document.update(_error(frame, settings, told))
-    elif kind == "reply":
-        document.update(_reply(frame, settings, told))
-        if frame.function == READ and not document["values"]:
-            ask.report.unread += len(frame.body.data) - 3
+    if not control & REPLY:
+        return document
+    document.update(_error(frame, settings, told) if control & REFUSED else _reply(frame, settings, told))
+    if not control & REFUSED and frame.function == READ and not document["values"]:
+        ask.report.unread += len(data) - 3
     return document
 
 
-def _teller(where: str, ask: Ask) -> Told:
-    note = ask.note
-    if note is None:
-        return None
+def _teller(where: str, note: Note) -> Told:
     return lambda name, piece, value: note(f"{where}.{name}", *piece.bits(), value)
 
 
 def _error(frame: Frame, settings: Settings, told: Told) -> dict[str, object]:
     """A refusal: serial and status."""
-    found = _status(frame.body.part(1, 2), settings, told) if len(frame.body.data) >= 3 else {}
+    found = _status(frame, 1, settings, told) if len(frame.data) >= 3 else {}
     return {**found, "error": frame.control, "error_text": f"refused, control {frame.control:02X}"}
 
 
 def _reply(frame: Frame, settings: Settings, told: Told) -> dict[str, object]:
-    data = frame.body.part(3, len(frame.body.data))
-    if frame.identifier is None:
-        raise Rejected(f"frame at byte {frame.place}: {len(frame.body.data)} bytes hold no identifier")
+    """What the registers of a reply say; all after the serial."""
+    identifier, size = frame.identifier, len(frame.data) - 3
+    if identifier is None:
+        raise Rejected(f"frame at byte {frame.place}: {len(frame.data)} bytes hold no identifier")
     if told:
-        told("identifier", frame.body.part(0, 2), f"{frame.identifier:04X}")
+        told("identifier", frame.piece(0, 2), f"{identifier:04X}")
     medium = MEDIA[frame.kind >> 4]
-    if frame.function == READ and frame.identifier == CURRENT and medium != "other":
-        return _current(frame, data, settings, told)
-    if frame.function == READ and 0 <= frame.identifier - HISTORY < 12:
-        _fits(frame, data, 5, settings)
-        back, heat = frame.identifier - HISTORY + 1, data.data[0 if settings.unit_first else 4] in ENERGIES
-        name, units = ("energy", ENERGIES) if heat and medium == "heat" else ("volume", VOLUMES)
-        return {"values": _measured(data.part(0, 5), f"settlement_{back}_{name}", 2, units, settings, told)}
-    if frame.function == WRITE and frame.identifier == VALVE and len(data.data) >= 2:
-        return _status(data.part(0, 2), settings, told)
+    if frame.function == READ and identifier == CURRENT and medium != "other":
+        return _current(frame, settings, told)
+    if frame.function == READ and 0 <= identifier - HISTORY < 12:
+        _fits(frame, VALUE, settings)
+        heat = frame.data[3 if settings.unit_first else 7] in ENERGIES and medium == "heat"
+        name, units = ("energy", ENERGIES) if heat else ("volume", VOLUMES)
+        name = f"settlement_{identifier - HISTORY + 1}_{name}"
+        return {"values": measured(frame.piece(3, VALUE), name, 2, units, settings.unit_first, told)}
+    if frame.function == WRITE and identifier == VALVE and size >= 2:
+        return _status(frame, 3, settings, told)
     return {}
 
 
-def _current(frame: Frame, data: Piece, settings: Settings, told: Told) -> dict[str, object]:
+def _current(frame: Frame, settings: Settings, told: Told) -> dict[str, object]:
     """The registers of 901F, the clock, the status."""
-    heat = MEDIA[frame.kind >> 4] == "heat"
-    layout, tail = (HEAT, HEAT_TAIL) if heat else (WATER, ())
-    extra = _fits(frame, data, 5 * len(layout) + 3 * len(tail) + 9, settings)
-    place = 5 * len(layout) + 3 * len(tail)
-    usual = _usual(data.data, layout, tail, settings.unit_first) if told is None else None
-    values = _registers(data, layout, tail, settings, told) if usual is None else usual
-    clock = data.part(place, 7)
-    time = local_time(digits(clock, "clock"))
+    registers = registers_of(MEDIA[frame.kind >> 4] == "heat", settings.unit_first)
+    extra = _fits(frame, registers.size + 9, settings)
+    values = usual(frame.data[3:], registers) if told is None else None
+    if values is None:
+        values = read(frame.piece(3, registers.size), registers, told)
+    at = 3 + registers.size
+    clock = frame.data[at + 6 : at - 1 : -1].hex()
+    time = local_time(clock if clock.isdecimal() else digits(frame.piece(at, 7), "clock"))
     if told:
-        told("time", clock, time)
-    state = _status(data.part(place + 7, 2), settings, told)
-    status_values = state["values"]
-    assert isinstance(status_values, dict)
-    return {**state, "values": {**values, **status_values}, "time": time, "extra": extra}
+        told("time", frame.piece(at, 7), time)
+    return {**_status(frame, at + 7, settings, told, values), "time": time, "extra": extra}
 
 
-def _registers(data: Piece, layout: Layout, tail: Tail, settings: Settings, told: Told) -> Values:
-    values: Values = {}
-    for number, (name, decimals, units) in enumerate(layout):
-        values.update(_measured(data.part(5 * number, 5), name, decimals, units, settings, told))
-    place = 5 * len(layout)
-    for name, decimals in tail:
-        values[name] = decimal(data.part(place, 3), decimals, False, name)
-        if told:
-            told(f"values.{name}", data.part(place, 3), values[name])
-        place += 3
-    return values
-
-
-def _usual(data: bytes, layout: Layout, tail: Tail, unit_first: bool) -> Values | None:
-    """The same, in a third of the time; None where one of the registers is absent, wrong or in hundreds of a unit."""
-    values: Values = {}
-    place = 0
-    for name, decimals, units in layout:
-        first = place + 1 if unit_first else place
-        digits_of = data[first : first + 4][::-1].hex()
-        unit, tens = units.get(data[place if unit_first else place + 4], ("", 0))
-        if not unit or tens or not digits_of.isdecimal():
-            return None
-        values[name] = f"{int(digits_of[:-decimals])}.{digits_of[-decimals:]}"
-        values[f"{name}_unit"] = unit
-        place += 5
-    for name, decimals in tail:
-        digits_of = data[place : place + 3][::-1].hex()
-        if not digits_of.isdecimal():
-            return None
-        values[name] = frames.fixed(int(digits_of), decimals)
-        place += 3
-    return values
-
-
-def _fits(frame: Frame, data: Piece, size: int, settings: Settings) -> str:
+def _fits(frame: Frame, size: int, settings: Settings) -> str:
     """The bytes after the known ones, as hex. Raises Rejected when there are too few, or more than allowed."""
-    if not 0 <= len(data.data) - size <= settings.extra:
+    have = max(0, len(frame.data) - 3)
+    if not 0 <= have - size <= settings.extra:
         raise Rejected(
             f"{frame.identifier:04X} of meter kind {frame.kind:02X} in the frame at byte {frame.place}: "
-            f"{len(data.data)} bytes, its registers have {size}"
+            f"{have} bytes, its registers have {size}"
         )
-    return data.data[size:].hex().upper()
+    return frame.data[3 + size :].hex().upper()
 
 
-def _measured(piece: Piece, name: str, decimals: int, units: Units, settings: Settings, told: Told) -> Values:
-    """Four bytes of digits and one of unit. Raises Rejected for a unit that is not of this quantity."""
-    number, unit_at = (piece.part(1, 4), 0) if settings.unit_first else (piece.part(0, 4), 4)
-    code = piece.data[unit_at]
-    value = decimal(number, decimals, False, name)
-    if value is None and code == 0xFF:
-        return {name: None, f"{name}_unit": None}
-    if code not in units:
-        raise Rejected(f"unit of {name} at byte {piece.at[unit_at]}: {code:02X} is not one of it")
-    unit, tens = units[code]
-    if value is not None and tens:
-        value = frames.fixed(int(value.replace(".", "")), decimals - tens)
+def _status(
+    frame: Frame, at: int, settings: Settings, told: Told, before: Mapping[str, Scalar | None] = NONE
+) -> dict[str, object]:
+    """The status word at a byte of the frame's data, as sent; valve and battery where the maker's bits are known, behind
+    the values before."""
+    text, values = status_of(frame.data[at : at + 2], settings.status)
     if told:
-        told(f"values.{name}", number, value)
-        told(f"values.{name}_unit", piece.part(unit_at, 1), unit)
-    return {name: value, f"{name}_unit": unit}
-
-
-def _status(piece: Piece, settings: Settings, told: Told) -> dict[str, object]:
-    """The status word as sent, valve and battery where the maker's bits are known."""
-    text = piece.data.hex().upper()
-    if told:
-        told("status", piece, text)
-    if settings.status is None or text == "FFFF":
-        return {"status": text, "values": {}}
-    mask, shift, battery = settings.status
-    first = piece.data[0]
-    valve = VALVES.get((first & mask) >> shift)
-    if told:
-        told("values.valve", piece.part(0, 1), valve)
-    return {"status": text, "values": {"valve": valve, "battery_low": int(bool(first & battery))}}
+        told("status", frame.piece(at, 2), text)
+        if values:
+            told("values.valve", frame.piece(at, 1), values["valve"])
+    return {"status": text, "values": {**before, **values}}

@@ -17,13 +17,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.codecs import frames
 from dutyroom.profiles.codecs.dlt645_registers import FREEZES, Item, groups_of
-from dutyroom.profiles.codecs.frames import Piece, Shape, digits, find_frames
+from dutyroom.profiles.codecs.frames import Piece, Shape, digits
 from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
 from dutyroom.profiles.yamlnode import Plain
 
@@ -41,8 +41,7 @@ _BEGINS = re.compile(rb"\x68.{6}\x68", re.DOTALL)
 SHAPE = Shape(9, lambda payload, place, expected: payload[place + 7] == frames.START)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A whole frame; data without the 33."""
 
     place: int
@@ -64,8 +63,10 @@ def make(options: Mapping[str, Plain]) -> Codec:
     extra = frames.whole_option(options, "extra", frames.MAX_EXTRA)
 
     def decode(payload: bytes, ask: Ask) -> object:
-        found = [_frame(payload, place) for place in find_frames(payload, SHAPE)]
-        where = frames.places([not frame.control & REPLY for frame in found])
+        found = [_frame(payload, place) for place in frames.found_in(payload, SHAPE, ask)]
+        where = [""] * len(found)
+        if ask.note is not None:
+            where = frames.places([not frame.control & REPLY for frame in found])
         documents = [_document(found, i, name, extra, ask) for i, name in enumerate(where)]
         return frames.apart(_with_times(documents))
 
@@ -74,9 +75,8 @@ def make(options: Mapping[str, Plain]) -> Codec:
 
 def brief(payload: bytes, ask: Ask) -> object:
     """The addresses of all replies."""
-    return {
-        "frames": [{"address": a} for place in find_frames(payload, SHAPE) if (a := _replied(payload, place))]
-    }
+    found = frames.found_in(payload, SHAPE, ask)
+    return {"frames": [{"address": a} for place in found if (a := _replied(payload, place))]}
 
 
 def _replied(payload: bytes, place: range) -> str:
@@ -93,11 +93,13 @@ def _frame(payload: bytes, place: range) -> Frame:
     at = range(first + 10, place.stop - 2)
     data = payload[at.start : at.stop].translate(_WITHOUT_OFFSET)
     control = payload[first + 8]
-    raw = Piece(payload[first + 1 : first + 7], range(first + 1, first + 7))
-    # A request may call every meter: AA or 99 in place of digits.
-    address = raw.data[::-1].hex().upper() if not control & REPLY else digits(raw, "address")
-    if address is None:
-        raise Rejected(f"address at byte {first + 1}: FF.. is no address")
+    address = payload[first + 6 : first : -1].hex()
+    if not address.isdecimal():
+        raw = Piece(payload[first + 1 : first + 7], range(first + 1, first + 7))
+        # A request may call every meter: AA or 99 in place of digits.
+        if control & REPLY and digits(raw, "address") is None:
+            raise Rejected(f"address at byte {first + 1}: FF.. is no address")
+        address = address.upper()
     named = control & 0x1F in (READ, READ_ON) and not control & REFUSED and len(data) >= 4
     identifier = int.from_bytes(data[:4], "little") if named else None
     return Frame(first, address, control, Piece(data, at), identifier)
@@ -170,7 +172,7 @@ def _joined(found: list[Frame], index: int) -> Frame:
             break
         data, at = data + frame.data.data[4:-1], at + list(frame.data.at[4:-1])
         last, number = frame, number + 1
-    return replace(first, control=last.control, data=Piece(data, at))
+    return first._replace(control=last.control, data=Piece(data, at))
 
 
 def _values(frame: Frame, where: str, extra: int, ask: Ask) -> dict[str, object]:
@@ -190,7 +192,11 @@ def _values(frame: Frame, where: str, extra: int, ask: Ask) -> dict[str, object]
         if place + group.size > size:
             break
         for item in group.items:
-            values.update(_register(item, frame.data.part(place, item.size), where, ask))
+            value = None
+            if item.quick is not None and ask.note is None:
+                value = values[item.name] = item.quick(frame.data.data[place : place + item.size])
+            if value is None:
+                values.update(_register(item, frame.data.part(place, item.size), where, ask))
             place += item.size
     if frame.control & MORE:
         return {"values": values}
@@ -210,6 +216,8 @@ def _register(item: Item, piece: Piece, where: str, ask: Ask) -> dict[str, Scala
     value = item.read(piece, item.name)
     if ask.note:
         ask.note(f"{where}.values.{item.name}", *piece.bits(), value)
+    if not item.flags:
+        return {item.name: value}
     word = value if isinstance(value, int) else None
     return {
         item.name: value,
@@ -219,15 +227,13 @@ def _register(item: Item, piece: Piece, where: str, ask: Ask) -> dict[str, Scala
 
 def _with_times(documents: list[dict[str, object]]) -> list[dict[str, object]]:
     """Frozen values get the time of their freeze, where another frame of the same meter holds it."""
+    frozen = [(document, name) for document in documents if (name := _freeze(document))]
     times: dict[tuple[object, str], object] = {}
-    for document in documents:
-        frozen = _freeze(document)
-        if frozen and isinstance(document["values"], dict) and f"{frozen}time" in document["values"]:
-            times[document["address"], frozen] = document["values"][f"{frozen}time"]
-    for document in documents:
-        frozen = _freeze(document)
-        if frozen:
-            document["time"] = times.get((document["address"], frozen))
+    for document, name in frozen:
+        if isinstance(document["values"], dict) and f"{name}time" in document["values"]:
+            times[document["address"], name] = document["values"][f"{name}time"]
+    for document, name in frozen:
+        document["time"] = times.get((document["address"], name))
     return documents
 
 

@@ -11,7 +11,7 @@ Names: `energy_forward`, `energy_forward_rate_2`, `settlement_1_energy_forward` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeAlias
 
@@ -22,12 +22,14 @@ Read: TypeAlias = Callable[[Piece, str], str | int | None]  # (bytes without the
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One register. flags: names of single bits of a status word -> bit number."""
+    """One register. flags: names of single bits of a status word -> bit number. quick: reads what most registers
+    hold as `read` does, None for everything else."""
 
     name: str
     size: int
     read: Read
     flags: Mapping[str, int] = field(default_factory=dict)
+    quick: Callable[[bytes], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,14 @@ def group(*items: Item) -> Group:
 
 
 def number(name: str, size: int, decimals: int, signed: bool = False) -> Item:
-    return Item(name, size, lambda piece, what: decimal(piece, decimals, signed, what))
+    def quick(data: bytes) -> str | None:
+        text = data[::-1].hex()
+        if not text.isdecimal() or (signed and data[-1] & 0x80):
+            return None
+        return f"{int(text[:-decimals])}.{text[-decimals:]}" if decimals else str(int(text))
+
+    assert 2 * size > decimals
+    return Item(name, size, lambda piece, what: decimal(piece, decimals, signed, what), quick=quick)
 
 
 def moment(name: str) -> Item:
@@ -228,4 +237,4 @@ def _frozen(freeze: str, part: int, back: int) -> Iterator[Group]:
     elif part == 0x10:
         for kind in (3, 4):
             for item in _momentary(kind, 0xFF):
-                yield group(Item(f"{before}{item.name}", item.size, item.read))
+                yield group(replace(item, name=f"{before}{item.name}"))

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from dutyroom.errors import Rejected
+from dutyroom.profiles.codecs.seam import Ask
 from dutyroom.profiles.yamlnode import Plain
 
 START, END, WAKE = 0x68, 0x16, 0xFE
+WAKES = bytes([WAKE]) * 16
 MAX_PAYLOAD = 16384  # bytes; a serial line at 9600 baud needs 17 s for them
 MAX_EXTRA = 64
 
@@ -51,6 +53,17 @@ def checksum(data: bytes) -> int:
     return sum(data) & 0xFF
 
 
+def found_in(payload: bytes, shape: Shape, ask: Ask) -> list[range]:
+    """The same as find_frames, searched once for a message."""
+    if ask.kept is None:
+        return find_frames(payload, shape)
+    key = (shape.length_at, payload)
+    found: list[range] | None = ask.kept.get(key)
+    if found is None:
+        found = ask.kept[key] = find_frames(payload, shape)
+    return found
+
+
 def find_frames(payload: bytes, shape: Shape) -> list[range]:
     """The places of all frames, from 68 to the byte after 16.
 
@@ -59,9 +72,11 @@ def find_frames(payload: bytes, shape: Shape) -> list[range]:
     """
     if len(payload) > MAX_PAYLOAD:
         raise Rejected(f"{len(payload)} bytes are more than {MAX_PAYLOAD}")
+    place = payload.find(START)
+    if (one := _alone(payload, place, shape)) is not None:
+        return [one]
     found: list[range] = []
     damaged: list[tuple[int, str]] = []
-    place = payload.find(START)
     while 0 <= place < len(payload) - shape.length_at:
         expected = place == 0 or payload[place - 1] == WAKE or bool(found and found[-1].stop == place)
         following = place + 1
@@ -84,6 +99,17 @@ def find_frames(payload: bytes, shape: Shape) -> list[range]:
     if not found:
         raise Rejected("no frame (68 .. 16) in the payload")
     return found
+
+
+def _alone(payload: bytes, place: int, shape: Shape) -> range | None:
+    """The frame that the payload is, but for FE in front of it: so most of them are."""
+    length_at = place + shape.length_at
+    if not 0 <= place < len(payload) - shape.length_at or length_at + payload[length_at] + 3 != len(payload):
+        return None
+    if payload[:place] != WAKES[:place] or not shape.begins(payload, place, True):
+        return None
+    frame = range(place, len(payload))
+    return None if _fault(payload, frame) else frame
 
 
 def _fault(payload: bytes, frame: range) -> str:
@@ -163,10 +189,9 @@ def places(requests: Sequence[bool]) -> list[str]:
 
 def apart(documents: Sequence[dict[str, object]]) -> dict[str, object]:
     """What meters said, and what was asked of them: a silent meter must not look alive by an echo."""
-    return {
-        "frames": [d for d in documents if d["kind"] != "request"],
-        "requests": [d for d in documents if d["kind"] == "request"],
-    }
+    requests = [d for d in documents if d["kind"] == "request"]
+    said = [d for d in documents if d["kind"] != "request"] if requests else list(documents)
+    return {"frames": said, "requests": requests}
 
 
 def whole_option(options: Mapping[str, Plain], name: str, most: int) -> int:

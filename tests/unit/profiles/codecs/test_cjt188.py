@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.codecs.cjt188 import ENERGIES, FLOWS, KIND, POWERS, VOLUMES
+from dutyroom.profiles.codecs.cjt188 import KIND
+from dutyroom.profiles.codecs.cjt188_registers import ENERGIES, FLOWS, POWERS, VOLUMES
 from dutyroom.profiles.codecs.frames import build
 from dutyroom.profiles.codecs.seam import Ask
 from dutyroom.profiles.requests import read_request
