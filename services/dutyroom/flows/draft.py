@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
+
+import numpy as np
 
 from dutyroom.flows.live import Live
 from dutyroom.model.duty import Device
@@ -14,8 +16,11 @@ from dutyroom.model.telemetry import (
     Batch,
     Event,
     Finding,
+    Floats,
+    Ints,
     Kind,
     Lane,
+    Longs,
     Message,
     MessageRecord,
     Point,
@@ -40,16 +45,29 @@ class Times:
     """
 
     live: Live
-    known: dict[int, Ms]
+    newest: Longs = field(default_factory=lambda: np.zeros(0, np.int64))  # by point id, 0 = none
     fresh: dict[int, Ms] = field(default_factory=dict)
     spent: set[tuple[int, Ms]] = field(default_factory=set)  # read again: instants in use
 
+    def fit(self, top: int) -> None:
+        """Makes room for points up to this id."""
+        if top >= len(self.newest):
+            self.newest = np.concatenate([self.newest, np.zeros(top + 1024 - len(self.newest), np.int64)])
+
     def before(self, point: int) -> Ms:
-        return max(self.fresh.get(point, 0), self.known.get(point, 0))
+        known = int(self.newest[point]) if point < len(self.newest) else 0
+        return max(self.fresh.get(point, 0), known)
+
+    def move(self, points: Ints, at: Longs) -> None:
+        """Readings that are committed, those of a point in time order."""
+        self.newest[points] = np.maximum(self.newest[points], at)
 
     def committed(self) -> None:
-        for point, at in self.fresh.items():
-            self.known[point] = max(at, self.known.get(point, at))
+        if self.fresh:
+            self.fit(max(self.fresh))
+            for point, at in self.fresh.items():
+                if at > self.newest[point]:
+                    self.newest[point] = at
         self.fresh, self.spent = {}, set()
 
     def of_receipt(self, point: Point, reading: DecodedReading, value: float, message: Message) -> Ms:
@@ -72,6 +90,18 @@ class Times:
         return received_at
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Readings of ordinary messages, as columns. message: index in `records`; text: by row."""
+
+    records: list[MessageRecord]
+    point: Ints
+    at: Longs
+    value: Floats
+    message: Ints
+    text: dict[int, str]
+
+
 @dataclass(slots=True)
 class Draft:
     """A batch of one lane. again: its messages are read again from quarantine."""
@@ -84,18 +114,29 @@ class Draft:
     attributes: list[Attribute] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
     heard: set[str] = field(default_factory=set)
+    blocks: list[Block] = field(default_factory=list)  # after all others
     looked: int = 0  # rows that `levels` knows
     # by point: the message that it was last read in, the value before that message, the value of it
     levels: dict[int, tuple[int, float | None, float | None]] = field(default_factory=dict)
 
     def batch(self, site: str, lane: Lane) -> Batch:
-        columns = Readings.of(self.rows)
+        messages = list(self.messages)
+        parts, text = [Readings.of(self.rows)], dict(self.text)
+        rows = len(self.rows)
+        for block in self.blocks:
+            good = np.zeros(len(block.point), np.uint8)
+            parts.append(
+                Readings(block.point, block.at, block.value, good, block.message + np.int32(len(messages)))
+            )
+            text.update({rows + row: shown for row, shown in block.text.items()})
+            messages += block.records
+            rows += len(block.point)
         return Batch(
             site,
             lane,
-            max(m.message.received_at for m in self.messages),
-            tuple(self.messages),
-            replace(columns, text=self.text),
+            max(m.message.received_at for m in messages),
+            tuple(messages),
+            Readings.joined(parts, text),
             tuple(self.events),
             tuple(self.attributes),
             tuple(self.findings),

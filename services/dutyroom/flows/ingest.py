@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from msgspec.structs import replace
 
+from dutyroom.flows.bulk import Bulk
 from dutyroom.flows.draft import Draft, Times
 from dutyroom.flows.live import Live
 from dutyroom.flows.notours import REASON, NotOurs, without
@@ -61,7 +62,11 @@ class Ingest:
         self.not_ours = NotOurs(site, records)
         self._coming = library
         self.learned = False  # codecs know more than before
-        self._times = Times(live, {v.point: v.at for v in live.snapshot()[1]})
+        self._times = Times(live)
+        for value in live.snapshot()[1]:
+            self._times.fresh[value.point] = value.at
+        self._times.committed()
+        self._bulk = Bulk(registry, table, self._times)
         self._receipts = Receipts(journal.recent(WINDOW))
 
     def renew(self, library: Library) -> None:
@@ -73,9 +78,12 @@ class Ingest:
         """Commits the messages as one batch a lane; returns how many were decoded."""
         self._begin()
         drafts: dict[Lane, Draft] = {}
-        for message in messages:
-            self._one(self._receipts.of(message), drafts)
+        for message in self._bulk.sort_out(self._receipts.of(messages), self._library):
+            self._one(message, drafts)
+        for message in self._bulk.draw(drafts):
+            self._one(message, drafts)
         decoded = self._commit(drafts)
+        self._bulk.committed()
         self._receipts.commit()  # only now: what could not be committed is handled once more
         return decoded
 

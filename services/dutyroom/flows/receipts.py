@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 from collections import deque
 from collections.abc import Iterable
-from itertools import chain
 
 from msgspec.structs import replace
 
@@ -16,54 +14,72 @@ from dutyroom.timebase import Ms
 WINDOW = 2_000  # committed messages that a broker may deliver again; Mosquitto holds 20 in flight
 _TOPICS = 50_000  # topics whose last receipt is remembered, to keep two in one millisecond apart
 
-_Receipt = tuple[bytes, Ms]  # what a message was, and when it was first received
+_SHORT = 512  # bytes of a payload that are compared as they are
+
+_Receipt = tuple[str, bytes, Ms]  # topic, payload (of a long one its hash), and when it was first received
 
 
 class Receipts:
     """The last messages of a site. `recent`: what the journal has, oldest first."""
 
     def __init__(self, recent: Iterable[Message]) -> None:
-        self._recent: deque[_Receipt] = deque(((_digest(m), m.received_at) for m in recent), maxlen=WINDOW)
+        self._recent: deque[_Receipt] = deque(map(_receipt, recent), maxlen=WINDOW)
         self._last: dict[str, Ms] = {}  # by topic
-        self._new: list[_Receipt] = []  # not committed yet
-        self._matched: list[_Receipt] = []
+        self._new: list[Message] = []  # not committed yet
+        self._matched: set[tuple[bool, int]] = set()  # (of the new ones, place): each is delivered again once
 
     def begin(self) -> None:
         """Forgets what was seen since the last commit: it is handled once more."""
-        self._new, self._matched = [], []
+        self._new, self._matched = [], set()
 
     def commit(self) -> None:
-        for receipt in self._matched:
-            with contextlib.suppress(ValueError):
-                self._recent.remove(receipt)
-        self._recent.extend(self._new)
+        if self._matched:
+            gone = {place for new, place in self._matched if not new}
+            kept = [receipt for place, receipt in enumerate(self._recent) if place not in gone]
+            self._recent = deque(kept, maxlen=WINDOW)
+        self._recent.extend(map(_receipt, self._new[-WINDOW:]))
         self.begin()
 
-    def of(self, message: Message) -> Message:
+    def of(self, messages: Iterable[Message]) -> list[Message]:
         """A message delivered again keeps the time it was first received at; two of a topic in one
         millisecond are still two.
 
         Only what the broker marks as delivered again, or as retained, is taken for that: a device
         may say the same thing twice.
         """
-        received = self._received(message)
-        self._new.append((_digest(message), received.received_at))
-        return received
+        last = self._last
+        if len(last) > _TOPICS:
+            last.clear()
+        for message in messages:
+            topic, at = message.topic, message.received_at
+            if (message.duplicate or message.retained) and (first := self._first(message)) is not None:
+                self._new.append(replace(message, received_at=first, duplicate=True))
+                continue
+            before = last.get(topic, 0)
+            if at <= before:
+                at = before + 1
+                message = replace(message, received_at=at)
+            last[topic] = at
+            self._new.append(message)
+        return self._new
 
-    def _received(self, message: Message) -> Message:
-        if message.duplicate or message.retained:
-            digest = _digest(message)
-            for receipt in chain(self._recent, self._new):
-                if receipt[0] == digest and not any(receipt is one for one in self._matched):
-                    self._matched.append(receipt)
-                    return replace(message, received_at=receipt[1], duplicate=True)
-        if len(self._last) > _TOPICS:
-            self._last.clear()
-        at = max(message.received_at, self._last.get(message.topic, 0) + 1)
-        self._last[message.topic] = at
-        return message if at == message.received_at else replace(message, received_at=at)
+    def _first(self, message: Message) -> Ms | None:
+        """When a message that is delivered again was first received."""
+        topic, content, _ = _receipt(message)
+        for place, receipt in enumerate(self._recent):
+            if receipt[1] == content and receipt[0] == topic and (False, place) not in self._matched:
+                self._matched.add((False, place))
+                return receipt[2]
+        for place, other in enumerate(self._new):
+            if other.topic == topic and _receipt(other)[1] == content and (True, place) not in self._matched:
+                self._matched.add((True, place))
+                return other.received_at
+        return None
 
 
-def _digest(message: Message) -> bytes:
-    """What makes a redelivery recognisable: topic and payload."""
-    return hashlib.blake2b(message.topic.encode() + b"\0" + message.payload, digest_size=12).digest()
+def _receipt(message: Message) -> _Receipt:
+    """What makes a redelivery recognisable."""
+    payload = message.payload
+    if len(payload) > _SHORT:
+        payload = hashlib.blake2b(payload, digest_size=16).digest()
+    return message.topic, payload, message.received_at

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from dutyroom.model.changes import Changes
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.meter import PARAMETER, meter_of
@@ -17,6 +18,7 @@ class Registry:
         self._parameters: dict[tuple[str, str], Mapping[str, Scalar]] = {}
         self._profiles: dict[str, tuple[str, ...]] = {}
         self.by_id: dict[str, Device] = {}
+        self.changes = Changes()  # devices
         for device in devices:
             self.add(device)
 
@@ -24,6 +26,7 @@ class Registry:
         """A new device, or another version of one: its former address is free again."""
         old = self.by_id.get(device.id)
         self.by_id[device.id] = device
+        self.changes.tell(device.id)
         speaks = device.status is not DeviceStatus.WITHDRAWN
         if speaks:
             self._parameters[_key(device)] = _parameters(device)

@@ -6,7 +6,7 @@ equal length), so the journal, the store and the rules work on the same memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum, StrEnum
@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from dutyroom.model.changes import Changes
 from dutyroom.timebase import Ms
 
 Ints: TypeAlias = npt.NDArray[np.int32]
@@ -131,6 +132,8 @@ class PointTable:
         self._by_name: dict[tuple[str, str], Point] = {}
         self._by_device: dict[str, list[Point]] = {}
         self.version = 0
+        self.changes = Changes()  # devices whose points are others than before
+        self.top = 0  # the largest id
         for point in points:
             self.add(point)
 
@@ -144,6 +147,8 @@ class PointTable:
             siblings[:] = [p for p in siblings if p.id != point.id]
         siblings.append(point)
         self.version += 1
+        self.top = max(self.top, point.id)
+        self.changes.tell(point.device)
 
     def __getitem__(self, point_id: int) -> Point:
         return self._by_id[point_id]
@@ -216,6 +221,21 @@ class Readings:
     @staticmethod
     def empty() -> Readings:
         return Readings.of([])
+
+    @staticmethod
+    def joined(parts: Sequence[Readings], text: Mapping[int, str]) -> Readings:
+        """One after the other. text: by row of the whole."""
+        if len(parts) == 1:
+            part = parts[0]
+            return Readings(part.point, part.at, part.value, part.quality, part.message, text)
+        return Readings(
+            np.concatenate([p.point for p in parts]),
+            np.concatenate([p.at for p in parts]),
+            np.concatenate([p.value for p in parts]),
+            np.concatenate([p.quality for p in parts]),
+            np.concatenate([p.message for p in parts]),
+            text,
+        )
 
     @staticmethod
     def of(rows: Iterable[tuple[int, Ms, float, int, int]]) -> Readings:

@@ -122,7 +122,7 @@ def _gauge(rule: PointRule) -> Convert:
         if type(value) is not float:
             return value
         if scale_by:
-            value *= _parameter(parameters, scale_by)
+            value *= factor_of(parameters, scale_by)
         if not plain:
             value = (value / invert if invert else value * a) + b
         return value if isfinite(value) else _not_finite(raw)
@@ -131,13 +131,10 @@ def _gauge(rule: PointRule) -> Convert:
 
 
 def _counter(rule: PointRule) -> Convert:
-    factor, offset = _affine(rule)
-    step = Fraction(rule.spec.step if rule.spec.step is not None else 1)
-    factor, offset = factor / step, offset / step
-    a, b, scale_by = float(factor), float(offset), rule.scale_by
+    factor, offset = _steps(rule)
+    a, b, low, high = affine_steps(rule)
+    scale_by = rule.scale_by
     wrap = float(rule.spec.wrap) if rule.spec.wrap is not None else math.inf
-    # In between, and away from a tie, the float product rounds to the same step as the exact one.
-    low, high = -LARGEST / 8, min(LARGEST / 8, wrap - 0.5)
 
     def read(raw: object, parameters: Mapping[str, Scalar]) -> Result:
         if type(raw) is bool:  # else `true` would be a register of 1
@@ -148,7 +145,7 @@ def _counter(rule: PointRule) -> Convert:
             value = raw if type(raw) is float else _number(raw, rule)
         if type(value) is not float:
             return value
-        scaled = value * _parameter(parameters, scale_by) if scale_by else value
+        scaled = value * factor_of(parameters, scale_by) if scale_by else value
         near = scaled * a + b
         if low < near < high and -0.25 < near - (whole := round(near)) < 0.25:
             return float(whole)
@@ -171,7 +168,23 @@ def _affine(rule: PointRule) -> tuple[Fraction, Fraction]:
     return rule.scale * unit.factor, rule.offset * unit.factor + unit.offset
 
 
-def _parameter(parameters: Mapping[str, Scalar], name: str) -> float:
+def _steps(rule: PointRule) -> tuple[Fraction, Fraction]:
+    """The same in steps of a counter."""
+    factor, offset = _affine(rule)
+    step = Fraction(rule.spec.step if rule.spec.step is not None else 1)
+    return factor / step, offset / step
+
+
+def affine_steps(rule: PointRule) -> tuple[float, float, float, float]:
+    """(a, b, low, high) of a counter: raw * a + b is, between low and high and within a quarter of a whole
+    number, so near the exact product that it rounds to the same step."""
+    factor, offset = _steps(rule)
+    wrap = float(rule.spec.wrap) if rule.spec.wrap is not None else math.inf
+    return float(factor), float(offset), -LARGEST / 8, min(LARGEST / 8, wrap - 0.5)
+
+
+def factor_of(parameters: Mapping[str, Scalar], name: str) -> float:
+    """A device's parameter that multiplies; NaN where it is no number."""
     value = parameters.get(name, 1)
     try:
         return float(value)
