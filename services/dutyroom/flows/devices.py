@@ -89,7 +89,7 @@ class DeviceDesk:
             if made.flaws:
                 raise Invalid(made.flaws)
             points = self._write(tx, made, actor, sheet.file)
-        self._after(made.devices, points)
+        self.follow(made.devices, points)
         return made
 
     def _plan(self, tx: Tx, sheet: Sheet, withdraw_missing: bool) -> Plan:
@@ -207,8 +207,8 @@ class DeviceDesk:
         point = self._table.find(device.id, spec.name)
         return point is not None and point.spec != spec and device.status is not DeviceStatus.WITHDRAWN
 
-    def _after(self, devices: Sequence[Device], points: Sequence[Point]) -> None:
-        """What is in memory follows the records."""
+    def follow(self, devices: Sequence[Device], points: Sequence[Point]) -> None:
+        """What is in memory follows the records, whoever changed them. points: new or changed."""
         if not devices:
             return
         with self._lock:

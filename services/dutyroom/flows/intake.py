@@ -3,18 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from dutyroom.errors import Mistake, Rejected
-from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.notours import NotOurs
 from dutyroom.flows.points import Latest, missing_points, with_steps_kept
 from dutyroom.flows.registry import Registry
-from dutyroom.flows.rereading import Rereading
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import PointSpec, PointTable
 from dutyroom.profiles.decode import Library
 from dutyroom.timebase import Ms
+
+
+class Reader(Protocol):
+    """Who reads the messages by the profiles, here (`Ingest`) or in another process (`Elsewhere`)."""
+
+    @property
+    def not_ours(self) -> NotOurs: ...
+
+    def renew(self, library: Library) -> None: ...
+
+
+class Again(Protocol):
+    """Who reads the quarantine again: `Rereading`, or `Elsewhere`."""
+
+    def ask(self, *reasons: str) -> None: ...
+
+
+class Elsewhere:
+    """Another process reads the messages: it sees in the records what was changed here."""
+
+    def __init__(self, not_ours: NotOurs) -> None:
+        self.not_ours = not_ours
+
+    def renew(self, library: Library) -> None:
+        return None
+
+    def ask(self, *reasons: str) -> None:
+        return None
 
 
 class Intake:
@@ -27,8 +54,8 @@ class Intake:
         registry: Registry,
         table: PointTable,
         records: Records,
-        ingest: Ingest,
-        rereading: Rereading,
+        ingest: Reader,
+        rereading: Again,
         latest: Latest,
     ) -> None:
         """latest: the newest stored readings of points."""

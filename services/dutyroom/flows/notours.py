@@ -64,6 +64,12 @@ class NotOurs:
 
         self._change(remove, "device.not_ours_back", address, actor, now)
 
+    def reread(self) -> bool:
+        """Takes what another process has marked; returns whether that is something else than was known."""
+        with self._records.read() as tx:
+            before, self._marks = self._marks, self._read(tx)
+        return before.keys() != self._marks.keys()
+
     def _change(
         self, how: Callable[[dict[str, Mark]], None], action: str, address: str, actor: str, now: Ms
     ) -> None:

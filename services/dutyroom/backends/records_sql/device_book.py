@@ -53,11 +53,12 @@ class Devices:
         ]
         self._link.careful(statement.values(data), rows)
 
-    def points(self, site: str) -> Sequence[Point]:
+    def points(self, site: str, after: int = 0) -> Sequence[Point]:
         p, d = schema.points, schema.devices
         both = p.join(d, (d.c.site == p.c.site) & (d.c.id == p.c.device))
         chosen = select(p.c.id, p.c.site, p.c.device, d.c.device_class, d.c.space, *_SPEC)
-        found = self._link.run(chosen.select_from(both).where(p.c.site == site).order_by(p.c.id))
+        mine = (p.c.site == site) & (p.c.id > after)
+        found = self._link.run(chosen.select_from(both).where(mine).order_by(p.c.id))
         return [_point(row) for row in found]
 
     def add_points(self, site: str, wanted: Sequence[tuple[Device, PointSpec]]) -> Sequence[Point]:

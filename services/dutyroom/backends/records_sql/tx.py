@@ -90,10 +90,12 @@ class SqlTx:
     def change(self, site: str, at: Ms, kind: str, key: str) -> None:
         self._link.run(schema.changes.insert().values(site=site, at=at, kind=kind, key=key))
 
-    def changes(self, after: int, limit: int = 500) -> Sequence[Change]:
+    def changes(self, after: int, limit: int = 500, *, kind: str = "") -> Sequence[Change]:
         """Oldest first."""
         t = schema.changes
         found = select(*columns(t, Change)).where(t.c.seq > after)
+        if kind:
+            found = found.where(t.c.kind == kind)
         return self._link.fetch(Change, found.order_by(t.c.seq).limit(limit))
 
     def last_change(self) -> int:
