@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     influx_token_file: Folder | None = Field(None, description="File that holds InfluxDB's token.")
     records: str = Field("", description="postgresql://... ; empty = SQLite in the data folder.")
     raw_days: float = Field(7.0, gt=0, description="Days that raw messages stay in the journal.")
+    mqtt_reader: Literal["bulk", "stock"] = Field(
+        "bulk", description="How MQTT is read: many messages at once, or each by paho's own callbacks."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
 
     def __init__(self, **given: object) -> None:

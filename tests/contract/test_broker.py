@@ -21,7 +21,9 @@ from tests.servers.mosquitto import Mosquitto
 
 from dutyroom.backends.broker import EmbeddedBroker
 from dutyroom.backends.clock import SystemClock
-from dutyroom.backends.mqtt import MqttPublisher, MqttSession, Token, _Waiting
+from dutyroom.backends.mqtt import MqttPublisher, MqttSession
+from dutyroom.backends.mqtt.link import Link
+from dutyroom.backends.mqtt.waiting import Waiting
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows.loops import IngestWork
 from dutyroom.model.telemetry import Message
@@ -268,9 +270,9 @@ def test_the_acknowledgement_of_an_earlier_connection_is_none(room: Room) -> Non
     session = room.session()
     room.publish("a", "b")
     old = take(session, 2)
-    connection = session._connection
+    connection = session._client.link
     session._client._sock.shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
-    until(lambda: session._connection > connection and session.connected, "connected again")
+    until(lambda: session._client.link is not connection and session.connected, "connected again")
     acknowledge(session, old)
     session.stop()
     assert payloads(take(room.session(), 2)) == ["a", "b"]
@@ -278,9 +280,9 @@ def test_the_acknowledgement_of_an_earlier_connection_is_none(room: Room) -> Non
 
 def test_it_ends_at_once_while_messages_pour_in(room: Room) -> None:
     session = room.session()
-    session._waiting._most = 5  # paho's thread waits for room
+    session.waiting.most = 5
     room.publish(*range(20))
-    until(lambda: len(session._waiting._items) == 5, "full")
+    until(lambda: session.waiting.full, "full")
     began = time.monotonic()
     session.stop()
     assert time.monotonic() - began < 1
@@ -349,10 +351,10 @@ def test_the_embedded_broker_ends_a_connection_that_acknowledges_twice(
     session = room.session()
     room.publish("a", "b")
     taken = take(session, 2)
-    before = session._connection
+    before = session._client.link
     acknowledge(session, taken[:1])
     acknowledge(session, taken[:1])
-    until(lambda: session._connection > before and session.connected, "connected again")
+    until(lambda: session._client.link is not before and session.connected, "connected again")
     assert nothing_comes(session)
     room.publish("c")
     assert payloads(take(session, 1)) == ["c"]
@@ -616,34 +618,38 @@ def test_what_speaks_no_mqtt_ends_nothing(pieces: tuple[bytes, ...], new_mosquit
 # ------------------------------------------------------------ between the threads
 
 
-def a_message(size: int = 1) -> tuple[Token, Message]:
-    return Token(1, 1, 0), Message("t", b"x" * size, 0)
+def put(waiting: Waiting, size: int, link: Link) -> None:
+    waiting.put(link, (b"\0\1",), (Message("t", b"x" * size, 0),), size)
 
 
 def test_the_wait_is_bounded_by_number_and_by_bytes() -> None:
-    for waiting, size in ((_Waiting(3, 1000), 1), (_Waiting(100, 30), 10)):
-        put = []
+    link = Link(lambda ids: None)
+    for waiting, size in ((Waiting(None, 3, 1000), 1), (Waiting(None, 100, 30), 10)):
+        put_so_far = []
 
-        def fill(waiting: _Waiting = waiting, size: int = size, put: list[int] = put) -> None:
+        def fill(waiting: Waiting = waiting, size: int = size, done: list[int] = put_so_far) -> None:
             for number in range(9):
-                waiting.put(*a_message(size))
-                put.append(number)
+                waiting.room(None)
+                put(waiting, size, link)
+                done.append(number)
 
         thread = threading.Thread(target=fill)
         thread.start()
-        until(lambda put=put: len(put) == 3, "three fit")  # type: ignore[misc]
+        until(lambda done=put_so_far: len(done) == 3, "three fit")  # type: ignore[misc]
         time.sleep(0.05)
-        assert len(put) == 3
-        assert len(waiting.take(1, 2)) == 2
-        until(lambda put=put: len(put) == 5, "two more fit")  # type: ignore[misc]
+        assert len(put_so_far) == 3
+        assert not waiting.room(0.01)
+        with waiting.changed:
+            assert len(waiting.pop(2)) == 2
+        until(lambda done=put_so_far: len(done) == 5, "two more fit")  # type: ignore[misc]
         waiting.close()
         thread.join(5)
-        assert len(put) == 9
-        assert waiting.take(0, 10) == []
 
 
-def test_one_message_larger_than_the_bound_passes_alone() -> None:
-    waiting = _Waiting(10, 100)
-    waiting.put(*a_message(500))
-    ((_, message),) = waiting.take(1, 10)
-    assert len(message.payload) == 500
+def test_one_message_of_any_size_finds_room() -> None:
+    waiting = Waiting(None, 10, 10)
+    put(waiting, 1000, Link(lambda ids: None))
+    assert not waiting.room(0)
+    with waiting.changed:
+        waiting.pop(1)
+    assert waiting.room(0)

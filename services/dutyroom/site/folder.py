@@ -56,7 +56,7 @@ def read_site(folder: Path) -> tuple[Site | None, Source, list[Row]]:
         time_zone=head.time_zone,
         currency=head.currency,
         language=head.language,
-        broker=head.broker,
+        brokers=head.brokers,
         adopt_unknown=head.adopt_unknown,
         cut_off_day=head.cut_off_day,
         spaces=read_spaces(source),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from dutyroom.errors import Rejected
 from dutyroom.fields import Fields
+from dutyroom.site.brokers import read_brokers
 from dutyroom.site.model import BrokerAddress
 from dutyroom.site.source import Source
 from dutyroom.timebase import zone
@@ -26,7 +26,7 @@ class Head:
     time_zone: str
     currency: str
     language: str
-    broker: BrokerAddress | None
+    brokers: tuple[BrokerAddress, ...]
     adopt_unknown: bool
     cut_off_day: int
 
@@ -37,14 +37,14 @@ def read_head(source: Source) -> Head:
     if document.data is None:
         if not source.mistakes:
             fields.wrong("", "is empty")
-        return Head("", {}, "UTC", "CNY", "zh-CN", None, False, 1)
+        return Head("", {}, "UTC", "CNY", "zh-CN", (), False, 1)
     head = Head(
         id=fields.text("id"),
         name=fields.words("name"),
         time_zone=fields.text("time_zone"),
         currency=fields.text("currency", "CNY"),
         language=fields.choice("language", LANGUAGES, "zh-CN"),
-        broker=_broker(source, fields.child("broker")),
+        brokers=read_brokers(source, fields),
         adopt_unknown=fields.flag("adopt_unknown"),
         cut_off_day=fields.integer("cut_off_day", 1, 1, 28),
     )
@@ -58,45 +58,3 @@ def read_head(source: Source) -> Head:
     except Rejected as err:
         fields.wrong("time_zone", f"{err.reason}; write an IANA name such as Asia/Shanghai")
     return head
-
-
-def _broker(source: Source, fields: Fields | None) -> BrokerAddress | None:
-    if fields is None:
-        return None
-    if fields.raw("password") is not None:
-        fields.wrong("password", "a secret does not belong here; put it in a file and name it: password_file")
-    tls = fields.flag("tls")
-    broker = BrokerAddress(
-        host=fields.text("host"),
-        port=fields.integer("port", 8883 if tls else 1883, 1, 65535),
-        tls=tls,
-        ca_file=_beside(source, fields, "ca_file"),
-        username=fields.text("username", ""),
-        password_file=_beside(source, fields, "password_file"),
-        topics=_filters(fields, "topics", ("#",)),
-    )
-    fields.finish()
-    return broker
-
-
-def _beside(source: Source, fields: Fields, name: str) -> str:
-    """The absolute path of a file named relative to the site folder; "" = not named."""
-    named = fields.text(name, "")
-    if not named:
-        return ""
-    path = (source.folder / Path(named).expanduser()).absolute()
-    if not path.is_file():
-        fields.wrong(name, f"there is no file {path}")
-    return str(path)
-
-
-def _filters(fields: Fields, name: str, default: Sequence[str]) -> tuple[str, ...]:
-    found = fields.texts(name, default)
-    for text in found:
-        levels = text.split("/")
-        bad = [x for x in levels if ("#" in x or "+" in x) and len(x) > 1]
-        if not text or bad or "#" in levels[:-1]:
-            fields.wrong(
-                name, f"{text!r} is no topic filter: + stands alone between slashes, # alone at the end"
-            )
-    return found

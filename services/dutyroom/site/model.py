@@ -25,7 +25,10 @@ class Space:
 
 @dataclass(frozen=True, slots=True)
 class BrokerAddress:
-    """Where a site's devices publish. Secrets come from the environment or a file, not from YAML."""
+    """Where a site's devices publish. Secrets come from files, not from YAML.
+
+    priority: topic filters that a session of their own reads; no topic matches both these and `topics`.
+    """
 
     host: str
     port: int = 1883
@@ -34,6 +37,11 @@ class BrokerAddress:
     username: str = ""
     password_file: str = ""
     topics: tuple[str, ...] = ("#",)
+    priority: tuple[str, ...] = ()
+    version: str = "3.1.1"  # of MQTT: 3.1.1 or 5
+    certificate_file: str = ""  # of the client
+    key_file: str = ""  # "" = in the certificate's file
+    key_password_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +53,7 @@ class Site:
     time_zone: str
     currency: str = "CNY"
     language: str = "zh-CN"
-    broker: BrokerAddress | None = None
+    brokers: tuple[BrokerAddress, ...] = ()
     adopt_unknown: bool = False
     cut_off_day: int = 1  # period reads at local midnight of this day of the month
     spaces: Mapping[str, Space] = field(default_factory=dict)
@@ -58,3 +66,8 @@ class Site:
     shares: tuple[PublicShare, ...] = ()
     people: tuple[Person, ...] = ()
     scenarios: bool = False  # a simulated estate: pages offer its scenarios
+
+    @property
+    def broker(self) -> BrokerAddress | None:
+        """The first of its brokers."""
+        return self.brokers[0] if self.brokers else None

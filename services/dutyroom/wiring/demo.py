@@ -128,7 +128,7 @@ def _open(
         store_of(settings, site.id),
         profiles,
         clock,
-        BrokerAddress(broker.host, broker.port),
+        [BrokerAddress(broker.host, broker.port)],
         settings.raw_days,
         lossless=False,
         speed=clock.speed,

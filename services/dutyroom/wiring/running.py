@@ -13,7 +13,7 @@ from dutyroom.backends.broker import EmbeddedBroker
 from dutyroom.backends.cron import Cron
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
-from dutyroom.backends.mqtt import MqttSession
+from dutyroom.backends.mqtt import MqttInbound
 from dutyroom.errors import Invalid, Mistake, Rejected, Unavailable
 from dutyroom.flows.devices import DeviceDesk, estate_of, fed
 from dutyroom.flows.ingest import Ingest
@@ -54,7 +54,7 @@ class RunningSite:
     """A site's runtime with its threads."""
 
     runtime: SiteRuntime
-    session: MqttSession
+    session: MqttInbound
     journal: SqliteJournal
     cron: Cron
     loops: list[Loop] = field(default_factory=list)
@@ -165,14 +165,15 @@ def open_site(
     store: ReadingStore,
     profiles: Profiles,
     clock: Clock,
-    broker: BrokerAddress,
+    brokers: Sequence[BrokerAddress],
     raw_days: float,
     lossless: bool = True,
     speed: float = 1.0,
+    reader: str = "bulk",
 ) -> RunningSite:
     """Opens the journal in `folder`, seeds the records, and prepares the loops without starting them.
 
-    speed: how many times as fast as the machine's the site's clock runs.
+    speed: how many times as fast as the machine's the site's clock runs. reader: of MQTT, bulk or stock.
     """
     remember(site, folder)
     library = profiles.library
@@ -183,7 +184,7 @@ def open_site(
     journal = SqliteJournal(folder / "journal.sqlite")
     live = Live()
     registry = Registry(devices)
-    session = MqttSession(broker, f"dutyroom-{site.id}", clock)
+    session = MqttInbound(site.id, brokers, clock, reader)
     runtime = SiteRuntime(site, table, live, journal, store, records, clock, started_at=clock.now())
     filling = _filling(runtime)
     ingest = Ingest(site.id, library, registry, table, journal, records, live, site.adopt_unknown)
@@ -205,7 +206,7 @@ def open_site(
     return running
 
 
-def _shelf(profiles: Profiles, intake: Intake, session: MqttSession, clock: Clock) -> Shelf:
+def _shelf(profiles: Profiles, intake: Intake, session: MqttInbound, clock: Clock) -> Shelf:
     """The site's own profiles, watched. What they read is subscribed to, whatever else the site reads."""
 
     def take(library: Library) -> list[Mistake]:

@@ -83,11 +83,11 @@ def _open(
     stack: ExitStack,
     say: Callable[[str], None],
 ) -> RunningSite:
-    address, broker = site.broker, None
-    if address is None:
+    brokers, broker = site.brokers, None
+    if not brokers:
         with ignoring_interrupts():
             broker = stack.enter_context(EmbeddedBroker(settings.data / "sites" / site.id))
-        address = BrokerAddress(broker.host, broker.port)
+        brokers = (BrokerAddress(broker.host, broker.port),)
         say(f"Site {site.id}: embedded broker at {broker.host}:{broker.port}; what it holds is lost with it")
     profiles = profiles_of(site, source, folder)
     for mistake in profiles.mistakes:
@@ -101,9 +101,10 @@ def _open(
         store_of(settings, site.id),
         profiles,
         clock,
-        address,
+        brokers,
         settings.raw_days,
         lossless=broker is None,
+        reader=settings.mqtt_reader,
     )
     running.broker = broker
     return running

@@ -1,0 +1,37 @@
+"""How long to wait before the next try to connect: longer each time, and never all at once."""
+
+from __future__ import annotations
+
+import random
+
+FIRST_S, MOST_S = 1.0, 30.0
+HELD_S = 10.0  # a connection that lasted so long was a good one
+
+
+def pause(failures: int, chance: float) -> float:
+    """Seconds before the next try after so many failures in a row (0: a good connection ended).
+
+    chance: 0 to 1. The half of the pause that it decides keeps thousands that were cut off together
+    from coming back together.
+    """
+    most: float = min(MOST_S, FIRST_S * 2 ** min(failures, 10))
+    return most * (0.5 + 0.5 * chance)
+
+
+class Backoff:
+    """Counts failures in a row. Times in seconds of any steady clock."""
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self._since: float | None = None
+
+    def connected(self, now: float) -> None:
+        self._since = now
+
+    def lost(self, now: float) -> float:
+        """Seconds until the next try. A connection that ended at once, as where two have one client id,
+        counts as a failure."""
+        good = self._since is not None and now - self._since >= HELD_S
+        self.failures = 0 if good else self.failures + 1
+        self._since = None
+        return pause(self.failures, random.random())

@@ -1,0 +1,138 @@
+"""All broker sessions of a site as one: what is urgent first, then the others in turn.
+
+A broker has a session a lane, by the client id of site and lane, so that another process that takes the
+site over finds both: `dutyroom-<site>`, and where the site names priority topics `dutyroom-<site>.priority`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from dutyroom.backends.mqtt import link
+from dutyroom.backends.mqtt.session import TOGETHER_S, MqttSession
+from dutyroom.backends.mqtt.waiting import BYTES, MESSAGES, Waiting
+from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import Message
+from dutyroom.site import BrokerAddress
+from dutyroom.site.filters import advice, covers, meeting
+from dutyroom.timebase import Clock
+
+log = structlog.get_logger(__name__)
+
+Taken = Sequence[tuple[object, Message]]
+
+
+class MqttInbound:
+    """See `interfaces.Inbound`. reader: `bulk` or `stock`.
+
+    Raises Rejected when a password or a certificate cannot be read, or when topics of one broker meet its
+    priority ones.
+    """
+
+    def __init__(
+        self, site: str, brokers: Sequence[BrokerAddress], clock: Clock, reader: str = "bulk"
+    ) -> None:
+        self._changed = threading.Condition()
+        for broker in brokers:
+            for topic, first in meeting(broker.topics, broker.priority):
+                raise Rejected(f"broker {broker.host}:{broker.port}: topics: {advice(topic, first)}")
+        lanes = sum(1 + bool(broker.priority) for broker in brokers) or 1
+
+        def session(broker: BrokerAddress, client_id: str) -> MqttSession:
+            waiting = Waiting(self._changed, MESSAGES // lanes, BYTES // lanes)
+            return MqttSession(broker, client_id, clock, waiting=waiting, reader=reader)
+
+        self._urgent = [
+            session(replace(broker, topics=broker.priority), f"dutyroom-{site}.priority")
+            for broker in brokers
+            if broker.priority
+        ]
+        self._others = [session(broker, f"dutyroom-{site}") for broker in brokers]
+        self._priority = tuple(topic for broker in brokers for topic in broker.priority)
+        self._last_urgent = False
+
+    @property
+    def sessions(self) -> tuple[MqttSession, ...]:
+        return (*self._urgent, *self._others)
+
+    @property
+    def connected(self) -> bool:
+        """All of them: where one is away, we cannot say that its devices are silent."""
+        return all(session.connected for session in self.sessions)
+
+    @property
+    def refused(self) -> str:
+        """Why we are not let in somewhere, or not to all topics; "" = fine."""
+        return "; ".join(dict.fromkeys(session.refused for session in self.sessions if session.refused))
+
+    def start(self) -> None:
+        for session in self.sessions:
+            session.start()
+
+    def stop(self) -> None:
+        """Leaves without ending the persistent sessions; the brokers keep what comes."""
+        leaving = [threading.Thread(target=session.stop) for session in self.sessions]
+        for thread in leaving:
+            thread.start()
+        for thread in leaving:
+            thread.join()
+
+    def extend(self, topics: Iterable[str]) -> tuple[str, ...]:
+        """Subscribes to these as well, at each broker; returns those that no filter covered."""
+        wanted = [topic for topic in topics if not any(covers(first, topic) for first in self._priority)]
+        for topic, first in meeting(wanted, self._priority):
+            # Heard twice is better than not heard: readings of one instant are one.
+            log.warning("broker.topics_meet", topic=topic, priority=first, effect="some messages come twice")
+        fresh = [topic for session in self._others for topic in session.extend(wanted)]
+        return tuple(dict.fromkeys(fresh))
+
+    def take(self, timeout_s: float, limit: int) -> Taken:
+        """What is urgent alone and at once, but not twice in a row while others wait; else of the others
+        in turn, each its share, together with what comes a little later."""
+        with self._changed:
+            if not self._changed.wait_for(self._any, timeout_s):
+                return []
+            if taken := self._take_urgent(limit):
+                return taken
+        if sum(session.waiting.count for session in self._others) < limit and not self._waiting(self._urgent):
+            time.sleep(TOGETHER_S)
+        with self._changed:
+            return self._take_others(limit) or self._take_urgent(limit)
+
+    def acknowledge(self, tokens: Sequence[object]) -> None:
+        link.acknowledge(tokens)
+
+    def _any(self) -> bool:
+        return self._waiting(self._urgent) or self._waiting(self._others)
+
+    @staticmethod
+    def _waiting(sessions: Sequence[MqttSession]) -> bool:
+        return any(session.waiting.count for session in sessions)
+
+    def _take_urgent(self, limit: int) -> Taken:
+        if not self._urgent or (self._last_urgent and self._waiting(self._others)):
+            return []
+        taken = _shared(self._urgent, limit)
+        self._last_urgent = bool(taken)
+        return taken
+
+    def _take_others(self, limit: int) -> Taken:
+        self._last_urgent = False
+        taken = _shared(self._others, limit)
+        self._others.append(self._others.pop(0))  # another one comes first next time
+        return taken
+
+
+def _shared(sessions: Sequence[MqttSession], limit: int) -> list[tuple[object, Message]]:
+    """At most `limit` messages: a share of each, then what is left of it to whoever has more."""
+    taken: list[tuple[object, Message]] = []
+    share = max(1, limit // len(sessions))
+    for most in (share, limit):
+        for session in sessions:
+            taken.extend(session.waiting.pop(min(most, limit - len(taken))))
+    return taken

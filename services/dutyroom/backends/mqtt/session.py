@@ -1,0 +1,261 @@
+"""A broker session of a site by paho: messages out, acknowledgements in, nothing decided.
+
+Persistent session, QoS 1, manual acknowledgement: paho's thread only queues; the ingest flow takes, commits
+and then acknowledges.
+
+What brokers differ in: Mosquitto marks a message delivered again as a duplicate and keeps sessions
+on disk; the embedded one marks nothing, holds sessions in memory only, and ends a connection whose
+acknowledgements come twice or out of order, with what was not acknowledged in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import ssl
+import sys
+import threading
+import time
+from collections.abc import Iterable, Sequence
+
+import paho.mqtt.client as paho
+import structlog
+from paho.mqtt.client import ConnectFlags
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from dutyroom.backends.mqtt import link
+from dutyroom.backends.mqtt.backoff import Backoff, pause
+from dutyroom.backends.mqtt.bulk import client_class
+from dutyroom.backends.mqtt.properties import MOST_ALIASES
+from dutyroom.backends.mqtt.security import name_of, secret, tls_context
+from dutyroom.backends.mqtt.waiting import Waiting
+from dutyroom.errors import Unavailable
+from dutyroom.model.telemetry import Message
+from dutyroom.site import BrokerAddress
+from dutyroom.site.filters import covers
+from dutyroom.timebase import Clock
+
+log = structlog.get_logger(__name__)
+
+KEEPALIVE_S = 30
+TOGETHER_S = 0.01  # what comes this soon after the first is taken with it
+_REFUSED = 0x80  # a SUBACK code of this or more
+_TAKEN_OVER = 0x8E  # MQTT 5: somebody else came with our client id
+_FOR_EVER = 0xFFFFFFFF  # MQTT 5: a session without an end, as 3.1.1 has it
+
+
+class MqttSession:
+    """One persistent session of a site. See `interfaces.Inbound`.
+
+    waiting: where messages go that a flow takes from several sessions. reader: `bulk` or `stock`.
+    Raises Rejected when the password or the certificates cannot be read.
+    """
+
+    def __init__(
+        self,
+        address: BrokerAddress,
+        client_id: str,
+        clock: Clock,
+        *,
+        waiting: Waiting | None = None,
+        reader: str = "bulk",
+    ) -> None:
+        self._address, self._clock = address, clock
+        self._topics = address.topics
+        self._asked: dict[int, tuple[str, ...]] = {}  # subscriptions not answered yet, by their number
+        self._asking = threading.Lock()  # the answer may come before the number is written down
+        self._name = name_of(address)
+        self.waiting = waiting if waiting is not None else Waiting()
+        self._turn = threading.Lock()  # of whoever adds topics
+        self._connected = threading.Event()
+        self._stopping = threading.Event()
+        self._backoff = Backoff()
+        self._known = False  # the broker has had this session before
+        self.refused = ""  # why we are not let in, or not to all topics; "" = fine
+        self._client = client_class(reader)(client_id, address.version == "5", self.waiting, clock)
+        self._client.max_inflight_messages_set(0)
+        self._wait_next(pause(0, random.random()))
+        if address.username:
+            self._client.username_pw_set(address.username, secret(address.password_file, self._name))
+        if (context := tls_context(address)) is not None:
+            self._client.tls_set_context(context)
+        self._client.on_connect = self._connected_now
+        self._client.on_connect_fail = self._not_reached
+        self._client.on_subscribe = self._subscribed
+        self._client.on_disconnect = self._disconnected_now
+        self._client.on_broken = self._broken
+
+    def start(self) -> None:
+        """Connects in the background and goes on trying; never blocks."""
+        try:
+            self._connect()
+            self._client.loop_start()
+        except (OSError, ValueError) as err:
+            raise Unavailable(f"{self._name}: {err}") from err
+
+    def _connect(self) -> None:
+        host, port = self._address.host, self._address.port
+        if self._address.version != "5":
+            self._client.connect_async(host, port, keepalive=KEEPALIVE_S)
+            return
+        wishes = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        wishes.SessionExpiryInterval = _FOR_EVER
+        wishes.TopicAliasMaximum = MOST_ALIASES
+        self._client.connect_async(host, port, keepalive=KEEPALIVE_S, clean_start=False, properties=wishes)
+
+    def stop(self) -> None:
+        """Leaves without ending the persistent session; the broker keeps what comes."""
+        self._stopping.set()
+        with contextlib.suppress(OSError):
+            self._client.disconnect()
+        self.waiting.close()
+        self._client.loop_stop()
+        self._client.link.end()
+        self._connected.clear()
+
+    def extend(self, topics: Iterable[str]) -> tuple[str, ...]:
+        """Subscribes to these as well, in the session at hand; returns those that were not covered.
+
+        What another filter covers is left out: a broker would deliver it twice.
+        """
+        with self._turn:
+            known = list(self._topics)
+            for topic in sorted(set(topics), key=lambda t: (t.count("/"), t)):
+                if not any(covers(one, topic) for one in known):
+                    known.append(topic)
+            fresh = tuple(known[len(self._topics) :])
+            self._topics = tuple(known)
+        if fresh and self._connected.is_set():
+            self._subscribe(self._client, fresh)
+        return fresh
+
+    def _subscribe(self, client: paho.Client, topics: tuple[str, ...]) -> None:
+        with self._asking:
+            _, number = client.subscribe([(topic, 1) for topic in topics])
+            if number is not None:
+                self._asked[number] = topics
+
+    @property
+    def connected(self) -> bool:
+        return self._connected.is_set()
+
+    # ------------------------------------------------------------ in paho's thread
+
+    def _connected_now(
+        self, client: paho.Client, _data: object, flags: ConnectFlags, code: ReasonCode, _p: object
+    ) -> None:
+        if code.is_failure:
+            self._say_refused(f"does not let us in: {code}{self._hint(str(code))}")
+            return
+        self._say_refused("")
+        self._backoff.connected(time.monotonic())
+        if self._known and not flags.session_present:
+            log.warning("broker.session_lost", broker=self._name, lost="what came since we were cut off")
+        self._known = True
+        self._asked.clear()
+        self._connected.set()  # first: what `extend` adds from now on is asked for by itself
+        if self._topics:
+            self._subscribe(client, self._topics)
+        log.info("broker.connected", broker=self._name)
+
+    def _hint(self, code: str) -> str:
+        if code == "Unsupported protocol version" and self._address.version == "5":
+            return " (it speaks no MQTT 5: leave `version` out of the site's broker)"
+        if code not in ("Not authorized", "Bad user name or password"):
+            return ""
+        if not self._address.username:
+            return " (the site names no username and password_file)"
+        return f" (user name {self._address.username!r} with the password of {self._address.password_file})"
+
+    def _not_reached(self, _client: object, _data: object) -> None:
+        # paho calls this while it handles the error and does not hand it over.
+        err = sys.exc_info()[1]
+        if isinstance(err, ssl.SSLCertVerificationError):
+            self._say_refused(f"shows a certificate that is not trusted: {err.verify_message}")
+        elif not self._wants_certificate(str(err)):
+            hint = " (by TLS: does that port speak it?)" if self._address.tls else ""
+            self._say_refused(f"cannot be reached: {err}{hint}")
+        self._wait_next(self._backoff.lost(time.monotonic()))
+
+    def _wants_certificate(self, reason: str) -> bool:
+        """Says so when the broker ended the handshake for our certificate's sake."""
+        words = reason.lower().replace("_", " ")
+        if "certificate required" in words or "handshake failure" in words:
+            file = self._address.certificate_file
+            self._say_refused(
+                f"does not take our client certificate {file}"
+                if file
+                else "wants a client certificate (the site names no certificate_file and key_file)"
+            )
+        elif "alert" in words and ("unknown ca" in words or "certificate" in words):
+            self._say_refused(
+                f"does not trust our client certificate {self._address.certificate_file}: {reason}"
+            )
+        else:
+            return False
+        return True
+
+    def _wait_next(self, seconds: float) -> None:
+        """Before the next try. Jitter: many sites and lanes that were cut off together must not knock at once."""
+        self._client.reconnect_delay_set(seconds, seconds)  # type: ignore[arg-type]
+
+    def _subscribed(
+        self, _client: object, _data: object, number: int, codes: list[ReasonCode], _p: object
+    ) -> None:
+        with self._asking:
+            topics = self._asked.pop(number, self._topics)
+        refused = [topic for topic, code in zip(topics, codes, strict=False) if code.value >= _REFUSED]
+        if refused:
+            self._say_refused(f"does not allow us to read {', '.join(refused)}")
+
+    def _disconnected_now(
+        self, _client: object, _data: object, _flags: object, code: ReasonCode, _p: object
+    ) -> None:
+        self._ended()
+        self._wait_next(self._backoff.lost(time.monotonic()))
+        if code.value == _TAKEN_OVER:
+            self._say_refused(
+                "has let in somebody else with our client id: does another instance run this site?"
+            )
+        reason = self._client.reason
+        if reason:
+            self._wants_certificate(reason)
+        log.info("broker.disconnected", broker=self._name, reason=reason or str(code))
+
+    def _broken(self, err: Exception) -> bool:
+        """Something that is no MQTT came: the connection is made anew, after a pause."""
+        self._ended()
+        self._say_refused(f"sends what is no MQTT: {err!r}")
+        if self._stopping.wait(self._backoff.lost(time.monotonic())):
+            return False
+        self._connect()
+        return True
+
+    def _ended(self) -> None:
+        self._connected.clear()
+        self._client.link.end()
+
+    def _say_refused(self, reason: str) -> None:
+        """Once for each change, not once a try."""
+        said = f"{self._name} {reason}" if reason else ""
+        if said and said != self.refused:
+            log.error("broker.refused", reason=said)
+        self.refused = said
+
+    # ------------------------------------------------------------ in the flow's thread
+
+    def take(self, timeout_s: float, limit: int) -> Sequence[tuple[object, Message]]:
+        waiting = self.waiting
+        with waiting.changed:
+            if not waiting.changed.wait_for(lambda: waiting.count, timeout_s):
+                return []
+        if waiting.count < limit:
+            time.sleep(TOGETHER_S)
+        with waiting.changed:
+            return waiting.pop(limit)
+
+    def acknowledge(self, tokens: Sequence[object]) -> None:
+        """A token of an earlier connection means nothing to the broker now: it will deliver again."""
+        link.acknowledge(tokens)

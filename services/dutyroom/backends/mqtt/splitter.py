@@ -1,0 +1,147 @@
+"""PUBLISH packets of QoS 0 and 1 cut out of what a socket gave, many at a time.
+
+Only what is surely right is taken: whatever is rare, large or odd is left where it stands, for paho's own
+handler to read or to refuse. MQTT 3.1.1 section 3.3, MQTT 5.0 section 3.3.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from dutyroom.backends.mqtt.properties import Aliases, read_properties
+from dutyroom.model.telemetry import Message
+from dutyroom.timebase import Ms
+
+_HEAD = 5  # bytes that say how a packet of up to 16 KiB is laid out: type, length, length of its topic
+_SHAPES = 10_000
+_TOPICS = 50_000
+_LONG_TOPIC = 256  # bytes; longer ones are not remembered
+
+# offsets from the packet's first byte: topic, behind the topic, behind the packet id, behind the packet; RETAIN; DUP
+_Shape = tuple[int, int, int, int, bool, bool]
+
+
+class Packet(NamedTuple):
+    """Where a packet lies in the data: its first byte, its body from `start` to before `stop`."""
+
+    command: int
+    start: int
+    stop: int
+
+
+def packet_at(data: bytes, pos: int) -> Packet | int:
+    """The packet that begins at `pos`; else how many bytes from `pos` on are needed to go on, 0 = no
+    packet begins like this: its length takes more than four bytes."""
+    end = len(data)
+    length = 0
+    for place in range(5):
+        at = pos + 1 + place
+        if at >= end:
+            return at + 1 - pos
+        if place == 4:
+            break
+        byte = data[at]
+        length |= (byte & 127) << (7 * place)
+        if byte < 128:
+            stop = at + 1 + length
+            return Packet(data[pos], at + 1, stop) if stop <= end else stop - pos
+    return 0
+
+
+class Splitter:
+    """Of one connection after another; `aliases` are the current one's. five: MQTT 5."""
+
+    def __init__(self, five: bool, aliases: Aliases) -> None:
+        self._five, self._aliases = five, aliases
+        self._shapes: dict[bytes, _Shape] = {}
+        self._topics: dict[bytes, str] = {}
+
+    def split(self, data: bytes, pos: int, now: Ms, ids: list[bytes], messages: list[Message]) -> int:
+        """Appends the messages that begin at `pos` and their packet ids (b"" = QoS 0); returns where
+        something begins that is left: another packet, a piece of one, or the end.
+
+        Raises BrokenStream for a topic alias that was never given.
+        """
+        if self._five:
+            return self._split_five(data, pos, now, ids, messages)
+        end = len(data)
+        shapes, topics = self._shapes, self._topics
+        note, keep = ids.append, messages.append
+        while True:
+            head = data[pos : pos + _HEAD]
+            shape = shapes.get(head) or self._shape(head)
+            if shape is None:
+                return pos
+            topic, ident, start, stop, retained, again = shape
+            stop += pos
+            if stop > end:
+                return pos
+            raw = data[pos + topic : pos + ident]
+            start += pos
+            keep(Message(topics.get(raw) or self._topic(raw), data[start:stop], now, retained, again))
+            note(data[pos + ident : start])
+            pos = stop
+
+    def _split_five(self, data: bytes, pos: int, now: Ms, ids: list[bytes], messages: list[Message]) -> int:
+        end = len(data)
+        shapes, topics = self._shapes, self._topics
+        note, keep = ids.append, messages.append
+        while True:
+            head = data[pos : pos + _HEAD]
+            shape = shapes.get(head) or self._shape(head)
+            if shape is None:
+                return pos
+            topic, ident, start, stop, retained, again = shape
+            stop += pos
+            if stop > end:
+                return pos
+            raw = data[pos + topic : pos + ident]
+            start += pos
+            name = topics.get(raw) or self._topic(raw)
+            body = start + 1
+            if data[start]:
+                found = read_properties(data, start, stop)
+                if found is None:
+                    return pos
+                body, alias = found
+                if alias:
+                    name = self._aliases.resolve(name, alias)
+            keep(Message(name, data[body:stop], now, retained, again))
+            note(data[pos + ident : start])
+            pos = stop
+
+    def _shape(self, head: bytes) -> _Shape | None:
+        """Of a packet that begins like this; None = left to paho."""
+        if len(head) < _HEAD or head[0] & 0xF4 != 0x30:  # no PUBLISH, or QoS 2 or 3
+            return None
+        if head[1] < 128:
+            body, stop = 2, 2 + head[1]
+        elif head[2] < 128:
+            body, stop = 3, 3 + (head[1] & 127 | head[2] << 7)
+        else:
+            return None
+        ident = body + 2 + (head[body] << 8 | head[body + 1])
+        start = ident + (2 if head[0] & 2 else 0)
+        if start + self._five > stop or (ident == body + 2 and not self._five):
+            return None
+        if len(self._shapes) >= _SHAPES:
+            self._shapes.clear()
+        shape = (body + 2, ident, start, stop, bool(head[0] & 1), bool(head[0] & 8))
+        self._shapes[head] = shape
+        return shape
+
+    def _topic(self, raw: bytes) -> str:
+        name = topic_text(raw)
+        if len(raw) <= _LONG_TOPIC:
+            if len(self._topics) >= _TOPICS:
+                self._topics.clear()
+            self._topics[raw] = name
+        return name
+
+
+def topic_text(raw: bytes) -> str:
+    """A topic as text; bytes that are not UTF-8 stay readable: \\xff."""
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("utf-8", "backslashreplace")

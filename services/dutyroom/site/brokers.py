@@ -1,0 +1,96 @@
+"""`broker` in site.yaml: one mapping, or a list of them where devices publish to several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dutyroom.fields import Fields
+from dutyroom.site.filters import advice, meeting
+from dutyroom.site.model import BrokerAddress
+from dutyroom.site.source import Source
+
+VERSIONS = ("3.1.1", "5")
+_FOR_TLS = ("ca_file", "certificate_file", "key_file", "key_password_file")
+
+
+def read_brokers(source: Source, fields: Fields) -> tuple[BrokerAddress, ...]:
+    """What `broker` of a site says; () = it is not there. Mistakes are noted with their lines."""
+    if isinstance(fields.raw("broker"), list):
+        listed = fields.children("broker")
+    else:
+        one = fields.child("broker")
+        listed = [one] if one is not None else []
+    found: dict[tuple[str, int], BrokerAddress] = {}
+    for each in listed:
+        broker = _broker(source, each)
+        place = (broker.host.casefold(), broker.port)
+        if place in found:
+            # Sessions go by site and lane: two at one broker would throw each other out.
+            each.wrong(
+                "host", f"{broker.host}:{broker.port} is listed twice; put all its topics in one entry"
+            )
+        found[place] = broker
+    return tuple(found.values())
+
+
+def _broker(source: Source, fields: Fields) -> BrokerAddress:
+    for name in ("password", "key_password"):
+        if fields.raw(name) is not None:
+            fields.wrong(name, f"a secret does not belong here; put it in a file and name it: {name}_file")
+    tls = fields.flag("tls")
+    broker = BrokerAddress(
+        host=fields.text("host"),
+        port=fields.integer("port", 8883 if tls else 1883, 1, 65535),
+        tls=tls,
+        ca_file=_beside(source, fields, "ca_file"),
+        username=fields.text("username", ""),
+        password_file=_beside(source, fields, "password_file"),
+        topics=_filters(fields, "topics", ("#",)),
+        priority=_filters(fields, "priority", ()),
+        version=fields.choice("version", VERSIONS, VERSIONS[0]),
+        certificate_file=_beside(source, fields, "certificate_file"),
+        key_file=_beside(source, fields, "key_file"),
+        key_password_file=_beside(source, fields, "key_password_file"),
+    )
+    _check_files(fields, broker)
+    for topic, first in meeting(broker.topics, broker.priority)[:10]:
+        fields.wrong("topics" if fields.has("topics") else "priority", advice(topic, first))
+    fields.finish()
+    return broker
+
+
+def _check_files(fields: Fields, broker: BrokerAddress) -> None:
+    if not broker.tls:
+        for name in _FOR_TLS:
+            if fields.has(name):
+                fields.wrong(name, "has a meaning with TLS only; write tls: true beside it, or leave it out")
+    elif broker.key_file and not broker.certificate_file:
+        fields.wrong("key_file", "is the key of a client certificate; name that too: certificate_file")
+    elif broker.key_password_file and not broker.certificate_file:
+        fields.wrong(
+            "key_password_file", "opens the key of a client certificate; name that: certificate_file"
+        )
+
+
+def _beside(source: Source, fields: Fields, name: str) -> str:
+    """The absolute path of a file named relative to the site folder; "" = not named."""
+    named = fields.text(name, "")
+    if not named:
+        return ""
+    path = (source.folder / Path(named).expanduser()).absolute()
+    if not path.is_file():
+        fields.wrong(name, f"there is no file {path}")
+    return str(path)
+
+
+def _filters(fields: Fields, name: str, default: Sequence[str]) -> tuple[str, ...]:
+    found = fields.texts(name, default)
+    for text in found:
+        levels = text.split("/")
+        bad = [x for x in levels if ("#" in x or "+" in x) and len(x) > 1]
+        if not text or bad or "#" in levels[:-1]:
+            fields.wrong(
+                name, f"{text!r} is no topic filter: + stands alone between slashes, # alone at the end"
+            )
+    return found
