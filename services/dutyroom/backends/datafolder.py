@@ -1,10 +1,13 @@
-"""The data folder: one instance at a time, a version, and how commands find the running one."""
+"""The data folder: one instance at a time, or the processes of one instance; a version; and how commands
+find who is running."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -12,14 +15,19 @@ from typing import IO
 from dutyroom.errors import Rejected, Unavailable
 
 VERSION = 1
+_MOMENT_S, _TRIES = 0.05, 6
 
 
 class DataFolder:
-    """Locks `path` for this process. Raises Rejected: in use, newer, or not writable."""
+    """Locks `path` for this process. Raises Rejected: in use, newer, or not writable.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    shared: with other processes that share it likewise; each site in it is owned by a lease.
+    """
+
+    def __init__(self, path: Path, shared: bool = False) -> None:
+        self.path, self._shared = path, shared
         self._lock: IO[str] | None = None
+        self._announced = False
 
     def __enter__(self) -> DataFolder:
         try:
@@ -29,7 +37,10 @@ class DataFolder:
             raise Rejected(
                 f"cannot write to the data folder {self.path} ({err.strerror}); choose another with --data"
             ) from err
-        if not _try_lock(self._lock):
+        # A command that asks whether somebody runs here holds the lock for a moment.
+        if not _lock_soon(self._lock, self._shared):
+            self._lock.close()
+            self._lock = None
             running = read_instance(self.path)
             where = f" (it answers at {running['url']})" if running else ""
             raise Rejected(
@@ -40,6 +51,7 @@ class DataFolder:
 
     def _check_version(self) -> None:
         file = self.path / "version.json"
+        found = 0
         if file.exists():
             try:
                 found = int(json.loads(file.read_text(encoding="utf-8"))["version"])
@@ -49,7 +61,8 @@ class DataFolder:
                 raise Rejected(
                     f"the data folder {self.path} was written by a newer Dutyroom ({found} > {VERSION})"
                 )
-        file.write_text(json.dumps({"version": VERSION}), encoding="utf-8")
+        if found != VERSION:
+            write_whole(file, json.dumps({"version": VERSION}))
 
     def announce(self, url: str, broker: str, token: str) -> None:
         """Tells commands where the instance answers, its embedded broker ("" = none) and the API
@@ -59,30 +72,55 @@ class DataFolder:
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(handle, "w", encoding="utf-8") as out:
             out.write(content)
+        self._announced = True
 
     def secret(self, name: str) -> str:
         """A random secret kept in the folder, made on first use."""
         file = self.path / f"{name}.secret"
         if not file.exists():
-            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            beside = self.path / f".{name}.{secrets.token_hex(6)}"
+            handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as out:
                 out.write(secrets.token_urlsafe(32))
+            # Whole or not there, and the first one stays: others may be starting at this moment.
+            with contextlib.suppress(FileExistsError):
+                os.link(beside, file)
+            beside.unlink()
         return file.read_text(encoding="utf-8").strip()
 
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None
     ) -> None:
-        (self.path / "instance.json").unlink(missing_ok=True)
+        if self._announced or not self._shared:
+            (self.path / "instance.json").unlink(missing_ok=True)
         if self._lock is not None:
             self._lock.close()
             self._lock = None
 
 
-def _try_lock(file: IO[str]) -> bool:
+def write_whole(file: Path, text: str) -> None:
+    """Who reads meanwhile sees the old content or the new one."""
+    beside = file.with_name(f".{file.name}.{secrets.token_hex(6)}")
+    beside.write_text(text, encoding="utf-8")
+    beside.replace(file)
+
+
+def _lock_soon(file: IO[str], shared: bool) -> bool:
+    for _ in range(_TRIES):
+        if _try_lock(file, shared):
+            return True
+        time.sleep(_MOMENT_S)
+    return False
+
+
+def _try_lock(file: IO[str], shared: bool = False) -> bool:
     try:
         import fcntl
     except ImportError:  # Windows
         import msvcrt
+
+        if shared:
+            raise Rejected("several processes cannot share a data folder on Windows; use serve") from None
 
         try:
             msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined, unused-ignore]
@@ -90,7 +128,7 @@ def _try_lock(file: IO[str]) -> bool:
             return False
         return True
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
