@@ -6,24 +6,24 @@ only those whose object is there are run.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
+from dutyroom.profiles.linear import NEVER
 from dutyroom.profiles.meter import PARAMETER
 from dutyroom.profiles.paths import MAX_ITEMS, MISSING, Getter, Key, Keys, Path, getter
-from dutyroom.profiles.points import PointProgram
+from dutyroom.profiles.points import PointProgram, Quick
 from dutyroom.profiles.profile import PointRule
 from dutyroom.profiles.rest import MAX_NAME, MAX_NAMES
 from dutyroom.profiles.result import reading
-from dutyroom.profiles.values import Convert
 
-Quick: TypeAlias = tuple[Convert, float, float, PointSpec, PointProgram]
-Table: TypeAlias = tuple[tuple[str, ...], tuple[tuple[str, Quick], ...]]  # object, its fields
+Fields: TypeAlias = dict[str, Quick]
+Table: TypeAlias = tuple[tuple[str, ...], tuple[Fields, ...]]  # object, its fields
 Sought: TypeAlias = tuple[Getter, Quick]
 Measured: TypeAlias = tuple[
     tuple[str, ...], tuple[tuple[str, Getter, Quick], ...]
@@ -67,7 +67,7 @@ class _Sorted:
     def __init__(
         self, listed: Sequence[tuple[PointRule, PointProgram]], registers: bool, private: bool
     ) -> None:
-        tables: dict[tuple[str, ...], list[tuple[str, Quick]]] = {}
+        tables: dict[tuple[str, ...], list[Fields]] = {}
         sought: list[Sought] = []
         measured: dict[tuple[str, ...], list[tuple[str, Getter, Quick]]] = {}
         others: list[tuple[str, list[tuple[str, PointProgram | _Named]]]] = []
@@ -84,42 +84,38 @@ class _Sorted:
                 named = not private and (registers or _fixed(rule)) and _named(rule)
                 others[-1][1].append((inner, _Named(rule, point.quick) if named else point))
             elif path:
-                tables.setdefault(path[:-1], []).append((path[-1], point.quick))
+                _enter(tables.setdefault(path[:-1], []), path[-1], point.quick)
             else:
                 sought.append((getter(rule.paths), point.quick))
-        self._top: tuple[tuple[str, Quick], ...] = tuple(tables.pop((), ()))
+        self._top: tuple[Fields, ...] = tuple(tables.pop((), ()))
         self._tables: tuple[Table, ...] = tuple((path, tuple(found)) for path, found in tables.items())
         self._sought = tuple(sought)
         self._measured: tuple[Measured, ...] = tuple((at, tuple(found)) for at, found in measured.items())
         self._others: tuple[Nested, ...] = tuple((key, tuple(found)) for key, found in others)
 
     def run(self, item: dict[str, object], here: Here, job: Job) -> None:
-        if self._top:
-            _quick(self._top, item, here, job)
-        for path, fields_of in self._tables:
+        for fields_of in self._top:
+            _quick(fields_of, item, here, job)
+        for path, several in self._tables:
             table = _inside(item, path)
             if type(table) is dict:
-                _quick(fields_of, table, here, job)
+                for fields_of in several:
+                    _quick(fields_of, table, here, job)
         document = job.document
         for get, found in self._sought:
             raw = get(item, document)
-            if raw is None or raw is MISSING:
-                continue
-            convert, low, high, spec, own = found
-            value = convert(raw, here.parameters)
-            if type(value) is float and low <= value <= high:
-                job.readings.append(reading((here.address, spec, here.at, value, here.quality, None)))
-            else:
-                own.emit(value, raw, spec, here, job)
+            if raw is not None and raw is not MISSING:
+                _take(raw, found, found[7], here, job)
         for path, measured in self._measured:
             table = _inside(item, path)
             if type(table) is not dict:
                 continue
-            for key, get_unit, (_, low, high, spec, own) in measured:
+            for key, get_unit, quick in measured:
                 raw = table.get(key)
                 if raw is not None:
-                    quick = (own.in_unit(get_unit(item, document)), low, high, spec, own)
-                    _take(raw, quick, spec, here, job)
+                    low, high, spec, own = quick[5:]
+                    in_unit = (*NEVER, own.in_unit(get_unit(item, document)), low, high, spec, own)
+                    _take(raw, in_unit, spec, here, job)
         for key, points in self._others:
             inside = item.get(key) if key else None
             if key and (inside is None or inside == {}):
@@ -162,27 +158,50 @@ def _inside(value: object, keys: tuple[str, ...]) -> object:
     return value
 
 
-def _quick(own: Sequence[tuple[str, Quick]], table: dict[str, object], here: Here, job: Job) -> None:
+def _enter(several: list[Fields], key: str, quick: Quick) -> None:
+    """A field that several points read stands in as many tables."""
+    for fields_of in several:
+        if key not in fields_of:
+            fields_of[key] = quick
+            return
+    several.append({key: quick})
+
+
+def _quick(own: Fields, table: dict[str, Any], here: Here, job: Job) -> None:
+    """The readings of plain fields: whichever is shorter, the object or what is known of it, is gone through."""
     address, at, quality, parameters = here.address, here.at, here.quality, here.parameters
     add, get = job.readings.append, table.get
-    for key, (convert, low, high, spec, point) in own:
+    known: Iterable[tuple[str, Quick]] = own.items()
+    if len(table) < len(own):
+        known = [(key, own[key]) for key in table if key in own]
+    for key, (types, factor, divisor, added, convert, low, high, spec, point) in known:
         raw = get(key)
         if raw is None:
             continue
-        value = convert(raw, parameters)
-        if type(value) is float and low <= value <= high:
-            add(reading((address, spec, at, value, quality, None)))
+        if type(raw) in types:
+            value = raw * factor / divisor + added
+            if low <= value <= high:
+                add(reading((address, spec, at, value, quality, None)))
+                continue
+        found = convert(raw, parameters)
+        if type(found) is float and low <= found <= high:
+            add(reading((address, spec, at, found, quality, None)))
         else:
-            point.emit(value, raw, spec, here, job)
+            point.emit(found, raw, spec, here, job)
 
 
-def _take(raw: object, found: Quick, spec: PointSpec, here: Here, job: Job) -> None:
-    convert, low, high, _, point = found
-    value = convert(raw, here.parameters)
-    if type(value) is float and low <= value <= high:
-        job.readings.append(reading((here.address, spec, here.at, value, here.quality, None)))
+def _take(raw: Any, quick: Quick, spec: PointSpec, here: Here, job: Job) -> None:
+    types, factor, divisor, added, convert, low, high, _, point = quick
+    if type(raw) in types:
+        value = raw * factor / divisor + added
+        if low <= value <= high:
+            job.readings.append(reading((here.address, spec, here.at, value, here.quality, None)))
+            return
+    found = convert(raw, here.parameters)
+    if type(found) is float and low <= found <= high:
+        job.readings.append(reading((here.address, spec, here.at, found, here.quality, None)))
     else:
-        point.emit(value, raw, spec, here, job)
+        point.emit(found, raw, spec, here, job)
 
 
 def _only(rule: PointRule, known: frozenset[str]) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from decimal import Decimal
+from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import COUNTER_RESET, Kind, PointSpec, Quality, Scalar
+from dutyroom.profiles.codecs.seam import AS_TOLD, Told
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Fields, Here, Job, clock
+from dutyroom.profiles.linear import NEVER, linear
 from dutyroom.profiles.meter import PARAMETER, read_parameter
 from dutyroom.profiles.paths import MISSING, Getter, Walker, as_text, getter, template, walker
 from dutyroom.profiles.privacy import Guard, guard_of, hidden, point_guard
@@ -20,6 +24,12 @@ from dutyroom.profiles.values import Convert, Problem, converter, shortened
 from dutyroom.quantities import QUANTITIES
 
 MAX_LOOKED = 50_000  # elements of all series of a message
+_MOST = sys.float_info.max  # an infinite number is out of any range
+
+# (types, factor, divisor, added) of the short way, see `linear`; conversion, lowest and highest value, spec, the point.
+Quick: TypeAlias = (
+    "tuple[frozenset[type], float, float, float, Convert, float, float, PointSpec, PointProgram]"
+)
 
 
 class PointProgram:
@@ -82,9 +92,10 @@ class PointProgram:
         self._meters: dict[object, PointProgram] = {}  # by what a device row says of its own register
 
     @property
-    def quick(self) -> tuple[Convert, float, float, PointSpec, PointProgram]:
-        """What a loop over such points needs: (conversion, lowest, highest, spec, the point)."""
-        return self._convert, self._low, self._high, self.spec, self
+    def quick(self) -> Quick:
+        """What a loop over such points needs."""
+        short = linear(self._rule) if self._guard is None else NEVER
+        return *short, self._convert, max(self._low, -_MOST), min(self._high, _MOST), self.spec, self
 
     def run(self, here: Here, job: Job) -> None:
         if self.spec.kind is Kind.COUNTER and (self._rule.device_wrap or PARAMETER in here.parameters):
@@ -196,12 +207,19 @@ class PointProgram:
         if type(value) is float:
             if not self._low <= value <= self._high:
                 quality = Quality.SUSPECT
-                job.findings.append(("out_of_range", here.address, f"{spec.name}: {shortened(str(raw), 40)}"))
+                shown = shortened(str(self._told(raw, here.item)), 40)
+                job.findings.append(("out_of_range", here.address, f"{spec.name}: {shown}"))
             job.readings.append(DecodedReading(here.address, spec, at, value, quality))
         elif type(value) is str:
             job.readings.append(DecodedReading(here.address, spec, at, 0.0, quality, value))
         elif isinstance(value, Problem):
             job.findings.append((value.kind, here.address, f"{spec.name}: {value.detail}"))
+
+    def _told(self, raw: object, item: object) -> object:
+        """A value as the device told it, where its codec made a float of that."""
+        told = item.get(AS_TOLD) if type(raw) is float and type(item) is dict else None
+        text = told.text(self._rule.paths[0].leaf) if isinstance(told, Told) and self._rule.paths else None
+        return raw if text is None else text
 
     def in_unit(self, named: object) -> Convert:
         """The conversion from the unit that the payload names."""

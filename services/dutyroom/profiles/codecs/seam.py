@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.yamlnode import Plain
@@ -48,6 +48,40 @@ class Codec(Protocol):
         ...
 
 
+AS_TOLD: Final = "\0as told"  # field of an item of a narrow codec: a Told
+
+
+class Told:
+    """The texts of numbers that a narrow codec gave as floats, for people: "0230.10" where the float is 230.1."""
+
+    __slots__ = ()
+
+    def text(self, name: str) -> str | None:
+        """Of a field; None where the float stands as it was told."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a layout reads of the document, so that a codec need not make the rest.
+
+    names: of all fields that it reads, wherever they stand. numbers: of those that only points read, as
+    numbers: a float in place of decimal text does there. digested: lists whose elements are wanted whole.
+    passed_over: beginnings of fields of the document that are not gone through with what nobody named; None =
+    nothing is gone through.
+    """
+
+    names: frozenset[str]
+    numbers: frozenset[str] = frozenset()
+    digested: frozenset[str] = frozenset()
+    passed_over: tuple[str, ...] | None = None
+
+    def free(self, field: str) -> bool:
+        """True where nothing looks for fields without a name in this one of the document."""
+        known = self.passed_over is None or field.startswith(self.passed_over)
+        return known and field not in self.digested
+
+
 @dataclass(frozen=True, slots=True)
 class CodecKind:
     """A codec by name. options: names of the settings that a profile may give it.
@@ -56,7 +90,9 @@ class CodecKind:
     asks the device's own, so that what it makes of a message is not the same for every profile.
     remembers: it uses `Ask.memory`. brief: the document with no more than what says whose the message is,
     the same whatever the settings are; it raises Rejected only where the codec does, too. foreign: a quick look,
-    True only where both refuse the bytes whatever the settings are: they are no frame of this codec.
+    True only where both refuse the bytes whatever the settings are: they are no frame of this codec. narrow:
+    settings, what is wanted -> a codec that makes no more than that, and refuses the same in the same words; None
+    = it cannot. It is not used where somebody watches (`Ask.note`).
     """
 
     make: Callable[[Mapping[str, Plain]], Codec]
@@ -65,6 +101,7 @@ class CodecKind:
     remembers: bool = False
     brief: Codec | None = None
     foreign: Callable[[bytes], bool] | None = None
+    narrow: Callable[[Mapping[str, Plain], Wanted], Codec | None] | None = None
 
 
 def plain(codec: Codec) -> CodecKind:

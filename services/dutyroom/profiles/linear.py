@@ -1,0 +1,46 @@
+"""Conversions that are one product and one sum: the loop over plain fields computes them in place, without a call.
+
+Each gives to the last bit what `values.converter` gives: a fraction 1/n divides, since x / 1000 is exact
+where x * 0.001 is not.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from dutyroom.model.telemetry import Kind
+from dutyroom.profiles.profile import PointRule
+from dutyroom.quantities import unit_of
+
+
+class Linear(NamedTuple):
+    """value = raw * factor / divisor + added for raw values of these types; all others take the long way.
+
+    Adding -0.0 changes nothing, not even the sign of a zero.
+    """
+
+    types: frozenset[type]
+    factor: float = 1.0
+    divisor: float = 1.0
+    added: float = -0.0
+
+
+NEVER: Final = Linear(frozenset())
+_NUMBERS: Final = frozenset({int, float})
+
+
+def linear(rule: PointRule) -> Linear:
+    """The short way of a rule, NEVER where it has none."""
+    if rule.mapping or rule.none:
+        return NEVER
+    if rule.spec.kind is Kind.STATE:
+        return Linear(frozenset({int}))  # a float must be looked at: it may be no whole code
+    if rule.spec.kind is not Kind.GAUGE or rule.scale_by:
+        return NEVER
+    unit = unit_of(rule.spec.quantity, rule.unit)
+    factor, offset = rule.scale * unit.factor, rule.offset * unit.factor + unit.offset
+    if factor == 1 and offset == 0:
+        return Linear(_NUMBERS)
+    if factor.numerator == 1 and factor.denominator > 1:
+        return Linear(_NUMBERS, 1.0, float(factor.denominator), float(offset))
+    return Linear(_NUMBERS, float(factor), 1.0, float(offset))
