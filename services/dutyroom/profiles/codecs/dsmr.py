@@ -26,24 +26,18 @@ it must be there. A telegram whose line ends lost their CR on the way is checked
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Final, TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs import dsmr_tables as tables
 from dutyroom.profiles.codecs.crc16_arc import crc16_arc
-from dutyroom.profiles.codecs.dsmr_lines import Lines, place_of, read_lines
-from dutyroom.profiles.codecs.dsmr_values import (
-    NUMBER,
-    Item,
-    demand_history,
-    failures,
-    identifier,
-    moment,
-    register,
-    total,
-)
-from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind
+from dutyroom.profiles.codecs.dsmr_lines import read_lines
+from dutyroom.profiles.codecs.dsmr_meters import meters_of, meters_of_cut
+from dutyroom.profiles.codecs.dsmr_shapes import Shapes
+from dutyroom.profiles.codecs.dsmr_values import Item
+from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind, Note, Wanted
 from dutyroom.profiles.times import plausible
 from dutyroom.profiles.values import shortened
 from dutyroom.profiles.yamlnode import Plain
@@ -73,135 +67,56 @@ def _check(telegram: bytes, told: bytes, at: int) -> None:
     raise Rejected(f"CRC at byte {at}: {told.decode('ascii')}, {counted:04X} expected")
 
 
-# ---------------------------------------------------------------- from lines to meters
+Telegram: TypeAlias = Callable[[re.Match[bytes], Ask], list[Item]]
 
 
-def _electricity(found: Item, lines: Lines, winter: int) -> tuple[Lines, dict[int, Lines]]:
-    """The meter itself: channel 0. Its own lines, and those of each other channel without it. Raises Rejected."""
-    found["channel"], found["kind"] = 0, "electricity"
-    own: Lines = {}
-    behind: dict[int, Lines] = {}
-    others: Item = {}
-    for code, groups in lines.items():
-        channel, key, name, unit, counts = place_of(code)
-        if channel:
-            behind.setdefault(channel, {})[key] = groups
-            continue
-        own[code] = groups
-        text = groups[-1]
-        if "*" not in text:
-            if name and text:
-                found[name] = text
-        elif (match := NUMBER.match(text)) is None:
-            if name:
-                register(found, name, text)
-        elif name:
-            found[name], found[unit] = match[1] + match[2], match[3]
-        elif counts:
-            others[code] = {"value": match[1] + match[2], "unit": match[3]}
-    if others:
-        found["others"] = others
-    for name, (first, second) in tables.TOTALS.items():
-        if name not in found and (both := total(found, first, second)) is not None:
-            found[name], found[f"{name}_unit"] = both, found[f"{first}_unit"]
-    peak = lines.get(tables.MONTH_PEAK, [])
-    if len(peak) == 2 and (at := moment(peak[0], winter)) is not None:
-        found["demand_max_time"] = at
-    if log := failures(lines.get(tables.FAILURES, []), winter):
-        found["failures"] = log
-    if history := demand_history(lines.get(tables.DEMAND_HISTORY, []), winter):
-        found["demand_history"] = history
-    for code, name in tables.TEXTS.items():
-        if text := (lines.get(code) or [""])[0]:
-            found[f"{name}_raw"], found[name] = text, identifier(text)
-    time = moment((lines.get(tables.TIME) or [""])[0], winter)
-    if time is not None:
-        found["time"] = time
-    return own, behind
+@lru_cache(maxsize=1024)
+def _told_in(head: bytes) -> tuple[str, str] | None:
+    """(maker, model) of a header; None where it names none."""
+    found = _HEAD.match(head.decode("latin-1"))
+    return None if found is None else (found["maker"].upper(), found["model"].strip())
 
 
-def _kind(text: str) -> Item:
-    """What is on a channel: the device type as it stands, as a number, and in words."""
-    if not re.fullmatch(r"[0-9]{1,3}", text):
-        return {"type": text, "kind": "unknown"}
-    code = int(text)
-    return {"type": text, "type_code": code, "kind": tables.KINDS.get(code, f"type_{code}")}
+def _reader(check: bool, winter: int, shapes: Shapes | None) -> Telegram:
+    """shapes: of telegrams that need not be read in full; None = every one is."""
+
+    def read(match: re.Match[bytes], ask: Ask) -> list[Item]:
+        """The meters of one telegram. Raises Rejected."""
+        head, body = match["head"], match["body"]
+        named = _told_in(head)
+        if named is None:
+            raise Rejected(
+                f"header at byte {match.start('head')}: {shortened(repr(head), 40)} names no maker"
+            )
+        text = body.decode("latin-1")
+        cut = shapes.read(head, body, text) if shapes is not None else None
+        lines = read_lines(text, match.start("body")) if cut is None else cut.own
+        version = next((g[0] for code in tables.VERSIONS if (g := lines.get(code)) and g[0]), None)
+        told = match["crc"].strip()
+        if check and (told or (version or "").isdigit()):
+            _check(match[0][: match.start("crc") - match.start()], told, match.start("crc"))
+        common: Item = {"maker": named[0], "model": named[1]}
+        if version:
+            common["version"] = version
+        if cut is not None:
+            return meters_of_cut(cut, common, winter)
+        meters = meters_of(lines, common, winter)
+        if shapes is not None:
+            shapes.learn(head, body, text)
+        elif ask.note is not None:
+            _show(text, match.start("body"), ask.note)
+        return meters
+
+    return read
 
 
-def _sub_meter(found: Item, channel: int, lines: Lines, winter: int) -> None:
-    """A meter on an M-Bus channel. lines: its own, keyed without the channel."""
-    found["channel"] = channel
-    kind = (lines.get("24.1.0") or [""])[0]
-    if kind:
-        found |= _kind(kind)
-    for code in ("24.2.1", "24.2.3", "24.2.2", "24.3.0"):
-        groups = lines.get(code) or []
-        if len(groups) < 2:
-            continue
-        time = moment(groups[0], winter)
-        # 24.3.0 of versions 2 and 3: (time)(..)(..)(..)(0-1:24.2.1)(unit) and the value on the next line.
-        value = f"{groups[-1]}*{groups[-2]}" if code == "24.3.0" else groups[-1]
-        register(found, "reading", value)
-        unit = found.get("reading_unit")
-        if "reading" in found:
-            found["volume" if unit == "m3" else "energy" if unit in tables.ENERGY_UNITS else "value"] = found[
-                "reading"
-            ]
-        if time is not None:
-            found["time"] = time
-        break
-    if valve := (lines.get("24.4.0") or [""])[0]:
-        found["valve"] = valve
+def _show(text: str, at: int, note: Note) -> None:
+    """The lines to somebody who watches."""
+    for line in _TOLD.finditer(text):
+        note(line["code"], (at + line.start("value")) * 8, (at + line.end()) * 8, line["value"])
 
 
-def _identify(meter: Item, lines: Lines, codes: tuple[str, ...]) -> None:
-    equipment = next((g[0] for code in codes if (g := lines.get(code)) and g[0]), None)
-    if equipment:
-        meter["equipment"], meter["id"] = equipment, identifier(equipment)
-    meter["obis"] = lines
-
-
-def _meters(lines: Lines, common: Item, winter: int) -> list[Item]:
-    """common: what the telegram says of all of them. Raises Rejected."""
-    meters = [common.copy()]
-    own, behind = _electricity(meters[0], lines, winter)
-    _identify(meters[0], own, tables.EQUIPMENT)
-    for channel, found in sorted(behind.items()):
-        meter = common.copy()
-        _sub_meter(meter, channel, found, winter)
-        _identify(meter, found, ("96.1.0", "96.1.1"))
-        meters.append(meter)
-    return meters
-
-
-def _telegram(match: re.Match[bytes], check: bool, winter: int, ask: Ask) -> list[Item]:
-    """The meters of one telegram. Raises Rejected."""
-    head = _HEAD.match(match["head"].decode("latin-1"))
-    if head is None:
-        raise Rejected(
-            f"header at byte {match.start('head')}: {shortened(repr(match['head']), 40)} names no maker"
-        )
-    lines = read_lines(match["body"].decode("latin-1"), match.start("body"))
-    version = next((g[0] for code in tables.VERSIONS if (g := lines.get(code)) and g[0]), None)
-    told = match["crc"].strip()
-    if check and (told or (version or "").isdigit()):
-        _check(match[0][: match.start("crc") - match.start()], told, match.start("crc"))
-    common: Item = {"maker": head["maker"].upper(), "model": head["model"].strip()}
-    if version:
-        common["version"] = version
-    meters = _meters(lines, common, winter)
-    for meter in meters:
-        time = meter.get("time")
-        if isinstance(time, str) and "+" in time and not plausible(from_iso(time), ask.received_at):
-            meter["clock_wrong"] = time
-    if ask.note is not None:
-        for line in _TOLD.finditer(match["body"].decode("latin-1")):
-            first, last = match.start("body") + line.start("value"), match.start("body") + line.end()
-            ask.note(line["code"], first * 8, last * 8, line["value"])
-    return meters
-
-
-def _decode(payload: bytes, check: bool, winter: int, ask: Ask) -> Item:
+def _decode(payload: bytes, read: Telegram, ask: Ask) -> Item:
     if len(payload) > MAX_SIZE:
         raise Rejected(f"{len(payload)} bytes are more than {MAX_SIZE}")
     meters: list[Item] = []
@@ -209,27 +124,40 @@ def _decode(payload: bytes, check: bool, winter: int, ask: Ask) -> Item:
     for number, match in enumerate(_TELEGRAM.finditer(payload)):
         if number >= MAX_TELEGRAMS:
             raise Rejected(f"more than {MAX_TELEGRAMS} telegrams")
-        meters += _telegram(match, check, winter, ask)
+        meters += read(match, ask)
         end = match.end()
     if not meters:
         raise Rejected(f"no telegram from / to ! in {len(payload)} bytes")
     if b"!" in payload[end:]:
         raise Rejected(f"telegram at byte {end}: an end without its beginning")
+    for meter in meters:
+        time = meter.get("time")
+        if isinstance(time, str) and "+" in time and not plausible(from_iso(time), ask.received_at):
+            meter["clock_wrong"] = time
     return {"meters": meters}
 
 
 def make(options: Mapping[str, Plain]) -> Codec:
     """check: whether CRCs are looked at. winter: hours of the zone's winter time east of UTC (1 = CET)."""
+    read = _reader(*_settings(options), None)
+    return lambda payload, ask: _decode(payload, read, ask)
+
+
+def narrow(options: Mapping[str, Plain], wanted: Wanted) -> Codec | None:
+    """Where neither the lines as they stand nor those without a name are wanted."""
+    if not wanted.free("meters") or wanted.names & {"obis", "others"}:
+        return None
+    read = _reader(*_settings(options), Shapes(wanted))
+    return lambda payload, ask: _decode(payload, read, ask)
+
+
+def _settings(options: Mapping[str, Plain]) -> tuple[bool, int]:
     check, winter = options.get("check", True), options.get("winter", 1)
     if not isinstance(check, bool):
         raise Rejected(f"check: {check!r} is neither true nor false")
     if not isinstance(winter, int) or isinstance(winter, bool) or not -12 <= winter <= 14:
         raise Rejected(f"winter: {winter!r} is no whole number of hours from -12 to 14")
-
-    def codec(payload: bytes, ask: Ask) -> object:
-        return _decode(payload, check, winter, ask)
-
-    return codec
+    return check, winter
 
 
-KIND: Final = CodecKind(make, ("check", "winter"))
+KIND: Final = CodecKind(make, ("check", "winter"), narrow=narrow)

@@ -17,6 +17,7 @@ EXTENDED = 1 << 31  # set by SocketCAN beside an id of 29 bits
 MAX_DATA = 1785  # bytes, of 255 frames
 MAX_FRAMES = 4096  # of a message
 CONNECTION, TRANSFER = 60416, 60160
+PIECES = frozenset({CONNECTION, TRANSFER})
 _hex = bytes.fromhex
 _BROADCAST, _REQUEST_TO_SEND = 32, 16
 
@@ -52,25 +53,40 @@ def can_id(pgn: int, source: int = 0, priority: int = 6, destination: int = 255)
 # ---------------------------------------------------------------- long messages
 
 
-def assembled(frames: Sequence[Frame]) -> Iterator[Frame]:
-    """The frames, and after the last piece of each complete long message that message as one."""
-    open_ones: dict[tuple[int, int | None], tuple[Frame, dict[int, bytes]]] = {}
-    for found in frames:
-        yield found
+class Assembly:
+    """Puts long messages together, each from its announcement and all its pieces."""
+
+    __slots__ = ("_open",)
+
+    def __init__(self) -> None:
+        self._open: dict[tuple[int, int | None], tuple[Frame, dict[int, bytes]]] = {}
+
+    def take(self, found: Frame) -> Frame | None:
+        """The message that is complete with this frame; None for any other."""
         key = (found.source, found.destination)
         if found.pgn == CONNECTION and len(found.data) == 8:
             if found.data[0] in (_BROADCAST, _REQUEST_TO_SEND):
-                open_ones[key] = (found, {})
-        elif found.pgn == TRANSFER and len(found.data) == 8 and key in open_ones:
-            announced, pieces = open_ones[key]
+                self._open[key] = (found, {})
+        elif found.pgn == TRANSFER and len(found.data) == 8 and key in self._open:
+            announced, pieces = self._open[key]
             pieces[found.data[0]] = found.data[1:]
             count = announced.data[3]
             if count and all(n in pieces for n in range(1, count + 1)):
                 size, pgn = (int.from_bytes(announced.data[a:b], "little") for a, b in ((1, 3), (5, 8)))
                 whole = b"".join(pieces[n] for n in range(1, count + 1))
-                del open_ones[key]
+                del self._open[key]
                 if size <= len(whole):
-                    yield Frame(pgn, found.source, announced.priority, whole[:size], found.destination)
+                    return Frame(pgn, found.source, announced.priority, whole[:size], found.destination)
+        return None
+
+
+def assembled(frames: Sequence[Frame]) -> Iterator[Frame]:
+    """The frames, and after the last piece of each complete long message that message as one."""
+    assembly = Assembly()
+    for found in frames:
+        yield found
+        if found.pgn in PIECES and (whole := assembly.take(found)) is not None:
+            yield whole
 
 
 # ---------------------------------------------------------------- where frames stand

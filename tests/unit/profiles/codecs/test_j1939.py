@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.codecs.j1939 import KIND, why_not
+from dutyroom.profiles.codecs.j1939 import KIND
+from dutyroom.profiles.codecs.j1939_fields import why_not
 from dutyroom.profiles.codecs.j1939_frames import can_id, frame
 from dutyroom.profiles.codecs.j1939_table import GROUPS, NAMES, Parameter
 from dutyroom.profiles.codecs.seam import Ask

@@ -1,0 +1,244 @@
+"""P1 telegrams whose lines are those of an earlier one: they are cut where that one was, not read line by line.
+
+A meter writes the same lines every few seconds, each register with all its digits, so that only digits change. What
+stands between the registers must be the same byte by byte, a number must have its digits and its point where they
+were; any other telegram is read in full.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import pairwise
+from operator import itemgetter
+from typing import Final, NamedTuple, TypeAlias
+
+from dutyroom.profiles.codecs import dsmr_tables as tables
+from dutyroom.profiles.codecs.dsmr_lines import Lines, place_of
+from dutyroom.profiles.codecs.dsmr_values import NUMBER, Item
+from dutyroom.profiles.codecs.seam import AS_TOLD, Told, Wanted
+
+MAX_KINDS = 1024  # headers and sizes of telegrams that are remembered
+MAX_SHAPES = 4  # of each
+MAX_LEARNED = 64  # times that shapes of one kind are learned: some meter may never write the same twice
+MAX_SIZE = 8192  # bytes of a telegram that is remembered
+_DIGITS = 12  # of a register: a counter of thousandths is exact
+
+_ROW = re.compile(r"([-0-9:.]{0,23})((?:\([^()\r\n]*\)){1,200})[\r\n]+")
+_BRACKET = re.compile(r"\(([^()\r\n]*)\)")
+_DECIMAL = re.compile(r"[0-9]{1,30}(?:\.[0-9]{1,9})?\Z")
+_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
+_KEPT = frozenset({
+    tables.TIME, *tables.VERSIONS, *tables.EQUIPMENT, *tables.LOGS, tables.MONTH_PEAK, *tables.TEXTS
+})  # fmt: skip
+
+Pieces: TypeAlias = tuple[bytes, ...]
+Pick: TypeAlias = Callable[[Pieces], Pieces]
+Span: TypeAlias = tuple[int, int]
+Spans: TypeAlias = tuple[tuple[str, tuple[Span, ...]], ...]  # (code, where its brackets are)
+
+
+class Cut(NamedTuple):
+    """A telegram cut to pieces. found: registers of the electricity meter. own: its lines that are more than a
+    register. behind: the lines of each channel."""
+
+    found: Item
+    own: Lines
+    behind: dict[int, Lines]
+
+
+@dataclass(frozen=True, slots=True)
+class _Places:
+    """Where what stands in a telegram. numbers: only their digits change. words: letters and digits. registers:
+    name -> (where, unit)."""
+
+    numbers: list[Span] = field(default_factory=list)
+    words: list[Span] = field(default_factory=list)
+    registers: dict[str, tuple[Span, str]] = field(default_factory=dict)
+    own: list[tuple[str, tuple[Span, ...]]] = field(default_factory=list)
+    behind: dict[int, list[tuple[str, tuple[Span, ...]]]] = field(default_factory=dict)
+
+
+class Shape:
+    """How telegrams of one kind are cut."""
+
+    __slots__ = (
+        "_always", "_behind", "_cut", "_fixed", "_names", "_number", "_own", "_registers", "_same", "_totals",
+        "_units", "_word", "_zeros",
+    )  # fmt: skip
+
+    def __init__(self, text: str, places: _Places, wanted: Wanted) -> None:
+        spans = sorted((*places.numbers, *places.words))
+        edges = [0, *(edge for span in spans for edge in span), len(text)]
+        self._cut = struct.Struct("".join(f"{b - a}s" for a, b in pairwise(edges))).unpack
+        at = {span: 2 * number + 1 for number, span in enumerate(spans)}  # its piece
+        self._fixed = _pick(range(0, 2 * len(spans) + 1, 2))
+        self._number, self._word = (_pick(at[s] for s in found) for found in (places.numbers, places.words))
+        pieces = self._cut(text.encode("latin-1"))
+        self._same, self._zeros = self._fixed(pieces), b"".join(self._number(pieces)).translate(_ZEROS)
+        known = {name: at[span] for name, (span, _) in places.registers.items()}
+        units = {name: unit for name, (_, unit) in places.registers.items()}
+        self._units = frozenset(name for name, unit in units.items() if unit)
+        self._always: Item = {f"{n}_unit": u for n, u in units.items() if u and f"{n}_unit" in wanted.names}
+        self._totals = tuple(
+            (name, known[first], known[second])
+            for name, (first, second) in tables.TOTALS.items()
+            if name not in known and units.get(first) and units[first] == units.get(second, "")
+        )
+        self._names = tuple(name for name in known if name in wanted.numbers)
+        self._registers = _pick(known[name] for name in self._names)
+        self._own = tuple(places.own)
+        self._behind = tuple((channel, tuple(found)) for channel, found in sorted(places.behind.items()))
+
+    def read(self, body: bytes, text: str) -> Cut | None:
+        """None where the telegram has another shape. text: the same as body."""
+        pieces = self._cut(body)
+        if (
+            self._fixed(pieces) != self._same
+            or b"".join(self._number(pieces)).translate(_ZEROS) != self._zeros
+            or not all(map(bytes.isalnum, self._word(pieces)))
+        ):
+            return None
+        found, registers = self._always.copy(), self._registers(pieces)
+        found.update(zip(self._names, map(float, registers), strict=True))
+        totals = {}
+        for name, first, second in self._totals:
+            totals[name] = total = f"{Decimal(pieces[first].decode()) + Decimal(pieces[second].decode()):f}"
+            found[name] = float(total)
+        found[AS_TOLD] = _AsTold(self, registers, totals)
+        own = {code: [text[a:b] for a, b in spans] for code, spans in self._own}
+        behind = {
+            channel: {code: [text[a:b] for a, b in spans] for code, spans in listed}
+            for channel, listed in self._behind
+        }
+        return Cut(found, own, behind)
+
+    def told(self, name: str, registers: Pieces) -> str | None:
+        if name not in self._names:
+            return None
+        text = registers[self._names.index(name)].decode()
+        match = NUMBER.match(f"{text}*1") if name in self._units else None
+        return match[2] if match else text
+
+
+class _AsTold(Told):
+    __slots__ = ("_registers", "_shape", "_totals")
+
+    def __init__(self, shape: Shape, registers: Pieces, totals: Mapping[str, str]) -> None:
+        self._shape, self._registers, self._totals = shape, registers, totals
+
+    def text(self, name: str) -> str | None:
+        return self._totals.get(name) or self._shape.told(name, self._registers)
+
+
+def _pick(numbers: Iterable[int]) -> Pick:
+    """Of a tuple those at these places, as a tuple."""
+    places = tuple(numbers)
+    if len(places) > 1:
+        return itemgetter(*places)
+    return (lambda pieces: (pieces[places[0]],)) if places else (lambda pieces: ())
+
+
+# ---------------------------------------------------------------- learning
+
+
+def _rows(text: str) -> Iterator[tuple[str, list[re.Match[str]]]]:
+    """(code, its brackets) of each line; the code "?" for what is no line."""
+    at = len(text) - len(text.lstrip("\r\n"))
+    while at < len(text):
+        row = _ROW.match(text, at)
+        if row is None:
+            yield "?", []
+            return
+        yield row[1], list(_BRACKET.finditer(text, row.start(2), row.end(2)))
+        at = row.end()
+
+
+def shape_of(text: str, wanted: Wanted) -> Shape | None:
+    """The shape of a telegram that has been read in full; None where something in it is not usual."""
+    lines: dict[str, list[re.Match[str]]] = {}
+    last: list[re.Match[str]] | None = None
+    for code, brackets in _rows(text):
+        if code and (code in lines or place_of(code).channel < 0):
+            return None
+        if code:
+            lines[code] = last = brackets
+        elif last is None:
+            return None
+        else:
+            last += brackets
+    places = _Places()
+    for code, brackets in lines.items():
+        if not _learn(places, code, brackets, wanted):
+            return None
+    return Shape(text, places, wanted)
+
+
+def _learn(places: _Places, code: str, brackets: list[re.Match[str]], wanted: Wanted) -> bool:
+    """False where a register is none as they usually are."""
+    channel, key, name, _, _ = place_of(code)
+    for bracket in brackets:
+        span, content = bracket.span(1), bracket[1]
+        match = NUMBER.match(content)
+        unit = match[3] if match else ""
+        number = (span[0], span[1] - len(unit) - 1) if match else span
+        if _DECIMAL.match(content[: number[1] - number[0]]):
+            places.numbers.append(number)
+        elif content.isascii() and content.isalnum():
+            places.words.append(span)
+        if name and bracket is brackets[-1] and content:
+            size = number[1] - number[0]
+            if number not in places.numbers or size > _DIGITS + 1 or name in wanted.names - wanted.numbers:
+                return False
+            places.registers[name] = (number, unit)
+    spans = tuple(bracket.span(1) for bracket in brackets)
+    if channel:
+        places.behind.setdefault(channel, []).append((key, spans))
+    elif code in _KEPT:
+        places.own.append((code, spans))
+    return True
+
+
+class _Kind:
+    """The shapes of telegrams with one header and of one size, the newest first."""
+
+    __slots__ = ("learned", "shapes")
+
+    def __init__(self) -> None:
+        self.learned = 0
+        self.shapes: list[Shape] = []
+
+
+class Shapes:
+    """All that are remembered for what is wanted."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._kinds: dict[tuple[bytes, int], _Kind] = {}
+
+    def read(self, head: bytes, body: bytes, text: str) -> Cut | None:
+        kind = self._kinds.get((head, len(body)))
+        for shape in kind.shapes if kind is not None else ():
+            cut = shape.read(body, text)
+            if cut is not None:
+                return cut
+        return None
+
+    def learn(self, head: bytes, body: bytes, text: str) -> None:
+        """The telegram could be read in full."""
+        if len(body) > MAX_SIZE:
+            return
+        kind = self._kinds.get((head, len(body)))
+        if kind is None:
+            if len(self._kinds) >= MAX_KINDS:
+                self._kinds.clear()
+            kind = self._kinds[head, len(body)] = _Kind()
+        if kind.learned >= MAX_LEARNED:
+            return
+        kind.learned += 1
+        shape = shape_of(text, self._wanted)
+        if shape is not None:
+            kind.shapes = [shape, *kind.shapes[: MAX_SHAPES - 1]]

@@ -1,0 +1,130 @@
+"""The parameters of J1939 frames that a profile reads, and no others: a frame of the usual form costs two looks
+and its own parameters.
+
+Whatever is no usual frame is left to the full way: it reads it, or says what is wrong.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple, TypeAlias
+
+from dutyroom.errors import Rejected
+from dutyroom.profiles.codecs.j1939_fields import OWN_WAY, Collected, Field, Groups, Values
+from dutyroom.profiles.codecs.j1939_frames import (
+    MAX_DATA,
+    MAX_FRAMES,
+    PIECES,
+    Assembly,
+    Frame,
+    frame,
+    read_id,
+)
+from dutyroom.profiles.codecs.seam import Wanted
+
+MAX_PLANS = 4096  # CAN ids that are remembered
+_ONES = "FF" * 8  # most groups of most engines have nothing to say
+_hex = bytes.fromhex
+
+# name, first bit, mask, raw values from here on are none, then (raw * whole + added) / divisor is the value.
+_Number: TypeAlias = tuple[str, int, int, int, int, int, int]
+
+
+class _Plan(NamedTuple):
+    """What is read of the frames of one CAN id. numbers: a value or nothing; others: with the reason why there is
+    none. silent: nothing comes of a frame of ones. whole: it is read in the full way."""
+
+    numbers: tuple[_Number, ...]
+    others: tuple[Field, ...]
+    silent: bool
+    whole: bool = False
+
+
+_NOTHING: Final = _Plan((), (), True)
+
+
+class Narrow:
+    """Reads arrays of {id, data}."""
+
+    def __init__(self, groups: Groups, sources: frozenset[int] | None, wanted: Wanted) -> None:
+        self._groups, self._sources, self._wanted = groups, sources, wanted
+        self._plans: dict[int | str, _Plan] = {}
+
+    def read(self, value: object) -> Values | None:
+        """{engine: {engine_speed: 1498.75, ..., reasons: {...}}}; None = the full way must be gone."""
+        elements = value if isinstance(value, list) else [value]
+        if len(elements) > MAX_FRAMES:
+            return None
+        collected, assembly, plans = Collected(), Assembly(), self._plans
+        values = collected.values
+        for element in elements:
+            if type(element) is not dict:
+                return None
+            own, data = element.get("id"), element.get("data")
+            if (type(own) is not int and type(own) is not str) or type(data) is not str:
+                return None
+            plan = plans.get(own) or self._plan(own)
+            if plan is None or len(data) > 3 * MAX_DATA:
+                return None
+            if plan.silent and data == _ONES:
+                continue
+            try:
+                content = _hex(data)
+            except ValueError:
+                return None
+            if len(content) != 8 or plan.whole:
+                self._whole(frame(read_id(own, ""), content), collected, assembly)
+                continue
+            bits = int.from_bytes(content, "little")
+            for name, start, mask, odd, whole, added, divisor in plan.numbers:
+                raw = bits >> start & mask
+                if raw < odd:
+                    number = raw * whole + added
+                    values[name] = number / divisor if number % divisor else number // divisor
+            if plan.others:
+                collected.read(content, plan.others, None)
+        values["reasons"] = collected.reasons
+        return {"engine": values}
+
+    def _whole(self, found: Frame, collected: Collected, assembly: Assembly) -> None:
+        """The full way of one frame, and of the long message that it may complete."""
+        if self._sources is not None and found.source not in self._sources:
+            return
+        collected.add(found, self._groups)
+        if found.pgn in PIECES and (complete := assembly.take(found)) is not None:
+            collected.add(complete, self._groups)
+
+    def _plan(self, own: int | str) -> _Plan | None:
+        """None: no id."""
+        try:
+            found = frame(read_id(own, ""), b"")
+        except Rejected:
+            return None
+        if self._sources is not None and found.source not in self._sources:
+            plan = _NOTHING
+        elif found.pgn in OWN_WAY:
+            plan = _Plan((), (), False, True)
+        else:
+            plan = self._of_group(self._groups.get(found.pgn, ()))
+        if len(self._plans) < MAX_PLANS:
+            self._plans[own] = plan
+        return plan
+
+    def _of_group(self, fields: tuple[Field, ...]) -> _Plan:
+        names = self._wanted.names
+        numbers = [n for f in fields if f.name in self._wanted.numbers and (n := _number(f)) is not None]
+        known = {n[0] for n in numbers}
+        others = tuple(f for f in fields if f.name in names and f.name not in known)
+        silent = not others and all(odd <= mask for _, _, mask, odd, *_ in numbers)
+        return _Plan(tuple(numbers), others, silent)
+
+
+def _number(f: Field) -> _Number | None:
+    """How the parameter becomes a number whose shortest decimal text is its exact value; None where that cannot
+    be: a float has 15 digits, and below 0.0001 is written with an exponent."""
+    shared = math.gcd(f.whole, f.added, f.ten)
+    largest = f.mask * abs(f.whole) + abs(f.added)
+    fine = math.gcd(f.whole, f.added) * 10_000 < f.ten
+    if f.negative <= f.mask or largest >= 10**15 or fine or f.end > 64:
+        return None
+    return f.name, f.start, f.mask, f.odd, f.whole // shared, f.added // shared, f.ten // shared

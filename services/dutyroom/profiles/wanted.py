@@ -1,0 +1,109 @@
+"""Which fields of a decoded document a layout reads: what no point, test or event asks for need not be made.
+
+The rule of a layout is gone through whole, whatever its parts are called, so that a part that is added to the
+language is not forgotten here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+
+from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import Kind
+from dutyroom.profiles.codecs.seam import Wanted
+from dutyroom.profiles.expressions import Expression
+from dutyroom.profiles.paths import Elements, Key, Keys, Path, Where, parse
+from dutyroom.profiles.profile import Layout, PointRule, RestRule
+
+_IN_TEXT = re.compile(r"\{([@$][^{}|]*)")
+# What does not read the decoded document: how it is found and made.
+_OUTSIDE = frozenset({"name", "filters", "unwrap", "ignore", "reject", "decoder", "source", "rest"})
+
+
+@dataclass(slots=True)
+class _Found:
+    """everything: some path has a wildcard for the name of a field."""
+
+    names: set[str] = field(default_factory=set)
+    everything: bool = False
+
+    def add(self, value: object) -> None:
+        """All paths and names below a value of a rule."""
+        if isinstance(value, Path):
+            self._path(value)
+        elif isinstance(value, Expression):
+            self.names |= value.names
+        elif isinstance(value, str):
+            self._text(value)
+        elif isinstance(value, Mapping):
+            self.add(tuple(value.values()))
+        elif isinstance(value, Sequence | frozenset):
+            for inner in value:
+                self.add(inner)
+        elif is_dataclass(value):
+            for part in fields(value):
+                self.add(getattr(value, part.name))
+
+    def _path(self, path: Path) -> None:
+        self.names |= {step.name for step in path.steps if isinstance(step, Key)}
+        self.names |= {step.key for step in path.steps if isinstance(step, Where)}
+        if path.steps and isinstance(path.steps[-1], Keys):
+            self.everything = True
+
+    def _text(self, text: str) -> None:
+        """A template: "{@.id}"."""
+        for place in _IN_TEXT.findall(text):
+            try:
+                self._path(parse(place))
+            except Rejected:
+                self.everything = True
+
+
+def wanted(layouts: Sequence[Layout]) -> Wanted | None:
+    """What any of the layouts reads; None where that cannot be said by name."""
+    found, others, digested = _Found(), _Found(), set[str]()
+    for layout in layouts:
+        digested.update(_digested(layout))
+        for part in fields(layout):
+            if part.name not in _OUTSIDE | {"points"}:
+                others.add(getattr(layout, part.name))
+        for rule in layout.points:
+            found.add(rule.paths)
+            others.add(replace(rule, paths=()) if _pure(rule) else rule)
+    passed_over = {_passed_over(layout.rest) for layout in layouts}
+    if found.everything or others.everything or "" in digested or len(passed_over) > 1 or () in passed_over:
+        return None
+    names = frozenset(found.names | others.names)
+    return Wanted(
+        names, names - others.names, frozenset(digested), passed_over.pop() if passed_over else None
+    )
+
+
+def _passed_over(rule: RestRule | None) -> tuple[str, ...] | None:
+    """() where it goes through everything."""
+    if rule is None:
+        return None
+    if rule.source is None or rule.source.text != "$":
+        return ()
+    return tuple(g[:-1] for g in rule.skip if g.endswith("*") and not set(g[:-1]) & set("*?["))
+
+
+def _pure(rule: PointRule) -> bool:
+    """True when the field gives a number and nothing else: neither a text nor a code that is looked up."""
+    number = rule.spec.kind in (Kind.GAUGE, Kind.COUNTER, Kind.STATE)
+    looked_up = rule.mapping or rule.none or rule.value is not None or rule.sum_from is not None
+    plain = len(rule.paths) == 1 and not rule.paths[0].whole and len(rule.paths[0].steps) == 1
+    return number and not looked_up and plain and rule.each is None and "{" not in rule.spec.name
+
+
+def _digested(layout: Layout) -> Iterator[str]:
+    """Lists whose elements are events: without an id of its own, an event is known by all that its element
+    holds. "" where that is something else than the elements of a list."""
+    for event in layout.events:
+        steps = event.each.steps if event.each is not None else ()
+        if len(steps) < 2 or not isinstance(steps[-1], Elements) or not isinstance(steps[-2], Key):
+            yield ""
+        else:
+            yield steps[-2].name
