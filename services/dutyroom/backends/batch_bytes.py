@@ -1,11 +1,20 @@
-"""A batch as the bytes of one row of the journal, and back."""
+"""A batch as the bytes of one row of the journal, and back.
+
+Everything is a column: what repeats (device, profile, flags, times) is stored once and pointed at, numbers are
+differences with their bytes sorted by significance, so that a fast compression finds what is alike.
+"""
 
 from __future__ import annotations
 
+import threading
 import zlib
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 import numpy as np
+import numpy.typing as npt
+import zstandard
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import (
@@ -21,9 +30,38 @@ from dutyroom.model.telemetry import (
 )
 from dutyroom.timebase import Ms
 
+_OUTCOMES = tuple(Outcome)
+_CODES = {outcome: code << 2 for code, outcome in enumerate(_OUTCOMES)}
+_RETAINED, _DUPLICATE = 1, 2
+_LEVEL = 1
+_FORMAT = b"\x02"  # a row without it is of the first format, which zlib compressed
+_DAMAGED = (zlib.error, zstandard.ZstdError, msgspec.DecodeError, ValueError, IndexError)
+
 
 class _Body(msgspec.Struct, array_like=True):
-    """The stored form of a batch; columns as raw little-endian bytes."""
+    """The stored form. Numbers: see `_squeezed`. kinds: (device, profile, reason, detail, flags); kind: the one
+    of each message."""
+
+    site: str
+    topics: list[str]
+    payloads: list[bytes]
+    received: bytes
+    kinds: list[tuple[str, str, str, str, int]]
+    kind: bytes
+    point: bytes
+    at: bytes
+    value: bytes
+    quality: bytes
+    message: bytes
+    text: dict[int, str]
+    events: list[tuple[int, int, str, str, dict[str, str | int | float | bool], int]]
+    attributes: list[tuple[str, str, str | int | float | bool, int]]
+    findings: list[tuple[str, str, int, str]]
+    again: bool = False
+
+
+class _First(msgspec.Struct, array_like=True):
+    """The first format: a tuple a message, columns as raw little-endian bytes."""
 
     site: str
     messages: list[tuple[str, bytes, int, bool, bool, str, str, str, str, str]]
@@ -41,48 +79,78 @@ class _Body(msgspec.Struct, array_like=True):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Body)
+_first = msgspec.msgpack.Decoder(_First)
+_local = threading.local()  # a compressor must not be used by two threads at once
 
 
 def pack(batch: Batch) -> bytes:
-    """The bytes of a batch, compressed."""
-    r = batch.readings
+    """The bytes of a batch, compressed. Raises IndexError where a reading is of a message that is not there."""
+    r, messages = batch.readings, batch.messages
+    if len(r) and not 0 <= int(r.message.min()) <= int(r.message.max()) < len(messages):
+        raise IndexError("a reading of a message that is not in its batch")
+    kinds: dict[tuple[str, str, str, str, int], int] = {}
+    kind = [kinds.setdefault(_kind(m), len(kinds)) for m in messages]
     body = _Body(
         batch.site,
-        [
-            (
-                m.message.topic,
-                m.message.payload,
-                m.message.received_at,
-                m.message.retained,
-                m.message.duplicate,
-                m.outcome.value,
-                m.device,
-                m.profile,
-                m.reason,
-                m.detail,
-            )
-            for m in batch.messages
-        ],
-        r.point.astype("<i4").tobytes(),
-        r.at.astype("<i8").tobytes(),
-        r.value.astype("<f8").tobytes(),
+        [m.message.topic for m in messages],
+        [m.message.payload for m in messages],
+        _squeezed(np.array([m.message.received_at for m in messages], "<i8")),
+        list(kinds),
+        _squeezed(np.array(kind, "<i4")),
+        _squeezed(r.point.astype("<i4")),
+        _squeezed(r.at.astype("<i8")),
+        _shuffled(r.value.astype("<f8")),
         r.quality.tobytes(),
-        r.message.astype("<i4").tobytes(),
+        _squeezed(r.message.astype("<i4")),
         dict(r.text),
         [(e.point, e.at, e.event_id, e.code, dict(e.arguments), e.message) for e in batch.events],
         [(a.device, a.name, a.value, a.at) for a in batch.attributes],
         [(f.kind, f.device, f.at, f.detail) for f in batch.findings],
         batch.again,
     )
-    return zlib.compress(_encoder.encode(body), 1)
+    return _FORMAT + _compressor().compress(_encoder.encode(body))
 
 
 def unpack(lane: Lane, received_at: Ms, blob: bytes) -> Batch:
     """The batch of stored bytes. Raises Rejected when they are damaged."""
     try:
-        body = _decoder.decode(zlib.decompress(blob))
-    except (zlib.error, msgspec.DecodeError) as err:
+        if blob[:1] != _FORMAT:
+            return _of_first(lane, received_at, _first.decode(zlib.decompress(blob)))
+        body = _decoder.decode(_decompressor().decompress(blob[1:]))
+        return _batch(lane, received_at, body)
+    except _DAMAGED as err:
         raise Rejected(f"damaged journal row: {err}") from err
+
+
+def _kind(m: MessageRecord) -> tuple[str, str, str, str, int]:
+    flags = _CODES[m.outcome] | m.message.retained * _RETAINED | m.message.duplicate * _DUPLICATE
+    return m.device, m.profile, m.reason, m.detail, flags
+
+
+def _batch(lane: Lane, received_at: Ms, body: _Body) -> Batch:
+    kind = _released(body.kind, "<i4").tolist()
+    received = _released(body.received, "<i8").tolist()
+    messages = []
+    for topic, payload, at, number in zip(body.topics, body.payloads, received, kind, strict=True):
+        device, profile, reason, detail, flags = body.kinds[number]
+        message = Message(topic, payload, at, bool(flags & _RETAINED), bool(flags & _DUPLICATE))
+        messages.append(MessageRecord(message, _OUTCOMES[flags >> 2], device, profile, reason, detail))
+    readings = Readings(
+        _released(body.point, "<i4"),
+        _released(body.at, "<i8"),
+        _ordered(body.value, "<f8"),
+        np.frombuffer(body.quality, np.uint8),
+        _released(body.message, "<i4"),
+        body.text,
+    )
+    return _with(lane, received_at, body, messages, readings)
+
+
+def _of_first(lane: Lane, received_at: Ms, body: _First) -> Batch:
+    messages = [
+        MessageRecord(Message(topic, payload, at, retained, dup), Outcome(out), device, profile, why, more)
+        for topic, payload, at, retained, dup, out, device, profile, why, more in body.messages
+    ]
     readings = Readings(
         np.frombuffer(body.point, "<i4"),
         np.frombuffer(body.at, "<i8"),
@@ -91,19 +159,64 @@ def unpack(lane: Lane, received_at: Ms, blob: bytes) -> Batch:
         np.frombuffer(body.message, "<i4"),
         body.text,
     )
+    return _with(lane, received_at, body, messages, readings)
+
+
+def _with(
+    lane: Lane, received_at: Ms, body: _Body | _First, messages: Iterable[MessageRecord], readings: Readings
+) -> Batch:
     return Batch(
         body.site,
         lane,
         received_at,
-        tuple(
-            MessageRecord(
-                Message(topic, payload, at, retained, dup), Outcome(out), device, profile, why, more
-            )
-            for topic, payload, at, retained, dup, out, device, profile, why, more in body.messages
-        ),
+        tuple(messages),
         readings,
         tuple(Event(*event) for event in body.events),
         tuple(Attribute(*attribute) for attribute in body.attributes),
         tuple(Finding(*finding) for finding in body.findings),
         body.again,
     )
+
+
+# ---------------------------------------------------------------- numbers
+
+
+def _squeezed(column: npt.NDArray[Any]) -> bytes:
+    """Whole numbers as differences, all their lowest bytes first, then the next ones. What overflows wraps
+    around, and back."""
+    if not len(column):
+        return b""
+    steps = np.empty_like(column)
+    steps[0] = column[0]
+    np.subtract(column[1:], column[:-1], out=steps[1:])
+    return _shuffled(steps)
+
+
+def _released(data: bytes, kind: str) -> npt.NDArray[Any]:
+    steps = _ordered(data, kind)
+    return np.cumsum(steps, dtype=steps.dtype) if len(steps) else steps
+
+
+def _shuffled(column: npt.NDArray[Any]) -> bytes:
+    return column.view(np.uint8).reshape(-1, column.itemsize).T.tobytes() if len(column) else b""
+
+
+def _ordered(data: bytes, kind: str) -> npt.NDArray[Any]:
+    size = np.dtype(kind).itemsize
+    if len(data) % size:
+        raise ValueError(f"{len(data)} bytes are no column of {size}")
+    return np.ascontiguousarray(np.frombuffer(data, np.uint8).reshape(size, -1).T).view(kind).reshape(-1)
+
+
+def _compressor() -> zstandard.ZstdCompressor:
+    found: zstandard.ZstdCompressor | None = getattr(_local, "compressor", None)
+    if found is None:
+        found = _local.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    return found
+
+
+def _decompressor() -> zstandard.ZstdDecompressor:
+    found: zstandard.ZstdDecompressor | None = getattr(_local, "decompressor", None)
+    if found is None:
+        found = _local.decompressor = zstandard.ZstdDecompressor()
+    return found

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from dutyroom.backends import quarantine
+from dutyroom.backends import ledger, quarantine
 from dutyroom.backends.batch_bytes import pack, unpack
 from dutyroom.errors import Fenced, Rejected, Unavailable
 from dutyroom.interfaces import FindingRow, LedgerRow, QuarantineRow, StrangerRow
@@ -26,12 +27,13 @@ from dutyroom.model.telemetry import (
     Message,
     MessageRecord,
 )
-from dutyroom.timebase import DAY, HOUR, Ms
+from dutyroom.timebase import DAY, Ms
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 STRANGERS = 1_000  # findings of unknown addresses
+_LEDGER_ROWS = 20_000
 _MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
 _MEMORY_BYTES = 32 << 20
 
@@ -39,11 +41,6 @@ _SCHEMA = """
 CREATE TABLE batch (
   seq INTEGER PRIMARY KEY AUTOINCREMENT, lane INTEGER NOT NULL, received_at INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE INDEX batch_lane ON batch (lane, seq);
-CREATE TABLE ledger (
-  hour INTEGER NOT NULL, device TEXT NOT NULL, received INTEGER NOT NULL DEFAULT 0, decoded INTEGER NOT NULL DEFAULT 0,
-  ignored INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0, readings INTEGER NOT NULL DEFAULT 0,
-  stored INTEGER NOT NULL DEFAULT 0, duplicate INTEGER NOT NULL DEFAULT 0, conflict INTEGER NOT NULL DEFAULT 0,
-  PRIMARY KEY (hour, device)) WITHOUT ROWID;
 CREATE TABLE finding (
   kind TEXT NOT NULL, device TEXT NOT NULL, first_at INTEGER NOT NULL, last_at INTEGER NOT NULL,
   count INTEGER NOT NULL, detail TEXT NOT NULL, PRIMARY KEY (kind, device)) WITHOUT ROWID;
@@ -54,18 +51,7 @@ CREATE TABLE cursor (reader TEXT NOT NULL, lane INTEGER NOT NULL, seq INTEGER NO
 _SCHEMA_3 = "CREATE TABLE fence (one INTEGER PRIMARY KEY CHECK (one = 1), token INTEGER NOT NULL);"
 
 # From each version to the next; a new file goes through all of them.
-_STEPS = (_SCHEMA + quarantine.SCHEMA, quarantine.SCHEMA_2, _SCHEMA_3)
-
-_LEDGER_COLUMNS = (
-    "received",
-    "decoded",
-    "ignored",
-    "quarantined",
-    "readings",
-    "stored",
-    "duplicate",
-    "conflict",
-)
+_STEPS = (_SCHEMA + ledger.SCHEMA + quarantine.SCHEMA, quarantine.SCHEMA_2, _SCHEMA_3, ledger.SCHEMA_COUNTED)
 
 
 class SqliteJournal:
@@ -91,6 +77,9 @@ class SqliteJournal:
             self._prepare()
             self._claim()
         self._last = {lane: self._read_last(lane) for lane in Lane}
+        self._counting = threading.Lock()
+        self._written, self._counts_at = 0, time.monotonic()  # how often counts were written, and when last
+        self._counts: ledger.Counts = {} if read_only else self._ask(self._uncounted)
 
     def _connect(self) -> sqlite3.Connection:
         mode = "ro" if self._read_only else "rwc"
@@ -140,14 +129,15 @@ class SqliteJournal:
             raise Fenced(f"journal {self._path}: another process owns the site now")
 
     @contextmanager
-    def _commit(self) -> Iterator[sqlite3.Connection]:
-        """One writer at a time; rolls back on any error."""
+    def _commit(self, then: Callable[[], None] = lambda: None) -> Iterator[sqlite3.Connection]:
+        """One writer at a time; rolls back on any error. then: once it is durable, before the next commit."""
         with self._lock:
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
                 self._check_fence()
                 yield self._writer
                 self._writer.execute("COMMIT")
+                then()
             except sqlite3.Error as err:
                 self._rollback()
                 raise Unavailable(f"journal {self._path}: {err}") from err
@@ -178,15 +168,25 @@ class SqliteJournal:
     def append(self, *batches: Batch) -> int:
         bodies = [pack(batch) for batch in batches]
         added: list[tuple[int, Batch]] = []
-        with self._commit() as db:
+        due = self._counts_due()
+        with self._commit(lambda: self._appended(added, due)) as db:
+            if due:
+                self._write_counts(db)
             for batch, body in zip(batches, bodies, strict=True):
                 seq = self._insert(db, batch, body)
                 added.append((seq, batch))
-        # Readers may see them only now that they are durable.
-        for seq, batch in added:
-            self._hold(seq, batch)
-            self._last[batch.lane] = seq
         return added[-1][0]
+
+    def _appended(self, added: Iterable[tuple[int, Batch]], written: bool) -> None:
+        """Readers may see them only now that they are durable."""
+        with self._counting:
+            if written:
+                self._forget_counts()
+            for seq, batch in added:
+                if not batch.again:
+                    ledger.count(batch, self._counts)
+                self._hold(seq, batch)
+                self._last[batch.lane] = seq
 
     def _hold(self, seq: int, batch: Batch) -> None:
         """Keeps the newest batches at hand; one too large for that is read from the file."""
@@ -202,21 +202,53 @@ class SqliteJournal:
         ).lastrowid
         assert seq is not None
         self._quarantine.take(db, seq, batch.messages)
-        self._count(db, _ledger(batch))
+        if batch.again:  # what was read again is not in its bytes
+            counts: ledger.Counts = {}
+            ledger.count(batch, counts)
+            ledger.write(db, counts)
         self._find(db, batch.findings)
         return seq
 
-    @staticmethod
-    def _count(db: sqlite3.Connection, counts: Mapping[tuple[Ms, str, str], int]) -> None:
-        for column in _LEDGER_COLUMNS:
-            rows = [(hour, device, n) for (hour, device, what), n in counts.items() if what == column and n]
-            if rows:
-                # `column` is one of the fixed names above, never input
-                db.executemany(
-                    f"INSERT INTO ledger (hour, device, {column}) VALUES (?,?,?) "  # noqa: S608
-                    f"ON CONFLICT (hour, device) DO UPDATE SET {column} = {column} + excluded.{column}",
-                    rows,
-                )
+    # ------------------------------------------------------------ the ledger
+
+    def _counts_due(self) -> bool:
+        return len(self._counts) > ledger.MOST or time.monotonic() - self._counts_at > ledger.EVERY_S
+
+    def _write_counts(self, db: sqlite3.Connection) -> None:
+        """What was counted since the last time, and up to where; it is forgotten once that is durable."""
+        ledger.write(db, self._counts)
+        ledger.mark(db, max(self._last.values()))
+
+    def _forget_counts(self) -> None:
+        self._counts, self._counts_at = {}, time.monotonic()
+        self._written += 1
+
+    def _uncounted(self, db: sqlite3.Connection) -> ledger.Counts:
+        """Of the batches after those that the table knows of."""
+        counts: ledger.Counts = {}
+        query = "SELECT lane, received_at, body FROM batch WHERE seq > ? ORDER BY seq"
+        for lane, at, body in db.execute(query, (ledger.counted_until(db),)):
+            batch = unpack(Lane(lane), at, body)
+            if not batch.again:
+                ledger.count(batch, counts)
+        return counts
+
+    def ledger(self, since: Ms) -> Sequence[LedgerRow]:
+        return self._ask(lambda db: self._rows_of_ledger(db, since))
+
+    def _rows_of_ledger(self, db: sqlite3.Connection, since: Ms) -> Sequence[LedgerRow]:
+        if self._read_only:
+            db.execute("BEGIN")
+            try:
+                return ledger.rows(db, since, _LEDGER_ROWS, self._uncounted(db))
+            finally:
+                db.execute("COMMIT")
+        while True:
+            with self._counting:
+                written, counts = self._written, ledger.total([self._counts])
+            found = ledger.rows(db, since, _LEDGER_ROWS, counts)
+            if written == self._written:  # else some of it was counted twice
+                return found
 
     @staticmethod
     def _find(db: sqlite3.Connection, findings: Sequence[Finding]) -> None:
@@ -275,7 +307,7 @@ class SqliteJournal:
         if not findings and not outcomes and passed is None:
             return
         with self._commit() as db:
-            self._count(db, outcomes)
+            ledger.write(db, ledger.outcomes_of(outcomes))
             self._find(db, findings)
             if passed is not None:
                 self._move(db, *passed)
@@ -309,10 +341,6 @@ class SqliteJournal:
         with self._commit() as db:
             return self._quarantine.settle(db, ids, state)
 
-    def ledger(self, since: Ms) -> Sequence[LedgerRow]:
-        rows = self._rows("SELECT * FROM ledger WHERE hour>=? ORDER BY hour DESC, device LIMIT 20000", since)
-        return [LedgerRow(*row) for row in rows]  # type: ignore[arg-type]
-
     def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
         rows = self._rows(
             "SELECT * FROM finding WHERE last_at>=? ORDER BY last_at DESC LIMIT ?", since, limit
@@ -334,7 +362,13 @@ class SqliteJournal:
         """Deletes batches older than `days` that every reader has passed, and as old messages of the
         quarantine that are settled; returns how many batches."""
         deleted = 0
-        with self._commit() as db:
+
+        def counted() -> None:
+            with self._counting:
+                self._forget_counts()
+
+        with self._commit(counted) as db:
+            self._write_counts(db)
             self._quarantine.trim(db, now - round(days * DAY))
             for lane, seq in passed.items():
                 deleted += db.execute(
@@ -372,24 +406,3 @@ def _bound_strangers(db: sqlite3.Connection) -> None:
 
 def _weight(batch: Batch) -> int:
     return sum(len(m.message.payload) for m in batch.messages)
-
-
-def _ledger(batch: Batch) -> Counter[tuple[Ms, str, str]]:
-    """The ledger's counts of one batch: messages by outcome, readings by their message's device.
-
-    A message that is read again was counted when it came, as quarantined and of no device.
-    """
-    counts: Counter[tuple[Ms, str, str]] = Counter()
-    keys = [(m.message.received_at // HOUR * HOUR, m.device) for m in batch.messages]
-    for (hour, device), record in zip(keys, batch.messages, strict=True):
-        if record.part:
-            continue
-        if record.row:
-            counts[hour, "", "received"] -= 1
-            counts[hour, "", "quarantined"] -= 1
-        counts[hour, device, "received"] += 1
-        counts[hour, device, record.outcome.value] += 1
-    for index, number in Counter(batch.readings.message.tolist()).items():
-        hour, device = keys[index]
-        counts[hour, device, "readings"] += number
-    return counts

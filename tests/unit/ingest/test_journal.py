@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+import zlib
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dutyroom.backends.batch_bytes import pack, unpack
 from dutyroom.backends.journal import SqliteJournal
@@ -22,7 +27,7 @@ from dutyroom.model.telemetry import (
     Outcome,
     Readings,
 )
-from dutyroom.timebase import DAY, HOUR
+from dutyroom.timebase import DAY, HOUR, MINUTE
 
 T = 1_795_000_000_000
 
@@ -56,6 +61,53 @@ def test_a_batch_survives_packing_byte_for_byte() -> None:
     )
     for name in ("point", "at", "value", "quality", "message"):
         assert np.array_equal(getattr(again.readings, name), getattr(original.readings, name))
+
+
+def test_rows_of_the_first_format_are_read() -> None:
+    made = batch()
+    r = made.readings
+    body = [
+        made.site,
+        [
+            [
+                m.message.topic, m.message.payload, m.message.received_at, m.message.retained, m.message.duplicate,
+                m.outcome.value, m.device, m.profile, m.reason, m.detail,
+            ]
+            for m in made.messages
+        ],
+        r.point.tobytes(), r.at.tobytes(), r.value.tobytes(), r.quality.tobytes(), r.message.tobytes(),
+        {},
+        [[e.point, e.at, e.event_id, e.code, dict(e.arguments), e.message] for e in made.events],
+        [[a.device, a.name, a.value, a.at] for a in made.attributes],
+        [[f.kind, f.device, f.at, f.detail] for f in made.findings],
+        False,
+    ]  # fmt: skip
+    again = unpack(Lane.NORMAL, T, zlib.compress(msgspec.msgpack.encode(body), 1))
+    assert again.messages == made.messages
+    assert again.readings.value.tolist() == r.value.tolist()
+    assert (again.events, again.attributes, again.findings) == (made.events, made.attributes, made.findings)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 2**31 - 1),
+            st.integers(-(2**62), 2**62),
+            st.floats(allow_nan=False),
+            st.integers(0, 4),
+            st.integers(0, 2),
+        )
+    )
+)
+def test_any_columns_survive_packing(rows: list[tuple[int, int, float, int, int]]) -> None:
+    records = tuple(MessageRecord(Message("t", b"{}", T + n), Outcome.DECODED, f"d{n}") for n in range(3))
+    again = unpack(Lane.NORMAL, T, pack(Batch("s", Lane.NORMAL, T, records, Readings.of(rows))))
+    r = again.readings
+    found = zip(
+        r.point.tolist(), r.at.tolist(), r.value.tolist(), r.quality.tolist(), r.message.tolist(), strict=True
+    )
+    assert list(found) == rows
+    assert again.messages == records
 
 
 def test_damaged_bytes_are_refused() -> None:
@@ -95,6 +147,30 @@ def test_the_ledger_balances_and_quarantine_keeps_the_payload(tmp_path: Path) ->
     (finding,) = journal.findings(0)
     assert (finding.kind, finding.count) == ("clock_wrong", 2)
     journal.close()
+
+
+def test_what_was_counted_in_memory_is_counted_again_after_a_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: clock[0])
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    for number in range(30):
+        clock[0] += 1.0  # written now and then
+        journal.append(batch(at=T + number * MINUTE), batch(Lane.PRIORITY, outcome=Outcome.QUARANTINED))
+        other = SqliteJournal(tmp_path / "j.sqlite", read_only=True)
+        assert other.ledger(0) == journal.ledger(0)
+        other.close()
+    told = journal.ledger(0)
+    assert {row.device: row.received for row in told} == {"meter-1": 60, "": 60}
+    again = SqliteJournal(tmp_path / "j.sqlite")  # the other one never closed: as after a kill
+    assert again.ledger(0) == told
+    again.trim(T + 99 * DAY, 1, dict.fromkeys(Lane, 99))
+    assert again.ledger(0) == told
+    once_more = SqliteJournal(tmp_path / "j.sqlite")
+    assert once_more.ledger(0) == told
+    for opened in (journal, again, once_more):
+        opened.close()
 
 
 def test_what_a_reader_counts_and_how_far_it_came_are_one_commit(tmp_path: Path) -> None:

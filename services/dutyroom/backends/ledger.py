@@ -1,0 +1,113 @@
+"""The ledger's messages and readings: committed batches in, rows by receive hour and device out.
+
+What a batch adds follows from the batch, so it is counted in memory and written now and then, with the
+sequence up to which the table is true; after a crash what follows is counted again from the journal.
+Only what is not in the batches (messages read again, what a reader stored) is written at once.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from dutyroom.interfaces import LedgerRow
+from dutyroom.model.telemetry import Batch, Outcome
+from dutyroom.timebase import HOUR, Ms
+
+SCHEMA = """
+CREATE TABLE ledger (
+  hour INTEGER NOT NULL, device TEXT NOT NULL, received INTEGER NOT NULL DEFAULT 0, decoded INTEGER NOT NULL DEFAULT 0,
+  ignored INTEGER NOT NULL DEFAULT 0, quarantined INTEGER NOT NULL DEFAULT 0, readings INTEGER NOT NULL DEFAULT 0,
+  stored INTEGER NOT NULL DEFAULT 0, duplicate INTEGER NOT NULL DEFAULT 0, conflict INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (hour, device)) WITHOUT ROWID;
+"""
+# Before, every commit wrote its counts.
+SCHEMA_COUNTED = """
+CREATE TABLE counted (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL);
+INSERT INTO counted SELECT 1, coalesce(max(seq), 0) FROM batch;
+"""
+EVERY_S = 5.0  # between two writes of what was counted
+MOST = 50_000  # rows that wait for it
+
+Counts = dict[tuple[Ms, str], list[int]]  # by receive hour and device, in the order of COLUMNS
+
+COLUMNS = ("received", "decoded", "ignored", "quarantined", "readings", "stored", "duplicate", "conflict")
+_PLACE = {Outcome.DECODED: 1, Outcome.IGNORED: 2, Outcome.QUARANTINED: 3}
+_READINGS = 4
+_SET = ", ".join(f"{c} = {c} + excluded.{c}" for c in COLUMNS)
+_INSERT = (
+    f"INSERT INTO ledger (hour, device, {', '.join(COLUMNS)}) VALUES (?,?,?,?,?,?,?,?,?,?) "  # noqa: S608 fixed names
+    f"ON CONFLICT (hour, device) DO UPDATE SET {_SET}"
+)
+
+
+def count(batch: Batch, into: Counts) -> None:
+    """Adds a batch: messages by outcome, readings under their message's device.
+
+    A message that is read again was counted when it came, as quarantined and of no device.
+    """
+    numbers = np.bincount(batch.readings.message, minlength=len(batch.messages)).tolist()
+    for record, number in zip(batch.messages, numbers, strict=True):
+        hour = record.message.received_at // HOUR * HOUR
+        key = (hour, record.device)
+        row = into.get(key)
+        if row is None:
+            row = into[key] = [0] * len(COLUMNS)
+        row[_READINGS] += number
+        if record.part:
+            continue
+        if record.row:
+            waited = into.setdefault((hour, ""), [0] * len(COLUMNS))
+            waited[0] -= 1
+            waited[_PLACE[Outcome.QUARANTINED]] -= 1
+        row[0] += 1
+        row[_PLACE[record.outcome]] += 1
+
+
+def outcomes_of(found: Mapping[tuple[Ms, str, str], int]) -> Counts:
+    """What a reader counted, by (hour, device, column)."""
+    counts: Counts = {}
+    for (hour, device, column), number in found.items():
+        counts.setdefault((hour, device), [0] * len(COLUMNS))[COLUMNS.index(column)] += number
+    return counts
+
+
+def write(db: sqlite3.Connection, counts: Counts) -> None:
+    """Adds to the table, in the transaction at hand."""
+    db.executemany(_INSERT, [(*key, *row) for key, row in counts.items() if any(row)])
+
+
+def counted_until(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT seq FROM counted").fetchone()[0])
+
+
+def mark(db: sqlite3.Connection, seq: int) -> None:
+    db.execute("UPDATE counted SET seq = ?", (seq,))
+
+
+def rows(db: sqlite3.Connection, since: Ms, limit: int, more: Counts) -> list[LedgerRow]:
+    """The newest rows, with what is not in the table yet."""
+    found: dict[tuple[Ms, str], list[int]] = {
+        (row[0], row[1]): list(row[2:])
+        for row in db.execute(
+            "SELECT * FROM ledger WHERE hour>=? ORDER BY hour DESC, device LIMIT ?", (since, limit)
+        )
+    }
+    for key, added in more.items():
+        if key[0] >= since:
+            old = found.get(key)
+            found[key] = added if old is None else [a + b for a, b in zip(old, added, strict=True)]
+    listed = sorted(found.items(), key=lambda item: (-item[0][0], item[0][1]))[:limit]
+    return [LedgerRow(hour, device, *counts) for (hour, device), counts in listed]
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """The sum of several."""
+    found: Counts = {}
+    for one in counts:
+        for key, row in one.items():
+            old = found.get(key)
+            found[key] = list(row) if old is None else [a + b for a, b in zip(old, row, strict=True)]
+    return found
