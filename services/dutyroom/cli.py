@@ -437,7 +437,7 @@ def unknown_devices(
 @devices.command(name="adopt")
 def adopt_device(
     address: Annotated[str, typer.Argument(help="As `dutyroom devices unknown` shows it.")],
-    profile: Annotated[str, typer.Option(help="Default: the first that is listed for it.")] = "",
+    profile: Annotated[str, typer.Option(help="Default: the one that clearly reads it best.")] = "",
     device_id: Annotated[str, typer.Option("--id", help="Its id; default: vendor and address.")] = "",
     name: Annotated[str, typer.Option(help="What people call it.")] = "",
     space: Annotated[str, typer.Option(help="Where it is: a path of spaces.yaml.")] = "",

@@ -128,7 +128,9 @@ def test_a_device_that_nobody_knew_is_taught_and_adopted_without_a_restart(
         assert "No unknown device calls itself T-18" in again.stderr
         taken = run("devices", "adopt", "11111111", "--id", "A-pit", "--data", data, ok=False)
         assert "The id A-pit is in use" in taken.stderr
-        assert "Adopted wmbusmeters-11111111" in run("devices", "adopt", "11111111", "--data", data).stdout
+        taken = run("devices", "adopt", "11111111", "--data", data)
+        better = "wmbusmeters/water, which reads it better than wmbusmeters/any"
+        assert f"Adopted wmbusmeters-11111111 with profile {better};" in taken.stdout
         wait_for(lambda: visitor.points("wmbusmeters-11111111").get("volume"), 10, "the meter")
         assert unknown(visitor) == {}
         _a_topic_that_nobody_reads(broker, visitor, site, data)

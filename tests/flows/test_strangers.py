@@ -117,6 +117,72 @@ def test_what_cannot_be_adopted_says_why(rig: Rig) -> None:
             adoption(wish, None, library, taken)
 
 
+UPLINK = """
+class: sensor
+envelope: lorawan
+order: big
+binary: [level: u16]
+points: {level: {quantity: level, unit: cm}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "other", "taken"),
+    [
+        (PROBE, PROBE, ""),  # nothing tells them apart
+        (PROBE.replace("level:", "depth:", 1), PROBE, ""),
+        (PROBE, PROBE + "fallback: true\n", "acme/probe"),
+        (PROBE, PROBE.replace("probe/{device}/level", "probe/{device}/+"), "acme/probe"),
+        (PROBE, PROBE + "when: {$: {above: 0}}\n", "acme/twin"),
+        (PROBE, PROBE + "  flow: {from: $, quantity: flow}\n", "acme/twin"),
+        (PROBE, PROBE + "  lid: {from: $, kind: state, map: {OPEN: 1}}\n", "acme/probe"),  # odd for this one
+    ],
+)
+def test_of_profiles_that_read_a_device_equally_well_none_is_taken_in_silence(
+    tmp_path: Path, profile: str, other: str, taken: str
+) -> None:
+    rig = Rig(tmp_path, {"probe": profile, "twin": other})
+    rig.ingest.handle([probe(1, T)])
+    library = rig.shelf.library
+    found = Strangers(rig.journal).find(library, "p1")
+    assert adoption(Wish("p1", "acme/twin"), found, library, [])["profile"] == "acme/twin"
+    if taken:
+        assert adoption(Wish("p1"), found, library, [])["profile"] == taken
+    else:
+        with pytest.raises(Rejected, match=r"error\.several_profiles") as caught:
+            adoption(Wish("p1"), found, library, [])
+        assert caught.value.items["profiles"] == "acme/probe, acme/twin"
+    rig.close()
+
+
+@pytest.mark.parametrize(
+    ("payload", "taken"),
+    [
+        (b"00a2", ""),  # bytes that happen to fit, however many values come of them
+        (b'{"deviceInfo": {"devEui": "0000000000000007", "deviceProfileName": "Acme W9"}, "data": "AKI="}', "acme/wide"),
+    ],
+)  # fmt: skip
+def test_bytes_that_fit_are_no_reason_to_take_an_uplink_for_some_product(
+    tmp_path: Path, payload: bytes, taken: str
+) -> None:
+    wide = UPLINK.replace("[level: u16]", "[level: u16, {let: flow, value: level}]") + "products: [Acme W9]\n"
+    wide += "when: {bytes.length: {above: 1}}\n"
+    rig = Rig(tmp_path, {"narrow": UPLINK, "wide": wide})
+    eui = "0000000000000007"
+    topic = f"application/1/device/{eui}/event/up" if taken else f"lorawan/{eui}/up/1"
+    rig.ingest.handle([Message(topic, payload, T)])
+    library = rig.shelf.library
+    found = Strangers(rig.journal).find(library, eui)
+    assert found is not None
+    assert {c.profile for c in found.candidates} == {"acme/narrow", "acme/wide"}
+    if taken:
+        assert adoption(Wish(eui), found, library, [])["profile"] == taken
+    else:
+        with pytest.raises(Rejected, match=r"error\.several_profiles"):
+            adoption(Wish(eui), found, library, [])
+    rig.close()
+
+
 SOCKET = """
 class: electricity_meter
 match: {topics: ["acme/{socket}/up"]}

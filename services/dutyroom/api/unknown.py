@@ -144,7 +144,8 @@ def _reading(shown: Presenter, reading: DecodedReading, value: float) -> Json:
 
 
 class Adoption(BaseModel):
-    """A device to take in. What is left out is as it is offered: the best profile, an id, no place.
+    """A device to take in. What is left out is as it is offered: the profile that is clearly the best, an
+    id, no place.
 
     topic: a filter that no profile reads so far; the profile is extended to it by a file in the site's folder.
     """
@@ -159,7 +160,10 @@ class Adoption(BaseModel):
 
 @router.post("/{site}/unknown/adopt", name="api_adopt")
 def post_adopt(request: Request, ask: Ask, wanted: Adoption) -> Json:
-    """Takes an unknown device into the registry, at once; what it has sent so far is read again."""
+    """Takes an unknown device into the registry, at once; what it has sent so far is read again.
+
+    `others`: where the profile was not said, those that read the device too, but not as well. Several
+    that read it equally well are refused by name: say which it is."""
     intake, desk, shelf = intake_of(ask)
     said = {name: value.strip() for name, value in wanted.model_dump().items()}
     topic = said.pop("topic")
@@ -184,8 +188,15 @@ def post_adopt(request: Request, ask: Ask, wanted: Adoption) -> Json:
     return {
         "device": row["id"],
         "profile": row["profile"],
+        "others": _others(wish, stranger, row["profile"]),
         "waiting": stranger.kept if stranger is not None else waiting,
     }
+
+
+def _others(wish: Wish, stranger: Stranger | None, taken: str) -> list[str]:
+    if wish.profile or stranger is None:
+        return []
+    return [c.profile for c in stranger.candidates if c.profile != taken]
 
 
 def put_up(ask: Asked, shelf: Shelf, proposal: Proposal) -> None:

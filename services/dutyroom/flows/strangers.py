@@ -13,6 +13,7 @@ from dutyroom.interfaces import Journal, QuarantineRow, StrangerRow
 from dutyroom.model.telemetry import Kind, Message
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.elsewhere import BUDGET_S
+from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.proposal import Build
 from dutyroom.profiles.result import Decoded, DecodedReading, Trial
 from dutyroom.timebase import Ms
@@ -25,7 +26,8 @@ _READINGS = 40  # shown of one trial
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """A profile that reads the last message, and what it makes of it. named: the message names the
-    product. readings: of this device; value in the point's unit."""
+    product. readings: of this device; value in the point's unit. standing: less is better; of two that
+    are equal only the order of their names says which comes first."""
 
     profile: str
     name: Mapping[str, str]
@@ -34,6 +36,7 @@ class Candidate:
     readings: tuple[tuple[DecodedReading, float], ...]
     events: int
     findings: tuple[tuple[str, str], ...]  # (kind, detail)
+    standing: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +174,20 @@ def candidate(library: Library, trial: Trial, address: str) -> Candidate:
         tuple(_given(outcome, address)),
         sum(event.address == address for event in outcome.events),
         tuple((kind, detail) for kind, whose, detail in outcome.findings if whose in ("", address)),
+        _standing(profile, trial),
     )
+
+
+def _standing(profile: Profile, trial: Trial) -> tuple[int, ...]:
+    """As trials are ranked. That the bytes of an uplink fit says little of whose they are, and so does
+    how many values come of them, unless the message names the product."""
+    outcome = trial.outcome
+    doubt = 2 if outcome.findings else 1 if outcome.unread else 0
+    first = (not trial.named, profile.fallback, doubt)
+    if profile.envelope == "lorawan" and not trial.named:
+        return (*first, 0, 0, 0)
+    _, tests, literal = profile.rank
+    return (*first, tests, literal, -len(outcome.readings) - len(outcome.events) - len(outcome.attributes))
 
 
 def _given(outcome: Decoded, address: str) -> list[tuple[DecodedReading, float]]:
@@ -205,7 +221,8 @@ class Wish:
 def adoption(wish: Wish, stranger: Stranger | None, library: Library, taken: Iterable[str]) -> dict[str, str]:
     """The row of the registry for a device, by the columns of a table of devices.
 
-    taken: ids in use. Raises Rejected where no profile is known or the id is another's.
+    taken: ids in use. Raises Rejected where no profile is known, several read the device equally well
+    and the wish names none, or the id is another's.
     """
     profile = wish.profile or _best(wish, stranger)
     if profile not in library.profiles:
@@ -229,7 +246,12 @@ def _best(wish: Wish, stranger: Stranger | None) -> str:
         raise Rejected("error.no_stranger", {"address": wish.address})
     if not stranger.candidates:
         raise Rejected("error.no_candidate", {"address": wish.address})
-    return stranger.candidates[0].profile
+    best, *others = stranger.candidates
+    equal = [other.profile for other in others if other.standing <= best.standing]
+    if equal:
+        names = ", ".join([best.profile, *equal])
+        raise Rejected("error.several_profiles", {"address": wish.address, "profiles": names})
+    return best.profile
 
 
 def offered_id(profile: str, address: str, taken: Iterable[str]) -> str:

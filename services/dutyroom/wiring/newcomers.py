@@ -111,8 +111,9 @@ def adopt(settings: Settings, wanted: str, wish: Mapping[str, str]) -> str:
     space. Raises Rejected with what is wrong."""
     api, site = _running(settings, wanted)
     done = api.ask("POST", f"sites/{site.id}/unknown/adopt", dict(wish), _PATIENCE_S)
+    others = f", which reads it better than {', '.join(done['others'])}" if done["others"] else ""
     waiting = f"; {done['waiting']} messages are read again" if done["waiting"] else ""
-    return f"Adopted {done['device']} with profile {done['profile']}{waiting}."
+    return f"Adopted {done['device']} with profile {done['profile']}{others}{waiting}."
 
 
 def disown(settings: Settings, wanted: str, address: str, take_back: bool) -> str:

@@ -54,7 +54,12 @@ def test_one_click_adopts_and_its_messages_are_read_again(house: House, gate: Ga
     assert 'value="wmbusmeters-11111111"' in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt; 21.5" in page
     done = admin.post(f"{API}/unknown/adopt", json={"address": "11111111", "space": "A"})
-    assert done.json() == {"device": "wmbusmeters-11111111", "profile": "wmbusmeters/water", "waiting": 2}
+    assert done.json() == {
+        "device": "wmbusmeters-11111111",
+        "profile": "wmbusmeters/water",
+        "others": ["wmbusmeters/any"],
+        "waiting": 2,
+    }
     assert [row["address"] for row in admin.get(f"{API}/unknown").json()] == ["", "", ""]
     gate.reread()
     assert [row["address"] for row in admin.get(f"{API}/unknown").json()] == ["", "", ""]
@@ -83,6 +88,21 @@ def test_what_cannot_be_adopted_is_told(house: House, gate: Gate, wish: dict[str
     asked = house.person("admin").post(f"{API}/unknown/adopt", json=wish, headers={"accept-language": "en"})
     assert asked.status_code == 422
     assert said in asked.text
+
+
+def test_where_several_profiles_read_a_device_equally_well_a_person_says_which(
+    house: House, gate: Gate
+) -> None:
+    gate.shelve(TANK)
+    gate.shelve(TANK.replace("Acme tank", "Acme pit"), "pit")
+    gate.shelf.reload()
+    gate.reread()
+    admin = house.person("admin")
+    asked = admin.post(f"{API}/unknown/adopt", json={"address": "T-18"}, headers={"accept-language": "en"})
+    assert asked.status_code == 422
+    assert "Several profiles read T-18 equally well: acme/pit, acme/tank." in asked.text
+    done = admin.post(f"{API}/unknown/adopt", json={"address": "T-18", "profile": "acme/tank"}).json()
+    assert (done["profile"], done["others"], done["waiting"]) == ("acme/tank", [], 2)
 
 
 def test_only_an_administrator_adopts_and_reloads(house: House, gate: Gate) -> None:
@@ -228,7 +248,7 @@ def test_a_device_is_adopted_with_a_topic_in_one_step(house: House, gate: Gate) 
         assert said in asked.text
     assert not gate.own.exists()
     done = admin.post(f"{API}/unknown/adopt", json=wish)
-    assert done.json() == {"device": "W-1", "profile": "cjt188/water-raw", "waiting": 2}
+    assert done.json() == {"device": "W-1", "profile": "cjt188/water-raw", "others": [], "waiting": 2}
     gate.reread()
     assert len(admin.get(f"{API}/quarantine?state=reprocessed").json()) == 2
 
