@@ -19,7 +19,7 @@ from dutyroom.model.telemetry import Message
 from dutyroom.profiles.decode import Library
 from dutyroom.rules.engine import Engine
 from dutyroom.site import load_site
-from dutyroom.wiring.running import seed as seed_records
+from dutyroom.wiring.seeding import seed as seed_records
 from dutyroom_simulators.estate import make_estate
 from dutyroom_simulators.scenarios import Injection, Record
 from dutyroom_simulators.sitefolder import write_site

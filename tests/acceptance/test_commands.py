@@ -20,7 +20,7 @@ from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.records_sql import open_records
 from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
 from dutyroom.site import Site
-from dutyroom.wiring.running import remember
+from dutyroom.wiring.memory import remember
 
 T = 1_790_000_000_000
 

@@ -24,8 +24,7 @@ from dutyroom.settings import Settings, token_in
 from dutyroom.site import Site
 from dutyroom.timebase import from_iso, to_iso, zone
 from dutyroom.wiring.estate import scenario_names
-from dutyroom.wiring.memory import profiles_beside
-from dutyroom.wiring.running import remembered_sites
+from dutyroom.wiring.memory import profiles_beside, remembered_sites
 from dutyroom.wiring.shipped import shipped
 from dutyroom.wiring.stores import records_of, store_of
 

@@ -43,7 +43,8 @@ from dutyroom.wiring.instance import (
     make_instance,
 )
 from dutyroom.wiring.past import Past
-from dutyroom.wiring.running import RunningSite, open_site, profiles_of
+from dutyroom.wiring.running import RunningSite, open_site
+from dutyroom.wiring.seeding import profiles_of
 from dutyroom.wiring.stores import records_of, store_of
 
 log = structlog.get_logger(__name__)

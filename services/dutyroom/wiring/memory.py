@@ -6,8 +6,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from dutyroom.backends.datafolder import write_whole
 from dutyroom.errors import Rejected
 from dutyroom.profiles.profile import Profile
+from dutyroom.site import Site
 from dutyroom.site.roll import Estate
 from dutyroom.topology import Topology
 
@@ -22,7 +24,7 @@ def remember_estate(estate: Estate, own: Path | None, folder: Path) -> None:
         "topology": {utility: dict(feeds) for utility, feeds in estate.drawn.feeds.items()},
         "profiles": str(own.absolute()) if own is not None else "",
     }
-    (folder / _FILE).write_text(json.dumps(facts, ensure_ascii=False), encoding="utf-8")
+    write_whole(folder / _FILE, json.dumps(facts, ensure_ascii=False))
 
 
 def own_profiles(folder: Path) -> list[Path]:
@@ -61,4 +63,28 @@ def _facts(folder: Path) -> dict[str, dict[str, dict[str, list[str]]]]:
         found: dict[str, dict[str, dict[str, list[str]]]] = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
         raise Rejected(f"{file} cannot be read: {err}") from err
+    return found
+
+
+def remember(site: Site, folder: Path) -> None:
+    """Leaves in the data folder what commands need to know of a site without its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    facts = {
+        "id": site.id,
+        "name": dict(site.name),
+        "time_zone": site.time_zone,
+        "currency": site.currency,
+        "language": site.language,
+    }
+    write_whole(folder / "site.json", json.dumps(facts, ensure_ascii=False))
+
+
+def remembered_sites(data: Path) -> list[Site]:
+    """The sites that ran on this data folder, with their names and zones only."""
+    found = []
+    for file in sorted(data.glob("sites/*/site.json")):
+        try:
+            found.append(Site(**json.loads(file.read_text(encoding="utf-8"))))
+        except (OSError, ValueError, TypeError) as err:
+            raise Rejected(f"{file} cannot be read: {err}") from err
     return found

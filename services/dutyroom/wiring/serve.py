@@ -23,7 +23,8 @@ from dutyroom.wiring.instance import (
     log_to,
     make_instance,
 )
-from dutyroom.wiring.running import RunningSite, open_site, profiles_of
+from dutyroom.wiring.running import RunningSite, open_site
+from dutyroom.wiring.seeding import profiles_of
 from dutyroom.wiring.stores import records_of, store_of
 
 

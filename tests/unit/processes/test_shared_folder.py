@@ -23,9 +23,9 @@ def test_processes_share_it_and_whoever_wants_it_alone_is_refused(tmp_path: Path
             assert in_use(tmp_path)
         assert in_use(tmp_path)
     assert not in_use(tmp_path)
-    with DataFolder(tmp_path):
-        with pytest.raises(Rejected, match="another Dutyroom is using"), DataFolder(tmp_path, shared=True):
-            pass
+    refused = pytest.raises(Rejected, match="another Dutyroom is using")
+    with DataFolder(tmp_path), refused, DataFolder(tmp_path, shared=True):
+        pass
 
 
 def test_only_who_announced_it_takes_the_address_away(tmp_path: Path) -> None:

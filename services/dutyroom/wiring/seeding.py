@@ -1,0 +1,127 @@
+"""What a process needs of a site before it can begin: its profiles, and the rows that its folder seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dutyroom.backends.datafolder import DataFolder
+from dutyroom.errors import Invalid, Mistake, Rejected, Unavailable
+from dutyroom.flows.intake import Intake
+from dutyroom.flows.points import Latest, missing_points, with_steps_kept
+from dutyroom.flows.shelf import Shelf
+from dutyroom.interfaces import ReadingStore, Records, Tx
+from dutyroom.model.duty import Device, Person
+from dutyroom.model.telemetry import Point, PointTable, Reading
+from dutyroom.profiles.decode import Library, load_library
+from dutyroom.profiles.loading import load_profiles
+from dutyroom.site import Site
+from dutyroom.timebase import Clock, zone
+from dutyroom.wiring.shipped import shipped
+
+
+def seed(
+    site: Site, records: Records, library: Library, store: ReadingStore
+) -> tuple[list[Device], PointTable]:
+    """Devices and people of the folder that the database does not have yet; points of all devices.
+
+    What is in the database already is the database's: files only seed it.
+    """
+    with records.write() as tx:
+        known = {device.id: device for device in tx.devices.all(site.id)}
+        fresh = [device for device in site.devices if device.id not in known]
+        if fresh:
+            tx.devices.upsert(fresh)
+        people = {person.login for person in tx.people.all(site.id)}
+        for person in site.people:
+            if person.login not in people:
+                _let_in(tx, person)
+        devices = list(tx.devices.all(site.id))
+        table = PointTable(tx.devices.points(site.id))
+        wanted, _ = with_steps_kept(missing_points(devices, table, library), table, _latest(store))
+        if wanted:
+            for point in tx.devices.add_points(site.id, wanted):
+                table.add(point)
+    return devices, table
+
+
+def _latest(store: ReadingStore) -> Latest:
+    """The newest readings; where the store is away every point may have some."""
+
+    def latest(points: Sequence[Point]) -> Mapping[int, Reading]:
+        try:
+            return store.latest(points)
+        except Unavailable:
+            return {point.id: Reading(point.id, 0, 0.0) for point in points}
+
+    return latest
+
+
+def _let_in(tx: Tx, person: Person) -> None:
+    """Raises Rejected when another site has the login: it alone says who comes in."""
+    other = tx.people.by_login(person.login)
+    if other is not None:
+        raise Rejected(
+            f"people.yaml of site {person.site}: the login {person.login!r} belongs to site "
+            f"{other.site or '(all)'}; give this person another one"
+        )
+    tx.people.upsert(person)
+
+
+@dataclass(frozen=True, slots=True)
+class Profiles:
+    """The profiles of a site and where they come from. own: a folder that need not be there."""
+
+    library: Library
+    own: Path | None
+    privacy_key: bytes
+    mistakes: tuple[Mistake, ...] = ()  # of own files, which are not in the library then
+
+
+def profiles_of(site: Site, source: Path | None, folder: DataFolder) -> Profiles:
+    """The shipped profiles and those of the site folder; personal values are hidden by a key that
+    stays in the data folder.
+
+    A site's own profile with mistakes keeps no service from starting: what it should read waits in
+    quarantine until it is mended. Raises Invalid with the mistakes of shipped ones.
+    """
+    own = None if source is None else source / "device_profiles"
+    key = folder.secret("privacy").encode()
+    there = [own] if own is not None and any(own.glob("*/*.yaml")) else []
+    cache = folder.path / "cache" / f"profiles-{site.id}.bin"
+    tz = zone(site.time_zone)
+    try:
+        return Profiles(load_library(shipped("device_profiles"), tz, key, there, cache), own, key)
+    except Invalid as err:
+        if own is None or not all(Path(m.file).is_relative_to(own) for m in err.mistakes):
+            raise
+    found, mistakes = load_profiles(shipped("device_profiles"), *there)
+    return Profiles(Library(found, tz, key), own, key, tuple(mistakes))
+
+
+def shelf_of(
+    profiles: Profiles,
+    intake: Intake,
+    clock: Clock,
+    extend: Callable[[Sequence[str]], object] = lambda filters: None,
+) -> Shelf:
+    """The site's own profiles, watched. extend: subscribes to what they read, whatever else the site reads."""
+
+    def take(library: Library) -> list[Mistake]:
+        notes = intake.renew(library)
+        extend(shelf.filters(library))
+        return notes
+
+    own = [profiles.own] if profiles.own is not None else []
+    shelf = Shelf(
+        shipped("device_profiles"),
+        own,
+        profiles.library,
+        profiles.privacy_key,
+        take,
+        clock.now,
+        profiles.mistakes,
+    )
+    extend(shelf.filters(profiles.library))
+    return shelf
