@@ -2,176 +2,127 @@
 
 Event time per point: what is not newer than the newest reading already judged is not judged again,
 only counted. The engine knows nothing of alarms: it says what holds, and saying it twice is harmless.
+Most readings are passed over by arrays (`points`); what is said never depends on that.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import orjson
 
-from dutyroom.errors import Rejected
-from dutyroom.model.duty import Condition, Device, DeviceStatus
-from dutyroom.model.telemetry import COUNTER_RESET, Batch, Lane, Longs, Point, PointTable, Quality
-from dutyroom.rules.kind import Instance, Place
-from dutyroom.rules.kinds import kind
-from dutyroom.rules.spec import Rule, matches
+from dutyroom.model.duty import Condition, Device
+from dutyroom.model.telemetry import COUNTER_RESET, Batch, Lane, Point, PointTable, Quality
+from dutyroom.rules import snapshot
+from dutyroom.rules.columns import Shelf, Slots
+from dutyroom.rules.hearing import Hearing, Silences
+from dutyroom.rules.kind import Instance
+from dutyroom.rules.points import Points
+from dutyroom.rules.roster import Key, Roster, load
+from dutyroom.rules.spec import Rule
+from dutyroom.rules.waits import Waits
 from dutyroom.timebase import HOUR, MINUTE, Ms
 
 AHEAD: Ms = HOUR  # a reading further in the future than this comes from a wrong clock
 PAUSE: Ms = MINUTE  # a start this long after the last message of any device: we were away
 
-_FORMAT = 1
-
 
 class Engine:
     """One per site; not thread-safe. `devices` may grow while it runs."""
 
-    def __init__(self, rules: Iterable[Rule], table: PointTable, devices: Mapping[str, Device]) -> None:
-        self._table, self.devices = table, devices
-        self.rules: dict[str, Rule] = {}
-        self.problems: dict[tuple[str, str], str] = {}  # (rule, device) -> why it does not run
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        table: PointTable,
+        devices: Mapping[str, Device],
+        one_by_one: bool = False,
+    ) -> None:
+        """one_by_one: judge every reading on its own, as if nothing were ever calm (for tests and
+        benchmarks: what is said must be the same)."""
         self.late: Counter[str] = Counter()  # readings not judged because older, by device
-        self._instances: dict[tuple[str, str], Instance] = {}
-        self._newest: dict[int, Ms] = {}
-        self._heard: dict[str, Ms] = {}
-        self._lane: dict[str, Lane] = {}  # a device stays in one
-        self._waiting: set[Instance] = set()
-        self._points: dict[str, tuple[Point, ...]] = {}  # by device
+        self._one_by_one = one_by_one
+        shelf = Shelf()
+        self._points = Points()
+        self._hearing = Hearing(shelf.of(Silences))
+        self._waits = Waits(self._hearing)
+        self._device: dict[int, str] = {}  # by point
+        self._followers: dict[str, list[Instance]] = {}
+        self._moved: set[Instance] = set()  # may keep more than their columns
+        self._muster = snapshot.Muster()
+        self._roster = Roster(table, shelf, self._meet, self._join, self._leave)
         self.reload(rules, devices)
 
     # ------------------------------------------------------------ rules and devices
 
+    @property
+    def rules(self) -> Mapping[str, Rule]:
+        return self._roster.rules
+
+    @property
+    def devices(self) -> Mapping[str, Device]:
+        return self._roster.devices
+
+    @property
+    def problems(self) -> Mapping[Key, str]:
+        """(rule, device) -> why it does not run."""
+        return self._roster.problems
+
     def reload(
         self, rules: Iterable[Rule], devices: Mapping[str, Device], changed: Collection[str] = ()
-    ) -> set[tuple[str, str]]:
+    ) -> set[Key]:
         """Takes other rules and devices; returns the (rule, device) pairs that are gone.
 
         changed: devices whose row is another one now: their limits and places are read anew. What
         stays keeps its state.
         """
-        self.devices = devices
-        fresh = {rule.id: rule for rule in rules}
-        before = self._instances
-        kept = {
-            key: instance
-            for key, instance in before.items()
-            if fresh.get(key[0]) == instance.rule and self._applies(instance.rule, key[1])
-        }
-        self.rules, self._instances = fresh, kept
-        self._prints = {rule.id: _fingerprint(rule) for rule in fresh.values()}
-        self._waiting &= set(kept.values())
-        self.problems.clear()
-        self._match()
-        self._renew(changed)
-        return {key for key in before if key not in self._instances and not self._wanted(key)}
+        gone = self._roster.reload(rules, devices, changed)
+        self._prints = {rule.id: snapshot.fingerprint(rule) for rule in self._roster.rules.values()}
+        return gone
 
-    def _renew(self, changed: Collection[str]) -> None:
-        """Builds the instances on changed devices again, and on those that name one of them."""
-        if not changed:
-            return
-        touched = {
-            device.id
-            for device in list(self.devices.values())
-            if device.id in changed or any(str(value) in changed for value in device.parameters.values())
-        }
-        for key, instance in list(self._instances.items()):
-            if key[1] in touched and self._build(instance.rule, key[1]):
-                self._waiting.discard(instance)
-                self._load(self._instances[key], instance.dump())
-        self._index()
+    def _meet(self, point: Point) -> None:
+        self._device[point.id] = point.device
+        self._points.meet(point.id, float(1 / point.spec.step) if point.spec.step else 1.0)
+        self._hearing.meet(point)
 
-    def _wanted(self, key: tuple[str, str]) -> bool:
-        rule = self.rules.get(key[0])
-        return rule is not None and self._applies(rule, key[1])
+    def _join(self, instance: Instance) -> None:
+        self._points.join(instance)
+        if instance.hears:
+            self._hearing.join(instance)
+        if instance.follows:
+            mine = self._followers.setdefault(instance.follows, [])
+            mine.append(instance)
+            mine.sort(key=lambda i: i.number)
+        self._muster.changed(instance.rule.id)
+        self._look(instance)
 
-    def _applies(self, rule: Rule, device: str) -> bool:
-        found = self.devices.get(device)
-        return (
-            found is not None and found.status is not DeviceStatus.WITHDRAWN and matches(rule.select, found)
-        )
+    def _leave(self, instance: Instance) -> None:
+        self._points.leave(instance)
+        if instance.hears:
+            self._hearing.leave(instance)
+        if instance.follows:
+            self._followers[instance.follows].remove(instance)
+        self._muster.changed(instance.rule.id)
+        self._waits.forget(instance)
+        self._moved.discard(instance)
 
-    def _match(self) -> None:
-        """Every rule on every device that it selects; those whose points are missing wait for them."""
-        self._known = len(self.devices)
-        self._lacking = [
-            (rule, device.id)
-            for device in list(self.devices.values())
-            for rule in self.rules.values()
-            if (rule.id, device.id) not in self._instances and self._applies(rule, device.id)
-        ]
-        self._complete()
-
-    def _complete(self) -> None:
-        """Builds the instances whose points have appeared, and the indexes anew."""
-        self._version = self._table.version
-        self._rebuild()
-        self._lacking = [(rule, device) for rule, device in self._lacking if not self._build(rule, device)]
-        self._index()
-
-    def _rebuild(self) -> None:
-        """The instances of a device see its new points and other specs, and keep their state."""
-        points: dict[str, tuple[Point, ...]] = {}
-        for point in list(self._table):
-            points[point.device] = (*points.get(point.device, ()), point)
-        changed = {device for device, seen in points.items() if seen != self._points.get(device, seen)}
-        self._points = points
-        for key, instance in list(self._instances.items()):
-            if key[1] in changed and self._build(instance.rule, key[1]):
-                self._waiting.discard(instance)
-                self._load(self._instances[key], instance.dump())
-
-    def _build(self, rule: Rule, device: str) -> bool:
-        """True when there is nothing more to wait for."""
-        try:
-            place = Place(self.devices[device], self.devices, self._table)
-            instance = kind(rule.kind).build(rule, place)
-        except Rejected as err:
-            self.problems[rule.id, device] = err.reason
-            return True
-        if instance is None:
-            return False
-        self._instances[rule.id, device] = instance
-        return True
-
-    def _index(self) -> None:
-        points = list(self._table)
-        size = max((p.id for p in points), default=-1) + 1
-        self._watched = np.zeros(size, dtype=bool)
-        self._liveness = np.zeros(size, dtype=bool)
-        self._device = {p.id: p.device for p in points}
-        self._scale = {p.id: float(1 / p.spec.step) for p in points if p.spec.step}
-        self._by_point: dict[int, list[Instance]] = {}
-        self._by_device: dict[str, list[Instance]] = {}
-        self._followers: dict[str, list[Instance]] = {}
-        for point in points:
-            self._liveness[point.id] = point.spec.name == "online"
-        for instance in self._instances.values():
-            for point_id in instance.points:
-                self._by_point.setdefault(point_id, []).append(instance)
-                self._watched[point_id] = True
-            if instance.hears:
-                self._by_device.setdefault(instance.device, []).append(instance)
-            if instance.follows:
-                self._followers.setdefault(instance.follows, []).append(instance)
-
-    def _refresh(self) -> None:
-        if len(self.devices) != self._known:
-            self._match()
-        elif self._table.version != self._version:
-            self._complete()
+    def _look(self, instance: Instance) -> None:
+        """Its state may be another one now."""
+        if not instance.hears:
+            self._waits.see(instance)
+        if not instance.rest:
+            self._moved.add(instance)
 
     # ------------------------------------------------------------ readings and time
 
     def feed(self, batch: Batch) -> list[Condition]:
         """What the readings of a batch change, in their devices' time order."""
-        self._refresh()
+        self._roster.refresh()
         out: list[Condition] = []
         self._reset(batch, out)
+        if not batch.again and (len(batch.readings) or batch.events):
+            for instance in self._hearing.hear(batch):
+                self._note(instance, instance.hear(batch.received_at), batch.received_at, out)
         if len(batch.readings):
             self._read(batch, out)
         # After the readings: one of them may say that what was waited for has ended long ago. Only
@@ -185,28 +136,29 @@ class Engine:
         """Before the readings: the first one after it comes with the same message."""
         for event in batch.events:
             if event.code == COUNTER_RESET and not _retained(batch, event.message):
-                for instance in self._by_point.get(event.point, ()):
+                for instance in self._points.instances.get(event.point, ()):
                     self._note(instance, instance.reset(event.point, event.at), batch.received_at, out)
 
     def _read(self, batch: Batch, out: list[Condition]) -> None:
         readings = batch.readings
-        if not batch.again:
-            self._hear(batch, out)
-        known = readings.point < len(self._watched)
-        watched = np.zeros(len(readings), dtype=bool)
-        watched[known] = self._watched[readings.point[known]]
-        rows = np.flatnonzero(
-            watched
-            & (readings.quality != Quality.SUSPECT)
-            & np.isfinite(readings.value)
-            & (readings.at <= batch.received_at + AHEAD)
-        )
-        if len(rows):
-            self._take(batch, rows[np.argsort(readings.at[rows], kind="stable")], out)
+        usable = self._points.known(readings)
+        usable &= readings.quality != Quality.SUSPECT
+        usable &= np.isfinite(readings.value)
+        usable &= readings.at <= batch.received_at + AHEAD
+        rows = np.flatnonzero(usable)
+        if not len(rows):
+            return
+        loud, late = self._points.sift(readings, rows, self._one_by_one)
+        if len(late):
+            for point, count in zip(*np.unique(late, return_counts=True), strict=True):
+                self.late[self._device[int(point)]] += int(count)
+        if len(loud):
+            self._take(batch, loud, out)
 
-    def _take(self, batch: Batch, rows: Longs, out: list[Condition]) -> None:
-        columns = batch.readings
-        received = [record.message.received_at for record in batch.messages]
+    def _take(self, batch: Batch, rows: Slots, out: list[Condition]) -> None:
+        """One by one, in time order."""
+        columns, points, messages = batch.readings, self._points, batch.messages
+        taken: dict[int, float] = {}
         for point, at, value, quality, message in zip(
             columns.point[rows].tolist(),
             columns.at[rows].tolist(),
@@ -215,50 +167,29 @@ class Engine:
             columns.message[rows].tolist(),
             strict=True,
         ):
-            newest = self._newest.get(point)
-            if newest is not None and at <= newest:
-                if at < newest and quality != Quality.RETAINED:
-                    self.late[self._device[point]] += 1
-                continue
-            self._newest[point] = at
-            scale = self._scale.get(point)
-            physical = value if scale is None else value / scale
-            then = received[message] if message < len(received) else batch.received_at
-            for instance in self._by_point[point]:
-                if quality != Quality.RETAINED and instance in self._waiting:
+            if at <= points.newest.item(point):
+                continue  # the same instant twice in the batch
+            points.newest[point] = at
+            if point not in taken:
+                points.wake(point)
+            taken[point] = physical = value / points.scale.item(point)
+            then = messages[message].message.received_at if message < len(messages) else batch.received_at
+            retained = quality == Quality.RETAINED
+            for instance in points.instances[point]:
+                if not retained and instance.wait >= 0:
                     self._note(instance, instance.reach(point, at, then), then, out)
-                condition = instance.take(point, at, physical, quality == Quality.RETAINED, then)
-                self._note(instance, condition, then, out)
-
-    def _hear(self, batch: Batch, out: list[Condition]) -> None:
-        """Signs of life: any reading but a retained one, or a broker's word that a device has gone."""
-        columns = batch.readings
-        known = columns.point < len(self._liveness)
-        gone = np.zeros(len(columns), dtype=bool)
-        gone[known] = self._liveness[columns.point[known]]
-        alive = known & (columns.quality != Quality.RETAINED) & ~(gone & (columns.value == 0))
-        devices = {self._device[p] for p in np.unique(columns.point[alive]).tolist() if p in self._device}
-        devices |= {
-            self._device[e.point]
-            for e in batch.events
-            if e.point in self._device and not _retained(batch, e.message)
-        }
-        for device in sorted(devices):
-            self._heard[device] = max(batch.received_at, self._heard.get(device, 0))
-            self._lane[device] = batch.lane
-            for instance in self._by_device.get(device, ()):
-                self._note(instance, instance.hear(batch.received_at), batch.received_at, out)
+                self._note(instance, instance.take(point, at, physical, retained, then), then, out)
+        for point, physical in taken.items():
+            points.settle(point, physical)
 
     def _note(
         self, instance: Instance, condition: Condition | None, received: Ms, out: list[Condition]
     ) -> None:
         """Keeps who waits, and lets followers see a condition."""
-        if instance.waiting and not instance.hears:
-            self._waiting.add(instance)
-        else:
-            self._waiting.discard(instance)
+        self._look(instance)
         if condition is None:
             return
+        self._points.stir(instance)
         out.append(condition)
         for follower in self._followers.get(condition.rule, ()):
             self._note(follower, follower.follow(condition, received), received, out)
@@ -266,33 +197,33 @@ class Engine:
     def _timers(self, now: Ms, out: list[Condition], lane: Lane | None = None) -> None:
         """Delays and deadlines by rule and device, so that the order is always the same; of the
         devices of one lane, or of all."""
-        due = [i for i in self._waiting if lane is None or self._lane.get(i.device) is lane]
-        for instance in sorted(due, key=lambda i: (i.rule.id, i.device)):
+        for instance in self._waits.due(now, lane):
             self._note(instance, instance.tick(now), now, out)
 
     def tick(self, now: Ms) -> list[Condition]:
         """What time alone changes: delays, deadlines, silence. Call it with a drained journal."""
-        self._refresh()
+        self._roster.refresh()
         out: list[Condition] = []
         self._timers(now, out)
-        for instances in list(self._by_device.values()):
-            for instance in instances:
-                if instance.waiting:
-                    self._note(instance, instance.tick(now), now, out)
+        for instance in self._hearing.overdue(now):
+            self._note(instance, instance.tick(now), now, out)
         return out
 
     def started(self, now: Ms) -> None:
         """The service, or its sight of the devices, begins again: nothing is silent yet. Where no
         device at all was heard for a while, nothing is known of that while."""
-        paused = now - max(self._heard.values(), default=now) > PAUSE
-        for instance in self._instances.values():
+        last = self._hearing.last()
+        paused = now - (now if last is None else last) > PAUSE
+        self._hearing.silences.started(now)
+        for instance in self._roster.instances.values():
             instance.started(now)
             if paused:
                 instance.paused(now)
+            self._look(instance)
 
     def heard(self, device: str) -> Ms | None:
         """Receive time of a device's last sign of life; None = none since the state began."""
-        return self._heard.get(device)
+        return self._hearing.when(device)
 
     # ------------------------------------------------------------ state
 
@@ -300,8 +231,11 @@ class Engine:
         """After a start: what the alarm table says of conditions that stand. It knows what time
         alone decided before, which no reading can tell again."""
         held = {(c.rule, c.object) for c in standing}
-        for key, instance in self._instances.items():
+        self._points.wake_all()
+        for key, instance in self._roster.instances.items():
             instance.adopt(key in held)
+            self._points.stir(instance)
+            self._look(instance)
         ignored: list[Condition] = []
         for condition in standing:
             for follower in self._followers.get(condition.rule, ()):
@@ -310,55 +244,46 @@ class Engine:
 
     def snapshot(self) -> bytes:
         """The whole state, for `restore`."""
-        data = {
-            "format": _FORMAT,
-            "newest": list(self._newest.items()),
-            "heard": self._heard,
-            "instances": [
-                [rule, device, self._prints[rule], i.dump()] for (rule, device), i in self._instances.items()
-            ],
-        }
-        return zlib.compress(orjson.dumps(data), 1)
+        self._points.wake_all()
+        self._moved = {instance for instance in self._moved if not instance.rest}
+        points, newest = snapshot.known(self._points.newest[: self._points.size])
+        devices, heard, lanes = self._hearing.dump()
+        moved = sorted(self._moved, key=lambda i: i.number)
+        return snapshot.write(
+            snapshot.State(
+                points,
+                newest,
+                devices,
+                heard,
+                lanes,
+                self._muster.of(self._roster.instances, self._prints),
+                [(i.rule.id, i.device, i.dump()) for i in moved],
+            )
+        )
 
-    def restore(self, data: bytes) -> set[tuple[str, str]]:
+    def restore(self, data: bytes) -> set[Key]:
         """Takes a snapshot; returns the (rule, device) pairs in it that do not exist any more.
 
         An instance whose rule has changed starts afresh. Raises Rejected for what is no snapshot.
         """
-        try:
-            state = orjson.loads(zlib.decompress(data))
-            newest = {int(p): int(at) for p, at in state["newest"]}
-            rows = [(str(r), str(d), str(f), list(s)) for r, d, f, s in state["instances"]]
-            heard = {str(d): int(at) for d, at in state["heard"].items()}
-        except (zlib.error, ValueError, KeyError, TypeError) as err:
-            raise Rejected(f"not a snapshot of the rules: {err}") from err
-        self._newest, self._heard = newest, heard
-        gone = set()
-        for rule, device, print_, dumped in rows:
-            instance = self._instances.get((rule, device))
-            if instance is not None and print_ == self._prints[rule]:
-                self._load(instance, dumped)
-            elif instance is None and not self._wanted((rule, device)):
-                gone.add((rule, device))
-        return gone
-
-    def _load(self, instance: Instance, dumped: list[Any]) -> None:
-        fresh = instance.dump()
-        try:
-            instance.load(dumped)
-        except (ValueError, TypeError, IndexError):  # an older shape of this kind's state
-            instance.load(fresh)
-        if instance.waiting and not instance.hears:
-            self._waiting.add(instance)
+        state = snapshot.read(data)
+        self._points.wake_all()
+        self._points.take_newest(*snapshot.instants(state.points, state.newest))
+        self._hearing.load(state.devices, state.heard, state.lanes)
+        same = {rule for rule, rows in state.rules.items() if self._prints.get(rule) == rows.print}
+        instances = self._roster.instances
+        for key in [(i.rule.id, i.device) for i in self._moved if i.rule.id in same]:
+            self._roster.renew(key)
+        for rule in same:
+            snapshot.unpack(state.rules[rule], lambda device, rule=rule: instances.get((rule, device)))  # type: ignore[misc]
+        for rule, device, dumped in state.instances:
+            instance = instances.get((rule, device)) if rule in same else None
+            if instance is not None:
+                load(instance, dumped)
+                self._look(instance)
+        pairs = [(rule, device) for rule, rows in state.rules.items() for device in rows.devices]
+        return {key for key in pairs if key not in instances and not self._roster.wanted(key)}
 
 
 def _retained(batch: Batch, message: int) -> bool:
     return message < len(batch.messages) and batch.messages[message].message.retained
-
-
-def _fingerprint(rule: Rule) -> str:
-    """Changes when the rule's state can no longer be trusted to mean the same."""
-    text = repr(
-        (rule.kind, rule.point, sorted(rule.parameters.items(), key=str), rule.on_delay, rule.off_delay)
-    )
-    return f"{zlib.crc32(text.encode()):08x}"

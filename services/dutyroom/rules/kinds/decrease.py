@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from math import nan
+from typing import Any, ClassVar
+
+import numpy as np
 
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
-from dutyroom.model.telemetry import Point
-from dutyroom.rules.kind import Instance, Place, counters
+from dutyroom.model.telemetry import Floats, Longs, Point
+from dutyroom.rules.columns import NEVER, Bools, Field, Keep, Slots, Stepped
+from dutyroom.rules.kind import ANY, Bounds, Instance, Place, counters
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, Ms
 
@@ -26,24 +30,45 @@ def parameters(fields: Fields) -> dict[str, object]:
     return {"max_rate": fields.number("max_rate", 200.0, low=0.0)}
 
 
-class DecreaseInstance(Instance):
-    """Over all counters of the device; the newest values in the points' units."""
+class Levels(Stepped):
+    """Of each register its newest reading, in the point's unit."""
 
-    def __init__(self, rule: Rule, device: str, points: Sequence[Point], max_rate: float) -> None:
-        super().__init__(rule, device)
-        self.points = tuple(p.id for p in points)
-        self.max_rate = max_rate
+    FIELDS: ClassVar = {"at": Field(np.int64, NEVER), "level": Field(np.float64, nan)}
+    at: Longs
+    level: Floats
+
+    def look(self, slots: Slots, at: Longs, value: Floats) -> tuple[Bools, Keep]:
+        def keep(which: Bools) -> None:
+            rows = slots[which]
+            self.at[rows], self.level[rows] = at[which], value[which]
+
+        return ~(value < self.level[slots]), keep  # there is no level before the first
+
+
+class DecreaseInstance(Instance):
+    """Over all counters of the device."""
+
+    __slots__ = ("columns", "max_rate", "old", "resets", "rows", "specs")
+    columns: Levels
+
+    def __init__(
+        self, rule: Rule, device: str, points: Sequence[Point], max_rate: float, levels: Levels
+    ) -> None:
+        ids = tuple(p.id for p in points)
+        super().__init__(rule, device, ids, tuple(levels.add() for _ in ids))
+        self.columns, self.max_rate = levels, max_rate
+        self.rows = dict(zip(ids, self.slots, strict=True))
         self.specs = {p.id: p.spec for p in points}
-        self.newest: dict[int, tuple[Ms, float]] = {}
         self.old: dict[int, float] = {}  # the level before the decrease that is reported
         self.resets: dict[int, Ms] = {}  # when the device last said that it began again at 0
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
             return None
-        before = self.newest.get(point)
-        self.newest[point] = (at, value)
-        if before is None:
+        slot, levels = self.rows[point], self.columns
+        before = (levels.at.item(slot), levels.level.item(slot))
+        levels.at[slot], levels.level[slot] = at, value
+        if before[0] == NEVER:
             return None
         if point in self.old:
             return self._returned(point, at, value)
@@ -54,6 +79,9 @@ class DecreaseInstance(Instance):
         self.old[point] = before[1]
         return self._change(point, at, value, True)
 
+    def calm(self, point: int, value: float) -> Bounds | None:
+        return None if point in self.old else ANY
+
     def reset(self, point: int, at: Ms) -> Condition | None:
         """Not a thing to send somebody for: the reading after it is the new level, and billing holds
         the use over it back. A decrease that is reported already is explained by it."""
@@ -61,7 +89,8 @@ class DecreaseInstance(Instance):
         if point not in self.old:
             return None
         del self.old[point]
-        return self._change(point, at, self.newest[point][1], False) if not self.old else None
+        level = self.columns.level.item(self.rows[point])
+        return self._change(point, at, level, False) if not self.old else None
 
     def _slack(self, point: int) -> float:
         step = self.specs[point].step
@@ -98,13 +127,25 @@ class DecreaseInstance(Instance):
             {"before": round(self.old.get(point, value), 3), "after": round(value, 3)},
         )
 
+    @property
+    def rest(self) -> bool:
+        return not (self.active or self.old or self.resets)
+
     def dump(self) -> list[Any]:
-        newest, old, resets = self.newest.items(), self.old.items(), self.resets.items()
-        return [self.active, list(newest), list(old), list(resets)]
+        levels = self.columns
+        newest = [
+            (point, (levels.at.item(slot), levels.level.item(slot)))
+            for point, slot in self.rows.items()
+            if levels.at.item(slot) != NEVER
+        ]
+        return [self.active, newest, list(self.old.items()), list(self.resets.items())]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active = data[0]
-        self.newest = {int(p): (int(v[0]), float(v[1])) for p, v in data[1] if p in self.specs}
+        self.columns.at[list(self.slots)], self.columns.level[list(self.slots)] = NEVER, nan
+        for point, (at, level) in data[1]:
+            if (slot := self.rows.get(int(point))) is not None:
+                self.columns.at[slot], self.columns.level[slot] = int(at), float(level)
         self.old = {int(p): float(v) for p, v in data[2] if p in self.specs}
         resets = data[3] if len(data) > 3 else ()  # an older snapshot has none
         self.resets = {int(p): int(at) for p, at in resets if p in self.specs}
@@ -115,4 +156,6 @@ def build(rule: Rule, place: Place) -> DecreaseInstance | None:
     rate = rule.parameters.get("max_rate")
     if not points:
         return None
-    return DecreaseInstance(rule, place.device.id, points, rate if isinstance(rate, float) else 0.0)
+    return DecreaseInstance(
+        rule, place.device.id, points, rate if isinstance(rate, float) else 0.0, place.shelf.of(Levels)
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Point
+from dutyroom.rules.columns import FOREVER
 from dutyroom.rules.kind import Instance, Place, read_codes
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Ms
@@ -34,8 +35,8 @@ class ExpectInstance(Instance):
     def __init__(
         self, rule: Rule, point: Point, after: str, codes: frozenset[float], within: Ms, backs: frozenset[str]
     ) -> None:
-        super().__init__(rule, point.device)
-        self.points, self.point, self.follows = (point.id,), point, after
+        super().__init__(rule, point.device, (point.id,))
+        self.point, self.follows = point, after
         self.codes, self.within, self.backs = codes, within, backs
         self.causes: set[str] = set()  # objects whose condition stands
         self.deadline: Ms | None = None  # receive time
@@ -88,6 +89,10 @@ class ExpectInstance(Instance):
     @property
     def waiting(self) -> bool:
         return self.deadline is not None
+
+    @property
+    def due(self) -> tuple[Ms, Ms]:
+        return (FOREVER if self.deadline is None else self.deadline), FOREVER
 
     def dump(self) -> list[Any]:
         return [self.active, sorted(self.causes), self.deadline, self.met]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from math import inf, nextafter
+
 from dutyroom.fields import Fields
 from dutyroom.model.telemetry import Point
-from dutyroom.rules.kind import Limit, Place, Watched, read_limit
+from dutyroom.rules.delay import Watched
+from dutyroom.rules.kind import Bounds, Limit, Place, read_limit
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -24,13 +27,21 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 class LimitInstance(Watched):
+    __slots__ = ("_clear", "_raise", "sign")
+
     def __init__(self, rule: Rule, point: Point, limit: float, deadband: float, sign: int) -> None:
         super().__init__(rule, point)
-        self.limit, self.deadband, self.sign = limit, deadband, sign
+        self.limit, self.sign = limit, sign
         self._raise, self._clear = limit * sign, limit * sign - deadband
 
     def breach(self, at: Ms, value: float, retained: bool) -> bool | None:
         return value * self.sign > (self._clear if self.delay.active else self._raise)
+
+    def calm(self, point: int, value: float) -> Bounds | None:
+        if self.delay.since is not None:
+            return None
+        low, high = (nextafter(self._clear, inf), inf) if self.delay.active else (-inf, self._raise)
+        return (low, high) if self.sign > 0 else (-high, -low)
 
 
 def build(rule: Rule, place: Place) -> LimitInstance | None:

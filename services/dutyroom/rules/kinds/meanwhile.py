@@ -9,7 +9,8 @@ from dutyroom.errors import Rejected
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Point
-from dutyroom.rules.kind import Limit, Place, Watched, read_codes, read_limit
+from dutyroom.rules.delay import Watched
+from dutyroom.rules.kind import Limit, Place, read_codes, read_limit
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -39,11 +40,12 @@ def parameters(fields: Fields) -> dict[str, object]:
 class MeanwhileInstance(Watched):
     """Both sides keep their newest value; time counts while both hold."""
 
+    __slots__ = ("beyond", "codes", "newest", "other", "own", "sign")
+
     def __init__(
         self, rule: Rule, point: Point, other: Point, codes: frozenset[float], limit: float, sign: int
     ) -> None:
-        super().__init__(rule, point)
-        self.points = (point.id, other.id)
+        super().__init__(rule, point, more=(other.id,))
         self.other = other
         self.codes, self.limit, self.sign = codes, limit, sign
         self.own = self.beyond = False
@@ -61,6 +63,10 @@ class MeanwhileInstance(Watched):
         self.newest = max(self.newest, at)
         changed = self.delay.take(self.own and self.beyond, self.newest, received, retained)
         return None if changed is None else self.condition(changed)
+
+    @property
+    def rest(self) -> bool:
+        return False
 
     def dump(self) -> list[Any]:
         return [*super().dump(), self.own, self.beyond, self.newest]

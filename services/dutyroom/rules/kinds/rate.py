@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
+
+import numpy as np
 
 from dutyroom.fields import Fields
-from dutyroom.model.telemetry import Point
-from dutyroom.rules.kind import Limit, Place, Watched, Window, gap_of, read_limit
+from dutyroom.model.telemetry import Floats, Longs, Point
+from dutyroom.rules.columns import Bools, Field, Keep, Slots
+from dutyroom.rules.delay import Watched
+from dutyroom.rules.kind import ANY, Bounds, Limit, Place, gap_of, read_limit
 from dutyroom.rules.spec import Rule
+from dutyroom.rules.window import WINDOW, Step, Windows
 from dutyroom.timebase import HOUR, MINUTE, Ms
 
 DOC = "A point that rises faster than `above` (its unit per hour) over `over` or longer."
@@ -25,34 +30,61 @@ def parameters(fields: Fields) -> dict[str, object]:
     }
 
 
+class Rates(Windows):
+    """Of each instance its window, and the rate when it was last known."""
+
+    FIELDS: ClassVar = {**WINDOW, "limit": Field(np.float64, 0.0, kept=False), "rate": Field(np.float64, 0.0)}
+    limit: Floats
+    rate: Floats
+
+    def look(self, slots: Slots, at: Longs, value: Floats) -> tuple[Bools, Keep]:
+        step = Step(self, slots, at, value)
+        seen = np.flatnonzero(step.seen)
+        rate = self.rate[slots]
+        rate[seen] = step.moved[seen] * HOUR / step.elapsed[seen]
+        calm = ~(step.seen & (rate > self.limit[slots]))
+
+        def keep(which: Bools) -> None:
+            step.keep(which)
+            self.rate[slots[which]] = rate[which]
+
+        return calm, keep
+
+
 class RateInstance(Watched):
     """`value` is the rate in the point's unit per hour."""
 
-    def __init__(self, rule: Rule, point: Point, limit: float, over: Ms) -> None:
-        super().__init__(rule, point)
-        self.limit = limit
-        self.window = Window(over, gap_of(rule, point))
-        self.rate = 0.0
+    __slots__ = ("columns", "slot")
+    columns: Rates
+
+    def __init__(self, rule: Rule, point: Point, limit: float, over: Ms, rates: Rates) -> None:
+        self.columns, self.slot = rates, rates.open(over, gap_of(rule, point))
+        super().__init__(rule, point, (self.slot,))
+        self.limit = rates.limit[self.slot] = limit
 
     def breach(self, at: Ms, value: float, retained: bool) -> bool | None:
         if retained:
             return None
-        moved = self.window.take(at, value)
+        moved = self.columns.take(self.slot, at, value)
         if moved is None:
             return None
-        self.rate = moved[1] * HOUR / moved[0]
-        return self.limit is not None and self.rate > self.limit
+        rate = self.columns.rate[self.slot] = moved[1] * HOUR / moved[0]
+        return self.limit is not None and rate > self.limit
+
+    def calm(self, point: int, value: float) -> Bounds | None:
+        return ANY if self.still else None
 
     def arguments(self) -> dict[str, str | int | float | bool | None]:
-        return {"rate": round(self.rate, 3)}
+        return {"rate": round(self.columns.rate.item(self.slot), 3)}
 
     def dump(self) -> list[Any]:
-        return [*super().dump(), self.window.dump(), self.rate]
+        columns, slot = self.columns, self.slot
+        return [*super().dump(), columns.dump_window(slot), columns.rate.item(slot)]
 
     def load(self, data: Sequence[Any]) -> None:
         super().load(data)
-        self.window.load(data[2])
-        self.rate = data[3]
+        self.columns.load_window(self.slot, data[2])
+        self.columns.rate[self.slot] = float(data[3])
 
 
 def build(rule: Rule, place: Place) -> RateInstance | None:
@@ -60,4 +92,4 @@ def build(rule: Rule, place: Place) -> RateInstance | None:
     above, over = rule.parameters.get("above"), rule.parameters.get("over")
     if point is None or not isinstance(above, Limit) or not isinstance(over, int):
         return None
-    return RateInstance(rule, point, above.of(place.device), over)
+    return RateInstance(rule, point, above.of(place.device), over, place.shelf.of(Rates))

@@ -7,6 +7,8 @@ from typing import Any
 
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
+from dutyroom.rules.columns import NEVER, instant
+from dutyroom.rules.hearing import Silences
 from dutyroom.rules.kind import GAPS, Instance, Place
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
@@ -26,33 +28,37 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 class StaleInstance(Instance):
+    __slots__ = ("allowance", "columns", "slot")
     hears = True
+    columns: Silences
 
-    def __init__(self, rule: Rule, device: str, allowance: Ms) -> None:
-        super().__init__(rule, device)
-        self.allowance = allowance
-        self.heard: Ms | None = None  # receive time of the last sign of life, or the start
+    def __init__(self, rule: Rule, device: str, allowance: Ms, silences: Silences) -> None:
+        self.columns, self.slot, self.allowance = silences, silences.open(allowance), allowance
+        super().__init__(rule, device, slots=(self.slot,))
+
+    @property
+    def active(self) -> bool:
+        return self.columns.silent.item(self.slot)
+
+    def adopt(self, active: bool) -> None:
+        self.columns.silent[self.slot] = active
 
     def hear(self, received: Ms) -> Condition | None:
-        self.heard = received if self.heard is None else max(self.heard, received)
         return self._change(False, received) if self.active else None
 
     def tick(self, now: Ms) -> Condition | None:
-        if self.heard is None:
-            self.heard = now
-        if now - self.heard < self.allowance:
-            return None
-        return self._change(True, self.heard + self.allowance)
-
-    def started(self, now: Ms) -> None:
-        self.heard = now if self.heard is None else max(self.heard, now)
+        return self._change(True, self.columns.heard.item(self.slot) + self.allowance)
 
     @property
     def waiting(self) -> bool:
         return not self.active
 
+    @property
+    def rest(self) -> bool:
+        return True  # all of it is in its row
+
     def _change(self, active: bool, at: Ms) -> Condition:
-        self._active = active
+        self.columns.silent[self.slot] = active
         return Condition(
             self.rule.id,
             self.device,
@@ -62,10 +68,12 @@ class StaleInstance(Instance):
         )
 
     def dump(self) -> list[Any]:
-        return [self.active, self.heard]
+        return [self.active, instant(self.columns.heard.item(self.slot))]
 
     def load(self, data: Sequence[Any]) -> None:
-        self._active, self.heard = data
+        active, heard = data
+        self.columns.silent[self.slot] = bool(active)
+        self.columns.heard[self.slot] = NEVER if heard is None else int(heard)
 
 
 def build(rule: Rule, place: Place) -> StaleInstance | None:
@@ -76,4 +84,4 @@ def build(rule: Rule, place: Place) -> StaleInstance | None:
         return None
     after = rule.parameters.get("after")
     base = after if isinstance(after, int) else 0
-    return StaleInstance(rule, device.id, max(base, GAPS * interval * SECOND))
+    return StaleInstance(rule, device.id, max(base, GAPS * interval * SECOND), place.shelf.of(Silences))

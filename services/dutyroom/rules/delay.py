@@ -1,0 +1,200 @@
+"""On-delay and off-delay, and the instance on one point that has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dutyroom.model.duty import Condition
+from dutyroom.model.telemetry import Point
+from dutyroom.rules.columns import FOREVER
+from dutyroom.rules.kind import Instance, gap_of
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import Ms
+
+
+@dataclass(slots=True)
+class Delay:
+    """Turns "is it beyond the limit now" into raise and clear, in event time.
+
+    A breach must be seen for `on` before it counts, its end for `off`. Time is counted between
+    readings that follow each other within `gap`, or by the receive time of a value that still holds.
+    A retained reading begins a wait only where values come on change, from when it was received.
+    """
+
+    on: Ms
+    off: Ms
+    gap: Ms | None
+    active: bool = False
+    since: Ms | None = None  # event time of the first reading of the change that waits
+    heard: Ms = 0  # receive time of it
+    last: Ms | None = None  # event time of the newest reading
+    resumed: Ms = 0  # when we began to listen again
+
+    def pause(self, now: Ms) -> None:
+        """Nobody listened until now: the end of what waits may have been said meanwhile."""
+        self.resumed = now
+        if self.since is not None:
+            self.heard = max(self.heard, now)
+
+    def _unknown(self, since: Ms, at: Ms) -> bool:
+        """Whether nothing is known of some time between the reading that waits and the one at `at`."""
+        silent = self.gap is not None and at - (self.last or since) > self.gap
+        return silent or since < self.resumed <= at
+
+    def take(self, breach: bool, at: Ms, received: Ms, retained: bool) -> Ms | None:
+        """The event time of the change that this reading completes; None = none."""
+        delay = self.off if self.active else self.on
+        if breach == self.active:
+            if not retained:
+                self.since, self.last = None, at
+            elif self.active:  # it still holds, as far as the broker knows: time alone clears nothing
+                self.since = None
+            return None
+        if retained:
+            return self._retained(at, received)
+        if self.since is None or self._unknown(self.since, at):
+            self.since, self.heard = at, received
+        self.last = at
+        return self._flip(self.since + delay) if at - self.since >= delay else None
+
+    def reach(self, at: Ms) -> Ms | None:
+        """The event time of the change that the held value had completed before a reading at `at`.
+
+        So a wait that is over ends the same whether its end was noticed by a tick or only when
+        the next reading, perhaps of a backlog, came.
+        """
+        if self.since is None or self._unknown(self.since, at):
+            return None
+        delay = self.off if self.active else self.on
+        return self._flip(self.since + delay) if at - self.since > delay else None
+
+    def _retained(self, at: Ms, received: Ms) -> Ms | None:
+        if self.active:
+            return None
+        if self.on == 0:
+            return self._flip(at)
+        if self.gap is None and self.since is None:
+            self.since = self.last = self.heard = max(at, received)
+        return None
+
+    def tick(self, now: Ms) -> Ms | None:
+        """The event time of the change that the held value completes by `now`; None = none."""
+        if self.since is None or (self.gap is not None and now - (self.last or 0) > self.gap):
+            return None
+        delay = self.off if self.active else self.on
+        return self._flip(self.since + delay) if now - self.heard >= delay else None
+
+    @property
+    def due(self) -> tuple[Ms, Ms]:
+        """Between which moments `tick` gives a change, while something waits."""
+        begin = self.heard + (self.off if self.active else self.on)
+        return begin, FOREVER if self.gap is None else (self.last or 0) + self.gap
+
+    def _flip(self, at: Ms) -> Ms:
+        self.active, self.since = not self.active, None
+        return at
+
+    def dump(self) -> list[Any]:
+        if self.since is None:  # the others mean something only while it waits
+            return [self.active, None, 0, None]
+        return [self.active, self.since, self.heard, self.last]
+
+    def load(self, data: Sequence[Any]) -> None:
+        self.active, self.since, self.heard, self.last = data
+
+
+class Watched(Instance):
+    """An instance on one point with a delay: `breach` decides, this does the rest."""
+
+    __slots__ = ("delay", "limit", "point", "value")
+
+    def __init__(
+        self, rule: Rule, point: Point, slots: tuple[int, ...] = (), more: tuple[int, ...] = ()
+    ) -> None:
+        """slots: its row in `columns`; more: other points that it looks at."""
+        super().__init__(rule, point.device, (point.id, *more), slots)
+        self.point = point
+        self.delay = Delay(rule.on_delay, rule.off_delay, gap_of(rule, point))
+        self.value: float | None = None
+        self.limit: float | None = None
+
+    def breach(self, at: Ms, value: float, retained: bool) -> bool | None:
+        """Whether the condition holds with this reading; None = it says nothing."""
+        raise NotImplementedError
+
+    def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
+        breach = self.breach(at, value, retained)
+        if breach is None:
+            return None
+        if breach and not retained:
+            self.value = value
+        changed = self.delay.take(breach, at, received, retained)
+        if changed is not None and retained:
+            self.value = value
+        return None if changed is None else self.condition(changed)
+
+    def reach(self, point: int, at: Ms, received: Ms) -> Condition | None:
+        changed = self.delay.reach(at)
+        return None if changed is None else self.condition(changed)
+
+    def paused(self, now: Ms) -> None:
+        self.delay.pause(now)
+
+    def tick(self, now: Ms) -> Condition | None:
+        changed = self.delay.tick(now)
+        return None if changed is None else self.condition(changed)
+
+    @property
+    def waiting(self) -> bool:
+        return self.delay.since is not None
+
+    @property
+    def due(self) -> tuple[Ms, Ms]:
+        return self.delay.due
+
+    @property
+    def still(self) -> bool:
+        """Neither active nor waiting."""
+        return self.delay.since is None and not self.delay.active
+
+    @property
+    def rest(self) -> bool:
+        return self.still and self.value is None
+
+    def wake(self, point: int, at: Ms, value: float) -> None:
+        if self.delay.active:
+            self.value = value
+
+    @property
+    def active(self) -> bool:
+        return self.delay.active
+
+    def adopt(self, active: bool) -> None:
+        if self.delay.active != active:
+            self.delay.active, self.delay.since = active, None
+
+    def condition(self, at: Ms) -> Condition:
+        return Condition(
+            self.rule.id,
+            self.device,
+            self.delay.active,
+            at,
+            self.point.spec.name,
+            self.value,
+            self.limit,
+            self.point.spec.unit,
+            self.arguments(),
+        )
+
+    def arguments(self) -> dict[str, str | int | float | bool | None]:
+        """What the message needs beyond value and limit."""
+        return {}
+
+    def dump(self) -> list[Any]:
+        return [self.delay.dump(), self.value]
+
+    def load(self, data: Sequence[Any]) -> None:
+        self.delay.load(data[0])
+        self.value = data[1]

@@ -1,0 +1,178 @@
+"""Who was heard when, by receive time, and whose silence lasts too long: arrays by device."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from dutyroom.model.telemetry import Batch, Lane, Longs, Point, Quality
+from dutyroom.rules.columns import NEVER, Bools, Columns, Field, Layers, Slots, instant
+from dutyroom.timebase import Ms
+
+if TYPE_CHECKING:
+    from dutyroom.rules.kind import Instance
+
+
+class Silences(Columns):
+    """Of each rule on a device's silence: how long it may last, and since when it does."""
+
+    FIELDS: ClassVar = {
+        "allowance": Field(np.int64, 0, kept=False),
+        "used": Field(np.bool_, False, kept=False),
+        "silent": Field(np.bool_, False),
+        "heard": Field(np.int64, NEVER),  # receive time of the last sign of life, or the start
+    }
+    allowance: Longs
+    used: Bools
+    silent: Bools
+    heard: Longs
+
+    def open(self, allowance: Ms) -> int:
+        slot = self.add()
+        self.allowance[slot], self.used[slot] = allowance, True
+        return slot
+
+    def overdue(self, now: Ms) -> list[int]:
+        """The rows whose silence has become too long; what was never heard counts from now."""
+        size = self.size
+        waiting, heard = self.used[:size] & ~self.silent[:size], self.heard[:size]
+        heard[waiting & (heard == NEVER)] = now
+        return np.flatnonzero(waiting & (now - heard >= self.allowance[:size])).tolist()
+
+    def started(self, now: Ms) -> None:
+        """The sight of the devices begins again: nothing is silent yet."""
+        heard = self.heard[: self.size]
+        np.maximum(heard, now, out=heard, where=self.used[: self.size])
+
+
+class Devices(Columns):
+    """Every device, by its place in the order in which it was met."""
+
+    FIELDS: ClassVar = {"heard": Field(np.int64, NEVER), "lane": Field(np.int16, -1)}
+    heard: Longs
+    lane: npt.NDArray[np.int16]  # a device stays in one; -1 = not heard yet
+
+
+class Voices(Columns):
+    """By point: whose voice it is, and whether it is a broker's word on the device's presence."""
+
+    FIELDS: ClassVar = {"device": Field(np.int32, -1), "presence": Field(np.bool_, False)}
+    device: npt.NDArray[np.int32]
+    presence: Bools
+
+
+class Hearing:
+    """Signs of life of all devices, and the instances that wait for their silence."""
+
+    def __init__(self, silences: Silences) -> None:
+        self.devices, self.voices, self.silences = Devices(), Voices(), silences
+        self._place: dict[str, int] = {}
+        self._layers = Layers()
+        self._listeners: dict[int, Instance] = {}  # by row of `silences`
+
+    def place(self, device: str) -> int:
+        """Where a device stands in the columns."""
+        found = self._place.get(device)
+        if found is None:
+            found = self._place[device] = self.devices.add()
+            self._layers.reach(found + 1)
+        return found
+
+    def meet(self, point: Point) -> None:
+        """A point that is new, or another one now."""
+        self.voices.reach(point.id + 1)
+        self.voices.device[point.id] = self.place(point.device)
+        self.voices.presence[point.id] = point.spec.name == "online"
+
+    def join(self, instance: Instance) -> None:
+        self._layers.put(self.silences, [self.place(instance.device)], instance.slots)
+        self._listeners[instance.slots[0]] = instance
+
+    def leave(self, instance: Instance) -> None:
+        self._layers.take(self.silences, [self.place(instance.device)], instance.slots)
+        del self._listeners[instance.slots[0]]
+
+    def owner(self, point: int) -> int:
+        """The place of a point's device; -1 = unknown."""
+        return self.voices.device.item(point) if 0 <= point < self.voices.size else -1
+
+    # ------------------------------------------------------------ what is heard
+
+    def hear(self, batch: Batch) -> list[Instance]:
+        """Any reading but a retained one, or a broker's word that a device has gone. Returns whose
+        device speaks again."""
+        places = self._heard(batch)
+        devices = self.devices
+        devices.heard[places] = np.maximum(devices.heard[places], batch.received_at)
+        devices.lane[places] = int(batch.lane)
+        back: set[int] = set()
+        for layer in self._layers.all:
+            rows = layer.slots[places]
+            rows = rows[rows >= 0]
+            self.silences.heard[rows] = np.maximum(self.silences.heard[rows], batch.received_at)
+            back.update(rows[self.silences.silent[rows]].tolist())
+        return sorted((self._listeners[row] for row in back), key=lambda i: (i.device, i.number))
+
+    def _heard(self, batch: Batch) -> Slots:
+        """The places of the devices that speak in a batch; one may come several times."""
+        columns, voices = batch.readings, self.voices
+        alive = columns.quality != Quality.RETAINED
+        if len(columns) and int(columns.point.max()) >= voices.size:
+            alive &= columns.point < voices.size
+        points = columns.point if alive.all() else columns.point[alive]
+        places = voices.device[points].astype(np.intp)
+        gone = voices.presence[points]
+        if gone.any():
+            gone &= (columns.value if len(points) == len(columns) else columns.value[alive]) == 0
+            places = places[~gone]
+        spoke = [
+            self.owner(e.point)
+            for e in batch.events
+            if not (e.message < len(batch.messages) and batch.messages[e.message].message.retained)
+        ]
+        places = np.concatenate([places, np.array(spoke, np.intp)]) if spoke else places
+        return places if len(places) == 0 or int(places.min()) >= 0 else places[places >= 0]
+
+    def lane(self, places: Slots, lane: Lane) -> Bools:
+        """Which of these devices speak in a lane."""
+        return np.equal(self.devices.lane[places], int(lane))
+
+    # ------------------------------------------------------------ what is known of it
+
+    def overdue(self, now: Ms) -> list[Instance]:
+        """Whose silence has become too long, device by device."""
+        found = [self._listeners[row] for row in self.silences.overdue(now)]
+        return sorted(found, key=self._turn) if len(found) > 1 else found
+
+    def _turn(self, instance: Instance) -> tuple[int, int]:
+        """A device's turn is that of its first listener."""
+        place = self._place[instance.device]
+        rows = [layer.slots.item(place) for layer in self._layers.all]
+        return min(self._listeners[row].number for row in rows if row >= 0), instance.number
+
+    def last(self) -> Ms | None:
+        """When any device was heard last."""
+        heard = self.devices.heard[: self.devices.size]
+        return instant(int(heard.max())) if len(heard) else None
+
+    def when(self, device: str) -> Ms | None:
+        place = self._place.get(device)
+        return None if place is None else instant(self.devices.heard.item(place))
+
+    def dump(self) -> tuple[list[str], bytes, bytes]:
+        """Who was heard, when (int64), and in which lane (int16)."""
+        heard = self.devices.heard[: self.devices.size]
+        names = list(self._place)
+        known = np.flatnonzero(heard != NEVER)
+        lanes = self.devices.lane[known].tobytes()
+        return [names[place] for place in known.tolist()], heard[known].tobytes(), lanes
+
+    def load(self, names: list[str], heard: bytes, lanes: bytes) -> None:
+        """What `dump` gave; lanes: b"" where they are not known."""
+        places = np.array([self.place(name) for name in names], np.intp)
+        self.devices.heard[:], self.devices.lane[:] = NEVER, -1
+        self.devices.heard[places] = np.frombuffer(heard, np.int64)
+        if lanes:
+            self.devices.lane[places] = np.frombuffer(lanes, np.int16)

@@ -1,0 +1,249 @@
+"""What the engine knows of each point, by its id, and which readings nothing comes of.
+
+Most readings of a site lie where they always do. For a point all of whose instances are calm it is
+known between which bounds a reading changes nothing; where a kind keeps something of every reading,
+it keeps it in columns and looks at many at once. Only the rest is judged one by one.
+"""
+
+from __future__ import annotations
+
+from math import inf
+from typing import ClassVar, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from dutyroom.model.telemetry import Floats, Longs, Quality, Readings
+from dutyroom.rules.columns import NEVER, Bools, Columns, Field, Layers, Slots, Stepped
+from dutyroom.rules.kind import Instance
+
+FEW = 24  # rows: one by one is quicker than arrays
+
+
+class Points(Columns):
+    """A row a point id."""
+
+    FIELDS: ClassVar = {
+        "watched": Field(np.bool_, False),
+        "newest": Field(np.int64, NEVER),  # instant of the newest reading judged
+        "scale": Field(np.float64, 1.0),  # steps in a unit
+        "calm": Field(np.bool_, False),  # within `low` and `high` nothing comes of a reading
+        "low": Field(np.float64, -inf),
+        "high": Field(np.float64, inf),
+        "stepped": Field(np.bool_, False),  # columns of its instances want to look at each reading
+        "keeps": Field(np.bool_, False),  # its instances want to know the newest, once they wake
+        "seen_at": Field(np.int64, NEVER),  # the newest that they have not been told of
+        "seen": Field(np.float64, 0.0),
+        "mark": Field(np.bool_, False),  # for a moment
+        "place": Field(np.int64, 0),  # for a moment
+    }
+    watched: Bools
+    newest: Longs
+    scale: Floats
+    calm: Bools
+    low: Floats
+    high: Floats
+    stepped: Bools
+    keeps: Bools
+    seen_at: Longs
+    seen: Floats
+    mark: Bools
+    place: Longs
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = Layers()
+        self.instances: dict[int, list[Instance]] = {}  # that look at a point, in their order
+
+    def meet(self, point_id: int, scale: float) -> None:
+        """A point that is new, or another one now."""
+        if point_id >= self.size:
+            self.reach(point_id + 1)
+            self.layers.reach(point_id + 1)
+        self.scale[point_id], self.calm[point_id] = scale, False
+
+    def join(self, instance: Instance) -> None:
+        for point in instance.points:
+            mine = self.instances.setdefault(point, [])
+            mine.append(instance)
+            mine.sort(key=lambda i: i.number)
+            self.watched[point], self.calm[point] = True, False
+        if isinstance(instance.columns, Stepped):
+            self.layers.put(instance.columns, instance.points, instance.slots)
+            self.stepped[list(instance.points)] = True
+
+    def leave(self, instance: Instance) -> None:
+        """Not asked for readings any more; it knows all that was kept away from it."""
+        for point in instance.points:
+            self.wake(point)
+            mine = self.instances[point]
+            mine.remove(instance)
+            self.calm[point], self.watched[point] = False, bool(mine)
+        if isinstance(instance.columns, Stepped):
+            self.layers.take(instance.columns, instance.points, instance.slots)
+
+    # ------------------------------------------------------------ calm
+
+    def wake(self, point: int) -> None:
+        """Tells its instances what was kept away from them."""
+        at = self.seen_at.item(point)
+        if at != NEVER:
+            self.seen_at[point] = NEVER
+            for instance in self.instances.get(point, ()):
+                instance.wake(point, at, self.seen.item(point))
+
+    def wake_all(self) -> None:
+        for point in np.flatnonzero(self.seen_at[: self.size] != NEVER).tolist():
+            self.wake(point)
+
+    def take_newest(self, points: Slots, newest: Longs) -> None:
+        """Of a snapshot: what was judged until then. Nothing is calm before its next reading."""
+        self.newest[:], self.calm[:] = NEVER, False
+        if len(points):
+            self.reach(int(points.max()) + 1)
+            self.layers.reach(self.size)
+            self.newest[points] = newest
+
+    def stir(self, instance: Instance) -> None:
+        """It may want other readings now than before: the next ones are judged one by one."""
+        for point in instance.points:
+            self.calm[point] = False
+
+    def settle(self, point: int, value: float) -> None:
+        """After a reading: between which bounds the next ones may lie unseen."""
+        low, high, keeps = -inf, inf, False
+        for instance in self.instances[point]:
+            bounds = instance.calm(point, value)
+            if bounds is None:
+                self.calm[point] = False
+                return
+            low, high = max(low, bounds[0]), min(high, bounds[1])
+            keeps = keeps or instance.active
+        self.low[point], self.high[point] = low, high
+        self.calm[point], self.keeps[point] = True, keeps
+
+    # ------------------------------------------------------------ a batch
+
+    def known(self, readings: Readings) -> Bools:
+        """Which readings are of points that somebody looks at."""
+        if int(readings.point.max()) < self.size:
+            return self.watched[readings.point]
+        watched = readings.point < self.size
+        watched[watched] = self.watched[readings.point[watched]]
+        return watched
+
+    def sift(self, readings: Readings, rows: Slots, one_by_one: bool) -> tuple[Slots, Slots]:
+        """Rows of usable readings in, those out that are to be judged one by one, in time order; and
+        the points of those that are older than the newest judged, one for each. What need not be
+        judged has been taken account of."""
+        point, at = _of(readings.point, rows).astype(np.intp), _of(readings.at, rows)
+        quality = _of(readings.quality, rows)
+        newest = self.newest[point]
+        fresh, late = at > newest, point[:0]
+        if not fresh.all():
+            late = point[(at < newest) & (quality != Quality.RETAINED)]
+            rows, point, at, quality = rows[fresh], point[fresh], at[fresh], quality[fresh]
+        if len(rows) > FEW and not one_by_one:
+            value = _of(readings.value, rows) / self.scale[point]
+            loud = self._loud(point, at, value, quality)
+            rows, at = rows[loud], at[loud]
+        return rows[np.argsort(at, kind="stable")], late
+
+    def _loud(self, point: Slots, at: Longs, value: Floats, quality: npt.NDArray[np.uint8]) -> Bools:
+        """Which readings must be judged one by one; the others are done."""
+        loud = ~self.calm[point]
+        loud |= value < self.low[point]
+        loud |= value > self.high[point]
+        loud |= quality == Quality.RETAINED
+        if loud.any():  # all of a point then, so that they stay in their order
+            noisy = point[loud]
+            self.mark[noisy] = True
+            loud = self.mark[point]
+            self.mark[noisy] = False
+        stepped = self.stepped[point]
+        stepped &= ~loud
+        plain = ~(loud | stepped)
+        if plain.all():
+            self._done(point, at, value)
+            return loud
+        self._done(point[plain], at[plain], value[plain])
+        rows = np.flatnonzero(stepped)
+        if len(rows):
+            loud[rows[self._step(point[rows], at[rows], value[rows])]] = True
+        return loud
+
+    def _done(self, point: Slots, at: Longs, value: Floats) -> None:
+        """Nothing comes of these readings but that they are the newest."""
+        np.maximum.at(self.newest, point, at)
+        kept = np.flatnonzero(self.keeps[point])
+        if not len(kept):
+            return
+        # Of several at one instant the first counts: the others are the same reading again.
+        order = kept[np.lexsort((-kept, at[kept]))][::-1]
+        points, first = np.unique(point[order], return_index=True)
+        self.seen_at[points], self.seen[points] = at[order[first]], value[order[first]]
+
+    # ------------------------------------------------------------ kinds that keep something
+
+    def _step(self, point: Slots, at: Longs, value: Floats) -> Slots:
+        """Lets columns look at readings of calm points; returns those that are to be judged one by
+        one, with all that follow them at their point."""
+        turns, rest = self._turns(point, at)
+        loud = [rest]
+        noisy = point[:0]
+        for turn in turns:
+            told = self.mark[point[turn]]
+            loud.append(turn[told])
+            turn = turn[~told] if len(loud[-1]) else turn
+            calm = self._look(point[turn], at[turn], value[turn])
+            if not calm.all():
+                more = turn[~calm]
+                loud.append(more)
+                noisy = np.concatenate([noisy, point[more]])
+                self.mark[noisy] = True
+        self.mark[noisy] = False
+        return np.concatenate(loud)
+
+    def _turns(self, point: Slots, at: Longs) -> tuple[list[Slots], Slots]:
+        """Rows in time order, no point twice in a turn, of one instant of a point only the first; and
+        those that come after the last turn which is worth a pass."""
+        rows = np.arange(len(point))
+        self.place[point] = rows
+        if (self.place[point] == rows).all():
+            return ([rows], rows[:0]) if len(rows) > FEW else ([], rows)
+        order = np.lexsort((at, point))
+        same = point[order[1:]] == point[order[:-1]]
+        twice = same & (at[order[1:]] == at[order[:-1]])
+        order = order[np.concatenate([[True], ~twice])]
+        begins = np.concatenate([[True], point[order[1:]] != point[order[:-1]]])
+        place = np.arange(len(order))
+        turn = place - np.maximum.accumulate(np.where(begins, place, 0))
+        by_turn, sizes = order[np.argsort(turn, kind="stable")], np.bincount(turn)
+        ends = np.cumsum(sizes)[sizes > FEW]  # no turn has more rows than the one before it
+        *turns, rest = np.split(by_turn, ends)
+        return turns, rest
+
+    def _look(self, point: Slots, at: Longs, value: Floats) -> Bools:
+        """Which of these readings, of a point each, all columns find calm; those have been written."""
+        calm = np.ones(len(point), dtype=bool)
+        looks = []
+        for layer in self.layers.all:
+            slots = layer.slots[point].astype(np.intp)
+            here = np.flatnonzero(slots >= 0)
+            if len(here):
+                stepped = cast(Stepped, layer.columns)
+                fine, keep = stepped.look(slots[here], at[here], value[here])
+                calm[here] &= fine
+                looks.append((here, keep))
+        for here, keep in looks:
+            keep(calm[here])
+        self._done(point[calm], at[calm], value[calm])
+        return calm
+
+
+T = TypeVar("T", bound=np.generic)
+
+
+def _of(column: npt.NDArray[T], rows: Slots) -> npt.NDArray[T]:
+    """The rows of a column; the column itself where they are all of it."""
+    return column if len(rows) == len(column) else column[rows]

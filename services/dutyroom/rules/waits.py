@@ -1,0 +1,65 @@
+"""Which instances wait for a moment: asked by time, not one by one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from dutyroom.model.telemetry import Lane, Longs
+from dutyroom.rules.columns import FOREVER, NEVER, Columns, Field
+from dutyroom.rules.hearing import Hearing
+from dutyroom.rules.kind import Instance
+from dutyroom.timebase import Ms
+
+
+class Waits(Columns):
+    """A row an instance that waits: between which moments its `tick` may change something."""
+
+    FIELDS: ClassVar = {
+        "begin": Field(np.int64, FOREVER),
+        "end": Field(np.int64, NEVER),
+        "device": Field(np.int64, -1),
+    }
+    begin: Longs
+    end: Longs
+    device: Longs
+
+    def __init__(self, hearing: Hearing) -> None:
+        super().__init__()
+        self._hearing = hearing
+        self._instances: dict[int, Instance] = {}  # by row
+        self._earliest: Ms = FOREVER  # nobody is due before
+
+    def __len__(self) -> int:
+        return len(self._instances)
+
+    def see(self, instance: Instance) -> None:
+        """Looks whether it waits now, and for when. To be called when its state may be another."""
+        if not instance.waiting:
+            self.forget(instance)
+            return
+        if instance.wait < 0:
+            instance.wait = self.add()
+            self._instances[instance.wait] = instance
+            self.device[instance.wait] = self._hearing.place(instance.device)
+        begin, end = instance.due
+        self.begin[instance.wait], self.end[instance.wait] = begin, end
+        self._earliest = min(self._earliest, begin)
+
+    def forget(self, instance: Instance) -> None:
+        if instance.wait >= 0:
+            del self._instances[instance.wait]
+            self.drop(instance.wait)
+            instance.wait = -1
+
+    def due(self, now: Ms, lane: Lane | None) -> list[Instance]:
+        """Whom to ask at this moment, of the devices of one lane or of all, by rule and device."""
+        if now < self._earliest:
+            return []
+        begin = self.begin[: self.size]
+        found = np.flatnonzero((begin <= now) & (self.end[: self.size] >= now))
+        self._earliest = int(begin.min()) if len(begin) else FOREVER
+        if lane is not None:
+            found = found[self._hearing.lane(self.device[found].astype(np.intp), lane)]
+        return sorted((self._instances[row] for row in found.tolist()), key=lambda i: (i.rule.id, i.device))
