@@ -6,30 +6,29 @@ the code in question, in the words of the real one.
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tests.acceptance.estate_day import EstateDay
-from tests.servers.child import Missing, free_port
-from tests.servers.influx import Bucket, Influx, find_influx
-from tests.servers.needed import unavailable
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
+from influxdb_client.domain.permission import Permission
+from influxdb_client.domain.permission_resource import PermissionResource
+from tests.servers.child import free_port
+from tests.servers.fake_influx import Answer, FakeInflux, fake_influx
+from tests.servers.influx import Bucket
 
 from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows import loops
-from dutyroom.model.telemetry import DeviceClass, Kind, Message, Point, PointSpec, PointTable, Readings
-from dutyroom.profiles.decode import load_library
-from dutyroom.timebase import zone
+from dutyroom.model.telemetry import DeviceClass, Kind, Point, PointSpec, PointTable, Readings
+from dutyroom.timebase import DAY
 
-ROOT = Path(__file__).parents[2]
 T = 1_790_000_000_000
 SPECS = [
     PointSpec("volume", "volume", "m3", Kind.COUNTER, Decimal("0.001")),
@@ -100,14 +99,69 @@ def test_an_organisation_that_is_not_there_is_said_at_the_first_write(opener: Op
 
 
 @real
-def test_a_field_of_another_type_blocks_no_other_reading(opener: Opener) -> None:
-    """Somebody wrote `flow` as a text: those readings are named, all others of the block are stored."""
+def test_a_field_of_another_type_keeps_its_name_and_ours_takes_another(opener: Opener) -> None:
+    """Somebody wrote `flow` as a text: our numbers stand beside it, and are found again after a restart."""
     text = Point(
         2, "estate", "meter", DeviceClass.WATER_METER, "A", PointSpec("flow", "number", "", Kind.TEXT)
     )
     readings = Readings.of([(2, T - 5000, 0.0, 0, 0)])
     readings.text[0] = "much"  # type: ignore[index]
     opener().write(readings, PointTable([text]))
+    rows = [(1 + (i % 2), T + i, float(i)) for i in range(200)]
+    store = opener()
+    put(store, *rows)
+    put(store, (2, T + 200, 200.5))
+    for each in (store, opener()):
+        assert values(each, VOLUME) == [float(i) for i in range(0, 200, 2)]
+        assert values(each, FLOW) == [*(float(i) for i in range(1, 200, 2)), 200.5]
+        assert each.latest([FLOW])[2].value == 200.5
+        assert each.at([FLOW], T + 100, 1000)[2].value == 99.0
+        assert each.buckets(FLOW, T, T + 1000, 1000) == [(T, 1.0, pytest.approx(100.995), 200.5, 200.5)]
+
+
+MAKES = {
+    "volume": [
+        PointSpec("volume", "volume", "m3", Kind.COUNTER, Decimal("0.01")),
+        PointSpec("volume"),
+        SPECS[2],
+    ],
+    "status": [PointSpec("status", "number", "", Kind.STATE), PointSpec("status"), SPECS[2]],
+}
+
+
+@real
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
+def test_makes_of_meters_that_disagree_on_a_point_are_all_stored(
+    opener: Opener, order: tuple[int, ...], together: bool
+) -> None:
+    """`volume` is a counter of one make, a gauge without a step of another, a text of a third."""
+    specs = [MAKES["volume"][0], MAKES["volume"][1], PointSpec("volume", "number", "", Kind.TEXT)]
+    points = [Point(n, "estate", f"make {n}", DeviceClass.WATER_METER, "A", specs[n]) for n in range(3)]
+    chosen = [points[n] for n in order]
+    for group in [chosen] if together else [[point] for point in chosen]:
+        rows = [
+            (p.id, T + i, 0.0 if p.id == 2 else 5.0 + p.id * 0.5 * (p.id == 1) + i, 0, 0)
+            for p in group
+            for i in range(3)
+        ]
+        readings = Readings.of(rows)
+        for row, (point, *_) in enumerate(rows):
+            if point == 2:
+                readings.text[row] = "dry"  # type: ignore[index]
+        opener().write(readings, PointTable(group))  # a process of its own each time
+    store = opener()
+    assert [values(store, p) for p in points] == [[5, 6, 7], [5.5, 6.5, 7.5], [0, 0, 0]]
+    assert {p: r.value for p, r in store.latest(points).items()} == {0: 7, 1: 7.5, 2: 0}
+
+
+@real
+def test_what_cannot_be_named_otherwise_is_refused_and_blocks_no_other(opener: Opener) -> None:
+    """Both names of `flow` are taken by texts: those readings are named, all others of the block are stored."""
+    for name in ("flow", "flow_float"):
+        text = PointSpec(name, "number", "", Kind.TEXT)
+        table = PointTable([Point(9, "estate", "meter", DeviceClass.WATER_METER, "A", text)])
+        opener().write(Readings.of([(9, T - 5000, 0.0, 0, 0)]), table)
     store = opener()
     rows = [(1 + (i % 2), T + i, float(i)) for i in range(200)]
     with pytest.raises(Rejected, match="refused 100 of 200 readings") as caught:
@@ -137,102 +191,94 @@ def test_a_time_that_the_server_cannot_hold_blocks_no_other_reading(opener: Open
     assert values(store, FLOW) == [3.0]
 
 
+def limited(influx: Bucket, *actions: str) -> str:
+    """A token that may do only this to the bucket."""
+    with InfluxDBClient(url=influx.url, token=influx.token, org=influx.org) as client:
+        org = client.organizations_api().find_organizations(org=influx.org)[0].id
+        bucket = client.buckets_api().find_bucket_by_name(influx.name)
+        resource = PermissionResource(type="buckets", id=bucket.id, org_id=org)
+        rights = [Permission(action=action, resource=resource) for action in actions]
+        made = client.authorizations_api().create_authorization(org_id=org, permissions=rights)
+        return str(made.token)
+
+
+@real
+def test_a_token_that_may_only_read_is_said_and_nothing_is_lost(influx: Bucket, opener: Opener) -> None:
+    store = opener(token=limited(influx, "read"))
+    assert store.latest(POINTS) == {}
+    with pytest.raises(Unavailable, match=rf"the token may not use the bucket '{influx.name}': insufficient"):
+        put(store, (1, T, 5.0))
+
+
 @pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[Influx]:
-    """A server that the test may end."""
-    try:
-        server = find_influx(tmp_path / "influx")
-    except Missing as err:
-        unavailable("influxdb", err)
-    if server.child is None:
-        server.stop()
-        pytest.skip("the InfluxDB in use was not started by the tests: it is not for us to end")
-    yield server
-    server.stop()
+def shorter(influx: Bucket) -> Iterator[tuple[Bucket, str, str]]:
+    """A bucket that keeps two days, one that keeps thirty, one that keeps all."""
+    with InfluxDBClient(url=influx.url, token=influx.token, org=influx.org) as client:
+        api = client.buckets_api()
+        made = [
+            api.create_bucket(
+                bucket_name=f"{influx.name}-{days}",
+                org=influx.org,
+                retention_rules=[BucketRetentionRules(type="expire", every_seconds=days * 86400)]
+                if days
+                else None,
+            )
+            for days in (2, 30, 0)
+        ]
+        yield Bucket(influx.url, influx.token, influx.org, made[0].name), made[1].name, made[2].name
+        for bucket in made:
+            api.delete_bucket(bucket)
 
 
 @real
-def test_a_server_that_goes_and_comes_back(own_server: Influx) -> None:
-    """There, away while running, there again."""
-    assert own_server.child is not None
-    store = InfluxReadingStore(
-        own_server.url, own_server.token, own_server.org, "first", "estate", timeout_s=3
-    )
-    put(store, (1, T, 1.0))
-    own_server.child.stop()
-    for attempt in (lambda: put(store, (1, T + 1, 2.0)), lambda: store.latest(POINTS)):
+def test_what_comes_later_than_a_bucket_keeps_goes_whole_into_the_next(
+    shorter: tuple[Bucket, str, str],
+) -> None:
+    """A gateway that was away for weeks, and one that was away for months."""
+    first, month, ever = shorter
+    now = int(time.time() * 1000)
+    rows = [(1 + i % 2, now - age * DAY - i, float(i)) for age in (0, 1, 5, 20, 100, 400) for i in range(20)]
+    store = InfluxReadingStore(first.url, first.token, first.org, first.name, "estate", coarser=(month, ever))
+    put(store, *rows)
+    put(store, *rows)  # again, when the bounds are known
+    for point in (VOLUME, FLOW):
+        wanted = sorted((at, value) for number, at, value in rows if number == point.id)
+        series = store.range(point, 0, now + 1)
+        assert list(zip(series.at.tolist(), series.value.tolist(), strict=True)) == wanted
+        assert store.range(point, 0, now + 1, limit=25).at.tolist() == [at for at, _ in wanted[-25:]]
+        days = store.buckets(point, now - 500 * DAY, now + DAY, DAY)
+        assert sum(high for _, _, _, high, _ in days) >= 18 * 6
+        assert store.at([point], now - 100 * DAY, DAY)[point.id].at == wanted[19][0]
+    store.close()
+
+
+@real
+def test_what_comes_later_than_all_buckets_keep_is_refused_by_name(shorter: tuple[Bucket, str, str]) -> None:
+    first, _, _ = shorter
+    now = int(time.time() * 1000)
+    store = InfluxReadingStore(first.url, first.token, first.org, first.name, "estate")
+    rows = [(2, now - i * DAY, float(i)) for i in range(100)]
+    for _ in range(2):
         with pytest.raises(
-            Unavailable, match=r"InfluxDB at http://127\.0\.0\.1:\d+ does not answer: "
+            Rejected, match=r"refused 98 of 100 readings: .*outside retention policy"
         ) as caught:
-            attempt()
-        assert "object at 0x" not in str(caught.value)
-    own_server.child.start(lambda: _answers(store), 60)
-    put(store, (1, T + 1, 2.0))
-    assert values(store, VOLUME) == [1.0, 2.0]
+            put(store, *rows)
+        assert set(caught.value.items) == set(range(2, 100))
+    assert store.range(FLOW, 0, now + 1).value.tolist() == [1.0, 0.0]
     store.close()
-
-
-class Outage(EstateDay):
-    """The simulated estate with its readings in InfluxDB; messages come also while it is away."""
-
-    def __init__(self, store: InfluxReadingStore, folder: Path) -> None:
-        self._influx, self.waiting = store, 0
-        library = load_library(ROOT / "device_profiles", zone("Asia/Shanghai"))
-        super().__init__(folder, library, 1_793_491_200_000, units=4)
-
-    def _start_flows(self) -> None:
-        self.store = self._influx  # type: ignore[assignment]
-        super()._start_flows()
-
-    def _turn(self, at: int) -> None:
-        self.clock.at = at
-        self.ingest.handle([Message(p.topic, p.payload, p.at) for p in self.world.step(at)])
-        try:
-            self.keep.drain()
-        except Unavailable:
-            self.waiting += 1
 
 
 @real
-def test_what_comes_during_an_outage_is_stored_after_it(own_server: Influx, tmp_path: Path) -> None:
-    """No reading is lost or counted twice, and nothing but the storing waits."""
-    assert own_server.child is not None
-    store = InfluxReadingStore(
-        own_server.url, own_server.token, own_server.org, "first", "lakeside", timeout_s=3
-    )
-    estate = Outage(store, tmp_path)
-    start = estate.clock.at
-    estate.until(start + 120_000)
-    own_server.child.kill()
-    estate.until(start + 240_000)
-    assert estate.waiting == 24  # every turn of the outage
-    ledger = estate.ledger()
-    pending = ledger["readings"] - ledger["stored"] - ledger["duplicate"] - ledger["conflict"]
-    assert pending > 1000
-    own_server.child.start(lambda: _answers(store), 60)
-    estate.until(start + 360_000)
-    assert estate.waiting == 24
-    ledger = estate.ledger()
-    assert ledger["readings"] == ledger["stored"] + ledger["duplicate"]
-    memory = EstateDay(
-        tmp_path / "same", load_library(ROOT / "device_profiles", zone("Asia/Shanghai")), start, units=4
-    )
-    memory.until(start + 360_000)
-    points = list(estate.table)
-    there = {(p.device, p.spec.name): store.range(p, 0, 2**62).value.tolist() for p in points}
-    wanted = {(p.device, p.spec.name): memory.store.range(p, 0, 2**62).value.tolist() for p in memory.table}
-    assert there == wanted
-    for day in (estate, memory):
-        day.close()
+def test_a_coarser_bucket_that_is_not_there_stops_nothing(shorter: tuple[Bucket, str, str]) -> None:
+    first, _, _ = shorter
+    now = int(time.time() * 1000)
+    store = InfluxReadingStore(first.url, first.token, first.org, first.name, "estate", coarser=("nowhere",))
+    with pytest.raises(Rejected, match=r"refused 1 of 2 readings: older than .* keeps, and .*'nowhere'"):
+        put(store, (2, now, 1.0), (2, now - 50 * DAY, 2.0))
+    assert store.range(FLOW, 0, now + 1).value.tolist() == [1.0]
+    assert store.latest(POINTS)[2].value == 1.0
+    assert [row[4] for row in store.buckets(FLOW, now - 10 * DAY, now + 1, DAY)] == [1.0]
     store.close()
-
-
-def _answers(store: InfluxReadingStore) -> bool:
-    try:
-        store.latest(POINTS)
-    except Unavailable:
-        return False
-    return True
 
 
 def test_nobody_there_at_the_start_is_said() -> None:
@@ -245,64 +291,10 @@ def test_nobody_there_at_the_start_is_said() -> None:
 # ------------------------------------------------------------ answers by code
 
 
-class Fake(ThreadingHTTPServer):
-    """answers: what it says to the next writes, (status, headers, message); then 204."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answers)
-        self.answers: list[tuple[int, dict[str, str], str]] = []
-        self.refuses: Callable[[list[str]], tuple[int, str] | None] = lambda _lines: None
-        self.queried: bytes | None = None  # what queries are answered with; None = nothing stored
-        self.writes = 0
-        self.stored: list[str] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Answers(BaseHTTPRequestHandler):
-    server: Fake
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        if self.path.startswith("/query"):
-            count = body.count("SELECT")
-            empty = json.dumps({"results": [{"statement_id": n} for n in range(count)]}).encode()
-            self.reply(200, {}, empty if self.server.queried is None else self.server.queried)
-            return
-        self.server.writes += 1
-        lines = body.splitlines()
-        if self.server.answers:
-            status, headers, message = self.server.answers.pop(0)
-            self.reply(status, headers, json.dumps({"code": "x", "message": message}).encode())
-        elif refused := self.server.refuses(lines):
-            self.reply(refused[0], {}, json.dumps({"code": "x", "message": refused[1]}).encode())
-        else:
-            self.server.stored += lines
-            self.reply(204, {}, b"")
-
-    def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if status != 204:
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.fixture
-def fake() -> Iterator[Fake]:
-    with Fake() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
+def fake() -> Iterator[FakeInflux]:
+    with fake_influx() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
@@ -311,7 +303,7 @@ def clock() -> SimpleNamespace:
 
 
 @pytest.fixture
-def store(fake: Fake, clock: SimpleNamespace) -> Iterator[InfluxReadingStore]:
+def store(fake: FakeInflux, clock: SimpleNamespace) -> Iterator[InfluxReadingStore]:
     made = InfluxReadingStore(fake.url, "t", "org", "bucket", "estate", monotonic=lambda: clock.seconds)
     yield made
     made.close()
@@ -330,9 +322,9 @@ def store(fake: Fake, clock: SimpleNamespace) -> Iterator[InfluxReadingStore]:
     ],
 )
 def test_what_time_or_an_operator_mends_is_tried_again(
-    store: InfluxReadingStore, fake: Fake, status: int, says: str
+    store: InfluxReadingStore, fake: FakeInflux, status: int, says: str
 ) -> None:
-    fake.answers = [(status, {}, "why")]
+    fake.answers = [Answer(status, {}, "why")]
     with pytest.raises(Unavailable) as caught:
         put(store, (1, T, 5.0))
     assert str(caught.value) == f"InfluxDB at {fake.url}: {says}"
@@ -343,9 +335,9 @@ def test_what_time_or_an_operator_mends_is_tried_again(
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_server_that_asks_to_wait_is_left_alone(
-    store: InfluxReadingStore, fake: Fake, clock: SimpleNamespace, status: int
+    store: InfluxReadingStore, fake: FakeInflux, clock: SimpleNamespace, status: int
 ) -> None:
-    fake.answers = [(status, {"Retry-After": "7"}, "busy")]
+    fake.answers = [Answer(status, {"Retry-After": "7"}, "busy")]
     with pytest.raises(Unavailable, match=r"busy \(it asks to wait 7 s\)"):
         put(store, (1, T, 5.0))
     clock.seconds += 6.9
@@ -358,11 +350,98 @@ def test_a_server_that_asks_to_wait_is_left_alone(
     assert fake.writes == 2
 
 
+HTTP_DATE = "Thu, 26 Nov 2026 12:00:%02d GMT"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": HTTP_DATE % 9, "Date": HTTP_DATE % 0}, 9),
+        ({"Retry-After": HTTP_DATE % 0, "Date": HTTP_DATE % 9}, 0),
+        ({"Retry-After": HTTP_DATE % 9}, 5),  # without its own time: a little
+        ({"Retry-After": "Fri, 27 Nov 2099 12:00:00 GMT", "Date": HTTP_DATE % 0}, 60),
+        ({"Retry-After": "9" * 400}, 60),
+        ({"Retry-After": "Thu, 99 Nov 2026 99:00:00 GMT"}, 0),
+        ({"Retry-After": "\u0663"}, 0),
+    ],
+)
+def test_a_wait_may_be_an_instant_of_the_servers_own_clock(
+    store: InfluxReadingStore,
+    fake: FakeInflux,
+    clock: SimpleNamespace,
+    headers: dict[str, str],
+    seconds: float,
+) -> None:
+    headers = {name: value.encode().decode("latin-1") for name, value in headers.items()}
+    fake.answers = [Answer(429, headers, "busy")]
+    for wait in (seconds - 0.1, 0.1):
+        with pytest.raises(Unavailable):
+            put(store, (1, T, 5.0))
+        if not seconds:
+            break
+        clock.seconds += wait
+    put(store, (1, T, 5.0))
+    assert fake.writes == 2
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Answer(200, body=b"<html>Welcome to the proxy</html>"),
+        Answer(200, body=b""),
+        Answer(202, body=b"{}"),
+        Answer(400, body=b"<html>bad request</html>"),
+        Answer(422, body=b""),
+        Answer(302, {"Location": "http://127.0.0.1:9/"}, body=b""),
+        Answer(405, body=b""),
+        Answer(500, message="x", cut=3),
+        Answer(503, cut=-1),
+        Answer(204, body=b"", cut=-1),
+    ],
+    ids=lambda answer: f"{answer.status}-{answer.cut}-{(answer.body or b'-')[:8].decode()}",
+)
+def test_only_influxdbs_own_yes_is_a_yes_and_its_own_no_a_no(
+    store: InfluxReadingStore, fake: FakeInflux, answer: Answer
+) -> None:
+    """A proxy, a half answer, a connection that ends: nothing is taken as stored, nothing as refused."""
+    fake.answers = [answer]
+    with pytest.raises(Unavailable, match=r"InfluxDB at http://127\.0\.0\.1:\d+"):
+        put(store, (1, T, 5.0))
+    put(store, (1, T, 5.0))
+    assert len(fake.stored) == 1
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"results": [{"statement_id": 0', b'{"results": []}', b'{"results": [1]}', b"\xff\xfe"]
+)
+def test_half_an_answer_to_a_question_is_none(
+    store: InfluxReadingStore, fake: FakeInflux, body: bytes
+) -> None:
+    fake.queried = body
+    with pytest.raises(Unavailable):
+        store.latest(POINTS)
+    fake.queried = Answer(200, body=b'{"results": [{"statement_id": 0}]}', cut=9)
+    with pytest.raises(Unavailable, match="does not answer"):
+        store.latest(POINTS)
+
+
+def test_a_server_that_hangs_in_a_write_is_given_up_and_the_same_again_is_stored(fake: FakeInflux) -> None:
+    held = threading.Event()
+    fake.refuses = lambda _lines: (500, "late") if not held.wait(2) else None
+    store = InfluxReadingStore(fake.url, "t", "org", "bucket", "estate", timeout_s=0.3)
+    with pytest.raises(Unavailable, match="timed out"):
+        put(store, (1, T, 5.0))
+    held.set()
+    put(store, (1, T, 5.0))
+    assert len(set(fake.stored)) == 1
+    store.close()
+
+
 @pytest.mark.parametrize(("asked", "seconds"), [("100000", 60.0), ("soon", 0.0), ("-5", 0.0)])
 def test_a_wait_is_never_longer_than_a_minute(
-    store: InfluxReadingStore, fake: Fake, clock: SimpleNamespace, asked: str, seconds: float
+    store: InfluxReadingStore, fake: FakeInflux, clock: SimpleNamespace, asked: str, seconds: float
 ) -> None:
-    fake.answers = [(429, {"Retry-After": asked}, "busy")]
+    fake.answers = [Answer(429, {"Retry-After": asked}, "busy")]
     with pytest.raises(Unavailable):
         put(store, (1, T, 5.0))
     clock.seconds += seconds
@@ -371,7 +450,9 @@ def test_a_wait_is_never_longer_than_a_minute(
 
 
 @pytest.mark.parametrize("status", [400, 422])
-def test_a_line_that_is_refused_blocks_no_other(store: InfluxReadingStore, fake: Fake, status: int) -> None:
+def test_a_line_that_is_refused_blocks_no_other(
+    store: InfluxReadingStore, fake: FakeInflux, status: int
+) -> None:
     """The message names no field: the block is halved until the line stands alone."""
     fake.refuses = lambda lines: (
         (status, "bad line") if any(" flow=666.0" in line for line in lines) else None
@@ -384,22 +465,24 @@ def test_a_line_that_is_refused_blocks_no_other(store: InfluxReadingStore, fake:
     assert fake.writes < 40
 
 
-def test_a_block_that_is_too_large_is_halved(store: InfluxReadingStore, fake: Fake) -> None:
+def test_a_block_that_is_too_large_is_halved(store: InfluxReadingStore, fake: FakeInflux) -> None:
     fake.refuses = lambda lines: (413, "too large") if len(lines) > 30 else None
     put(store, *[(2, T + i, float(i)) for i in range(100)])
     assert len(fake.stored) == 100
 
 
-def test_a_single_line_that_is_too_large_is_refused(store: InfluxReadingStore, fake: Fake) -> None:
+def test_a_single_line_that_is_too_large_is_refused(store: InfluxReadingStore, fake: FakeInflux) -> None:
     fake.refuses = lambda lines: (413, "too large") if any(" flow=1.0" in line for line in lines) else None
     with pytest.raises(Rejected, match="refused 1 of 3 readings: too large"):
         put(store, (2, T, 0.0), (2, T + 1, 1.0), (2, T + 2, 2.0))
     assert len(fake.stored) == 2
 
 
-def test_an_outage_in_the_middle_of_sorting_out_is_an_outage(store: InfluxReadingStore, fake: Fake) -> None:
+def test_an_outage_in_the_middle_of_sorting_out_is_an_outage(
+    store: InfluxReadingStore, fake: FakeInflux
+) -> None:
     """Nothing is called refused that was not tried; the same again stores all of it."""
-    fake.answers = [(400, {}, "bad line"), (503, {}, "away")]
+    fake.answers = [Answer(400, {}, "bad line"), Answer(503, {}, "away")]
     rows = [(2, T + i, float(i)) for i in range(10)]
     with pytest.raises(Unavailable, match="away"):
         put(store, *rows)
@@ -408,7 +491,7 @@ def test_an_outage_in_the_middle_of_sorting_out_is_an_outage(store: InfluxReadin
 
 
 @pytest.mark.parametrize("body", [b"<html>a proxy</html>", b"{}", b"[]", b'{"results": null}'])
-def test_what_is_no_influxdb_is_said(store: InfluxReadingStore, fake: Fake, body: bytes) -> None:
+def test_what_is_no_influxdb_is_said(store: InfluxReadingStore, fake: FakeInflux, body: bytes) -> None:
     fake.queried = body
     with pytest.raises(Unavailable, match="answers what is no InfluxDB's answer"):
         store.latest(POINTS)
@@ -423,10 +506,10 @@ def test_a_server_that_hangs_is_given_up(clock: SimpleNamespace) -> None:
         store.close()
 
 
-def test_a_loop_waits_longer_and_longer_and_then_goes_on(fake: Fake, store: InfluxReadingStore) -> None:
+def test_a_loop_waits_longer_and_longer_and_then_goes_on(fake: FakeInflux, store: InfluxReadingStore) -> None:
     """The pauses of the loop that stores readings while the server is away."""
     waits: list[Any] = []
-    away = [(503, {}, "away")] * 7
+    away = [Answer(503, {}, "away")] * 7
     fake.answers = list(away)
 
     def work() -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -132,6 +133,49 @@ def test_a_worse_quality_is_replaced_whole_also_after_a_restart(opener: Opener) 
 def test_of_two_rows_of_one_write_the_later_one_stays(store: ReadingStore) -> None:
     put(store, (1, T, 5.0, 3), (2, T, 1.5, 0), (1, T, 6.0, 0))
     assert kept(store, METER) == [(1, T, 6.0, 0)]
+
+
+def put_late(store: ReadingStore, rows: list[Row], late: dict[int, int]) -> None:
+    plain = Readings.of([(*row, 0) for row in rows])
+    store.write(replace(plain, late=late), TABLE)
+
+
+def test_the_receive_time_of_a_late_one_is_kept(store: ReadingStore) -> None:
+    rows = [(1, T, 5.0, 0), (1, T + HOUR, 6.0, 2), (2, T, 0.5, 0), (4, T, 1.0, 0), (5, T, 0.0, 0)]
+    put_late(store, rows, {0: T + DAY, 2: T + DAY + 7, 3: T + 1, 4: T + 2})
+    series = store.range(METER, T - DAY, T + DAY)
+    assert (series.at.tolist(), series.quality.tolist(), dict(series.late)) == (
+        [T, T + HOUR],
+        [0, 2],
+        {0: T + DAY},
+    )
+    assert dict(store.range(METER, T, T + DAY, limit=1).late) == {}
+    assert dict(store.range(WORDS, T, T + DAY).late) == {0: T + 2}
+    assert store.at([METER, RATE], T + 5, DAY) == {
+        1: Reading(1, T, 5.0, 0, T + DAY),
+        2: Reading(2, T, 0.5, 0, T + DAY + 7),
+    }
+    assert store.latest([METER, GATE]) == {1: Reading(1, T + HOUR, 6.0, 2), 4: Reading(4, T, 1.0, 0, T + 1)}
+
+
+def test_the_receive_time_is_replaced_with_the_value_also_after_a_restart(opener: Opener) -> None:
+    put_late(opener(), [(1, T, 5.0, 3), (1, T + 1, 6.0, 0), (1, T + 2, 7.0, 0)], {0: T + DAY})
+    put_late(opener(), [(1, T, 5.5 // 1, 0), (1, T + 1, 6.0, 0)], {1: T + 2 * DAY})
+    series = opener().range(METER, T, T + DAY)
+    assert (series.value.tolist(), series.quality.tolist(), dict(series.late)) == (
+        [5.0, 6.0, 7.0],
+        [0, 0, 0],
+        {1: T + 2 * DAY},
+    )
+
+
+def test_the_same_late_ones_again_change_nothing(store: ReadingStore) -> None:
+    rows = [(1, T + i * 1000, float(i), i % 3) for i in range(300)]
+    late = {i: T + DAY + i for i in range(0, 300, 2)}
+    for _ in range(2):
+        put_late(store, rows, late)
+    assert kept(store, METER) == rows
+    assert dict(store.range(METER, T, T + DAY).late) == late
 
 
 def test_late_rows_find_their_place(store: ReadingStore) -> None:

@@ -1,155 +1,294 @@
-"""How readings are named in InfluxDB, and their columns as line protocol.
+"""Columns of readings as one block of line protocol, without a step of Python for each value.
 
-measurement = device class, tags = site and device, one field per point, milliseconds. Readings of a
-device at one instant share a line. Where a device stands is a fact of the registry, not of its
-readings: a device that moves keeps its series.
-
-Types: gauges are floats; counters (whole steps) and states are integers; texts are strings.
-`<point>_q` holds the quality, where it is not GOOD or may replace one that was not; `<point>_step` is
-the size of a counter's step in its unit, so that a reader without our registry can multiply.
+Names are made once for each point. A batch is then a table of four pieces a value (what comes before its
+field, the field's name, the value, what comes after it), filled by numpy and joined at once. Values of
+a device at one instant share a line.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 
-from dutyroom.model.telemetry import Kind, Point, PointTable, Readings
+from dutyroom.backends.influx_names import (
+    FLOAT,
+    INTEGER,
+    OTHER_NAME,
+    QUALITY,
+    RECEIVED,
+    STEP,
+    STRING,
+    TYPES,
+    series,
+    string,
+    tag,
+    unnameable,
+)
+from dutyroom.backends.influx_slots import AS_FLOAT, AS_INTEGER, AS_STRING, NOT, Slots, Texts
+from dutyroom.model.telemetry import Longs, Point, PointTable, Readings
 from dutyroom.timebase import Ms
 
-_TAG = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
-_INTEGERS = (Kind.COUNTER, Kind.STATE)
-
-
-@dataclass(frozen=True, slots=True)
-class Field:
-    """One value of one line. row: where it stands in the columns."""
-
-    row: int
-    series: str  # measurement and tags, escaped
-    at: Ms
-    name: str
-    text: str  # `name=value`, quality included
-    measurement: str
-
-
-def tag(value: str) -> str:
-    """A tag value in line protocol."""
-    return value.translate(_TAG)
-
-
-def quoted(name: str) -> str:
-    """An identifier in InfluxQL."""
-    return '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def literal(text: str) -> str:
-    """A string in InfluxQL."""
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def unnameable(point: Point) -> str:
-    """Why a point cannot be named in line protocol, "" = it can."""
-    for text in (point.site, point.device, point.spec.name):
-        if not text or text.endswith("\\") or any(ord(c) < 32 for c in text):
-            return f"{text!r} cannot be a name in InfluxDB"
-    return ""
-
-
-def _number(point: Point, value: float, as_float: bool) -> str:
-    if point.spec.kind in _INTEGERS and not as_float:
-        return f"{int(value)}i"
-    return repr(value)
-
-
-def _string(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def _refused(point: Point | None, value: float, as_float: bool) -> str:
-    if point is None:
-        return "its point is not in the registry"
-    if not math.isfinite(value):
-        return f"{value} is not a finite number"
-    if point.spec.kind in _INTEGERS and not as_float and not value.is_integer():
-        return f"{value} is not whole, as a {point.spec.kind.value} must be"
-    return unnameable(point)
+Rows = npt.NDArray[np.int64]
+Field = tuple[str, str]  # measurement, field
 
 
 @dataclass(slots=True)
 class Lines:
-    """Columns turned into fields, in the order of series and time. refused: {row: reason}."""
+    """Readings as lines. rows: of the readings, in the order of their pieces; starts: where in `rows` each line
+    begins, and the number of rows at the end; refused: {row: reason} of what cannot be a line."""
 
-    fields: list[Field]
+    rows: Rows
+    starts: Rows
+    pieces: list[bytes]  # four a row
     refused: dict[int | str, str]
 
+    def __len__(self) -> int:
+        return len(self.starts) - 1
 
-def lines_of(
-    readings: Readings, table: PointTable, newest: Mapping[int, Ms], floats: set[tuple[str, str]]
-) -> Lines:
-    """Fields of all rows that can be written; of equal (point, at) the last.
+    def blocks(self, limit: int) -> Iterator[tuple[Rows, bytes]]:
+        """Blocks of at most `limit` lines, with the rows that they carry."""
+        for line in range(0, len(self), limit):
+            start, end = int(self.starts[line]), int(self.starts[min(line + limit, len(self))])
+            yield self.rows[start:end], b"".join(self.pieces[4 * start : 4 * end])[1:]
 
-    newest: by point id, the latest instant written before; rows not newer carry their quality even
-    when GOOD, so that they replace a worse one whole. floats: (measurement, field) names that the
-    server has as floats whatever the point says.
-    """
-    order = np.lexsort((readings.at, readings.point))
-    point_column, at_column = readings.point[order], readings.at[order]
-    last = np.ones(len(order), dtype=bool)
-    last[:-1] = (point_column[1:] != point_column[:-1]) | (at_column[1:] != at_column[:-1])
-    rows = order[last]
-    columns = (rows, readings.point[rows], readings.at[rows], readings.value[rows], readings.quality[rows])
-    made = Lines([], {})
-    for row, point_id, at, value, quality in zip(*(c.tolist() for c in columns), strict=True):
-        point = table.get(point_id)
-        as_float = point is not None and (point.device_class.value, point.spec.name) in floats
-        reason = _refused(point, value, as_float)
+
+class LineMaker:
+    """Makes lines of one site's readings; remembers names, and what the server said of types."""
+
+    def __init__(self) -> None:
+        self.slots = Slots()
+        self._series, self._heads, self._tails = Texts(), Texts(), Texts()
+        self._reasons: dict[int, str] = {}
+        self._points: dict[int, Point] = {}  # by slot
+        self._version: tuple[int, int] = (0, -1)
+        self.changes = 0  # how often the name of a field that was in use became another
+        self._types: dict[Field, set[str]] = {}  # of all points met, by plain name
+        self._floats: set[Field] = set()  # integers that the server has as floats
+        self._other: set[tuple[str, str, str]] = set()  # measurement, point, type: under their other name
+
+    # ------------------------------------------------------------ names
+
+    def learn(self, readings: Readings, table: PointTable) -> npt.NDArray[np.int32]:
+        """Slots of the rows; names of points that are new or changed."""
+        version = (id(table), table.version)
+        if version != self._version:
+            self.slots.fresh[:] = False
+            self._version = version
+        slots = self.slots.find(readings.point)
+        while not self.slots.fresh[slots].all():  # again, where a type met now moves another's name
+            for slot in np.unique(slots[~self.slots.fresh[slots]]).tolist():
+                self._name(slot, table.get(int(self.slots.ids[slot])))
+        return slots
+
+    def _name(self, slot: int, point: Point | None) -> None:
+        s = self.slots
+        s.fresh[slot] = True
+        reason = "its point is not in the registry" if point is None else unnameable(point)
         if point is None or reason:
-            made.refused[row] = reason
-            continue
-        text = readings.text.get(row)
-        written = _string(text) if text is not None else _number(point, value, as_float)
-        name = tag(point.spec.name)
-        shown = f"{name}={written}"
+            s.form[slot], self._reasons[slot] = NOT, reason
+            return
+        self._points[slot] = point
+        plain = (point.device_class.value, point.spec.name)
+        kinds, mine = self._types.setdefault(plain, set()), TYPES[point.spec.kind]
+        if mine not in kinds:
+            kinds.add(mine)
+            if len(kinds) > 1:
+                self._again(plain)
+                s.fresh[slot] = True
+        field = self.field(point)
+        integer = mine == INTEGER and (plain[0], field) not in self._floats
+        tail = "i" if integer else ""
         if point.spec.step is not None:
-            shown += f",{name}_step={float(point.spec.step)!r}"
-        if quality or at <= newest.get(point_id, -(2**63)):
-            shown += f",{name}_q={quality}i"
-        measurement = point.device_class.value
-        series = f"{measurement},device={tag(point.device)},site={tag(point.site)}"
-        made.fields.append(Field(row, series, at, point.spec.name, shown, measurement))
-    made.fields.sort(key=lambda f: (f.series, f.at))
-    return made
+            tail += f",{tag(point.spec.name + STEP)}={float(point.spec.step)!r}"
+        s.form[slot] = AS_STRING if mine == STRING else AS_INTEGER if integer else AS_FLOAT
+        s.series[slot] = self._series.number(f"\n{series(point)} ".encode())
+        s.head[slot] = self._heads.number(f"{tag(field)}=".encode())
+        s.tail[slot] = self._tails.number(tail.encode())
+
+    def field(self, point: Point) -> str:
+        """The field that a point is written to."""
+        measurement, name, mine = point.device_class.value, point.spec.name, TYPES[point.spec.kind]
+        kinds = self._types.get((measurement, name), {mine})
+        owner = next(kind for kind in (INTEGER, FLOAT, STRING) if kind in kinds)
+        return name if owner == mine and (measurement, name, mine) not in self._other else self.other(point)
+
+    @staticmethod
+    def other(point: Point) -> str:
+        """The name of a field of another type than the plain one has."""
+        return point.spec.name + OTHER_NAME[TYPES[point.spec.kind]]
+
+    def _again(self, plain: Field) -> None:
+        """The points of this name get their names anew."""
+        self.changes += 1
+        for slot, point in self._points.items():
+            if (point.device_class.value, point.spec.name) == plain:
+                self.slots.fresh[slot] = False
+
+    def conflict(
+        self, measurement: str, field: str, rows: Rows, slots: npt.NDArray[np.int32], is_type: str
+    ) -> Rows:
+        """The server has a field in another type than ours. Returns the rows that it concerns and that stay
+        refused; those that can be written in another way are not among them."""
+        mine = {s for s in np.unique(slots[rows]).tolist() if self._is(s, measurement, field)}
+        for slot in mine.copy():
+            point = self._points[slot]
+            plain = (measurement, point.spec.name)
+            if self.slots.form[slot] == AS_INTEGER and is_type == FLOAT:
+                self._floats.add((measurement, field))
+            elif field == point.spec.name:
+                self._other.add((*plain, TYPES[point.spec.kind]))
+            else:
+                continue
+            self._again(plain)
+            mine.discard(slot)
+        companions = {s for s in np.unique(slots[rows]).tolist() if self._has(s, measurement, field)}
+        return rows[np.isin(slots[rows], list(mine | companions))]
+
+    def _is(self, slot: int, measurement: str, field: str) -> bool:
+        point = self._points.get(slot)
+        return point is not None and (point.device_class.value, self.field(point)) == (measurement, field)
+
+    def _has(self, slot: int, measurement: str, field: str) -> bool:
+        point = self._points.get(slot)
+        if point is None or point.device_class.value != measurement:
+            return False
+        return field in {point.spec.name + companion for companion in (STEP, QUALITY, RECEIVED)}
+
+    def others(self) -> set[Field]:
+        """Fields under their other name that this maker knows of: (measurement, field)."""
+        mixed = {
+            (measurement, name + OTHER_NAME[kind])
+            for (measurement, name), kinds in self._types.items()
+            if len(kinds) > 1
+            for kind in kinds
+        }
+        return mixed | {(measurement, name + OTHER_NAME[kind]) for measurement, name, kind in self._other}
+
+    # ------------------------------------------------------------ lines
+
+    def lines(self, readings: Readings, slots: npt.NDArray[np.int32], chosen: Rows | None = None) -> Lines:
+        """Lines of these rows (all: None); of equal (point, at) the last. slots: of all rows, from `learn`."""
+        rows = np.arange(len(readings)) if chosen is None else chosen
+        form, value = self.slots.form[slots[rows]], readings.value[rows]
+        fits = (form != NOT) & np.isfinite(value)
+        fits &= (form != AS_INTEGER) | ((value == np.trunc(value)) & (np.abs(value) < 2.0**63))
+        refused: dict[int | str, str] = {}
+        if not fits.all():
+            refused = {row: self._reason(readings, row, int(slots[row])) for row in rows[~fits].tolist()}
+            rows = rows[fits]
+        rows, starts = ordered(self.slots.series[slots[rows]], slots[rows], readings.at[rows], rows)
+        return Lines(rows, starts, self._pieces(readings, slots[rows], rows, starts), refused)
+
+    def _reason(self, readings: Readings, row: int, slot: int) -> str:
+        if self.slots.form[slot] == NOT:
+            return self._reasons[slot]
+        value = float(readings.value[row])
+        if not np.isfinite(value):
+            return f"{value} is not a finite number"
+        if value.is_integer():
+            return f"{value} is more than an integer of InfluxDB can hold"
+        return f"{value} is not whole, as a {self._points[slot].spec.kind.value} must be"
+
+    def _pieces(
+        self, readings: Readings, slots: npt.NDArray[np.int32], rows: Rows, starts: Rows
+    ) -> list[bytes]:
+        if not len(rows):
+            return []
+        s, first, last = self.slots, starts[:-1], starts[1:] - 1
+        pieces = np.empty((len(rows), 4), dtype=object)
+        pieces[:, 0] = b","
+        pieces[first, 0] = self._series.take(s.series[slots[first]])
+        pieces[:, 1] = self._heads.take(s.head[slots])
+        pieces[:, 2] = _values(readings, s.form[slots], rows)
+        pieces[:, 3] = self._tails.take(s.tail[slots])
+        self._companions(readings, slots, rows, pieces)
+        pieces[last, 3] += b" "
+        pieces[last, 3] += _numbers(readings.at[rows[last]].tolist())
+        return pieces.ravel().tolist()
+
+    def _companions(
+        self, readings: Readings, slots: npt.NDArray[np.int32], rows: Rows, pieces: npt.NDArray[Any]
+    ) -> None:
+        """Quality where it is not GOOD, receive time where it was late; both of rows that are not newer than
+        what was written before, so that they replace it whole."""
+        quality, again = readings.quality[rows], readings.at[rows] <= self.slots.newest[slots]
+        chosen = again | (quality != 0)
+        if readings.late:
+            chosen |= np.isin(rows, np.fromiter(readings.late, np.int64, len(readings.late)))
+        for place in np.flatnonzero(chosen).tolist():
+            name = tag(self._points[int(slots[place])].spec.name)
+            code, old = int(quality[place]), bool(again[place])
+            late = readings.late.get(int(rows[place]))
+            text = f",{name}{QUALITY}={code}i" if code or old else ""
+            if late is not None or old:
+                text += f",{name}{RECEIVED}={late or 0}i"
+            pieces[place, 3] += text.encode()
+
+    def written(self, readings: Readings, slots: npt.NDArray[np.int32]) -> None:
+        """All of it has been answered for: the newest instants move on."""
+        np.maximum.at(self.slots.newest, slots, readings.at)
+
+    def know(self, newest: Mapping[int, Ms]) -> None:
+        """The newest instants that the server has, by point id."""
+        if newest:
+            slots = self.slots.find(np.fromiter(newest, np.int64, len(newest)))
+            np.maximum.at(self.slots.newest, slots, np.fromiter(newest.values(), np.int64, len(newest)))
 
 
-def blocks(fields: Iterable[Field], limit: int) -> Iterator[tuple[list[Field], bytes]]:
-    """Blocks of at most `limit` lines with the fields they carry; fields of one line stay together."""
-    taken: list[Field] = []
-    lines: list[str] = []
-    key: tuple[str, Ms] | None = None
-    for field in fields:
-        if (field.series, field.at) == key:
-            lines[-1] = f"{lines[-1]},{field.text}"
-        else:
-            if len(lines) == limit:
-                yield taken, _joined(lines, taken)
-                taken, lines = [], []
-            key = (field.series, field.at)
-            lines.append(f"{field.series} {field.text}")
-        taken.append(field)
-    if lines:
-        yield taken, _joined(lines, taken)
+def _numbers(values: list[Any]) -> npt.NDArray[np.object_]:
+    """Each number as the shortest text that reads back as it is."""
+    texts = np.empty(len(values), dtype=object)
+    texts[:] = msgspec.json.encode(values)[1:-1].split(b",") if values else []
+    return texts
 
 
-def _joined(lines: list[str], fields: list[Field]) -> bytes:
-    """The lines with their times: one time for each change of (series, at) in `fields`."""
-    times: list[Ms] = []
-    key: tuple[str, Ms] | None = None
-    for field in fields:
-        if (field.series, field.at) != key:
-            key = (field.series, field.at)
-            times.append(field.at)
-    return "\n".join(f"{line} {at}" for line, at in zip(lines, times, strict=True)).encode()
+def _values(readings: Readings, form: npt.NDArray[np.uint8], rows: Rows) -> npt.NDArray[np.object_]:
+    """Values as texts: floats with a point, integers without, strings in quotes."""
+    value = readings.value[rows]
+    whole = form == AS_INTEGER
+    if whole.any():
+        mixed = value.astype(object)
+        mixed[whole] = value[whole].astype(np.int64)
+        texts = _numbers(mixed.tolist())
+    else:
+        texts = _numbers(value.tolist())
+    for place in np.flatnonzero(form == AS_STRING).tolist():
+        texts[place] = string(readings.text.get(int(rows[place]), "")).encode()
+    return texts
+
+
+def ordered(
+    series_of: npt.NDArray[np.int32], slots: npt.NDArray[np.int32], at: Longs, rows: Rows
+) -> tuple[Rows, Rows]:
+    """Rows in an order where those of one series and instant stand together, of equal (slot, at) the last one;
+    and where the groups start, with the number of rows at the end.
+
+    Usually they come so: a message is a line. Then nothing is sorted but keys, to know.
+    """
+    if not len(rows):
+        return rows, np.zeros(1, np.int64)
+    low, span = int(at.min()), int(at.max()) - int(at.min()) + 1
+    if span * (int(slots.max()) + 1) < 2**62:
+        keys = np.sort(slots.astype(np.int64) * span + (at - low))
+        starts = _starts(series_of, at)
+        heads = np.sort(series_of[starts].astype(np.int64) * span + (at[starts] - low))
+        if (keys[1:] != keys[:-1]).all() and (heads[1:] != heads[:-1]).all():
+            return rows, np.append(starts, len(rows))
+    order = np.lexsort((np.arange(len(rows)), at, slots))  # of equal ones the last row comes last
+    p, t = slots[order], at[order]
+    last = np.ones(len(order), dtype=bool)
+    last[:-1] = (p[1:] != p[:-1]) | (t[1:] != t[:-1])
+    order = order[last]
+    order = order[np.lexsort((slots[order], at[order], series_of[order]))]
+    return rows[order], np.append(_starts(series_of[order], at[order]), len(order))
+
+
+def _starts(series_of: npt.NDArray[np.int32], at: Longs) -> Rows:
+    fresh = np.ones(len(at), dtype=bool)
+    fresh[1:] = (series_of[1:] != series_of[:-1]) | (at[1:] != at[:-1])
+    return np.flatnonzero(fresh)

@@ -28,17 +28,19 @@ class MemoryReadingStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: dict[int, dict[Ms, tuple[float, int]]] = defaultdict(dict)
+        self._rows: dict[int, dict[Ms, tuple[float, int, Ms | None]]] = defaultdict(dict)
 
     def write(self, readings: Readings, table: PointTable) -> None:
         columns = (readings.point, readings.at, readings.value, readings.quality)
         with self._lock:
-            for point, at, value, quality in zip(*(c.tolist() for c in columns), strict=True):
+            for row, (point, at, value, quality) in enumerate(
+                zip(*(c.tolist() for c in columns), strict=True)
+            ):
                 if math.isfinite(value):
-                    self._rows[point][at] = (value, quality)
+                    self._rows[point][at] = (value, quality, readings.late.get(row))
         refuse_not_finite(readings)
 
-    def _between(self, point: Point, start: Ms, end: Ms) -> list[tuple[Ms, float, int]]:
+    def _between(self, point: Point, start: Ms, end: Ms) -> list[tuple[Ms, float, int, Ms | None]]:
         with self._lock:
             rows = self._rows.get(point.id, {})
             times = sorted(rows)
@@ -47,16 +49,20 @@ class MemoryReadingStore:
 
     def range(self, point: Point, start: Ms, end: Ms, limit: int = 100_000) -> Series:
         rows = self._between(point, start, end)[-limit:]
-        at, value, quality = zip(*rows, strict=True) if rows else ((), (), ())
+        at, value, quality, received = zip(*rows, strict=True) if rows else ((), (), (), ())
         return Series(
-            point.id, np.array(at, np.int64), np.array(value, np.float64), np.array(quality, np.uint8)
+            point.id,
+            np.array(at, np.int64),
+            np.array(value, np.float64),
+            np.array(quality, np.uint8),
+            {row: then for row, then in enumerate(received) if then is not None},
         )
 
     def buckets(
         self, point: Point, start: Ms, end: Ms, width: Ms
     ) -> Sequence[tuple[Ms, float, float, float, float]]:
         gathered: dict[int, list[float]] = defaultdict(list)
-        for at, value, _ in self._between(point, start, end):
+        for at, value, *_ in self._between(point, start, end):
             gathered[(at - start) // width].append(value)
         return [
             (start + bucket * width, min(v), sum(v) / len(v), max(v), v[-1])

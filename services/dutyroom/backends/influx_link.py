@@ -1,0 +1,250 @@
+"""Requests to one InfluxDB, and what its answers mean: `Unavailable`, or `Refused` for what splitting helps.
+
+401, 403, 404, 429, 5xx, no answer, half an answer    Unavailable: an operator or time mends it, nothing is
+                                                      dropped; where it names a time to wait it is left alone
+400, 413, 422                                         Refused: the writer finds out which lines are meant
+an answer that InfluxDB never gives                   Unavailable: something else stands at the address
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import msgspec
+import urllib3
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.domain.write_precision import WritePrecision
+from influxdb_client.rest import ApiException
+from influxdb_client.service.buckets_service import BucketsService
+from influxdb_client.service.write_service import WriteService
+
+from dutyroom.errors import Unavailable
+from dutyroom.timebase import DAY, Ms
+
+_STATEMENTS = 50  # a request
+_LONGEST_REST_S = 60.0  # whatever it asks for
+_UNDATED_REST_S = 5.0  # it names an instant and not its own time
+_KNOWN_S = 600.0  # how long a bucket's retention is believed
+
+
+class Refused(Exception):
+    """The server does not take a block as it is. named: its message names what it refuses."""
+
+    def __init__(self, status: int, message: str, named: bool) -> None:
+        super().__init__(message)
+        self.status, self.message, self.named = status, message, named
+
+
+class ResultSeries(msgspec.Struct):
+    """One series of an answer; values: a row each, the time first."""
+
+    name: str = ""
+    tags: dict[str, str] = {}
+    values: list[list[int | float | str | bool | None]] = []
+
+
+class Result(msgspec.Struct):
+    """What one statement is answered with."""
+
+    series: list[ResultSeries] = []
+    error: str = ""
+    partial: bool = False
+
+
+class _Answered(msgspec.Struct):
+    results: list[Result]
+
+
+_READ = msgspec.json.Decoder(_Answered)
+
+
+class NoBucket(Unavailable):
+    """A bucket is not there, or the token may not see it."""
+
+
+class InfluxLink:
+    """One server, organisation and token. Thread-safe."""
+
+    def __init__(
+        self,
+        url: str,
+        token: str,
+        org: str,
+        timeout_s: float = 10.0,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """monotonic: seconds that only rise, for the waits that the server asks for."""
+        self.url, self.org = url.rstrip("/"), org
+        self._client = InfluxDBClient(url=self.url, token=token, org=org, timeout=int(timeout_s * 1000))
+        # What WriteApi itself calls: that one does not tell with which code a write was answered.
+        services: Any = WriteService
+        self._writing = services(self._client.api_client)
+        self._monotonic = monotonic
+        self._lock = threading.Lock()
+        self._rest_until = -math.inf
+        self._rest_reason = ""
+        self._retention: dict[str, tuple[float, Ms | None]] = {}  # bucket: (known until, its oldest instant)
+
+    # ------------------------------------------------------------ writing
+
+    def write(self, bucket: str, block: bytes) -> None:
+        """Stores a block of line protocol, times in ms. Raises Refused, NoBucket, Unavailable."""
+        self._rest()
+        try:
+            _, status, _ = self._writing.post_write_with_http_info(
+                org=self.org,
+                bucket=bucket,
+                body=block,
+                precision=WritePrecision.MS,
+                content_type="text/plain; charset=utf-8",
+            )
+        except ApiException as err:
+            raise self._refused(err, bucket) from err
+        except (urllib3.exceptions.HTTPError, OSError) as err:
+            raise self._no_answer(err) from err
+        if status != 204:  # a proxy's page of greeting is no promise to keep anything
+            raise Unavailable(f"{self._name} answers {status} to a write, which is no InfluxDB's answer")
+
+    def _refused(self, err: ApiException, bucket: str) -> Exception:
+        message, own = _said(err)
+        if err.status == 413 or (err.status in (400, 422) and own):
+            return Refused(err.status, message, "input field" in message or "retention policy" in message)
+        return self._unavailable(err, bucket)
+
+    # ------------------------------------------------------------ asking
+
+    def ask(self, bucket: str, statements: Sequence[str]) -> list[Result]:
+        """One result a statement of InfluxQL, times in ms. Raises NoBucket, Unavailable."""
+        results: list[Result] = []
+        for start in range(0, len(statements), _STATEMENTS):
+            part = statements[start : start + _STATEMENTS]
+            answered = self._post(bucket, part)
+            if len(answered) != len(part):
+                raise Unavailable(f"{self._name} answers {len(answered)} of {len(part)} questions")
+            results.extend(answered)
+        return results
+
+    def _post(self, bucket: str, statements: Sequence[str]) -> list[Result]:
+        self._rest()
+        api: Any = self._client.api_client
+        try:
+            answer = api.request(
+                "POST",
+                f"{self.url}/query",
+                headers={**api.default_headers, "Content-Type": "application/x-www-form-urlencoded"},
+                post_params={"db": bucket, "epoch": "ms", "q": ";".join(statements)},
+            )
+            results = _READ.decode(answer.data).results
+        except ApiException as err:
+            raise self._unavailable(err, bucket) from err
+        except (urllib3.exceptions.HTTPError, OSError) as err:
+            raise self._no_answer(err) from err
+        except (msgspec.MsgspecError, UnicodeDecodeError) as err:
+            raise Unavailable(f"{self._name} answers what is no InfluxDB's answer: {err}") from err
+        if any("database not found" in result.error for result in results):
+            raise NoBucket(f"{self._name}: the bucket {bucket!r} is not there")
+        if len(statements) > 1 and any(result.error == "not executed" for result in results):
+            self._post(bucket, statements[:1])  # of several it does not say why
+        for result in results:
+            if result.error or result.partial:
+                raise Unavailable(f"{self._name}: {result.error or 'it answers in part only'}")
+        return results
+
+    def oldest(self, bucket: str) -> Ms | None:
+        """The instant before which a bucket keeps nothing, by the server's own clock; None = it keeps all.
+
+        Asked for every ten minutes at most. Raises NoBucket, Unavailable.
+        """
+        until, known = self._retention.get(bucket, (-math.inf, None))
+        if self._monotonic() < until:
+            return known
+        self._rest()
+        services: Any = BucketsService
+        try:
+            found, _, headers = services(self._client.api_client).get_buckets_with_http_info(
+                name=bucket, org=self.org
+            )
+        except ApiException as err:
+            raise self._unavailable(err, bucket) from err
+        except (urllib3.exceptions.HTTPError, OSError) as err:
+            raise self._no_answer(err) from err
+        if not getattr(found, "buckets", None):
+            raise NoBucket(f"{self._name}: the bucket {bucket!r} is not there")
+        seconds = sum(rule.every_seconds for rule in found.buckets[0].retention_rules or ())
+        now = _dated(headers.get("Date", ""))
+        oldest = None if not seconds or now is None else int((now - seconds) * 1000)
+        self._retention[bucket] = (self._monotonic() + _KNOWN_S, oldest)
+        return oldest
+
+    # ------------------------------------------------------------ what answers mean
+
+    @property
+    def _name(self) -> str:
+        return f"InfluxDB at {self.url}"
+
+    def _unavailable(self, err: ApiException, bucket: str) -> Unavailable:
+        """The server's answer in words that name what to mend."""
+        reason = {
+            401: "the token is not accepted",
+            403: f"the token may not use the bucket {bucket!r}",
+            404: f"the bucket {bucket!r} or the organisation {self.org!r} is not there",
+            429: "too many requests",
+        }.get(err.status, f"answer {err.status}")
+        said = f"{self._name}: {reason}: {_said(err)[0]}".removesuffix(": ")
+        wait = _wait(err.headers or {}) if err.status in (429, 503) else None
+        if wait is not None:
+            said = f"{said} (it asks to wait {wait:.0f} s)"
+            with self._lock:
+                self._rest_until = self._monotonic() + min(wait, _LONGEST_REST_S)
+                self._rest_reason = said
+        return NoBucket(said) if err.status == 404 else Unavailable(said)
+
+    def _rest(self) -> None:
+        """Raises Unavailable while the server wants to be left alone."""
+        with self._lock:
+            if self._monotonic() < self._rest_until:
+                raise Unavailable(self._rest_reason)
+
+    def _no_answer(self, err: Exception) -> Unavailable:
+        """What urllib3 or the socket says, without the layers around it."""
+        cause = getattr(err, "reason", None) or err
+        text = str(cause).rsplit(">: ", 1)[-1].rsplit("): ", 1)[-1]
+        return Unavailable(f"{self._name} does not answer: {text}")
+
+    def close(self) -> None:
+        client: Any = self._client
+        client.close()
+
+
+def _said(err: ApiException) -> tuple[str, bool]:
+    """What the server says, and whether it says so in the form that InfluxDB has."""
+    try:
+        return str(json.loads(err.body)["message"]), True
+    except (ValueError, KeyError, TypeError):
+        return str(err.body or err.reason or "")[:500], False
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    """Seconds of a Retry-After: a number, or an instant beside the server's own Date. None = it names none."""
+    wish = headers.get("Retry-After", "").strip()
+    if wish.isascii() and wish.isdigit():
+        return float(wish[:9])
+    until = _dated(wish)
+    if until is None:
+        return None
+    now = _dated(headers.get("Date", ""))
+    return _UNDATED_REST_S if now is None else min(max(until - now, 0.0), DAY / 1000)
+
+
+def _dated(text: str) -> float | None:
+    """Seconds since 1970 of an HTTP date."""
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError, AttributeError):
+        return None

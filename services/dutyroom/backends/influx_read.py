@@ -1,0 +1,268 @@
+"""Reading from InfluxDB in InfluxQL, the language that 1.x, 2.x and 3.x speak.
+
+Where the first bucket keeps a time no longer, the next ones are asked: they hold the last value of each
+window under its own instant and name, and of floats what the window held (`__min`, `__max`, `__sum`, `__n`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from dutyroom.backends.influx_link import InfluxLink, NoBucket, Result
+from dutyroom.backends.influx_names import (
+    COUNT,
+    MAX,
+    MIN,
+    OTHER_NAME,
+    QUALITY,
+    RECEIVED,
+    SUM,
+    TYPES,
+    literal,
+    quoted,
+)
+from dutyroom.model.telemetry import Kind, Point, Reading, Series
+from dutyroom.timebase import Ms
+
+_NAMED = 100  # devices named in a query; more are read with their whole class
+_EARLIEST, _LATEST = -9_223_372_036_854, 9_223_372_036_854  # InfluxDB's nanoseconds, in ms
+_KNOWN_S = 600.0  # how long the names of fields are believed
+_SLACK = 3_600_000  # a bucket may have dropped a little more than its retention says
+
+Bucketed = tuple[Ms, float, float, float, float]
+Row = tuple[Ms, float, int, Ms | None]  # at, value, quality, received
+Fields = set[tuple[str, str]]  # (measurement, field)
+
+
+class InfluxReader:
+    """Reads one site's readings. buckets: as `InfluxWriter` has them; others: fields under another name than
+    their point's that this process has written."""
+
+    def __init__(
+        self,
+        link: InfluxLink,
+        buckets: Sequence[str],
+        site: str,
+        others: Callable[[], Fields],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._link, self._buckets, self._site = link, tuple(buckets), site
+        self._others, self._monotonic = others, monotonic
+        self._found: Fields = set()
+        self._found_until = -1.0
+
+    # ------------------------------------------------------------ one point
+
+    def range(self, point: Point, start: Ms, end: Ms, limit: int) -> Series:
+        rows: list[Row] = []
+        for bucket in self._from(start):
+            rows = self._rows(bucket, point, start, rows[0][0] if rows else end, limit - len(rows)) + rows
+        at, value, quality, _ = zip(*rows, strict=True) if rows else ((), (), (), ())
+        return Series(
+            point.id,
+            np.array(at, np.int64),
+            np.array(value, np.float64),
+            np.array(quality, np.uint8),
+            {n: row[3] for n, row in enumerate(rows) if row[3]},
+        )
+
+    def _rows(self, bucket: str, point: Point, start: Ms, end: Ms, limit: int) -> list[Row]:
+        """The newest `limit` rows of one bucket. Rows of companions alone, as the tasks make them where the
+        last quality of a window is not the last value's, are passed over."""
+        rows: list[Row] = []
+        names = self._names(point)
+        fields = [*names, point.spec.name + QUALITY, point.spec.name + RECEIVED]
+        while end > start and len(rows) < limit:
+            answer = self._table(
+                bucket,
+                f"SELECT {', '.join(map(quoted, fields))} FROM {self._series(point)} "  # noqa: S608 names and texts are quoted
+                f"AND time >= {_at(start)} AND time < {_at(end)} ORDER BY time DESC LIMIT {limit - len(rows)}",
+            )
+            older = [
+                (row[0], _value(value), row[-2] or 0, row[-1] or None)
+                for row in reversed(answer)
+                if (value := _first(row[1:-2])) is not None
+            ]
+            rows = older + rows
+            if len(older) == len(answer):
+                break
+            end = answer[-1][0]
+        return rows
+
+    def buckets(self, point: Point, start: Ms, end: Ms, width: Ms) -> list[Bucketed]:
+        if point.spec.kind is Kind.TEXT:
+            return []
+        found: dict[Ms, Bucketed] = {}
+        for bucket in self._from(start):
+            if bucket == self._buckets[0]:
+                rows = self._windows(bucket, point, start, end, width)
+            else:
+                rows = self._coarse_windows(bucket, point, start, end, width)
+            first = min(found, default=end)
+            found.update({row[0]: row for row in rows if row[0] < first})
+        return [found[at] for at in sorted(found)]
+
+    def _windows(self, bucket: str, point: Point, start: Ms, end: Ms, width: Ms) -> list[Bucketed]:
+        names = [_number(name) for name in self._names(point)]
+        wanted = ", ".join(f"min({name}), mean({name}), max({name}), last({name})" for name in names)
+        rows = self._table(
+            bucket,
+            f"SELECT {wanted} FROM {self._series(point)} AND time >= {_at(start)} AND time < {_at(end)} "  # noqa: S608 names and texts are quoted
+            f"GROUP BY time({int(width)}ms, {start % width}ms) fill(none)",
+        )
+        made = []
+        for row in rows:
+            values = row[1:5] if row[1] is not None else row[5:9]
+            if values and values[0] is not None:
+                made.append((row[0], *(float(value) for value in values)))
+        return made
+
+    def _coarse_windows(self, bucket: str, point: Point, start: Ms, end: Ms, width: Ms) -> list[Bucketed]:
+        """The mean weighs each window by the values that it held."""
+        made: dict[Ms, Bucketed] = {}
+        between = f"AND time >= {_at(start)} AND time < {_at(end)}"
+        group = f"GROUP BY time({int(width)}ms, {start % width}ms) fill(none)"
+        for name in reversed(self._names(point)):
+            low, high, total, count = (_number(name + part) for part in (MIN, MAX, SUM, COUNT))
+            value = _number(name)
+            rows = self._table(
+                bucket,
+                f"SELECT min({low}), max({high}), sum({total}), sum({count}), min({value}), "  # noqa: S608 names and texts are quoted
+                f"mean({value}), max({value}), last({value}) "
+                f"FROM {self._series(point)} {between} {group}",
+            )
+            for at, least, most, amount, number, min_, mean, max_, last in rows:
+                if last is None:
+                    continue  # its last value lies in the neighbouring window of this width
+                if number:
+                    mean, min_, max_ = amount / number, min(least, min_), max(most, max_)
+                made[at] = (at, float(min_), float(mean), float(max_), float(last))
+        return [made[at] for at in sorted(made)]
+
+    # ------------------------------------------------------------ many points
+
+    def at(self, points: Sequence[Point], moment: Ms, back: Ms) -> dict[int, Reading]:
+        between = f"AND time >= {_at(moment - back)} AND time <= {_at(moment)}"
+        return self._newest(points, between, lambda: self._from(moment - back))
+
+    def latest(self, points: Sequence[Point]) -> dict[int, Reading]:
+        return self._newest(points, "", lambda: self._buckets)
+
+    def _newest(
+        self, points: Sequence[Point], between: str, buckets: Callable[[], Sequence[str]]
+    ) -> dict[int, Reading]:
+        found = self._last(self._buckets[0], points, between)
+        missing = [point for point in points if point.id not in found]
+        for bucket in buckets()[1:] if missing and len(self._buckets) > 1 else ():
+            found |= self._last(bucket, missing, between)
+            missing = [point for point in missing if point.id not in found]
+        return found
+
+    def _last(self, bucket: str, points: Sequence[Point], between: str) -> dict[int, Reading]:
+        """One statement for each field of a class, its devices together."""
+        by_field: dict[tuple[str, str, str], dict[str, Point]] = defaultdict(dict)
+        for point in points:
+            for name in self._names(point):
+                by_field[point.device_class.value, name, point.spec.name][point.device] = point
+        statements = [
+            f"SELECT last({quoted(name)}), {quoted(plain + QUALITY)}, {quoted(plain + RECEIVED)} "  # noqa: S608 names and texts are quoted
+            f"FROM {quoted(measurement)} WHERE site = {literal(self._site)} {_devices(wanted)} {between} "
+            f"GROUP BY device"
+            for (measurement, name, plain), wanted in by_field.items()
+        ]
+        found: dict[int, Reading] = {}
+        for wanted, result in zip(by_field.values(), self._asked(bucket, statements), strict=True):
+            for series in result.series:
+                if named := wanted.get(series.tags.get("device", "")):
+                    row: list[Any] = series.values[0]
+                    at, value, quality, received = row
+                    if named.id not in found or found[named.id].at < at:
+                        found[named.id] = Reading(named.id, at, _value(value), quality or 0, received or None)
+        return found
+
+    # ------------------------------------------------------------ where it stands
+
+    def _from(self, start: Ms) -> Sequence[str]:
+        """The buckets to ask for a time that begins at `start`, the finest first."""
+        chosen = [self._buckets[0]]
+        for finer, coarser in zip(self._buckets, self._buckets[1:], strict=False):
+            try:
+                oldest = self._link.oldest(finer)
+            except NoBucket:
+                if finer == self._buckets[0]:
+                    raise
+                oldest = None
+            if oldest is None or start >= oldest + _SLACK:
+                break
+            chosen.append(coarser)
+        return chosen
+
+    def _names(self, point: Point) -> list[str]:
+        """The fields in which a point's values may stand, the plain one first."""
+        other = point.spec.name + OTHER_NAME[TYPES[point.spec.kind]]
+        key = (point.device_class.value, other)
+        if key in self._others() or key in self._there():
+            return [point.spec.name, other]
+        return [point.spec.name]
+
+    def _there(self) -> Fields:
+        """Fields of the first bucket whose names are another point's with the type at the end."""
+        if self._monotonic() >= self._found_until:
+            (result,) = self._asked(self._buckets[0], ["SHOW FIELD KEYS"])
+            self._found = {
+                (series.name, str(field))
+                for series in result.series
+                for field, *_ in series.values
+                if str(field).endswith(tuple(OTHER_NAME.values()))
+            }
+            self._found_until = self._monotonic() + _KNOWN_S
+        return self._found
+
+    def _series(self, point: Point) -> str:
+        return (
+            f"{quoted(point.device_class.value)} WHERE site = {literal(self._site)} "
+            f"AND device = {literal(point.device)}"
+        )
+
+    def _table(self, bucket: str, statement: str) -> list[list[Any]]:
+        (result,) = self._asked(bucket, [statement])
+        return [row for series in result.series for row in series.values]
+
+    def _asked(self, bucket: str, statements: Sequence[str]) -> list[Result]:
+        """A coarser bucket that is not there has nothing: who set none up reads what the first one keeps."""
+        try:
+            return self._link.ask(bucket, statements)
+        except NoBucket:
+            if bucket == self._buckets[0]:
+                raise
+            return [Result() for _ in statements]
+
+
+def _number(name: str) -> str:
+    """A field as a number: where another make has a text of that name, it counts as not there."""
+    return f"{quoted(name)}::float"
+
+
+def _at(moment: Ms) -> str:
+    return f"{min(max(int(moment), _EARLIEST), _LATEST)}ms"
+
+
+def _first(values: Sequence[Any]) -> Any:
+    return next((value for value in values if value is not None), None)
+
+
+def _value(stored: float | int | str | bool) -> float:
+    """Texts have no number: their wording is in SQL."""
+    return 0.0 if isinstance(stored, str) else float(stored)
+
+
+def _devices(wanted: Iterable[str]) -> str:
+    names = list(wanted)
+    if len(names) > _NAMED:
+        return ""
+    return "AND (" + " OR ".join(f"device = {literal(name)}" for name in names) + ")"

@@ -1,0 +1,143 @@
+"""Writing to InfluxDB: blocks of lines, and which of them the server means when it refuses one."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from dutyroom.backends.influx_lines import LineMaker, Rows
+from dutyroom.backends.influx_link import InfluxLink, NoBucket, Refused
+from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import Point, PointTable, Reading, Readings
+from dutyroom.timebase import Ms
+
+LINES = 10_000  # a request
+_CONFLICT = re.compile(
+    r'input field \\?"(?P<field>.+?)\\?" on measurement \\?"(?P<measurement>.+?)\\?" is type \w+, '
+    r"already exists as type (?P<type>\w+)"
+)
+_TOO_OLD = re.compile(r"Retention Policy Lower Bound at (\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)")
+
+Latest = Callable[[Sequence[Point]], Mapping[int, Reading]]
+Slots = npt.NDArray[np.int32]
+Reasons = dict[int | str, str]
+
+
+class InfluxWriter:
+    """Writes the readings of one site. buckets: the first one takes all; what is older than a bucket keeps goes
+    whole into the next, which keeps longer. latest: the newest readings that the server has."""
+
+    def __init__(self, link: InfluxLink, buckets: Sequence[str], latest: Latest) -> None:
+        self._link, self._buckets, self._latest = link, tuple(buckets), latest
+        self.maker = LineMaker()
+        self._known: set[int] = set()
+        self._oldest: dict[str, Ms] = {}  # by bucket: older ones were refused
+        self._lock = threading.Lock()
+
+    def write(self, readings: Readings, table: PointTable) -> None:
+        """See `interfaces.ReadingStore`."""
+        if not len(readings):
+            return
+        with self._lock:
+            self._meet(readings, table)
+            slots = self.maker.learn(readings, table)
+            refused = self._send(readings, table, slots, None, 0)
+            self.maker.written(readings, slots)
+        if refused:
+            first = next(iter(refused.values()))
+            raise Rejected(f"InfluxDB refused {len(refused)} of {len(readings)} readings: {first}", refused)
+
+    def _meet(self, readings: Readings, table: PointTable) -> None:
+        """Latest instants of points not met since the start."""
+        fresh = set(np.unique(readings.point).tolist()) - self._known
+        points = [p for p in (table.get(point) for point in fresh) if p is not None]
+        self.maker.know({point: reading.at for point, reading in self._latest(points).items()})
+        self._known |= fresh
+
+    def _send(
+        self, readings: Readings, table: PointTable, slots: Slots, rows: Rows | None, step: int
+    ) -> Reasons:
+        """Sends rows (None: all) to bucket number `step`; returns {row: reason} of what is refused.
+
+        Raises Unavailable.
+        """
+        old = self._oldest.get(self._buckets[step], None)
+        if old is not None and rows is None and (readings.at < old).any() and step + 1 < len(self._buckets):
+            rows = np.flatnonzero(readings.at >= old)
+            refused = self._send(readings, table, slots, np.flatnonzero(readings.at < old), step + 1)
+            return refused | (self._send(readings, table, slots, rows, step) if len(rows) else {})
+        lines, made = self.maker.lines(readings, slots, rows), self.maker.changes
+        refused = lines.refused
+        for part, block in lines.blocks(LINES):
+            if self.maker.changes != made:  # a block before it taught us other names
+                refused |= self._send(readings, table, slots, part, step)
+                continue
+            try:
+                self._link.write(self._buckets[step], block)
+            except Refused as err:
+                refused |= self._sort_out(err, readings, table, slots, part, step)
+            except NoBucket as err:
+                if step == 0:
+                    raise
+                refused |= dict.fromkeys(part.tolist(), f"older than {self._buckets[0]!r} keeps, and {err}")
+        return refused
+
+    def _sort_out(
+        self, err: Refused, readings: Readings, table: PointTable, slots: Slots, rows: Rows, step: int
+    ) -> Reasons:
+        """What the server refuses by its message; the rest of those lines is sent again without it."""
+        if too_old := _TOO_OLD.search(err.message):
+            return self._too_old(too_old[1], err, readings, table, slots, rows, step)
+        conflict = _CONFLICT.search(err.message)
+        if conflict is None:
+            return self._halves(err, readings, table, slots, rows, step)
+        said = conflict["measurement"], conflict["field"]
+        before = self.maker.changes
+        mine = self.maker.conflict(*said, rows, slots, conflict["type"])
+        if not len(mine) and self.maker.changes == before:
+            return self._halves(err, readings, table, slots, rows, step)
+        self.maker.learn(readings, table)
+        rest = rows[~np.isin(rows, mine)]
+        refused: Reasons = dict.fromkeys(mine.tolist(), err.message)
+        return refused | (self._send(readings, table, slots, rest, step) if len(rest) else {})
+
+    def _too_old(
+        self,
+        bound: str,
+        err: Refused,
+        readings: Readings,
+        table: PointTable,
+        slots: Slots,
+        rows: Rows,
+        step: int,
+    ) -> Reasons:
+        """What this bucket keeps no longer goes to the next one; the rest was stored, and is sent again: it is
+        the same."""
+        oldest = int(datetime.fromisoformat(bound).replace(tzinfo=UTC).timestamp()) * 1000 + 1000
+        old = rows[readings.at[rows] < oldest]
+        if not len(old):
+            return self._halves(err, readings, table, slots, rows, step)
+        self._oldest[self._buckets[step]] = oldest
+        if step + 1 < len(self._buckets):
+            refused = self._send(readings, table, slots, old, step + 1)
+        else:
+            refused = dict.fromkeys(old.tolist(), err.message)
+        rest = rows[readings.at[rows] >= oldest]
+        return refused | (self._send(readings, table, slots, rest, step) if len(rest) else {})
+
+    def _halves(
+        self, err: Refused, readings: Readings, table: PointTable, slots: Slots, rows: Rows, step: int
+    ) -> Reasons:
+        """Halves a block until what is refused stands alone in its line: the others are stored."""
+        at, series = readings.at[rows], self.maker.slots.series[slots[rows]]
+        cuts = np.flatnonzero((at[1:] != at[:-1]) | (series[1:] != series[:-1])) + 1
+        if not len(cuts):
+            return dict.fromkeys(rows.tolist(), err.message)
+        cut = int(cuts[len(cuts) // 2])
+        refused = self._send(readings, table, slots, rows[:cut], step)
+        return refused | self._send(readings, table, slots, rows[cut:], step)
