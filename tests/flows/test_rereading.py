@@ -253,7 +253,7 @@ class Breaking:
 
     def __init__(self, inner: Any, count: Any) -> None:
         self.inner, self.count = inner, count
-        for name in ("_insert", "_count", "_find"):
+        for name in ("_insert", "_write_counts", "_find"):
             setattr(inner, name, self._counted(getattr(inner, name)))
 
     def _counted(self, method: Any) -> Any:

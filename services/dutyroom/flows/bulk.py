@@ -18,6 +18,7 @@ from dutyroom.flows.draft import LATE, Block, Draft, Times
 from dutyroom.flows.registry import Registry
 from dutyroom.model.telemetry import (
     Attribute,
+    Bools,
     Ints,
     Kind,
     Lane,
@@ -29,7 +30,7 @@ from dutyroom.model.telemetry import (
     Scalar,
 )
 from dutyroom.profiles.decode import Library
-from dutyroom.profiles.express import Form, Mask, form_of, reader_of
+from dutyroom.profiles.express import Form, form_of, reader_of
 from dutyroom.profiles.values import stored
 
 FEW = 4  # messages of one form are not worth the columns
@@ -141,7 +142,7 @@ class Bulk:
 
     # ------------------------------------------------------------ judging
 
-    def _judged(self, load: _Load) -> tuple[Any, Mask, Longs]:
+    def _judged(self, load: _Load) -> tuple[Any, Bools, Longs]:
         """Values, which are present, and when, by message; marks the devices that want care."""
         count = len(load.rows)
         lost = [n for n, row in enumerate(load.rows) if row is None]
@@ -168,7 +169,7 @@ class Bulk:
         self._careful.update(load.plans[n].device for n in np.flatnonzero(careful).tolist())
         return columns.values, columns.present, at
 
-    def _add(self, draft: Draft, load: _Load, mine: Ints, values: Any, present: Mask, at: Longs) -> None:
+    def _add(self, draft: Draft, load: _Load, mine: Ints, values: Any, present: Bools, at: Longs) -> None:
         form = load.fleet.form
         listed: list[int] = mine.tolist()
         rows = np.array([load.plans[n].row for n in listed], np.int64)

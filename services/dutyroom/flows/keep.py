@@ -9,16 +9,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from dutyroom.errors import Rejected
 from dutyroom.interfaces import Journal, ReadingStore, Records
-from dutyroom.model.telemetry import Attribute, Batch, Finding, Lane, PointTable, Readings, Scalar
-from dutyroom.timebase import HOUR, Ms
+from dutyroom.model.telemetry import (
+    Attribute,
+    Batch,
+    Bools,
+    Finding,
+    Lane,
+    Longs,
+    PointTable,
+    Readings,
+    Scalar,
+)
+from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
 READER = "keep"
+_ON_CHANGE = 5 * MINUTE  # what comes when it changes is late after this
 
 
 @dataclass(slots=True)
@@ -35,10 +46,30 @@ def better(new: tuple[float, int], old: tuple[float, int]) -> bool:
     return (-new[1], new[0]) > (-old[1], old[0])
 
 
+def rising(readings: Readings, newest: Longs) -> Bools:
+    """The rows of points that only go on: each is newer than all before it, so there is nothing to compare.
+
+    newest: by point id, -1 = none.
+    """
+    order = np.argsort(readings.point, kind="stable")
+    points, at = readings.point[order], readings.at[order]
+    before = newest[points]
+    follows = np.flatnonzero(points[1:] == points[:-1]) + 1
+    before[follows] = np.maximum(at[follows - 1], before[follows])
+    back = at <= before
+    if not back.any():
+        return np.ones(len(at), np.bool_)
+    return ~np.isin(readings.point, points[back])
+
+
 def sort_out(
-    batch: Batch, newest: dict[int, Ms], stored: dict[tuple[int, Ms], tuple[float, int]], table: PointTable
+    batch: Batch,
+    rows: Sequence[int],
+    newest: Longs,
+    stored: dict[tuple[int, Ms], tuple[float, int]],
+    table: PointTable,
 ) -> Sorted:
-    """Which rows are stored, duplicate or conflict; `newest` and `stored` are moved on by them.
+    """Which of these rows are stored, duplicate or conflict; `newest` and `stored` are moved on by them.
 
     stored: what the store has, or is about to get, at the instants of the rows that are not newer
     than their point's latest. Every row counts once, under its message's device and receive hour.
@@ -46,13 +77,19 @@ def sort_out(
     result = Sorted()
     known: Counter[int] = Counter()  # readings that were there already, by message
     r = batch.readings
-    rows = zip(
-        r.point.tolist(), r.at.tolist(), r.value.tolist(), r.quality.tolist(), r.message.tolist(), strict=True
+    listed = zip(
+        rows,
+        r.point[rows].tolist(),
+        r.at[rows].tolist(),
+        r.value[rows].tolist(),
+        r.quality[rows].tolist(),
+        r.message[rows].tolist(),
+        strict=True,
     )
-    for row, (point, at, value, quality, message) in enumerate(rows):
+    for row, point, at, value, quality, message in listed:
         record = batch.messages[message]
         key = (record.message.received_at // HOUR * HOUR, record.device)
-        old = stored.get((point, at)) if at <= newest.get(point, -1) else None
+        old = stored.get((point, at)) if at <= newest[point] else None
         if old is None or old[0] == value:
             result.outcomes[*key, "stored" if old is None else "duplicate"] += 1
             known[message] += old is not None
@@ -73,7 +110,7 @@ def sort_out(
             if not better((value, quality), old):
                 continue
         stored[point, at] = (value, quality)
-        newest[point] = max(at, newest.get(point, at))
+        newest[point] = max(at, newest[point])
         result.store.append(row)
     result.findings += _said_twice(batch, known)
     return result
@@ -111,8 +148,9 @@ class Keep:
         self._site, self._table = site, table
         self._journal, self._store, self._records = journal, store, records
         self._batches = batches
-        self._newest: dict[int, Ms] = {}
-        self._known: set[int] = set()
+        self._newest: Longs = np.full(0, -1, np.int64)  # by point id
+        self._known: Bools = np.zeros(0, np.bool_)
+        self._usual: Longs = np.zeros(0, np.int64)  # how old a reading of a point may be when it comes, ms
         self._said: dict[tuple[str, str], tuple[Scalar, Ms]] = {}  # attributes kept since the start
 
     def drain(self) -> int:
@@ -131,14 +169,25 @@ class Keep:
         outcomes: Counter[tuple[Ms, str, str]] = Counter()
         findings: list[Finding] = []
         chosen: list[Readings] = []
-        seen: dict[tuple[int, Ms], tuple[float, int]] = {}  # what earlier batches of this pass store
         for batch in batches:
-            self._learn(batch.readings)
-            self._compare(batch.readings, seen)
-            sorted_out = sort_out(batch, self._newest, seen, self._table)
-            chosen.append(_rows(batch.readings, np.array(sorted_out.store, dtype=np.int64)))
-            outcomes.update(sorted_out.outcomes)
-            findings.extend(sorted_out.findings)
+            r = batch.readings
+            self._learn(r)
+            plain = rising(r, self._newest)
+            store = plain
+            if not plain.all():
+                rows = np.flatnonzero(~plain)
+                sorted_out = sort_out(
+                    batch, rows.tolist(), self._newest, self._compared(r, rows, chosen), self._table
+                )
+                store = plain.copy()
+                store[sorted_out.store] = True
+                outcomes.update(sorted_out.outcomes)
+                findings.extend(sorted_out.findings)
+            self._newest[r.point[plain]] = r.at[
+                plain
+            ]  # of several of a point the last one, which is the newest
+            _count_stored(batch, plain, outcomes)
+            chosen.append(self._late(_rows(r, np.flatnonzero(store)), batch))
         findings.extend(self._write(_join(chosen), batches[-1].received_at))
         events = [event for batch in batches for event in batch.events]
         attributes = self._unsaid([attribute for batch in batches for attribute in batch.attributes])
@@ -179,26 +228,69 @@ class Keep:
 
     def _learn(self, readings: Readings) -> None:
         """Latest instants of points not met since the start, from the store, in one call."""
-        fresh = {p for p in readings.point.tolist() if p not in self._known}
+        top = int(readings.point.max(initial=-1))
+        if top >= len(self._known):
+            more = top + 1024 - len(self._known)
+            self._known = np.concatenate([self._known, np.zeros(more, np.bool_)])
+            self._newest = np.concatenate([self._newest, np.full(more, -1, np.int64)])
+            self._usual = np.concatenate([self._usual, np.full(more, _ON_CHANGE, np.int64)])
+        fresh = np.unique(readings.point[~self._known[readings.point]]).tolist()
         if fresh:
             points = [point for point in (self._table.get(p) for p in fresh) if point is not None]
             for point, reading in self._store.latest(points).items():
                 self._newest[point] = reading.at
-            self._known |= fresh
+            for known in points:
+                if known.spec.interval_s is not None:
+                    self._usual[known.id] = known.spec.interval_s * SECOND
+            self._known[fresh] = True
 
-    def _compare(self, readings: Readings, seen: dict[tuple[int, Ms], tuple[float, int]]) -> None:
-        """Adds the stored (value, quality) at the instants of rows that are not newer than the latest."""
-        for p, at in zip(readings.point.tolist(), readings.at.tolist(), strict=True):
-            point = self._table.get(p)
-            if point is None or (p, at) in seen or at > self._newest.get(p, -1):
-                continue
-            series = self._store.range(point, at, at + 1, 1)
-            if len(series):
-                seen[p, at] = (float(series.value[0]), int(series.quality[0]))
+    def _compared(
+        self, readings: Readings, rows: Longs, chosen: Sequence[Readings]
+    ) -> dict[tuple[int, Ms], tuple[float, int]]:
+        """(value, quality) at the instants of rows that are not newer than the latest, as the store has them or
+        is about to get them."""
+        points, at = readings.point[rows], readings.at[rows]
+        found: dict[tuple[int, Ms], tuple[float, int]] = {}
+        old = at <= self._newest[points]
+        for number in np.unique(points[old]).tolist():
+            point = self._table.get(number)
+            if point is not None:
+                asked = at[old & (points == number)]
+                wanted = set(asked.tolist())
+                series = self._store.range(point, int(asked.min()), int(asked.max()) + 1)
+                for when, value, quality in zip(
+                    series.at.tolist(), series.value.tolist(), series.quality.tolist(), strict=True
+                ):
+                    if when in wanted:
+                        found[number, when] = (value, quality)
+        for block in chosen:
+            same = np.flatnonzero(np.isin(block.point, points))
+            keys = zip(block.point[same].tolist(), block.at[same].tolist(), strict=True)
+            values = zip(block.value[same].tolist(), block.quality[same].tolist(), strict=True)
+            found.update(zip(keys, values, strict=True))
+        return found
+
+    def _late(self, readings: Readings, batch: Batch) -> Readings:
+        """With the receive times of what came later than is usual for its point."""
+        received = np.array([m.message.received_at for m in batch.messages], np.int64)[readings.message]
+        late = np.flatnonzero(received - readings.at > self._usual[readings.point])
+        if not len(late):
+            return readings
+        return replace(readings, late=dict(zip(late.tolist(), received[late].tolist(), strict=True)))
 
 
-def _rows(readings: Readings, rows: np.typing.NDArray[np.int64]) -> Readings:
+def _count_stored(batch: Batch, rows: Bools, outcomes: Counter[tuple[Ms, str, str]]) -> None:
+    """Adds rows that are stored, under their messages' devices and receive hours."""
+    numbers = np.bincount(batch.readings.message[rows], minlength=len(batch.messages)).tolist()
+    for record, number in zip(batch.messages, numbers, strict=True):
+        if number:
+            outcomes[record.message.received_at // HOUR * HOUR, record.device, "stored"] += number
+
+
+def _rows(readings: Readings, rows: Longs) -> Readings:
     """The chosen rows, texts re-numbered."""
+    if len(rows) == len(readings):
+        return readings
     texts = {new: readings.text[old] for new, old in enumerate(rows.tolist()) if old in readings.text}
     return Readings(
         readings.point[rows],
@@ -213,15 +305,10 @@ def _rows(readings: Readings, rows: np.typing.NDArray[np.int64]) -> Readings:
 def _join(parts: Sequence[Readings]) -> Readings:
     """One block of columns; the message column loses its meaning and is only carried along."""
     texts: dict[int, str] = {}
+    late: dict[int, Ms] = {}
     offset = 0
     for part in parts:
         texts.update({offset + row: text for row, text in part.text.items()})
+        late.update({offset + row: at for row, at in part.late.items()})
         offset += len(part)
-    return Readings(
-        np.concatenate([p.point for p in parts]),
-        np.concatenate([p.at for p in parts]),
-        np.concatenate([p.value for p in parts]),
-        np.concatenate([p.quality for p in parts]),
-        np.concatenate([p.message for p in parts]),
-        texts,
-    )
+    return replace(Readings.joined(parts, texts), late=late)

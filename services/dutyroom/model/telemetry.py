@@ -24,6 +24,7 @@ Ints: TypeAlias = npt.NDArray[np.int32]
 Longs: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bytes8: TypeAlias = npt.NDArray[np.uint8]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 Scalar: TypeAlias = str | int | float | bool
 
 COUNTER_RESET = "counter_reset"  # code of an event of a counter: its device says that it began again at 0

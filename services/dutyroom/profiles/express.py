@@ -17,9 +17,8 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-from dutyroom.model.telemetry import Floats, Kind, Longs, PointSpec, Scalar
+from dutyroom.model.telemetry import Bools, Floats, Kind, Longs, PointSpec, Scalar
 from dutyroom.profiles.attempt import Candidate
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.job import Known
@@ -34,7 +33,6 @@ from dutyroom.profiles.times import NEWEST, OLDEST, ReadTime, reader
 from dutyroom.profiles.values import Convert, affine_steps, converter, factor_of
 from dutyroom.timebase import zone
 
-Mask: TypeAlias = npt.NDArray[np.bool_]
 Row: TypeAlias = Any  # a struct of a form
 
 _NUMBER: Final = float | None
@@ -43,6 +41,8 @@ _TEXT: Final = str | None
 _ANY: Final = int | float | str | bool | None
 _OF_TOPIC: Final = re.compile(r"(?:[^{}]|\{[A-Za-z_][A-Za-z0-9_]*\})+\Z")  # a template of topic levels alone
 _FORGOTTEN = 10_000  # different values of an enumerated field that are remembered
+_SCALES = {"epoch_s": 1000, "epoch_ms": 1, "epoch_min": 60_000, "epoch_h": 3_600_000, "auto": 0}
+_EXACT = 2**53  # whole numbers below it are exact as floats too, which `times` computes with
 _USUAL_STEPS = 2.0**40
 _USUAL = frozenset({"spec", "paths", "unit", "scale", "scale_by", "offset", "mapping", "otherwise"})
 
@@ -52,8 +52,8 @@ class Columns:
     """Of n payloads and the points of a form. careful: payloads that this way cannot read as it must."""
 
     values: Floats  # [n, points]
-    present: Mask  # [n, points]
-    careful: Mask  # [n]
+    present: Bools  # [n, points]
+    careful: Bools  # [n]
     at: Longs | None  # [n] device time; None = the layout has none
 
 
@@ -73,9 +73,9 @@ class _Number:
         None  # counters: between these the rounding is that of the exact product
     )
 
-    def take(self, rows: Sequence[Row]) -> tuple[Floats, Mask, Mask]:
+    def take(self, rows: Sequence[Row]) -> tuple[Floats, Bools, Bools]:
         """-> values, present, careful"""
-        raw = np.array([self.get(row) for row in rows], np.float64)
+        raw = np.array(list(map(self.get, rows)), np.float64)
         present = ~np.isnan(raw)
         with np.errstate(all="ignore"):
             values = raw * self.by * self.factor / self.divisor + self.added
@@ -99,39 +99,63 @@ class _Looked:
     high: float
     convert: Convert
     parameters: Mapping[str, Scalar]
-    known: dict[tuple[type, Scalar], float] = field(default_factory=dict)
+    known: dict[tuple[type, Scalar | None], float] = field(default_factory=dict)
 
-    def take(self, rows: Sequence[Row]) -> tuple[Floats, Mask, Mask]:
+    def take(self, rows: Sequence[Row]) -> tuple[Floats, Bools, Bools]:
         known, get = self.known, self.get
-        raws = [get(row) for row in rows]
-        for raw in raws:
-            if raw is not None and (type(raw), raw) not in known:
-                if len(known) > _FORGOTTEN:
-                    known.clear()
-                known[type(raw), raw] = self._one(raw)
-        values = np.array([math.nan if raw is None else known[type(raw), raw] for raw in raws], np.float64)
-        present = np.array([raw is not None for raw in raws], np.bool_)
+        raws = list(map(get, rows))
+        keys = list(zip(map(type, raws), raws, strict=True))  # 1 and true are one key of a dict
+        if len(known) > _FORGOTTEN:
+            known.clear()
+        for key in set(keys).difference(known):
+            known[key] = self._one(key[1])
+        values = np.array([known[key] for key in keys], np.float64)
+        present = ~np.isinf(values)
         return values, present, present & np.isnan(values)
 
-    def _one(self, raw: Scalar) -> float:
-        """NaN: not for us."""
+    def _one(self, raw: Scalar | None) -> float:
+        """NaN: not for us. Infinite: no reading."""
+        if raw is None:
+            return math.inf
         value = self.convert(raw, self.parameters)
         return value if type(value) is float and self.low <= value <= self.high else math.nan
 
 
 @dataclass(frozen=True, slots=True)
 class _Time:
+    """scale: milliseconds in one of the numbers, 0 = by their size; None = look at each."""
+
     get: Callable[[Row], Scalar | None]
     read: ReadTime
+    scale: int | None
 
-    def take(self, rows: Sequence[Row], received: Longs) -> tuple[Longs, Mask]:
+    def take(self, rows: Sequence[Row], received: Longs) -> tuple[Longs, Bools]:
         """-> instants, careful: no time, or one that cannot be true"""
-        get, read = self.get, self.read
-        found = [read(get(row)) for row in rows]
+        raws = list(map(self.get, rows))
+        quick = self._numbers(raws)
+        if quick is not None:
+            age = received - quick
+            return quick, (age > OLDEST) | (age < -NEWEST)
+        read = self.read
+        found = [read(raw) for raw in raws]
         careful = np.array([at is None for at in found], np.bool_)
         at = np.array([0 if at is None else at for at in found], np.int64)
         age = received - at
         return at, careful | (age > OLDEST) | (age < -NEWEST)
+
+    def _numbers(self, raws: list[Scalar | None]) -> Longs | None:
+        """Whole numbers of usual size at once; None = one by one."""
+        if self.scale is None or set(map(type, raws)) != {int}:
+            return None
+        try:
+            values = np.array(raws, np.int64)
+        except OverflowError:
+            return None
+        if self.scale:
+            return values * self.scale if np.all(np.abs(values) < _EXACT // self.scale) else None
+        seconds = values < 100_000_000_000
+        usual = bool(np.all((values >= 0) & (values < 100_000_000_000_000)))
+        return np.where(seconds, values * 1000, values) if usual else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,9 +324,9 @@ def _clock(rule: TimeRule, tz: ZoneInfo, fields: _Struct) -> _Time | None:
     path = _keys(rule.paths)
     if path is None or rule.ago is not None or rule.every is not None:
         return None
-    return _Time(
-        fields.asked(path, _ANY), reader(rule.format, zone(rule.zone) if rule.zone else tz, rule.since)
-    )
+    scale = None if rule.since else _SCALES.get(rule.format)
+    read = reader(rule.format, zone(rule.zone) if rule.zone else tz, rule.since)
+    return _Time(fields.asked(path, _ANY), read, scale)
 
 
 class _Struct:
