@@ -92,9 +92,7 @@ def _auto(value: object, tz: ZoneInfo) -> Ms | None:
         if text.endswith("]"):  # RFC 9557: the zone's name behind the time
             return _named(text, tz)
         try:
-            return (
-                from_datetime(_aware(datetime.fromisoformat(text), tz)) if "-" in text else _other(text, tz)
-            )
+            return _instant(datetime.fromisoformat(text), tz) if "-" in text else _other(text, tz)
         except (ValueError, OverflowError, Rejected):
             return _other(text, tz)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -110,8 +108,8 @@ def _named(text: str, tz: ZoneInfo) -> Ms | None:
         return None
 
 
-def _aware(moment: datetime, tz: ZoneInfo) -> datetime:
-    return moment if moment.tzinfo is not None else to_datetime(from_local(moment, tz))
+def _instant(moment: datetime, tz: ZoneInfo) -> Ms:
+    return from_local(moment, tz) if moment.tzinfo is None else from_datetime(moment)
 
 
 def _by_size(value: float) -> Ms | None:
@@ -162,7 +160,7 @@ def _usual(text: str) -> str:
 
 def _rfc1123(text: str, tz: ZoneInfo) -> Ms | None:
     try:
-        return from_datetime(_aware(parsedate_to_datetime(text), tz))
+        return _instant(parsedate_to_datetime(text), tz)
     except (ValueError, OverflowError, TypeError, IndexError, Rejected):
         return None
 
@@ -180,6 +178,6 @@ def _by_letters(naive: datetime, letters: str, tz: ZoneInfo) -> Ms | None:
 
 def _pattern(value: object, form: str, tz: ZoneInfo) -> Ms | None:
     try:
-        return from_datetime(_aware(datetime.strptime(str(value), form), tz))  # noqa: DTZ007 - made aware
+        return _instant(datetime.strptime(str(value), form), tz)  # noqa: DTZ007 - made aware
     except (ValueError, OverflowError, Rejected):
         return None

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from struct import Struct
 from typing import NamedTuple
 
 from dutyroom.errors import Rejected
+from dutyroom.profiles.codecs.mbus_crc import WHOLE, crc16
 
 ENCRYPTED = "encrypted: receive it with wmbusmeters and subscribe to its JSON"
 
@@ -165,49 +165,22 @@ def _joined(payload: bytes, places: Sequence[tuple[int, int]], enough: int) -> b
 
     Raises Rejected when some do: read as a telegram without CRC, a damaged one would be believed.
     """
-    fits = []
+    fits: list[bool] = []
+    spare = len(places) - enough  # blocks that may be wrong before it is certain that too few fit
     for at, size in places:
         block = payload[at : at + size + 2]
         # x + 1 divides the polynomial, so a block with its CRC has an even number of ones: half of all others go here.
         even = not int.from_bytes(block, "big").bit_count() & 1
-        fits.append(even and len(block) == size + 2 and size > 0 and crc16(block) == _WHOLE)
-    if fits.count(True) < enough:
-        return None
+        fit = even and len(block) == size + 2 and size > 0 and crc16(block) == WHOLE
+        fits.append(fit)
+        if not fit:
+            spare -= 1
+            if spare < 0:
+                return None
     if not all(fits):
         at, size = places[fits.index(False)]
         raise Rejected(f"CRC at byte {at + size}: the block before it is damaged")
     return b"".join(payload[at : at + size] for at, size in places)
-
-
-def _table() -> tuple[int, ...]:
-    """What two bytes add to a CRC of the polynomial 3D65, highest bit first."""
-    one = []
-    for byte in range(256):
-        crc = byte << 8
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x3D65 if crc & 0x8000 else crc << 1) & 0xFFFF
-        one.append(crc)
-    return tuple((one[n >> 8] << 8 & 0xFFFF) ^ one[one[n >> 8] >> 8 ^ n & 0xFF] for n in range(0x10000))
-
-
-_CRC = _table()
-
-
-def crc16(data: bytes) -> int:
-    """CRC-16 of EN 13757: polynomial 3D65, start 0, complement."""
-    crc, count, table = 0, len(data), _CRC
-    # Zeros in front of the data change nothing, as the CRC starts with 0.
-    for word in _words((count + 1) // 2).unpack(b"\0" + data if count & 1 else data):
-        crc = table[crc ^ word]
-    return crc ^ 0xFFFF
-
-
-@lru_cache(maxsize=256)
-def _words(count: int) -> Struct:
-    return Struct(f">{count}H")
-
-
-_WHOLE = crc16(b"\xff\xff")  # of every block with its CRC behind it
 
 
 _EXTENDED = {0x8C: 2, 0x8D: 8, 0x8E: 10, 0x8F: 16}  # extended link layers: bytes after the CI

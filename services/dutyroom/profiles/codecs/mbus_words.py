@@ -28,6 +28,8 @@ class Words:
         value &= self.mask
         if value in self.codes:
             return [w for w in [self.codes[value]] if w]
+        if not value:
+            return []
         words = [word for bit, word in self.bits.items() if value >> bit & 1 and word]
         known = sum(1 << bit for bit in self.bits)
         left = value & ~known if value >= 0 else 0

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.mbus import MAX_PAYLOAD, decoded, of_shape
-from dutyroom.profiles.codecs.mbus_link import ENCRYPTED, STANDARD, Frame, crc16, frame_of
+from dutyroom.profiles.codecs.mbus_crc import crc16
+from dutyroom.profiles.codecs.mbus_link import ENCRYPTED, STANDARD, Frame, frame_of
 from dutyroom.profiles.codecs.mbus_options import NAMES, Options, read_options
 from dutyroom.profiles.codecs.mbus_records import RawRecord, RecordList, headers, split
 from dutyroom.profiles.codecs.mbus_shapes import Shape, Shapes
@@ -31,18 +33,14 @@ def telegram_codec(given: Mapping[str, Plain]) -> Codec:
     shapes = Shapes(options)
 
     def decode(payload: bytes, ask: Ask) -> object:
-        if not 1 <= len(payload) <= MAX_PAYLOAD:
-            raise Rejected(f"{len(payload)} bytes are no telegram")
-        return _decode(_bytes(payload), options, ask, shapes)
+        return _decode(payload, options, ask, shapes)
 
     return decode
 
 
 def brief(payload: bytes, ask: Ask) -> object:
     """The id alone."""
-    if not 1 <= len(payload) <= MAX_PAYLOAD:
-        raise Rejected(f"{len(payload)} bytes are no telegram")
-    frame, own = _looked_at(_bytes(payload), ask)
+    _, frame, own = _looked_at(payload, ask)
     device = frame.device if own is None or own.device is None else own.device
     return {} if device is None else {"id": device.id}
 
@@ -61,7 +59,7 @@ def _bytes(payload: bytes) -> bytes:
 
 
 def _decode(payload: bytes, options: Options, ask: Ask, shapes: Shapes) -> dict[str, object]:
-    frame, own = _looked_at(payload, ask)
+    plain, frame, own = _looked_at(payload, ask)
     if own is not None:
         frame = frame if own.device is None else frame._replace(device=own.device)
         records = own.records or RecordList(())
@@ -74,7 +72,7 @@ def _decode(payload: bytes, options: Options, ask: Ask, shapes: Shapes) -> dict[
         )
     if frame.signature is not None:
         frame = _full(frame, frame.signature, ask)
-    if ask.note is not None and not payload.startswith(
+    if ask.note is not None and not plain.startswith(
         frame.data
     ):  # put together anew: its places are none of the payload
         ask = replace(ask, note=None)
@@ -105,13 +103,19 @@ def _of_shape(frame: Frame, shape: Shape, options: Options, ask: Ask) -> dict[st
     return of_shape(frame, shape, options, ask, found.entries, found.words)
 
 
-def _looked_at(payload: bytes, ask: Ask) -> tuple[Frame, Found | None]:
-    """The telegram, and what a maker's own decoder makes of it; once for a message."""
+Looked: TypeAlias = tuple[bytes, Frame, Found | None]
+
+
+def _looked_at(payload: bytes, ask: Ask) -> Looked:
+    """The bytes of the payload, the telegram in them, and what a maker's own decoder makes of it; once for a message."""
     key = ("wmbus", payload)
-    found: tuple[Frame, Found | None] | None = None if ask.kept is None else ask.kept.get(key)
+    found: Looked | None = None if ask.kept is None else ask.kept.get(key)
     if found is None:
-        frame = reordered(frame_of(payload))
-        found = frame, telegram_of(frame)
+        if not 1 <= len(payload) <= MAX_PAYLOAD:
+            raise Rejected(f"{len(payload)} bytes are no telegram")
+        plain = _bytes(payload)
+        frame = reordered(frame_of(plain))
+        found = plain, frame, telegram_of(frame)
         if ask.kept is not None:
             ask.kept[key] = found
     return found

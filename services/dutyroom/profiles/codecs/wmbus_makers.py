@@ -9,6 +9,8 @@ from dutyroom.profiles.codecs.wmbus_found import Found
 
 _DIEHL = frozenset({"DME", "HYD", "SAP", "EWT"})  # the Hydrometer family of makers
 
+_OWN = _DIEHL | {"TCH", "APT", "APA", "BFW"}  # makers with telegrams of their own
+
 _HYDRODIGIT = frozenset({0x13, 0x15, 0x17})  # versions; later ones keep other things behind DIF 0F
 
 
@@ -17,7 +19,10 @@ def telegram_of(frame: Frame) -> Found | None:
     device = frame.link
     if device is None:
         return None
-    maker, own = device.manufacturer, frame.data[frame.start : frame.end]
+    maker = device.manufacturer
+    if maker not in _OWN:
+        return None
+    own = frame.data[frame.start : frame.end]
     if maker == "TCH" and 0xA0 <= frame.ci <= 0xA2:
         return wmbus_telegrams.techem(device, own)
     if maker in ("APT", "APA") and frame.ci in (0xA0, 0xB6):

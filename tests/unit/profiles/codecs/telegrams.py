@@ -1,6 +1,6 @@
 """Telegrams made for tests: link layers around records, with ids that no meter has."""
 
-from dutyroom.profiles.codecs.mbus_link import crc16
+from dutyroom.profiles.codecs.mbus_crc import crc16
 
 
 def maker(letters: str) -> bytes:

@@ -12,7 +12,7 @@ from tests.unit.profiles.codecs.telegrams import radio, short, wired, with_crc
 from dutyroom.errors import Rejected
 from dutyroom.profiles.checksums import CHECKSUMS
 from dutyroom.profiles.codecs import CODECS
-from dutyroom.profiles.codecs.mbus_link import crc16
+from dutyroom.profiles.codecs.mbus_crc import crc16
 from dutyroom.profiles.codecs.protobuf import put_bytes, put_number
 from dutyroom.profiles.codecs.seam import Ask
 

@@ -14,7 +14,8 @@ from tests.unit.profiles.codecs.telegrams import address, radio, short, wired, w
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs import wmbus_izar
-from dutyroom.profiles.codecs.mbus_link import MEDIA, crc16
+from dutyroom.profiles.codecs.mbus_crc import crc16
+from dutyroom.profiles.codecs.mbus_link import MEDIA
 from dutyroom.profiles.codecs.seam import Ask
 from dutyroom.profiles.codecs.wmbus import KIND
 
