@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Iterable
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -33,20 +34,22 @@ from dutyroom.timebase import Ms
 _OUTCOMES = tuple(Outcome)
 _CODES = {outcome: code << 2 for code, outcome in enumerate(_OUTCOMES)}
 _RETAINED, _DUPLICATE = 1, 2
+_KIND = attrgetter("profile", "reason", "detail", "outcome", "message.retained", "message.duplicate")
 _LEVEL = 1
 _FORMAT = b"\x02"  # a row without it is of the first format, which zlib compressed
 _DAMAGED = (zlib.error, zstandard.ZstdError, msgspec.DecodeError, ValueError, IndexError)
 
 
 class _Body(msgspec.Struct, array_like=True):
-    """The stored form. Numbers: see `_squeezed`. kinds: (device, profile, reason, detail, flags); kind: the one
-    of each message."""
+    """The stored form. Numbers: see `_squeezed`. kinds: (profile, reason, detail, flags); kind: the one of
+    each message."""
 
     site: str
     topics: list[str]
     payloads: list[bytes]
+    devices: list[str]
     received: bytes
-    kinds: list[tuple[str, str, str, str, int]]
+    kinds: list[tuple[str, str, str, int]]
     kind: bytes
     point: bytes
     at: bytes
@@ -88,12 +91,15 @@ def pack(batch: Batch) -> bytes:
     r, messages = batch.readings, batch.messages
     if len(r) and not 0 <= int(r.message.min()) <= int(r.message.max()) < len(messages):
         raise IndexError("a reading of a message that is not in its batch")
-    kinds: dict[tuple[str, str, str, str, int], int] = {}
-    kind = [kinds.setdefault(_kind(m), len(kinds)) for m in messages]
+    kinds: dict[tuple[str, str, str, int], int] = {}
+    told = list(map(_KIND, messages))
+    place = {each: kinds.setdefault(_kind(*each), len(kinds)) for each in dict.fromkeys(told)}
+    kind = list(map(place.__getitem__, told))
     body = _Body(
         batch.site,
         [m.message.topic for m in messages],
         [m.message.payload for m in messages],
+        [m.device for m in messages],
         _squeezed(np.array([m.message.received_at for m in messages], "<i8")),
         list(kinds),
         _squeezed(np.array(kind, "<i4")),
@@ -122,17 +128,19 @@ def unpack(lane: Lane, received_at: Ms, blob: bytes) -> Batch:
         raise Rejected(f"damaged journal row: {err}") from err
 
 
-def _kind(m: MessageRecord) -> tuple[str, str, str, str, int]:
-    flags = _CODES[m.outcome] | m.message.retained * _RETAINED | m.message.duplicate * _DUPLICATE
-    return m.device, m.profile, m.reason, m.detail, flags
+def _kind(
+    profile: str, reason: str, detail: str, outcome: Outcome, retained: bool, duplicate: bool
+) -> tuple[str, str, str, int]:
+    return profile, reason, detail, _CODES[outcome] | retained * _RETAINED | duplicate * _DUPLICATE
 
 
 def _batch(lane: Lane, received_at: Ms, body: _Body) -> Batch:
     kind = _released(body.kind, "<i4").tolist()
     received = _released(body.received, "<i8").tolist()
     messages = []
-    for topic, payload, at, number in zip(body.topics, body.payloads, received, kind, strict=True):
-        device, profile, reason, detail, flags = body.kinds[number]
+    columns = zip(body.topics, body.payloads, body.devices, received, kind, strict=True)
+    for topic, payload, device, at, number in columns:
+        profile, reason, detail, flags = body.kinds[number]
         message = Message(topic, payload, at, bool(flags & _RETAINED), bool(flags & _DUPLICATE))
         messages.append(MessageRecord(message, _OUTCOMES[flags >> 2], device, profile, reason, detail))
     readings = Readings(

@@ -37,7 +37,7 @@ FEW = 4  # messages of one form are not worth the columns
 MAX_TOPICS = 200_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Fleet:
     """The devices of one form: their point ids, one row a device."""
 
@@ -74,6 +74,16 @@ class _Load:
     rows: list[Any] = field(default_factory=list)
 
 
+def _decoded(load: _Load) -> list[Any]:
+    """By message what its payload says; None = with care."""
+    form, messages = load.fleet.form, load.messages
+    if not any(m.duplicate or m.retained for m in messages):
+        rows = form.decode_all([m.payload for m in messages])
+        if rows is not None:
+            return rows
+    return [None if m.duplicate or m.retained else form.decode(m.payload) for m in messages]
+
+
 class Bulk:
     """One per site; not thread-safe."""
 
@@ -86,7 +96,7 @@ class Bulk:
         self._versions = [0, 0]
         self._moved: list[tuple[Ints, Longs]] = []
         self._said: list[tuple[_Plan, str, Scalar]] = []
-        self._loads: dict[int, _Load] = {}
+        self._loads: dict[_Fleet, _Load] = {}
         self._careful: set[str] = set()  # devices
 
     # ------------------------------------------------------------ taking
@@ -95,21 +105,18 @@ class Bulk:
         """Holds what it may read; returns the messages of all other topics."""
         self._renew(library)
         self._loads, self._careful, self._moved, self._said = {}, set(), [], []
-        plans, left = self._plans, []
+        plans, loads, left = self._plans, self._loads, []
         for message in messages:
             topic = message.topic
             plan = plans[topic] if topic in plans else self._plan(topic)
             if plan is None:
                 left.append(message)
                 continue
-            fleet = plan.fleet
-            load = self._loads.get(id(fleet))
+            load = loads.get(plan.fleet)
             if load is None:
-                load = self._loads[id(fleet)] = _Load(fleet)
-            plain = not (message.duplicate or message.retained)
+                load = loads[plan.fleet] = _Load(plan.fleet)
             load.messages.append(message)
             load.plans.append(plan)
-            load.rows.append(fleet.form.decode(message.payload) if plain else None)
         return left
 
     def draw(self, drafts: dict[Lane, Draft]) -> list[Message]:
@@ -144,7 +151,8 @@ class Bulk:
 
     def _judged(self, load: _Load) -> tuple[Any, Bools, Longs]:
         """Values, which are present, and when, by message; marks the devices that want care."""
-        count = len(load.rows)
+        count = len(load.messages)
+        load.rows = _decoded(load)
         lost = [n for n, row in enumerate(load.rows) if row is None]
         if count - len(lost) < FEW:
             self._careful.update(plan.device for plan in load.plans)

@@ -182,6 +182,13 @@ class Form:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
+    def decode_all(self, payloads: Sequence[bytes]) -> list[Row] | None:
+        """Of all payloads; None = one of them wants care."""
+        try:
+            return list(map(self._decode, payloads))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+
     def columns(self, rows: Sequence[Row], received: Longs) -> Columns:
         """received: ms UTC, by row."""
         values = np.empty((len(rows), len(self._columns)), np.float64)
