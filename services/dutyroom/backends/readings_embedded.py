@@ -34,10 +34,11 @@ _UPSERT = (
 
 
 class EmbeddedReadingStore:
-    """See `interfaces.ReadingStore`. `path` is created with its folder."""
+    """See `interfaces.ReadingStore`. `path` is created with its folder, unless it is only read: then it
+    must be there, made by the process that writes it (else Unavailable), and is left as it is."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, read_only: bool = False) -> None:
+        self._path, self._read_only = path, read_only
         self._turn = threading.Lock()
         self._lock = threading.Lock()
         self._local = threading.local()
@@ -46,6 +47,8 @@ class EmbeddedReadingStore:
         self._prepare()
 
     def _connect(self) -> sqlite3.Connection:
+        if self._read_only:
+            return self._connect_to_read()
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(
@@ -61,13 +64,33 @@ class EmbeddedReadingStore:
         self._opened.append(connection)
         return connection
 
+    def _connect_to_read(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                f"{self._path.absolute().as_uri()}?mode=ro",
+                uri=True,
+                timeout=10,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+        except sqlite3.Error as err:
+            raise Unavailable(f"readings {self._path}: {err}") from err
+        self._opened.append(connection)
+        return connection
+
     def _prepare(self) -> None:
-        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        try:
+            version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error as err:
+            raise Unavailable(f"readings {self._path}: {err}") from err
         if version > SCHEMA_VERSION:
             raise Rejected(
                 f"readings {self._path} were written by a newer version ({version} > {SCHEMA_VERSION})"
             )
-        if version == 0:
+        if self._read_only:
+            if version < SCHEMA_VERSION:
+                raise Unavailable(f"readings {self._path}: the process that writes them has not begun yet")
+        elif version == 0:
             self._writer.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
 
     def write(self, readings: Readings, table: PointTable) -> None:

@@ -14,6 +14,7 @@ from dutyroom.model.telemetry import Batch, Lane, Outcome, Point, PointTable, Re
 
 LOOK_S = 0.25
 STORE_S = 10.0
+_THERE_S = 1.0  # between two looks whether the journal has come
 _CHUNK = 64
 
 
@@ -36,15 +37,19 @@ class Follower:
         self._journal, self._there, self._store = journal, there, store
         self._table, self._live, self._learn = table, live, learn
         self._position: dict[Lane, int] | None = None
+        self._rest_s = 0.0  # until the store is asked again
         self.from_store = False
 
     def step(self) -> float:
         """Takes what is new; returns the seconds until the next look."""
         if self._position is None and not self._there():
             self.from_store = True
-            self._learn()
-            self._refresh()
-            return STORE_S
+            if self._rest_s <= 0:
+                self._learn()
+                self._refresh()
+                self._rest_s = STORE_S
+            self._rest_s -= _THERE_S
+            return _THERE_S
         if self._position is None:
             self._begin()
         self.from_store = False

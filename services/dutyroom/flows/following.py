@@ -116,3 +116,26 @@ class Following:
         with self._records.write() as tx:
             if line > tx.cursor(self._site, DONE, Lane.NORMAL):
                 tx.advance(self._site, DONE, Lane.NORMAL, line)
+
+
+class PointsFollowed:
+    """A table of points that other processes add to and change. Not thread-safe."""
+
+    def __init__(self, site: str, records: Records, table: PointTable) -> None:
+        self._site, self._records, self._table = site, records, table
+        self._seen = last_change(records)
+
+    def step(self) -> None:
+        """Raises Unavailable: call again."""
+        with self._records.read() as tx:
+            last = tx.last_change()
+            lines = tx.changes(self._seen, _LINES) if last != self._seen else ()
+            changed = len(lines) == _LINES or any(
+                line.kind in ("device", "profile") and line.site == self._site for line in lines
+            )
+            after = 0 if changed else max((point.id for point in self._table), default=0)
+            points = tx.devices.points(self._site, after)
+        for point in points:
+            if self._table.get(point.id) != point:
+                self._table.add(point)
+        self._seen = last

@@ -28,3 +28,12 @@ def store_of(settings: Settings, site: str) -> ReadingStore:
     from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 
     return EmbeddedReadingStore(settings.data / "sites" / site / "readings.sqlite")
+
+
+def followed_store_of(settings: Settings, site: str) -> ReadingStore:
+    """The same for a process that only reads: the embedded file has one writer."""
+    if settings.readings == "influx":
+        return store_of(settings, site)
+    from dutyroom.backends.readings_followed import FollowedReadingStore
+
+    return FollowedReadingStore(settings.data / "sites" / site / "readings.sqlite")
