@@ -10,19 +10,22 @@ from typing import Final, NamedTuple
 
 from dutyroom.model.telemetry import Kind
 from dutyroom.profiles.profile import PointRule
+from dutyroom.profiles.values import affine_steps
 from dutyroom.quantities import unit_of
 
 
 class Linear(NamedTuple):
     """value = raw * factor / divisor + added for raw values of these types; all others take the long way.
 
-    Adding -0.0 changes nothing, not even the sign of a zero.
+    Adding -0.0 changes nothing, not even the sign of a zero. steps: of a counter, rounded to whole steps where it is
+    within a quarter of one (see `values.affine_steps`).
     """
 
     types: frozenset[type]
     factor: float = 1.0
     divisor: float = 1.0
     added: float = -0.0
+    steps: bool = False
 
 
 NEVER: Final = Linear(frozenset())
@@ -35,12 +38,15 @@ def linear(rule: PointRule) -> Linear:
         return NEVER
     if rule.spec.kind is Kind.STATE:
         return Linear(frozenset({int}))  # a float must be looked at: it may be no whole code
-    if rule.spec.kind is not Kind.GAUGE or rule.scale_by:
+    if rule.scale_by or rule.spec.kind is Kind.TEXT:
         return NEVER
+    if rule.spec.kind is Kind.COUNTER:
+        factor, added, _, _ = affine_steps(rule)
+        return Linear(_NUMBERS, factor, 1.0, added, True)
     unit = unit_of(rule.spec.quantity, rule.unit)
-    factor, offset = rule.scale * unit.factor, rule.offset * unit.factor + unit.offset
-    if factor == 1 and offset == 0:
+    by, offset = rule.scale * unit.factor, rule.offset * unit.factor + unit.offset
+    if by == 1 and offset == 0:
         return Linear(_NUMBERS)
-    if factor.numerator == 1 and factor.denominator > 1:
-        return Linear(_NUMBERS, 1.0, float(factor.denominator), float(offset))
-    return Linear(_NUMBERS, float(factor), 1.0, float(offset))
+    if by.numerator == 1 and by.denominator > 1:
+        return Linear(_NUMBERS, 1.0, float(by.denominator), float(offset))
+    return Linear(_NUMBERS, float(by), 1.0, float(offset))

@@ -23,8 +23,10 @@ from dutyroom.profiles.rest import MAX_NAME, MAX_NAMES
 from dutyroom.profiles.result import reading
 
 Fields: TypeAlias = dict[str, Quick]
-Table: TypeAlias = tuple[tuple[str, ...], tuple[Fields, ...]]  # object, its fields
+Keyed: TypeAlias = tuple[str, ...]
+Table: TypeAlias = tuple[bool, Keyed, tuple[Fields, ...]]  # of the whole message, object, its fields
 Sought: TypeAlias = tuple[Getter, Quick]
+Choice: TypeAlias = tuple[tuple[Keyed, ...], Quick]  # the first of several paths that is there
 Measured: TypeAlias = tuple[
     tuple[str, ...], tuple[tuple[str, Getter, Quick], ...]
 ]  # object, its fields, units
@@ -62,13 +64,14 @@ class PointPlan:
 class _Sorted:
     """others: field of the item, and what may be in it ("" = whatever it is)."""
 
-    __slots__ = ("_measured", "_others", "_sought", "_tables", "_top")
+    __slots__ = ("_choices", "_measured", "_others", "_sought", "_tables", "_top")
 
     def __init__(
         self, listed: Sequence[tuple[PointRule, PointProgram]], registers: bool, private: bool
     ) -> None:
-        tables: dict[tuple[str, ...], list[Fields]] = {}
+        tables: dict[tuple[bool, Keyed], list[Fields]] = {}
         sought: list[Sought] = []
+        choices: list[Choice] = []
         measured: dict[tuple[str, ...], list[tuple[str, Getter, Quick]]] = {}
         others: list[tuple[str, list[tuple[str, PointProgram | _Named]]]] = []
         for rule, point in listed:
@@ -84,11 +87,16 @@ class _Sorted:
                 named = not private and (registers or _fixed(rule)) and _named(rule)
                 others[-1][1].append((inner, _Named(rule, point.quick) if named else point))
             elif path:
-                _enter(tables.setdefault(path[:-1], []), path[-1], point.quick)
+                _enter(tables.setdefault((False, path[:-1]), []), path[-1], point.quick)
+            elif len(rule.paths) == 1 and (path := _named_keys(rule.paths[0])):
+                _enter(tables.setdefault((True, path[:-1]), []), path[-1], point.quick)
+            elif rule.paths and all(_bare(p) for p in rule.paths):
+                choices.append((tuple(_leading(p) for p in rule.paths), point.quick))
             else:
                 sought.append((getter(rule.paths), point.quick))
-        self._top: tuple[Fields, ...] = tuple(tables.pop((), ()))
-        self._tables: tuple[Table, ...] = tuple((path, tuple(found)) for path, found in tables.items())
+        self._top: tuple[Fields, ...] = tuple(tables.pop((False, ()), ()))
+        self._tables: tuple[Table, ...] = tuple((*at, tuple(several)) for at, several in tables.items())
+        self._choices = tuple(choices)
         self._sought = tuple(sought)
         self._measured: tuple[Measured, ...] = tuple((at, tuple(found)) for at, found in measured.items())
         self._others: tuple[Nested, ...] = tuple((key, tuple(found)) for key, found in others)
@@ -96,16 +104,22 @@ class _Sorted:
     def run(self, item: dict[str, object], here: Here, job: Job) -> None:
         for fields_of in self._top:
             _quick(fields_of, item, here, job)
-        for path, several in self._tables:
-            table = _inside(item, path)
+        document = job.document
+        for whole, path, several in self._tables:
+            table = _inside(document if whole else item, path)
             if type(table) is dict:
                 for fields_of in several:
                     _quick(fields_of, table, here, job)
-        document = job.document
+        for paths, found in self._choices:
+            for path in paths:
+                raw = _inside(item, path)
+                if raw is not None:
+                    _take(raw, found, found[8], here, job)
+                    break
         for get, found in self._sought:
             raw = get(item, document)
             if raw is not None and raw is not MISSING:
-                _take(raw, found, found[7], here, job)
+                _take(raw, found, found[8], here, job)
         for path, measured in self._measured:
             table = _inside(item, path)
             if type(table) is not dict:
@@ -113,7 +127,7 @@ class _Sorted:
             for key, get_unit, quick in measured:
                 raw = table.get(key)
                 if raw is not None:
-                    low, high, spec, own = quick[5:]
+                    low, high, spec, own = quick[6:]
                     in_unit = (*NEVER, own.in_unit(get_unit(item, document)), low, high, spec, own)
                     _take(raw, in_unit, spec, here, job)
         for key, points in self._others:
@@ -174,15 +188,19 @@ def _quick(own: Fields, table: dict[str, Any], here: Here, job: Job) -> None:
     known: Iterable[tuple[str, Quick]] = own.items()
     if len(table) < len(own):
         known = [(key, own[key]) for key in table if key in own]
-    for key, (types, factor, divisor, added, convert, low, high, spec, point) in known:
+    for key, (types, factor, divisor, added, steps, convert, low, high, spec, point) in known:
         raw = get(key)
         if raw is None:
             continue
         if type(raw) in types:
             value = raw * factor / divisor + added
             if low <= value <= high:
-                add(reading((address, spec, at, value, quality, None)))
-                continue
+                if not steps:
+                    add(reading((address, spec, at, value, quality, None)))
+                    continue
+                if -0.25 < value - (whole := round(value)) < 0.25 and low <= whole <= high:
+                    add(reading((address, spec, at, float(whole), quality, None)))
+                    continue
         found = convert(raw, parameters)
         if type(found) is float and low <= found <= high:
             add(reading((address, spec, at, found, quality, None)))
@@ -191,8 +209,9 @@ def _quick(own: Fields, table: dict[str, Any], here: Here, job: Job) -> None:
 
 
 def _take(raw: Any, quick: Quick, spec: PointSpec, here: Here, job: Job) -> None:
-    types, factor, divisor, added, convert, low, high, _, point = quick
-    if type(raw) in types:
+    """The same of one value."""
+    types, factor, divisor, added, steps, convert, low, high, _, point = quick
+    if type(raw) in types and not steps:
         value = raw * factor / divisor + added
         if low <= value <= high:
             job.readings.append(reading((here.address, spec, here.at, value, here.quality, None)))
@@ -239,6 +258,12 @@ def _keys(rule: PointRule) -> tuple[str, ...]:
 
 def _bare(path: Path) -> bool:
     return not path.whole and all(isinstance(step, Key) for step in path.steps)
+
+
+def _named_keys(path: Path) -> Keyed:
+    """Of a path that is nothing but keys; else ()."""
+    names = tuple(step.name for step in path.steps if isinstance(step, Key))
+    return names if len(names) == len(path.steps) else ()
 
 
 def _leading(path: Path) -> tuple[str, ...]:

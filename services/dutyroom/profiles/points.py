@@ -20,15 +20,16 @@ from dutyroom.profiles.paths import MISSING, Getter, Walker, as_text, getter, te
 from dutyroom.profiles.privacy import Guard, guard_of, hidden, point_guard
 from dutyroom.profiles.profile import PointRule, Profile
 from dutyroom.profiles.result import DecodedEvent, DecodedReading
-from dutyroom.profiles.values import Convert, Problem, converter, shortened
+from dutyroom.profiles.values import Convert, Problem, affine_steps, converter, shortened
 from dutyroom.quantities import QUANTITIES
 
 MAX_LOOKED = 50_000  # elements of all series of a message
 _MOST = sys.float_info.max  # an infinite number is out of any range
 
-# (types, factor, divisor, added) of the short way, see `linear`; conversion, lowest and highest value, spec, the point.
+# (types, factor, divisor, added, steps) of the short way, see `linear`; conversion, lowest and highest value, spec, the
+# point. What lies beyond is no mistake yet: it goes the long way.
 Quick: TypeAlias = (
-    "tuple[frozenset[type], float, float, float, Convert, float, float, PointSpec, PointProgram]"
+    "tuple[frozenset[type], float, float, float, bool, Convert, float, float, PointSpec, PointProgram]"
 )
 
 
@@ -95,7 +96,11 @@ class PointProgram:
     def quick(self) -> Quick:
         """What a loop over such points needs."""
         short = linear(self._rule) if self._guard is None else NEVER
-        return *short, self._convert, max(self._low, -_MOST), min(self._high, _MOST), self.spec, self
+        low, high = max(self._low, -_MOST), min(self._high, _MOST)
+        if short.steps:
+            _, _, least, most = affine_steps(self._rule)
+            low, high = max(low, least + 1), min(high, most - 0.5)
+        return *short, self._convert, low, high, self.spec, self
 
     def run(self, here: Here, job: Job) -> None:
         if self.spec.kind is Kind.COUNTER and (self._rule.device_wrap or PARAMETER in here.parameters):

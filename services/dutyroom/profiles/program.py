@@ -241,9 +241,18 @@ class LayoutProgram:
                     job.attributes.append((address, name, shown))
         if self._rest is not None:
             self._rest.run(here, job)
-        for what, found in (("readings", job.readings), ("events", job.events), ("findings", job.findings)):
-            if len(found) > MAX_READINGS:
-                raise Rejected(f"more than {MAX_READINGS} {what} in one message")
+        if (
+            len(job.readings) > MAX_READINGS
+            or len(job.events) > MAX_READINGS
+            or len(job.findings) > MAX_READINGS
+        ):
+            raise _too_many(job)
+
+
+def _too_many(job: Job) -> Rejected:
+    counts = {"readings": len(job.readings), "events": len(job.events), "findings": len(job.findings)}
+    what = next(what for what, count in counts.items() if count > MAX_READINGS)
+    return Rejected(f"more than {MAX_READINGS} {what} in one message")
 
 
 def _field(paths: Sequence[Path]) -> str:

@@ -1,0 +1,95 @@
+"""What a layout reads of a decoded document, told from its rules."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import pytest
+
+from dutyroom.profiles.codecs.seam import Wanted
+from dutyroom.profiles.loading import read_profile
+from dutyroom.profiles.wanted import wanted
+
+BASE = """
+class: generator
+match: {topics: ["x/{id}"], when: {w: {exists: true}}}
+unwrap: [raw]
+codec: {name: j1939, frames: ""}
+each: engine
+identity: "{@.who}"
+time: at
+points:
+  a: {from: one}
+  b: {from: two, kind: counter, step: 1}
+"""
+
+
+def read(more: str = "", base: str = BASE) -> Wanted | None:
+    return wanted(read_profile(dedent(base) + more, "acme/m").layouts)
+
+
+def test_fields_by_name_and_which_are_numbers() -> None:
+    found = read()
+    assert found is not None
+    assert found.names == {"w", "engine", "who", "at", "one", "two"}
+    assert found.numbers == {"one", "two"}
+    assert found.free("anything")
+
+
+@pytest.mark.parametrize(
+    ("point", "names", "numbers"),
+    [
+        ("{from: three, kind: text}", {"three"}, set()),
+        ("{from: three, map: {1: 2}}", {"three"}, set()),
+        ("{from: three, none: [1]}", {"three"}, set()),
+        ("{from: three, when: {four: [1]}}", {"three", "four"}, {"three"}),
+        ("{from: three, unit_from: four, quantity: power}", {"three", "four"}, {"three"}),
+        ("{from: three.four}", {"three", "four"}, set()),
+        ("{from: [three, four]}", {"three", "four"}, set()),
+        ('{from: "list[kind==x].five"}', {"list", "kind", "five"}, set()),
+        ('{value: "p + q", names: {q: deep.place}}', {"p", "q", "deep", "place"}, set()),
+        ('{each: "list[*]", from: three, time: four}', {"list", "three", "four"}, set()),
+        ("{from: three, kind: counter, step: 1, reset_when: {four: [1]}}", {"three", "four"}, {"three"}),
+        ("{from: one}", set(), set()),
+    ],
+)
+def test_every_part_of_a_point(point: str, names: set[str], numbers: set[str]) -> None:
+    found = read(f"  c: {point}\n")
+    assert found is not None
+    assert found.names == {"w", "engine", "who", "at", "one", "two"} | names
+    assert found.numbers == {"one", "two"} | numbers
+
+
+def test_what_an_attribute_or_an_event_shows_stays_as_it_is() -> None:
+    found = read("attributes: {one: one}\n")
+    assert found is not None
+    assert found.numbers == {"two"}
+    found = read(
+        'events: {f: {each: "faults[*]", code: "{@.spn}", arguments: {two: two}, when: {up: [1]}}}\n'
+    )
+    assert found is not None
+    assert found.numbers == {"one"}
+    assert {"faults", "spn", "up"} <= found.names
+    assert not found.free("faults")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        '  c: {from: "{key}"}\n',
+        '  "{key}": {from: "reasons.{key}"}\n',
+        "events: {f: {code: started}}\n",
+        'events: {f: {each: "$.engine", code: started}}\n',
+        "rest: {}\n",
+        'rest: {from: "@.metrics"}\n',
+    ],
+)
+def test_where_everything_may_be_read_nothing_is_left_out(more: str) -> None:
+    assert read(more) is None
+
+
+def test_what_rest_passes_over_is_free() -> None:
+    found = read('rest: {from: $, skip: ["can1*", "a?b*", gone]}\n')
+    assert found is not None
+    assert found.free("can1")
+    assert not found.free("gone")
