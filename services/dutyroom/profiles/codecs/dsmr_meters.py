@@ -55,10 +55,10 @@ def _electricity(found: Item, lines: Lines, winter: int) -> None:
     peak = lines.get(tables.MONTH_PEAK, [])
     if len(peak) == 2 and (at := moment(peak[0], winter)) is not None:
         found["demand_max_time"] = at
-    if log := failures(lines.get(tables.FAILURES, []), winter):
-        found["failures"] = log
-    if history := demand_history(lines.get(tables.DEMAND_HISTORY, []), winter):
-        found["demand_history"] = history
+    if log := failures(tuple(lines.get(tables.FAILURES, ())), winter):
+        found["failures"] = log.copy()
+    if history := demand_history(tuple(lines.get(tables.DEMAND_HISTORY, ())), winter):
+        found["demand_history"] = history.copy()
     for code, name in tables.TEXTS.items():
         if text := (lines.get(code) or [""])[0]:
             found[f"{name}_raw"], found[name] = text, identifier(text)

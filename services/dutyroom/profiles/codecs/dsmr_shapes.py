@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
@@ -61,6 +61,16 @@ class _Places:
     own: list[tuple[str, tuple[Span, ...]]] = field(default_factory=list)
     behind: dict[int, list[tuple[str, tuple[Span, ...]]]] = field(default_factory=dict)
 
+    def totals(self, text: str) -> Iterator[tuple[str, str, str, int]]:
+        """(name, first, second, decimals) of totals that the meter does not show. -1: the two have not as many."""
+        for name, pair in tables.TOTALS.items():
+            if name in self.registers or not all(part in self.registers for part in pair):
+                continue
+            (one, unit), (other, same) = (self.registers[part] for part in pair)
+            if unit and unit == same:
+                first, second = (len(text[a:b].partition(".")[2]) for a, b in (one, other))
+                yield name, *pair, first if first == second else -1
+
 
 class Shape:
     """How telegrams of one kind are cut."""
@@ -84,9 +94,8 @@ class Shape:
         self._units = frozenset(name for name, unit in units.items() if unit)
         self._always: Item = {f"{n}_unit": u for n, u in units.items() if u and f"{n}_unit" in wanted.names}
         self._totals = tuple(
-            (name, known[first], known[second])
-            for name, (first, second) in tables.TOTALS.items()
-            if name not in known and units.get(first) and units[first] == units.get(second, "")
+            (name, known[first], known[second], 10**decimals)
+            for name, first, second, decimals in places.totals(text)
         )
         self._names = tuple(name for name in known if name in wanted.numbers)
         self._registers = _pick(known[name] for name in self._names)
@@ -102,13 +111,13 @@ class Shape:
             or not all(map(bytes.isalnum, self._word(pieces)))
         ):
             return None
-        found, registers = self._always.copy(), self._registers(pieces)
-        found.update(zip(self._names, map(float, registers), strict=True))
-        totals = {}
-        for name, first, second in self._totals:
-            totals[name] = total = f"{Decimal(pieces[first].decode()) + Decimal(pieces[second].decode()):f}"
-            found[name] = float(total)
-        found[AS_TOLD] = _AsTold(self, registers, totals)
+        found = self._always.copy()
+        found.update(zip(self._names, map(float, self._registers(pieces)), strict=True))
+        for name, first, second, ten in self._totals:
+            found[name] = (
+                int(pieces[first].replace(b".", b"")) + int(pieces[second].replace(b".", b""))
+            ) / ten
+        found[AS_TOLD] = _AsTold(self, pieces)
         own = {code: [text[a:b] for a, b in spans] for code, spans in self._own}
         behind = {
             channel: {code: [text[a:b] for a, b in spans] for code, spans in listed}
@@ -116,22 +125,26 @@ class Shape:
         }
         return Cut(found, own, behind)
 
-    def told(self, name: str, registers: Pieces) -> str | None:
+    def told(self, name: str, pieces: Pieces) -> str | None:
+        """The text of a register, or of a total of two."""
+        for total, first, second, _ in self._totals:
+            if total == name:
+                return f"{Decimal(pieces[first].decode()) + Decimal(pieces[second].decode()):f}"
         if name not in self._names:
             return None
-        text = registers[self._names.index(name)].decode()
+        text = self._registers(pieces)[self._names.index(name)].decode()
         match = NUMBER.match(f"{text}*1") if name in self._units else None
         return match[2] if match else text
 
 
 class _AsTold(Told):
-    __slots__ = ("_registers", "_shape", "_totals")
+    __slots__ = ("_pieces", "_shape")
 
-    def __init__(self, shape: Shape, registers: Pieces, totals: Mapping[str, str]) -> None:
-        self._shape, self._registers, self._totals = shape, registers, totals
+    def __init__(self, shape: Shape, pieces: Pieces) -> None:
+        self._shape, self._pieces = shape, pieces
 
     def text(self, name: str) -> str | None:
-        return self._totals.get(name) or self._shape.told(name, self._registers)
+        return self._shape.told(name, self._pieces)
 
 
 def _pick(numbers: Iterable[int]) -> Pick:
@@ -174,7 +187,10 @@ def shape_of(text: str, wanted: Wanted) -> Shape | None:
     for code, brackets in lines.items():
         if not _learn(places, code, brackets, wanted):
             return None
-    return Shape(text, places, wanted)
+    unusual = any(
+        decimals < 0 or name in wanted.names - wanted.numbers for name, _, _, decimals in places.totals(text)
+    )
+    return None if unusual else Shape(text, places, wanted)
 
 
 def _learn(places: _Places, code: str, brackets: list[re.Match[str]], wanted: Wanted) -> bool:

@@ -56,21 +56,24 @@ def moment(text: str, winter: int) -> str | None:
     winter: hours of winter time east of UTC. None for what is no time.
     """
     match = _TIME.match(text)
-    if match is None:
-        return None
-    try:
-        local = datetime.fromisoformat(f"20{text[:6]}T{text[6:12]}")
-    except ValueError:
+    if match is None or text[8:10] > "59" or text[10:12] > "59":
         return None
     letter = match[1]
-    if not letter:
-        return local.isoformat()
-    return f"{(local - timedelta(hours=winter + _DAYLIGHT[letter])).isoformat()}+00:00"
+    hour = _hour(text[:8], letter, winter)
+    return hour and f"{hour}:{text[8:10]}:{text[10:12]}{'+00:00' if letter else ''}"
 
 
-logged = lru_cache(maxsize=1024)(moment)  # the times of a log come again with every telegram
+@lru_cache(maxsize=1024)
+def _hour(text: str, letter: str, winter: int) -> str | None:
+    """YYMMDDhh as "2016-11-13T19", which all times of an hour begin with."""
+    try:
+        local = datetime.fromisoformat(f"20{text[:6]}T{text[6:]}0000")
+        return (local - timedelta(hours=winter + _DAYLIGHT[letter]) if letter else local).isoformat()[:13]
+    except (ValueError, OverflowError):
+        return None
 
 
+@lru_cache(maxsize=1024)
 def identifier(text: str) -> str:
     """Hexadecimal pairs of printable ASCII in plain ("4B38" -> "K8"); anything else as it stands."""
     try:
@@ -80,17 +83,22 @@ def identifier(text: str) -> str:
     return plain if plain and plain.isprintable() and plain.strip() == plain else text
 
 
-def failures(groups: list[str], winter: int) -> list[Item]:
+# What does not change from telegram to telegram is read once: logs, and times of the last hour.
+
+
+@lru_cache(maxsize=1024)
+def failures(groups: tuple[str, ...], winter: int) -> list[Item]:
     """(count)(code)(time)(seconds*s)...: power failures of the log, newest first as the meter lists them."""
     found: list[Item] = []
     for time, lasted in zip(groups[2::2], groups[3::2], strict=False):
-        ended, seconds = logged(time, winter), quantity(lasted)
+        ended, seconds = moment(time, winter), quantity(lasted)
         if ended is not None and seconds is not None:
             found.append({"ended": ended, "seconds": seconds[0]})
     return found
 
 
-def demand_history(groups: list[str], winter: int) -> list[Item]:
+@lru_cache(maxsize=1024)
+def demand_history(groups: tuple[str, ...], winter: int) -> list[Item]:
     """(count)(code)(code)(month)(time)(value*kW)...: the highest quarter-hour demand of each month."""
     found: list[Item] = []
     for month, time, value in zip(groups[3::3], groups[4::3], groups[5::3], strict=False):
@@ -98,8 +106,8 @@ def demand_history(groups: list[str], winter: int) -> list[Item]:
         if peak is not None:
             found.append(
                 {
-                    "month": logged(month, winter),
-                    "time": logged(time, winter),
+                    "month": moment(month, winter),
+                    "time": moment(time, winter),
                     "value": peak[0],
                     "unit": peak[1],
                 }

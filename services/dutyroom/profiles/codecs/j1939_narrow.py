@@ -7,6 +7,7 @@ Whatever is no usual frame is left to the full way: it reads it, or says what is
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from dutyroom.errors import Rejected
@@ -26,21 +27,24 @@ MAX_PLANS = 4096  # CAN ids that are remembered
 _ONES = "FF" * 8  # most groups of most engines have nothing to say
 _hex = bytes.fromhex
 
+# name, its byte, its value for each value of that byte; None where that is none.
+_InByte: TypeAlias = tuple[str, int, tuple[int | float | None, ...]]
 # name, first bit, mask, raw values from here on are none, then (raw * whole + added) / divisor is the value.
 _Number: TypeAlias = tuple[str, int, int, int, int, int, int]
 
 
 class _Plan(NamedTuple):
-    """What is read of the frames of one CAN id. numbers: a value or nothing; others: with the reason why there is
-    none. silent: nothing comes of a frame of ones. whole: it is read in the full way."""
+    """What is read of the frames of one CAN id. in_bytes, numbers: a value or nothing; others: with the reason why
+    there is none. silent: nothing comes of a frame of ones. whole: it is read in the full way."""
 
+    in_bytes: tuple[_InByte, ...]
     numbers: tuple[_Number, ...]
     others: tuple[Field, ...]
     silent: bool
     whole: bool = False
 
 
-_NOTHING: Final = _Plan((), (), True)
+_NOTHING: Final = _Plan((), (), (), True)
 
 
 class Narrow:
@@ -73,26 +77,36 @@ class Narrow:
             except ValueError:
                 return None
             if len(content) != 8 or plan.whole:
-                self._whole(frame(read_id(own, ""), content), collected, assembly)
+                if not self._whole(frame(read_id(own, ""), content), collected, assembly):
+                    return None
                 continue
-            bits = int.from_bytes(content, "little")
-            for name, start, mask, odd, whole, added, divisor in plan.numbers:
-                raw = bits >> start & mask
-                if raw < odd:
-                    number = raw * whole + added
-                    values[name] = number / divisor if number % divisor else number // divisor
+            for name, at, known in plan.in_bytes:
+                if (found := known[content[at]]) is not None:
+                    values[name] = found
+            if plan.numbers:
+                bits = int.from_bytes(content, "little")
+                for name, start, mask, odd, whole, added, divisor in plan.numbers:
+                    raw = bits >> start & mask
+                    if raw < odd:
+                        number = raw * whole + added
+                        values[name] = number / divisor if number % divisor else number // divisor
             if plan.others:
                 collected.read(content, plan.others, None)
         values["reasons"] = collected.reasons
         return {"engine": values}
 
-    def _whole(self, found: Frame, collected: Collected, assembly: Assembly) -> None:
-        """The full way of one frame, and of the long message that it may complete."""
+    def _whole(self, found: Frame, collected: Collected, assembly: Assembly) -> bool:
+        """The full way of one frame, and of the long message that it may complete. False where that cannot be read:
+        something else may be wrong with the frames behind it, which the full way would say first."""
         if self._sources is not None and found.source not in self._sources:
-            return
-        collected.add(found, self._groups)
-        if found.pgn in PIECES and (complete := assembly.take(found)) is not None:
-            collected.add(complete, self._groups)
+            return True
+        try:
+            collected.add(found, self._groups)
+            if found.pgn in PIECES and (complete := assembly.take(found)) is not None:
+                collected.add(complete, self._groups)
+        except Rejected:
+            return False
+        return True
 
     def _plan(self, own: int | str) -> _Plan | None:
         """None: no id."""
@@ -103,7 +117,7 @@ class Narrow:
         if self._sources is not None and found.source not in self._sources:
             plan = _NOTHING
         elif found.pgn in OWN_WAY:
-            plan = _Plan((), (), False, True)
+            plan = _Plan((), (), (), False, True)
         else:
             plan = self._of_group(self._groups.get(found.pgn, ()))
         if len(self._plans) < MAX_PLANS:
@@ -116,7 +130,22 @@ class Narrow:
         known = {n[0] for n in numbers}
         others = tuple(f for f in fields if f.name in names and f.name not in known)
         silent = not others and all(odd <= mask for _, _, mask, odd, *_ in numbers)
-        return _Plan(tuple(numbers), others, silent)
+        small = [n for n in numbers if n[1] // 8 == (n[1] + n[2].bit_length() - 1) // 8]
+        in_bytes = tuple((n[0], n[1] // 8, _of_byte(n[1] % 8, *n[2:])) for n in small)
+        return _Plan(in_bytes, tuple(n for n in numbers if n not in small), others, silent)
+
+
+@lru_cache(maxsize=1024)
+def _of_byte(
+    start: int, mask: int, odd: int, whole: int, added: int, divisor: int
+) -> tuple[int | float | None, ...]:
+    """The value of a parameter inside a byte, for all values of the byte. Few parameters differ in all this."""
+    raws = [byte >> start & mask for byte in range(256)]
+    return tuple(_scaled(raw * whole + added, divisor) if raw < odd else None for raw in raws)
+
+
+def _scaled(number: int, divisor: int) -> int | float:
+    return number / divisor if number % divisor else number // divisor
 
 
 def _number(f: Field) -> _Number | None:
