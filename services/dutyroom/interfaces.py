@@ -166,6 +166,15 @@ class Journal(Protocol):
         """Rows (`record.row`) that are still not read, but for another reason than before."""
         ...
 
+    def reopen(self, addresses: Collection[str]) -> int:
+        """What had waited for one of these devices and was settled unread waits again; returns how many."""
+        ...
+
+    def recall(self, records: Sequence[MessageRecord]) -> int:
+        """Messages that were passed over wait now for `record.unread`; returns how many. One that is or
+        was in quarantine is left as it is."""
+        ...
+
     def settle(self, ids: Sequence[int], state: str) -> int:
         """Marks quarantined rows reprocessed or discarded; returns how many were open."""
         ...

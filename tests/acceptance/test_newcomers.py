@@ -173,6 +173,9 @@ def _a_neighbours_meter(broker: Mosquitto, visitor: Visitor, data: Path) -> None
     assert "heard again" in run("devices", "ignore", "99999999", "--take-back", "--data", data).stdout
     again = run("devices", "ignore", "99999999", "--take-back", "--data", data, ok=False)
     assert "99999999 is not among those that are not ours" in again.stderr
+    wait_for(lambda: unknown(visitor).get("99999999", {}).get("kept") == 2, 10, "what was ignored of it")
+    run("devices", "ignore", "99999999", "--data", data)
+    wait_for(lambda: sum(row["ignored"] for row in visitor.get("/ledger")) == 2, 10, "both ignored again")
 
 
 def _three(visitor: Visitor, point: int, now: float) -> dict[str, Any] | None:

@@ -58,7 +58,7 @@ def post_not_ours(ask: Ask, wanted: Named) -> Json:
 
 @router.post("/{site}/unknown/not-ours/take-back", name="api_disown_back")
 def post_take_back(ask: Ask, wanted: Named) -> Json:
-    """Listens to an address again, from its next message on."""
+    """Listens to an address again; what was ignored of it, and is still in the journal, waits to be read."""
     intake, _, _ = intake_of(ask)
     intake.not_ours.take_back(wanted.address.strip(), ask.actor, ask.room.clock.now())
     return {"address": wanted.address.strip()}

@@ -337,6 +337,20 @@ class SqliteJournal:
         with self._commit() as db:
             self._quarantine.restate(db, records)
 
+    def reopen(self, addresses: Collection[str]) -> int:
+        with self._commit() as db:
+            counts, many = self._quarantine.reopen(db, addresses)
+            ledger.write(db, counts)
+            return many
+
+    def recall(self, records: Sequence[MessageRecord]) -> int:
+        if not records:
+            return 0
+        with self._commit() as db:
+            counts, many = self._quarantine.recall(db, records)
+            ledger.write(db, counts)
+            return many
+
     def settle(self, ids: Sequence[int], state: str) -> int:
         with self._commit() as db:
             return self._quarantine.settle(db, ids, state)

@@ -115,5 +115,11 @@ class FollowedJournal:
     def restate(self, records: Sequence[MessageRecord]) -> None:
         self._refuse()
 
+    def reopen(self, addresses: Collection[str]) -> int:
+        self._refuse()
+
+    def recall(self, records: Sequence[MessageRecord]) -> int:
+        self._refuse()
+
     def _refuse(self) -> NoReturn:
         raise Rejected(f"journal {self._path}: another process writes it")

@@ -66,6 +66,13 @@ def count(batch: Batch, into: Counts) -> None:
         row[_PLACE[record.outcome]] += 1
 
 
+def shift(counts: Counts, at: Ms, before: Outcome, after: Outcome) -> None:
+    """A message of no known device has another outcome than it was counted with."""
+    row = counts.setdefault((at // HOUR * HOUR, ""), [0] * len(COLUMNS))
+    row[_PLACE[before]] -= 1
+    row[_PLACE[after]] += 1
+
+
 def outcomes_of(found: Mapping[tuple[Ms, str, str], int]) -> Counts:
     """What a reader counted, by (hour, device, column)."""
     counts: Counts = {}

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from dutyroom.backends import ledger
 from dutyroom.errors import Conflict
 from dutyroom.interfaces import QuarantineRow, StrangerRow
 from dutyroom.model.telemetry import Message, MessageRecord, Outcome
@@ -46,6 +47,7 @@ CREATE TABLE crowded (
 
 _ROW = "id, received_at, topic, payload, reason, detail, state, retained, part, addresses"
 UNKNOWN = "unknown_device"
+FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
 _STRANGE = (UNKNOWN, "unknown_topic", "no_layout")
 
 
@@ -121,8 +123,11 @@ class Quarantine:
                 ),
             ).rowcount
         else:
+            read, foreign = record.outcome is Outcome.DECODED, record.reason == FOREIGN
             changed = db.execute(
-                "UPDATE quarantine SET state='reprocessed' WHERE id=? AND state='open'", (record.row,)
+                "UPDATE quarantine SET state='reprocessed', reason=CASE WHEN ? THEN ? ELSE reason END, "
+                "part=max(part, ?) WHERE id=? AND state='open'",
+                (foreign, FOREIGN, foreign and read, record.row),
             ).rowcount
             self.forget()
         if not changed:
@@ -135,6 +140,45 @@ class Quarantine:
                 "UPDATE quarantine SET reason=?, detail=?, address=?, addresses=? WHERE id=? AND state='open'",
                 (record.reason, record.detail, _first(record), _json(record.unread), record.row),
             )
+
+    def reopen(self, db: sqlite3.Connection, addresses: Collection[str]) -> tuple[ledger.Counts, int]:
+        """What was settled because its devices were not ours waits again for those that are now."""
+        marks = ",".join("?" * len(addresses))
+        found = db.execute(
+            "SELECT id, received_at, part, (SELECT json_group_array(value) FROM json_each(addresses) "  # noqa: S608
+            f"WHERE value IN ({marks})) AS mine FROM quarantine "
+            "WHERE state='reprocessed' AND reason=? AND mine<>'[]'",
+            (*addresses, FOREIGN),
+        ).fetchall()
+        counts: ledger.Counts = {}
+        for number, at, part, mine in found:
+            db.execute(
+                "UPDATE quarantine SET state='open', reason=?, address=?, addresses=? WHERE id=?",
+                (UNKNOWN, msgspec.json.decode(mine)[0], mine, number),
+            )
+            if not part:
+                ledger.shift(counts, at, Outcome.IGNORED, Outcome.QUARANTINED)
+        self.forget()
+        return counts, len(found)
+
+    def recall(self, db: sqlite3.Connection, records: Iterable[MessageRecord]) -> tuple[ledger.Counts, int]:
+        """Messages that were never here, or of which nothing waited. Those read in part stay counted as read."""
+        counts: ledger.Counts = {}
+        fresh: list[MessageRecord] = []
+        told: set[tuple[str, bytes]] = set()
+        for record in records:
+            message = record.message
+            if _was_here(db, message):
+                continue
+            if message.retained and ((message.topic, message.payload) in told or _kept_already(db, message)):
+                continue  # it would not be taken
+            told.add((message.topic, message.payload))
+            fresh.append(record)
+        self.take(db, 0, fresh)
+        for record in fresh:
+            if record.outcome is Outcome.QUARANTINED:
+                ledger.shift(counts, record.message.received_at, Outcome.IGNORED, Outcome.QUARANTINED)
+        return counts, len(fresh)
 
     def settle(self, db: sqlite3.Connection, ids: Sequence[int], state: str) -> int:
         self.forget()
@@ -196,6 +240,15 @@ def _kept_already(db: sqlite3.Connection, message: Message) -> bool:
     found = db.execute(
         "SELECT 1 FROM quarantine WHERE state IN ('open','reprocessed','discarded') AND topic=? AND payload=? LIMIT 1",
         (message.topic, message.payload),
+    ).fetchone()
+    return found is not None
+
+
+def _was_here(db: sqlite3.Connection, message: Message) -> bool:
+    found = db.execute(
+        "SELECT 1 FROM quarantine WHERE state IN ('open','reprocessed','discarded') AND topic=? AND received_at=? "
+        "AND payload=? LIMIT 1",
+        (message.topic, message.received_at, message.payload),
     ).fetchone()
     return found is not None
 

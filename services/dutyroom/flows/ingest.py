@@ -103,6 +103,15 @@ class Ingest:
             message = Message(row.topic, row.payload, row.received_at, row.retained)
             outcome = self._decode(message)
             if row.part and isinstance(outcome, Decoded) and _nothing_left(row, outcome):
+                record = MessageRecord(
+                    message,
+                    Outcome.IGNORED,
+                    reason=REASON,
+                    detail=row.detail,
+                    unread=row.addresses,
+                    row=row.id,
+                )
+                restated.append(record)
                 done.append(row.id)
             elif not isinstance(outcome, Refused):
                 self._add_again(row, message, outcome, drafts)
@@ -113,7 +122,7 @@ class Ingest:
         if restated:
             self._journal.restate(restated)
         if done:
-            self._journal.settle(done, "discarded")
+            self._journal.settle(done, "reprocessed")
         self._commit(drafts)
         return sum(len(draft.messages) for draft in drafts.values())
 
@@ -130,6 +139,13 @@ class Ingest:
             else _ignored(message, outcome)
         )
         draft.messages.append(replace(record, row=row.id, part=row.part))
+
+    def named(self, message: Message) -> Collection[str]:
+        """The addresses of whom a message is, registered or not."""
+        outcome = self._coming.decode(message, self._registry)
+        if isinstance(outcome, Decoded):
+            return {*outcome.addresses, *(address for _, address in outcome.unknown)}
+        return {a for _, a in outcome.candidates} if isinstance(outcome, Refused) else ()
 
     def quarantine(self, message: Message, error: str) -> None:
         """Sets aside a message on which our own code failed, so that it never blocks the others."""
@@ -259,8 +275,9 @@ class Ingest:
         known = [d.id for d in devices.values() if d]
         if not message.retained and not draft.again:
             draft.heard.update(known)
+        why = REASON if decoded.foreign else ""
         return MessageRecord(
-            message, Outcome.DECODED, known[0] if known else "", decoded.profile, unread=unread
+            message, Outcome.DECODED, known[0] if known else "", decoded.profile, why, unread=unread
         )
 
     def _make_points(

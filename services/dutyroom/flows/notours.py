@@ -16,6 +16,7 @@ from dutyroom.timebase import Ms
 REASON = "not_ours"
 MOST = 20_000  # addresses
 _BLOB = "not_ours"
+_BACK = "not_ours_back"  # addresses taken back whose messages are still to be looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class NotOurs:
         self._site, self._records = site, records
         with records.read() as tx:
             self._marks = self._read(tx)
+        self._news = True  # there may be addresses that were taken back
 
     @property
     def addresses(self) -> Collection[str]:
@@ -64,10 +66,26 @@ class NotOurs:
 
         self._change(remove, "device.not_ours_back", address, actor, now)
 
+    def returned(self) -> Collection[str]:
+        """Addresses taken back whose messages are still to be looked for, also before we were here."""
+        if not self._news:
+            return ()
+        self._news = False
+        with self._records.read() as tx:
+            return self._back(tx)
+
+    def recalled(self, addresses: Collection[str]) -> None:
+        """Their messages have been found."""
+        with self._records.write() as tx:
+            left = [address for address in self._back(tx) if address not in addresses]
+            tx.put_blob(self._site, _BACK, msgspec.json.encode(left))
+        self._news = bool(left)
+
     def reread(self) -> bool:
         """Takes what another process has marked; returns whether that is something else than was known."""
         with self._records.read() as tx:
             before, self._marks = self._marks, self._read(tx)
+        self._news = True
         return before.keys() != self._marks.keys()
 
     def _change(
@@ -75,11 +93,18 @@ class NotOurs:
     ) -> None:
         with self._records.write() as tx:
             marks = self._read(tx)
+            before = frozenset(marks)
             how(marks)
+            back = [*self._back(tx), *sorted(before - marks.keys())]
+            tx.put_blob(self._site, _BACK, msgspec.json.encode([a for a in back if a not in marks]))
             tx.put_blob(self._site, _BLOB, msgspec.json.encode(list(marks.values())))
             tx.audit(self._site, now, actor, action, address)
             tx.change(self._site, now, "device", "")
-        self._marks = marks
+        self._marks, self._news = marks, True
+
+    def _back(self, tx: Tx) -> list[str]:
+        data = tx.blob(self._site, _BACK)
+        return msgspec.json.decode(data, type=list[str]) if data else []
 
     def _read(self, tx: Tx) -> dict[str, Mark]:
         data = tx.blob(self._site, _BLOB)
@@ -94,7 +119,9 @@ def without(outcome: Outcome, foreign: Collection[str]) -> Outcome:
     if isinstance(outcome, Decoded):
         if not outcome.unknown:
             return outcome
-        return replace(outcome, unknown=tuple(u for u in outcome.unknown if u[1] not in foreign))
+        left_out = tuple(address for _, address in outcome.unknown if address in foreign)
+        kept = tuple(u for u in outcome.unknown if u[1] not in foreign)
+        return replace(outcome, unknown=kept, foreign=left_out) if left_out else outcome
     left = tuple(c for c in outcome.candidates if c[1] not in foreign)
     if len(left) == len(outcome.candidates):
         return outcome

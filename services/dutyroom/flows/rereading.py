@@ -13,6 +13,7 @@ import structlog
 
 from dutyroom.errors import Conflict, Unavailable
 from dutyroom.flows.ingest import Ingest
+from dutyroom.flows.recall import Recall
 from dutyroom.interfaces import Journal, QuarantineRow
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ class Rereading:
     def __init__(self, journal: Journal, ingest: Ingest, chunk: int = CHUNK) -> None:
         self._journal, self._ingest, self._chunk = journal, ingest, chunk
         self._lock = threading.Lock()
+        self._recall = Recall(journal, ingest)
         self._asked: frozenset[str] | None = None  # reasons, empty = all; None = nothing to do
         self._reasons: frozenset[str] = frozenset()
         self._after: int | None = None  # last row of the pass at hand, None = no pass
@@ -39,19 +41,21 @@ class Rereading:
 
     @property
     def busy(self) -> bool:
-        return self._asked is not None or self._after is not None
+        return self._asked is not None or self._after is not None or self._recall.busy
 
     def step(self) -> bool:
         """One chunk; True = there is more to do. Raises Unavailable: nothing was done, call again."""
         if self._ingest.learned:
             self._ingest.learned = False
             self.ask("rejected")
+        if self._recall.step():
+            self.ask("unknown_device")
         with self._lock:
             if self._asked is not None:
                 going = self._asked if self._after is None else _both(self._asked, self._reasons)
                 self._reasons, self._after, self._asked = going, 0, None
         if self._after is None:
-            return False
+            return self._recall.busy
         rows = self._journal.quarantine_after(self._after, self._chunk, self._reasons)
         try:
             self._again(rows)

@@ -51,6 +51,7 @@ class Decoded:
     unknown: tuple[tuple[str, str], ...] = ()
     addresses: tuple[str, ...] = ()  # every known (or adopted) device of the message
     unread: int = 0  # bytes that the decoder left
+    foreign: tuple[str, ...] = ()  # devices of the message that are not ours, of which nothing is said
     owners: Mapping[str, str] = field(default_factory=dict)  # address -> profile, where another one read it
 
     def owner(self, address: str) -> str:

@@ -1,0 +1,76 @@
+"""What was ignored while an address was not ours is looked for in the journal when it is taken back.
+
+The journal keeps raw messages for some days, those that were passed over among them. What is of an
+address that is ours again goes into quarantine, and is read from there like all that waits for a device.
+In chunks between the messages that come. A pass that was broken off begins anew: nothing is taken twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+
+from dutyroom.flows.ingest import Ingest
+from dutyroom.flows.notours import REASON
+from dutyroom.interfaces import Journal
+from dutyroom.model.telemetry import Batch, Lane, MessageRecord, Outcome
+
+BATCHES = 16  # looked at in one step
+_UNKNOWN = "unknown_device"
+
+
+class Recall:
+    """For the thread that ingests. Raises Unavailable: call again."""
+
+    def __init__(self, journal: Journal, ingest: Ingest, batches: int = BATCHES) -> None:
+        self._journal, self._ingest, self._batches = journal, ingest, batches
+        self._back: frozenset[str] = frozenset()
+        self._left: list[tuple[Lane, int, int]] = []  # lane, looked at up to, last of the pass
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._back)
+
+    def step(self) -> bool:
+        """One chunk; True = some message waits now that did not."""
+        if not self._back:
+            back = frozenset(self._ingest.not_ours.returned())
+            if not back:
+                return False
+            reopened = self._journal.reopen(back)
+            self._left = [(lane, 0, self._journal.last(lane)) for lane in Lane]
+            self._back = back
+            return reopened > 0
+        if self._left:
+            return self._chunk() > 0
+        self._ingest.not_ours.recalled(self._back)
+        self._back = frozenset()
+        return False
+
+    def _chunk(self) -> int:
+        lane, after, last = self._left[0]
+        found = [(seq, batch) for seq, batch in self._journal.read(lane, after, self._batches) if seq <= last]
+        many = self._journal.recall(list(self._of(batch for _, batch in found)))
+        if len(found) == self._batches:
+            self._left[0] = lane, found[-1][0], last
+        else:
+            del self._left[0]
+        return many
+
+    def _of(self, batches: Iterable[Batch]) -> Iterator[MessageRecord]:
+        """What was read again had waited in quarantine: it is found there."""
+        passed = (m for batch in batches if not batch.again for m in batch.messages if m.reason == REASON)
+        for record in passed:
+            mine = self._mine(record, self._ingest.named(record.message))
+            if mine is not None:
+                yield mine
+
+    def _mine(self, record: MessageRecord, named: Collection[str]) -> MessageRecord | None:
+        unread = tuple(sorted(self._back & set(named)))
+        if not unread:
+            return None
+        if record.outcome is Outcome.DECODED:  # the rest of it was read
+            return MessageRecord(record.message, Outcome.DECODED, unread=unread)
+        detail = ", ".join(unread[:10])
+        return MessageRecord(
+            record.message, Outcome.QUARANTINED, reason=_UNKNOWN, detail=detail, unread=unread
+        )
