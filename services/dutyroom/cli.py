@@ -130,6 +130,57 @@ def serve(
         run_serve(settings, site, embedded_broker, say)
 
 
+Sites = Annotated[list[Path], typer.Option("--site", help="Site folder; may be given several times.")]
+Readings = Annotated[str | None, typer.Option("--readings", help="embedded or influx.")]
+RecordsAt = Annotated[
+    str | None, typer.Option("--records", help="postgresql://... ; default: SQLite in the data folder.")
+]
+
+
+@app.command()
+def ingest(site: Sites, data: Data = None, readings: Readings = None, records: RecordsAt = None) -> None:
+    """Read the messages of sites, keep readings and raise alarms; without pages. Several share the sites."""
+    from dutyroom.wiring.ingesting import run_ingest
+
+    with plain_errors():
+        run_ingest(settings_with(data=data, readings=readings, records=records), site, say)
+
+
+@app.command()
+def api(
+    site: Sites,
+    data: Data = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port of the pages.")] = None,
+    readings: Readings = None,
+    records: RecordsAt = None,
+) -> None:
+    """Serve pages and API of sites whose messages `dutyroom ingest` reads."""
+    from dutyroom.wiring.showing import run_api
+
+    with plain_errors():
+        settings = settings_with(data=data, host=host, port=port, readings=readings, records=records)
+        run_api(settings, site, say)
+
+
+@app.command()
+def scheduler(site: Sites, data: Data = None, readings: Readings = None, records: RecordsAt = None) -> None:
+    """See to the plans of sites: what falls due, what was done, what is late."""
+    from dutyroom.wiring.waking import run_scheduler
+
+    with plain_errors():
+        run_scheduler(settings_with(data=data, readings=readings, records=records), site, say)
+
+
+@app.command()
+def notify(site: Sites, data: Data = None, records: RecordsAt = None) -> None:
+    """Send the messages to people."""
+    from dutyroom.wiring.waking import run_notify
+
+    with plain_errors():
+        run_notify(settings_with(data=data, records=records), site, say)
+
+
 @app.command()
 def check(
     site: Annotated[Path | None, typer.Option("--site", help="Site folder to check.")] = None,

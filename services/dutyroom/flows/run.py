@@ -33,6 +33,7 @@ class SiteRuntime:
     started_at: int = 0
     wake: Wake = _nothing  # tells the flows that records changed by a page
     broker_ok: Callable[[], bool] = lambda: True
+    apart: bool = False  # another process reads the messages; its broker is not ours to be well by
     broker_lossless: bool = True  # False: embedded broker, its queue dies with it
     troubles: Callable[[], Mapping[str, str]] = dict  # what is waiting for something, and why; {} = nothing
     intake: Intake | None = None  # None: nothing is ingested in this process

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dutyroom.backends.clock import SystemClock
-from dutyroom.backends.datafolder import DataFolder, read_instance
+from dutyroom.backends.datafolder import DataFolder, in_use, read_instance
 from dutyroom.backends.history import import_history
 from dutyroom.backends.instance_api import InstanceApi
 from dutyroom.backends.journal import SqliteJournal
@@ -25,6 +25,7 @@ from dutyroom.site import Site
 from dutyroom.timebase import from_iso, to_iso, zone
 from dutyroom.wiring.estate import scenario_names
 from dutyroom.wiring.memory import profiles_beside, remembered_sites
+from dutyroom.wiring.seeding import cache_of
 from dutyroom.wiring.shipped import shipped
 from dutyroom.wiring.stores import records_of, store_of
 
@@ -49,8 +50,15 @@ def data_folder(settings: Settings) -> Settings:
 
 
 def running_api(data: Path) -> InstanceApi | None:
-    """The instance that runs on a data folder: it alone writes there. None when there is none."""
+    """The instance that runs on a data folder: it alone writes there. None when there is none.
+
+    Raises Rejected when its processes run and none of them can be asked.
+    """
     running = read_instance(data)
+    if running is None and in_use(data):
+        raise Rejected(
+            f"processes use the data folder {data}, and no `dutyroom api` that can be asked is among them"
+        )
     return None if running is None else InstanceApi(running["url"], running["token"])
 
 
@@ -147,7 +155,9 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
                 raise Rejected(f"not in quarantine: {', '.join(map(str, discard))}; nothing was discarded")
             lines = [f"Discarded {count}."]
         tz = zone(site.time_zone)
-        rows = journal.quarantine()
+        rows = [
+            row for row in journal.quarantine() if row.id not in discard
+        ]  # its owner may not have got to it
         library = _library(settings, site) if rows else None
         for row in rows:
             payload = library.shown(row.topic, row.payload) if library is not None else b""
@@ -168,7 +178,7 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
 def _library(settings: Settings, site: Site) -> Library:
     """The profiles that the service reads by, as far as they are right."""
     folders = [shipped("device_profiles"), *profiles_beside(settings.data / "sites" / site.id)]
-    cache = settings.data / "cache" / f"profiles-{site.id}.bin"
+    cache = cache_of(settings.data, site.id, folders[1:])
     found = remembered(cache, fingerprint(folders))
     return Library(load_profiles(*folders)[0] if found is None else found, zone(site.time_zone))
 

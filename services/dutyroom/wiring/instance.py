@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Protocol
 
 import structlog
 import uvicorn
@@ -20,7 +21,7 @@ from dutyroom import __version__
 from dutyroom.api.app import create_app
 from dutyroom.api.messages import renderer
 from dutyroom.api.server import PageServer
-from dutyroom.backends.broker import free_port
+from dutyroom.backends.broker import EmbeddedBroker, free_port
 from dutyroom.backends.channels.apprise_channel import AppriseChannel
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.device_files import DeviceFiles
@@ -29,11 +30,11 @@ from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import Unavailable
 from dutyroom.flows.loops import Loop
 from dutyroom.flows.notify import Notifier
+from dutyroom.flows.run import SiteRuntime
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import Person, Role
 from dutyroom.settings import Settings
 from dutyroom.timebase import Clock
-from dutyroom.wiring.running import RunningSite
 
 log = structlog.get_logger(__name__)
 
@@ -79,18 +80,35 @@ def first_administrator(
     return login, password
 
 
+class Served(Protocol):
+    """A site with pages: one that runs here, or is shown here and runs in another process."""
+
+    @property
+    def runtime(self) -> SiteRuntime: ...
+
+    @property
+    def broker(self) -> EmbeddedBroker | None: ...
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Instance:
-    """What is running in this process."""
+    """What is running in this process, with its pages."""
 
     settings: Settings
     folder: DataFolder
     records: Records
-    sites: list[RunningSite]
+    sites: list[Served]
     clock: Clock
     app: FastAPI
-    notifying: Loop
+    notifying: Loop | None  # None: another process sends the messages
     address: tuple[str, int]
+    before_closing: Callable[[], None] = lambda: None  # when no site runs any more, before the records close
+    ending: str = ""  # why it ended by itself
+    _server: _Server | None = None
 
     @property
     def url(self) -> str:
@@ -106,7 +124,8 @@ class Instance:
     def start(self) -> None:
         for site in self.sites:
             site.start()
-        self.notifying.start()
+        if self.notifying is not None:
+            self.notifying.start()
 
     def announce(self, broker: str = "") -> None:
         """Lets commands on this machine find the instance and speak with it."""
@@ -132,8 +151,18 @@ class Instance:
         )
         # Once it has shut down, uvicorn raises the signal again: it must not end us before the rest.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
+        self._server = _Server(config, ready, self._leave)
+        if self.ending:
+            return
         with contextlib.suppress(KeyboardInterrupt):
-            _Server(config, ready, self._leave).run()
+            self._server.run()
+
+    def end(self, reason: str) -> None:
+        """Ends `serve`, from any thread."""
+        self.ending = reason
+        if self._server is not None:
+            self._leave()
+            self._server.should_exit = True
 
     def _leave(self) -> None:
         for site in self.sites:
@@ -143,9 +172,11 @@ class Instance:
     def stop(self) -> None:
         with contextlib.suppress(Unavailable), self.records.write() as tx:
             tx.people.revoke_token("*", self._commands)
-        self.notifying.end(1.0)
+        if self.notifying is not None:
+            self.notifying.end(1.0)
         for site in self.sites:
             site.stop()
+        self.before_closing()
         self.records.close()
 
 
@@ -180,12 +211,13 @@ def make_instance(
     settings: Settings,
     folder: DataFolder,
     records: Records,
-    sites: Sequence[RunningSite],
+    sites: Sequence[Served],
     clock: Clock,
     port: int,
     speed: float = 1.0,
+    notify: bool = True,
 ) -> Instance:
-    """The web application over the sites, and the notifier."""
+    """The web application over the sites, and the notifier unless another process is one."""
     passwords = Passwords()
     channel = AppriseChannel()
     app = create_app(
@@ -207,7 +239,14 @@ def make_instance(
         return 2.0
 
     return Instance(
-        settings, folder, records, list(sites), clock, app, Loop("notify", notifying), (settings.host, port)
+        settings,
+        folder,
+        records,
+        list(sites),
+        clock,
+        app,
+        Loop("notify", notifying) if notify else None,
+        (settings.host, port),
     )
 
 

@@ -14,7 +14,7 @@ from dutyroom.backends.broker import EmbeddedBroker
 from dutyroom.backends.cron import Cron
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttInbound
-from dutyroom.errors import Unavailable
+from dutyroom.errors import Fenced, Unavailable
 from dutyroom.flows.devices import DeviceDesk, estate_of, fed
 from dutyroom.flows.following import Following, last_change
 from dutyroom.flows.ingest import Ingest
@@ -174,7 +174,7 @@ def _put_together(
         running.loops.append(_following(runtime, since))
     else:
         running.loops.append(_plans(running, speed))
-    runtime.troubles = lambda: _troubles(running)
+    runtime.troubles = lambda: _troubles(running, owned)
     return running
 
 
@@ -197,8 +197,13 @@ def _filling(runtime: SiteRuntime) -> Loop | None:
     return None
 
 
-def _troubles(running: RunningSite) -> dict[str, str]:
+def _troubles(running: RunningSite, owned: Owned | None) -> dict[str, str]:
     found = {loop.name: loop.trouble for loop in running.loops if loop.trouble}
+    try:
+        if owned is not None:
+            owned.check()
+    except Fenced as err:
+        found["lease"] = str(err)
     shelf = running.runtime.shelf
     if shelf is not None and (mistakes := shelf.shelved.mistakes):
         more = f" (+{len(mistakes) - 1})" if len(mistakes) > 1 else ""

@@ -89,7 +89,7 @@ def profiles_of(site: Site, source: Path | None, folder: DataFolder) -> Profiles
     own = None if source is None else source / "device_profiles"
     key = folder.secret("privacy").encode()
     there = [own] if own is not None and any(own.glob("*/*.yaml")) else []
-    cache = folder.path / "cache" / f"profiles-{site.id}.bin"
+    cache = cache_of(folder.path, site.id, there)
     tz = zone(site.time_zone)
     try:
         return Profiles(load_library(shipped("device_profiles"), tz, key, there, cache), own, key)
@@ -98,6 +98,13 @@ def profiles_of(site: Site, source: Path | None, folder: DataFolder) -> Profiles
             raise
     found, mistakes = load_profiles(shipped("device_profiles"), *there)
     return Profiles(Library(found, tz, key), own, key, tuple(mistakes))
+
+
+def cache_of(data: Path, site: str, own: Sequence[Path]) -> Path:
+    """Where it is kept what was read of profiles. Sites without some of their own share it: to read them all
+    takes seconds."""
+    alone = any(any(folder.glob("*/*.yaml")) for folder in own)
+    return data / "cache" / f"profiles-{site if alone else '(shipped)'}.bin"
 
 
 def shelf_of(

@@ -13,17 +13,20 @@ from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import Rejected
+from dutyroom.flows.lease import Keeper
 from dutyroom.interfaces import Records
 from dutyroom.settings import Settings
 from dutyroom.site import BrokerAddress, Site, load_site
 from dutyroom.wiring.instance import (
+    Instance,
     choose_port,
     first_administrator,
     ignoring_interrupts,
     log_to,
     make_instance,
 )
-from dutyroom.wiring.running import RunningSite, open_site
+from dutyroom.wiring.leasing import Leasing, this_folder
+from dutyroom.wiring.running import Owned, RunningSite, open_site
 from dutyroom.wiring.seeding import profiles_of
 from dutyroom.wiring.stores import records_of, store_of
 
@@ -32,9 +35,8 @@ def run_serve(
     settings: Settings, folders: Sequence[Path], embedded_broker: bool, say: Callable[[str], None]
 ) -> None:
     """Runs until SIGINT or SIGTERM. Raises Invalid or Rejected before anything is started."""
-    sites = [load_site(folder) for folder in folders]
-    _distinct(sites)
-    for site, source in zip(sites, folders, strict=True):
+    sites = read_sites(folders)
+    for site, source in sites:
         if site.broker is None and not embedded_broker:
             raise Rejected(
                 f"{source / 'site.yaml'}: broker: is missing; name the broker that the devices publish to "
@@ -50,28 +52,50 @@ def run_serve(
             say(taken)
         clock = SystemClock()
         records = records_of(settings)
+        leasing = Leasing(records, this_folder("serve", folder), "serve", tuple(site.id for site, _ in sites))
+        stack.callback(leasing.end)
+        leasing.start()
         running = [
-            _open(settings, folder, site, source, records, clock, stack, say)
-            for site, source in zip(sites, folders, strict=True)
+            _open(settings, folder, site, source, records, leasing, clock, stack, say)
+            for site, source in sites
         ]
         instance = make_instance(settings, folder, records, running, clock, port)
+        instance.before_closing = leasing.end
         stack.callback(instance.stop)
-        for site in sites:
+        for site, _ in sites:
             first = first_administrator(records, site.id, Passwords(), site.language)
             if first:
                 say(f"Site {site.id}: log in as {first[0]} with the one-time password {first[1]}")
         instance.start()
+        for one in running:
+            _attach(leasing.keeper, one, instance)
         own = [site.broker for site in running if site.broker is not None]
         instance.announce(f"{own[0].host}:{own[0].port}" if len(own) == 1 else "")
         instance.serve(lambda: say(f"Dutyroom is running at {instance.url}"))
+        if instance.ending:
+            raise Rejected(instance.ending)
 
 
-def _distinct(sites: Sequence[Site]) -> None:
-    seen: set[str] = set()
-    for site in sites:
-        if site.id in seen:
+def _attach(keeper: Keeper, running: RunningSite, instance: Instance) -> None:
+    """A site whose lease cannot be renewed hears nothing meanwhile. One that another process owns ends
+    the service: what it remembers of the site is no longer so."""
+    name = running.runtime.site.id
+
+    def lost() -> None:
+        instance.end(f"site {name}: another process has taken it while its lease could not be renewed")
+
+    keeper.attach(name, running.session.cut, running.session.start, lost, running.said)
+
+
+def read_sites(folders: Sequence[Path]) -> list[tuple[Site, Path]]:
+    """Sites with their folders. Raises Invalid, or Rejected for one id twice."""
+    sites: dict[str, tuple[Site, Path]] = {}
+    for folder in folders:
+        site = load_site(folder)
+        if site.id in sites:
             raise Rejected(f"two site folders have the id {site.id!r}; an id belongs to one site")
-        seen.add(site.id)
+        sites[site.id] = site, folder
+    return list(sites.values())
 
 
 def _open(
@@ -80,10 +104,12 @@ def _open(
     site: Site,
     source: Path,
     records: Records,
+    leasing: Leasing,
     clock: SystemClock,
     stack: ExitStack,
     say: Callable[[str], None],
 ) -> RunningSite:
+    lease = leasing.insist(site.id, settings.data / "sites" / site.id / "journal.sqlite", say)
     brokers, broker = site.brokers, None
     if not brokers:
         with ignoring_interrupts():
@@ -106,6 +132,7 @@ def _open(
         settings.raw_days,
         lossless=broker is None,
         reader=settings.mqtt_reader,
+        owned=Owned(lease.token, lambda: leasing.keeper.check(site.id)),
     )
     running.broker = broker
     return running
