@@ -140,5 +140,5 @@ def test_live_values_of_a_retained_batch() -> None:
     live.update(Readings.of([(1, T, 5.0, 0, 0)]), T, 1, ["d"])
     before = live.get(1)
     live.update(Readings.of([(1, T, 5.0, int(Quality.RETAINED), 0)]), LATER, 1)
-    assert live.get(1) is before
+    assert live.get(1) == before
     assert live.heard("d") == T

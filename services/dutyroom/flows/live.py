@@ -1,6 +1,7 @@
 """The newest value of every point, in memory: batches in, snapshots and changes out.
 
-Nothing scans the store for "latest". Readers ask for what changed since a version they hold.
+Nothing scans the store for "latest". Readers ask for what changed since a version they hold. Columns
+by point id: a value becomes an object only when somebody asks for it.
 """
 
 from __future__ import annotations
@@ -8,9 +9,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
-from dutyroom.model.telemetry import Quality, Reading, Readings
+import numpy as np
+import numpy.typing as npt
+
+from dutyroom.model.telemetry import Bytes8, Floats, Longs, Quality, Reading, Readings
 from dutyroom.timebase import Ms
+
+Slots: TypeAlias = npt.NDArray[np.intp]
+
+_NONE: Ms = -(1 << 62)  # no value yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +39,14 @@ class Live:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._values: dict[int, LiveValue] = {}
-        self._changed: dict[int, int] = {}  # point -> version of its last change
+        self._at: Longs = np.empty(0, np.int64)
+        self._received: Longs = np.empty(0, np.int64)
+        self._value: Floats = np.empty(0, np.float64)
+        self._quality: Bytes8 = np.empty(0, np.uint8)
+        self._changed: Longs = np.empty(0, np.int64)  # version of the last change
+        self._row: Longs = np.empty(0, np.int64)  # for a moment: of a batch
+        self._worded = np.empty(0, np.bool_)  # has a text
+        self._text: dict[int, str] = {}
         self._heard: dict[str, Ms] = {}
         self.version = 0
         self.messages = 0
@@ -43,12 +58,11 @@ class Live:
         is newer and stays."""
         with self._lock:
             self.version += 1
+            self._reach(max(stored, default=-1) + 1)
             for point, reading in stored.items():
-                if point in self._values:
-                    continue
-                received = reading.received_at if reading.received_at is not None else reading.at
-                self._values[point] = LiveValue(point, reading.at, received, reading.value, reading.quality)
-                self._changed[point] = self.version
+                if self._at.item(point) == _NONE:
+                    received = reading.received_at if reading.received_at is not None else reading.at
+                    self._put(point, reading.at, received, reading.value, reading.quality, "")
 
     def update(
         self,
@@ -63,35 +77,121 @@ class Live:
         devices: those that were heard. received: by message, where that lies in the past. What a
         broker had retained is only news where it differs, and is no younger than what was known.
         """
-        rows = zip(
-            readings.point.tolist(),
-            readings.at.tolist(),
-            readings.value.tolist(),
-            readings.quality.tolist(),
-            readings.message.tolist(),
-            strict=True,
-        )
         with self._lock:
             self.version += 1
             self.messages += messages
             self.readings += len(readings)
             self.received_at = max(received_at, self.received_at or 0)
-            for device in devices:
-                self._heard[device] = received_at
-            for row, (point, at, value, quality, message) in enumerate(rows):
-                old = self._values.get(point)
-                if quality == Quality.SUSPECT or (old is not None and at < old.at):
-                    continue
-                then = received_at if received is None else received[message]
-                new = LiveValue(point, at, then, value, quality, readings.text.get(row, ""))
-                if old is not None and quality == Quality.RETAINED:
-                    new = _retained(old, new)
-                if new is not old:
-                    self._values[point] = new
-                    self._changed[point] = self.version
+            self._heard.update(dict.fromkeys(devices, received_at))
+            if not len(readings):
+                return
+            self._reach(int(readings.point.max()) + 1)
+            fine = readings.quality != Quality.SUSPECT
+            retained = readings.quality == Quality.RETAINED
+            if retained.any():  # what becomes of one depends on what was there before it
+                single = np.isin(readings.point, readings.point[retained])
+                self._one_by_one(readings, np.flatnonzero(fine & single), received_at, received)
+                fine &= ~single
+            self._take(readings, np.flatnonzero(fine), received_at, received)
+
+    def _take(self, readings: Readings, rows: Slots, received_at: Ms, received: Sequence[Ms] | None) -> None:
+        """Of each point the newest; of those at one instant the last, which is the correction."""
+        point, at = readings.point[rows].astype(np.intp), readings.at[rows]
+        newer = at >= self._at[point]
+        if not newer.all():
+            rows, point, at = rows[newer], point[newer], at[newer]
+        np.maximum.at(self._at, point, at)
+        newest = at == self._at[point]
+        rows, point = rows[newest], point[newest]
+        self._row[point] = -1
+        np.maximum.at(self._row, point, rows)
+        last = self._row[point] == rows
+        rows, point = rows[last], point[last]
+        self._received[point] = (
+            received_at if received is None else np.array(received, np.int64)[readings.message[rows]]
+        )
+        self._value[point] = readings.value[rows]
+        self._quality[point] = readings.quality[rows]
+        self._changed[point] = self.version
+        old = point[self._worded[point]]
+        for number in old.tolist():
+            del self._text[number]
+        self._worded[old] = False
+        if readings.text:
+            taken = np.zeros(len(readings), dtype=bool)
+            taken[rows] = True
+            for row, text in readings.text.items():
+                if text and taken[row]:
+                    self._word(int(readings.point[row]), text)
+
+    def _one_by_one(
+        self, readings: Readings, rows: Slots, received_at: Ms, received: Sequence[Ms] | None
+    ) -> None:
+        """In the order of the batch."""
+        for row in rows.tolist():
+            point, at = readings.point.item(row), readings.at.item(row)
+            old = self._get(point)
+            if old is not None and at < old.at:
+                continue
+            then = received_at if received is None else received[readings.message.item(row)]
+            quality, text = readings.quality.item(row), readings.text.get(row, "")
+            new = LiveValue(point, at, then, readings.value.item(row), quality, text)
+            if old is not None and quality == Quality.RETAINED:
+                new = _retained(old, new)
+            if new is not old:
+                self._put(point, new.at, new.received_at, new.value, new.quality, new.text)
+
+    def _put(self, point: int, at: Ms, received: Ms, value: float, quality: int, text: str) -> None:
+        self._at[point], self._received[point] = at, received
+        self._value[point], self._quality[point] = value, quality
+        self._changed[point] = self.version
+        self._word(point, text)
+
+    def _word(self, point: int, text: str) -> None:
+        self._worded[point] = bool(text)
+        if text:
+            self._text[point] = text
+        else:
+            self._text.pop(point, None)
+
+    def _reach(self, size: int) -> None:
+        """Makes room for points up to this number."""
+        more = size - len(self._at)
+        if more <= 0:
+            return
+        more = max(more, len(self._at) // 2, 64)
+        self._at = np.concatenate([self._at, np.full(more, _NONE, np.int64)])
+        self._received = np.concatenate([self._received, np.zeros(more, np.int64)])
+        self._value = np.concatenate([self._value, np.zeros(more)])
+        self._quality = np.concatenate([self._quality, np.zeros(more, np.uint8)])
+        self._changed = np.concatenate([self._changed, np.zeros(more, np.int64)])
+        self._row = np.concatenate([self._row, np.zeros(more, np.int64)])
+        self._worded = np.concatenate([self._worded, np.zeros(more, np.bool_)])
+
+    # ------------------------------------------------------------ what is asked
+
+    def _get(self, point: int) -> LiveValue | None:
+        at = self._at.item(point) if 0 <= point < len(self._at) else _NONE
+        if at == _NONE:
+            return None
+        return LiveValue(
+            point,
+            at,
+            self._received.item(point),
+            self._value.item(point),
+            self._quality.item(point),
+            self._text.get(point, ""),
+        )
+
+    def _all(self, points: Slots) -> list[LiveValue]:
+        columns = (self._at, self._received, self._value, self._quality)
+        at, received, value, quality = (column[points].tolist() for column in columns)
+        text = (self._text.get(point, "") for point in points.tolist())
+        return list(map(LiveValue, points.tolist(), at, received, value, quality, text))
 
     def get(self, point: int) -> LiveValue | None:
-        return self._values.get(point)
+        with self._lock:
+            return self._get(point)
 
     def heard(self, device: str) -> Ms | None:
         """When a device was last heard, by receive time; None = not since the start."""
@@ -99,15 +199,14 @@ class Live:
 
     def snapshot(self) -> tuple[int, list[LiveValue]]:
         with self._lock:
-            return self.version, list(self._values.values())
+            return self.version, self._all(np.flatnonzero(self._at != _NONE))
 
     def since(self, version: int) -> tuple[int, list[LiveValue]]:
         """The version now, and the values that changed after `version`."""
         with self._lock:
             if version >= self.version:
                 return self.version, []
-            changed = [self._values[p] for p, v in self._changed.items() if v > version]
-            return self.version, changed
+            return self.version, self._all(np.flatnonzero(self._changed > version))
 
 
 def _retained(old: LiveValue, new: LiveValue) -> LiveValue:

@@ -1,0 +1,95 @@
+"""The newest values in columns are what keeping an object a point gives."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dutyroom.flows.live import Live, LiveValue
+from dutyroom.model.telemetry import Quality, Reading, Readings
+
+GOOD, SUSPECT, RETAINED = int(Quality.GOOD), int(Quality.SUSPECT), int(Quality.RETAINED)
+
+
+class Plain:
+    """An object a point, one reading after the other."""
+
+    def __init__(self) -> None:
+        self.values: dict[int, LiveValue] = {}
+        self.changed: dict[int, int] = {}
+        self.version = 0
+
+    def put(self, new: LiveValue) -> None:
+        self.values[new.point], self.changed[new.point] = new, self.version
+
+    def start(self, stored: dict[int, Reading]) -> None:
+        self.version += 1
+        for point, r in stored.items():
+            if point not in self.values:
+                came = r.at if r.received_at is None else r.received_at
+                self.put(LiveValue(point, r.at, came, r.value, r.quality))
+
+    def update(self, rows: list[Any], text: dict[int, str], now: int, received: list[int] | None) -> None:
+        self.version += 1
+        for number, (point, at, value, quality, message) in enumerate(rows):
+            old = self.values.get(point)
+            if quality == SUSPECT or (old is not None and at < old.at):
+                continue
+            came = now if received is None else received[message]
+            new = LiveValue(point, at, came, value, quality, text.get(number, ""))
+            if old is None or quality != RETAINED:
+                self.put(new)
+            elif new.value != old.value or (old.text and new.text != old.text):
+                self.put(replace(new, received_at=old.received_at))
+            elif new.text != old.text:
+                self.put(replace(old, text=new.text))
+
+    def since(self, version: int) -> list[LiveValue]:
+        return [self.values[p] for p, v in sorted(self.changed.items()) if v > version]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, 2**32))
+def test_columns_keep_what_objects_would(seed: int) -> None:
+    chance, live, plain = random.Random(seed), Live(), Plain()
+    points = chance.choice([2, 5, 300])
+    for step in range(12):
+        seen = live.version
+        if chance.random() < 0.2:
+            stored = {
+                chance.randint(1, points): Reading(1, 900 + step, 5.0, GOOD, chance.choice([None, 77]))
+                for _ in range(3)
+            }
+            live.start(stored)
+            plain.start(stored)
+        else:
+            rows: list[tuple[int, int, float, int, int]] = []
+            text = {}
+            for number in range(chance.choice([0, 1, 8, 40])):
+                quality = chance.choice([GOOD] * 9 + [SUSPECT, RETAINED]) if step % 2 else GOOD
+                at = 1000 + step * 5 + chance.randint(-12, 5)
+                value = float(chance.randint(0, 3))
+                rows.append((chance.randint(1, points), at, value, quality, chance.randint(0, 2)))
+                if chance.random() < 0.1:
+                    text[number] = chance.choice(["", "open", "shut"])
+            received = [400, 500, 600] if chance.random() < 0.2 else None
+            live.update(replace(Readings.of(rows), text=text), 2000 + step, len(rows), {"d"}, received)
+            plain.update(rows, text, 2000 + step, received)
+        assert live.since(seen) == (plain.version, plain.since(seen))
+        assert live.snapshot() == (plain.version, plain.since(0))
+        assert [live.get(p) for p in range(points + 2)] == [plain.values.get(p) for p in range(points + 2)]
+
+
+def test_what_was_counted_and_heard() -> None:
+    live = Live()
+    assert (live.get(-1), live.get(7), live.heard("d"), live.received_at) == (None, None, None, None)
+    live.update(Readings.of([(3, 5, 1.0, GOOD, 0)]), 10, 1, ["d"])
+    live.update(Readings.empty(), 9, 2, ["e"])
+    assert (live.messages, live.readings, live.received_at) == (3, 1, 10)
+    assert (live.heard("d"), live.heard("e")) == (10, 9)
+    assert live.since(live.version) == (2, [])
+    assert live.get(3) == LiveValue(3, 5, 10, 1.0, GOOD)
