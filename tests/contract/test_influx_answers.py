@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from influxdb_client.client.influxdb_client import InfluxDBClient
+from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.domain.bucket_retention_rules import BucketRetentionRules
 from influxdb_client.domain.permission import Permission
 from influxdb_client.domain.permission_resource import PermissionResource
@@ -98,15 +99,19 @@ def test_an_organisation_that_is_not_there_is_said_at_the_first_write(opener: Op
         put(opener(org="nobody"), (1, T, 5.0))
 
 
+def stranger(influx: Bucket, *fields: str) -> None:
+    """Somebody else writes texts into fields of these names."""
+    with InfluxDBClient(url=influx.url, token=influx.token, org=influx.org) as client:
+        line = "water_meter,device=meter,site=estate " + ",".join(f'{field}="much"' for field in fields)
+        client.write_api(SYNCHRONOUS).write(influx.name, record=f"{line} {T - 5000}", write_precision="ms")
+
+
 @real
-def test_a_field_of_another_type_keeps_its_name_and_ours_takes_another(opener: Opener) -> None:
+def test_a_field_of_another_type_keeps_its_name_and_ours_takes_another(
+    influx: Bucket, opener: Opener
+) -> None:
     """Somebody wrote `flow` as a text: our numbers stand beside it, and are found again after a restart."""
-    text = Point(
-        2, "estate", "meter", DeviceClass.WATER_METER, "A", PointSpec("flow", "number", "", Kind.TEXT)
-    )
-    readings = Readings.of([(2, T - 5000, 0.0, 0, 0)])
-    readings.text[0] = "much"  # type: ignore[index]
-    opener().write(readings, PointTable([text]))
+    stranger(influx, "flow")
     rows = [(1 + (i % 2), T + i, float(i)) for i in range(200)]
     store = opener()
     put(store, *rows)
@@ -119,16 +124,6 @@ def test_a_field_of_another_type_keeps_its_name_and_ours_takes_another(opener: O
         assert each.buckets(FLOW, T, T + 1000, 1000) == [(T, 1.0, pytest.approx(100.995), 200.5, 200.5)]
 
 
-MAKES = {
-    "volume": [
-        PointSpec("volume", "volume", "m3", Kind.COUNTER, Decimal("0.01")),
-        PointSpec("volume"),
-        SPECS[2],
-    ],
-    "status": [PointSpec("status", "number", "", Kind.STATE), PointSpec("status"), SPECS[2]],
-}
-
-
 @real
 @pytest.mark.parametrize("together", [True, False])
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2)])
@@ -136,7 +131,8 @@ def test_makes_of_meters_that_disagree_on_a_point_are_all_stored(
     opener: Opener, order: tuple[int, ...], together: bool
 ) -> None:
     """`volume` is a counter of one make, a gauge without a step of another, a text of a third."""
-    specs = [MAKES["volume"][0], MAKES["volume"][1], PointSpec("volume", "number", "", Kind.TEXT)]
+    counter = PointSpec("volume", "volume", "m3", Kind.COUNTER, Decimal("0.01"))
+    specs = [counter, PointSpec("volume"), PointSpec("volume", "number", "", Kind.TEXT)]
     points = [Point(n, "estate", f"make {n}", DeviceClass.WATER_METER, "A", specs[n]) for n in range(3)]
     chosen = [points[n] for n in order]
     for group in [chosen] if together else [[point] for point in chosen]:
@@ -156,12 +152,11 @@ def test_makes_of_meters_that_disagree_on_a_point_are_all_stored(
 
 
 @real
-def test_what_cannot_be_named_otherwise_is_refused_and_blocks_no_other(opener: Opener) -> None:
+def test_what_cannot_be_named_otherwise_is_refused_and_blocks_no_other(
+    influx: Bucket, opener: Opener
+) -> None:
     """Both names of `flow` are taken by texts: those readings are named, all others of the block are stored."""
-    for name in ("flow", "flow_float"):
-        text = PointSpec(name, "number", "", Kind.TEXT)
-        table = PointTable([Point(9, "estate", "meter", DeviceClass.WATER_METER, "A", text)])
-        opener().write(Readings.of([(9, T - 5000, 0.0, 0, 0)]), table)
+    stranger(influx, "flow", "flow_float")
     store = opener()
     rows = [(1 + (i % 2), T + i, float(i)) for i in range(200)]
     with pytest.raises(Rejected, match="refused 100 of 200 readings") as caught:

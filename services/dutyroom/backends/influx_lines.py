@@ -97,7 +97,7 @@ class LineMaker:
         kinds, mine = self._types.setdefault(plain, set()), TYPES[point.spec.kind]
         if mine not in kinds:
             kinds.add(mine)
-            if len(kinds) > 1:
+            if mine == INTEGER and len(kinds) > 1:
                 self._again(plain)
                 s.fresh[slot] = True
         field = self.field(point)
@@ -114,7 +114,7 @@ class LineMaker:
         """The field that a point is written to."""
         measurement, name, mine = point.device_class.value, point.spec.name, TYPES[point.spec.kind]
         kinds = self._types.get((measurement, name), {mine})
-        owner = next(kind for kind in (INTEGER, FLOAT, STRING) if kind in kinds)
+        owner = INTEGER if INTEGER in kinds else FLOAT
         return name if owner == mine and (measurement, name, mine) not in self._other else self.other(point)
 
     @staticmethod
@@ -164,8 +164,9 @@ class LineMaker:
         mixed = {
             (measurement, name + OTHER_NAME[kind])
             for (measurement, name), kinds in self._types.items()
-            if len(kinds) > 1
+            if INTEGER in kinds
             for kind in kinds
+            if kind == FLOAT
         }
         return mixed | {(measurement, name + OTHER_NAME[kind]) for measurement, name, kind in self._other}
 

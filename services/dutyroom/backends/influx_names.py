@@ -4,12 +4,17 @@ measurement = device class, tags = site and device, one field per point, millise
 stands is a fact of the registry, not of its readings: a device that moves keeps its series.
 
 The kind fixes the field's type, never the value: a counter is an integer of whole steps, a gauge and a
-state are floats, a text is a string. InfluxDB has one type for a field of a measurement, and two makes of
-meter may disagree on what `volume` is (a counter here, a gauge without a step there). Then the plain name
-is the counter's, else the number's; the others stand in `<point>_int`, `<point>_float`, `<point>_text`.
+state are floats; a text is a string, in `<point>_text`. InfluxDB has one type for a field of a measurement,
+and two makes of meter may disagree on what `volume` is (a counter here, a gauge without a step there). Then
+the plain name is the counter's, and the others stand in `<point>_float`; a counter whose plain name the
+server has as something else stands in `<point>_int`.
 
 Companions of a field: `<point>_step`, the size of a counter's step in its unit, so that a reader without
 our registry can multiply; `<point>_q`, the quality; `<point>_received_at`, the receive time of a late one.
+
+The coarser buckets hold, of each window, the last value of every field under its own instant, and of numbers
+the least, the largest and the sum under the window's start, with the tag `agg`; how many there were is a
+field of the measurement `count`.
 """
 
 from __future__ import annotations
@@ -20,8 +25,9 @@ INTEGER, FLOAT, STRING = "integer", "float", "string"
 TYPES = {Kind.COUNTER: INTEGER, Kind.GAUGE: FLOAT, Kind.STATE: FLOAT, Kind.TEXT: STRING}
 OTHER_NAME = {INTEGER: "_int", FLOAT: "_float", STRING: "_text"}
 STEP, QUALITY, RECEIVED = "_step", "_q", "_received_at"
-# What the downsampling tasks make of a float in each window, beside the last one under its own name.
-MIN, MAX, SUM, COUNT = "__min", "__max", "__sum", "__n"
+AGG = "agg"  # tag in coarser buckets: min, max, sum; none = a reading
+COUNT = "count"  # measurement there
+NO_NUMBERS = f"({OTHER_NAME[STRING]}|{STEP}|{QUALITY}|{RECEIVED})$"  # fields that no window is made of
 
 _TAG = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
 

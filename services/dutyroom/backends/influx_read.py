@@ -1,7 +1,7 @@
 """Reading from InfluxDB in InfluxQL, the language that 1.x, 2.x and 3.x speak.
 
 Where the first bucket keeps a time no longer, the next ones are asked: they hold the last value of each
-window under its own instant and name, and of floats what the window held (`__min`, `__max`, `__sum`, `__n`).
+window under its own instant, and what the windows of numbers held (`influx_names`).
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 
 from dutyroom.backends.influx_link import InfluxLink, NoBucket, Result
 from dutyroom.backends.influx_names import (
+    AGG,
     COUNT,
-    MAX,
-    MIN,
+    FLOAT,
+    INTEGER,
     OTHER_NAME,
     QUALITY,
     RECEIVED,
-    SUM,
     TYPES,
     literal,
     quoted,
@@ -32,6 +32,7 @@ from dutyroom.timebase import Ms
 _NAMED = 100  # devices named in a query; more are read with their whole class
 _EARLIEST, _LATEST = -9_223_372_036_854, 9_223_372_036_854  # InfluxDB's nanoseconds, in ms
 _KNOWN_S = 600.0  # how long the names of fields are believed
+_PARTS = (("min", "mean", "max", "last"), ("least",), ("most",), ("sum",), ("count",))
 _SLACK = 3_600_000  # a bucket may have dropped a little more than its retention says
 
 Bucketed = tuple[Ms, float, float, float, float]
@@ -110,39 +111,35 @@ class InfluxReader:
     def _windows(self, bucket: str, point: Point, start: Ms, end: Ms, width: Ms) -> list[Bucketed]:
         names = [_number(name) for name in self._names(point)]
         wanted = ", ".join(f"min({name}), mean({name}), max({name}), last({name})" for name in names)
-        rows = self._table(
-            bucket,
-            f"SELECT {wanted} FROM {self._series(point)} AND time >= {_at(start)} AND time < {_at(end)} "  # noqa: S608 names and texts are quoted
-            f"GROUP BY time({int(width)}ms, {start % width}ms) fill(none)",
-        )
+        between, group = _between(start, end, width)
         made = []
-        for row in rows:
+        for row in self._table(bucket, f"SELECT {wanted} FROM {self._series(point)} {between} {group}"):  # noqa: S608 names and texts are quoted
             values = row[1:5] if row[1] is not None else row[5:9]
             if values and values[0] is not None:
                 made.append((row[0], *(float(value) for value in values)))
         return made
 
     def _coarse_windows(self, bucket: str, point: Point, start: Ms, end: Ms, width: Ms) -> list[Bucketed]:
-        """The mean weighs each window by the values that it held."""
-        made: dict[Ms, Bucketed] = {}
-        between = f"AND time >= {_at(start)} AND time < {_at(end)}"
-        group = f"GROUP BY time({int(width)}ms, {start % width}ms) fill(none)"
-        for name in reversed(self._names(point)):
-            low, high, total, count = (_number(name + part) for part in (MIN, MAX, SUM, COUNT))
-            value = _number(name)
-            rows = self._table(
-                bucket,
-                f"SELECT min({low}), max({high}), sum({total}), sum({count}), min({value}), "  # noqa: S608 names and texts are quoted
-                f"mean({value}), max({value}), last({value}) "
-                f"FROM {self._series(point)} {between} {group}",
-            )
-            for at, least, most, amount, number, min_, mean, max_, last in rows:
-                if last is None:
-                    continue  # its last value lies in the neighbouring window of this width
-                if number:
-                    mean, min_, max_ = amount / number, min(least, min_), max(most, max_)
-                made[at] = (at, float(min_), float(mean), float(max_), float(last))
-        return [made[at] for at in sorted(made)]
+        """Of what the tasks made, and of readings that came too late for them. The mean weighs each of their
+        windows by the values that it held."""
+        found: dict[Ms, dict[str, float]] = defaultdict(dict)
+        between, group = _between(start, end, width)
+        for name in map(_number, self._names(point)):
+            statements = [
+                f"SELECT min({name}) AS min, mean({name}) AS mean, max({name}) AS max, last({name}) AS last "  # noqa: S608 names and texts are quoted
+                f"FROM {self._series(point)} {between} {group}"
+            ]
+            for agg in ("min", "max", "sum"):
+                series = self._series(point, agg=agg)
+                statements.append(f"SELECT {agg}({name}) FROM {series} {between} {group}")  # noqa: S608 names and texts are quoted
+            statements.append(f"SELECT sum({name}) FROM {self._series(point, COUNT)} {between} {group}")  # noqa: S608 names and texts are quoted
+            results = self._asked(bucket, statements)
+            for keys, result in zip(_PARTS, results, strict=True):
+                for row in (row for series in result.series for row in series.values):
+                    found[int(row[0])] |= {
+                        key: v for key, v in zip(keys, row[1:], strict=True) if v is not None
+                    }
+        return [_window(at, found[at]) for at in sorted(found) if "last" in found[at]]
 
     # ------------------------------------------------------------ many points
 
@@ -171,7 +168,7 @@ class InfluxReader:
                 by_field[point.device_class.value, name, point.spec.name][point.device] = point
         statements = [
             f"SELECT last({quoted(name)}), {quoted(plain + QUALITY)}, {quoted(plain + RECEIVED)} "  # noqa: S608 names and texts are quoted
-            f"FROM {quoted(measurement)} WHERE site = {literal(self._site)} {_devices(wanted)} {between} "
+            f"FROM {quoted(measurement)} WHERE site = {literal(self._site)} AND {AGG} = '' {_devices(wanted)} {between} "
             f"GROUP BY device"
             for (measurement, name, plain), wanted in by_field.items()
         ]
@@ -205,28 +202,30 @@ class InfluxReader:
     def _names(self, point: Point) -> list[str]:
         """The fields in which a point's values may stand, the plain one first."""
         other = point.spec.name + OTHER_NAME[TYPES[point.spec.kind]]
+        if point.spec.kind is Kind.TEXT:
+            return [other]
         key = (point.device_class.value, other)
         if key in self._others() or key in self._there():
             return [point.spec.name, other]
         return [point.spec.name]
 
     def _there(self) -> Fields:
-        """Fields of the first bucket whose names are another point's with the type at the end."""
+        """Fields of the first bucket under a name with the type at the end."""
         if self._monotonic() >= self._found_until:
             (result,) = self._asked(self._buckets[0], ["SHOW FIELD KEYS"])
             self._found = {
                 (series.name, str(field))
                 for series in result.series
                 for field, *_ in series.values
-                if str(field).endswith(tuple(OTHER_NAME.values()))
+                if str(field).endswith((OTHER_NAME[INTEGER], OTHER_NAME[FLOAT]))
             }
             self._found_until = self._monotonic() + _KNOWN_S
         return self._found
 
-    def _series(self, point: Point) -> str:
+    def _series(self, point: Point, measurement: str = "", agg: str = "") -> str:
         return (
-            f"{quoted(point.device_class.value)} WHERE site = {literal(self._site)} "
-            f"AND device = {literal(point.device)}"
+            f"{quoted(measurement or point.device_class.value)} WHERE site = {literal(self._site)} "
+            f"AND device = {literal(point.device)} AND {AGG} = {literal(agg)}"
         )
 
     def _table(self, bucket: str, statement: str) -> list[list[Any]]:
@@ -241,6 +240,19 @@ class InfluxReader:
             if bucket == self._buckets[0]:
                 raise
             return [Result() for _ in statements]
+
+
+def _between(start: Ms, end: Ms, width: Ms) -> tuple[str, str]:
+    between = f"AND time >= {_at(start)} AND time < {_at(end)}"
+    return between, f"GROUP BY time({int(width)}ms, {start % width}ms) fill(none)"
+
+
+def _window(at: Ms, parts: dict[str, float]) -> Bucketed:
+    low, mean, high = parts["min"], parts["mean"], parts["max"]
+    if parts.get("count"):
+        mean = parts.get("sum", 0.0) / parts["count"]
+    low, high = min(low, parts.get("least", low)), max(high, parts.get("most", high))
+    return (at, float(low), float(mean), float(high), float(parts["last"]))
 
 
 def _number(name: str) -> str:
