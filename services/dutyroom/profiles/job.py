@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
+from msgspec import field as make_field
 
 from dutyroom.model.telemetry import Quality, Scalar
 from dutyroom.profiles.expressions import Names
@@ -53,19 +56,18 @@ class Anybody:
         return (self._profile,)
 
 
-@dataclass(slots=True)
-class Job:
+class Job(Struct):
     """One message on its way through one profile; collects what comes out."""
 
     document: object
     received_at: Ms
     content: object  # what items are taken from: the document, or what a decoder made of its bytes
-    readings: list[DecodedReading] = field(default_factory=list)
-    events: list[DecodedEvent] = field(default_factory=list)
-    attributes: list[tuple[str, str, Scalar]] = field(default_factory=list)
-    findings: list[tuple[str, str, str]] = field(default_factory=list)
-    unknown: list[tuple[str, str]] = field(default_factory=list)
-    addresses: list[str] = field(default_factory=list)
+    readings: list[DecodedReading] = make_field(default_factory=list)
+    events: list[DecodedEvent] = make_field(default_factory=list)
+    attributes: list[tuple[str, str, Scalar]] = make_field(default_factory=list)
+    findings: list[tuple[str, str, str]] = make_field(default_factory=list)
+    unknown: list[tuple[str, str]] = make_field(default_factory=list)
+    addresses: list[str] = make_field(default_factory=list)
     items: int = 0
     looked: int = 0  # elements of series that were looked at
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from typing import TypeAlias
 
 from dutyroom.errors import Rejected
@@ -235,6 +236,7 @@ def _clock(hour: int, minute: int, second: int | None = None) -> str | None:
     return f"{hour:02}:{minute:02}" if second is None else f"{hour:02}:{minute:02}:{second:02}"
 
 
+@lru_cache(maxsize=4096)
 def _day(low: int, high: int) -> str | None:
     """Day in 5 bits, month in 4, year in 3 + 4 (100 or more = every year)."""
     day, month, year = low & 0x1F, high & 0x0F, low >> 5 | (high & 0xF0) >> 1

@@ -137,4 +137,4 @@ def state_entries(entries: Sequence[Entry], states: Mapping[str, Mapping[int, st
 
 def joined(words: Sequence[str]) -> str:
     """In alphabetical order, one blank between; OK = none."""
-    return " ".join(sorted(set(words))) or "OK"
+    return " ".join(sorted(set(words))) if words else "OK"

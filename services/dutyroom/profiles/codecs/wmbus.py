@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TypeAlias
+
+from msgspec.structs import replace
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.mbus import MAX_PAYLOAD, decoded, of_shape
