@@ -1,0 +1,144 @@
+"""What the log has and no chunk yet, held in memory and followed from the file.
+
+Rows are gathered in segments of some tens of thousands, each sorted by point, so that one point's are
+found by bisection. A segment ends where compaction ends (`until`) and at a *mark*: an empty entry of the
+log that stands for readings which went straight into chunks.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+import numpy as np
+
+from dutyroom.backends.readings_embedded import logrow
+from dutyroom.backends.readings_embedded.columns import GROUP_BITS, Columns, join
+from dutyroom.backends.readings_embedded.file import read_state
+from dutyroom.backends.readings_embedded.latest import Latest
+from dutyroom.model.telemetry import Ints
+
+SEGMENT = 1 << 16
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Rows of the writes `first` to `last`, by point and in the order of arrival.
+
+    marked: readings that went into chunks come right after it, so compaction has to stop here.
+    """
+
+    first: int
+    last: int
+    columns: Columns
+    marked: bool = False
+
+    def of(self, point: int) -> Columns | None:
+        low, high = np.searchsorted(self.columns.point, np.array([point, point + 1], np.int32)).tolist()
+        return self.columns.take(slice(low, high)) if high > low else None
+
+    def rows_between(self, low: int, high: int) -> int:
+        """Of low <= group < high."""
+        a, b = np.searchsorted(self.columns.point, _points(low, high)).tolist()
+        return int(b - a)
+
+    def first_group(self, low: int) -> int | None:
+        """The first one that is not below `low`."""
+        row = int(np.searchsorted(self.columns.point, _points(low, low)[0]))
+        return int(self.columns.point[row]) >> GROUP_BITS if row < len(self.columns) else None
+
+    def groups(self, low: int, high: int) -> Columns:
+        """Rows of low <= group < high."""
+        a, b = np.searchsorted(self.columns.point, _points(low, high)).tolist()
+        return self.columns.take(slice(a, b))
+
+
+def _points(low: int, high: int) -> Ints:
+    """The first points of two groups. Of the column's own kind: for numbers of another one it would be
+    converted as a whole."""
+    return np.clip([low << GROUP_BITS, high << GROUP_BITS], -(2**31), 2**31 - 1).astype(np.int32)
+
+
+class Tail:
+    """Not thread-safe; what `segments` gives is never changed afterwards."""
+
+    def __init__(self) -> None:
+        self.latest = Latest()
+        self.last = 0  # the newest write that has been read
+        self.done = 0  # the newest one that is in chunks, with all before it
+        self._stale = True  # the table of latest values has some that we have not seen
+        self._sealed: list[Segment] = []
+        self._open: list[tuple[int, Columns]] = []
+        self._open_rows = 0
+        self._joined: Segment | None = None
+
+    def __len__(self) -> int:
+        return self._open_rows + sum(len(s.columns) for s in self._sealed)
+
+    @property
+    def entries(self) -> int:
+        """Of the log."""
+        return self.last - self.done
+
+    def follow(self, db: sqlite3.Connection) -> None:
+        """Reads what was written since, inside a read transaction; forgets what is in chunks by now."""
+        state = read_state(db)
+        self._forget(state.done)
+        self._stale |= self.last < state.done
+        for seq, data in db.execute("SELECT seq, data FROM log WHERE seq > ? ORDER BY seq", (self.last,)):
+            if data:
+                self._add(seq, logrow.unpack(data))
+            else:
+                self.seal(marked=True)
+                self._stale = True
+            self.last = seq
+            if seq == state.until or self._open_rows >= SEGMENT:
+                self.seal()
+        self.last = max(self.last, state.done)
+        if self._stale:
+            self.latest.load(db)
+            self._stale = False
+
+    def _add(self, seq: int, c: Columns) -> None:
+        self.latest.update(c, seq)
+        self._open.append((seq, c))
+        self._open_rows += len(c)
+        self._joined = None
+
+    def _forget(self, done: int) -> None:
+        self.done = done
+        if self._sealed and self._sealed[0].first <= done:
+            self._sealed = [s for s in self._sealed if s.last > done]
+        if self._open and self._open[0][0] <= done:
+            self._open = [(seq, c) for seq, c in self._open if seq > done]
+            self._open_rows = sum(len(c) for _, c in self._open)
+            self._joined = None
+
+    def seal(self, marked: bool = False) -> None:
+        """What comes from now on begins a new segment."""
+        segment = self._now_open()
+        if segment is not None:
+            self._sealed.append(Segment(segment.first, segment.last, segment.columns, marked))
+            self._open, self._open_rows, self._joined = [], 0, None
+        elif marked and self._sealed:
+            last = self._sealed[-1]
+            self._sealed[-1] = Segment(last.first, last.last, last.columns, True)
+
+    def _now_open(self) -> Segment | None:
+        if self._open and self._joined is None:
+            columns = _by_point(join([c for _, c in self._open]))
+            self._joined = Segment(self._open[0][0], self._open[-1][0], columns)
+        return self._joined
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Oldest first."""
+        last = self._now_open()
+        return (*self._sealed, last) if last is not None else tuple(self._sealed)
+
+
+def _by_point(c: Columns) -> Columns:
+    low, bits = int(c.point.min()), (len(c) - 1).bit_length()
+    keys = (c.point.astype(np.int64) - low) << bits
+    keys |= np.arange(len(c))
+    keys.sort()
+    return c.take(keys & ((1 << bits) - 1))

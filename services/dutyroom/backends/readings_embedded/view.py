@@ -1,0 +1,60 @@
+"""One picture of log and chunks for a reader: they are read in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import threading
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dutyroom.backends.readings_embedded.file import StoreFile
+from dutyroom.backends.readings_embedded.tail import Segment, Tail
+from dutyroom.errors import Unavailable
+from dutyroom.model.telemetry import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """segments: what the log has, oldest first. latest: of the points asked for. rows, entries: of the log;
+    points: how many have a reading."""
+
+    db: sqlite3.Connection
+    segments: tuple[Segment, ...]
+    latest: Mapping[int, Reading]
+    rows: int
+    entries: int
+    points: int
+
+
+class Views:
+    """The log in memory, followed whenever somebody looks; one for all threads."""
+
+    def __init__(self, file: StoreFile) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._tail = Tail()
+
+    @contextmanager
+    def view(self, latest: Sequence[int] = (), seal: bool = False) -> Iterator[View]:
+        """Raises Unavailable. latest: points whose newest reading is wanted; seal: what comes later goes
+        into another segment."""
+        with self._file.reading() as db:
+            yield self._look(db, latest, seal)
+
+    def _look(self, db: sqlite3.Connection, latest: Sequence[int], seal: bool) -> View:
+        # The transaction takes its picture at its first read. Under the lock no one else's can be newer
+        # than ours while the log in memory is older, or the other way round.
+        with self._lock:
+            tail = self._tail
+            try:
+                tail.follow(db)
+            except (ValueError, struct.error, zlib.error) as err:
+                raise Unavailable(f"readings {self._file.path}: the log is damaged: {err}") from err
+            if seal:
+                tail.seal()
+            return View(
+                db, tail.segments(), tail.latest.of(latest), len(tail), tail.entries, len(tail.latest)
+            )
