@@ -1,0 +1,190 @@
+"""What a message costs from the broker to where it is kept: `python -m tests.bench.bench_ingest`.
+
+Mosquitto holds a queue of messages for a session that was made before (QoS 1, MQTT 3.1.1, nothing dropped); each
+consumer drains it as a process of its own, and its processor time from the connection on is divided by the messages:
+
+stock     paho's callbacks, pydantic, influxdb-client's batching writer with Point objects, into InfluxDB
+telegraf  mqtt_consumer with a persistent session into InfluxDB (only where it was built: tests/servers/build_telegraf.sh)
+journal   ours until the journal and the rules: durable, validated, counted in the ledger, acknowledged
+embedded  the same, down into the embedded store
+influx    the same, down into InfluxDB
+
+All in one run, in turn, `--runs` times; the ratios are between medians.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from influxdb_client.client.influxdb_client import InfluxDBClient
+from tests.bench.consumers import CLIENT
+from tests.bench.flood import publish
+from tests.bench.measure import cpu_seconds, machine, median
+from tests.servers.influx import Bucket, Influx, cached_build, find_influx
+from tests.servers.mosquitto import Mosquitto
+
+ROOT = Path(__file__).parents[2]
+WAYS = ("stock", "telegraf", "journal", "embedded", "influx")
+TELEGRAF = "telegraf-1.37.2"
+CONFIG = """
+[agent]
+  interval = "10s"
+  flush_interval = "200ms"
+  metric_batch_size = 5000
+  metric_buffer_limit = 1000000
+  omit_hostname = true
+[[inputs.mqtt_consumer]]
+  servers = ["tcp://127.0.0.1:{port}"]
+  topics = ["meters/+/up"]
+  qos = 1
+  persistent_session = true
+  client_id = "bench-telegraf"
+  max_undelivered_messages = 20000
+  topic_tag = ""
+  data_format = "json"
+  tag_keys = ["id"]
+  json_time_key = "ts"
+  json_time_format = "unix_ms"
+  name_override = "electricity_meter"
+[[outputs.influxdb_v2]]
+  urls = ["{url}"]
+  token = "{token}"
+  organization = "{org}"
+  bucket = "{bucket}"
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--messages", type=int, default=300_000)
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--ways", default=",".join(WAYS))
+    asked = parser.parse_args()
+    ways = [way for way in WAYS if way in asked.ways.split(",")]
+    print(machine())
+    with tempfile.TemporaryDirectory() as folder:
+        found = measured(Path(folder), ways, asked.messages, asked.runs)
+    show(found, asked.messages)
+
+
+def measured(folder: Path, ways: Sequence[str], count: int, runs: int) -> dict[str, list[dict[str, Any]]]:
+    broker = Mosquitto(folder / "mosquitto", "max_inflight_messages 0\nset_tcp_nodelay true\n")
+    broker.start()
+    server = find_influx(folder / "influx")
+    found: dict[str, list[dict[str, Any]]] = {way: [] for way in ways}
+    try:
+        for run in range(runs):
+            for way in ways:
+                if way == "telegraf" and telegraf() is None:
+                    continue
+                one = drained(way, folder / f"{way}-{run}", broker.port, fresh_bucket(server), count)
+                print(f"{way}, run {run + 1}: {one}", file=sys.stderr, flush=True)
+                found[way].append(one)
+    finally:
+        server.stop()
+        broker.stop()
+    return {way: rows for way, rows in found.items() if rows}
+
+
+def fresh_bucket(server: Influx) -> Bucket:
+    with InfluxDBClient(url=server.url, token=server.token, org=server.org) as client:
+        name = f"bench-{uuid.uuid4().hex[:8]}"
+        client.buckets_api().create_bucket(bucket_name=name, org=server.org)
+    return Bucket(server.url, server.token, server.org, name)
+
+
+def telegraf() -> Path | None:
+    """The program, where somebody built it."""
+    built = cached_build().parent / TELEGRAF
+    return built if built.exists() else (Path(found) if (found := shutil.which("telegraf")) else None)
+
+
+def drained(way: str, folder: Path, port: int, bucket: Bucket, count: int) -> dict[str, Any]:
+    """One consumer: makes its session, gets its queue, drains it; the session is removed afterwards."""
+    folder.mkdir(parents=True)
+    if way == "telegraf":
+        return _by_telegraf(folder, port, bucket, count)
+    command = [sys.executable, "-m", "tests.bench.consumers", way, str(folder), str(port)]
+    rest = [bucket.url, bucket.token, bucket.org, bucket.name]
+    path = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'services'}"}
+    subprocess.run([*command, "0", *rest], check=True, cwd=ROOT, env=path, stdout=subprocess.DEVNULL)
+    took = publish(port, count)
+    done = subprocess.run(
+        [*command, str(count), *rest], check=True, cwd=ROOT, env=path, capture_output=True, text=True
+    )
+    _forget(port, CLIENT[way])
+    told = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
+    return {**json.loads(told), "published_s": round(took, 1)}
+
+
+def _by_telegraf(folder: Path, port: int, bucket: Bucket, count: int) -> dict[str, Any]:
+    config = folder / "telegraf.conf"
+    config.write_text(
+        CONFIG.format(port=port, url=bucket.url, token=bucket.token, org=bucket.org, bucket=bucket.name)
+    )
+    command = [str(telegraf()), "--config", str(config)]
+    with (folder / "log").open("w") as log:
+        first = subprocess.Popen(command, stderr=log, stdout=log)
+        time.sleep(4)  # it has subscribed by then
+        first.terminate()
+        first.wait()
+        publish(port, count)
+        began = time.monotonic()
+        second = subprocess.Popen(command, stderr=log, stdout=log)
+        last, quiet = 0.0, 0
+        while quiet < 4:  # it says nowhere that it is done: until it rests
+            time.sleep(0.5)
+            spent = cpu_seconds([second.pid])
+            quiet = quiet + 1 if spent - last < 0.02 and spent > 1 else 0
+            last = spent
+        wall = time.monotonic() - began - 2.0
+        second.terminate()
+        second.wait()
+    _forget(port, "bench-telegraf")
+    return {"messages": count, "cpu_s": last, "wall_s": wall}
+
+
+def _forget(port: int, client: str) -> None:
+    """Removes a session, so that the broker queues nothing for it any more."""
+    import paho.mqtt.client as paho
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    cleaner = paho.Client(CallbackAPIVersion.VERSION2, client_id=client, clean_session=True)
+    cleaner.connect("127.0.0.1", port)
+    cleaner.loop_start()
+    time.sleep(0.3)
+    cleaner.disconnect()
+    cleaner.loop_stop()
+
+
+def show(found: dict[str, list[dict[str, Any]]], count: int) -> None:
+    cost = {way: median(row["cpu_s"] / row["messages"] * 1e6 for row in rows) for way, rows in found.items()}
+    stock = cost.get("stock")
+    print(f"\n{count:,} messages, medians of {max(len(rows) for rows in found.values())} runs\n")
+    print(
+        "| consumer | CPU a message | messages/s | the stock way costs | runs |\n| --- | --- | --- | --- | --- |"
+    )
+    for way, rows in found.items():
+        rate = median(row["messages"] / row["wall_s"] for row in rows)
+        runs = ", ".join(f"{row['cpu_s'] / row['messages'] * 1e6:.1f}" for row in rows)
+        ratio = f"{stock / cost[way]:.1f} x" if stock else ""
+        print(f"| {way} | {cost[way]:.1f} µs | {rate:,.0f} | {ratio} | {runs} |")
+    if "telegraf" in cost and "influx" in cost:
+        print(f"\ninto InfluxDB: {cost['influx'] / cost['telegraf']:.2f} of Telegraf's CPU a message")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,240 @@
+"""Who drains a broker's queue in `bench_ingest`, each as a process of its own.
+
+`python -m tests.bench.consumers KIND FOLDER PORT COUNT [INFLUX...]` subscribes, and with COUNT > 0 drains that
+many messages down to where it keeps them; then it prints one JSON line with processor seconds and wall
+seconds, both from just before the connection. KIND: stock | journal | embedded | influx.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+SITE, DEVICES = "bench", 5_000
+TOPIC = "meters/{device}/up"
+CLIENT = {
+    "stock": "bench-stock",
+    "journal": f"dutyroom-{SITE}",
+    "embedded": f"dutyroom-{SITE}",
+    "influx": f"dutyroom-{SITE}",
+}
+
+PROFILE = """\
+name: {en: A meter of flat JSON}
+class: electricity_meter
+match: {topics: ["meters/{meter}/up"]}
+identity: "{meter}"
+time: {from: ts, format: epoch_ms}
+interval: 15m
+points:
+  energy: {from: kwh, quantity: energy, kind: counter, step: 0.01, digits: 8}
+  power: {from: kw, quantity: power, low: -1000, high: 1000}
+  voltage: {from: v, quantity: voltage, low: 0, high: 1000}
+  current: {from: a, quantity: current, low: 0, high: 1000}
+  frequency: {from: hz, quantity: frequency, low: 0, high: 100}
+  temperature: {from: t, quantity: temperature, low: -40, high: 120}
+  relay: {from: rly, kind: state}
+examples:
+  - topic: meters/m00001/up
+    payload: {ts: 1795575600000, kwh: 1.5}
+    expect: {m00001: {energy: 1.5}}
+"""
+RULES = """\
+rules:
+  - {id: bench.overvoltage, kind: limit, name: {en: Overvoltage}, select: {classes: [electricity_meter]},
+     point: voltage, parameters: {above: 260, deadband: 5}, on_delay: 60s, priority: 3, ticket: never}
+  - {id: bench.overload, kind: limit, name: {en: Overload}, select: {classes: [electricity_meter]},
+     point: power, parameters: {above: 100, deadband: 5}, on_delay: 60s, priority: 3, ticket: never}
+  - {id: bench.hot, kind: limit, name: {en: Hot terminal}, select: {classes: [electricity_meter]},
+     point: temperature, parameters: {above: 80, deadband: 5}, priority: 2, ticket: never}
+"""
+
+
+def payload(device: int, number: int, at: int) -> bytes:
+    """138 bytes of flat JSON with 7 values and a time, different in each message."""
+    spread = (device * 7919 + number * 104729) % 1000
+    return (
+        b'{"ts":%d,"kwh":%.2f,"kw":%.3f,"v":%.2f,"a":%.3f,"hz":%.3f,"t":%.2f,"rly":1,"id":"m%05d","n":%d,"fw":"1.4.2"}'
+        % (
+            at, 10_000 + device + number * 0.01, 1 + spread / 500, 225 + spread / 100, 10 + spread / 90,
+            49.9 + spread / 5000, 30 + spread / 100, device, number,
+        )
+    )  # fmt: skip
+
+
+def write_site(folder: Path, port: int) -> None:
+    """A site of 5,000 such meters; what the product ships of rules works beside our own."""
+    profiles = folder / "device_profiles" / "bench"
+    profiles.mkdir(parents=True, exist_ok=True)
+    (profiles / "meter.yaml").write_text(PROFILE)
+    (folder / "rules.yaml").write_text(RULES)
+    (folder / "site.yaml").write_text(
+        f"id: {SITE}\nname: {{en: Bench}}\ntime_zone: Asia/Shanghai\nlanguage: en\n"
+        f"broker: {{host: 127.0.0.1, port: {port}, topics: ['meters/+/up']}}\n"
+    )
+    rows = [f"m{n:05d},Meter {n},electricity_meter,bench/meter,m{n:05d},,900," for n in range(DEVICES)]
+    head = "id,name,class,profile,address,space,interval_s,parameters"
+    (folder / "devices.csv").write_text("\n".join([head, *rows, ""]))
+
+
+def used() -> float:
+    """Processor seconds of this process until now."""
+    found = resource.getrusage(resource.RUSAGE_SELF)
+    return found.ru_utime + found.ru_stime
+
+
+def tell(count: int, cpu: float, wall: float, **more: Any) -> None:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(
+        json.dumps({"messages": count, "cpu_s": cpu, "wall_s": wall, "peak_mb": round(peak), **more}),
+        flush=True,
+    )
+
+
+# ---------------------------------------------------------------- the stock way
+
+
+def stock(folder: Path, port: int, count: int, influx: list[str]) -> None:
+    """paho's callbacks, pydantic's models, influxdb-client's batching writer with Point objects; a message is
+    acknowledged when its callback returns."""
+    import paho.mqtt.client as paho
+    from influxdb_client.client.influxdb_client import InfluxDBClient
+    from influxdb_client.client.write.point import Point
+    from influxdb_client.client.write_api import WriteOptions
+    from influxdb_client.domain.write_precision import WritePrecision
+    from paho.mqtt.enums import CallbackAPIVersion
+    from pydantic import BaseModel, Field
+
+    class Reading(BaseModel):
+        ts: int
+        kwh: float = Field(ge=0, le=1e8)
+        kw: float = Field(ge=-1000, le=1000)
+        v: float = Field(ge=0, le=1000)
+        a: float = Field(ge=0, le=1000)
+        hz: float = Field(ge=0, le=100)
+        t: float = Field(ge=-40, le=120)
+        rly: int
+        id: str
+
+    url, token, org, bucket = influx
+    client = InfluxDBClient(url=url, token=token, org=org)
+    writer = client.write_api(write_options=WriteOptions(batch_size=5_000, flush_interval=1_000))
+    taken, done, subscribed = [0], threading.Event(), threading.Event()
+    alarms: dict[tuple[str, str], bool] = {}
+
+    def on_message(_client: Any, _data: Any, message: Any) -> None:
+        r = Reading.model_validate_json(message.payload)
+        for name, value, limit in (("v", r.v, 260.0), ("kw", r.kw, 100.0), ("t", r.t, 80.0)):
+            if alarms.get((r.id, name), False) != (value > limit):
+                alarms[r.id, name] = value > limit
+        point = Point("electricity_meter").tag("site", SITE).tag("device", r.id)
+        point.field("energy", r.kwh).field("power", r.kw).field("voltage", r.v).field("current", r.a)
+        point.field("frequency", r.hz).field("temperature", r.t).field("relay", r.rly)
+        writer.write(bucket, org, point.time(r.ts, WritePrecision.MS))
+        taken[0] += 1
+        if taken[0] == count:
+            done.set()
+
+    mqtt = paho.Client(CallbackAPIVersion.VERSION2, client_id=CLIENT["stock"], clean_session=False)
+    mqtt.on_message = on_message
+    mqtt.on_connect = lambda c, *_: c.subscribe("meters/+/up", 1)
+    mqtt.on_subscribe = lambda *_: subscribed.set()
+    cpu, began = used(), time.monotonic()
+    mqtt.connect("127.0.0.1", port)
+    mqtt.loop_start()
+    subscribed.wait(30)
+    if count:
+        done.wait()
+        writer.close()
+        tell(count, used() - cpu, time.monotonic() - began)
+    mqtt.disconnect()
+    mqtt.loop_stop()
+
+
+# ---------------------------------------------------------------- ours
+
+
+def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> None:
+    """A site as `serve` and `ingest` run it: MQTT, profiles, journal, rules, and for all but `journal` the
+    store's reader."""
+    from dutyroom.backends.clock import SystemClock
+    from dutyroom.backends.datafolder import DataFolder
+    from dutyroom.flows.keep import READER as KEEP
+    from dutyroom.flows.watch import READER as WATCH
+    from dutyroom.model.telemetry import Lane
+    from dutyroom.settings import Settings
+    from dutyroom.wiring.running import open_site
+    from dutyroom.wiring.seeding import profiles_of
+    from dutyroom.wiring.serve import read_sites
+    from dutyroom.wiring.stores import records_of, store_of
+
+    given: dict[str, Any] = {"data": folder / f"data-{kind}"}
+    if kind == "influx":
+        token = folder / "token"
+        token.write_text(influx[1])
+        given |= {
+            "readings": "influx", "influx_url": influx[0], "influx_token_file": token, "influx_org": influx[2],
+            "influx_bucket": influx[3],
+        }  # fmt: skip
+    settings = Settings(**given)
+    if not (folder / "site" / "site.yaml").exists():
+        write_site(folder / "site", port)
+    ((site, source),) = read_sites([folder / "site"])
+    with DataFolder(settings.data) as data:
+        records = records_of(settings)
+        running = open_site(
+            site, settings.data / "sites" / site.id, records, store_of(settings, site.id),
+            profiles_of(site, source, data), SystemClock(), site.brokers, 7.0,
+        )  # fmt: skip
+        journal, table = running.journal, running.runtime.table
+        if kind == "journal":
+            running.loops = [loop for loop in running.loops if loop.name != "keep"]
+        before = sum(row.received for row in journal.ledger(0))
+        cpu, began = used(), time.monotonic()
+        running.start()
+        while not running.runtime.broker_ok():
+            time.sleep(0.01)
+        time.sleep(0.3 if not count else 0.0)
+        live = running.runtime.live
+        while live.messages < count:
+            time.sleep(0.02)
+        readers = [WATCH] if kind == "journal" else [WATCH, KEEP]
+
+        def passed(reader: str) -> int:
+            if reader == WATCH:
+                with records.read() as tx:
+                    return tx.cursor(site.id, WATCH, Lane.NORMAL)
+            return journal.cursor(reader, Lane.NORMAL)
+
+        while count and any(passed(reader) < journal.last(Lane.NORMAL) for reader in readers):
+            time.sleep(0.02)
+        spent, wall = used() - cpu, time.monotonic() - began
+        if count:
+            rows = journal.ledger(0)
+            received = sum(row.received for row in rows) - before
+            assert received == count, f"the ledger has {received} of {count} messages"
+            assert sum(row.decoded for row in rows) == sum(row.received for row in rows)
+            if kind != "journal":
+                assert all(r.readings == r.stored + r.duplicate + r.conflict for r in rows), (
+                    "does not balance"
+                )
+            tell(count, spent, wall, points=len(table), readings=sum(r.readings for r in rows))
+        running.stop()
+        records.close()
+
+
+def main() -> None:
+    kind, folder, port, count, *influx = sys.argv[1:]
+    (stock if kind == "stock" else lambda *a: ours(kind, *a))(Path(folder), int(port), int(count), influx)
+    sys.stdout.flush()
+    os._exit(0)  # whatever threads a library has left
+
+
+if __name__ == "__main__":
+    main()
