@@ -15,6 +15,7 @@ from dutyroom.flows.bulk import Bulk
 from dutyroom.flows.draft import Draft, Times
 from dutyroom.flows.live import Live
 from dutyroom.flows.notours import REASON, NotOurs, without
+from dutyroom.flows.patience import Patience
 from dutyroom.flows.points import with_room
 from dutyroom.flows.receipts import WINDOW, Receipts
 from dutyroom.flows.registry import Registry
@@ -61,6 +62,7 @@ class Ingest:
             library.memory = Memory(tx.blob(site, MEMORY))
         self.not_ours = NotOurs(site, records)
         self._coming = library
+        self._patience = Patience()
         self.learned = False  # codecs know more than before
         self._times = Times(live)
         for value in live.snapshot()[1]:
@@ -159,7 +161,9 @@ class Ingest:
         self._commit({Lane.NORMAL: draft})
 
     def _begin(self) -> None:
-        self._library = self._coming
+        if self._library is not self._coming:
+            self._library = self._coming
+            self._patience.forget()
         self._receipts.begin()
         self._times.fresh, self._times.spent = {}, set()
 
@@ -208,7 +212,7 @@ class Ingest:
         draft.messages.append(record)
 
     def _decode(self, message: Message) -> Decoded | Ignored | Refused:
-        outcome = self._library.decode(message, self._registry, self._adopt)
+        outcome = self._adopting(message) if self._adopt else self._library.decode(message, self._registry)
         foreign = self.not_ours.addresses
         if self._adopt and isinstance(outcome, Decoded):
             ours = [a for a in outcome.addresses if a not in foreign or self._known(outcome, a)]
@@ -216,6 +220,20 @@ class Ingest:
                 return Ignored(outcome.profile, REASON)
             self._adopt_all(outcome.profile, ours)
         return without(outcome, foreign)
+
+    def _adopting(self, message: Message) -> Decoded | Ignored | Refused:
+        """As the profile that fits best has it. Who was refused a moment ago is not tried each time."""
+        outcome = self._library.decode(message, self._registry)
+        if isinstance(outcome, Refused) and outcome.candidates:
+            sender = message.topic, tuple(dict.fromkeys(a for _, a in outcome.candidates))[:_DEVICES]
+            if self._patience.rests(sender):
+                return outcome
+            outcome = self._library.decode(message, self._registry, True)
+            if isinstance(outcome, Refused):
+                self._patience.tried(sender)
+        elif isinstance(outcome, Decoded) and outcome.unknown:
+            outcome = self._library.decode(message, self._registry, True)
+        return outcome
 
     def _known(self, outcome: Decoded, address: str) -> bool:
         return self._registry.find(outcome.owner(address), address) is not None
