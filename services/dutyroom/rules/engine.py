@@ -46,7 +46,6 @@ class Engine:
         self._points = Points()
         self._hearing = Hearing(shelf.of(Silences))
         self._waits = Waits(self._hearing)
-        self._device: dict[int, str] = {}  # by point
         self._followers: dict[str, list[Instance]] = {}
         self._moved: set[Instance] = set()  # may keep more than their columns
         self._muster = snapshot.Muster()
@@ -81,7 +80,6 @@ class Engine:
         return gone
 
     def _meet(self, point: Point) -> None:
-        self._device[point.id] = point.device
         self._points.meet(point.id, float(1 / point.spec.step) if point.spec.step else 1.0)
         self._hearing.meet(point)
 
@@ -136,7 +134,7 @@ class Engine:
         """Before the readings: the first one after it comes with the same message."""
         for event in batch.events:
             if event.code == COUNTER_RESET and not _retained(batch, event.message):
-                for instance in self._points.instances.get(event.point, ()):
+                for instance in self._points.at(event.point):
                     self._note(instance, instance.reset(event.point, event.at), batch.received_at, out)
 
     def _read(self, batch: Batch, out: list[Condition]) -> None:
@@ -151,7 +149,7 @@ class Engine:
         loud, late = self._points.sift(readings, rows, self._one_by_one)
         if len(late):
             for point, count in zip(*np.unique(late, return_counts=True), strict=True):
-                self.late[self._device[int(point)]] += int(count)
+                self.late[self._hearing.owner(int(point))] += int(count)
         if len(loud):
             self._take(batch, loud, out)
 
@@ -175,7 +173,7 @@ class Engine:
             taken[point] = physical = value / points.scale.item(point)
             then = messages[message].message.received_at if message < len(messages) else batch.received_at
             retained = quality == Quality.RETAINED
-            for instance in points.instances[point]:
+            for instance in points.at(point):
                 if not retained and instance.wait >= 0:
                     self._note(instance, instance.reach(point, at, then), then, out)
                 self._note(instance, instance.take(point, at, physical, retained, then), then, out)

@@ -69,6 +69,7 @@ class Hearing:
     def __init__(self, silences: Silences) -> None:
         self.devices, self.voices, self.silences = Devices(), Voices(), silences
         self._place: dict[str, int] = {}
+        self._names: list[str] = []  # by place
         self._layers = Layers()
         self._listeners: dict[int, Instance] = {}  # by row of `silences`
 
@@ -77,6 +78,7 @@ class Hearing:
         found = self._place.get(device)
         if found is None:
             found = self._place[device] = self.devices.add()
+            self._names.append(device)
             self._layers.reach(found + 1)
         return found
 
@@ -94,7 +96,11 @@ class Hearing:
         self._layers.take(self.silences, [self.place(instance.device)], instance.slots)
         del self._listeners[instance.slots[0]]
 
-    def owner(self, point: int) -> int:
+    def owner(self, point: int) -> str:
+        """The device of a point that was met."""
+        return self._names[self.voices.device.item(point)]
+
+    def _owner(self, point: int) -> int:
         """The place of a point's device; -1 = unknown."""
         return self.voices.device.item(point) if 0 <= point < self.voices.size else -1
 
@@ -128,7 +134,7 @@ class Hearing:
             gone &= (columns.value if len(points) == len(columns) else columns.value[alive]) == 0
             places = places[~gone]
         spoke = [
-            self.owner(e.point)
+            self._owner(e.point)
             for e in batch.events
             if not (e.message < len(batch.messages) and batch.messages[e.message].message.retained)
         ]
@@ -164,10 +170,9 @@ class Hearing:
     def dump(self) -> tuple[list[str], bytes, bytes]:
         """Who was heard, when (int64), and in which lane (int16)."""
         heard = self.devices.heard[: self.devices.size]
-        names = list(self._place)
         known = np.flatnonzero(heard != NEVER)
         lanes = self.devices.lane[known].tobytes()
-        return [names[place] for place in known.tolist()], heard[known].tobytes(), lanes
+        return [self._names[place] for place in known.tolist()], heard[known].tobytes(), lanes
 
     def load(self, names: list[str], heard: bytes, lanes: bytes) -> None:
         """What `dump` gave; lanes: b"" where they are not known."""

@@ -53,20 +53,27 @@ class Points(Columns):
     def __init__(self) -> None:
         super().__init__()
         self.layers = Layers()
-        self.instances: dict[int, list[Instance]] = {}  # that look at a point, in their order
+        self._instances: list[tuple[Instance, ...]] = []  # by point: that look at it, in their order
 
     def meet(self, point_id: int, scale: float) -> None:
         """A point that is new, or another one now."""
-        if point_id >= self.size:
-            self.reach(point_id + 1)
-            self.layers.reach(point_id + 1)
+        self._make_room(point_id + 1)
         self.scale[point_id], self.calm[point_id] = scale, False
+
+    def _make_room(self, size: int) -> None:
+        if size > self.size:
+            self._instances += [()] * (size - self.size)
+            self.reach(size)
+            self.layers.reach(size)
+
+    def at(self, point: int) -> tuple[Instance, ...]:
+        """Who looks at a point."""
+        return self._instances[point] if 0 <= point < self.size else ()
 
     def join(self, instance: Instance) -> None:
         for point in instance.points:
-            mine = self.instances.setdefault(point, [])
-            mine.append(instance)
-            mine.sort(key=lambda i: i.number)
+            mine = (*self._instances[point], instance)
+            self._instances[point] = tuple(sorted(mine, key=_number)) if len(mine) > 1 else mine
             self.watched[point], self.calm[point] = True, False
         if isinstance(instance.columns, Stepped):
             self.layers.put(instance.columns, instance.points, instance.slots)
@@ -76,8 +83,8 @@ class Points(Columns):
         """Not asked for readings any more; it knows all that was kept away from it."""
         for point in instance.points:
             self.wake(point)
-            mine = self.instances[point]
-            mine.remove(instance)
+            mine = tuple(i for i in self._instances[point] if i is not instance)
+            self._instances[point] = mine
             self.calm[point], self.watched[point] = False, bool(mine)
         if isinstance(instance.columns, Stepped):
             self.layers.take(instance.columns, instance.points, instance.slots)
@@ -89,7 +96,7 @@ class Points(Columns):
         at = self.seen_at.item(point)
         if at != NEVER:
             self.seen_at[point] = NEVER
-            for instance in self.instances.get(point, ()):
+            for instance in self._instances[point]:
                 instance.wake(point, at, self.seen.item(point))
 
     def wake_all(self) -> None:
@@ -100,8 +107,7 @@ class Points(Columns):
         """Of a snapshot: what was judged until then. Nothing is calm before its next reading."""
         self.newest[:], self.calm[:] = NEVER, False
         if len(points):
-            self.reach(int(points.max()) + 1)
-            self.layers.reach(self.size)
+            self._make_room(int(points.max()) + 1)
             self.newest[points] = newest
 
     def stir(self, instance: Instance) -> None:
@@ -112,7 +118,7 @@ class Points(Columns):
     def settle(self, point: int, value: float) -> None:
         """After a reading: between which bounds the next ones may lie unseen."""
         low, high, keeps = -inf, inf, False
-        for instance in self.instances[point]:
+        for instance in self._instances[point]:
             bounds = instance.calm(point, value)
             if bounds is None:
                 self.calm[point] = False
@@ -247,3 +253,7 @@ T = TypeVar("T", bound=np.generic)
 def _of(column: npt.NDArray[T], rows: Slots) -> npt.NDArray[T]:
     """The rows of a column; the column itself where they are all of it."""
     return column if len(rows) == len(column) else column[rows]
+
+
+def _number(instance: Instance) -> int:
+    return instance.number

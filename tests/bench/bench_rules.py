@@ -1,0 +1,209 @@
+"""Rules and newest values over batches, beside judging reading by reading, in one run:
+`python -m tests.bench.bench_rules`.
+
+Readings are steady: nothing is near a limit, registers rise. A batch has 4,096 messages of 6 readings.
+Times are of the processor, one of the best of some batches each; the two ways judge the same batches in turn.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import time
+import tracemalloc
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import numpy as np
+from tests.bench.measure import machine
+
+from dutyroom.flows.live import Live
+from dutyroom.model.duty import Device
+from dutyroom.model.telemetry import (
+    Batch,
+    DeviceClass,
+    Kind,
+    Lane,
+    Message,
+    MessageRecord,
+    Outcome,
+    Point,
+    PointSpec,
+    PointTable,
+    Readings,
+)
+from dutyroom.rules.engine import Engine
+from dutyroom.rules.parse import default_rules, parse_rules
+from dutyroom.rules.spec import Rule
+
+MESSAGES, READINGS = 4_096, 6  # a batch, a message
+T0, EVERY = 1_760_000_000_000, 900_000  # all devices once in 15 min
+ROUNDS = 40  # before anything is measured: windows are full then
+SLOW = 2  # batches that are judged reading by reading
+
+
+def gauge(name: str) -> PointSpec:
+    return PointSpec(name, unit="u", interval_s=900)
+
+
+def register(name: str) -> PointSpec:
+    return PointSpec(name, "volume", "m3", Kind.COUNTER, Decimal("0.001"), 8, 900)
+
+
+GAUGES = tuple(gauge(f"g{n}") for n in range(READINGS))
+REGISTERS = tuple(register(f"r{n}") for n in range(READINGS))
+METER = (register("volume"), gauge("flow"), PointSpec("leak", kind=Kind.STATE, interval_s=900), *GAUGES[:3])
+
+
+def own(kind: str, parameters: str, points: Iterable[PointSpec] = ()) -> list[Rule]:
+    """One rule of this kind a point."""
+    named = [f"point: {p.name}, " for p in points] or [""]
+    head = "rules:\n  - {id: %s, name: R, kind: %s, %sparameters: {%s}}\n"
+    text = "".join(
+        (head if n == 0 else head[7:]) % (f"own.{n}", kind, name, parameters) for n, name in enumerate(named)
+    )
+    return [rule for rule in parse_rules(text, "bench.yaml") if rule.id.startswith("own.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    name: str
+    rules: list[Rule]
+    specs: tuple[PointSpec, ...]
+    standing: int = 0  # one device in so many is beyond the limit, always
+    crossing: int = 0  # one message in so many is, and the next one of its device is not
+
+
+def cases() -> list[Case]:
+    limits = own("limit", "above: 1000000, deadband: 1", GAUGES[:3])
+    alike = own("limit", "above: 1000000, deadband: 1", GAUGES)
+    return [
+        Case("limit", alike, GAUGES),
+        Case("limit, a tenth stands", alike, GAUGES, standing=10),
+        Case("limit, 1 % cross it", alike, GAUGES, crossing=100),
+        Case("stale", own("stale", "after: 24h"), GAUGES),
+        Case("rate", own("rate", "above: 1000000, over: 10min", REGISTERS), REGISTERS),
+        Case("continuous_flow", own("continuous_flow", "over: 1000h", REGISTERS), REGISTERS),
+        Case("stuck", own("stuck", "over: 6h", REGISTERS), REGISTERS),
+        Case("decrease", own("decrease", "max_rate: 200"), REGISTERS),
+        Case("shipped rules and 3 limits", [*default_rules(), *limits], METER),
+    ]
+
+
+class Estate:
+    """Devices that all say the same number of things, one after the other."""
+
+    def __init__(self, case: Case, points: int) -> None:
+        self.case, self.count = case, max(1, points // READINGS)
+        names = [f"d{n}" for n in range(self.count)]
+        self.devices = {n: Device("s", n, n, "water_meter", "v/m", n, "A") for n in names}
+        self.table = PointTable()
+        for name in names:
+            for spec in case.specs:
+                kind = DeviceClass.WATER_METER
+                self.table.add(Point(len(self.table) + 1, "s", name, kind, "A", spec))
+
+    def batch(self, number: int) -> Batch:
+        turn = np.arange(MESSAGES, dtype=np.int64) + number * MESSAGES
+        device, day = turn % self.count, turn // self.count
+        at = T0 + day * EVERY + device * EVERY // self.count
+        moved = day // 96 * 88 + np.maximum(day % 96 - 8, 0)  # two hours of a night without use
+        value = (1000 + moved * (device % 50 + 20))[:, None] + np.zeros(READINGS)
+        if self.case.standing:
+            value[device % self.case.standing == 0] = 2e6
+        if self.case.crossing:
+            value[(device + day) % self.case.crossing == 0] = 2e6
+        columns = Readings(
+            (device[:, None] * READINGS + 1 + np.arange(READINGS)).astype(np.int32).ravel(),
+            np.repeat(at, READINGS),
+            value.ravel(),
+            np.zeros(MESSAGES * READINGS, np.uint8),
+            np.repeat(np.arange(MESSAGES, dtype=np.int32), READINGS),
+        )
+        came = int(at.max())
+        record = MessageRecord(Message("t", b"", came), Outcome.DECODED)
+        return Batch("s", Lane.NORMAL, came, (record,) * MESSAGES, columns)
+
+
+def took(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def judged(case: Case) -> bool:
+    """Silence is a matter of devices, and of arrays both ways."""
+    return any(rule.kind != "stale" for rule in case.rules)
+
+
+def measure(case: Case, points: int, slow: bool) -> None:
+    estate = Estate(case, points)
+    gc.collect()
+    tracemalloc.start()
+    engine = Engine(case.rules, estate.table, estate.devices)
+    engine.feed(estate.batch(0))
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    looked = sum(max(1, len(i.points)) for i in engine._roster.instances.values())
+    gc.freeze()
+    warm = min(400, max(4, ROUNDS * estate.count // MESSAGES))
+    for number in range(1, warm):
+        engine.feed(estate.batch(number))
+    batches = [estate.batch(warm + n) for n in range(8)]
+    quick = sorted(took(lambda b=b: engine.feed(b)) for b in batches)[2]  # type: ignore[misc]
+    ticked = took(lambda: engine.tick(batches[-1].received_at))
+    size = len(engine.snapshot())
+    stored = took(engine.snapshot)
+    plain = ""
+    if slow and judged(case):
+        beside = Engine(case.rules, estate.table, estate.devices, one_by_one=True)
+        beside.restore(engine.snapshot())
+        more = [estate.batch(warm + 8 + n) for n in range(SLOW)]
+        apart = min(took(lambda b=b: beside.feed(b)) for b in more)  # type: ignore[misc]
+        per = apart / (MESSAGES * READINGS) * 1e6
+        plain = f"{per:.2f} us | {apart / quick:.0f}"
+    per = quick / (MESSAGES * READINGS)
+    print(
+        f"| {case.name} | {points:,} | {per * 1e6:.3f} us | {1 / per / 1e6:.0f} M | {plain or '- | -'} | "
+        f"{held / looked:,.0f} B | {ticked * 1e3:.1f} ms | {stored * 1e3:.0f} ms, {size / looked:,.0f} B |",
+        flush=True,
+    )
+    gc.unfreeze()
+
+
+def live(points: int) -> None:
+    estate, kept = Estate(cases()[0], points), Live()
+    batches = [estate.batch(n) for n in range(max(12, 2 * estate.count // MESSAGES))]
+    best = min(
+        took(lambda b=b: kept.update(b.readings, b.received_at, MESSAGES))  # type: ignore[misc]
+        for b in batches
+    )
+    per = best / (MESSAGES * READINGS)
+    print(
+        f"| newest values | {points:,} | {per * 1e6:.3f} us | {1 / per / 1e6:.0f} M | | | | | |", flush=True
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--points", type=int, nargs="+", default=[1_000, 10_000, 100_000])
+    parser.add_argument("--only", help="the name of a case")
+    parser.add_argument("--quick", action="store_true", help="not beside reading by reading")
+    given = parser.parse_args()
+    print(f"{machine()}; {MESSAGES:,} messages of {READINGS} readings a batch\n")
+    print(
+        "| rules | points | a reading | readings/s and core | one by one | ratio | rule and point | tick | snapshot |"
+    )
+    print("| --- | --: | --: | --: | --: | --: | --: | --: | --: |")
+    for case in cases():
+        for points in given.points:
+            if given.only in (None, case.name):
+                measure(case, points, not given.quick)
+    for points in given.points:
+        if given.only is None:
+            live(points)
+
+
+if __name__ == "__main__":
+    main()
