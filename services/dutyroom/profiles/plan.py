@@ -184,14 +184,17 @@ def _enter(several: list[Fields], key: str, quick: Quick) -> None:
 def _quick(own: Fields, table: dict[str, Any], here: Here, job: Job) -> None:
     """The readings of plain fields: whichever is shorter, the object or what is known of it, is gone through."""
     address, at, quality, parameters = here.address, here.at, here.quality, here.parameters
-    add, get = job.readings.append, table.get
-    known: Iterable[tuple[str, Quick]] = own.items()
+    add = job.readings.append
+    known: Iterable[tuple[Quick | None, Any]]
     if len(table) < len(own):
-        known = [(key, own[key]) for key in table if key in own]
-    for key, (types, factor, divisor, added, steps, convert, low, high, spec, point) in known:
-        raw = get(key)
-        if raw is None:
+        known = zip(map(own.get, table), table.values(), strict=False)
+    else:
+        get = table.get
+        known = [(quick, get(key)) for key, quick in own.items()]
+    for quick, raw in known:
+        if raw is None or quick is None:
             continue
+        types, factor, divisor, added, steps, convert, low, high, spec, point = quick
         if type(raw) in types:
             value = raw * factor / divisor + added
             if low <= value <= high:

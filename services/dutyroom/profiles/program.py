@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Message, Quality, Scalar
 from dutyroom.profiles.bytesource import Source
 from dutyroom.profiles.codecs import CODECS
-from dutyroom.profiles.codecs.seam import Ask, Codec, Note, Report, Wanted
+from dutyroom.profiles.codecs.seam import Ask, Codec, Note, Report
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.decoders import codec_of
 from dutyroom.profiles.events import EventProgram
@@ -40,7 +38,7 @@ from dutyroom.profiles.profile import (
 from dutyroom.profiles.rest import Rest
 from dutyroom.profiles.unwrap import unwrapper
 from dutyroom.profiles.values import stored
-from dutyroom.profiles.wanted import wanted
+from dutyroom.profiles.wanted import narrowed_codec
 
 MAX_READINGS = 20_000  # of one message
 MAX_ADDRESS = 200
@@ -66,12 +64,11 @@ class LayoutProgram:
         self.test, self.bytes_test, self.fits = all_of(outer), all_of(of_bytes), all_of(inner)
         self._walks = tuple(walker(path) for path in layout.each)
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
-        narrowed = _narrowed(profile, layout)
-        self._narrow = narrowed[1] if narrowed is not None else self._codec
+        read, narrow = narrowed_codec(profile, layout)
+        self._narrow = narrow or self._codec
         self.shared = shared_rule(layout.decoder)
         named = isinstance(layout.decoder, CodecRule)
-        narrow = narrowed[0] if narrowed is not None else None
-        reads = (layout.source, layout.decoder if named else id(layout.decoder), narrow)
+        reads = (layout.source, layout.decoder if named else id(layout.decoder), read)
         self.reads = _READS.setdefault(
             reads, len(_READS)
         )  # the same for layouts that make the same of a document
@@ -283,21 +280,6 @@ def _sorted_tests(layout: Layout) -> tuple[tuple[Condition, ...], ...]:
 def shared_rule(decoder: DecoderRule | None) -> CodecRule | None:
     """A named codec that makes the same of a message for every profile."""
     return decoder if isinstance(decoder, CodecRule) and not CODECS[decoder.name].parameters else None
-
-
-def _narrowed(profile: Profile, layout: Layout) -> tuple[Wanted, Codec] | None:
-    """What the layout, and others of the profile that share what its codec makes, read of that; and the codec
-    that makes no more. None = there is none."""
-    rule = layout.decoder
-    narrow = CODECS[rule.name].narrow if isinstance(rule, CodecRule) else None
-    if not isinstance(rule, CodecRule) or narrow is None:
-        return None
-    sharing = [other for other in profile.layouts if other.decoder == rule and other.source == layout.source]
-    read = wanted(sharing if layout in sharing else [layout, *sharing])
-    if read is None:
-        return None
-    codec = narrow(orjson.loads(rule.options) if rule.options else {}, read)
-    return None if codec is None else (read, codec)
 
 
 def brief_of(decoder: DecoderRule | None) -> Codec | None:

@@ -10,12 +10,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 
+import orjson
+
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind
-from dutyroom.profiles.codecs.seam import Wanted
+from dutyroom.profiles.codecs import CODECS
+from dutyroom.profiles.codecs.seam import Codec, Wanted
 from dutyroom.profiles.expressions import Expression
 from dutyroom.profiles.paths import Elements, Key, Keys, Path, Where, parse
-from dutyroom.profiles.profile import Layout, PointRule, RestRule
+from dutyroom.profiles.profile import CodecRule, Layout, PointRule, Profile, RestRule
 
 _IN_TEXT = re.compile(r"\{([@$][^{}|]*)")
 # What does not read the decoded document: how it is found and made.
@@ -107,3 +110,16 @@ def _digested(layout: Layout) -> Iterator[str]:
             yield ""
         else:
             yield steps[-2].name
+
+
+def narrowed_codec(profile: Profile, layout: Layout) -> tuple[Wanted | None, Codec | None]:
+    """What the layout, and others of the profile that share what its codec makes, read of that; and the codec
+    that makes no more. (None, None) where there is none."""
+    rule = layout.decoder
+    narrow = CODECS[rule.name].narrow if isinstance(rule, CodecRule) else None
+    if not isinstance(rule, CodecRule) or narrow is None:
+        return None, None
+    sharing = [other for other in profile.layouts if other.decoder == rule and other.source == layout.source]
+    read = wanted(sharing if layout in sharing else [layout, *sharing])
+    codec = narrow(orjson.loads(rule.options) if rule.options else {}, read) if read is not None else None
+    return (read, codec) if codec is not None else (None, None)

@@ -41,7 +41,7 @@ from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind, Note, Wanted
 from dutyroom.profiles.times import plausible
 from dutyroom.profiles.values import shortened
 from dutyroom.profiles.yamlnode import Plain
-from dutyroom.timebase import from_iso
+from dutyroom.timebase import DAY, Ms, from_iso
 
 MAX_TELEGRAMS = 20
 MAX_SIZE = 65536  # bytes
@@ -132,9 +132,21 @@ def _decode(payload: bytes, read: Telegram, ask: Ask) -> Item:
         raise Rejected(f"telegram at byte {end}: an end without its beginning")
     for meter in meters:
         time = meter.get("time")
-        if isinstance(time, str) and "+" in time and not plausible(from_iso(time), ask.received_at):
+        if isinstance(time, str) and "+" in time and not _plausible(time, ask.received_at):
             meter["clock_wrong"] = time
     return {"meters": meters}
+
+
+def _plausible(time: str, received_at: Ms) -> bool:
+    """Of a time in UTC. On most days any time would do."""
+    day = _began(time[:10])
+    whole = plausible(day, received_at) and plausible(day + DAY, received_at)
+    return whole or plausible(from_iso(time), received_at)
+
+
+@lru_cache(maxsize=1024)
+def _began(day: str) -> Ms:
+    return from_iso(f"{day}T00:00:00+00:00")
 
 
 def make(options: Mapping[str, Plain]) -> Codec:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from dutyroom.profiles.codecs import dsmr_tables as tables
 from dutyroom.profiles.codecs.dsmr_lines import Lines, place_of
@@ -67,8 +68,9 @@ def _electricity(found: Item, lines: Lines, winter: int) -> None:
         found["time"] = time
 
 
+@lru_cache(maxsize=1024)
 def _kind(text: str) -> Item:
-    """What is on a channel: the device type as it stands, as a number, and in words."""
+    """What is on a channel: the device type as it stands, as a number, and in words. Not to be changed."""
     if not re.fullmatch(r"[0-9]{1,3}", text):
         return {"type": text, "kind": "unknown"}
     code = int(text)
