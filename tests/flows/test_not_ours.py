@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.flows.intake_rig import Rig, T, batch, meter, probe, tank
+from tests.flows.test_rereading import Breaking, Counting, Ended
 
 from dutyroom.errors import Rejected
 from dutyroom.flows.ingest import Ingest
@@ -142,6 +144,54 @@ def test_what_is_taken_back_while_nobody_reads_is_looked_for_at_the_next_start(r
     assert rig.journal.quarantine_size() == 200
     assert not rig.rereading.busy
     assert rig.intake.not_ours.returned() == ()
+
+
+class Recalled(Breaking):
+    def __getattr__(self, name: str) -> Any:
+        if name in ("reopen", "recall", "read", "settle"):
+            return self._counted(getattr(self.inner, name))
+        return super().__getattr__(name)
+
+
+def recalled(folder: Path, counting: Counting) -> tuple[object, int]:
+    rig = Rig(folder, wrap=lambda journal: Recalled(journal, counting))
+    end_at, counting.end_at, ends = counting.end_at, -1, 0
+    try:
+        rig.ingest.handle([batch(T, m2=(1, T)), batch(T + 1, m1=(5, T), m2=(2, T + MINUTE))])
+        rig.intake.disown("m2", "admin", T)
+        rig.reread()
+        rig.ingest.handle([batch(T + 2, m2=(3, T + 2 * MINUTE)), probe(1, T + 2)])
+        rig.intake.not_ours.take_back("m2", "admin", T)
+        rig.register(meter("m2"))
+        counting.steps, counting.end_at = 0, end_at
+        while True:
+            try:
+                rig.reread()
+                break
+            except Ended:
+                ends += 1
+                rig.again()
+        steps, counting.end_at = counting.steps, -1
+        rig.keep.drain()
+        counting.steps = steps
+        rows = rig.ledger()
+        said = {d: (r.received, r.decoded, r.ignored, r.quarantined, r.readings) for d, r in rows.items()}
+        waiting = [(row.topic, row.addresses) for row in rig.journal.quarantine()]
+        return (rig.stored("meter-m2", "volume"), said, waiting), ends
+    finally:
+        rig.close()
+
+
+def test_wherever_the_process_ends_nothing_that_is_taken_back_is_lost_or_there_twice(tmp_path: Path) -> None:
+    counting = Counting()
+    expected, ends = recalled(tmp_path / "whole", counting)
+    assert ends == 0
+    assert expected[0] == [("03:00:00Z", 1.0), ("03:01:00Z", 2.0), ("03:02:00Z", 3.0)]  # type: ignore[index]
+    assert counting.steps > 10
+    for step in range(1, counting.steps + 1):
+        broken = Counting()
+        broken.end_at = step
+        assert recalled(tmp_path / str(step), broken) == (expected, 1), step
 
 
 def test_a_registered_device_is_ours_whatever_was_said(rig: Rig) -> None:
