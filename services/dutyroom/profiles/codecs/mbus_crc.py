@@ -41,4 +41,33 @@ def _words(count: int) -> Struct:
     return Struct(f">{count}H")
 
 
-WHOLE = crc16(b"\xff\xff")  # of every block with its CRC behind it
+# What a bit of a block adds to the remainder does not depend on what stands before it: of each bit of the remainder,
+# all places that change it. A block with its CRC behind it leaves sixteen ones, so each such sum is odd.
+_LONGEST = 8 * 260
+_LOOKED_AT = 5
+
+
+def _places(bit: int) -> int:
+    found, power = 0, 1
+    for place in range(_LONGEST):
+        found |= (power >> bit & 1) << place
+        power <<= 1
+        power ^= 0x13D65 if power >> 16 else 0
+    return found
+
+
+_PLACES = tuple(_places(bit) for bit in range(_LOOKED_AT))
+_WHOLE = crc16(b"\xff\xff")
+
+
+def ends_in_crc(block: bytes) -> bool:
+    """True where the last two bytes are the CRC of those before them. Of other bytes half are told apart by every
+    look: first that the number of ones is even, as x + 1 divides the polynomial."""
+    number = int.from_bytes(block, "big")
+    if number.bit_count() & 1:
+        return False
+    if number.bit_length() <= _LONGEST:
+        for places in _PLACES:
+            if not (number & places).bit_count() & 1:
+                return False
+    return crc16(block) == _WHOLE

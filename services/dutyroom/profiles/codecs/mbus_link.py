@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.codecs.mbus_crc import WHOLE, crc16
+from dutyroom.profiles.codecs.mbus_crc import crc16, ends_in_crc
 
 ENCRYPTED = "encrypted: receive it with wmbusmeters and subscribe to its JSON"
 
@@ -169,9 +169,7 @@ def _joined(payload: bytes, places: Sequence[tuple[int, int]], enough: int) -> b
     spare = len(places) - enough  # blocks that may be wrong before it is certain that too few fit
     for at, size in places:
         block = payload[at : at + size + 2]
-        # x + 1 divides the polynomial, so a block with its CRC has an even number of ones: half of all others go here.
-        even = not int.from_bytes(block, "big").bit_count() & 1
-        fit = even and len(block) == size + 2 and size > 0 and crc16(block) == WHOLE
+        fit = len(block) == size + 2 and size > 0 and ends_in_crc(block)
         fits.append(fit)
         if not fit:
             spare -= 1
