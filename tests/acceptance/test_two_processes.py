@@ -6,15 +6,21 @@ when the broker has acknowledged it.
 
 from __future__ import annotations
 
+import os
+import re
+import signal
+import sqlite3
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import paho.mqtt.client as paho
+import psycopg
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.servers.mosquitto import Mosquitto
@@ -83,6 +89,7 @@ class Devices:
     rounds: int = 0
     error: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
+    hold: threading.Event = field(default_factory=threading.Event)  # no new round meanwhile
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Devices:
@@ -101,6 +108,10 @@ class Devices:
         client.loop_start()
         began, count = time.monotonic(), 0
         while not self.stop.is_set():
+            if self.hold.is_set():
+                self.stop.wait(0.05)
+                began, count = time.monotonic(), 0
+                continue
             waiting = []
             for topic, body, values in self._round(self.started + self.rounds * STEP):
                 waiting.append((client.publish(topic, body, qos=1), values))
@@ -175,6 +186,33 @@ def stored(data: Path, records: SqlRecords) -> dict[Key, float]:
     return found
 
 
+def put_to_sleep(pid: int, data: Path, postgres_url: str) -> None:
+    """Stops a process between its commits. In the middle of one it would hold a lock that nobody can take
+    from a process that is there: then nobody goes on before it does."""
+    for _ in range(100):
+        os.kill(pid, signal.SIGSTOP)
+        if holds_nothing(data, postgres_url):
+            return
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.05)
+    raise AssertionError("it always holds a lock")
+
+
+def holds_nothing(data: Path, postgres_url: str) -> bool:
+    """Whether everybody else may write, within a second: the other process writes as well."""
+    try:
+        with psycopg.connect(postgres_url) as server:
+            server.execute("SET lock_timeout = 1000")
+            server.execute("SELECT pg_advisory_xact_lock(7160421)")
+        for file in data.glob("sites/*/*.sqlite"):
+            with closing(sqlite3.connect(file, timeout=1, isolation_level=None)) as opened:
+                opened.execute("BEGIN IMMEDIATE")
+                opened.execute("ROLLBACK")
+    except (psycopg.errors.LockNotAvailable, sqlite3.OperationalError):
+        return False
+    return True
+
+
 @pytest.fixture
 def records(postgres_url: str) -> Iterator[SqlRecords]:
     opened = open_records(postgres_url)
@@ -183,9 +221,11 @@ def records(postgres_url: str) -> Iterator[SqlRecords]:
 
 
 @pytest.mark.timeout(180)
-def test_one_is_killed_and_the_other_goes_on_with_its_sites(
-    mosquitto: Mosquitto, postgres_url: str, records: SqlRecords, tmp_path: Path
+@pytest.mark.parametrize("how", ["killed", "asleep"])
+def test_the_other_goes_on_with_the_sites_of_one_that_is(
+    how: str, mosquitto: Mosquitto, postgres_url: str, records: SqlRecords, tmp_path: Path
 ) -> None:
+    """Killed, or stopped in the middle of whatever it did and woken when the other owns its sites."""
     folders = write_sites(tmp_path / "sites", mosquitto.port)
     data = tmp_path / "data"
     options: list[str | Path] = ["--data", data, "--records", postgres_url]
@@ -199,7 +239,13 @@ def test_one_is_killed_and_the_other_goes_on_with_its_sites(
 
         with Devices(mosquitto.port, (int(time.time()) - 6 * 3600) * 1000) as devices:
             wait_for(lambda: devices.rounds >= 15, 60, "some rounds")
-            one.kill()
+            if how == "killed":
+                one.kill()
+            else:
+                devices.hold.set()  # what comes once it sleeps is waiting in its sockets when it wakes
+                wait_for(lambda: settled(data, len(devices.sent)), 30, "a quiet moment")
+                put_to_sleep(one.pid, data, postgres_url)
+                devices.hold.clear()
             killed = time.monotonic()
             left = f"/{two.pid}-"
             wait_for(
@@ -208,9 +254,12 @@ def test_one_is_killed_and_the_other_goes_on_with_its_sites(
                 "all ten sites with the other process",
             )
             took = time.monotonic() - killed
+            if how == "asleep":
+                os.kill(one.pid, signal.SIGCONT)
             wait_for(lambda: devices.error or devices.rounds >= 70, 120, "enough rounds after the burst")
         assert devices.error == ""
         assert took < WITHIN_S
+        print(f"{how}: the other owned all sites after {took:.1f} s")
 
         wait_for(lambda: settled(data, len(devices.sent)), 60, "an empty queue")
 
@@ -221,6 +270,9 @@ def test_one_is_killed_and_the_other_goes_on_with_its_sites(
         wait_for(lambda: len(tickets()) >= 10, 30, "a ticket for each site")
         kept, ledger, wanted = stored(data, records), counts(data), devices.sent
         assert two.terminate() == 0
+        if how == "asleep":
+            assert one.terminate() == 0
+            assert len(re.findall(r"no longer ours", one.text)) >= 5, one.text
 
     missing, invented = sorted(set(wanted) - set(kept)), sorted(set(kept) - set(wanted))
     assert (missing[:5], len(missing)) == ([], 0)

@@ -128,7 +128,7 @@ def _postgres_engine(address: URL) -> Engine:
             "connect_timeout": 5,
             "application_name": "dutyroom",
             # A writer that hangs must not hold up the others for ever.
-            "options": f"-c lock_timeout={_BUSY_MS} -c idle_in_transaction_session_timeout=60000",
+            "options": f"-c lock_timeout={_BUSY_MS} -c idle_in_transaction_session_timeout=20000",
         },
     )
 
