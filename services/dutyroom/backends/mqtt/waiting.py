@@ -6,7 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice, repeat
+from itertools import repeat
 
 from dutyroom.backends.mqtt.link import Link, Token
 from dutyroom.model.telemetry import Message
@@ -68,10 +68,10 @@ class Waiting:
         found: list[tuple[Token, Message]] = []
         while self._runs and len(found) < limit:
             run = self._runs[0]
-            end = min(run.taken + limit - len(found), len(run.messages))
-            tokens = zip(repeat(run.link), run.ids, strict=False)
-            found.extend(islice(zip(tokens, run.messages, strict=False), run.taken, end))
-            self.count -= end - run.taken
+            begin, end = run.taken, min(run.taken + limit - len(found), len(run.messages))
+            ids, messages = run.ids[begin:end], run.messages[begin:end]
+            found.extend(zip(zip(repeat(run.link), ids, strict=False), messages, strict=False))
+            self.count -= end - begin
             run.taken = end
             if end == len(run.messages):
                 self._runs.popleft()
