@@ -21,7 +21,7 @@ from dutyroom.profiles.codecs.dsmr_lines import Lines, place_of
 from dutyroom.profiles.codecs.dsmr_values import NUMBER, Item
 from dutyroom.profiles.codecs.seam import AS_TOLD, Told, Wanted
 
-MAX_KINDS = 1024  # headers and sizes of telegrams that are remembered
+MAX_KINDS = 256  # headers and sizes of telegrams that are remembered
 MAX_SHAPES = 4  # of each
 MAX_LEARNED = 64  # times that shapes of one kind are learned: some meter may never write the same twice
 MAX_SIZE = 8192  # bytes of a telegram that is remembered

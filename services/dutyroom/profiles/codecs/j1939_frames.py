@@ -15,6 +15,7 @@ from dutyroom.errors import Rejected
 MAX_ID = (1 << 29) - 1
 EXTENDED = 1 << 31  # set by SocketCAN beside an id of 29 bits
 MAX_DATA = 1785  # bytes, of 255 frames
+LONGEST = 3 * MAX_DATA  # characters: two for each byte, and a blank
 MAX_FRAMES = 4096  # of a message
 CONNECTION, TRANSFER = 60416, 60160
 PIECES = frozenset({CONNECTION, TRANSFER})
@@ -113,7 +114,7 @@ def read_id(value: object, where: str) -> int:
 def read_data(value: object, where: str) -> bytes:
     """Hex text (blanks allowed), or a list of bytes. Raises Rejected."""
     try:
-        if isinstance(value, str) and len(value) <= 3 * MAX_DATA:
+        if isinstance(value, str) and len(value) <= LONGEST:
             return bytes.fromhex(value.strip().removeprefix("0x"))
         if isinstance(value, list) and len(value) <= MAX_DATA:
             return bytes(value)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.j1939_fields import OWN_WAY, Collected, Field, Groups, Values
 from dutyroom.profiles.codecs.j1939_frames import (
-    MAX_DATA,
+    LONGEST,
     MAX_FRAMES,
     PIECES,
     Assembly,
@@ -56,19 +56,20 @@ class Narrow:
 
     def read(self, value: object) -> Values | None:
         """{engine: {engine_speed: 1498.75, ..., reasons: {...}}}; None = the full way must be gone."""
-        elements = value if isinstance(value, list) else [value]
+        elements: list[Any] = value if isinstance(value, list) else [value]
         if len(elements) > MAX_FRAMES:
             return None
         collected, assembly, plans = Collected(), Assembly(), self._plans
         values = collected.values
         for element in elements:
-            if type(element) is not dict:
+            try:
+                own, data = element["id"], element["data"]
+            except (TypeError, KeyError):
                 return None
-            own, data = element.get("id"), element.get("data")
-            if (type(own) is not int and type(own) is not str) or type(data) is not str:
+            if type(data) is not str or (type(own) is not int and type(own) is not str):
                 return None
             plan = plans.get(own) or self._plan(own)
-            if plan is None or len(data) > 3 * MAX_DATA:
+            if plan is None:
                 return None
             if plan.silent and data == _ONES:
                 continue
@@ -76,8 +77,9 @@ class Narrow:
                 content = _hex(data)
             except ValueError:
                 return None
-            if len(content) != 8 or plan.whole:
-                if not self._whole(frame(read_id(own, ""), content), collected, assembly):
+            if plan.whole or len(content) != 8:
+                long = len(data) > LONGEST
+                if long or not self._whole(frame(read_id(own, ""), content), collected, assembly):
                     return None
                 continue
             for name, at, known in plan.in_bytes:
