@@ -540,6 +540,49 @@ def export_devices(
         say(wired.export_devices(settings_with(data=data), file, site, language))
 
 
+influx = typer.Typer(help="InfluxDB as the store of readings.", no_args_is_help=True)
+app.add_typer(influx, name="influx")
+
+
+@influx.command(name="setup")
+def setup_influx(
+    tokens: Annotated[Path, typer.Option(help="Folder for the files of tokens; made where it is not there.")],
+    url: Annotated[str | None, typer.Option(help="Address of InfluxDB 2.x.")] = None,
+    org: Annotated[str | None, typer.Option(help="Organisation.")] = None,
+    bucket: Annotated[str | None, typer.Option(help="Bucket; BUCKET_5m and BUCKET_1h belong to it.")] = None,
+    operator_token: Annotated[
+        Path | None, typer.Option(help="File of a token that may do everything, of a server set up before.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="First user of a new server.")] = "dutyroom",
+    password_file: Annotated[
+        Path | None, typer.Option(help="File with that user's password; default: one is made.")
+    ] = None,
+    days: Annotated[int | None, typer.Option(help="Days that every reading is kept; 0 = for ever.")] = None,
+    days_5m: Annotated[int | None, typer.Option("--days-5m", help="The same of 5 minutes.")] = None,
+    days_1h: Annotated[int | None, typer.Option("--days-1h", help="The same of an hour.")] = None,
+    shorten: Annotated[
+        bool, typer.Option("--shorten", help="Let buckets that keep longer keep as long as said.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be made; change nothing.")
+    ] = False,
+) -> None:
+    """Make buckets, retention, downsampling and tokens with least rights; again: say what is there."""
+    from dutyroom.wiring.influx import SetupOptions
+    from dutyroom.wiring.influx import setup_influx as set_up
+
+    with plain_errors():
+        settings = settings_with(
+            influx_url=url,
+            influx_org=org,
+            influx_bucket=bucket,
+            influx_days=days,
+            influx_days_5m=days_5m,
+            influx_days_1h=days_1h,
+        )
+        set_up(settings, SetupOptions(tokens, operator_token, user, password_file, shorten, dry_run), say)
+
+
 grafana = typer.Typer(help="Grafana dashboards.", no_args_is_help=True)
 app.add_typer(grafana, name="grafana")
 

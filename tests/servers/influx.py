@@ -63,6 +63,14 @@ def find_influx(folder: Path) -> Influx:
     raise Missing("; ".join(reasons))
 
 
+def new_influx(folder: Path) -> Influx:
+    """A server of the test's own that nobody has set up yet: without token. Raises Missing."""
+    program = shutil.which("influxd") or (str(cached_build()) if cached_build().exists() else None)
+    if program is None:
+        raise Missing("no influxd on the path, and not built yet: run tests/servers/build_influxd.sh once")
+    return _own(program, folder, set_up=False)
+
+
 def _named() -> Influx:
     url = os.environ["DUTYROOM_TEST_INFLUX_URL"].rstrip("/")
     if not _healthy(url):
@@ -96,7 +104,7 @@ def _quiet(*command: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _own(program: str, folder: Path) -> Influx:
+def _own(program: str, folder: Path, *, set_up: bool = True) -> Influx:
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [program, "--bolt-path", str(folder / "influxd.bolt"), "--engine-path", str(folder / "engine")]
@@ -111,8 +119,9 @@ def _own(program: str, folder: Path) -> Influx:
     child = Child(command, port, folder / "influxd.log")
     url = f"http://127.0.0.1:{port}"
     child.start(lambda: _healthy(url), 60)
-    _set_up(url)
-    return Influx(url, TOKEN, ORG, child.stop, child)
+    if set_up:
+        _set_up(url)
+    return Influx(url, TOKEN if set_up else "", ORG, child.stop, child)
 
 
 def _in_docker() -> Influx:

@@ -135,10 +135,9 @@ class InfluxReader:
             statements.append(f"SELECT sum({name}) FROM {self._series(point, COUNT)} {between} {group}")  # noqa: S608 names and texts are quoted
             results = self._asked(bucket, statements)
             for keys, result in zip(_PARTS, results, strict=True):
-                for row in (row for series in result.series for row in series.values):
-                    found[int(row[0])] |= {
-                        key: v for key, v in zip(keys, row[1:], strict=True) if v is not None
-                    }
+                rows: list[list[Any]] = [row for series in result.series for row in series.values]
+                for at, *values in rows:
+                    found[at] |= {key: v for key, v in zip(keys, values, strict=True) if v is not None}
         return [_window(at, found[at]) for at in sorted(found) if "last" in found[at]]
 
     # ------------------------------------------------------------ many points

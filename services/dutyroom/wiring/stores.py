@@ -16,6 +16,7 @@ def store_of(settings: Settings, site: str) -> ReadingStore:
     """The site's readings: a file in the data folder, or InfluxDB."""
     # Imported when wanted: the client library alone takes a good part of a start.
     if settings.readings == "influx":
+        from dutyroom.backends.influx_tasks import coarser
         from dutyroom.backends.readings_influx import InfluxReadingStore
 
         return InfluxReadingStore(
@@ -24,6 +25,7 @@ def store_of(settings: Settings, site: str) -> ReadingStore:
             settings.influx_org,
             settings.influx_bucket,
             site,
+            coarser=coarser(settings.influx_bucket),
         )
     from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 

@@ -1,0 +1,292 @@
+"""Makes an InfluxDB ready: first user, organisation, buckets, names for InfluxQL, tasks, tokens.
+
+Everything is looked for first, so the same again only says what is there. Nothing is taken away: a bucket
+that keeps longer than the plan is left so, unless told to shorten it, and then its history is put into the
+coarser buckets before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import influxdb_client
+import urllib3
+from influxdb_client.rest import ApiException
+
+from dutyroom.backends.influx_tasks import Plan, Task, body, coarser, tasks
+from dutyroom.errors import Rejected, Unavailable
+from dutyroom.timebase import Ms
+
+_DAY_S = 86_400
+_influx: Any = influxdb_client  # its classes have no types
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """A token that may do this to all buckets of the plan. name: also of its file."""
+
+    name: str
+    actions: tuple[str, ...]
+
+
+RIGHTS = (Right("service", ("read", "write")), Right("grafana", ("read",)))
+
+
+def wants_first_user(url: str) -> bool:
+    """Whether nobody has set this server up yet."""
+    with _client(url, "") as client, _plainly(url):
+        return bool(_influx.SetupService(client.api_client).get_setup().allowed)
+
+
+def first_user(url: str, plan: Plan, name: str, password: str) -> str:
+    """Makes the first user, organisation and bucket; returns the token that may do everything."""
+    request = _influx.OnboardingRequest(
+        username=name,
+        password=password,
+        org=plan.org,
+        bucket=plan.bucket,
+        retention_period_seconds=plan.days * _DAY_S,
+    )
+    with _client(url, "") as client, _plainly(url):
+        return str(_influx.SetupService(client.api_client).post_setup(request).auth.token)
+
+
+@contextlib.contextmanager
+def _client(url: str, token: str) -> Iterator[Any]:
+    with _influx.InfluxDBClient(url=url.rstrip("/"), token=token, timeout=600_000) as client:
+        yield client
+
+
+@contextlib.contextmanager
+def _plainly(url: str) -> Iterator[None]:
+    """What the server or the network says, in a sentence. Raises Rejected, Unavailable."""
+    try:
+        yield
+    except ApiException as err:
+        if err.status in (401, 403):
+            raise Rejected(
+                f"InfluxDB at {url}: the token is not accepted for this; it takes an operator's"
+            ) from None
+        text = f"InfluxDB at {url} answers {err.status}: {str(err.body or err.reason)[:300]}"
+        raise (Rejected if err.status < 500 and err.status != 429 else Unavailable)(text) from None
+    except (urllib3.exceptions.HTTPError, OSError) as err:
+        cause = str(getattr(err, "reason", None) or err).rsplit(": ", 1)[-1]
+        raise Unavailable(f"InfluxDB at {url} does not answer: {cause}") from None
+
+
+class InfluxSetup:
+    """One plan on one server. dry: nothing is changed, what would be is said."""
+
+    def __init__(self, client: Any, plan: Plan, say: Say, now: Ms, *, dry: bool, shorten: bool) -> None:
+        self._client, self._now = client, now
+        self._plan, self._say, self._dry, self._shorten = plan, say, dry, shorten
+        self._org = ""
+        self._ids: dict[str, str] = {}  # of buckets, by name; "" = would be made
+        self._kept: dict[str, int] = {}  # days that each bucket keeps in the end
+
+    def _do(self, what: str, work: Callable[[], Any]) -> Any:
+        self._say(f"{'would make' if self._dry else 'made'}   {what}")
+        return None if self._dry else work()
+
+    def _there(self, what: str) -> None:
+        self._say(f"there already   {what}")
+
+    def everything_but_tokens(self) -> None:
+        """Organisation, buckets, names, tasks, in that order."""
+        self.organisation()
+        shorter = [name for name, days in self._plan.buckets if self.bucket(name, days)]
+        self.names()
+        self.all_tasks()
+        for name in shorter:
+            self.shorten(name, dict(self._plan.buckets)[name])
+
+    def organisation(self) -> None:
+        name = self._plan.org
+        if found := _found(lambda: self._client.organizations_api().find_organizations(org=name)):
+            self._org = found[0].id
+            self._there(f"organisation {name}")
+            return
+        made = self._do(
+            f"organisation {name}", lambda: self._client.organizations_api().create_organization(name=name)
+        )
+        self._org = made.id if made else ""
+
+    def bucket(self, name: str, days: int) -> bool:
+        """Makes or lengthens a bucket; returns whether it is to be shortened."""
+        self._kept[name] = days
+        api = self._client.buckets_api()
+        found = _found(lambda: api.find_buckets(name=name, org=self._plan.org).buckets) if self._org else []
+        if not found:
+            rules = (
+                [_influx.BucketRetentionRules(type="expire", every_seconds=days * _DAY_S)] if days else None
+            )
+            made = self._do(
+                f"bucket {name}, which keeps {_days(days)}",
+                lambda: api.create_bucket(bucket_name=name, org=self._plan.org, retention_rules=rules),
+            )
+            self._ids[name] = made.id if made else ""
+            return False
+        self._ids[name] = found[0].id
+        now = sum(rule.every_seconds for rule in found[0].retention_rules or ()) // _DAY_S
+        if now == days:
+            self._there(f"bucket {name}, which keeps {_days(days)}")
+        elif now and (days == 0 or days > now):
+            self._do(
+                f"bucket {name} keep {_days(days)} instead of {_days(now)}", lambda: self._keep(name, days)
+            )
+        elif self._shorten:
+            return True
+        else:
+            self._kept[name] = now
+            self._there(f"bucket {name}, which keeps {_days(now)}; --shorten makes it {_days(days)}")
+        return False
+
+    def _keep(self, name: str, days: int) -> None:
+        rule = _influx.PatchRetentionRule(type="expire", every_seconds=days * _DAY_S)
+        services = self._client.buckets_api()._buckets_service
+        services.patch_buckets_id(
+            self._ids[name], patch_bucket_request=_influx.PatchBucketRequest(retention_rules=[rule])
+        )
+
+    def shorten(self, name: str, days: int) -> None:
+        """Puts what a bucket has into the coarser ones, day by day, then lets it keep less."""
+        chain = [bucket for bucket, _ in self._plan.buckets]
+        place = chain.index(name)
+        if place + 1 < len(chain) and not self._dry:
+            first = self._first_day(name)
+            for width, source, target in list(zip(("5m", "1h"), chain, chain[1:], strict=False))[place:]:
+                self.fill(source, target, width, first)
+        self._do(f"bucket {name} keep {_days(days)}", lambda: self._keep(name, days))
+
+    def _first_day(self, bucket: str) -> datetime:
+        """The day of the oldest reading; today, where there is none."""
+        query = (
+            f'from(bucket: "{bucket}") |> range(start: 0) |> first() |> keep(columns: ["_time"]) |> group() '
+            f'|> min(column: "_time")'
+        )
+        times = [
+            r.get_time() for t in self._client.query_api().query(query, org=self._plan.org) for r in t.records
+        ]
+        first = min(times, default=datetime.fromtimestamp(self._now / 1000, UTC))
+        return first.replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def fill(self, source: str, target: str, width: str, first: datetime) -> None:
+        """Makes all whole windows since a day."""
+        day, end = int(first.timestamp()), self._now / 1000
+        count = 0
+        while day < end:
+            since, until = (
+                datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                for at in (day, min(day + _DAY_S, end))
+            )
+            for kind in ("last", "windows"):
+                flux = body(self._plan.org, kind, source, target, width, since, until)
+                self._client.query_api().query_raw(f'import "date"\n{flux}', org=self._plan.org).close()
+            day, count = day + _DAY_S, count + 1
+        self._say(f"filled   {target} with {count} days of {source}")
+
+    def names(self) -> None:
+        """Names by which InfluxQL finds the buckets: each its own, and two retention policies of the first."""
+        api = _influx.DBRPsService(self._client.api_client)
+        found = api.get_dbr_ps(org_id=self._org).content if self._org else []
+        mapped = {(d.database, d.retention_policy) for d in found or () if not getattr(d, "virtual", False)}
+        raw, (fine, hour) = self._plan.bucket, coarser(self._plan.bucket)
+        wanted = [(bucket, "autogen", bucket, True) for bucket in (raw, fine, hour)]
+        for database, policy, bucket, default in [
+            *wanted,
+            (raw, "5m", fine, False),
+            (raw, "1h", hour, False),
+        ]:
+            what = f'InfluxQL "{database}"."{policy}" for bucket {bucket}'
+            if (database, policy) in mapped:
+                self._there(what)
+                continue
+            request = _influx.DBRPCreate(
+                org_id=self._org,
+                bucket_id=self._ids[bucket],
+                database=database,
+                retention_policy=policy,
+                default=default,
+            )
+            self._do(what, partial(api.post_dbrp, request))
+
+    def all_tasks(self) -> None:
+        """For what the buckets really keep: a pass before the readings expire must not come too early."""
+        api = self._client.tasks_api()
+        days = (self._kept[name] for name, _ in self._plan.buckets)
+        for task in tasks(Plan(self._plan.org, self._plan.bucket, *days)):
+            found = api.find_tasks(name=task.name, org_id=self._org) if self._org else []
+            what = f"task {task.name!r}, every {task.every}"
+            if not found:
+                self._do(what, partial(self._new_task, task))
+            elif found[0].flux.strip() != task.flux.strip() or found[0].status != "active":
+                request = _influx.TaskUpdateRequest(flux=task.flux, status="active")
+                self._do(f"{what} anew", partial(api.update_task_request, found[0].id, request))
+            else:
+                self._there(what)
+
+    def _new_task(self, task: Task) -> None:
+        request = _influx.TaskCreateRequest(org_id=self._org, flux=task.flux, status="active")
+        self._client.tasks_api().create_task(task_create_request=request)
+
+    # ------------------------------------------------------------ tokens
+
+    def token(self, right: Right) -> tuple[str, list[str]]:
+        """The token of a right, made where it is not there; and tokens that it takes the place of.
+
+        "" where it would be made.
+        """
+        api = self._client.authorizations_api()
+        description = f"dutyroom {right.name} of {self._plan.bucket}"
+        what = f"token that may {' and '.join(right.actions)} {', '.join(self._ids)} and nothing else"
+        found = api.find_authorizations(org_id=self._org) if self._org else []
+        mine = [a for a in found if a.description == description and a.status == "active"]
+        wanted = {(action, bucket) for action in right.actions for bucket in self._ids.values()}
+        for old in mine:
+            if {(p.action, p.resource.id) for p in old.permissions} == wanted:
+                self._there(what)
+                return str(old.token), []
+        permissions = [
+            _influx.Permission(
+                action=a, resource=_influx.PermissionResource(type="buckets", id=b, org_id=self._org)
+            )
+            for a, b in sorted(wanted)
+        ]
+        request = _influx.Authorization(org_id=self._org, description=description, permissions=permissions)
+        made = self._do(what, lambda: api.create_authorization(authorization=request))
+        for old in mine:
+            self._do(
+                f"an end to the token {right.name} with other rights",
+                partial(api.delete_authorization, old),
+            )
+        return (str(made.token) if made else ""), [str(old.token) for old in mine]
+
+
+def set_up(
+    url: str, token: str, plan: Plan, say: Say, now: Ms, *, dry: bool, shorten: bool
+) -> Sequence[tuple[Right, str, list[str]]]:
+    """Makes what is missing; (right, token, tokens it replaces) of each. Raises Rejected, Unavailable."""
+    with _client(url, token) as client, _plainly(url):
+        setup = InfluxSetup(client, plan, say, now, dry=dry, shorten=shorten)
+        setup.everything_but_tokens()
+        return [(right, *setup.token(right)) for right in RIGHTS]
+
+
+def _found(ask: Callable[[], Any]) -> list[Any]:
+    """What is asked for by its name; the server says 404 where there is none."""
+    try:
+        return list(ask())
+    except ApiException as err:
+        if err.status != 404:
+            raise
+        return []
+
+
+def _days(days: int) -> str:
+    return f"{days} days" if days else "for ever"
