@@ -558,8 +558,8 @@ def setup_influx(
         Path | None, typer.Option(help="File with that user's password; default: one is made.")
     ] = None,
     days: Annotated[int | None, typer.Option(help="Days that every reading is kept; 0 = for ever.")] = None,
-    days_5m: Annotated[int | None, typer.Option("--days-5m", help="The same of 5 minutes.")] = None,
-    days_1h: Annotated[int | None, typer.Option("--days-1h", help="The same of an hour.")] = None,
+    days_of_minutes: Annotated[int | None, typer.Option(help="The same of 5 minutes.")] = None,
+    days_of_hours: Annotated[int | None, typer.Option(help="The same of an hour.")] = None,
     shorten: Annotated[
         bool, typer.Option("--shorten", help="Let buckets that keep longer keep as long as said.")
     ] = False,
@@ -577,8 +577,8 @@ def setup_influx(
             influx_org=org,
             influx_bucket=bucket,
             influx_days=days,
-            influx_days_5m=days_5m,
-            influx_days_1h=days_1h,
+            influx_days_of_minutes=days_of_minutes,
+            influx_days_of_hours=days_of_hours,
         )
         set_up(settings, SetupOptions(tokens, operator_token, user, password_file, shorten, dry_run), say)
 

@@ -46,8 +46,10 @@ class Settings(BaseSettings):
     influx_days: int = Field(
         90, ge=0, le=36500, description="Days that InfluxDB keeps every reading; 0 = for ever."
     )
-    influx_days_5m: int = Field(732, ge=0, le=36500, description="The same of the last ones in 5 minutes.")
-    influx_days_1h: int = Field(0, ge=0, le=36500, description="The same of the last ones in an hour.")
+    influx_days_of_minutes: int = Field(
+        732, ge=0, le=36500, description="The same of the last ones in 5 minutes."
+    )
+    influx_days_of_hours: int = Field(0, ge=0, le=36500, description="The same of the last ones in an hour.")
     records: str = Field("", description="postgresql://... ; empty = SQLite in the data folder.")
     raw_days: float = Field(7.0, gt=0, description="Days that raw messages stay in the journal.")
     mqtt_reader: Literal["bulk", "stock"] = Field(

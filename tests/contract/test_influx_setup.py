@@ -90,7 +90,7 @@ def site(server: Influx, tmp_path_factory: pytest.TempPathFactory) -> Site:
         "would make   user dutyroom, organisation dutyroom, bucket dutyroom, and then all the rest"
     ]
     assert not made.tokens.exists()
-    said = "\n".join(made.setup("--days", "3650", "--days-5m", "3650"))
+    said = "\n".join(made.setup("--days", "3650", "--days-of-minutes", "3650"))
     for file in ("operator.token", "operator.password", "service.token", "grafana.token"):
         path = made.tokens / file
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, file
@@ -104,7 +104,7 @@ def site(server: Influx, tmp_path_factory: pytest.TempPathFactory) -> Site:
 def test_the_same_again_says_what_is_there_and_changes_nothing(site: Site) -> None:
     before = {file.name: (file.read_text(), file.stat().st_mtime_ns) for file in site.tokens.iterdir()}
     for more in ([], ["--dry-run"]):
-        said = site.setup("--days", "3650", "--days-5m", "3650", *more)
+        said = site.setup("--days", "3650", "--days-of-minutes", "3650", *more)
         assert all(line.startswith(("there already", "DUTYROOM_INFLUX_TOKEN_FILE=")) for line in said), said
         assert sum("task" in line for line in said) == 14
     assert {
@@ -120,7 +120,7 @@ def test_what_is_missing_is_made_again(site: Site) -> None:
         api = client.tasks_api()
         task = api.find_tasks(name="dutyroom_5m last with late ones")[0]
         api.update_task_request(task.id, influxdb_client.TaskUpdateRequest(status="inactive"))  # type: ignore[no-untyped-call]
-        said = site.setup("--days", "3650", "--days-5m", "3650")
+        said = site.setup("--days", "3650", "--days-of-minutes", "3650")
         assert [line.split("   ")[1][:42] for line in said if line.startswith(("made", "wrote"))] == [
             "task 'dutyroom_5m last with late ones', ev",
             str(site.tokens / "grafana.token")[:42],
@@ -134,7 +134,7 @@ def test_a_file_with_somebody_elses_token_is_left_alone(site: Site) -> None:
     file = site.tokens / "grafana.token"
     mine = file.read_text()
     file.write_text("of-another-server")
-    said = site.setup("--days", "3650", "--days-5m", "3650", code=1)
+    said = site.setup("--days", "3650", "--days-of-minutes", "3650", code=1)
     assert "move it away" in said[-1]
     assert "of-another-server" not in "".join(said)
     assert file.read_text() == "of-another-server"
@@ -227,7 +227,7 @@ def test_months_later_the_last_registers_and_what_the_hours_held_are_still_read(
     six = store.buckets(POINTS[1], day, day + 2 * DAY, 6 * HOUR)
 
     said = site.setup(
-        "--days", "90", "--days-5m", "3650", "--shorten"
+        "--days", "90", "--days-of-minutes", "3650", "--shorten"
     )  # puts all history into the coarser ones
     assert any(line.startswith("filled   dutyroom_5m with 2") for line in said), said
     forget(site, "dutyroom")
@@ -254,7 +254,9 @@ def test_months_later_the_last_registers_and_what_the_hours_held_are_still_read(
     assert store.latest(POINTS[:1])[0].at >= max(row[1] for row in rows if row[0] == 0)
 
     forget(site, "dutyroom_5m")
-    site.setup("--days", "90", "--days-5m", "120", "--shorten")  # there is nothing left to fill from: no harm
+    site.setup(
+        "--days", "90", "--days-of-minutes", "120", "--shorten"
+    )  # there is nothing left to fill from: no harm
     store.close()
     store = site.store()
     ends = [day + h * HOUR for h in range(2, 48)]
@@ -340,7 +342,7 @@ def test_nobody_there_is_said(tmp_path: Path) -> None:
     ],
 )
 def test_a_coarser_bucket_never_keeps_less(days: tuple[int, int, int], says: str) -> None:
-    given = dict(zip(("influx_days", "influx_days_5m", "influx_days_1h"), days, strict=True))
+    given = dict(zip(("influx_days", "influx_days_of_minutes", "influx_days_of_hours"), days, strict=True))
     with pytest.raises(Rejected, match=says):
         plan_of(Settings(**given))
 

@@ -35,8 +35,8 @@ def plan_of(settings: Settings) -> Plan:
         settings.influx_org,
         settings.influx_bucket,
         settings.influx_days,
-        settings.influx_days_5m,
-        settings.influx_days_1h,
+        settings.influx_days_of_minutes,
+        settings.influx_days_of_hours,
     )
     before = 0.0
     for name, days in plan.buckets:
