@@ -8,25 +8,16 @@ is judged again with its outcome discarded, because it is in the records already
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 
-import numpy as np
 import orjson
 
-from dutyroom.flows.episodes import Context, Decision, Episode, Key, Standing, Work, decide
-from dutyroom.flows.notify import messages_to
+from dutyroom.flows.episodes import Context, Key, Standing, decide
+from dutyroom.flows.mentions import Said, with_mentions
+from dutyroom.flows.recording import write
 from dutyroom.interfaces import Journal, Records, Tx
-from dutyroom.model.duty import (
-    Alarm,
-    Condition,
-    Device,
-    DeviceStatus,
-    Person,
-    Role,
-    TicketKind,
-)
+from dutyroom.model.duty import Condition, Device, DeviceStatus, TicketKind
 from dutyroom.model.metering import Exchange
-from dutyroom.model.telemetry import Batch, Lane, PointTable
+from dutyroom.model.telemetry import Lane, PointTable
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.spec import Rule
 from dutyroom.site import Site
@@ -40,7 +31,6 @@ _SNAPSHOT_AGE = MINUTE
 _RECENT = HOUR  # ended alarms that may still explain a consequence
 _EXCHANGE_NEAR = 3 * DAY  # an exchange is put on record some days before or after it
 _LINES = 500  # of the change log, looked at in one go
-_TOLD = (Role.OPERATOR, Role.ADMINISTRATOR)
 
 
 class Watch:
@@ -135,14 +125,19 @@ class Watch:
             return 0
         for seq, batch in rows:
             found = self._engine.feed(batch)
-            self._pending += [with_mentions(c, self._engine.rules, self._table, batch) for c in found]
+            if found:
+                said = Said(batch)
+                self._pending += [with_mentions(c, self._engine.rules, self._table, said) for c in found]
             self._position[lane] = seq
         self._since += len(rows)
         self._moved = True
         # Where nothing has changed the cursor may lag until the next tick: judging the same
         # batches again after a crash gives the same.
-        if self._pending or self._since >= _SNAPSHOT_EVERY:
-            self._commit(self._clock.now(), snapshot=self._since >= _SNAPSHOT_EVERY)
+        full = self._since >= _SNAPSHOT_EVERY
+        if self._pending:
+            self._commit(self._clock.now(), snapshot=full)
+        elif full:
+            self._advance(self._clock.now(), snapshot=True)
         return len(rows)
 
     # ------------------------------------------------------------ time
@@ -159,8 +154,10 @@ class Watch:
                 self._away = False
             self._pending += self._engine.tick(now - self._lag)
         due = self._since > 0 and now - self._stored_at >= _SNAPSHOT_AGE
-        if self._pending or self._moved or due or self._anything_due(now):
+        if self._pending or self._anything_due(now):
             self._commit(now, snapshot=due)
+        elif self._moved or due:
+            self._advance(now, snapshot=due)
 
     def _blind(self, now: Ms) -> bool:
         """Whether devices may have spoken without our hearing it since the last tick."""
@@ -220,12 +217,26 @@ class Watch:
             decision = decide(conditions, standing, self._context(), now, self._gone)
             if decision:
                 write(tx, self._site.id, decision, now)
-            for lane, seq in self._position.items():
-                tx.advance(self._site.id, READER, lane, seq)
-            if snapshot:
-                head = orjson.dumps({str(int(lane)): seq for lane, seq in self._position.items()})
-                tx.put_blob(self._site.id, _BLOB, head + b"\n" + self._engine.snapshot())
-        self._pending, self._gone, self._moved = [], set(), False
+            self._keep(tx, snapshot)
+        self._pending, self._gone = [], set()
+        self._kept(now, snapshot)
+
+    def _advance(self, now: Ms, snapshot: bool) -> None:
+        """The cursors alone, where nothing is pending and nothing due: what stands is not read for it."""
+        with self._records.write() as tx:
+            self._keep(tx, snapshot)
+        self._kept(now, snapshot)
+
+    def _keep(self, tx: Tx, snapshot: bool) -> None:
+        for lane, seq in self._position.items():
+            tx.advance(self._site.id, READER, lane, seq)
+        if snapshot:
+            head = orjson.dumps({str(int(lane)): seq for lane, seq in self._position.items()})
+            tx.put_blob(self._site.id, _BLOB, head + b"\n" + self._engine.snapshot())
+
+    def _kept(self, now: Ms, snapshot: bool) -> None:
+        """After the transaction: the journal may forget what the snapshot knows."""
+        self._moved = False
         if snapshot:
             self._since, self._stored_at = 0, now
             for lane, seq in self._position.items():
@@ -289,85 +300,3 @@ class Watch:
             return any(e.device == object and abs(e.at - at) <= _EXCHANGE_NEAR for e in book[0])
 
         return is_exchange
-
-
-def with_mentions(
-    condition: Condition, rules: Mapping[str, Rule], table: PointTable, batch: Batch
-) -> Condition:
-    """The condition with what else its device said in that batch and its rule mentions (the loop and
-    the detector of a fire alarm): `also.<place>.<point>` among its arguments, in the rule's order."""
-    rule = rules.get(condition.rule)
-    if rule is None or not rule.mentions or not condition.active:
-        return condition
-    said: dict[str, str | int | float | bool | None] = {}
-    for place, name in enumerate(rule.mentions):
-        point = table.find(condition.object, name)
-        if point is None:
-            continue
-        rows = np.flatnonzero((batch.readings.point == point.id) & (batch.readings.at <= condition.at))
-        if len(rows):
-            newest = rows[np.argmax(batch.readings.at[rows])]
-            said[f"also.{place}.{name}"] = float(batch.readings.value[newest])
-    return replace(condition, arguments={**condition.arguments, **said}) if said else condition
-
-
-# ---------------------------------------------------------------- writing
-
-
-def write(tx: Tx, site: str, decision: Decision, now: Ms) -> None:
-    """Stores a decision: alarms first, then tickets, then what each knows of the other."""
-    for episode in decision.episodes:
-        _store_alarm(tx, episode)
-    for work in decision.works:
-        _store_ticket(tx, work)
-        tx.change(site, now, "ticket", str(work.ticket.id))
-    for episode in decision.episodes:
-        _link(tx, episode)
-        tx.change(site, now, "alarm", str(episode.alarm.id))
-    if decision.notices:
-        people = [p for p in tx.people.all(site) if p.active and p.role in _TOLD and p.contacts]
-        for episode in decision.notices:
-            _tell(tx, people, episode, now)
-
-
-def _store_alarm(tx: Tx, episode: Episode) -> None:
-    if episode.stored is None:
-        episode.alarm = tx.alarms.insert(episode.alarm)
-        episode.stored = episode.alarm
-    elif episode.alarm != episode.stored:
-        tx.alarms.update(episode.alarm)
-        episode.stored = episode.alarm
-    for change in episode.changes:
-        tx.alarms.log(replace(change, alarm=episode.alarm.id))
-
-
-def _store_ticket(tx: Tx, work: Work) -> None:
-    if work.stored is None:
-        alarm = work.origin.alarm.id if work.origin else None
-        work.ticket = tx.tickets.insert(replace(work.ticket, alarm=alarm))
-    elif work.ticket != work.stored:
-        tx.tickets.update(work.ticket)
-    for change in work.changes:
-        tx.tickets.log(replace(change, ticket=work.ticket.id))
-
-
-def _link(tx: Tx, episode: Episode) -> None:
-    """Ids that were not known when the alarm was stored."""
-    alarm: Alarm = episode.alarm
-    if episode.root is not None and alarm.root != episode.root.alarm.id and alarm.ended_at is None:
-        alarm = replace(alarm, root=episode.root.alarm.id)
-    if episode.work is not None and alarm.ticket != episode.work.ticket.id and episode.work.ticket.id:
-        alarm = replace(alarm, ticket=episode.work.ticket.id)
-    if alarm != episode.alarm:
-        episode.alarm = alarm
-        tx.alarms.update(alarm)
-
-
-def _tell(tx: Tx, people: Sequence[Person], episode: Episode, now: Ms) -> None:
-    """One message per person and cause."""
-    alarm = episode.alarm
-    number = episode.work.ticket.number if episode.work else ""
-    arguments = {**alarm.arguments, "priority": int(alarm.priority), "ticket": number, "at": alarm.raised_at}
-    for row in messages_to(people, alarm.episode, "raised", alarm.key, arguments, now):
-        if tx.outbox.insert(row):
-            tx.change(alarm.site, now, "outbox", row.dedupe)

@@ -1,0 +1,73 @@
+"""A decision of the duty room, written into the records: alarms, tickets, messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dutyroom.flows.episodes import Decision, Episode, Work
+from dutyroom.flows.notify import messages_to
+from dutyroom.interfaces import Tx
+from dutyroom.model.duty import Alarm, Person, Role
+from dutyroom.timebase import Ms
+
+_TOLD = (Role.OPERATOR, Role.ADMINISTRATOR)
+
+
+def write(tx: Tx, site: str, decision: Decision, now: Ms) -> None:
+    """Stores a decision: alarms first, then tickets, then what each knows of the other."""
+    for episode in decision.episodes:
+        _store_alarm(tx, episode)
+    for work in decision.works:
+        _store_ticket(tx, work)
+        tx.change(site, now, "ticket", str(work.ticket.id))
+    for episode in decision.episodes:
+        _link(tx, episode)
+        tx.change(site, now, "alarm", str(episode.alarm.id))
+    if decision.notices:
+        people = [p for p in tx.people.all(site) if p.active and p.role in _TOLD and p.contacts]
+        for episode in decision.notices:
+            _tell(tx, people, episode, now)
+
+
+def _store_alarm(tx: Tx, episode: Episode) -> None:
+    if episode.stored is None:
+        episode.alarm = tx.alarms.insert(episode.alarm)
+        episode.stored = episode.alarm
+    elif episode.alarm != episode.stored:
+        tx.alarms.update(episode.alarm)
+        episode.stored = episode.alarm
+    for change in episode.changes:
+        tx.alarms.log(replace(change, alarm=episode.alarm.id))
+
+
+def _store_ticket(tx: Tx, work: Work) -> None:
+    if work.stored is None:
+        alarm = work.origin.alarm.id if work.origin else None
+        work.ticket = tx.tickets.insert(replace(work.ticket, alarm=alarm))
+    elif work.ticket != work.stored:
+        tx.tickets.update(work.ticket)
+    for change in work.changes:
+        tx.tickets.log(replace(change, ticket=work.ticket.id))
+
+
+def _link(tx: Tx, episode: Episode) -> None:
+    """Ids that were not known when the alarm was stored."""
+    alarm: Alarm = episode.alarm
+    if episode.root is not None and alarm.root != episode.root.alarm.id and alarm.ended_at is None:
+        alarm = replace(alarm, root=episode.root.alarm.id)
+    if episode.work is not None and alarm.ticket != episode.work.ticket.id and episode.work.ticket.id:
+        alarm = replace(alarm, ticket=episode.work.ticket.id)
+    if alarm != episode.alarm:
+        episode.alarm = alarm
+        tx.alarms.update(alarm)
+
+
+def _tell(tx: Tx, people: Sequence[Person], episode: Episode, now: Ms) -> None:
+    """One message per person and cause."""
+    alarm = episode.alarm
+    number = episode.work.ticket.number if episode.work else ""
+    arguments = {**alarm.arguments, "priority": int(alarm.priority), "ticket": number, "at": alarm.raised_at}
+    for row in messages_to(people, alarm.episode, "raised", alarm.key, arguments, now):
+        if tx.outbox.insert(row):
+            tx.change(alarm.site, now, "outbox", row.dedupe)
