@@ -8,13 +8,24 @@ from typing import Any, TypeAlias
 
 from dutyroom.profiles.codecs.mbus_records import LVAR, RawRecord
 from dutyroom.profiles.codecs.mbus_values import (
+    ENDLESS,
+    FLOAT,
+    IDENTIFIERS,
+    LAST_TEXT,
     MANY,
     Value,
     bcd,
     binary_value,
     date_text,
+    decimal_text,
     decimal_value,
+    float_of,
+    is_bits,
     reader_of,
+    scaled,
+    small,
+    text_of,
+    value_of,
 )
 from dutyroom.profiles.codecs.mbus_vif import Meaning
 
@@ -31,13 +42,48 @@ def field_of(record: RawRecord, meaning: Meaning, offset: int) -> tuple[str, Rea
         return _CODES[size], _of_number(-(1 << (8 * size - 1)), _shower(meaning))
     if own is decimal_value and size and _bounded(size, meaning):
         return f"{size}s", _of_digits(_shower(meaning), offset)
-    if meaning.is_date and not meaning.failed and size and record.coding != LVAR:
-        return f"{size}s", lambda data, start: date_text(data)
+    quick = _special(record, meaning) if own is value_of else None
+    if quick is not None:
+        return f"{size}s", lambda data, start: quick(data)
 
     def read(data: bytes, start: int) -> Value:
         return own(record._replace(data_at=start + offset, data=data), meaning)
 
     return f"{size}s", read
+
+
+def _special(record: RawRecord, meaning: Meaning) -> Callable[[bytes], Value] | None:
+    """What value_of does with such a record where that is no plain number, in the same order."""
+    if meaning.failed or not record.data:
+        return _nothing
+    if meaning.is_date and record.coding != LVAR:
+        return date_text
+    if record.lvar is not None:
+        return text_of if record.lvar <= LAST_TEXT else None
+    if meaning.word in IDENTIFIERS:
+        return lambda data: data[::-1].hex().upper()
+    if is_bits(record, meaning):
+        return lambda data: small(int.from_bytes(data, "little"))
+    return _of_float(meaning) if record.coding == FLOAT else None
+
+
+def _nothing(data: bytes) -> Value:
+    return None
+
+
+def _of_float(meaning: Meaning) -> Callable[[bytes], Value]:
+    """A float has so few digits that without a factor nothing has to be cut."""
+    plain = not meaning.count and meaning.factor == 1 and not meaning.offset
+
+    def read(data: bytes) -> Value:
+        number = float_of(data)
+        if number is None:
+            return None
+        if plain and len(number.as_tuple().digits) < ENDLESS:
+            return decimal_text(number)
+        return scaled(number, meaning)
+
+    return read
 
 
 def _bounded(size: int, meaning: Meaning) -> bool:

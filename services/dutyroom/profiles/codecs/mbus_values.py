@@ -28,13 +28,16 @@ UNSIGNED = frozenset(
 )
 _PLACES = Decimal("1e-12")
 MANY = 10**28  # above, decimals may have to be cut
+ENDLESS = 30  # digits, from which on decimals are cut
+FLOAT = 0x05  # data field of a DIF
+LAST_TEXT = 0xBF  # up to here the LVAR byte is the length of a text
 
 
 def is_text(record: RawRecord, meaning: Meaning) -> bool:
     """True where value_of gives words, a date or a name, not a number."""
     if meaning.is_date or (meaning.word in IDENTIFIERS and record.coding != LVAR):
         return True
-    return record.lvar is not None and record.lvar <= 0xBF
+    return record.lvar is not None and record.lvar <= LAST_TEXT
 
 
 def value_of(record: RawRecord, meaning: Meaning) -> Value:
@@ -47,12 +50,12 @@ def value_of(record: RawRecord, meaning: Meaning) -> Value:
         return None
     if meaning.is_date and record.coding != LVAR:
         return date_text(record.data)
-    if record.coding == LVAR and record.lvar is not None and record.lvar <= 0xBF:
-        return _text(record.data)
+    if record.coding == LVAR and record.lvar is not None and record.lvar <= LAST_TEXT:
+        return text_of(record.data)
     if meaning.word in IDENTIFIERS:
         return record.data[::-1].hex().upper()
-    if _is_binary(record) and (meaning.word in UNSIGNED or meaning.word.endswith("flags")):
-        return _small(int.from_bytes(record.data, "little"))
+    if is_bits(record, meaning):
+        return small(int.from_bytes(record.data, "little"))
     if record.coding in _WHOLE:
         whole = _whole(record)
         return None if whole is None else _scaled(whole, meaning)
@@ -93,7 +96,7 @@ def _whole(record: RawRecord) -> int | None:
 def _scaled(number: int, meaning: Meaning) -> Value:
     """The same as `scaled`."""
     if meaning.count:
-        return _small(number)
+        return small(number)
     value = number * meaning.whole + meaning.added
     if not -MANY < value < MANY:
         return scaled(Decimal(number), meaning)
@@ -103,6 +106,11 @@ def _scaled(number: int, meaning: Meaning) -> Value:
     text = str(value) if value >= 0 else str(-value)
     text = text.zfill(places + 1)
     return f"{'-' if value < 0 else ''}{text[:-places]}.{text[-places:]}"
+
+
+def is_bits(record: RawRecord, meaning: Meaning) -> bool:
+    """A number without a sign, as bit fields and counts of telegrams are."""
+    return _is_binary(record) and (meaning.word in UNSIGNED or meaning.word.endswith("flags"))
 
 
 def _is_binary(record: RawRecord) -> bool:
@@ -118,8 +126,8 @@ def number_of(record: RawRecord) -> Decimal | None:
     if coding in _WHOLE:
         whole = _whole(record)
         return None if whole is None else Decimal(whole)
-    if coding == 0x05:
-        return _float(record.data)
+    if coding == FLOAT:
+        return float_of(record.data)
     if lvar is not None and lvar <= 0xD9:
         digits = bcd(record.data, record.data_at, signed=False)
         return None if digits is None else Decimal(-digits if lvar >= 0xD0 else digits)
@@ -129,17 +137,17 @@ def number_of(record: RawRecord) -> Decimal | None:
 def scaled(number: Decimal, meaning: Meaning) -> Value:
     """In the meaning's unit: int for a whole count without a unit, else decimal text."""
     if meaning.count and number == number.to_integral_value():
-        return _small(int(number))
+        return small(int(number))
     with localcontext() as context:
         context.prec = 120  # 32 bytes of a number of variable length have 78 digits
         value = number * meaning.factor + meaning.offset
         # Only J/h and calories do not end: twelve places are far below any meter's.
-        long = len(value.as_tuple().digits) >= 30 and value != value.quantize(_PLACES)
+        long = len(value.as_tuple().digits) >= ENDLESS and value != value.quantize(_PLACES)
         exact = value.quantize(_PLACES) if long else value
         return decimal_text(exact)
 
 
-def _small(number: int) -> int | str:
+def small(number: int) -> int | str:
     """As text where JSON has no such number."""
     return number if abs(number) < 1 << 63 else str(number)
 
@@ -163,7 +171,7 @@ def _integer(data: bytes) -> int | None:
     return None if number == -(1 << (8 * len(data) - 1)) else number
 
 
-def _float(data: bytes) -> Decimal | None:
+def float_of(data: bytes) -> Decimal | None:
     """IEEE 754 single; the shortest decimal that gives the same bits (a meter writes no register so)."""
     (number,) = struct.unpack("<f", data)
     if number != number or number in (float("inf"), float("-inf")):
@@ -195,7 +203,7 @@ def bcd(data: bytes, at: int, signed: bool = True) -> int | None:
     raise Rejected(f"BCD number at byte {at + bad // 2}: {digits} has the digit {body[::-1][bad].upper()}")
 
 
-def _text(data: bytes) -> str:
+def text_of(data: bytes) -> str:
     """ISO 8859-1, sent last letter first; hex where bytes are no letters."""
     text = data[::-1].decode("latin-1")
     return text if text.isprintable() else data[::-1].hex().upper()
