@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from dutyroom.model.duty import (
     Alarm,
@@ -219,6 +219,15 @@ class ReadingStore(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Tended(Protocol):
+    """A store that has upkeep of its own to do between the writes."""
+
+    def tidy(self) -> bool:
+        """A bounded piece of it (some 50 ms); whether there is more to do."""
+        ...
 
 
 # ---------------------------------------------------------------- records

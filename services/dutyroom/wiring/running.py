@@ -33,17 +33,19 @@ from dutyroom.flows.scheduler import DOWN, Scheduler
 from dutyroom.flows.shelf import LOOK_S
 from dutyroom.flows.watch import READER as WATCH
 from dutyroom.flows.watch import Watch
-from dutyroom.interfaces import ReadingStore, Records
+from dutyroom.interfaces import ReadingStore, Records, Tended
 from dutyroom.model.telemetry import Lane
 from dutyroom.rules.engine import Engine
 from dutyroom.site import BrokerAddress, Site
 from dutyroom.timebase import Clock, Ms
+from dutyroom.wiring.brokers import trial
 from dutyroom.wiring.memory import remember, remember_estate
 from dutyroom.wiring.seeding import Profiles, seed, shelf_of
 
 log = structlog.get_logger(__name__)
 
 _ON_ITS_WAY: Ms = 2000  # of the machine's clock, from a device of a demo to the rules on a busy machine
+_BREATH_S = 0.02  # between two pieces of a store's upkeep: others of this process come first
 _TICK_S = 1.0  # real seconds between two ticks of the watch
 PLANS_S = 15.0  # between two wakes of the plans, beside the instants at which something is due
 _TRIM_S = 600.0
@@ -133,6 +135,8 @@ def open_site(
             site, folder, records, store, profiles, clock, journal, line, raw_days, speed, owned
         )
         running.runtime.broker_lossless = lossless
+        if lossless:
+            running.loops.append(trial(brokers, lambda: line.connected))
         stack.pop_all()
     return running
 
@@ -235,7 +239,8 @@ def _loops(
     def keep_up() -> float:
         check()  # a store knows no tokens: who has lost the site begins nothing there
         keep.drain()
-        return _TICK_S
+        more = isinstance(r.store, Tended) and r.store.tidy()
+        return _BREATH_S if more else _TICK_S
 
     def watching() -> float:
         if r.devices is not None:
