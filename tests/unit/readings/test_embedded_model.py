@@ -14,17 +14,10 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from tests.unit.readings.small import set_limits
 
 from dutyroom.backends.memory import MemoryReadingStore
-from dutyroom.backends.readings_embedded import (
-    EmbeddedReadingStore,
-    compaction,
-    encoding,
-    parts,
-    reads,
-    store,
-    tail,
-)
+from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 from dutyroom.model.telemetry import DeviceClass, Point, PointSpec, PointTable, Readings
 from dutyroom.timebase import DAY, HOUR
 
@@ -71,21 +64,8 @@ def readings(some: list[tuple[int, int, float, int, int | None]]) -> Readings:
 
 @pytest.fixture(autouse=True, scope="module")
 def small() -> Iterator[None]:
-    """Limits so low that a few rows meet all of them."""
     with pytest.MonkeyPatch.context() as patch:
-        for module, name, value in (
-            (encoding, "ROWS", 6),
-            (tail, "SEGMENT", 9),
-            (reads, "WINDOW", 7),
-            (compaction, "SLICE", 16),
-            (store, "SLICE", 16),
-            (compaction, "_A_POINT", 1),
-            (compaction, "_LEAST", 20),
-            (parts, "DEEP", 5),
-            (store, "_BY_POINT", 4),
-            (store, "_RUN", 1),
-        ):
-            patch.setattr(module, name, value)
+        set_limits(patch)
         yield
 
 

@@ -36,7 +36,7 @@ from dutyroom.errors import Unavailable
 
 SLICE = 1 << 16  # rows a call: some 30 ms
 _A_POINT = 64  # rows of a point that the log gathers, on the average
-_LEAST, _MOST = 1 << 16, 1_500_000  # rows of the log: 31 MB in memory
+_LEAST, _MOST = 1 << 16, 1_000_000  # rows of the log, of 21 bytes in memory
 _ENTRIES = 8_192  # of the log
 _ALL = 1 << 26  # more groups than there are
 

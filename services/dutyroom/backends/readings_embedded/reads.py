@@ -175,10 +175,12 @@ def buckets(pieces: Iterator[Columns], start: Ms, width: Ms) -> list[Bucket]:
         number = (c.at - start) // width
         starts = np.flatnonzero(np.append(True, number[1:] != number[:-1]))
         ends = np.append(starts[1:], len(c))
+        with np.errstate(over="ignore"):  # the mean of the largest floats is infinite, as Python says
+            sums = np.add.reduceat(c.value, starts)
         columns = (
             number[starts],
             np.minimum.reduceat(c.value, starts),
-            np.add.reduceat(c.value, starts),
+            sums,
             ends - starts,
             np.maximum.reduceat(c.value, starts),
             c.value[ends - 1],

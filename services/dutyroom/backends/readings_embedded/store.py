@@ -75,12 +75,17 @@ class EmbeddedReadingStore:
             keep_latest(db, c, seq)
 
     def _make_room(self) -> None:
-        """Where nobody calls `tidy`, or not often enough, the log does not grow for ever."""
-        while not self._measured or self._logged >= 2 * self._room:
+        """Where nobody calls `tidy`, or not often enough: a slice goes before each write, more of them where
+        writes are larger than slices. So the log stays within bounds."""
+        if self._measured and self._logged < self._room:
+            return
+        while True:
             with self._views.view() as view:
-                self._logged, self._room = view.rows, room(view.points)
+                self._logged, self._room = view.rows, room(view.points) * 5 // 4
             self._measured = True
-            if self._logged < 2 * self._room or not self._compaction.step():
+            if self._logged < self._room or not self._compaction.step():
+                return
+            if self._logged < 2 * self._room:
                 return
 
     def tidy(self, all_of_it: bool = False) -> bool:
