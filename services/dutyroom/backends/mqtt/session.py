@@ -43,6 +43,7 @@ KEEPALIVE_S = 30
 TOGETHER_S = 0.01  # what comes this soon after the first is taken with it
 _REFUSED = 0x80  # a SUBACK code of this or more
 _TAKEN_OVER = 0x8E  # MQTT 5: somebody else came with our client id
+_A_WEEK_S = 7 * 86_400
 _FOR_EVER = 0xFFFFFFFF  # MQTT 5: a session without an end, as 3.1.1 has it
 
 
@@ -108,11 +109,11 @@ class MqttSession:
     def stop(self) -> None:
         """Leaves without ending the persistent session; the broker keeps what comes."""
         self._stopping.set()
+        self._client.link.end()
         with contextlib.suppress(OSError):
             self._client.disconnect()
         self.waiting.close()
         self._client.loop_stop()
-        self._client.link.end()
         self._connected.clear()
 
     def extend(self, topics: Iterable[str]) -> tuple[str, ...]:
@@ -144,7 +145,12 @@ class MqttSession:
     # ------------------------------------------------------------ in paho's thread
 
     def _connected_now(
-        self, client: paho.Client, _data: object, flags: ConnectFlags, code: ReasonCode, _p: object
+        self,
+        client: paho.Client,
+        _data: object,
+        flags: ConnectFlags,
+        code: ReasonCode,
+        given: Properties | None,
     ) -> None:
         if code.is_failure:
             self._say_refused(f"does not let us in: {code}{self._hint(str(code))}")
@@ -154,6 +160,9 @@ class MqttSession:
         if self._known and not flags.session_present:
             log.warning("broker.session_lost", broker=self._name, lost="what came since we were cut off")
         self._known = True
+        expiry = getattr(given, "SessionExpiryInterval", _FOR_EVER)
+        if expiry < _A_WEEK_S:
+            log.warning("broker.session_expires", broker=self._name, after_s=expiry)
         self._asked.clear()
         self._connected.set()  # first: what `extend` adds from now on is asked for by itself
         if self._topics:
@@ -209,6 +218,9 @@ class MqttSession:
         refused = [topic for topic, code in zip(topics, codes, strict=False) if code.value >= _REFUSED]
         if refused:
             self._say_refused(f"does not allow us to read {', '.join(refused)}")
+        weak = [topic for topic, code in zip(topics, codes, strict=False) if code.value == 0]
+        if weak:
+            log.warning("broker.weak", broker=self._name, topics=weak, lost="what comes while we are away")
 
     def _disconnected_now(
         self, _client: object, _data: object, _flags: object, code: ReasonCode, _p: object
