@@ -198,7 +198,7 @@ def arrays_for_anything(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(points, "FEW", 0)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32))
 def test_arrays_say_what_judging_one_by_one_says(seed: int) -> None:
     day = Day(random.Random(seed))
@@ -211,7 +211,7 @@ def test_arrays_say_what_judging_one_by_one_says(seed: int) -> None:
     assert [quick.heard(d) for d in day.devices] == [plain.heard(d) for d in day.devices]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32))
 def test_a_restored_state_goes_on_as_if_nothing_had_been(seed: int) -> None:
     day = Day(random.Random(seed))
