@@ -43,8 +43,6 @@ from dutyroom.profiles.wanted import narrowed_codec
 MAX_READINGS = 20_000  # of one message
 MAX_ADDRESS = 200
 _STAGES: dict[tuple[Stage, ...], int] = {}  # a number for each way to unwrap: quick to compare
-
-
 _READS: dict[tuple[object, ...], int] = {}
 _NO_FIELDS: Mapping[str, object] = {}
 
