@@ -97,12 +97,23 @@ def _start(data: bytes, key: int) -> int:
     return register
 
 
+def _eight(far: int, near: int) -> int:
+    """The next eight bits, the first one highest. far: taps 11 and 31 added up, for each of them; near: the three
+    lowest bits of the register, which the new bits follow under taps 1 and 2."""
+    register = near
+    for step in range(8):
+        register = register << 1 | (register >> 1 ^ register >> 2 ^ far >> (7 - step)) & 1
+    return register & 0xFF
+
+
+_EIGHT = bytes(_eight(n >> 3, n & 7) for n in range(256 * 8))
+
+
 def _masks(register: int) -> Iterator[int]:
     while True:
-        for _ in range(8):
-            bit = (register >> 1 ^ register >> 2 ^ register >> 11 ^ register >> 31) & 1
-            register = (register << 1 | bit) & 0xFFFFFFFF
-        yield register & 0xFF
+        mask = _EIGHT[((register >> 4 ^ register >> 24) & 0xFF) << 3 | register & 7]
+        register = (register << 8 | mask) & 0xFFFFFFFF
+        yield mask
 
 
 def _sappel(address: bytes) -> list[Entry]:
