@@ -205,6 +205,26 @@ def check(
         say("No mistakes found.")
 
 
+broker = typer.Typer(help="The brokers of a site.", no_args_is_help=True)
+app.add_typer(broker, name="broker")
+
+
+@broker.command(name="check")
+def check_broker(
+    site: Annotated[Path, typer.Option("--site", help="Site folder.")],
+) -> None:
+    """Try what the site's brokers do with messages that are not taken at once; say what to change."""
+    from dutyroom.wiring.brokers import check_brokers
+
+    with plain_errors():
+        wrong = False
+        for problem, line in check_brokers(site):
+            wrong |= problem
+            say(line)
+        if wrong:
+            raise typer.Exit(1)
+
+
 profile = typer.Typer(
     help="Device profiles: try one on a message, complete them in an editor.", no_args_is_help=True
 )
@@ -581,6 +601,31 @@ def setup_influx(
             influx_days_of_hours=days_of_hours,
         )
         set_up(settings, SetupOptions(tokens, operator_token, user, password_file, shorten, dry_run), say)
+
+
+store = typer.Typer(help="Where readings live.", no_args_is_help=True)
+app.add_typer(store, name="store")
+
+
+@store.command(name="copy")
+def copy_readings(
+    source: Annotated[str, typer.Option("--from", help="embedded or influx.")],
+    target: Annotated[str, typer.Option("--to", help="The other one.")],
+    until: Annotated[
+        str,
+        typer.Option(help="Only what lies before this time; default: all, or now while the service runs."),
+    ] = "",
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    data: Data = None,
+) -> None:
+    """Copy a site's readings into the other store and compare both; exit code 1 where they differ."""
+    from dutyroom.wiring.copying import copy_store
+
+    with plain_errors():
+        if not copy_store(settings_with(data=data), source, target, site, until, say):
+            raise typer.Exit(1)
 
 
 grafana = typer.Typer(help="Grafana dashboards.", no_args_is_help=True)
