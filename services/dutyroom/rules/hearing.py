@@ -139,7 +139,10 @@ class Hearing:
             if not (e.message < len(batch.messages) and batch.messages[e.message].message.retained)
         ]
         places = np.concatenate([places, np.array(spoke, np.intp)]) if spoke else places
-        return places if len(places) == 0 or int(places.min()) >= 0 else places[places >= 0]
+        # What a message says lies side by side, and is of one device.
+        other = np.empty(len(places), dtype=bool)
+        other[:1], other[1:] = True, places[1:] != places[:-1]
+        return places[other & (places >= 0)]
 
     def lane(self, places: Slots, lane: Lane) -> Bools:
         """Which of these devices speak in a lane."""
