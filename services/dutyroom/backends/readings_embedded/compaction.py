@@ -63,7 +63,7 @@ class Compaction:
             try:
                 return self._log_step(all_of_it) or self._join_step()
             except (ValueError, zlib.error, IndexError) as err:
-                raise Unavailable(f"readings {self._file.path}: a chunk is damaged: {err}") from err
+                raise Unavailable(f"readings {self._file.path}: are damaged: {err}") from err
 
     # ------------------------------------------------------------ log into chunks
 

@@ -34,7 +34,7 @@ def bring_up_to_date(file: StoreFile) -> None:
         with file.writing() as db:
             if not has_table(db, "state"):  # another process may have been quicker
                 _create(db)
-    if _pending(file):
+    if has_table(file.writer, OLDER):
         log.info("readings.migrating", file=str(file.path))
         while _some(file):
             pass
@@ -47,11 +47,6 @@ def _create(db: sqlite3.Connection) -> None:
         if statement.strip():
             db.execute(statement)
     db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-
-
-def _pending(file: StoreFile) -> bool:
-    with file.reading() as db:
-        return has_table(db, OLDER)
 
 
 def _some(file: StoreFile) -> bool:

@@ -41,18 +41,18 @@ class Views:
     def view(self, latest: Sequence[int] = (), seal: bool = False) -> Iterator[View]:
         """Raises Unavailable. latest: points whose newest reading is wanted; seal: what comes later goes
         into another segment."""
-        with self._file.reading() as db:
-            yield self._look(db, latest, seal)
+        try:
+            with self._file.reading() as db:
+                yield self._look(db, latest, seal)
+        except (ValueError, IndexError, struct.error, zlib.error) as err:
+            raise Unavailable(f"readings {self._file.path}: are damaged: {err}") from err
 
     def _look(self, db: sqlite3.Connection, latest: Sequence[int], seal: bool) -> View:
         # The transaction takes its picture at its first read. Under the lock no one else's can be newer
         # than ours while the log in memory is older, or the other way round.
         with self._lock:
             tail = self._tail
-            try:
-                tail.follow(db)
-            except (ValueError, struct.error, zlib.error) as err:
-                raise Unavailable(f"readings {self._file.path}: the log is damaged: {err}") from err
+            tail.follow(db)
             if seal:
                 tail.seal()
             return View(
