@@ -38,7 +38,7 @@ class DecodedEvent(NamedTuple):
     arguments: Mapping[str, Scalar]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: one is made for every message, and that would take thrice as long
 class Decoded:
     """attributes: (address, name, value). findings: (kind, address, detail). unknown: (profile, address)
     of devices in the message that the registry does not have."""
