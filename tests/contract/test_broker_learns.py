@@ -34,7 +34,7 @@ def test_a_topic_that_is_added_is_heard_in_the_same_session(room: Room) -> None:
     session = room.session(topics=("meter/#",))
     room.publish("unheard", topic="acme/1/up")
     assert session.extend(["acme/+/up", "meter/+", "meter/1"]) == ("acme/+/up",)
-    until(lambda: not session._asked, "the broker's answer")
+    until(lambda: not session.subscriptions.asked, "the broker's answer")
     room.publish("heard", topic="acme/1/up")
     room.publish("as before", topic="meter/1")
     taken = take(session, 2)
@@ -63,9 +63,7 @@ def test_a_topic_that_was_added_is_asked_for_at_every_connection() -> None:
 
 def test_what_is_added_before_the_connection_is_asked_for_with_it(room: Room) -> None:
     room.publish("old", topic="acme/1/up", retain=True)
-    session = MqttSession(
-        room.session(topics=("nothing/here",))._address, "dutyroom-early", room.sessions[0]._clock
-    )
+    session = MqttSession(room.session(topics=("nothing/here",))._address, "dutyroom-early", SystemClock())
     room.sessions.append(session)
     session.extend(["acme/#"])
     session.start()

@@ -130,7 +130,8 @@ def open_site(
             records = FencedRecords(records, site.id, owned.token)
         journal = SqliteJournal(folder / "journal.sqlite", token=owned.token if owned is not None else None)
         stack.callback(journal.close)
-        line = Line(lambda: MqttInbound(site.id, brokers, clock, reader))
+        memory = folder / "subscriptions.json" if lossless else None  # a broker of our own forgets as well
+        line = Line(lambda: MqttInbound(site.id, brokers, clock, reader, memory))
         running = _put_together(
             site, folder, records, store, profiles, clock, journal, line, raw_days, speed, owned
         )

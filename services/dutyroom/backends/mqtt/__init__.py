@@ -1,6 +1,7 @@
 """MQTT: the broker sessions of a site, and a publisher.
 
 session     one persistent session: connecting, subscribing, what the broker refuses
+subscriptions  what it is subscribed to, and what it was
 inbound     several sessions of a site as one: the priority lane first, then the others in turn
 client      paho, reading in its own way; bulk: reading in bulk, with splitter and properties
 waiting     what came and was not taken yet; link: what an acknowledgement belongs to

@@ -23,6 +23,7 @@ class Backoff:
 
     def __init__(self) -> None:
         self.failures = 0
+        self.short = 0  # connections in a row that ended soon after they were good
         self._since: float | None = None
 
     def connected(self, now: float) -> None:
@@ -33,5 +34,6 @@ class Backoff:
         counts as a failure."""
         good = self._since is not None and now - self._since >= HELD_S
         self.failures = 0 if good else self.failures + 1
+        self.short = 0 if good or self._since is None else self.short + 1
         self._since = None
         return pause(self.failures, random.random())

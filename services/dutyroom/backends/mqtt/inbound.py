@@ -10,11 +10,13 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import structlog
 
 from dutyroom.backends.mqtt import link
 from dutyroom.backends.mqtt.session import TOGETHER_S, MqttSession
+from dutyroom.backends.mqtt.subscriptions import Standing
 from dutyroom.backends.mqtt.waiting import BYTES, MESSAGES, Waiting
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Message
@@ -28,37 +30,64 @@ Taken = Sequence[tuple[object, Message]]
 
 
 class MqttInbound:
-    """See `interfaces.Inbound`. reader: `bulk` or `stock`.
+    """See `interfaces.Inbound`. reader: `bulk` or `stock`. memory: a file that remembers what the sessions are
+    subscribed to; a session that the site names no more is emptied: its topics are dropped, what it holds is
+    taken.
 
     Raises Rejected when a password or a certificate cannot be read, or when topics of one broker meet its
     priority ones.
     """
 
     def __init__(
-        self, site: str, brokers: Sequence[BrokerAddress], clock: Clock, reader: str = "bulk"
+        self,
+        site: str,
+        brokers: Sequence[BrokerAddress],
+        clock: Clock,
+        reader: str = "bulk",
+        memory: Path | None = None,
     ) -> None:
         self._changed = threading.Condition()
         for broker in brokers:
             for topic, first in meeting(broker.topics, broker.priority):
                 raise Rejected(f"broker {broker.host}:{broker.port}: topics: {advice(topic, first)}")
-        lanes = sum(1 + bool(broker.priority) for broker in brokers) or 1
+        lanes = 2 * len(brokers) or 1
+        standing = Standing(memory)
+        normal, urgent = f"dutyroom-{site}", f"dutyroom-{site}.priority"
 
         def session(broker: BrokerAddress, client_id: str) -> MqttSession:
-            waiting = Waiting(self._changed, MESSAGES // lanes, BYTES // lanes)
-            return MqttSession(broker, client_id, clock, waiting=waiting, reader=reader)
+            return MqttSession(
+                broker,
+                client_id,
+                clock,
+                waiting=Waiting(self._changed, MESSAGES // lanes, BYTES // lanes),
+                reader=reader,
+                standing=standing,
+                settled=self._settled,
+            )
 
         self._urgent = [
-            session(replace(broker, topics=broker.priority), f"dutyroom-{site}.priority")
-            for broker in brokers
-            if broker.priority
+            session(replace(broker, topics=broker.priority), urgent) for broker in brokers if broker.priority
         ]
-        self._others = [session(broker, f"dutyroom-{site}") for broker in brokers]
+        self._others = [session(broker, normal) for broker in brokers]
+        self._leaving = [
+            session(replace(broker, topics=()), urgent)
+            for broker in brokers
+            if not broker.priority and f"{urgent}@{broker.host}:{broker.port}" in standing.sessions
+        ]
         self._priority = tuple(topic for broker in brokers for topic in broker.priority)
+        self._calm = [*self._others, *self._leaving]  # in turn
         self._last_urgent = False
 
     @property
     def sessions(self) -> tuple[MqttSession, ...]:
+        """Those that the site names."""
         return (*self._urgent, *self._others)
+
+    def _settled(self) -> None:
+        """What was read by another session before is dropped there when the new one has it, not sooner."""
+        if all(session.subscriptions.settled for session in self.sessions):
+            for session in (*self.sessions, *self._leaving):
+                session.drop_former()
 
     @property
     def connected(self) -> bool:
@@ -71,12 +100,12 @@ class MqttInbound:
         return "; ".join(dict.fromkeys(session.refused for session in self.sessions if session.refused))
 
     def start(self) -> None:
-        for session in self.sessions:
+        for session in (*self.sessions, *self._leaving):
             session.start()
 
     def stop(self) -> None:
         """Leaves without ending the persistent sessions; the brokers keep what comes."""
-        leaving = [threading.Thread(target=session.stop) for session in self.sessions]
+        leaving = [threading.Thread(target=session.stop) for session in (*self.sessions, *self._leaving)]
         for thread in leaving:
             thread.start()
         for thread in leaving:
@@ -99,7 +128,7 @@ class MqttInbound:
                 return []
             if taken := self._take_urgent(limit):
                 return taken
-        if sum(session.waiting.count for session in self._others) < limit and not self._waiting(self._urgent):
+        if sum(session.waiting.count for session in self._calm) < limit and not self._waiting(self._urgent):
             time.sleep(TOGETHER_S)
         with self._changed:
             return self._take_others(limit) or self._take_urgent(limit)
@@ -108,14 +137,14 @@ class MqttInbound:
         link.acknowledge(tokens)
 
     def _any(self) -> bool:
-        return self._waiting(self._urgent) or self._waiting(self._others)
+        return self._waiting(self._urgent) or self._waiting(self._calm)
 
     @staticmethod
     def _waiting(sessions: Sequence[MqttSession]) -> bool:
         return any(session.waiting.count for session in sessions)
 
     def _take_urgent(self, limit: int) -> Taken:
-        if not self._urgent or (self._last_urgent and self._waiting(self._others)):
+        if not self._urgent or (self._last_urgent and self._waiting(self._calm)):
             return []
         taken = _shared(self._urgent, limit)
         self._last_urgent = bool(taken)
@@ -123,8 +152,8 @@ class MqttInbound:
 
     def _take_others(self, limit: int) -> Taken:
         self._last_urgent = False
-        taken = _shared(self._others, limit)
-        self._others.append(self._others.pop(0))  # another one comes first next time
+        taken = _shared(self._calm, limit)
+        self._calm.append(self._calm.pop(0))  # another one comes first next time
         return taken
 
 

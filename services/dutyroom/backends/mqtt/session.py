@@ -16,7 +16,7 @@ import ssl
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import paho.mqtt.client as paho
 import structlog
@@ -30,19 +30,19 @@ from dutyroom.backends.mqtt.backoff import Backoff, pause
 from dutyroom.backends.mqtt.bulk import client_class
 from dutyroom.backends.mqtt.properties import MOST_ALIASES
 from dutyroom.backends.mqtt.security import name_of, secret, tls_context
+from dutyroom.backends.mqtt.subscriptions import Standing, Subscriptions
 from dutyroom.backends.mqtt.waiting import Waiting
 from dutyroom.errors import Unavailable
 from dutyroom.model.telemetry import Message
 from dutyroom.site import BrokerAddress
-from dutyroom.site.filters import covers
 from dutyroom.timebase import Clock
 
 log = structlog.get_logger(__name__)
 
 KEEPALIVE_S = 30
 TOGETHER_S = 0.01  # what comes this soon after the first is taken with it
-_REFUSED = 0x80  # a SUBACK code of this or more
 _TAKEN_OVER = 0x8E  # MQTT 5: somebody else came with our client id
+_SHORT = 3  # short connections in a row are no accident
 _A_WEEK_S = 7 * 86_400
 _FOR_EVER = 0xFFFFFFFF  # MQTT 5: a session without an end, as 3.1.1 has it
 
@@ -51,6 +51,8 @@ class MqttSession:
     """One persistent session of a site. See `interfaces.Inbound`.
 
     waiting: where messages go that a flow takes from several sessions. reader: `bulk` or `stock`.
+    standing: what the site's sessions are subscribed to. settled: called when this one has all its topics;
+    alone it then drops what it had before.
     Raises Rejected when the password or the certificates cannot be read.
     """
 
@@ -62,14 +64,15 @@ class MqttSession:
         *,
         waiting: Waiting | None = None,
         reader: str = "bulk",
+        standing: Standing | None = None,
+        settled: Callable[[], None] | None = None,
     ) -> None:
-        self._address, self._clock = address, clock
-        self._topics = address.topics
-        self._asked: dict[int, tuple[str, ...]] = {}  # subscriptions not answered yet, by their number
-        self._asking = threading.Lock()  # the answer may come before the number is written down
+        self._address, self._client_id = address, client_id
         self._name = name_of(address)
         self.waiting = waiting if waiting is not None else Waiting()
-        self._turn = threading.Lock()  # of whoever adds topics
+        self.name = f"{client_id}@{address.host}:{address.port}"
+        self.subscriptions = Subscriptions(self.name, address.topics, standing or Standing(None))
+        self._settled = settled or self.drop_former
         self._connected = threading.Event()
         self._stopping = threading.Event()
         self._backoff = Backoff()
@@ -117,26 +120,16 @@ class MqttSession:
         self._connected.clear()
 
     def extend(self, topics: Iterable[str]) -> tuple[str, ...]:
-        """Subscribes to these as well, in the session at hand; returns those that were not covered.
-
-        What another filter covers is left out: a broker would deliver it twice.
-        """
-        with self._turn:
-            known = list(self._topics)
-            for topic in sorted(set(topics), key=lambda t: (t.count("/"), t)):
-                if not any(covers(one, topic) for one in known):
-                    known.append(topic)
-            fresh = tuple(known[len(self._topics) :])
-            self._topics = tuple(known)
+        """Subscribes to these as well, in the session at hand; returns those that were not covered."""
+        fresh = self.subscriptions.add(topics)
         if fresh and self._connected.is_set():
-            self._subscribe(self._client, fresh)
+            self.subscriptions.ask(self._client, fresh)
         return fresh
 
-    def _subscribe(self, client: paho.Client, topics: tuple[str, ...]) -> None:
-        with self._asking:
-            _, number = client.subscribe([(topic, 1) for topic in topics])
-            if number is not None:
-                self._asked[number] = topics
+    def drop_former(self) -> None:
+        """What it was subscribed to in an earlier life and is not to be any more."""
+        if self._connected.is_set():
+            self.subscriptions.drop_former(self._client)
 
     @property
     def connected(self) -> bool:
@@ -163,10 +156,10 @@ class MqttSession:
         expiry = getattr(given, "SessionExpiryInterval", _FOR_EVER)
         if expiry < _A_WEEK_S:
             log.warning("broker.session_expires", broker=self._name, after_s=expiry)
-        self._asked.clear()
         self._connected.set()  # first: what `extend` adds from now on is asked for by itself
-        if self._topics:
-            self._subscribe(client, self._topics)
+        self.subscriptions.begin(client, bool(flags and flags.session_present))
+        if self.subscriptions.settled:
+            self._settled()
         log.info("broker.connected", broker=self._name)
 
     def _hint(self, code: str) -> str:
@@ -213,23 +206,23 @@ class MqttSession:
     def _subscribed(
         self, _client: object, _data: object, number: int, codes: list[ReasonCode], _p: object
     ) -> None:
-        with self._asking:
-            topics = self._asked.pop(number, self._topics)
-        refused = [topic for topic, code in zip(topics, codes, strict=False) if code.value >= _REFUSED]
+        refused, weak = self.subscriptions.answered(number, codes)
         if refused:
             self._say_refused(f"does not allow us to read {', '.join(refused)}")
-        weak = [topic for topic, code in zip(topics, codes, strict=False) if code.value == 0]
         if weak:
             log.warning("broker.weak", broker=self._name, topics=weak, lost="what comes while we are away")
+        if self.subscriptions.settled:
+            self._settled()
 
     def _disconnected_now(
         self, _client: object, _data: object, _flags: object, code: ReasonCode, _p: object
     ) -> None:
         self._ended()
         self._wait_next(self._backoff.lost(time.monotonic()))
-        if code.value == _TAKEN_OVER:
+        if code.value == _TAKEN_OVER or self._backoff.short >= _SHORT:
             self._say_refused(
-                "has let in somebody else with our client id: does another instance run this site?"
+                "ends our connection soon after it let us in: does something else use our client id "
+                f"{self._client_id}, another instance of this site?"
             )
         reason = self._client.reason
         if reason:
