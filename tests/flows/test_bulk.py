@@ -6,12 +6,16 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
+from dutyroom.backends import ledger
+from dutyroom.backends.batch_bytes import pack, unpack
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.live import Live
 from dutyroom.flows.registry import Registry
@@ -98,6 +102,15 @@ class Side:
         return []
 
     def append(self, *batches: Batch) -> int:
+        for batch in batches:
+            quick: ledger.Counts = {}
+            each: ledger.Counts = {}
+            ledger.count(batch, quick)
+            ledger.count(replace(batch, ordinary=0), each)
+            assert quick == each
+            assert unpack(batch.lane, batch.received_at, pack(batch)).messages == tuple(
+                structs.replace(m, unread=()) for m in batch.messages
+            )
         self.batches += batches
         return len(self.batches)
 

@@ -39,6 +39,8 @@ _LEVEL = 1
 _FORMAT = b"\x02"  # a row without it is of the first format, which zlib compressed
 _DAMAGED = (zlib.error, zstandard.ZstdError, msgspec.DecodeError, ValueError, IndexError)
 
+_PROFILE = attrgetter("profile")
+
 
 class _Body(msgspec.Struct, array_like=True):
     """The stored form. Numbers: see `_squeezed`. kinds: (profile, reason, detail, flags); kind: the one of
@@ -92,9 +94,15 @@ def pack(batch: Batch) -> bytes:
     if len(r) and not 0 <= int(r.message.min()) <= int(r.message.max()) < len(messages):
         raise IndexError("a reading of a message that is not in its batch")
     kinds: dict[tuple[str, str, str, int], int] = {}
-    told = list(map(_KIND, messages))
-    place = {each: kinds.setdefault(_kind(*each), len(kinds)) for each in dict.fromkeys(told)}
-    kind = list(map(place.__getitem__, told))
+    told = list(map(_KIND, messages[: len(messages) - batch.ordinary]))
+    places = {each: kinds.setdefault(_kind(*each), len(kinds)) for each in dict.fromkeys(told)}
+    kind = list(map(places.__getitem__, told))
+    profiles = list(map(_PROFILE, messages[len(told) :]))  # of ordinary messages nothing else differs
+    plain = {
+        profile: kinds.setdefault(_kind(profile, "", "", Outcome.DECODED, False, False), len(kinds))
+        for profile in dict.fromkeys(profiles)
+    }
+    kind += map(plain.__getitem__, profiles)
     body = _Body(
         batch.site,
         [m.message.topic for m in messages],

@@ -201,7 +201,7 @@ class SqliteJournal:
             (int(batch.lane), batch.received_at, body),
         ).lastrowid
         assert seq is not None
-        self._quarantine.take(db, seq, batch.messages)
+        self._quarantine.take(db, seq, batch.messages[: len(batch.messages) - batch.ordinary])
         if batch.again:  # what was read again is not in its bytes
             counts: ledger.Counts = {}
             ledger.count(batch, counts)

@@ -8,12 +8,14 @@ Only what is not in the batches (messages read again, what a reader stored) is w
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
 
 import numpy as np
 
 from dutyroom.interfaces import LedgerRow
-from dutyroom.model.telemetry import Batch, Outcome
+from dutyroom.model.telemetry import Batch, Longs, Outcome
 from dutyroom.timebase import HOUR, Ms
 
 SCHEMA = """
@@ -36,6 +38,7 @@ Counts = dict[tuple[Ms, str], list[int]]  # by receive hour and device, in the o
 COLUMNS = ("received", "decoded", "ignored", "quarantined", "readings", "stored", "duplicate", "conflict")
 _PLACE = {Outcome.DECODED: 1, Outcome.IGNORED: 2, Outcome.QUARANTINED: 3}
 _READINGS = 4
+_DEVICE, _RECEIVED = attrgetter("device"), attrgetter("message.received_at")
 _SET = ", ".join(f"{c} = {c} + excluded.{c}" for c in COLUMNS)
 _INSERT = (
     f"INSERT INTO ledger (hour, device, {', '.join(COLUMNS)}) VALUES (?,?,?,?,?,?,?,?,?,?) "  # noqa: S608 fixed names
@@ -48,8 +51,11 @@ def count(batch: Batch, into: Counts) -> None:
 
     A message that is read again was counted when it came, as quarantined and of no device.
     """
-    numbers = np.bincount(batch.readings.message, minlength=len(batch.messages)).tolist()
-    for record, number in zip(batch.messages, numbers, strict=True):
+    numbers = np.bincount(batch.readings.message, minlength=len(batch.messages))
+    odd = len(batch.messages) - batch.ordinary
+    if batch.ordinary:
+        _ordinary(batch, numbers[odd:], odd, into)
+    for record, number in zip(batch.messages[:odd], numbers[:odd].tolist(), strict=True):
         hour = record.message.received_at // HOUR * HOUR
         key = (hour, record.device)
         row = into.get(key)
@@ -64,6 +70,31 @@ def count(batch: Batch, into: Counts) -> None:
             waited[_PLACE[Outcome.QUARANTINED]] -= 1
         row[0] += 1
         row[_PLACE[record.outcome]] += 1
+
+
+def _ordinary(batch: Batch, numbers: Longs, first: int, into: Counts) -> None:
+    """The same of messages that were decoded just now. numbers: of readings, by message."""
+    messages = batch.messages[first:]
+    devices = list(map(_DEVICE, messages))
+    received = np.array(list(map(_RECEIVED, messages)), np.int64) // HOUR
+    for hour in np.unique(received).tolist():
+        mine = received == hour
+        chosen = devices if mine.all() else [d for d, m in zip(devices, mine.tolist(), strict=True) if m]
+        of_hour = numbers[mine]
+        even = int(of_hour[0]) if (of_hour == of_hour[0]).all() else None
+        totals = Counter(chosen)
+        if even is None:
+            readings: dict[str, int] = {}
+            for device, number in zip(chosen, of_hour.tolist(), strict=True):
+                readings[device] = readings.get(device, 0) + number
+        for device, count in totals.items():
+            key = (hour * HOUR, device)
+            row = into.get(key)
+            if row is None:
+                row = into[key] = [0] * len(COLUMNS)
+            row[0] += count
+            row[1] += count
+            row[_READINGS] += count * even if even is not None else readings[device]
 
 
 def shift(counts: Counts, at: Ms, before: Outcome, after: Outcome) -> None:

@@ -141,6 +141,7 @@ class Draft:
             tuple(self.attributes),
             tuple(self.findings),
             self.again,
+            len(messages) - len(self.messages),
         )
 
     def read(

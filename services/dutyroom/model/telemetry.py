@@ -297,6 +297,9 @@ class Batch:
     attributes: tuple[Attribute, ...] = ()
     findings: tuple[Finding, ...] = ()
     again: bool = False  # read again from quarantine: its receive times lie in the past
+    ordinary: int = (
+        0  # its last so many messages were decoded just now, for known devices, and hold nothing else
+    )
 
 
 @dataclass(frozen=True, slots=True)
