@@ -76,6 +76,11 @@ class Child:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """0 = it does not run."""
+        return self._process.pid if self._process is not None else 0
+
     def stop(self, signal: int = 15, seconds: float = 10.0) -> None:
         """Asks it to end; kills it when it does not."""
         if self._process is None:
