@@ -56,7 +56,7 @@ class Columns:
         self.size = max(self.size, size)
         if size <= self._room:
             return
-        more = max(size, self._room + self._room // 4, 64) - self._room
+        more = max(size, self._room + self._room // 8, 64) - self._room
         for name, column in self.FIELDS.items():
             fresh = np.full(more * column.width, column.fresh, column.dtype)
             setattr(self, name, np.concatenate([getattr(self, name), fresh]))
@@ -140,7 +140,7 @@ class Layer:
 
     def reach(self, size: int) -> None:
         if size > len(self.slots):
-            more = max(size, len(self.slots) * 5 // 4, 64) - len(self.slots)
+            more = max(size, len(self.slots) * 9 // 8, 64) - len(self.slots)
             self.slots = np.concatenate([self.slots, np.full(more, -1, np.int32)])
 
 

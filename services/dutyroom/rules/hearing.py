@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -71,7 +72,7 @@ class Hearing:
         self._place: dict[str, int] = {}
         self._names: list[str] = []  # by place
         self._layers = Layers()
-        self._listeners: dict[int, Instance] = {}  # by row of `silences`
+        self._listeners: list[Instance | None] = []  # by row of `silences`
 
     def place(self, device: str) -> int:
         """Where a device stands in the columns."""
@@ -90,11 +91,12 @@ class Hearing:
 
     def join(self, instance: Instance) -> None:
         self._layers.put(self.silences, [self.place(instance.device)], instance.slots)
+        self._listeners += [None] * (self.silences.size - len(self._listeners))
         self._listeners[instance.slots[0]] = instance
 
     def leave(self, instance: Instance) -> None:
         self._layers.take(self.silences, [self.place(instance.device)], instance.slots)
-        del self._listeners[instance.slots[0]]
+        self._listeners[instance.slots[0]] = None
 
     def owner(self, point: int) -> str:
         """The device of a point that was met."""
@@ -119,7 +121,7 @@ class Hearing:
             rows = rows[rows >= 0]
             self.silences.heard[rows] = np.maximum(self.silences.heard[rows], batch.received_at)
             back.update(rows[self.silences.silent[rows]].tolist())
-        return sorted((self._listeners[row] for row in back), key=lambda i: (i.device, i.number))
+        return sorted(self._those(back), key=lambda i: (i.device, i.number))
 
     def _heard(self, batch: Batch) -> Slots:
         """The places of the devices that speak in a batch; one may come several times."""
@@ -152,14 +154,17 @@ class Hearing:
 
     def overdue(self, now: Ms) -> list[Instance]:
         """Whose silence has become too long, device by device."""
-        found = [self._listeners[row] for row in self.silences.overdue(now)]
+        found = self._those(self.silences.overdue(now))
         return sorted(found, key=self._turn) if len(found) > 1 else found
 
     def _turn(self, instance: Instance) -> tuple[int, int]:
         """A device's turn is that of its first listener."""
         place = self._place[instance.device]
         rows = [layer.slots.item(place) for layer in self._layers.all]
-        return min(self._listeners[row].number for row in rows if row >= 0), instance.number
+        return min(i.number for i in self._those(row for row in rows if row >= 0)), instance.number
+
+    def _those(self, rows: Iterable[int]) -> list[Instance]:
+        return [found for row in rows if (found := self._listeners[row]) is not None]
 
     def last(self) -> Ms | None:
         """When any device was heard last."""
