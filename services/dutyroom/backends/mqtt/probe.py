@@ -39,6 +39,8 @@ class Probe:
         self._password = secret(address.password_file, self._name)
         self._client: paho.Client | None = None
         self._unanswered: list[tuple[int, int]] = []  # packet ids of messages that we have not acknowledged
+        self._ended = threading.Event()  # the broker hung up
+        self._known = False  # the broker has, or had, a session of ours
         self._software = ""
         self._came = 0
         self.ahead = 0  # the most messages that came before we acknowledged them together
@@ -63,7 +65,9 @@ class Probe:
         client.on_message = self._arrived
         answers: list[tuple[ConnectFlags, ReasonCode]] = []
         client.on_connect = lambda _c, _d, flags, code, _p: answers.append((flags, code))
+        client.on_disconnect = lambda *_: self._ended.set()
         self._unanswered.clear()
+        self._ended.clear()
         try:
             client.connect(self._address.host, self._address.port, 30, **self._wishes(five, clean))
         except (OSError, ValueError) as err:
@@ -74,6 +78,7 @@ class Probe:
         flags, code = answers[0]
         if code.is_failure:
             raise NotAllowed(f"it does not let us in: {code}")
+        self._known = True
         return bool(flags.session_present)
 
     def _wishes(self, five: bool, clean: bool) -> dict[str, Any]:
@@ -140,9 +145,10 @@ class Probe:
     def forget(self) -> None:
         """Ends the session at the broker, with all that waits in it."""
         self.leave()
-        with contextlib.suppress(NotAllowed, Unavailable):
-            self.connect(clean=True)
-        self.leave()
+        if self._known:
+            with contextlib.suppress(NotAllowed, Unavailable):
+                self.connect(clean=True)
+            self.leave()
 
     def _arrived(self, _client: object, _data: object, message: paho.MQTTMessage) -> None:
         if message.topic == _VERSION:
@@ -161,8 +167,8 @@ class Probe:
 
     def _wait(self, true: Callable[[], bool], failure: str) -> None:
         deadline = time.monotonic() + _ANSWER_S
-        pause = threading.Event()
         while not true():
+            if self._ended.wait(0.01) and not true():
+                raise Unavailable(f"{failure}; it ended the connection")
             if time.monotonic() > deadline:
                 raise Unavailable(failure)
-            pause.wait(0.01)

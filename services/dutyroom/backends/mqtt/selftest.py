@@ -113,16 +113,17 @@ def _try(address: BrokerAddress, messages: int) -> Found:
         reader.connect()
         quality = reader.subscribe(f"{topic}/queue")
         software = reader.software()
-        reader.leave()
         writer.connect()
-        writer.publish([(f"{topic}/queue", b"%d" % number) for number in range(messages)])
-        kept = reader.connect()
-        came = reader.take_all(messages)
-        if kept and quality and not came:
+        writer.publish([(f"{topic}/queue", b"do you hear me?")])
+        if not reader.take_all(1):
             raise NotAllowed(
                 f"it passes on nothing under {ROOT}; let this user publish and read there (Mosquitto's "
                 f"acl_file: topic readwrite {ROOT}/#), or leave it untried"
             )
+        reader.leave()
+        writer.publish([(f"{topic}/queue", b"%d" % number) for number in range(messages)])
+        kept = reader.connect()
+        came = reader.take_all(messages)
         retained = _retains(reader, writer, f"{topic}/retained")
         return Found(software, kept, quality, came, reader.ahead, retained)
     finally:
