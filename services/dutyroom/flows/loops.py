@@ -27,10 +27,13 @@ class Loop:
     """One named thread: `work(stop)` is called again and again until stopped.
 
     work returns the seconds to wait unless woken. `trouble` says why it is waiting, "" = fine.
+    rest_s: between two turns, however often it is woken, unless work wants to go on sooner by itself:
+    what comes meanwhile is done at once.
     """
 
     name: str
     work: Callable[[], float]
+    rest_s: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
     woken: threading.Event = field(default_factory=threading.Event)
     trouble: str = ""
@@ -68,6 +71,9 @@ class Loop:
                 log.exception("loop.error", loop=self.name)
                 failures += 1
                 wait, self.trouble = _PATIENCE[min(failures, len(_PATIENCE) - 1)], repr(err)
+            if wait >= self.rest_s > 0:
+                self.stop.wait(self.rest_s)
+                wait -= self.rest_s
             if wait > 0 and not self.stop.is_set():
                 self.woken.wait(wait)
 

@@ -46,6 +46,7 @@ log = structlog.get_logger(__name__)
 
 _ON_ITS_WAY: Ms = 2000  # of the machine's clock, from a device of a demo to the rules on a busy machine
 _BREATH_S = 0.02  # between two pieces of a store's upkeep: others of this process come first
+_REST_S = 0.4  # between two turns of the store's reader: a larger block costs less, and pages do not wait for it
 _TICK_S = 1.0  # real seconds between two ticks of the watch
 PLANS_S = 15.0  # between two wakes of the plans, beside the instants at which something is due
 _TRIM_S = 600.0
@@ -255,7 +256,7 @@ def _loops(
         running.journal.trim(r.clock.now(), raw_days, passed)
         return _TRIM_S
 
-    keeping, watched = Loop("keep", keep_up), Loop("watch", watching)
+    keeping, watched = Loop("keep", keep_up, rest_s=_REST_S), Loop("watch", watching)
 
     def wake_readers() -> None:
         keeping.wake()
