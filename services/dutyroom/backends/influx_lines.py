@@ -7,14 +7,14 @@ a device at one instant share a line.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from dutyroom.backends.influx_companions import Companion, Field, Rows, numbers
 from dutyroom.backends.influx_names import (
     FLOAT,
     INTEGER,
@@ -32,9 +32,6 @@ from dutyroom.backends.influx_names import (
 from dutyroom.backends.influx_slots import AS_FLOAT, AS_INTEGER, AS_STRING, NOT, Slots, Texts
 from dutyroom.model.telemetry import Longs, Point, PointTable, Readings
 from dutyroom.timebase import Ms
-
-Rows = npt.NDArray[np.int64]
-Field = tuple[str, str]  # measurement, field
 
 
 @dataclass(slots=True)
@@ -63,6 +60,7 @@ class LineMaker:
     def __init__(self) -> None:
         self.slots = Slots()
         self._series, self._heads, self._tails = Texts(), Texts(), Texts()
+        self._qualities, self._received = Companion(QUALITY), Companion(RECEIVED)
         self._reasons: dict[int, str] = {}
         self._points: dict[int, Point] = {}  # by slot
         self._version: tuple[int, int] = (0, -1)
@@ -109,6 +107,8 @@ class LineMaker:
         s.series[slot] = self._series.number(f"\n{series(point)} ".encode())
         s.head[slot] = self._heads.number(f"{tag(field)}=".encode())
         s.tail[slot] = self._tails.number(tail.encode())
+        s.name[slot] = self._qualities.number(*plain)
+        self._received.number(*plain)  # the same
 
     def field(self, point: Point) -> str:
         """The field that a point is written to."""
@@ -209,26 +209,29 @@ class LineMaker:
         pieces[:, 3] = self._tails.take(s.tail[slots])
         self._companions(readings, slots, rows, pieces)
         pieces[last, 3] += b" "
-        pieces[last, 3] += _numbers(readings.at[rows[last]].tolist())
+        pieces[last, 3] += numbers(readings.at[rows[last]].tolist())
         return pieces.ravel().tolist()
 
     def _companions(
         self, readings: Readings, slots: npt.NDArray[np.int32], rows: Rows, pieces: npt.NDArray[Any]
     ) -> None:
-        """Quality where it is not GOOD, receive time where it was late; both of rows that are not newer than
-        what was written before, so that they replace it whole."""
-        quality, again = readings.quality[rows], readings.at[rows] <= self.slots.newest[slots]
-        chosen = again | (quality != 0)
+        """Quality where it is not GOOD, receive time where it was late. A row that is not newer than what was
+        written before may replace another: it has those too that the field ever had, so that none stays."""
+        name, again = self.slots.name[slots], readings.at[rows] <= self.slots.newest[slots]
+        quality = readings.quality[rows]
+        self._qualities.add(pieces, name, quality.astype(np.int64), quality != 0, again)
+        received = np.zeros(len(rows), np.int64)
         if readings.late:
-            chosen |= np.isin(rows, np.fromiter(readings.late, np.int64, len(readings.late)))
-        for place in np.flatnonzero(chosen).tolist():
-            name = tag(self._points[int(slots[place])].spec.name)
-            code, old = int(quality[place]), bool(again[place])
-            late = readings.late.get(int(rows[place]))
-            text = f",{name}{QUALITY}={code}i" if code or old else ""
-            if late is not None or old:
-                text += f",{name}{RECEIVED}={late or 0}i"
-            pieces[place, 3] += text.encode()
+            column = np.zeros(len(readings), np.int64)
+            column[np.fromiter(readings.late, np.int64)] = np.fromiter(readings.late.values(), np.int64)
+            received = column[rows]
+        self._received.add(pieces, name, received, received != 0, again)
+
+    def server_has(self, fields: Iterable[Field]) -> None:
+        """Fields of the server, of whatever kind: which companions may have to be replaced."""
+        for measurement, field in fields:
+            for companion in (self._qualities, self._received):
+                companion.met(measurement, field)
 
     def written(self, readings: Readings, slots: npt.NDArray[np.int32]) -> None:
         """All of it has been answered for: the newest instants move on."""
@@ -241,13 +244,6 @@ class LineMaker:
             np.maximum.at(self.slots.newest, slots, np.fromiter(newest.values(), np.int64, len(newest)))
 
 
-def _numbers(values: list[Any]) -> npt.NDArray[np.object_]:
-    """Each number as the shortest text that reads back as it is."""
-    texts = np.empty(len(values), dtype=object)
-    texts[:] = msgspec.json.encode(values)[1:-1].split(b",") if values else []
-    return texts
-
-
 def _values(readings: Readings, form: npt.NDArray[np.uint8], rows: Rows) -> npt.NDArray[np.object_]:
     """Values as texts: floats with a point, integers without, strings in quotes."""
     value = readings.value[rows]
@@ -255,9 +251,9 @@ def _values(readings: Readings, form: npt.NDArray[np.uint8], rows: Rows) -> npt.
     if whole.any():
         mixed = value.astype(object)
         mixed[whole] = value[whole].astype(np.int64)
-        texts = _numbers(mixed.tolist())
+        texts = numbers(mixed.tolist())
     else:
-        texts = _numbers(value.tolist())
+        texts = numbers(value.tolist())
     for place in np.flatnonzero(form == AS_STRING).tolist():
         texts[place] = string(readings.text.get(int(rows[place]), "")).encode()
     return texts

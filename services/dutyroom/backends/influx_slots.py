@@ -43,6 +43,7 @@ class Slots:
         self.series = np.zeros(64, np.int32)
         self.head = np.zeros(64, np.int32)
         self.tail = np.zeros(64, np.int32)
+        self.name = np.zeros(64, np.int32)  # of its companions
         self.form = np.full(64, NOT, np.uint8)
         self.fresh = np.zeros(64, bool)  # its names are those of the present table
         self.newest = np.full(64, _NEVER, np.int64)
@@ -87,7 +88,7 @@ class Slots:
         self.size += 1
 
     def _grow(self) -> None:
-        for name in ("ids", "series", "head", "tail", "form", "fresh", "newest"):
+        for name in ("ids", "series", "head", "tail", "name", "form", "fresh", "newest"):
             old = getattr(self, name)
             setattr(self, name, np.concatenate([old, np.zeros_like(old)]))
         self.form[self.size :] = NOT

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
 
-from dutyroom.backends.influx_lines import LineMaker, Rows
+from dutyroom.backends.influx_companions import Field, Rows
+from dutyroom.backends.influx_lines import LineMaker
 from dutyroom.backends.influx_link import InfluxLink, NoBucket, Refused
+from dutyroom.backends.influx_names import INTEGER
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Point, PointTable, Reading, Readings
 from dutyroom.timebase import Ms
@@ -36,6 +38,7 @@ class InfluxWriter:
         self._link, self._buckets, self._latest = link, tuple(buckets), latest
         self.maker = LineMaker()
         self._known: set[int] = set()
+        self._asked = False
         self._oldest: dict[str, Ms] = {}  # by bucket: older ones were refused
         self._lock = threading.Lock()
 
@@ -54,10 +57,27 @@ class InfluxWriter:
 
     def _meet(self, readings: Readings, table: PointTable) -> None:
         """Latest instants of points not met since the start."""
+        if not self._asked:
+            for bucket in self._buckets:
+                self.maker.server_has(self._fields(bucket))
+            self._asked = True
         fresh = set(np.unique(readings.point).tolist()) - self._known
         points = [p for p in (table.get(point) for point in fresh) if p is not None]
         self.maker.know({point: reading.at for point, reading in self._latest(points).items()})
         self._known |= fresh
+
+    def _fields(self, bucket: str) -> Iterator[Field]:
+        """Its integers: companions are."""
+        try:
+            (result,) = self._link.ask(bucket, ["SHOW FIELD KEYS"])
+        except NoBucket:
+            if bucket == self._buckets[0]:
+                raise
+            return
+        for series in result.series:
+            for field, kind, *_ in series.values:
+                if kind == INTEGER:
+                    yield series.name, str(field)
 
     def _send(
         self, readings: Readings, table: PointTable, slots: Slots, rows: Rows | None, step: int
