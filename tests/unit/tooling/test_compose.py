@@ -5,32 +5,45 @@ No container engine runs where the project is tested: nothing here starts a cont
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import sys
+import textwrap
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import paho.mqtt.client as paho
 import pytest
 import typer
 import yaml
+from paho.mqtt.enums import CallbackAPIVersion
+from tests.servers.child import Child, free_port
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.needed import unavailable
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.mqtt import MqttSession
+from dutyroom.backends.mqtt.selftest import self_test
 from dutyroom.cli import app
 from dutyroom.settings import PREFIX, Settings
 from dutyroom.site import BrokerAddress
+from dutyroom.wiring.alive import beating
 
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docker-compose.yml"
 COMPOSE: dict[str, Any] = yaml.safe_load(FILE.read_text(encoding="utf-8"))
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
+OURS = ("api", "ingest", "notify", "scheduler")
+SERVERS = ("grafana", "influxdb", "mosquitto", "postgres")
+
+each_of_ours = pytest.mark.parametrize("name", OURS)
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
 
 
@@ -54,7 +67,7 @@ def test_docker_compose_reads_it() -> None:
     assert done.returncode == 0, done.stderr
     assert not re.search(r"warn|not set", done.stderr, re.IGNORECASE), done.stderr
     read = yaml.safe_load(done.stdout)
-    assert sorted(read["services"]) == ["dutyroom", "grafana", "influxdb", "mosquitto", "postgres"]
+    assert sorted(read["services"]) == sorted([*SERVERS, *OURS])
     assert {f"{ROOT}/secrets/{name}" for name in read["secrets"]} == {
         secret["file"] for secret in read["secrets"].values()
     }
@@ -84,10 +97,42 @@ def test_every_image_is_of_a_named_version(name: str) -> None:
     assert re.fullmatch(r"\d+(\.\d+)*(-\w+)?", tag)
 
 
-def test_our_image_has_our_version() -> None:
+def test_our_processes_are_one_image_of_our_version() -> None:
     import dutyroom
 
-    assert SERVICES["dutyroom"]["image"] == f"dutyroom:{dutyroom.__version__}"
+    assert {SERVICES[name]["image"] for name in OURS} == {f"dutyroom:{dutyroom.__version__}"}
+    assert {SERVICES[name]["build"] for name in OURS} == {"."}
+
+
+@each_of_ours
+def test_our_processes_differ_in_what_they_do_and_reach_only(name: str) -> None:
+    """The rest they have in common, the data folder above all: one writes the journals, the others follow."""
+    own = {"command", "networks", "ports", "healthcheck", "mem_limit", "cpus", "depends_on"}
+    common = {key: value for key, value in SERVICES[name].items() if key not in own}
+    assert common == {key: value for key, value in SERVICES["ingest"].items() if key not in own}
+    assert "dutyroom-data:/data" in common["volumes"]
+    assert SERVICES[name]["command"] == [name, "--site", "/site"]
+    needed = {"influxdb", "postgres"} | ({"mosquitto"} if name == "ingest" else set())
+    assert SERVICES[name]["depends_on"] == {n: {"condition": "service_healthy"} for n in sorted(needed)}
+
+
+@pytest.mark.parametrize("name", ["ingest", "scheduler", "notify"])
+def test_who_has_no_pages_is_asked_for_its_heartbeat(name: str, tmp_path: Path) -> None:
+    _, program, *words = SERVICES[name]["healthcheck"]["test"]
+    assert program == "python"
+    assert words[-1] == name
+    where = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT / "services"), "DUTYROOM_DATA": str(tmp_path)}
+
+    def asked() -> int:
+        return subprocess.run(
+            [sys.executable, *words], env=where, capture_output=True, check=False
+        ).returncode
+
+    assert asked() == 1
+    beating(tmp_path, name, lambda: "")()
+    assert asked() == 0
+    beating(tmp_path, name, lambda: "the broker is away")()
+    assert asked() == 1
 
 
 def test_every_secret_is_a_file_that_is_used_and_git_does_not_see() -> None:
@@ -139,12 +184,18 @@ def test_what_is_mounted_is_there(name: str) -> None:
 
 def test_only_the_broker_is_open_to_other_machines() -> None:
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
-    assert sorted(published) == ["dutyroom", "grafana", "mosquitto"]
-    for name in ("dutyroom", "grafana"):
+    assert sorted(published) == ["api", "grafana", "mosquitto"]
+    assert published["mosquitto"] == ["${DUTYROOM_MQTT_PORT:-8883}:8883"]
+    for name in ("api", "grafana"):
         assert all(port.startswith("${DUTYROOM_BIND:-127.0.0.1}:") for port in published[name])
     assert COMPOSE["networks"]["stores"] == {"internal": True}
-    for name in ("influxdb", "postgres"):
+    for name in ("influxdb", "postgres", "scheduler"):
         assert SERVICES[name]["networks"] == ["stores"]
+    # Who reads the messages reaches the broker; who sends to people reaches the world, and nobody else both.
+    members = {net: {n for n in SERVICES if net in SERVICES[n]["networks"]} for net in COMPOSE["networks"]}
+    assert members["plant"] == {"mosquitto", "ingest"}
+    assert members["messages"] == {"notify"}
+    assert members["pages"] == {"api", "grafana"}
 
 
 def test_the_operations_page_names_every_variable_and_secret() -> None:
@@ -170,8 +221,9 @@ def command_line(words: list[str]) -> None:
     command.make_context(words[0], list(words[1:]))
 
 
-def test_the_command_is_one_that_the_program_has(tmp_path: Path) -> None:
-    command_line(SERVICES["dutyroom"]["command"])
+def test_the_commands_are_those_that_the_program_has() -> None:
+    for name in OURS:
+        command_line(SERVICES[name]["command"])
     default = re.search(r"^CMD (\[.*\])$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
     assert default is not None
     command_line(yaml.safe_load(default[1]))
@@ -179,14 +231,14 @@ def test_the_command_is_one_that_the_program_has(tmp_path: Path) -> None:
 
 def test_the_variables_are_settings() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
-    assert {v for v in SERVICES["dutyroom"]["environment"] if v.startswith(PREFIX)} <= known
+    assert {v for v in SERVICES["ingest"]["environment"] if v.startswith(PREFIX)} <= known
     in_image = set(re.findall(rf"({PREFIX}\w+)=", (ROOT / "Dockerfile").read_text(encoding="utf-8")))
     assert in_image == {"DUTYROOM_DATA", "DUTYROOM_HOST", "DUTYROOM_PORT"}
     assert in_image <= known
 
 
 def test_the_service_and_its_servers_agree() -> None:
-    ours, influx, postgres = (SERVICES[n]["environment"] for n in ("dutyroom", "influxdb", "postgres"))
+    ours, influx, postgres = (SERVICES[n]["environment"] for n in ("ingest", "influxdb", "postgres"))
     assert ours["DUTYROOM_INFLUX_ORG"] == influx["DOCKER_INFLUXDB_INIT_ORG"]
     assert ours["DUTYROOM_INFLUX_BUCKET"] == influx["DOCKER_INFLUXDB_INIT_BUCKET"]
     assert SERVICES["grafana"]["environment"]["DUTYROOM_INFLUX_BUCKET"] == ours["DUTYROOM_INFLUX_BUCKET"]
@@ -204,7 +256,7 @@ def test_the_entry_point_hands_the_password_and_the_words_over(tmp_path: Path, p
     secret.write_text(f"{password}\n")
     program.write_text('#!/bin/sh\nfor word; do echo "$word"; done\n')
     program.chmod(0o755)
-    words = [word.replace("$$", "$") for word in SERVICES["dutyroom"]["entrypoint"]]
+    words = [word.replace("$$", "$") for word in SERVICES["ingest"]["entrypoint"]]
     words[2] = words[2].replace("/run/secrets/postgres_password", str(secret))
     done = subprocess.run(
         [*words, "serve", "--site", "a b"],
@@ -220,39 +272,139 @@ def test_the_entry_point_hands_the_password_and_the_words_over(tmp_path: Path, p
     assert re.sub(r"\\(.)", r"\1", kept) == password
 
 
-@pytest.mark.servers
-def test_a_real_mosquitto_takes_the_configuration(
-    new_mosquitto: Callable[[str], Mosquitto], tmp_path: Path
-) -> None:
-    script = SERVICES["mosquitto"]["command"][-1]
-    assert SERVICES["mosquitto"]["command"][:2] == ["sh", "-ec"]
-    found = re.search(r"<<CONF\n(.*?)^CONF$", script, re.DOTALL | re.MULTILINE)
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the commands of the operations page make."""
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    found = re.search(r"```sh\n(.*?)```", page, re.DOTALL)
     assert found is not None
-    # The stand-in has a listener, persistence and limits of its own: only what is ours is added.
-    passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), "dutyroom", "right"], check=True)
-    named = [
-        line
-        for line in found[1].splitlines()
-        if line.split()[0] not in ("listener", "persistence", "persistence_location")
-    ]
-    config = "\n".join(named).replace("/tmp/passwords", str(passwords)).replace("log_dest stdout", "")
-    mosquitto = new_mosquitto(f"{config}\n")
-    secret = tmp_path / "mqtt_password"
-    secret.write_text("right\n")
-    sessions = [
-        MqttSession(BrokerAddress("127.0.0.1", mosquitto.port, **given), client, SystemClock())
-        for client, given in (
-            ("let-in", {"username": "dutyroom", "password_file": str(secret)}),
-            ("stranger", {}),
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        ["sh", "-ec", textwrap.dedent(found[1])], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return folder / "secrets"
+
+
+@pytest.mark.servers
+def test_the_commands_of_the_page_make_every_secret(secrets: Path) -> None:
+    files = {file.name for file in secrets.iterdir() if file.is_file()}
+    assert files - {"mqtt_ca.srl"} == set(COMPOSE["secrets"])
+    assert secrets.stat().st_mode & 0o777 == 0o700
+    for name in COMPOSE["secrets"]:
+        assert (secrets / name).stat().st_mode & 0o777 == 0o644
+    assert (secrets / "authority").stat().st_mode & 0o777 == 0o700
+
+
+@dataclass(frozen=True)
+class Broker:
+    """The container's Mosquitto, run here by its own script: every path and port another one."""
+
+    port: int
+    plain: int
+    secrets: Path
+
+    def session(self, user: str, password: str, client: str, topics: tuple[str, ...]) -> MqttSession:
+        secret = self.secrets.parent / f"password-{client}"
+        secret.write_text(f"{password}\n")
+        address = BrokerAddress(
+            "localhost",
+            self.port,
+            tls=True,
+            ca_file=str(self.secrets / "mqtt_ca"),
+            username=user,
+            password_file=str(secret),
+            topics=topics,
         )
+        return MqttSession(address, client, SystemClock())
+
+    @property
+    def service(self) -> BrokerAddress:
+        return BrokerAddress(
+            "localhost",
+            self.port,
+            tls=True,
+            ca_file=str(self.secrets / "mqtt_ca"),
+            username="dutyroom",
+            password_file=str(self.secrets / "mqtt_password"),
+        )
+
+
+@pytest.fixture
+def broker(mosquitto: Mosquitto, secrets: Path, tmp_path: Path) -> Iterator[Broker]:
+    for user in ("gateway-1", "gateway-2"):
+        passwords = str(secrets / "mqtt_passwords")
+        subprocess.run(["mosquitto_passwd", "-b", passwords, user, "secret"], check=True)
+    (secrets / "mqtt_acl").write_text("user gateway-1\ntopic write wmbusmeters/#\n")
+    (tmp_path / "data").mkdir()
+    first, *rest = SERVICES["mosquitto"]["command"]
+    assert (first, rest[0]) == ("sh", "-ec")
+    made = Broker(free_port(), free_port(), secrets)
+    script = rest[1].replace("$$", "$").replace("/tmp/", f"{tmp_path}/")  # first: our own paths begin so
+    script = script.replace("/run/secrets", str(secrets)).replace("/mosquitto/data", f"{tmp_path}/data")
+    script = script.replace("listener 8883", f"listener {made.port} 127.0.0.1")
+    script = script.replace("listener 1883 ", f"listener {made.plain} ")
+    if os.geteuid() == 0:
+        script = script.replace("allow_anonymous", "user root\nallow_anonymous")
+    # Asked on the plain listener, as the health check does: it is no TLS client.
+    child = Child([first, "-ec", script], made.plain, tmp_path / "mosquitto.log")
+    child.start(seconds=10)
+    yield made
+    child.stop()
+
+
+def until(true: Callable[[], object], seconds: float = 10) -> None:
+    deadline = time.monotonic() + seconds
+    while not true() and time.monotonic() < deadline:
+        threading.Event().wait(0.02)
+
+
+@pytest.mark.servers
+def test_the_broker_lets_in_whom_it_should_by_tls(broker: Broker) -> None:
+    right = (broker.secrets / "mqtt_password").read_text().strip()
+    sessions = [
+        broker.session("dutyroom", right, "let-in", ("#",)),
+        broker.session("dutyroom", "wrong", "stranger", ("#",)),
     ]
     for session in sessions:
         session.start()
-    deadline = time.monotonic() + 10
-    while not (sessions[0].connected and sessions[1].refused) and time.monotonic() < deadline:
-        threading.Event().wait(0.02)
+    until(lambda: sessions[0].connected and sessions[1].refused)
     for session in sessions:
         session.stop()
     assert sessions[0].refused == ""
     assert "does not let us in" in sessions[1].refused
+
+
+@pytest.mark.servers
+def test_a_device_publishes_below_its_own_name_and_what_it_was_granted(broker: Broker) -> None:
+    right = (broker.secrets / "mqtt_password").read_text().strip()
+    service = broker.session("dutyroom", right, "service", ("#",))
+    service.start()
+    until(lambda: service.connected)
+    time.sleep(0.3)  # the subscription
+    device = paho.Client(CallbackAPIVersion.VERSION2, client_id="gateway-1")
+    device.username_pw_set("gateway-1", "secret")
+    device.tls_set(ca_certs=str(broker.secrets / "mqtt_ca"))
+    device.connect("localhost", broker.port)
+    device.loop_start()
+    until(device.is_connected)
+    allowed = ["gateway-1/up", "water/gateway-1/up", "v3/water/gateway-1/up", "wmbusmeters/40000001"]
+    for topic in ["gateway-2/up", "water/gateway-2/up", "other/topic", "$dutyroom/selftest/x", *allowed]:
+        device.publish(topic, topic.encode(), qos=1).wait_for_publish(10)
+    came: list[str] = []
+
+    def all_came() -> bool:
+        came.extend(message.topic for _, message in service.take(0.2, 100))
+        return len(came) >= len(allowed)
+
+    until(all_came)
+    device.disconnect()
+    device.loop_stop()
+    service.stop()
+    assert sorted(came) == sorted(allowed)
+
+
+@pytest.mark.servers
+def test_the_broker_passes_our_own_test_of_brokers(broker: Broker) -> None:
+    verdict = self_test(broker.service)
+    assert (verdict.changes, verdict.untried) == ((), "")
