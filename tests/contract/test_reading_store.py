@@ -271,6 +271,28 @@ def test_a_text_stands_as_zero_among_the_numbers(store: ReadingStore) -> None:
     assert store.latest([WORDS, METER]) == {5: Reading(5, T, 0.0), 1: Reading(1, T, 7.0)}
 
 
+def test_the_receive_time_of_a_late_reading_is_kept(opener: Opener) -> None:
+    store = opener()
+    r = Readings.of([(1, T + i * HOUR, float(i), 0, 0) for i in range(5)] + [(2, T, 0.5, 0, 0)])
+    late = {1: T + 7 * HOUR, 3: T + 8 * HOUR, 5: T + DAY}
+    store.write(Readings(r.point, r.at, r.value, r.quality, r.message, {}, late), TABLE)
+    for again in (store, opener()):
+        assert dict(again.range(METER, T, T + DAY).late) == {1: T + 7 * HOUR, 3: T + 8 * HOUR}
+        assert dict(again.range(METER, T + HOUR, T + DAY, limit=3).late) == {1: T + 8 * HOUR}
+        found = again.at([METER, RATE], T + 3 * HOUR, DAY)
+        assert found[1] == Reading(1, T + 3 * HOUR, 3.0, 0, T + 8 * HOUR)
+        assert found[2] == again.latest([RATE])[2] == Reading(2, T, 0.5, 0, T + DAY)
+        assert again.latest([METER])[1].received_at is None
+
+
+def test_a_reading_written_again_in_time_is_no_longer_late(store: ReadingStore) -> None:
+    r = Readings.of([(1, T, 5.0, 0, 0)])
+    store.write(Readings(r.point, r.at, r.value, r.quality, r.message, {}, {0: T + DAY}), TABLE)
+    put(store, (1, T, 5.0, 0))
+    assert store.latest([METER]) == {1: Reading(1, T, 5.0)}
+    assert dict(store.range(METER, T, T + 1).late) == {}
+
+
 def test_what_was_written_is_there_after_a_restart(opener: Opener) -> None:
     put(opener(), (1, T, 1.0, 0), (3, T, 2.0, 1))
     again = opener()

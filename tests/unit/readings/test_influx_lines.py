@@ -118,7 +118,7 @@ def test_lines_say_what_a_plain_loop_says(batches: list[list[Row]], limit: int) 
     for rows in batches:
         r = readings(rows)
         slots = maker.learn(r, TABLE)
-        lines = maker.lines(r, slots)
+        lines = maker.lines(r, slots, np.arange(len(r)))
         blocks = list(lines.blocks(limit))
         wanted, refused = expected(r, seen, newest)
         found = parsed([block for _, block in blocks])
@@ -128,7 +128,7 @@ def test_lines_say_what_a_plain_loop_says(batches: list[list[Row]], limit: int) 
         assert all(block.count(b"\n") < limit for _, block in blocks)
         carried = sorted(row for part, _ in blocks for row in part.tolist())
         assert len(carried) == len(set(carried)) == len({(r.point[n], r.at[n]) for n in carried})
-        maker.written(r, slots)
+        maker.written(r, slots, np.arange(len(r)))
         for point, at in zip(r.point.tolist(), r.at.tolist(), strict=True):
             newest[point] = max(at, newest.get(point, at))
 
@@ -138,20 +138,20 @@ def test_a_device_shares_a_line_whatever_the_order_of_its_points() -> None:
     rows: list[Row] = [(p.id, at, 1.0, 0, None) for p in POINTS[:8] for at in range(100)]
     r = readings(rows)
     maker = LineMaker()
-    assert len(maker.lines(r, maker.learn(r, TABLE))) == 200
+    assert len(maker.lines(r, maker.learn(r, TABLE), np.arange(len(r)))) == 200
     rows.sort(key=lambda row: (row[1], row[0]))
     r = readings(rows)
-    assert len(maker.lines(r, maker.learn(r, TABLE))) == 200
+    assert len(maker.lines(r, maker.learn(r, TABLE), np.arange(len(r)))) == 200
 
 
 def test_a_changed_registry_changes_the_names() -> None:
     table, maker = PointTable([POINTS[1]]), LineMaker()
     r = Readings.of([(2, 5, 1.0, 0, 0), (3, 5, 1.0, 0, 0)])
-    lines = maker.lines(r, maker.learn(r, table))
+    lines = maker.lines(r, maker.learn(r, table), np.arange(len(r)))
     assert lines.refused == {1: "its point is not in the registry"}
     table.add(POINTS[2])
     table.add(Point(2, "estate", "moved", DeviceClass.PUMP, "", PointSpec("power")))
-    lines = maker.lines(r, maker.learn(r, table))
+    lines = maker.lines(r, maker.learn(r, table), np.arange(len(r)))
     assert [block for _, block in lines.blocks(9)] == [
         b"pump,device=moved,site=estate power=1.0 5\nwater_meter,device=device-0,site=estate valve=1.0 5"
     ]
@@ -165,7 +165,7 @@ def test_makes_that_disagree_in_one_batch_share_no_field(kinds: tuple[Kind, Kind
     ]
     r = Readings.of([(n, 5, 1.0, 0, 0) for n in (0, 1)])
     maker = LineMaker()
-    lines = maker.lines(r, maker.learn(r, PointTable(points)))
+    lines = maker.lines(r, maker.learn(r, PointTable(points)), np.arange(len(r)))
     types = {name: text[-1] for (_, _, name), text in parsed([b for _, b in lines.blocks(9)]).items()}
     assert types == {"x": "i", "x_float": "0"}
 
@@ -176,5 +176,5 @@ def test_names_of_a_hundred_thousand_points_are_made_once() -> None:
     table, maker = PointTable(points), LineMaker()
     n = np.arange(100_000, dtype=np.int32)
     r = Readings(n, n.astype(np.int64), n.astype(float), np.zeros(len(n), np.uint8), n)
-    assert len(maker.lines(r, maker.learn(r, table))) == 100_000
+    assert len(maker.lines(r, maker.learn(r, table), np.arange(len(r)))) == 100_000
     assert len(maker._heads._numbers) == 1
