@@ -421,6 +421,28 @@ def quarantine(
 
 
 @app.command()
+def ledger(
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    since: Annotated[str, typer.Option(help="A time, or a span such as 24h or 7d.")] = "24h",
+    device: Annotated[str, typer.Option(help="Of this device alone.")] = "",
+    by: Annotated[str, typer.Option(help="device, hour or day.")] = "hour",
+    data: Data = None,
+) -> None:
+    """Show what became of every message and reading; exit code 1 where something does not balance."""
+    from dutyroom.wiring.ledger import show_ledger
+
+    with plain_errors():
+        wrong = False
+        for fault, line in show_ledger(settings_with(data=data), site, since, device, by):
+            wrong |= fault
+            say(line)
+        if wrong:
+            raise typer.Exit(1)
+
+
+@app.command()
 def password(
     login: Annotated[str, typer.Argument(help="What the person logs in with.")], data: Data = None
 ) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from dutyroom.model.duty import (
     Alarm,
@@ -97,6 +97,72 @@ class LedgerRow:
     stored: int
     duplicate: int
     conflict: int
+    refused: int = 0  # readings that the store can never take, each with a finding
+    gaps: int = 0  # messages that never came, where the device counts them
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerQuestion:
+    """Which sums of the ledger are wanted, by receive time.
+
+    by: row (hour and device) | device | hour | day. days: starts of local days, for `day`. device: of this
+    one alone. wrong: only what does not balance.
+    """
+
+    since: Ms
+    until: Ms | None = None
+    by: Literal["row", "device", "hour", "day"] = "row"
+    days: Sequence[Ms] = ()
+    device: str | None = None
+    wrong: bool = False
+    limit: int = 1000
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerSum:
+    """A line of the ledger. at: start of its hour or day, None = of all. device: None = all of them."""
+
+    at: Ms | None
+    device: str | None
+    received: int
+    decoded: int
+    ignored: int
+    quarantined: int
+    readings: int
+    stored: int
+    duplicate: int
+    conflict: int
+    refused: int
+    gaps: int
+    waiting: int  # readings in batches that the store's reader has not passed
+
+    @property
+    def unread(self) -> int:
+        """Messages without an outcome."""
+        return self.received - self.decoded - self.ignored - self.quarantined
+
+    @property
+    def pending(self) -> int:
+        """Readings without an outcome."""
+        return self.readings - self.stored - self.duplicate - self.conflict - self.refused
+
+    @property
+    def balances(self) -> bool:
+        """Every message has an outcome, and every reading has one or is in the journal for its reader."""
+        return self.unread == 0 and self.pending == self.waiting
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerPage:
+    """rows: those asked for, of `count`. totals: of all. oldest: when the oldest batch came that the store's
+    reader has not passed. exact: False = too many wait to be counted, then `waiting` is too small."""
+
+    rows: Sequence[LedgerSum]
+    count: int
+    totals: LedgerSum
+    oldest: Ms | None = None
+    exact: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +245,13 @@ class Journal(Protocol):
         """Marks quarantined rows reprocessed or discarded; returns how many were open."""
         ...
 
-    def ledger(self, since: Ms) -> Sequence[LedgerRow]: ...
+    def ledger(self, since: Ms) -> Sequence[LedgerRow]:
+        """Every row of a device and receive hour, newest first: for tests and small sites."""
+        ...
+
+    def balance(self, question: LedgerQuestion) -> LedgerPage:
+        """Sums of the ledger, in pages."""
+        ...
 
     def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]: ...
 

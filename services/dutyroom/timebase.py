@@ -85,6 +85,15 @@ def local_date(at: Ms, tz: ZoneInfo) -> date:
     return to_datetime(at, tz).date()
 
 
+def day_starts(since: Ms, until: Ms, tz: ZoneInfo) -> list[Ms]:
+    """Of the local days that begin before `until`, from the one that holds `since`."""
+    day, starts = local_date(since, tz), list[Ms]()
+    while (start := day_start(day, tz)) < until:
+        starts.append(start)
+        day += timedelta(days=1)
+    return starts
+
+
 def from_iso(text: str, tz: ZoneInfo | None = None) -> Ms:
     """Milliseconds of an ISO 8601 text; a text without a zone is local in `tz`.
 

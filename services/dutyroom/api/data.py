@@ -247,13 +247,6 @@ def post_quarantine(ask: Ask, settle: Settle) -> Json:
     return {"settled": count}
 
 
-@router.get("/{site}/ledger", name="api_ledger")
-def get_ledger(ask: Ask, since: Ms | None = None) -> list[Json]:
-    """Messages and readings by device and receive hour; by default of the last 24 h."""
-    start = since if since is not None else ask.room.clock.now() - DAY
-    return [plain(row) for row in ask.site.journal.ledger(start)]
-
-
 @router.get("/{site}/findings", name="api_findings")
 def get_findings(ask: Ask, since: Ms | None = None, limit: Limit = 200) -> list[Json]:
     """What is odd in the data but no alarm."""

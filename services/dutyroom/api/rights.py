@@ -16,7 +16,7 @@ _VIEWER = (
     # API
     "api_sites", "api_site", "api_devices", "api_device", "api_points", "api_range", "api_buckets",
     "api_readings_at", "api_alarms", "api_alarm", "api_tickets", "api_ticket", "api_occurrences",
-    "api_plans", "api_quarantine", "api_ledger", "api_findings", "api_outbox", "api_reads",
+    "api_plans", "api_quarantine", "api_ledger", "api_ledger_sums", "api_ledger_csv", "api_findings", "api_outbox", "api_reads",
     "api_statements", "api_statement", "api_counts", "api_events", "api_trace", "api_problems", "api_exchanges",
     "page_registry", "registry_csv", "registry_xlsx",
     "page_trace", "page_api", "openapi", "api_me", "api_board", "page_unknown", "api_unknown", "api_profiles",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
 from dutyroom.api import calendar
@@ -12,6 +13,7 @@ from dutyroom.api.asked import Ask, Asked, Json
 from dutyroom.api.board import online
 from dutyroom.api.data import device_detail, library_of, quarantined
 from dutyroom.api.duty import get_occurrences, ticket_detail
+from dutyroom.api.ledger import ledger_shown
 from dutyroom.api.messages import in_words
 from dutyroom.api.people import get_outbox, get_people, get_tokens
 from dutyroom.api.present import OPEN_TICKETS, TAB_ORDER, Presenter, by_answer
@@ -222,21 +224,21 @@ def _plan(ask: Asked, plan_id: str, rows: Sequence[Json], now: Ms) -> Json:
 
 
 @router.get("/sites/{site}/data", name="page_data")
-def data_page(request: Request, ask: Ask, state: str = "open") -> HTMLResponse:
+def data_page(
+    request: Request,
+    ask: Ask,
+    state: str = "open",
+    by: str = "hour",
+    device: str = "",
+    start: Annotated[int, Query(ge=0)] = 0,
+) -> HTMLResponse:
     """Data health: broker, ledger, quarantine, findings, gateways, import of history."""
     now = ask.room.clock.now()
     shown = ask.presenter()
-    hours: dict[int, dict[str, int]] = {}
-    names = ("received", "decoded", "ignored", "quarantined", "readings", "stored", "duplicate", "conflict")
-    for row in ask.site.journal.ledger(now - DAY):
-        sums = hours.setdefault(row.hour, dict.fromkeys(names, 0))
-        for name in names:
-            sums[name] += getattr(row, name)
     gateways = [d for d in shown.devices.values() if d.device_class == "gateway"]
     chosen = state if state in ("open", "reprocessed", "discarded") else "open"
     values = {
-        "hours": sorted(hours.items(), reverse=True),
-        "names": names,
+        **ledger_shown(ask, by, device, start),
         "state": chosen,
         "quarantine": [
             quarantined(r, library_of(ask)) | {"why": detail_text(shown, r.detail)}

@@ -15,7 +15,7 @@ from dutyroom.api.render import page
 from dutyroom.api.room import Room
 from dutyroom.api.stream import alarm_rows
 from dutyroom.api.trail import action_text
-from dutyroom.interfaces import Tx
+from dutyroom.interfaces import LedgerQuestion, Tx
 from dutyroom.model.duty import Ticket
 from dutyroom.timebase import DAY, Ms
 
@@ -126,12 +126,10 @@ def _on_time(tickets: Sequence[Ticket], now: Ms) -> float | None:
 
 def _data_today(ask: Asked, now: Ms) -> Json:
     """Today's readings and whether the ledger balances."""
-    rows = ask.site.journal.ledger(now - DAY)
-    messages = sum(r.received - r.decoded - r.ignored - r.quarantined for r in rows)
-    readings = sum(r.readings - r.stored - r.duplicate - r.conflict for r in rows)
+    totals = ask.site.journal.balance(LedgerQuestion(now - DAY, by="day", limit=1)).totals
     return {
-        "readings": sum(r.readings for r in rows),
-        "messages": sum(r.received for r in rows),
-        "pending": messages + readings,
+        "readings": totals.readings,
+        "messages": totals.received,
+        "pending": totals.unread + totals.pending,
         "quarantine": ask.site.journal.quarantine_size(),
     }

@@ -16,10 +16,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from dutyroom.backends import ledger, quarantine
+from dutyroom.backends import ledger, ledger_sums, quarantine
 from dutyroom.backends.batch_bytes import pack, unpack
+from dutyroom.backends.ledger import Counts
 from dutyroom.errors import Fenced, Rejected, Unavailable
-from dutyroom.interfaces import FindingRow, LedgerRow, QuarantineRow, StrangerRow
+from dutyroom.flows.keep import READER as KEEP
+from dutyroom.interfaces import (
+    FindingRow,
+    LedgerPage,
+    LedgerQuestion,
+    LedgerRow,
+    QuarantineRow,
+    StrangerRow,
+)
 from dutyroom.model.telemetry import (
     Batch,
     Finding,
@@ -31,9 +40,9 @@ from dutyroom.timebase import DAY, Ms
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 STRANGERS = 1_000  # findings of unknown addresses
-_LEDGER_ROWS = 20_000
+_TRIES = 100  # to find the ledger's memory and table at one moment
 _MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
 _MEMORY_BYTES = 32 << 20
 
@@ -51,7 +60,13 @@ CREATE TABLE cursor (reader TEXT NOT NULL, lane INTEGER NOT NULL, seq INTEGER NO
 _SCHEMA_3 = "CREATE TABLE fence (one INTEGER PRIMARY KEY CHECK (one = 1), token INTEGER NOT NULL);"
 
 # From each version to the next; a new file goes through all of them.
-_STEPS = (_SCHEMA + ledger.SCHEMA + quarantine.SCHEMA, quarantine.SCHEMA_2, _SCHEMA_3, ledger.SCHEMA_COUNTED)
+_STEPS = (
+    _SCHEMA + ledger.SCHEMA + quarantine.SCHEMA,
+    quarantine.SCHEMA_2,
+    _SCHEMA_3,
+    ledger.SCHEMA_COUNTED,
+    ledger.SCHEMA_REFUSED,
+)
 
 
 class SqliteJournal:
@@ -78,8 +93,10 @@ class SqliteJournal:
             self._claim()
         self._last = {lane: self._read_last(lane) for lane in Lane}
         self._counting = threading.Lock()
-        self._written, self._counts_at = 0, time.monotonic()  # how often counts were written, and when last
+        self._counts_at = time.monotonic()  # when counts were written last
         self._counts: ledger.Counts = {} if read_only else self._ask(self._uncounted)
+        # Up to where the table counts: as it is, and as a commit at hand makes it.
+        self._marked = self._marking = 0 if read_only else self._ask(ledger.counted_until)
 
     def _connect(self) -> sqlite3.Connection:
         mode = "ro" if self._read_only else "rwc"
@@ -217,11 +234,12 @@ class SqliteJournal:
     def _write_counts(self, db: sqlite3.Connection) -> None:
         """What was counted since the last time, and up to where; it is forgotten once that is durable."""
         ledger.write(db, self._counts)
-        ledger.mark(db, max(self._last.values()))
+        self._marking = max(self._last.values())
+        ledger.mark(db, self._marking)
 
     def _forget_counts(self) -> None:
         self._counts, self._counts_at = {}, time.monotonic()
-        self._written += 1
+        self._marked = self._marking
 
     def _uncounted(self, db: sqlite3.Connection) -> ledger.Counts:
         """Of the batches after those that the table knows of."""
@@ -234,21 +252,31 @@ class SqliteJournal:
         return counts
 
     def ledger(self, since: Ms) -> Sequence[LedgerRow]:
-        return self._ask(lambda db: self._rows_of_ledger(db, since))
+        return self._counted(lambda db, counts, _: ledger.rows(db, since, counts))
 
-    def _rows_of_ledger(self, db: sqlite3.Connection, since: Ms) -> Sequence[LedgerRow]:
-        if self._read_only:
+    def balance(self, question: LedgerQuestion) -> LedgerPage:
+        return self._counted(lambda db, counts, last: ledger_sums.answer(db, question, counts, last))
+
+    def _counted(self, answer: Callable[[sqlite3.Connection, Counts, int], T]) -> T:
+        """answer: gets the file as it was at one moment, what is not in its table of the ledger, and the
+        last sequence up to which both go."""
+        return self._ask(lambda db: self._steady(db, answer))
+
+    def _steady(self, db: sqlite3.Connection, answer: Callable[[sqlite3.Connection, Counts, int], T]) -> T:
+        for _ in range(_TRIES):
+            with self._counting:
+                marked, counts, last = self._marked, ledger.total([self._counts]), max(self._last.values())
             db.execute("BEGIN")
             try:
-                return ledger.rows(db, since, _LEDGER_ROWS, self._uncounted(db))
+                if self._read_only:
+                    last = int(db.execute("SELECT coalesce(max(seq), 0) FROM batch").fetchone()[0])
+                    return answer(db, self._uncounted(db), last)
+                passed = max(ledger_sums.cursor_of(db, KEEP, lane) for lane in Lane)
+                if ledger.counted_until(db) == marked and passed <= last:
+                    return answer(db, counts, last)
             finally:
                 db.execute("COMMIT")
-        while True:
-            with self._counting:
-                written, counts = self._written, ledger.total([self._counts])
-            found = ledger.rows(db, since, _LEDGER_ROWS, counts)
-            if written == self._written:  # else some of it was counted twice
-                return found
+        raise Unavailable(f"journal {self._path}: the ledger is written all the time; ask again")
 
     @staticmethod
     def _find(db: sqlite3.Connection, findings: Sequence[Finding]) -> None:

@@ -12,7 +12,15 @@ from typing import NoReturn
 
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.errors import Rejected
-from dutyroom.interfaces import FindingRow, LedgerRow, QuarantineRow, StrangerRow
+from dutyroom.interfaces import (
+    FindingRow,
+    LedgerPage,
+    LedgerQuestion,
+    LedgerRow,
+    LedgerSum,
+    QuarantineRow,
+    StrangerRow,
+)
 from dutyroom.model.telemetry import Batch, Finding, Lane, Message, MessageRecord
 from dutyroom.timebase import Ms
 
@@ -85,6 +93,11 @@ class FollowedJournal:
 
     def ledger(self, since: Ms) -> Sequence[LedgerRow]:
         return self._journal.ledger(since) if self._journal else []
+
+    def balance(self, question: LedgerQuestion) -> LedgerPage:
+        if self._journal is None:
+            return LedgerPage((), 0, LedgerSum(None, None, *[0] * 11))
+        return self._journal.balance(question)
 
     def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
         return self._journal.findings(since, limit) if self._journal else []

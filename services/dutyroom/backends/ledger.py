@@ -30,18 +30,28 @@ SCHEMA_COUNTED = """
 CREATE TABLE counted (one INTEGER PRIMARY KEY CHECK (one = 1), seq INTEGER NOT NULL);
 INSERT INTO counted SELECT 1, coalesce(max(seq), 0) FROM batch;
 """
+# What a store refuses for good, and messages that never came.
+SCHEMA_REFUSED = """
+ALTER TABLE ledger ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE ledger ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0;
+"""
 EVERY_S = 5.0  # between two writes of what was counted
 MOST = 50_000  # rows that wait for it
 
 Counts = dict[tuple[Ms, str], list[int]]  # by receive hour and device, in the order of COLUMNS
 
-COLUMNS = ("received", "decoded", "ignored", "quarantined", "readings", "stored", "duplicate", "conflict")
+COLUMNS = (
+    "received", "decoded", "ignored", "quarantined",
+    "readings", "stored", "duplicate", "conflict", "refused",
+    "gaps",
+)  # fmt: skip
 _PLACE = {Outcome.DECODED: 1, Outcome.IGNORED: 2, Outcome.QUARANTINED: 3}
 _READINGS = 4
 _DEVICE, _RECEIVED = attrgetter("device"), attrgetter("message.received_at")
 _SET = ", ".join(f"{c} = {c} + excluded.{c}" for c in COLUMNS)
 _INSERT = (
-    f"INSERT INTO ledger (hour, device, {', '.join(COLUMNS)}) VALUES (?,?,?,?,?,?,?,?,?,?) "  # noqa: S608 fixed names
+    f"INSERT INTO ledger (hour, device, {', '.join(COLUMNS)}) "  # noqa: S608 fixed names
+    f"VALUES (?,?{',?' * len(COLUMNS)}) "
     f"ON CONFLICT (hour, device) DO UPDATE SET {_SET}"
 )
 
@@ -125,19 +135,20 @@ def mark(db: sqlite3.Connection, seq: int) -> None:
     db.execute("UPDATE counted SET seq = ?", (seq,))
 
 
-def rows(db: sqlite3.Connection, since: Ms, limit: int, more: Counts) -> list[LedgerRow]:
-    """The newest rows, with what is not in the table yet."""
+def rows(db: sqlite3.Connection, since: Ms, more: Counts) -> list[LedgerRow]:
+    """The newest first, with what is not in the table yet."""
     found: dict[tuple[Ms, str], list[int]] = {
         (row[0], row[1]): list(row[2:])
         for row in db.execute(
-            "SELECT * FROM ledger WHERE hour>=? ORDER BY hour DESC, device LIMIT ?", (since, limit)
+            f"SELECT hour, device, {', '.join(COLUMNS)} FROM ledger WHERE hour>=?",  # noqa: S608
+            (since,),
         )
     }
     for key, added in more.items():
         if key[0] >= since:
             old = found.get(key)
             found[key] = added if old is None else [a + b for a, b in zip(old, added, strict=True)]
-    listed = sorted(found.items(), key=lambda item: (-item[0][0], item[0][1]))[:limit]
+    listed = sorted(found.items(), key=lambda item: (-item[0][0], item[0][1]))
     return [LedgerRow(hour, device, *counts) for (hour, device), counts in listed]
 
 

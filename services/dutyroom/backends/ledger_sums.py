@@ -1,0 +1,129 @@
+"""Questions to the ledger, answered in SQL: sums by device, hour and local day, and what does not balance.
+
+What is counted in memory and what waits for its reader stand beside the table in a temporary one, so that
+a million rows are summed and cut into pages by SQLite.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+
+from dutyroom.backends.batch_bytes import unpack
+from dutyroom.backends.ledger import COLUMNS, Counts
+from dutyroom.flows.keep import READER
+from dutyroom.interfaces import LedgerPage, LedgerQuestion, LedgerSum
+from dutyroom.model.telemetry import Batch, Lane
+from dutyroom.timebase import HOUR, Ms
+
+MOST_WAITING = 2_000  # batches that are looked into for what waits
+
+_TEMPORARY = f"""
+CREATE TEMP TABLE IF NOT EXISTS more (
+  hour INTEGER, device TEXT, {", ".join(f"{c} INTEGER NOT NULL DEFAULT 0" for c in COLUMNS)},
+  waiting INTEGER NOT NULL DEFAULT 0);
+CREATE TEMP TABLE IF NOT EXISTS day (start INTEGER PRIMARY KEY);
+"""
+_ALL = (*COLUMNS, "waiting")
+_SUMS = ", ".join(f"coalesce(sum({c}), 0)" for c in _ALL)
+_WRONG = (
+    "sum(received - decoded - ignored - quarantined) <> 0 "
+    "OR sum(readings - stored - duplicate - conflict - refused - waiting) <> 0"
+)
+_DAY = "(SELECT max(start) FROM temp.day WHERE start <= hour)"
+_KEYS = {
+    "row": ("hour", "device"),
+    "device": ("NULL", "device"),
+    "hour": ("hour", "NULL"),
+    "day": (_DAY, "NULL"),
+}
+# The last hours first; of one hour, and of all time, what most readings are missing of.
+_ORDER = {"row": "1 DESC, 2", "device": "2", "hour": "1 DESC", "day": "1 DESC"}
+
+
+def answer(db: sqlite3.Connection, question: LedgerQuestion, counts: Counts, last: int) -> LedgerPage:
+    """Inside a read transaction. counts: of batches that the table does not know; last: the newest of them."""
+    waiting, oldest, exact = _waiting(db, last)
+    _fill(db, question, counts, waiting)
+    rows, given = _rows_wanted(question)
+    at, device = _KEYS[question.by]
+    grouped = f"SELECT {at}, {device}, {_SUMS} FROM ({rows}) GROUP BY 1, 2"  # noqa: S608 - fixed names
+    if question.wrong:
+        grouped += f" HAVING {_WRONG}"
+    totals = db.execute(f"SELECT NULL, NULL, {_SUMS} FROM ({rows})", given).fetchone()  # noqa: S608
+    count = db.execute(f"SELECT count(*) FROM ({grouped})", given).fetchone()[0]  # noqa: S608
+    found = db.execute(
+        f"{grouped} ORDER BY {_ORDER[question.by]} LIMIT :limit OFFSET :offset",
+        {**given, "limit": question.limit, "offset": question.offset},
+    ).fetchall()
+    return LedgerPage(tuple(LedgerSum(*row) for row in found), count, LedgerSum(*totals), oldest, exact)
+
+
+def _rows_wanted(question: LedgerQuestion) -> tuple[str, dict[str, object]]:
+    columns = f"hour, device, {', '.join(COLUMNS)}"
+    where = "hour >= :since AND hour < :until" + ("" if question.device is None else " AND device = :device")
+    given: dict[str, object] = {
+        "since": question.since // HOUR * HOUR,
+        "until": 1 << 62 if question.until is None else question.until,
+        **({} if question.device is None else {"device": question.device}),
+    }
+    return (
+        f"SELECT {columns}, 0 AS waiting FROM ledger WHERE {where} "  # noqa: S608 - fixed names
+        f"UNION ALL SELECT {columns}, waiting FROM temp.more WHERE {where}"
+    ), given
+
+
+def _fill(
+    db: sqlite3.Connection, question: LedgerQuestion, counts: Counts, waiting: Mapping[tuple[Ms, str], int]
+) -> None:
+    for statement in _TEMPORARY.split(";"):
+        db.execute(statement)
+    db.execute("DELETE FROM temp.more")
+    db.execute("DELETE FROM temp.day")
+    marks = ",".join("?" * (2 + len(COLUMNS)))
+    names = f"hour, device, {', '.join(COLUMNS)}"
+    db.executemany(
+        f"INSERT INTO temp.more ({names}) VALUES ({marks})",  # noqa: S608
+        [(*key, *row) for key, row in counts.items()],
+    )
+    db.executemany(
+        "INSERT INTO temp.more (hour, device, waiting) VALUES (?,?,?)",
+        [(*key, many) for key, many in waiting.items()],
+    )
+    db.executemany("INSERT INTO temp.day VALUES (?)", [(start,) for start in question.days])
+
+
+def _waiting(db: sqlite3.Connection, last: int) -> tuple[dict[tuple[Ms, str], int], Ms | None, bool]:
+    """Readings of batches that the store's reader has not passed, by receive hour and device; when the
+    oldest of these batches came; and whether all were looked into."""
+    found: dict[tuple[Ms, str], int] = {}
+    oldest: list[Ms] = []
+    left = MOST_WAITING
+    for lane in Lane:
+        passed = cursor_of(db, READER, lane)
+        query = "SELECT received_at, body FROM batch WHERE lane=? AND seq>? AND seq<=? ORDER BY seq LIMIT ?"
+        first = True
+        for at, body in db.execute(query, (int(lane), passed, last, left + 1)):
+            if first:
+                oldest.append(at)
+                first = False
+            left -= 1
+            if left < 0:
+                return found, min(oldest), False
+            for key, many in _readings(unpack(lane, at, body)):
+                found[key] = found.get(key, 0) + many
+    return found, min(oldest, default=None), True
+
+
+def _readings(batch: Batch) -> Iterator[tuple[tuple[Ms, str], int]]:
+    numbers: dict[int, int] = {}
+    for index in batch.readings.message.tolist():
+        numbers[index] = numbers.get(index, 0) + 1
+    for index, many in numbers.items():
+        record = batch.messages[index]
+        yield (record.message.received_at // HOUR * HOUR, record.device), many
+
+
+def cursor_of(db: sqlite3.Connection, reader: str, lane: Lane) -> int:
+    row = db.execute("SELECT seq FROM cursor WHERE reader=? AND lane=?", (reader, int(lane))).fetchone()
+    return int(row[0]) if row else 0
