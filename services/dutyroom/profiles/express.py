@@ -25,8 +25,7 @@ from dutyroom.profiles.job import Known
 from dutyroom.profiles.linear import NEVER, linear
 from dutyroom.profiles.meter import PARAMETER, read_parameter
 from dutyroom.profiles.paths import Captures, Key, Path, template
-from dutyroom.profiles.points import _MOST
-from dutyroom.profiles.points import _limits as limits
+from dutyroom.profiles.points import MOST, limits
 from dutyroom.profiles.profile import Layout, PointRule, Profile, TimeRule
 from dutyroom.profiles.program import MAX_ADDRESS
 from dutyroom.profiles.times import NEWEST, OLDEST, ReadTime, reader
@@ -311,7 +310,7 @@ def _column(
 ) -> _Number | _Looked:
     """rule: with the device's own spec."""
     low, high = limits(rule.spec)
-    low, high = max(low, -_MOST), min(high, _MOST)
+    low, high = max(low, -MOST), min(high, MOST)
     by = factor_of(parameters, rule.scale_by) if rule.scale_by else 1.0
     if not rule.mapping and rule.spec.kind is Kind.COUNTER:
         a, b, *certain = affine_steps(rule)

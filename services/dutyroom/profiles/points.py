@@ -24,7 +24,7 @@ from dutyroom.profiles.values import Convert, Problem, affine_steps, converter, 
 from dutyroom.quantities import QUANTITIES
 
 MAX_LOOKED = 50_000  # elements of all series of a message
-_MOST = sys.float_info.max  # an infinite number is out of any range
+MOST = sys.float_info.max  # an infinite number is out of any range
 
 # (types, factor, divisor, added, steps) of the short way, see `linear`; conversion, lowest and highest value, spec, the
 # point. What lies beyond is no mistake yet: it goes the long way.
@@ -83,7 +83,7 @@ class PointProgram:
         self._name = template(rule.spec.name) if "{" in rule.spec.name else None
         self._walk = tuple(walker(p) for p in rule.paths) if self._name else ()
         self._specs: dict[str, PointSpec] = {}
-        self._low, self._high = _limits(rule.spec)
+        self._low, self._high = limits(rule.spec)
         self._absent = rule.absent
         self._each = walker(rule.each) if rule.each is not None else None
         self._value = rule.value.compiled() if rule.value is not None else None
@@ -96,7 +96,7 @@ class PointProgram:
     def quick(self) -> Quick:
         """What a loop over such points needs."""
         short = linear(self._rule) if self._guard is None else NEVER
-        low, high = max(self._low, -_MOST), min(self._high, _MOST)
+        low, high = max(self._low, -MOST), min(self._high, MOST)
         if short.steps:
             _, _, least, most = affine_steps(self._rule)
             low, high = max(low, least + 1), min(high, most - 0.5)
@@ -276,7 +276,7 @@ def _added(total: object, difference: object, down: bool, wrap: int | None = Non
     return int(found) if found == found.to_integral_value() else str(found)
 
 
-def _limits(spec: PointSpec) -> tuple[float, float]:
+def limits(spec: PointSpec) -> tuple[float, float]:
     """The physical range in the unit of stored values (steps for a counter)."""
     low = -float("inf") if spec.low is None else spec.low
     high = float("inf") if spec.high is None else spec.high

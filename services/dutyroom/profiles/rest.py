@@ -10,13 +10,15 @@ import fnmatch
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.leafnames import taken_names
+from dutyroom.profiles.linear import NEVER, Linear, linear
 from dutyroom.profiles.paths import MISSING, as_text, getter
+from dutyroom.profiles.points import MOST
 from dutyroom.profiles.privacy import Guard, guard_of
 from dutyroom.profiles.profile import Layout, PointRule, Profile, RestRule
 from dutyroom.profiles.result import reading
@@ -53,7 +55,6 @@ class Leaf:
     """What to do with the leaves of one name. guard: of a personal value; None = it is none."""
 
     name: str
-    plain: bool  # a number of it is a point
     skip: bool
     attribute: bool
     text_point: bool  # a text that changes often is a point, not an attribute
@@ -61,18 +62,23 @@ class Leaf:
     state: PointSpec
     number: PointSpec
     convert: Convert
+    short: Linear  # the same where a number of it is a point
     guard: Guard | None
 
 
+# (types, factor, divisor, added) of a number that is a point (see `linear`), its point, name, the leaf; () = left out.
+_Quick: TypeAlias = tuple[frozenset[type], float, float, float, PointSpec, str, Leaf]
+
+
 class _Place:
-    """An object or list at one place of messages, and what is known of what stands in it. name: its path.
-    skip: it is left out."""
+    """An object or list at one place of messages, and what is known of what stands in it. name: its path. depth: of how
+    many others. skip: it is left out."""
 
-    __slots__ = ("inner", "leaves", "name", "skip")
+    __slots__ = ("depth", "inner", "leaves", "name", "skip")
 
-    def __init__(self, name: str, skip: bool) -> None:
-        self.name, self.skip = name, skip
-        self.leaves: dict[str | int, Leaf] = {}
+    def __init__(self, name: str, depth: int, skip: bool) -> None:
+        self.name, self.depth, self.skip = name, depth, skip or depth >= MAX_DEPTH
+        self.leaves: dict[str | int, _Quick | tuple[()]] = {}
         self.inner: dict[str | int, _Place] = {}
 
     def name_of(self, key: str | int) -> str:
@@ -91,7 +97,7 @@ class Rest:
         self._get = getter([rule.source]) if rule.source is not None else None
         self._profile, self._key = profile, key
         self._leaves: dict[str, Leaf] = {}
-        self._top = _Place("", False)
+        self._top = _Place("", 0, False)
         self._places = 0
         # What stands below these is skipped whole: "can1*" names all of it.
         self._skipped = tuple(g[:-1] for g in rule.skip if g.endswith("*") and not set(g[:-1]) & set("*?["))
@@ -99,70 +105,74 @@ class Rest:
     def run(self, here: Here, job: Job) -> None:
         """Every unnamed leaf; null and empty containers are nothing."""
         root = self._get(here.item, job.document) if self._get is not None else here.item
-        found: list[tuple[Leaf, object]] = []
+        used = self._used(here.item, job.document) if self._alternatives else set()
+        used.add(here.taken)
         if self._rule.list_name:
             for count, (name, value) in enumerate(self._listed(root)):
                 if count >= MAX_LEAVES:
                     raise _too_many()
-                if value is not None and not (leaf := self._known_leaf(name)).skip:
-                    found.append((leaf, value))
+                if value is None or name in used:
+                    continue
+                if not (leaf := self._known_leaf(name)).skip:
+                    _emit(leaf, value, here, job)
         elif isinstance(root, dict | list):
-            self._gather(root, self._top, 0, 0, found)
-        used = self._used(here.item, job.document) if self._alternatives else set()
-        used.add(here.taken)
-        self._emit_all(found, used, here, job)
+            self._gather(root, used, here, job)
 
-    def _emit_all(
-        self, found: list[tuple[Leaf, object]], used: Collection[str], here: Here, job: Job
-    ) -> None:
-        address, at, quality = here.address, here.at, here.quality
-        for leaf, value in found:
-            if leaf.name in used:
-                continue
-            kind = type(value)
-            if leaf.plain and (kind is float or kind is int):
-                number = leaf.convert(value, here.parameters)
-                if type(number) is float:
-                    job.readings.append(reading((address, leaf.number, at, number, quality, None)))
+    def _gather(self, root: dict[str, Any] | list[Any], used: Collection[str], here: Here, job: Job) -> None:
+        """The leaves of an object or list; null is nothing. Without recursion: a call costs as much as a few leaves.
+        Raises Rejected, when some may have come out."""
+        add, address, at, quality = job.readings.append, here.address, here.at, here.quality
+        place, count = self._top, 0
+        leaves, inner = place.leaves, place.inner
+        around: list[tuple[Iterator[tuple[Any, Any]], _Place]] = []
+        pairs = iter(root.items()) if isinstance(root, dict) else enumerate(root)
+        while True:
+            for key, child in pairs:
+                kind = type(child)
+                if kind is dict or kind is list:
+                    within = inner.get(key) or self._inner(place, key)
+                    if within.skip:
+                        continue
+                    around.append((pairs, place))
+                    place, leaves, inner = within, within.leaves, within.inner
+                    pairs = iter(child.items()) if kind is dict else enumerate(child)
+                    break
+                count += 1
+                if child is None:
+                    continue
+                found = leaves.get(key)
+                if found is None:
+                    if count > MAX_LEAVES:
+                        raise _too_many()
+                    found = self._entered(place, key)
+                if not found:
+                    continue
+                types, factor, divisor, added, spec, name, leaf = found
+                if name in used:
+                    continue
+                if kind in types and -MOST <= (number := child * factor / divisor + added) <= MOST:
+                    add(reading((address, spec, at, number, quality, None)))
+                else:
+                    _emit(leaf, child, here, job)
             else:
-                _emit(leaf, value, here, job)
-
-    def _gather(
-        self, value: Any, place: _Place, depth: int, count: int, found: list[tuple[Leaf, object]]
-    ) -> int:
-        """The leaves of an object or list, and how many there are with those before; null is nothing.
-        Raises Rejected."""
-        if depth >= MAX_DEPTH:
-            return count
-        leaves = place.leaves
-        pairs = value.items() if isinstance(value, dict) else enumerate(value)
-        for key, child in pairs:
-            kind = type(child)
-            if kind is dict or kind is list:
-                inner = place.inner.get(key) or self._inner(place, key)
-                if not inner.skip:
-                    count = self._gather(child, inner, depth + 1, count, found)
-                continue
-            count += 1
-            if child is None:
-                continue
-            leaf = leaves.get(key)
-            if leaf is None:
-                if count > MAX_LEAVES:
-                    raise _too_many()
-                leaf = self._known_leaf(place.name_of(key))
-                if self._places < MAX_NAMES:
-                    leaves[key] = leaf
-                    self._places += 1
-            if not leaf.skip:
-                found.append((leaf, child))
+                if not around:
+                    break
+                pairs, place = around.pop()
+                leaves, inner = place.leaves, place.inner
         if count > MAX_LEAVES:  # what lies behind would be lost unseen
             raise _too_many()
-        return count
+
+    def _entered(self, place: _Place, key: str | int) -> _Quick | tuple[()]:
+        leaf = self._known_leaf(place.name_of(key))
+        found = () if leaf.skip else (*leaf.short[:4], leaf.number, leaf.name, leaf)
+        if self._places < MAX_NAMES:
+            place.leaves[key] = found
+            self._places += 1
+        return found
 
     def _inner(self, place: _Place, key: str | int) -> _Place:
         skip = place is self._top and type(key) is str and key.startswith(self._skipped)
-        found = _Place(place.name_of(key), skip)
+        found = _Place(place.name_of(key), place.depth + 1, skip)
         if self._places < MAX_NAMES:
             place.inner[key] = found
             self._places += 1
@@ -201,16 +211,18 @@ class Rest:
         number = PointSpec(own, quantity, QUANTITIES[quantity].unit)
         guard = guard_of(self._profile, (name, name.rpartition(".")[2]), self._key)
         attribute = _any(name, rule.attributes)
+        skip = bad or name in self._taken or _any(name, rule.skip)
+        of_number = PointRule(number, (), unit)
         return Leaf(
             name=name,
-            plain=guard is None and not attribute,
-            skip=bad or name in self._taken or _any(name, rule.skip),
+            skip=skip,
             attribute=attribute,
             text_point=_any(name, rule.texts),
             text=PointSpec(own, kind=Kind.TEXT),
             state=PointSpec(own, kind=Kind.STATE),
             number=number,
-            convert=converter(PointRule(number, (), unit)),
+            convert=converter(of_number),
+            short=linear(of_number) if guard is None and not attribute and not skip else NEVER,
             guard=guard,
         )
 
