@@ -87,10 +87,10 @@ def building(estate: Estate, size: int) -> None:
     batches = list(estate.batches(size * 12, size, 15 * MINUTE))
 
     def ours(readings: Readings) -> None:
-        slots = maker.learn(readings, table)
-        for _ in maker.lines(readings, slots).blocks(size):
+        slots, rows = maker.learn(readings, table), np.arange(len(readings))
+        for _ in maker.lines(readings, slots, rows).blocks(size):
             pass
-        maker.written(readings, slots)
+        maker.written(readings, slots, rows)
 
     first = spent(lambda: ours(batches[0])) / size
     later = median(spent(lambda r=r: ours(r)) / size for r in batches[1:])  # type: ignore[misc]

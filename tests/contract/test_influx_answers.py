@@ -24,6 +24,7 @@ from tests.servers.child import free_port
 from tests.servers.fake_influx import Answer, FakeInflux, fake_influx
 from tests.servers.influx import Bucket
 
+from dutyroom.backends import influx_write
 from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows import loops
@@ -458,6 +459,22 @@ def test_a_line_that_is_refused_blocks_no_other(
     assert caught.value.items == {3: "bad line", 77: "bad line"}
     assert len(fake.stored) == 98
     assert fake.writes < 40
+
+
+def test_a_large_batch_goes_in_parts_and_the_later_of_equal_ones_replaces_whole(
+    store: InfluxReadingStore, fake: FakeInflux, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(influx_write, "ROWS", 4)
+    store.write(Readings.of([(2, T + i % 5, float(i), 3 if i < 2 else 0, 0) for i in range(10)]), TABLE)
+    assert fake.writes == 3
+    assert [line.split(" ")[1] for line in fake.stored[4:]] == [
+        "flow=4.0",
+        "flow=5.0,flow_q=0i",
+        "flow=6.0,flow_q=0i",
+        "flow=7.0,flow_q=0i",
+        "flow=8.0,flow_q=0i",
+        "flow=9.0,flow_q=0i",
+    ]
 
 
 def test_a_block_that_is_too_large_is_halved(store: InfluxReadingStore, fake: FakeInflux) -> None:

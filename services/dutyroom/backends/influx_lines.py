@@ -172,9 +172,8 @@ class LineMaker:
 
     # ------------------------------------------------------------ lines
 
-    def lines(self, readings: Readings, slots: npt.NDArray[np.int32], chosen: Rows | None = None) -> Lines:
-        """Lines of these rows (all: None); of equal (point, at) the last. slots: of all rows, from `learn`."""
-        rows = np.arange(len(readings)) if chosen is None else chosen
+    def lines(self, readings: Readings, slots: npt.NDArray[np.int32], rows: Rows) -> Lines:
+        """Lines of these rows; of equal (point, at) the last. slots: of all rows, from `learn`."""
         form, value = self.slots.form[slots[rows]], readings.value[rows]
         fits = (form != NOT) & np.isfinite(value)
         fits &= (form != AS_INTEGER) | ((value == np.trunc(value)) & (np.abs(value) < 2.0**63))
@@ -233,9 +232,9 @@ class LineMaker:
             for companion in (self._qualities, self._received):
                 companion.met(measurement, field)
 
-    def written(self, readings: Readings, slots: npt.NDArray[np.int32]) -> None:
-        """All of it has been answered for: the newest instants move on."""
-        np.maximum.at(self.slots.newest, slots, readings.at)
+    def written(self, readings: Readings, slots: npt.NDArray[np.int32], rows: Rows) -> None:
+        """These rows have been answered for: the newest instants move on."""
+        np.maximum.at(self.slots.newest, slots[rows], readings.at[rows])
 
     def know(self, newest: Mapping[int, Ms]) -> None:
         """The newest instants that the server has, by point id."""

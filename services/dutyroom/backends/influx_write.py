@@ -19,6 +19,7 @@ from dutyroom.model.telemetry import Point, PointTable, Reading, Readings
 from dutyroom.timebase import Ms
 
 LINES = 10_000  # a request
+ROWS = 100_000  # turned into lines at once: some 20 MB
 _CONFLICT = re.compile(
     r'input field \\?"(?P<field>.+?)\\?" on measurement \\?"(?P<measurement>.+?)\\?" is type \w+, '
     r"already exists as type (?P<type>\w+)"
@@ -49,8 +50,11 @@ class InfluxWriter:
         with self._lock:
             self._meet(readings, table)
             slots = self.maker.learn(readings, table)
-            refused = self._send(readings, table, slots, None, 0)
-            self.maker.written(readings, slots)
+            refused: Reasons = {}
+            for start in range(0, len(readings), ROWS):
+                rows = np.arange(start, min(start + ROWS, len(readings)))
+                refused |= self._send(readings, table, slots, rows, 0)
+                self.maker.written(readings, slots, rows)
         if refused:
             first = next(iter(refused.values()))
             raise Rejected(f"InfluxDB refused {len(refused)} of {len(readings)} readings: {first}", refused)
@@ -79,18 +83,18 @@ class InfluxWriter:
                 if kind == INTEGER:
                     yield series.name, str(field)
 
-    def _send(
-        self, readings: Readings, table: PointTable, slots: Slots, rows: Rows | None, step: int
-    ) -> Reasons:
-        """Sends rows (None: all) to bucket number `step`; returns {row: reason} of what is refused.
+    def _send(self, readings: Readings, table: PointTable, slots: Slots, rows: Rows, step: int) -> Reasons:
+        """Sends rows to bucket number `step`; returns {row: reason} of what is refused.
 
         Raises Unavailable.
         """
-        old = self._oldest.get(self._buckets[step], None)
-        if old is not None and rows is None and (readings.at < old).any() and step + 1 < len(self._buckets):
-            rows = np.flatnonzero(readings.at >= old)
-            refused = self._send(readings, table, slots, np.flatnonzero(readings.at < old), step + 1)
-            return refused | (self._send(readings, table, slots, rows, step) if len(rows) else {})
+        if not len(rows):
+            return {}
+        oldest = self._oldest.get(self._buckets[step])
+        old = readings.at[rows] < (oldest or 0)
+        if oldest is not None and old.any() and step + 1 < len(self._buckets):
+            refused = self._send(readings, table, slots, rows[old], step + 1)
+            return refused | self._send(readings, table, slots, rows[~old], step)
         lines, made = self.maker.lines(readings, slots, rows), self.maker.changes
         refused = lines.refused
         for part, block in lines.blocks(LINES):
@@ -124,7 +128,7 @@ class InfluxWriter:
         self.maker.learn(readings, table)
         rest = rows[~np.isin(rows, mine)]
         refused: Reasons = dict.fromkeys(mine.tolist(), err.message)
-        return refused | (self._send(readings, table, slots, rest, step) if len(rest) else {})
+        return refused | self._send(readings, table, slots, rest, step)
 
     def _too_old(
         self,
@@ -148,7 +152,7 @@ class InfluxWriter:
         else:
             refused = dict.fromkeys(old.tolist(), err.message)
         rest = rows[readings.at[rows] >= oldest]
-        return refused | (self._send(readings, table, slots, rest, step) if len(rest) else {})
+        return refused | self._send(readings, table, slots, rest, step)
 
     def _halves(
         self, err: Refused, readings: Readings, table: PointTable, slots: Slots, rows: Rows, step: int
