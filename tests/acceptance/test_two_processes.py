@@ -90,6 +90,7 @@ class Devices:
     error: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
     hold: threading.Event = field(default_factory=threading.Event)  # no new round meanwhile
+    idle: bool = False  # the last round is with the broker
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> Devices:
@@ -108,7 +109,8 @@ class Devices:
         client.loop_start()
         began, count = time.monotonic(), 0
         while not self.stop.is_set():
-            if self.hold.is_set():
+            self.idle = self.hold.is_set()
+            if self.idle:
                 self.stop.wait(0.05)
                 began, count = time.monotonic(), 0
                 continue
@@ -186,6 +188,17 @@ def stored(data: Path, records: SqlRecords) -> dict[Key, float]:
     return found
 
 
+def compare(data: Path, records: SqlRecords, wanted: dict[Key, float]) -> None:
+    """What was sent is what is stored, and nothing else; the ledger balances."""
+    kept, ledger = stored(data, records), counts(data)
+    missing, invented = sorted(set(wanted) - set(kept)), sorted(set(kept) - set(wanted))
+    assert (missing[:5], len(missing)) == ([], 0)
+    assert (invented[:5], len(invented)) == ([], 0)
+    assert {key: kept[key] for key in wanted} == wanted
+    assert (ledger["quarantined"], ledger["conflict"]) == (0, 0)
+    assert ledger["received"] == ledger["decoded"]
+
+
 def put_to_sleep(pid: int, data: Path, postgres_url: str) -> None:
     """Stops a process between its commits. In the middle of one it would hold a lock that nobody can take
     from a process that is there: then nobody goes on before it does."""
@@ -243,7 +256,7 @@ def test_the_other_goes_on_with_the_sites_of_one_that_is(
                 one.kill()
             else:
                 devices.hold.set()  # what comes once it sleeps is waiting in its sockets when it wakes
-                wait_for(lambda: settled(data, len(devices.sent)), 30, "a quiet moment")
+                wait_for(lambda: devices.idle and settled(data, len(devices.sent)), 30, "a quiet moment")
                 put_to_sleep(one.pid, data, postgres_url)
                 devices.hold.clear()
             killed = time.monotonic()
@@ -268,22 +281,43 @@ def test_the_other_goes_on_with_the_sites_of_one_that_is(
                 return [(site, t.object) for site in SITES for t in tx.tickets.search(site)]
 
         wait_for(lambda: len(tickets()) >= 10, 30, "a ticket for each site")
-        kept, ledger, wanted = stored(data, records), counts(data), devices.sent
+        compare(data, records, devices.sent)
         assert two.terminate() == 0
         if how == "asleep":
             assert one.terminate() == 0
             assert len(re.findall(r"no longer ours", one.text)) >= 5, one.text
-
-    missing, invented = sorted(set(wanted) - set(kept)), sorted(set(kept) - set(wanted))
-    assert (missing[:5], len(missing)) == ([], 0)
-    assert (invented[:5], len(invented)) == ([], 0)
-    assert {key: kept[key] for key in wanted} == wanted
-    assert (ledger["quarantined"], ledger["conflict"]) == (0, 0)
-    assert ledger["received"] == ledger["decoded"]
 
     assert sorted(tickets()) == [(site, "riser") for site in SITES]
     with records.read() as tx:
         alarms = [(a.site, a.rule) for site in SITES for a in tx.alarms.search(site)]
     assert sorted(alarms) == [(site, "water.burst") for site in SITES]
     assert records.leases.owners().processes == ()
+    assert owned(records) == {}
+
+
+@pytest.mark.timeout(180)
+def test_one_that_joins_is_given_its_share(
+    mosquitto: Mosquitto, postgres_url: str, records: SqlRecords, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    options: list[str | Path] = ["--data", data, "--records", postgres_url]
+    for folder in write_sites(tmp_path / "sites", mosquitto.port):
+        options += ["--site", folder]
+    with Program("ingest", *options) as one:
+        wait_for(lambda: len(owned(records)) == 10, 90, "one owner for all sites")
+        with (
+            Devices(mosquitto.port, (int(time.time()) - 6 * 3600) * 1000) as devices,
+            Program("ingest", *options) as two,
+        ):
+            wait_for(lambda: sorted(Counter(owned(records).values()).values()) == [5, 5], 90, "equal shares")
+            done = devices.rounds + 5
+            wait_for(lambda: devices.error or devices.rounds >= done, 30, "some rounds more")
+            devices.hold.set()
+            wait_for(lambda: devices.idle and settled(data, len(devices.sent)), 60, "an empty queue")
+            assert devices.error == ""
+            assert len(re.findall("no longer ours", one.text)) == len(re.findall(": ours", two.text)) == 5
+            compare(data, records, devices.sent)
+            assert two.terminate() == 0
+        wait_for(lambda: len(owned(records)) == 10, 30, "all sites with the first again")
+        assert one.terminate() == 0
     assert owned(records) == {}

@@ -10,7 +10,7 @@ from dutyroom.timebase import SECOND, Ms
 
 ROLE = "ingest"
 PATIENCE_S = 10.0  # a site that nobody has taken for so long is anybody's, whatever its share
-SETTLED: Ms = 20 * SECOND  # a process that has been there for so long is given sites of others
+SETTLED: Ms = 15 * SECOND  # a process that has been there for so long is given sites of others
 
 
 @dataclass(frozen=True, slots=True)

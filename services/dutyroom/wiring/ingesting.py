@@ -7,6 +7,7 @@ the data folder, so that the next owner of a site goes on in the journal of the 
 from __future__ import annotations
 
 import contextlib
+import gc
 import signal
 import threading
 import time
@@ -28,7 +29,7 @@ from dutyroom.site import Site
 from dutyroom.wiring.alive import beating
 from dutyroom.wiring.instance import log_to
 from dutyroom.wiring.leasing import Leasing, this_process, token_in
-from dutyroom.wiring.running import Owned, RunningSite, open_site
+from dutyroom.wiring.running import Owned, RunningSite, limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
 from dutyroom.wiring.serve import read_sites
 from dutyroom.wiring.stores import records_of, store_of
@@ -210,7 +211,7 @@ class Ingesting:
             profiles,
             self._clock,
             site.brokers,
-            settings.raw_days,
+            limits_of(settings),
             reader=settings.mqtt_reader,
             owned=Owned(token, lambda: self._keeper.check(name), apart=True),
         )
@@ -223,6 +224,7 @@ class Ingesting:
             thread.start()
         for thread in threads:
             thread.join()
+        gc.unfreeze()  # a site that starts freezes what there is: of one that has ended nothing need stay
         for name, running in closing:
             with contextlib.suppress(Unavailable):
                 self._keeper.release(name)
