@@ -166,6 +166,17 @@ class LedgerPage:
 
 
 @dataclass(frozen=True, slots=True)
+class Spool:
+    """How full a journal is, in bytes. limit: 0 = none. waiting: what some reader has not passed. share: of the
+    limit that this takes, 1 = nothing more is taken until there is room."""
+
+    limit: int
+    used: int
+    waiting: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
 class FindingRow:
     """A finding with how often and when."""
 
@@ -251,6 +262,10 @@ class Journal(Protocol):
 
     def balance(self, question: LedgerQuestion) -> LedgerPage:
         """Sums of the ledger, in pages."""
+        ...
+
+    def spool(self) -> Spool:
+        """How full it is; looks at all that waits."""
         ...
 
     def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]: ...

@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     influx_days_of_hours: int = Field(0, ge=0, le=36500, description="The same of the last ones in an hour.")
     records: str = Field("", description="postgresql://... ; empty = SQLite in the data folder.")
     raw_days: float = Field(7.0, gt=0, description="Days that raw messages stay in the journal.")
+    spool_gb: float = Field(20.0, gt=0, description="Size of a site's journal, in GB.")
     mqtt_reader: Literal["bulk", "stock"] = Field(
         "bulk", description="How MQTT is read: many messages at once, or each by paho's own callbacks."
     )
@@ -62,6 +63,10 @@ class Settings(BaseSettings):
             super().__init__(**given)  # type: ignore[arg-type]
         except ValidationError as err:
             raise Invalid([_mistake(error["loc"], error["msg"], given) for error in err.errors()]) from None
+
+    @property
+    def spool_bytes(self) -> int:
+        return round(self.spool_gb * 1e9)
 
     def influx_token_value(self) -> str:
         """The token, read from its file. Raises Rejected."""

@@ -169,7 +169,7 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
     from dutyroom.flows.watch import READER as WATCH
     from dutyroom.model.telemetry import Lane
     from dutyroom.settings import Settings
-    from dutyroom.wiring.running import open_site
+    from dutyroom.wiring.running import limits_of, open_site
     from dutyroom.wiring.seeding import profiles_of
     from dutyroom.wiring.serve import read_sites
     from dutyroom.wiring.stores import records_of, store_of
@@ -190,7 +190,7 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
         records = records_of(settings)
         running = open_site(
             site, settings.data / "sites" / site.id, records, store_of(settings, site.id),
-            profiles_of(site, source, data), SystemClock(), site.brokers, 7.0,
+            profiles_of(site, source, data), SystemClock(), site.brokers, limits_of(settings),
         )  # fmt: skip
         journal, table = running.journal, running.runtime.table
         if kind == "journal":

@@ -141,7 +141,12 @@ def _health(request: Request, response: Response) -> dict[str, object]:
     well = all(brokers[name] or site.apart for name, site in room.sites.items())
     if not well:
         response.status_code = 503
-    return {"ok": well, "now": room.clock.now(), "brokers": brokers}
+    spools = {
+        name: {"share": round(spool.share, 3), "full": spool.share >= 1}
+        for name, site in room.sites.items()
+        if (spool := site.health.spool) is not None
+    }
+    return {"ok": well, "now": room.clock.now(), "brokers": brokers, "journals": spools}
 
 
 async def _headers(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from dutyroom.backends import ledger, ledger_sums, quarantine
 from dutyroom.backends.batch_bytes import pack, unpack
+from dutyroom.backends.journal_room import Room
 from dutyroom.backends.ledger import Counts
 from dutyroom.errors import Fenced, Rejected, Unavailable
 from dutyroom.flows.keep import READER as KEEP
@@ -27,6 +28,7 @@ from dutyroom.interfaces import (
     LedgerQuestion,
     LedgerRow,
     QuarantineRow,
+    Spool,
     StrangerRow,
 )
 from dutyroom.model.telemetry import (
@@ -74,11 +76,20 @@ class SqliteJournal:
     must be there and is left as it is, and follows what another process writes.
 
     token: of the lease on the site, checked inside every commit; None = nobody else may want the file.
+    most: bytes of the file, 0 = no limit; what all `readers` have passed makes room.
     Raises Fenced when a newer owner has been here.
     """
 
-    def __init__(self, path: Path, read_only: bool = False, token: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        read_only: bool = False,
+        token: int | None = None,
+        most: int = 0,
+        readers: Sequence[str] = (),
+    ) -> None:
         self._path, self._read_only, self._token = path, read_only, token
+        self._room = Room(most, readers)
         self._lock = threading.Lock()
         self._local = threading.local()
         self._memory: deque[tuple[int, Batch]] = deque()
@@ -187,6 +198,7 @@ class SqliteJournal:
         added: list[tuple[int, Batch]] = []
         due = self._counts_due()
         with self._commit(lambda: self._appended(added, due)) as db:
+            self._room.make(db, sum(map(len, bodies)))
             if due:
                 self._write_counts(db)
             for batch, body in zip(batches, bodies, strict=True):
@@ -277,6 +289,13 @@ class SqliteJournal:
             finally:
                 db.execute("COMMIT")
         raise Unavailable(f"journal {self._path}: the ledger is written all the time; ask again")
+
+    def spool(self) -> Spool:
+        return self._ask(self._room.state)
+
+    def passed(self) -> Mapping[Lane, int]:
+        """By lane the sequence that all readers have passed."""
+        return self._ask(lambda db: {lane: self._room.passed(db, lane) for lane in Lane})
 
     @staticmethod
     def _find(db: sqlite3.Connection, findings: Sequence[Finding]) -> None:

@@ -19,6 +19,7 @@ from dutyroom.interfaces import (
     LedgerRow,
     LedgerSum,
     QuarantineRow,
+    Spool,
     StrangerRow,
 )
 from dutyroom.model.telemetry import Batch, Finding, Lane, Message, MessageRecord
@@ -27,10 +28,17 @@ from dutyroom.timebase import Ms
 
 class FollowedJournal:
     """See `interfaces.Journal`. wish: asks the owner to discard rows of the quarantine; what is wished is
-    no longer shown as open here. Raises Rejected for everything else that writes."""
+    no longer shown as open here. most, readers: as its owner has them. Raises Rejected for everything else
+    that writes."""
 
-    def __init__(self, path: Path, wish: Callable[[Sequence[int]], None]) -> None:
-        self._path, self._wish = path, wish
+    def __init__(
+        self,
+        path: Path,
+        wish: Callable[[Sequence[int]], None],
+        most: int = 0,
+        readers: Sequence[str] = (),
+    ) -> None:
+        self._path, self._wish, self._most, self._readers = path, wish, most, readers
         self._lock = threading.Lock()
         self._opened: SqliteJournal | None = None
         self._wished: set[int] = set()
@@ -44,7 +52,9 @@ class FollowedJournal:
         if self._opened is None:
             with self._lock:
                 if self._opened is None and self._path.exists():
-                    self._opened = SqliteJournal(self._path, read_only=True)
+                    self._opened = SqliteJournal(
+                        self._path, read_only=True, most=self._most, readers=self._readers
+                    )
         return self._opened
 
     def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:
@@ -98,6 +108,9 @@ class FollowedJournal:
         if self._journal is None:
             return LedgerPage((), 0, LedgerSum(None, None, *[0] * 11))
         return self._journal.balance(question)
+
+    def spool(self) -> Spool:
+        return self._journal.spool() if self._journal else Spool(self._most, 0, 0, 0.0)
 
     def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
         return self._journal.findings(since, limit) if self._journal else []

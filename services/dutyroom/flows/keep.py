@@ -159,11 +159,17 @@ class Keep:
         Raises Unavailable when the store or the records do not answer: the cursor stays.
         """
         done = 0
-        for lane in Lane:
-            while pending := self._journal.read(lane, self._journal.cursor(READER, lane), self._batches):
-                self._pass([batch for _, batch in pending], (READER, lane, pending[-1][0]))
-                done += len(pending)
+        while count := self._take(Lane.PRIORITY) or self._take(Lane.NORMAL):
+            done += count
         return done
+
+    def _take(self, lane: Lane) -> int:
+        """Some batches of a lane. After each the priority lane is looked at again: however long the other one
+        has become meanwhile, what is urgent waits for a few batches of it at most."""
+        pending = self._journal.read(lane, self._journal.cursor(READER, lane), self._batches)
+        if pending:
+            self._pass([batch for _, batch in pending], (READER, lane, pending[-1][0]))
+        return len(pending)
 
     def _pass(self, batches: Sequence[Batch], passed: tuple[str, Lane, int]) -> None:
         outcomes: Counter[tuple[Ms, str, str]] = Counter()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from dutyroom.flows.devices import DeviceDesk
+from dutyroom.flows.health import Health
 from dutyroom.flows.intake import Intake
 from dutyroom.flows.live import Live
 from dutyroom.flows.shelf import Shelf
@@ -36,6 +37,7 @@ class SiteRuntime:
     apart: bool = False  # another process reads the messages; its broker is not ours to be well by
     broker_lossless: bool = True  # False: embedded broker, its queue dies with it
     troubles: Callable[[], Mapping[str, str]] = dict  # what is waiting for something, and why; {} = nothing
+    health: Health = field(default_factory=Health)
     intake: Intake | None = None  # None: nothing is ingested in this process
     shelf: Shelf | None = None
     devices: DeviceDesk | None = None  # None: the registry is not changed in this process

@@ -43,7 +43,7 @@ from dutyroom.wiring.instance import (
     make_instance,
 )
 from dutyroom.wiring.past import Past
-from dutyroom.wiring.running import RunningSite, open_site
+from dutyroom.wiring.running import RunningSite, limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
 from dutyroom.wiring.stores import records_of, store_of
 
@@ -130,7 +130,7 @@ def _open(
         profiles,
         clock,
         [BrokerAddress(broker.host, broker.port)],
-        settings.raw_days,
+        limits_of(settings),
         lossless=False,
         speed=clock.speed,
     )

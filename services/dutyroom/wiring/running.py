@@ -20,7 +20,6 @@ from dutyroom.flows.devices import DeviceDesk, estate_of, fed
 from dutyroom.flows.following import Following, last_change
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.intake import Intake
-from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.keep import Keep
 from dutyroom.flows.lease import FencedRecords
 from dutyroom.flows.line import Line
@@ -31,11 +30,11 @@ from dutyroom.flows.rereading import Rereading
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.scheduler import DOWN, Scheduler
 from dutyroom.flows.shelf import LOOK_S
-from dutyroom.flows.watch import READER as WATCH
+from dutyroom.flows.spool import READERS, SpoolWarning
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records, Tended
-from dutyroom.model.telemetry import Lane
 from dutyroom.rules.engine import Engine
+from dutyroom.settings import Settings
 from dutyroom.site import BrokerAddress, Site
 from dutyroom.timebase import Clock, Ms
 from dutyroom.wiring.brokers import trial
@@ -46,10 +45,13 @@ log = structlog.get_logger(__name__)
 
 _ON_ITS_WAY: Ms = 2000  # of the machine's clock, from a device of a demo to the rules on a busy machine
 _BREATH_S = 0.02  # between two pieces of a store's upkeep: others of this process come first
-_REST_S = 0.4  # between two turns of the store's reader: a larger block costs less, and pages do not wait for it
+_REST_S = (
+    0.4  # between two turns of the store's reader: a larger block costs less, and pages do not wait for it
+)
 _TICK_S = 1.0  # real seconds between two ticks of the watch
 PLANS_S = 15.0  # between two wakes of the plans, beside the instants at which something is due
 _TRIM_S = 600.0
+_SPOOL_S = 10.0
 
 
 @dataclass(slots=True)
@@ -106,6 +108,18 @@ class Owned:
     apart: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a site may take of the disk. raw_days: that raw messages stay in the journal; spool: its bytes."""
+
+    raw_days: float
+    spool: int
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(settings.raw_days, settings.spool_bytes)
+
+
 def open_site(
     site: Site,
     folder: Path,
@@ -114,7 +128,7 @@ def open_site(
     profiles: Profiles,
     clock: Clock,
     brokers: Sequence[BrokerAddress],
-    raw_days: float,
+    limits: Limits,
     lossless: bool = True,
     speed: float = 1.0,
     reader: str = "bulk",
@@ -129,12 +143,13 @@ def open_site(
         stack.callback(store.close)
         if owned is not None:
             records = FencedRecords(records, site.id, owned.token)
-        journal = SqliteJournal(folder / "journal.sqlite", token=owned.token if owned is not None else None)
+        token = owned.token if owned is not None else None
+        journal = SqliteJournal(folder / "journal.sqlite", False, token, limits.spool, READERS)
         stack.callback(journal.close)
         memory = folder / "subscriptions.json" if lossless else None  # a broker of our own forgets as well
         line = Line(lambda: MqttInbound(site.id, brokers, clock, reader, memory))
         running = _put_together(
-            site, folder, records, store, profiles, clock, journal, line, raw_days, speed, owned
+            site, folder, records, store, profiles, clock, journal, line, limits, speed, owned
         )
         running.runtime.broker_lossless = lossless
         if lossless:
@@ -152,7 +167,7 @@ def _put_together(
     clock: Clock,
     journal: SqliteJournal,
     session: Line,
-    raw_days: float,
+    limits: Limits,
     speed: float,
     owned: Owned | None,
 ) -> RunningSite:
@@ -178,7 +193,7 @@ def _put_together(
     )
     runtime.broker_ok = lambda: session.connected
     running = RunningSite(runtime, session, journal, Cron(clock))
-    running.loops = _loops(running, ingest, rereading, registry, raw_days, speed, owned)
+    running.loops = _loops(running, ingest, rereading, registry, limits, speed, owned)
     if filling is not None:
         running.loops.append(filling)
     if owned is not None and owned.apart:
@@ -227,7 +242,7 @@ def _loops(
     ingest: Ingest,
     rereading: Rereading,
     registry: Registry,
-    raw_days: float,
+    limits: Limits,
     speed: float,
     owned: Owned | None,
 ) -> list[Loop]:
@@ -252,9 +267,17 @@ def _loops(
         return _TICK_S
 
     def trimming() -> float:
-        passed = {lane: min(r.journal.cursor(KEEP, lane), _watch_cursor(r, lane)) for lane in Lane}
-        running.journal.trim(r.clock.now(), raw_days, passed)
+        running.journal.trim(r.clock.now(), limits.raw_days, running.journal.passed())
         return _TRIM_S
+
+    warning = SpoolWarning()
+
+    def measuring() -> float:
+        r.health.spool = running.journal.spool()
+        if (finding := warning.look(r.health.spool.share, r.clock.now())) is not None:
+            log.warning("journal.filling", site=site.id, share=finding.detail)
+            r.journal.note([finding], {})
+        return _SPOOL_S
 
     keeping, watched = Loop("keep", keep_up, rest_s=_REST_S), Loop("watch", watching)
 
@@ -265,7 +288,7 @@ def _loops(
     r.wake = watched.wake
     ingesting = Loop("ingest", IngestWork(running.session, ingest, wake_readers, between=rereading.step))
     looking = [Loop("profiles", _forever(r.shelf.look, LOOK_S))] if r.shelf is not None else []
-    return [ingesting, keeping, watched, Loop("trim", trimming), *looking]
+    return [ingesting, keeping, watched, Loop("trim", trimming), Loop("spool", measuring), *looking]
 
 
 def _plans(running: RunningSite, speed: float) -> Loop:
@@ -299,11 +322,6 @@ def _following(runtime: SiteRuntime, since: int) -> Loop:
         lambda rows: r.journal.settle(rows, "discarded"),
     )
     return Loop("changes", following.step)
-
-
-def _watch_cursor(runtime: SiteRuntime, lane: Lane) -> int:
-    with runtime.records.read() as tx:
-        return tx.cursor(runtime.site.id, WATCH, lane)
 
 
 def _forever(work: Callable[[], object], wait_s: float) -> Callable[[], float]:

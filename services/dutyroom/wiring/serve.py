@@ -26,7 +26,7 @@ from dutyroom.wiring.instance import (
     make_instance,
 )
 from dutyroom.wiring.leasing import Leasing, this_folder
-from dutyroom.wiring.running import Owned, RunningSite, open_site
+from dutyroom.wiring.running import Owned, RunningSite, limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
 from dutyroom.wiring.stores import records_of, store_of
 
@@ -129,7 +129,7 @@ def _open(
         profiles,
         clock,
         brokers,
-        settings.raw_days,
+        limits_of(settings),
         lossless=broker is None,
         reader=settings.mqtt_reader,
         owned=Owned(lease.token, lambda: leasing.keeper.check(site.id)),

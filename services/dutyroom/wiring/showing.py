@@ -25,6 +25,7 @@ from dutyroom.flows.notours import NotOurs
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.shelf import LOOK_S
+from dutyroom.flows.spool import READERS
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.lease import Owners
 from dutyroom.settings import Settings
@@ -37,6 +38,7 @@ from dutyroom.wiring.serve import read_sites
 from dutyroom.wiring.stores import followed_store_of, records_of
 
 _OWNERS_S = 1.0
+_SPOOL_S = 10.0
 
 
 @dataclass(slots=True)
@@ -114,6 +116,7 @@ def run_api(settings: Settings, folders: Sequence[Path], say: Callable[[str], No
                 profiles_of(site, source, folder),
                 clock,
                 ownership,
+                settings.spool_bytes,
             )
             for site, source in sites
         ]
@@ -137,6 +140,7 @@ def open_shown(
     profiles: Profiles,
     clock: Clock,
     ownership: Ownership,
+    spool: int = 0,
 ) -> ShownSite:
     """What pages see of a site. `folder` may lie on a disk of another machine: then there is no journal."""
     since = last_change(records)
@@ -151,7 +155,7 @@ def open_shown(
         with records.write() as tx:
             tx.change(site.id, clock.now(), DISCARD, ",".join(map(str, rows)))
 
-    journal = FollowedJournal(folder / "journal.sqlite", wish)
+    journal = FollowedJournal(folder / "journal.sqlite", wish, spool, READERS)
     runtime = SiteRuntime(site, table, Live(), journal, store, records, clock, started_at=clock.now())
     reader = Elsewhere(NotOurs(site.id, records))
     registry = Registry(devices)
@@ -165,8 +169,14 @@ def open_shown(
     runtime.broker_ok = lambda: ownership.broker_ok(site.id)
     following = Following(site.id, records, table, desk, intake, since)
     follower = Follower(journal, lambda: journal.there, store, table, runtime.live, following.learn)
+
+    def measuring() -> float:
+        runtime.health.spool = journal.spool() if journal.there else None
+        return _SPOOL_S
+
     loops = [
         Loop("changes", following.step),
+        Loop("spool", measuring),
         Loop("live", follower.step),
         Loop("profiles", lambda: (shelf.look(), LOOK_S)[1]),
     ]

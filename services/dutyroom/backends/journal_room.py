@@ -1,0 +1,71 @@
+"""How much room a journal may take: what all its readers have passed makes room, what they have not is never
+dropped. Where nothing can make room, nothing is taken: the broker keeps what is not acknowledged.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from dutyroom.backends.ledger_sums import cursor_of
+from dutyroom.errors import Unavailable
+from dutyroom.interfaces import Spool
+from dutyroom.model.telemetry import Lane
+
+AT_ONCE = 64  # passed batches that make room for an append; it adds one or two
+NEWEST = 200  # batches that stay whatever is full: a broker may deliver their messages again
+_FULL = 0.95  # of the limit, taken by what waits: the rest are ledger, quarantine, indexes
+
+
+class Room:
+    """most: bytes of a journal's file, 0 = no limit. readers: all of them must have passed what goes."""
+
+    def __init__(self, most: int, readers: Sequence[str]) -> None:
+        self._most, self._readers = most, tuple(readers)
+        self.full = False  # the last append found no room
+
+    def make(self, db: sqlite3.Connection, size: int) -> None:
+        """Inside the transaction of an append. size: bytes of its batches. Raises Unavailable."""
+        if not self._most or used(db) + size <= self._most:
+            self.full = False
+            return
+        if not self._trim(db):
+            self.full = True
+            raise Unavailable(
+                f"the journal is full ({self._most >> 20} MB): its readers have not passed what is in it"
+            )
+        self.full = False
+
+    def _trim(self, db: sqlite3.Connection) -> int:
+        """The oldest batches that all readers have passed; returns how many."""
+        last = db.execute("SELECT coalesce(max(seq), 0) FROM batch").fetchone()[0] - NEWEST
+        gone = 0
+        for lane in reversed(Lane):
+            passed = min(last, self.passed(db, lane))
+            gone += db.execute(
+                "DELETE FROM batch WHERE seq IN (SELECT seq FROM batch WHERE lane=? AND seq<=? ORDER BY seq LIMIT ?)",
+                (int(lane), passed, AT_ONCE),
+            ).rowcount
+        return gone
+
+    def passed(self, db: sqlite3.Connection, lane: Lane) -> int:
+        """The sequence that the slowest reader has passed."""
+        return min((cursor_of(db, reader, lane) for reader in self._readers), default=0)
+
+    def state(self, db: sqlite3.Connection) -> Spool:
+        waiting = 0
+        for lane in Lane:
+            waiting += db.execute(
+                "SELECT coalesce(sum(length(body)), 0) FROM batch WHERE lane=? AND seq>?",
+                (int(lane), self.passed(db, lane)),
+            ).fetchone()[0]
+        share = min(1.0, waiting / (_FULL * self._most)) if self._most else 0.0
+        return Spool(self._most, used(db), waiting, 1.0 if self.full else share)
+
+
+def used(db: sqlite3.Connection) -> int:
+    """Bytes of a file that hold something; what was deleted is used again."""
+    pages, free, size = (
+        db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count", "page_size")
+    )
+    return int((pages - free) * size)
