@@ -1,129 +1,229 @@
 """The embedded store beside plain SQLite rows, in one run: `python -m tests.bench.bench_store`.
 
-Medians of three, on whatever machine this is (stated). The ratios are what one may quote.
+Each writer gets the same readings in the order in which devices send them. Processor time is of the whole
+process (user and system), with everything that is needed until all readings lie in chunks. The ratios are
+what one may quote.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import platform
+import gc
 import sqlite3
-import statistics
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from tests.bench.measure import machine, median
+from tests.bench.plain_rows import FirstRows, SortedRows
 
 from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 from dutyroom.model.telemetry import DeviceClass, Kind, Point, PointSpec, PointTable, Readings
+from dutyroom.timebase import DAY, HOUR
 
-POINTS = 5_000
-START, STEP = 1_790_000_000_000, 900_000
-BLOCK = 50_000
+START, STEP = 1_790_000_000_000 // DAY * DAY, 900_000
+FIELDS = 6  # points of a device: two registers, two measured values, a state, a signal strength
 SPEC = PointSpec("volume", "volume", "m3", Kind.COUNTER, Decimal("0.001"), 8)
+TABLE = PointTable()
 
 
-def points() -> list[Point]:
-    return [Point(i, "s", f"m{i}", DeviceClass.WATER_METER, "", SPEC) for i in range(POINTS)]
+class Writer(Protocol):
+    def write(self, r: Readings) -> None: ...
+    def close(self) -> None: ...
 
 
-def columns(rows: int) -> Readings:
-    """All points at one instant, then all at the next: as they arrive."""
-    n = np.arange(rows)
-    point = (n % POINTS).astype(np.int32)
-    at = START + n // POINTS * STEP
-    value = (point * 1000 + n // POINTS).astype(np.float64)
-    return Readings(point, at, value, np.zeros(rows, np.uint8), np.zeros(rows, np.int32))
+class Ours:
+    """As the service does it: a piece of upkeep after each write."""
+
+    def __init__(self, path: Path, tidy: bool = True) -> None:
+        self.store, self._tidy = EmbeddedReadingStore(path), tidy
+
+    def write(self, r: Readings) -> None:
+        self.store.write(r, TABLE)
+        if self._tidy:
+            self.store.tidy()
+
+    def close(self) -> None:
+        while self._tidy and self.store.tidy(all_of_it=True):
+            pass
+        self.store.close()
 
 
-def part(r: Readings, start: int, end: int) -> Readings:
+class Appended(Ours):
+    """Only what is durable at once: nothing goes into chunks yet."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, tidy=False)
+        self.store._make_room = lambda: None  # type: ignore[method-assign]
+
+
+def points(count: int) -> list[Point]:
+    return [Point(i, "s", f"d{i // FIELDS}", DeviceClass.WATER_METER, "", SPEC) for i in range(count)]
+
+
+def arriving(count: int, steps: int) -> Readings:
+    """Every device sends its points at its own second of each quarter of an hour, give or take two seconds."""
+    dice = np.random.default_rng(5)
+    point = np.arange(count)
+    kind = point % FIELDS
+    device = point // FIELDS
+    devices = int(device[-1]) + 1
+    phase = dice.integers(0, 900, devices) * 1000
+    shape = (steps, count)
+    registers = np.cumsum(dice.integers(0, 60, shape), axis=0) + point * 1000
+    measured = np.round(21 + np.cumsum(dice.normal(0, 0.1, shape), axis=0), 2)
+    states = (dice.random(shape) < 0.01).astype(np.float64)
+    signal = dice.integers(-110, -60, shape)
+    value = np.choose(kind, [registers, registers, measured, measured, states, signal]).astype(np.float64)
+    sent = START + np.arange(steps)[:, None] * STEP + phase + dice.integers(-2000, 2000, (steps, devices))
+    at = sent[:, device]
+    order = np.argsort(at.reshape(-1), kind="stable")
+    n = steps * count
     return Readings(
-        r.point[start:end], r.at[start:end], r.value[start:end], r.quality[start:end], r.message[:0]
+        np.tile(point, steps)[order].astype(np.int32),
+        at.reshape(-1)[order],
+        value.reshape(-1)[order],
+        np.zeros(n, np.uint8),
+        np.zeros(0, np.int32),
     )
 
 
-def naive(path: Path, r: Readings) -> None:
-    """What one writes first: a table with a key, INSERT OR REPLACE, a commit each 1,000 rows."""
-    db = sqlite3.connect(path)
-    db.execute("PRAGMA journal_mode=WAL")
-    db.execute(
-        "CREATE TABLE reading (point INTEGER, at INTEGER, value REAL, quality INTEGER, UNIQUE (point, at))"
-    )
-    for start in range(0, len(r), 1_000):
-        p = part(r, start, start + 1_000)
-        rows = zip(p.point.tolist(), p.at.tolist(), p.value.tolist(), p.quality.tolist(), strict=True)
-        with db:
-            db.executemany("INSERT OR REPLACE INTO reading VALUES (?,?,?,?)", rows)
-    db.close()
+def blocks(r: Readings, size: int) -> Iterator[Readings]:
+    for start in range(0, len(r), size):
+        part = slice(start, start + size)
+        yield Readings(r.point[part], r.at[part], r.value[part], r.quality[part], r.message)
 
 
-def ours(path: Path, r: Readings, block: int = BLOCK) -> None:
-    store, table = EmbeddedReadingStore(path), PointTable()
-    for start in range(0, len(r), block):
-        store.write(part(r, start, start + block), table)
-    store.close()
+def by_point(r: Readings) -> Readings:
+    order = np.lexsort((r.at, r.point))
+    return Readings(r.point[order], r.at[order], r.value[order], r.quality, r.message)
 
 
-def seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def ingest(rows: int, folder: Path, repeats: int) -> None:
-    r = columns(rows)
-    by_point = np.lexsort((r.at, r.point))
-    history = Readings(r.point[by_point], r.at[by_point], r.value[by_point], r.quality, r.message)
-    cases: dict[str, Callable[[Path], None]] = {
-        "plain rows, 1,000 a commit": lambda path: naive(path, r),
-        "embedded store, 5,000 a write": lambda path: ours(path, r, 5_000),
-        "embedded store, 50,000 a write": lambda path: ours(path, r),
-        "embedded store, history by point": lambda path: ours(path, history),
-    }
-    taken: dict[str, list[float]] = {name: [] for name in cases}
-    for repeat in range(repeats):
-        for number, (name, work) in enumerate(cases.items()):
-            path = folder / f"{repeat}-{number}.sqlite"
-            taken[name].append(seconds(lambda work=work, path=path: work(path)))  # type: ignore[misc]
+def ingest(title: str, r: Readings, folder: Path, repeats: int, cases: dict[str, Case]) -> None:
+    print(f"\n{title}")
+    first = 0.0
+    for name, (make, size) in cases.items():
+        cpus, walls = [], []
+        for repeat in range(repeats):
+            path = folder / f"{len(name)}-{repeat}.sqlite"
+            gc.collect()
+            cpu, wall = time.process_time(), time.perf_counter()
+            writer = make(path)
+            for block in blocks(r, size):
+                writer.write(block)
+            writer.close()
+            cpus.append((time.process_time() - cpu) / len(r) * 1e6)
+            walls.append(len(r) / (time.perf_counter() - wall))
+            size_of, free = room_of(path)
             path.unlink()
-    first = statistics.median(taken["plain rows, 1,000 a commit"])
-    for name, times in taken.items():
-        median = statistics.median(times)
-        print(f"{name:34} {rows / median:>9,.0f} rows/s   x {first / median:.1f}")
+        cpu = median(cpus)
+        first = first or cpu
+        print(
+            f"{name:46} {cpu:>6.2f} CPU-s a million   x {first / cpu:>5.1f}   {median(walls):>10,.0f} readings/s"
+            f"   {size_of / len(r):>5.1f} bytes a reading, {free / len(r):>4.1f} of them free"
+        )
 
 
-def reads(rows: int, folder: Path) -> None:
-    path = folder / "read.sqlite"
-    ours(path, columns(rows))
-    store, all_points = EmbeddedReadingStore(path), points()
-    day = START + 86_400_000
-    for name, work in {
-        f"at a moment, {POINTS:,} points": lambda: store.at(all_points, day, 86_400_000),
-        f"latest, {POINTS:,} points": lambda: store.latest(all_points),
-        "range of one point": lambda: store.range(all_points[77], START, START + 40 * 86_400_000),
-        "hourly buckets of one point": lambda: store.buckets(
-            all_points[77], START, START + 40 * 86_400_000, 3_600_000
+def room_of(path: Path) -> tuple[int, int]:
+    """Bytes of the file, and of those that are free for what is written next."""
+    db = sqlite3.connect(path)
+    free = db.execute("PRAGMA freelist_count").fetchone()[0] * db.execute("PRAGMA page_size").fetchone()[0]
+    db.close()
+    return path.stat().st_size, free
+
+
+Case = tuple[Callable[[Path], Writer], int]
+
+
+def rates(count: int, steps: int, folder: Path, repeats: int) -> None:
+    r = arriving(count, steps)
+    cases: dict[str, Case] = {
+        "plain rows, 1,000 a commit": (FirstRows, 5_000),
+        "plain rows, sorted, 5,000 a commit": (SortedRows, 5_000),
+        "plain rows, sorted, 50,000 a commit": (SortedRows, 50_000),
+        "embedded store, 5,000 a write": (Ours, 5_000),
+        "embedded store, 50,000 a write": (Ours, 50_000),
+        "embedded store, 5,000 a write, appended only": (Appended, 5_000),
+    }
+    ingest(f"ingest: {count:,} points, {steps} readings each", r, folder, repeats, cases)
+    history: dict[str, Case] = {
+        "plain rows, sorted, 50,000 a commit": (SortedRows, 50_000),
+        "embedded store, 50,000 a write": (Ours, 50_000),
+    }
+    ingest("history, point by point", by_point(r), folder, repeats, history)
+
+
+def few(folder: Path, repeats: int) -> None:
+    """What compaction costs by chunk: the fewer readings a point has in the log, the more."""
+    for steps in (1, 4, 16, 50):
+        r = arriving(30_000, steps)
+        case: dict[str, Case] = {"embedded store, one compaction": (Ours, 5_000)}
+        ingest(f"30,000 points, {steps} readings each", r, folder, repeats, case)
+
+
+def milliseconds(work: Callable[[], object]) -> float:
+    times = []
+    for _ in range(7):
+        began = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - began)
+    return median(times) * 1000
+
+
+def reads(count: int, days: int, folder: Path) -> None:
+    """A month of all points, then what pages and bills ask."""
+    r, asked = arriving(count, days * 96), points(count)
+    rows, ours = SortedRows(folder / "rows.sqlite"), Ours(folder / "ours.sqlite")
+    for block in blocks(r, 50_000):
+        rows.write(block)
+        ours.write(block)
+    while ours.store.tidy():
+        pass
+    store, ids = ours.store, [p.id for p in asked]
+    end, noon = START + days * DAY, START + days // 2 * DAY + DAY // 2
+    one = asked[77]
+    pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
+        f"latest of {count:,} points": (lambda: rows.newest(ids, 2**62, 0), lambda: store.latest(asked)),
+        f"{days} days of one point ({days * 96:,})": (
+            lambda: rows.range(one.id, START, end),
+            lambda: store.range(one, START, end),
         ),
-    }.items():
-        print(f"{name:34} {statistics.median(seconds(work) for _ in range(7)) * 1000:>9.1f} ms")
-    store.close()
+        f"{days} days of one point by the hour": (
+            lambda: rows.buckets(one.id, START, end, HOUR),
+            lambda: store.buckets(one, START, end, HOUR),
+        ),
+        f"{count:,} points at a cut-off": (
+            lambda: rows.newest(ids, noon, noon - DAY),
+            lambda: store.at(asked, noon, DAY),
+        ),
+        "1,000 points at a cut-off": (
+            lambda: rows.newest(ids[:1000], noon, noon - DAY),
+            lambda: store.at(asked[:1000], noon, DAY),
+        ),
+    }
+    print(f"\nreads: {count:,} points, {len(r):,} readings{'':18} plain rows   embedded store")
+    for name, (theirs, mine) in pairs.items():
+        print(f"{name:46} {milliseconds(theirs):>10.1f} ms {milliseconds(mine):>12.1f} ms")
+    rows.close()
+    ours.close()
+    for name, file in (("plain rows", "rows"), ("embedded store", "ours")):
+        size, free = room_of(folder / f"{file}.sqlite")
+        print(f"{name:46} {size / len(r):>10.1f} bytes a reading, {free / len(r):.1f} of them free")
 
 
-def beside(rows: int, folder: Path) -> None:
+def beside(count: int, folder: Path) -> None:
     """A live writer of 500 rows each 20 ms while history is imported through the same store."""
-    store, table = EmbeddedReadingStore(folder / "beside.sqlite"), PointTable()
-    r = columns(rows)
-    by_point = np.lexsort((r.at, r.point))
-    history = Readings(r.point[by_point], r.at[by_point], r.value[by_point], r.quality, r.message)
+    store = EmbeddedReadingStore(folder / "beside.sqlite")
+    history = by_point(arriving(count, 200))
 
     def import_all() -> None:
-        for start in range(0, rows, BLOCK):
-            store.write(part(history, start, start + BLOCK), table)
+        for block in blocks(history, 50_000):
+            store.write(block, TABLE)
 
     importing = threading.Thread(target=import_all)
     waits: list[float] = []
@@ -131,29 +231,34 @@ def beside(rows: int, folder: Path) -> None:
     importing.start()
     while importing.is_alive():
         live = Readings.of([(i, START * 2 + len(waits), 1.0, 0, 0) for i in range(500)])
-        waits.append(seconds(lambda live=live: store.write(live, table)))  # type: ignore[misc]
+        before = time.perf_counter()
+        store.write(live, TABLE)
+        waits.append(time.perf_counter() - before)
+        store.tidy()
         time.sleep(0.02)
     took = time.perf_counter() - began
+    store.close()
     waits.sort()
     print(
-        f"history beside a live writer       {rows / took:>9,.0f} rows/s; the live writer waits "
+        f"\nhistory beside a live writer: {len(history) / took:,.0f} readings/s; the live writer waits "
         f"{waits[len(waits) // 2] * 1000:.0f} ms, p99 {waits[int(len(waits) * 0.99)] * 1000:.0f} ms, "
         f"at most {waits[-1] * 1000:.0f} ms"
     )
-    store.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--points", type=int, default=30_000)
+    parser.add_argument("--steps", type=int, default=100, help="readings of each point")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--month", type=int, default=3_000, help="points of the month that is read")
     given = parser.parse_args()
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, ", end="")
-    print(f"SQLite {sqlite3.sqlite_version}; {given.rows:,} rows, {POINTS:,} points")
+    print(f"{machine()}, SQLite {sqlite3.sqlite_version}")
     with tempfile.TemporaryDirectory() as folder:
-        ingest(given.rows, Path(folder), given.repeats)
-        reads(given.rows, Path(folder))
-        beside(given.rows * 2, Path(folder))
+        rates(given.points, given.steps, Path(folder), given.repeats)
+        few(Path(folder), given.repeats)
+        reads(given.month, 30, Path(folder))
+        beside(given.points, Path(folder))
 
 
 if __name__ == "__main__":

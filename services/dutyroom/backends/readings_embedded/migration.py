@@ -17,6 +17,7 @@ from dutyroom.backends.readings_embedded.columns import GROUP, GROUP_BITS, Colum
 from dutyroom.backends.readings_embedded.encoding import encode
 from dutyroom.backends.readings_embedded.file import OLDER, PAGE, SCHEMA, SCHEMA_VERSION, StoreFile, has_table
 from dutyroom.backends.readings_embedded.latest import keep_latest
+from dutyroom.errors import Unavailable
 from dutyroom.timebase import DAY
 
 log = structlog.get_logger(__name__)
@@ -111,5 +112,7 @@ def _give_back(file: StoreFile) -> None:
         file.writer.execute("VACUUM")
     except sqlite3.Error as err:
         log.warning("readings.not_shrunk", file=str(file.path), reason=str(err))
-    finally:
+    try:
         file.writer.execute("PRAGMA journal_mode=WAL")
+    except sqlite3.Error as err:
+        raise Unavailable(f"readings {file.path}: {err}") from err
