@@ -6,6 +6,7 @@ version is read in paho's own way (`client.py`); a contract test holds both to t
 
 from __future__ import annotations
 
+import contextlib
 import select
 import ssl
 import threading
@@ -28,11 +29,12 @@ log = structlog.get_logger(__name__)
 READ = 256 * 1024  # bytes that are read at once
 _RECORD = 16 * 1024  # bytes of a TLS record: more never comes at once
 _PACE_S = 0.005  # between two reads, unless there is more than one read takes
+_WAKES = 10_000  # bytes: each is one wish to write
 _HOLD_S = 0.1  # at a time, while there is no room
 _PUBACK, _PUBCOMP = b"\x40\x02", b"\x70\x02"  # and two bytes of packet id
 _MADE_FOR = "2.2."
 _NEEDED = (
-    *("_sock_recv", "_packet_handle", "_packet_queue", "_loop_rc_handle", "_easy_log"),
+    *("_loop", "_sock_recv", "_packet_handle", "_packet_queue", "_loop_rc_handle", "_easy_log"),
     *("_msgtime_mutex", "_last_bytes_received", "_in_packet", "_ping_t", "_sock", "_sockpairR"),
 )
 
@@ -51,6 +53,31 @@ class BulkClient(StockClient):
     def reconnect(self) -> MQTTErrorCode:
         self._tail, self._need, self._flood = bytearray(), 0, False
         return super().reconnect()
+
+    def _loop(self, timeout: float = 1.0) -> MQTTErrorCode:
+        """As paho's, but by poll: its select knows no file numbers beyond 1023, so in a process with a thousand
+        open pages and files it would never connect again."""
+        sock, waker = self._sock, self._sockpairR
+        if sock is None or waker is None or sock.fileno() < 0 or not hasattr(select, "poll"):
+            return super()._loop(timeout)
+        there, poller = sock.fileno(), select.poll()
+        poller.register(there, select.POLLIN | select.POLLOUT if self.want_write() else select.POLLIN)
+        poller.register(waker.fileno(), select.POLLIN)
+        pending = isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+        events = dict(poller.poll(0 if pending else timeout * 1000))
+        heard = events.get(there, 0)
+        if pending or heard & ~select.POLLOUT:
+            rc = self.loop_read()
+            if rc or self._sock is None:
+                return rc
+        if waker.fileno() in events:
+            with contextlib.suppress(BlockingIOError):  # `loop_read` may have met it
+                waker.recv(_WAKES)
+        if waker.fileno() in events or heard & select.POLLOUT:
+            rc = self.loop_write()
+            if rc or self._sock is None:
+                return rc
+        return self.loop_misc()
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         sock = self._sock
@@ -88,11 +115,15 @@ class BulkClient(StockClient):
         """A little later there is more to read at once; what is to be sent does not wait for it."""
         wait = self._read_at + _PACE_S - time.monotonic()
         if wait > 0 and not self._flood:
-            if self._sockpairR is None:
+            waker = self._sockpairR
+            if waker is None or not hasattr(select, "poll"):
                 time.sleep(wait)
-            elif select.select([self._sockpairR], [], [], wait)[0]:
-                self._sockpairR.recv(10_000)
-                self.loop_write()
+            else:
+                poller = select.poll()
+                poller.register(waker.fileno(), select.POLLIN)
+                if poller.poll(wait * 1000):
+                    waker.recv(_WAKES)
+                    self.loop_write()
         self._read_at = time.monotonic()
 
     def _receive(self, sock: object) -> bytes:
