@@ -80,7 +80,7 @@ class EmbeddedReadingStore:
         if self._measured and self._logged < self._room:
             return
         while True:
-            with self._views.view() as view:
+            with self._views.view(segments=False) as view:
                 self._logged, self._room = view.rows, room(view.points) * 5 // 4
             self._measured = True
             if self._logged < self._room or not self._compaction.step():
@@ -123,7 +123,7 @@ class EmbeddedReadingStore:
         return found
 
     def latest(self, points: Sequence[Point]) -> Mapping[int, Reading]:
-        with self._views.view(latest=[point.id for point in points]) as view:
+        with self._views.view(latest=[point.id for point in points], segments=False) as view:
             return view.latest
 
     def close(self) -> None:
