@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Message, Scalar
@@ -23,6 +23,7 @@ from dutyroom.profiles.program import LayoutProgram
 from dutyroom.profiles.result import Decoded, Ignored, Refused
 from dutyroom.profiles.unwrap import Unreadable, bare
 
+T = TypeVar("T")
 Outcome: TypeAlias = Decoded | Ignored | Refused
 
 NOBODY: Final = Nobody()
@@ -51,6 +52,20 @@ class Candidate:
 class Sight:
     """One message, and what has been made of it so far. captures: the topic's named levels, by topic
     filter. memory: of codecs. note: see codecs/seam.py."""
+
+    __slots__ = (
+        "_briefs",
+        "_contents",
+        "_documents",
+        "_inside",
+        "_kept",
+        "_memory",
+        "_product",
+        "captures",
+        "message",
+        "note",
+        "read",
+    )
 
     def __init__(
         self, message: Message, captures: Mapping[str, Captures], memory: Memory, note: Note | None = None
@@ -198,6 +213,10 @@ def _read(
     return _outcome(profile, job, unread)
 
 
+def _each_once(found: list[T]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
+
+
 def _outcome(profile: Profile, job: Job, unread: int) -> Outcome:
     if job.addresses:
         return Decoded(
@@ -206,8 +225,8 @@ def _outcome(profile: Profile, job: Job, unread: int) -> Outcome:
             job.events,
             job.attributes,
             job.findings,
-            tuple(dict.fromkeys(job.unknown)),
-            tuple(dict.fromkeys(job.addresses)),
+            _each_once(job.unknown),
+            _each_once(job.addresses),
             unread,
         )
     if job.unknown:

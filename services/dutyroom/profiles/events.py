@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import orjson
 
+from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Here, Job, clock
-from dutyroom.profiles.paths import MISSING, Captures, getter, template, walker
-from dutyroom.profiles.privacy import guard
+from dutyroom.profiles.paths import (
+    MAX_ITEMS,
+    MISSING,
+    Captures,
+    Elements,
+    Key,
+    Path,
+    getter,
+    template,
+    walker,
+)
+from dutyroom.profiles.privacy import guard_of
 from dutyroom.profiles.profile import EventRule, Profile
 from dutyroom.profiles.result import DecodedEvent
 from dutyroom.profiles.values import stored
@@ -23,19 +35,32 @@ class EventProgram:
     def __init__(self, rule: EventRule, profile: Profile, tz: ZoneInfo, key: bytes) -> None:
         self._rule = rule
         self._walk = walker(rule.each) if rule.each is not None else None
+        self._listed = _keys_of_list(rule.each) if rule.each is not None else None
+        self._whole = rule.each is not None and rule.each.whole
         self._test = all_of(rule.when)
-        self._clock = clock(rule.time, tz)
+        self._clock = clock(rule.time, tz, again=self._walk is not None)
         self._code = template(rule.code)
         self._id = template(rule.id) if rule.id is not None else None
         self._key = key
         self._arguments = tuple(
-            (name, getter(paths), guard(profile, (name, *(p.leaf for p in paths)), key))
+            (name, getter(paths), guard_of(profile, (name, *(p.leaf for p in paths)), key))
             for name, paths in rule.arguments.items()
         )
 
     def run(self, here: Here, job: Job) -> None:
         if self._walk is None:
             self._one(here, here.item, here.captures, job)
+            return
+        if self._listed is not None:  # most are: in most messages there is none
+            found: Any = job.document if self._whole else here.item
+            for key in self._listed:
+                found = found.get(key) if isinstance(found, dict) else None
+            if not isinstance(found, list) or not found:
+                return
+            if len(found) > MAX_ITEMS:
+                raise Rejected(f"more than {MAX_ITEMS} elements in one list")
+            for item in found:
+                self._one(here, item, here.captures, job)
             return
         for captured, item in self._walk(here.item, job.document):
             self._one(here, item, {**here.captures, **captured}, job)
@@ -50,18 +75,11 @@ class EventProgram:
         if self._clock is not None:
             at = self._clock(item, job, here.address)[0]
         event_id = self._id(captures, item, job.document) if self._id is not None else None
-        job.events.append(
-            DecodedEvent(
-                here.address,
-                self._rule.spec,
-                at,
-                event_id
-                if event_id and len(event_id) <= 100 and event_id.isprintable()
-                else _digest(item, self._key),
-                stored(self._rule.codes.get(code, code), 100),
-                self._given(item, job.document),
-            )
-        )
+        if not event_id or len(event_id) > 100 or not event_id.isprintable():
+            event_id = _digest(item, self._key)
+        code = stored(self._rule.codes.get(code, code), 100)
+        given = self._given(item, job.document)
+        job.events.append(DecodedEvent(here.address, self._rule.spec, at, event_id, code, given))
 
     def _given(self, item: object, document: object) -> dict[str, Scalar]:
         given: dict[str, Scalar] = {}
@@ -69,11 +87,20 @@ class EventProgram:
             value = get(item, document)
             if value is None or value is MISSING:
                 continue
-            if isinstance(value, str | int | float):
-                shown = guarded(value)
+            if type(value) is str and guarded is None:
+                given[name] = stored(value)
+            elif isinstance(value, str | int | float):
+                shown = value if guarded is None else guarded(value)
                 if shown is not None:
                     given[name] = shown
         return given
+
+
+def _keys_of_list(path: Path) -> tuple[str, ...] | None:
+    """Of a path to the elements of a list, the keys of that list; None for any other."""
+    *before, last = path.steps or (None,)
+    keys = tuple(step.name for step in before if isinstance(step, Key))
+    return keys if last == Elements() and len(keys) == len(before) else None
 
 
 def _digest(item: object, key: bytes) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
@@ -16,7 +15,7 @@ from dutyroom.profiles.expressions import Names
 from dutyroom.profiles.paths import MISSING, Captures, Getter, getter
 from dutyroom.profiles.profile import TimeRule
 from dutyroom.profiles.result import DecodedEvent, DecodedReading
-from dutyroom.profiles.times import ReadTime, plausible, reader
+from dutyroom.profiles.times import ReadTime, plausible, reader, remembering
 from dutyroom.profiles.values import shortened
 from dutyroom.timebase import Ms, zone
 
@@ -72,8 +71,7 @@ class Job(Struct):
     looked: int = 0  # elements of series that were looked at
 
 
-@dataclass(slots=True)
-class Here:
+class Here(Struct):
     """The item at hand: whose it is, and its time."""
 
     item: object
@@ -102,11 +100,16 @@ class Clock(Protocol):
         ...
 
 
-def clock(rule: TimeRule | None, tz: ZoneInfo) -> Clock | None:
-    """The first plausible time of a rule; an absurd one gives (None, CLOCK) and a finding."""
+def clock(rule: TimeRule | None, tz: ZoneInfo, again: bool = False) -> Clock | None:
+    """The first plausible time of a rule; an absurd one gives (None, CLOCK) and a finding.
+
+    again: of records that come again in every message, as those of a log.
+    """
     if rule is None:
         return None
     read: ReadTime = reader(rule.format, zone(rule.zone) if rule.zone else tz, rule.since)
+    if again:
+        read = remembering(read)
     sources = tuple((getter([path]), path.text) for path in rule.paths)
     ago, every = rule.ago, _every(rule)
 

@@ -20,7 +20,7 @@ from dutyroom.profiles.paths import MAX_ITEMS, MISSING, Getter, Key, Keys, Path,
 from dutyroom.profiles.points import PointProgram, Quick
 from dutyroom.profiles.profile import PointRule
 from dutyroom.profiles.rest import MAX_NAME, MAX_NAMES
-from dutyroom.profiles.result import reading
+from dutyroom.profiles.result import DecodedReading
 
 Fields: TypeAlias = dict[str, Quick]
 Keyed: TypeAlias = tuple[str, ...]
@@ -199,14 +199,14 @@ def _quick(own: Fields, table: dict[str, Any], here: Here, job: Job) -> None:
             value = raw * factor / divisor + added
             if low <= value <= high:
                 if not steps:
-                    add(reading((address, spec, at, value, quality, None)))
+                    add(DecodedReading(address, spec, at, value, quality, None))
                     continue
                 if -0.25 < value - (whole := round(value)) < 0.25 and low <= whole <= high:
-                    add(reading((address, spec, at, float(whole), quality, None)))
+                    add(DecodedReading(address, spec, at, float(whole), quality, None))
                     continue
         found = convert(raw, parameters)
         if type(found) is float and low <= found <= high:
-            add(reading((address, spec, at, found, quality, None)))
+            add(DecodedReading(address, spec, at, found, quality, None))
         else:
             point.emit(found, raw, spec, here, job)
 
@@ -217,11 +217,11 @@ def _take(raw: Any, quick: Quick, spec: PointSpec, here: Here, job: Job) -> None
     if type(raw) in types and not steps:
         value = raw * factor / divisor + added
         if low <= value <= high:
-            job.readings.append(reading((here.address, spec, here.at, value, here.quality, None)))
+            job.readings.append(DecodedReading(here.address, spec, here.at, value, here.quality, None))
             return
     found = convert(raw, here.parameters)
     if type(found) is float and low <= found <= high:
-        job.readings.append(reading((here.address, spec, here.at, found, here.quality, None)))
+        job.readings.append(DecodedReading(here.address, spec, here.at, found, here.quality, None))
     else:
         point.emit(found, raw, spec, here, job)
 

@@ -9,6 +9,8 @@ from decimal import Decimal
 from typing import TypeAlias
 from zoneinfo import ZoneInfo
 
+from msgspec.structs import replace as with_other
+
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import COUNTER_RESET, Kind, PointSpec, Quality, Scalar
 from dutyroom.profiles.codecs.seam import AS_TOLD, Told
@@ -179,7 +181,7 @@ class PointProgram:
                 if raw is None or not name or len(name) > 120:
                     continue
                 if self._test is None or self._test(captures, here.item, job.document):
-                    own = here if self._reset is None else replace(here, captures=captures)
+                    own = here if self._reset is None else with_other(here, captures=captures)
                     self._emit(raw, self._spec(name), own, job)
 
     def _spec(self, name: str) -> PointSpec:

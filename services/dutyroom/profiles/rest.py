@@ -21,7 +21,7 @@ from dutyroom.profiles.paths import MISSING, as_text, getter
 from dutyroom.profiles.points import MOST
 from dutyroom.profiles.privacy import Guard, guard_of
 from dutyroom.profiles.profile import Layout, PointRule, Profile, RestRule
-from dutyroom.profiles.result import reading
+from dutyroom.profiles.result import DecodedReading
 from dutyroom.profiles.values import Convert, converter, stored
 from dutyroom.quantities import QUANTITIES, quantities_of
 
@@ -151,7 +151,7 @@ class Rest:
                 if name in used:
                     continue
                 if kind in types and -MOST <= (number := child * factor / divisor + added) <= MOST:
-                    add(reading((address, spec, at, number, quality, None)))
+                    add(DecodedReading(address, spec, at, number, quality, None))
                 else:
                     _emit(leaf, child, here, job)
             else:
@@ -255,19 +255,19 @@ def _emit(leaf: Leaf, value: object, here: Here, job: Job) -> None:
             return
         found = leaf.convert(shown, here.parameters)
         if type(found) is float:
-            job.readings.append(reading((here.address, leaf.number, here.at, found, here.quality, None)))
+            job.readings.append(DecodedReading(here.address, leaf.number, here.at, found, here.quality, None))
     elif isinstance(shown, str):
         text = stored(shown)
         if leaf.text_point:
-            job.readings.append(reading((here.address, leaf.text, here.at, 0.0, here.quality, text)))
+            job.readings.append(DecodedReading(here.address, leaf.text, here.at, 0.0, here.quality, text))
         else:
             job.attributes.append((here.address, leaf.name, text))
     elif isinstance(shown, bool):
         if leaf.attribute:
             job.attributes.append((here.address, leaf.name, shown))
         else:
-            state = (here.address, leaf.state, here.at, float(shown), here.quality, None)
-            job.readings.append(reading(state))
+            state = DecodedReading(here.address, leaf.state, here.at, float(shown), here.quality, None)
+            job.readings.append(state)
 
 
 def _any(name: str, globs: tuple[str, ...]) -> bool:

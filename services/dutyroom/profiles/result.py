@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from dutyroom.model.telemetry import PointSpec, Quality, Scalar
 from dutyroom.timebase import Ms
 
 
-class DecodedReading(NamedTuple):
+# A message has dozens of them: a Struct is made in a third of a tuple's time. They hold no cycles for the collector.
+class DecodedReading(Struct, frozen=True, gc=False):
     """at None: no usable clock of its own, the receive time counts. value: canonical unit, a code, or
     whole steps of a counter; 0 for a text."""
 
@@ -23,11 +24,7 @@ class DecodedReading(NamedTuple):
     text: str | None = None
 
 
-# Made from a tuple of all six in half the time: a message has dozens.
-reading: Callable[[tuple[object, ...]], DecodedReading] = partial(tuple.__new__, DecodedReading)
-
-
-class DecodedEvent(NamedTuple):
+class DecodedEvent(Struct, frozen=True, gc=False):
     """Something that happened; event_id makes a redelivery recognisable."""
 
     address: str

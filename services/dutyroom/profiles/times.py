@@ -17,6 +17,9 @@ ReadTime: TypeAlias = Callable[[object], Ms | None]  # None = cannot be read
 OLDEST: Ms = 3653 * DAY  # a device clock may be this far behind the receive time
 NEWEST: Ms = DAY  # ... and this far ahead
 
+MAX_REMEMBERED = 4096  # texts of one rule
+LONGEST = 64  # characters of such a text
+
 UNITS = {
     "epoch_s": 1000.0,
     "epoch_ms": 1.0,
@@ -78,6 +81,24 @@ def reader(form: str, tz: ZoneInfo, since: str = "") -> ReadTime:
     return lambda value: _pattern(value, form, tz)
 
 
+def remembering(read: ReadTime) -> ReadTime:
+    """The same for times that come again: of texts the last few thousand are known."""
+    known: dict[str, Ms | None] = {}
+
+    def look(value: object) -> Ms | None:
+        if type(value) is not str or len(value) > LONGEST:
+            return read(value)
+        try:
+            return known[value]
+        except KeyError:
+            if len(known) >= MAX_REMEMBERED:
+                known.clear()
+            found = known[value] = read(value)
+            return found
+
+    return look
+
+
 def _epoch(value: object, scale: float) -> Ms | None:
     if isinstance(value, str) and _NUMBER.match(value.strip()):
         value = float(value) if "." in value else int(value)
@@ -88,7 +109,7 @@ def _epoch(value: object, scale: float) -> Ms | None:
 
 def _auto(value: object, tz: ZoneInfo) -> Ms | None:
     if isinstance(value, str):
-        text = value.strip() if len(value) <= 64 else ""
+        text = value.strip() if len(value) <= LONGEST else ""
         if text.endswith("]"):  # RFC 9557: the zone's name behind the time
             return _named(text, tz)
         try:

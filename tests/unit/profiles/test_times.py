@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.times import plausible, reader
+from dutyroom.profiles.times import MAX_REMEMBERED, plausible, reader, remembering
 from dutyroom.timebase import DAY, from_iso
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -76,3 +76,25 @@ def test_plausible_from_ten_years_back_to_one_day_ahead() -> None:
     assert plausible(now - 3650 * DAY, now)
     assert not plausible(from_iso("1970-01-01T00:33:28Z"), now)
     assert not plausible(1610, now)
+
+
+def test_times_that_come_again_are_read_once_and_not_kept_without_end() -> None:
+    asked: list[object] = []
+
+    def read(value: object) -> int | None:
+        asked.append(value)
+        return int(str(value)) if str(value).isdigit() else None
+
+    look = remembering(read)
+    assert [look("17"), look("17"), look("never"), look("never"), look(17), look(17)] == [
+        17,
+        17,
+        None,
+        None,
+        17,
+        17,
+    ]
+    assert asked == ["17", "never", 17, 17]
+    assert all(look(str(n)) == n for n in range(2 * MAX_REMEMBERED))
+    assert look("9" * 65) == look("9" * 65) == int("9" * 65)
+    assert asked[-2:] == ["9" * 65] * 2
