@@ -270,6 +270,42 @@ def test_months_later_the_last_registers_and_what_the_hours_held_are_still_read(
     store.close()
 
 
+@real
+def test_a_bucket_that_is_told_to_keep_longer_gets_back_what_it_has_lost(site: Site, tmp_path: Path) -> None:
+    other = Site(site.url, tmp_path / "tokens")
+    given = ["--operator-token", str(site.tokens / "operator.token"), "--bucket", "longer"]
+    first = other.setup(*given, "--days", "10", "--days-of-minutes", "40")
+    assert sum("expire" in line for line in first) == 6
+    store = InfluxReadingStore(
+        site.url, other.token("service"), "dutyroom", "longer", "estate", coarser=coarser("longer")
+    )
+    now = int(time.time() * 1000)
+    rows = [(n % 3, now - age * DAY + n, float(n), n % 2, 0) for age in (1, 20, 60) for n in range(30)]
+    store.write(replace(Readings.of(rows), late=dict.fromkeys(range(0, 90, 7), now)), TABLE)
+
+    def everything() -> list[object]:
+        found = [store.range(point, 0, 2**53) for point in POINTS[:3]]
+        return [(s.at.tolist(), s.value.tolist(), s.quality.tolist(), dict(s.late)) for s in found]
+
+    wanted = everything()
+    store.close()
+    said = other.setup(*given, "--days", "0", "--days-of-minutes", "0")
+    assert [line.split("   ")[1] for line in said if line.startswith("made")][-2:] == [
+        "bucket longer_5m keep for ever instead of 40 days",
+        "bucket longer keep for ever instead of 10 days",
+    ]
+    store = InfluxReadingStore(
+        site.url, other.token("service"), "dutyroom", "longer", "estate", coarser=coarser("longer")
+    )
+    assert everything() == wanted
+    assert sum(len(at) for at, *_ in wanted) == 90  # type: ignore[misc]
+    store.close()
+    ended = [line for line in said if "expire" in line]
+    assert len(ended) == 6
+    assert all(line.startswith("made   an end to task 'longer_") for line in ended)
+    assert not any("expire" in line for line in other.setup(*given, "--days", "0", "--days-of-minutes", "0"))
+
+
 def run(site: Site, name: str, at: int) -> None:
     """A run of a task as at an instant, to its end."""
     with client_of(url=site.url, token=site.token("operator"), org="dutyroom") as client:

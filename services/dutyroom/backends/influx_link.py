@@ -85,7 +85,7 @@ class InfluxLink:
         # What WriteApi itself calls: that one does not tell with which code a write was answered.
         services: Any = WriteService
         self._writing = services(self._client.api_client)
-        self._monotonic = monotonic
+        self.monotonic = monotonic
         self._lock = threading.Lock()
         self._rest_until = -math.inf
         self._rest_reason = ""
@@ -162,7 +162,7 @@ class InfluxLink:
         Asked for every ten minutes at most. Raises NoBucket, Unavailable.
         """
         until, known = self._retention.get(bucket, (-math.inf, None))
-        if self._monotonic() < until:
+        if self.monotonic() < until:
             return known
         self._rest()
         services: Any = BucketsService
@@ -179,7 +179,7 @@ class InfluxLink:
         seconds = sum(rule.every_seconds for rule in found.buckets[0].retention_rules or ())
         now = _dated(headers.get("Date", ""))
         oldest = None if not seconds or now is None else int((now - seconds) * 1000)
-        self._retention[bucket] = (self._monotonic() + _KNOWN_S, oldest)
+        self._retention[bucket] = (self.monotonic() + _KNOWN_S, oldest)
         return oldest
 
     # ------------------------------------------------------------ what answers mean
@@ -201,14 +201,14 @@ class InfluxLink:
         if wait is not None:
             said = f"{said} (it asks to wait {wait:.0f} s)"
             with self._lock:
-                self._rest_until = self._monotonic() + min(wait, _LONGEST_REST_S)
+                self._rest_until = self.monotonic() + min(wait, _LONGEST_REST_S)
                 self._rest_reason = said
         return NoBucket(said) if err.status == 404 else Unavailable(said)
 
     def _rest(self) -> None:
         """Raises Unavailable while the server wants to be left alone."""
         with self._lock:
-            if self._monotonic() < self._rest_until:
+            if self.monotonic() < self._rest_until:
                 raise Unavailable(self._rest_reason)
 
     def _no_answer(self, err: Exception) -> Unavailable:

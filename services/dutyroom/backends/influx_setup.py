@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -18,9 +17,10 @@ import influxdb_client
 import urllib3
 from influxdb_client.rest import ApiException
 
-from dutyroom.backends.influx_tasks import Plan, Task, body, coarser, tasks
+from dutyroom.backends.influx_history import InfluxHistory
+from dutyroom.backends.influx_tasks import KINDS, WIDTHS, Plan, Task, coarser, tasks
 from dutyroom.errors import Rejected, Unavailable
-from dutyroom.timebase import Ms
+from dutyroom.timebase import DAY, Ms
 
 _DAY_S = 86_400
 _influx: Any = influxdb_client  # its classes have no types
@@ -85,6 +85,7 @@ class InfluxSetup:
 
     def __init__(self, client: Any, plan: Plan, say: Say, now: Ms, *, dry: bool, shorten: bool) -> None:
         self._client, self._now = client, now
+        self._history = InfluxHistory(client, plan.org, now)
         self._plan, self._say, self._dry, self._shorten = plan, say, dry, shorten
         self._org = ""
         self._ids: dict[str, str] = {}  # of buckets, by name; "" = would be made
@@ -100,11 +101,15 @@ class InfluxSetup:
     def everything_but_tokens(self) -> None:
         """Organisation, buckets, names, tasks, in that order."""
         self.organisation()
-        shorter = [name for name, days in self._plan.buckets if self.bucket(name, days)]
+        found = [(name, days, self.bucket(name, days)) for name, days in self._plan.buckets]
         self.names()
         self.all_tasks()
-        for name in shorter:
-            self.shorten(name, dict(self._plan.buckets)[name])
+        for name, days, now in reversed(found):
+            if now is not None and _longer(days, now):
+                self.lengthen(name, days, now)
+        for name, days, now in found:
+            if now is not None and _longer(now, days):
+                self.shorten(name, days)
 
     def organisation(self) -> None:
         name = self._plan.org
@@ -117,8 +122,8 @@ class InfluxSetup:
         )
         self._org = made.id if made else ""
 
-    def bucket(self, name: str, days: int) -> bool:
-        """Makes or lengthens a bucket; returns whether it is to be shortened."""
+    def bucket(self, name: str, days: int) -> int | None:
+        """Makes a bucket; returns how long it keeps, where that is to be changed."""
         self._kept[name] = days
         api = self._client.buckets_api()
         found = _found(lambda: api.find_buckets(name=name, org=self._plan.org).buckets) if self._org else []
@@ -131,21 +136,17 @@ class InfluxSetup:
                 lambda: api.create_bucket(bucket_name=name, org=self._plan.org, retention_rules=rules),
             )
             self._ids[name] = made.id if made else ""
-            return False
+            return None
         self._ids[name] = found[0].id
-        now = sum(rule.every_seconds for rule in found[0].retention_rules or ()) // _DAY_S
+        now = int(sum(rule.every_seconds for rule in found[0].retention_rules or ()) // _DAY_S)
         if now == days:
             self._there(f"bucket {name}, which keeps {_days(days)}")
-        elif now and (days == 0 or days > now):
-            self._do(
-                f"bucket {name} keep {_days(days)} instead of {_days(now)}", lambda: self._keep(name, days)
-            )
-        elif self._shorten:
-            return True
+        elif _longer(days, now) or self._shorten:
+            return now
         else:
             self._kept[name] = now
             self._there(f"bucket {name}, which keeps {_days(now)}; --shorten makes it {_days(days)}")
-        return False
+        return None
 
     def _keep(self, name: str, days: int) -> None:
         rule = _influx.PatchRetentionRule(type="expire", every_seconds=days * _DAY_S)
@@ -155,41 +156,20 @@ class InfluxSetup:
         )
 
     def shorten(self, name: str, days: int) -> None:
-        """Puts what a bucket has into the coarser ones, day by day, then lets it keep less."""
+        """Puts what a bucket has into the coarser ones, then lets it keep less."""
         chain = [bucket for bucket, _ in self._plan.buckets]
-        place = chain.index(name)
-        if place + 1 < len(chain) and not self._dry:
-            first = self._first_day(name)
-            for width, source, target in list(zip(("5m", "1h"), chain, chain[1:], strict=False))[place:]:
-                self.fill(source, target, width, first)
+        for width, source, target in list(zip(WIDTHS, chain, chain[1:], strict=False))[chain.index(name) :]:
+            if not self._dry:
+                self._history.into_coarser(source, target, width, self._say)
         self._do(f"bucket {name} keep {_days(days)}", lambda: self._keep(name, days))
 
-    def _first_day(self, bucket: str) -> datetime:
-        """The day of the oldest reading; today, where there is none."""
-        query = (
-            f'from(bucket: "{bucket}") |> range(start: 0) |> first() |> keep(columns: ["_time"]) |> group() '
-            f'|> min(column: "_time")'
-        )
-        times = [
-            r.get_time() for t in self._client.query_api().query(query, org=self._plan.org) for r in t.records
-        ]
-        first = min(times, default=datetime.fromtimestamp(self._now / 1000, UTC))
-        return first.replace(hour=0, minute=0, second=0, microsecond=0)
-
-    def fill(self, source: str, target: str, width: str, first: datetime) -> None:
-        """Makes all whole windows since a day."""
-        day, end = int(first.timestamp()), self._now / 1000
-        count = 0
-        while day < end:
-            since, until = (
-                datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-                for at in (day, min(day + _DAY_S, end))
-            )
-            for kind in ("last", "windows"):
-                flux = body(self._plan.org, kind, source, target, width, since, until)
-                self._client.query_api().query_raw(f'import "date"\n{flux}', org=self._plan.org).close()
-            day, count = day + _DAY_S, count + 1
-        self._say(f"filled   {target} with {count} days of {source}")
+    def lengthen(self, name: str, days: int, now: int) -> None:
+        """Lets a bucket keep longer; what it has lost already comes back from the coarser one."""
+        self._do(f"bucket {name} keep {_days(days)} instead of {_days(now)}", lambda: self._keep(name, days))
+        chain = [bucket for bucket, _ in self._plan.buckets]
+        place, before = chain.index(name), self._now - (now - 1) * DAY
+        if place + 1 < len(chain) and not self._dry:
+            self._history.into_finer(chain[place + 1], name, place == 0, before, self._say)
 
     def names(self) -> None:
         """Names by which InfluxQL finds the buckets: each its own, and two retention policies of the first."""
@@ -220,7 +200,8 @@ class InfluxSetup:
         """For what the buckets really keep: a pass before the readings expire must not come too early."""
         api = self._client.tasks_api()
         days = (self._kept[name] for name, _ in self._plan.buckets)
-        for task in tasks(Plan(self._plan.org, self._plan.bucket, *days)):
+        wanted = list(tasks(Plan(self._plan.org, self._plan.bucket, *days)))
+        for task in wanted:
             found = api.find_tasks(name=task.name, org_id=self._org) if self._org else []
             what = f"task {task.name!r}, every {task.every}"
             if not found:
@@ -230,6 +211,12 @@ class InfluxSetup:
                 self._do(f"{what} anew", partial(api.update_task_request, found[0].id, request))
             else:
                 self._there(what)
+
+        names = {task.name for task in wanted}
+        ours = tuple(f"{bucket} {kind} " for bucket in coarser(self._plan.bucket) for kind in KINDS)
+        for task in api.find_tasks(org_id=self._org, limit=500) if self._org else ():
+            if task.name.startswith(ours) and task.name not in names:
+                self._do(f"an end to task {task.name!r}", partial(api.delete_task, task.id))
 
     def _new_task(self, task: Task) -> None:
         request = _influx.TaskCreateRequest(org_id=self._org, flux=task.flux, status="active")
@@ -286,6 +273,11 @@ def _found(ask: Callable[[], Any]) -> list[Any]:
         if err.status != 404:
             raise
         return []
+
+
+def _longer(days: int, now: int) -> bool:
+    """Whether one retention is longer than another; 0 = for ever."""
+    return bool(now) and (days == 0 or days > now)
 
 
 def _days(days: int) -> str:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 from dutyroom.backends.influx_names import AGG, COUNT, NO_NUMBERS
 
+KINDS = ("last", "windows")
+WIDTHS = ("5m", "1h")  # of the windows of the coarser buckets
 EXPIRING_DAYS = 3  # how many of the oldest days are made once more, every day
 
 
@@ -52,14 +54,14 @@ class Task:
 
     @property
     def flux(self) -> str:
-        options = f"name: {_text(self.name)}, every: {self.every}, offset: {self.offset}"
+        options = f"name: {flux_text(self.name)}, every: {self.every}, offset: {self.offset}"
         return f'import "date"\n\noption task = {{{options}}}\n\n{self.body}'
 
 
 def tasks(plan: Plan) -> Iterator[Task]:
     """All tasks of a plan."""
     raw, fine, hour = plan.bucket, *coarser(plan.bucket)
-    for kind in ("last", "windows"):
+    for kind in KINDS:
         for when, every, offset, since, until in _fine_runs(plan):
             yield Task(
                 f"{fine} {kind} {when}", every, offset, body(plan.org, kind, raw, fine, "5m", since, until)
@@ -91,14 +93,14 @@ def _hour_runs(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
 def body(org: str, kind: str, source: str, target: str, width: str, since: str, until: str) -> str:
     """What a task does. kind: last | windows; since, until: durations before now, instants or now()."""
     first, then = (f"date.truncate(t: {moment}, unit: {width})" for moment in (since, until))
-    read = f"from(bucket: {_text(source)})\n  |> range(start: {first}, stop: {then})\n"
-    write = f"to(bucket: {_text(target)}, org: {_text(org)}"
+    read = f"from(bucket: {flux_text(source)})\n  |> range(start: {first}, stop: {then})\n"
+    write = f"to(bucket: {flux_text(target)}, org: {flux_text(org)}"
     again = width != "5m"  # the source is made of windows itself
     if kind == "last":
         if again:
             read += f'  |> filter(fn: (r) => r._measurement != "{COUNT}" and not exists r.{AGG})\n'
         return f"{read}  |> window(every: {width})\n  |> last()\n  |> window(every: inf)\n  |> {write})\n"
-    numbers = f"r._field !~ /{NO_NUMBERS}/"
+    numbers = f"exists r.device and r._field !~ /{NO_NUMBERS}/"  # what else the bucket holds has other tags
     parts = []
     for agg in ("min", "max", "sum"):
         chosen = f'{numbers} and r.{AGG} == "{agg}"' if again else numbers
@@ -118,6 +120,17 @@ def body(org: str, kind: str, source: str, target: str, width: str, since: str, 
     return "\n".join(parts)
 
 
-def _text(text: str) -> str:
+def whole(org: str, source: str, target: str, readings: bool, since: str, until: str) -> str:
+    """Copies a stretch as it is. readings: without what the windows held."""
+    chosen = (
+        f'  |> filter(fn: (r) => r._measurement != "{COUNT}" and not exists r.{AGG})\n' if readings else ""
+    )
+    return (
+        f"from(bucket: {flux_text(source)})\n  |> range(start: date.truncate(t: {since}, unit: 1s), stop: {until})\n"
+        f"{chosen}  |> to(bucket: {flux_text(target)}, org: {flux_text(org)})\n"
+    )
+
+
+def flux_text(text: str) -> str:
     """A string in Flux."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("${", "\\${") + '"'

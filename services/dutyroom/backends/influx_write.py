@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from dutyroom.timebase import Ms
 
 LINES = 10_000  # a request
 ROWS = 100_000  # turned into lines at once: some 20 MB
+_KNOWN_S = 600.0  # how long a bound is believed: a bucket may be told to keep longer
 _CONFLICT = re.compile(
     r'input field \\?"(?P<field>.+?)\\?" on measurement \\?"(?P<measurement>.+?)\\?" is type \w+, '
     r"already exists as type (?P<type>\w+)"
@@ -40,7 +42,7 @@ class InfluxWriter:
         self.maker = LineMaker()
         self._known: set[int] = set()
         self._asked = False
-        self._oldest: dict[str, Ms] = {}  # by bucket: older ones were refused
+        self._oldest: dict[str, tuple[Ms, float]] = {}  # by bucket: older ones were refused; believed until
         self._lock = threading.Lock()
 
     def write(self, readings: Readings, table: PointTable) -> None:
@@ -90,9 +92,9 @@ class InfluxWriter:
         """
         if not len(rows):
             return {}
-        oldest = self._oldest.get(self._buckets[step])
-        old = readings.at[rows] < (oldest or 0)
-        if oldest is not None and old.any() and step + 1 < len(self._buckets):
+        oldest, until = self._oldest.get(self._buckets[step], (0, -math.inf))
+        old = readings.at[rows] < oldest
+        if old.any() and step + 1 < len(self._buckets) and self._link.monotonic() < until:
             refused = self._send(readings, table, slots, rows[old], step + 1)
             return refused | self._send(readings, table, slots, rows[~old], step)
         lines, made = self.maker.lines(readings, slots, rows), self.maker.changes
@@ -146,7 +148,7 @@ class InfluxWriter:
         old = rows[readings.at[rows] < oldest]
         if not len(old):
             return self._halves(err, readings, table, slots, rows, step)
-        self._oldest[self._buckets[step]] = oldest
+        self._oldest[self._buckets[step]] = (oldest, self._link.monotonic() + _KNOWN_S)
         if step + 1 < len(self._buckets):
             refused = self._send(readings, table, slots, old, step + 1)
         else:
