@@ -27,6 +27,7 @@ from dutyroom.model.lease import Owners
 from dutyroom.settings import Settings
 from dutyroom.site import Site
 from dutyroom.wiring.alive import beating
+from dutyroom.wiring.figures import figure_loops
 from dutyroom.wiring.instance import log_to
 from dutyroom.wiring.leasing import Leasing, this_process, token_in
 from dutyroom.wiring.running import Owned, RunningSite, limits_of, open_site
@@ -203,7 +204,7 @@ class Ingesting:
         profiles = profiles_of(site, source, self._folder)
         for mistake in profiles.mistakes:
             self._say(str(mistake))
-        return open_site(
+        running = open_site(
             site,
             settings.data / "sites" / name,
             self._records,
@@ -215,6 +216,8 @@ class Ingesting:
             reader=settings.mqtt_reader,
             owned=Owned(token, lambda: self._keeper.check(name), apart=True),
         )
+        running.loops += figure_loops(settings, running.runtime)
+        return running
 
     def _close_all(self, names: Sequence[str]) -> None:
         """Ends their loops, side by side, then frees their leases."""

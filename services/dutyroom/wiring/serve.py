@@ -17,6 +17,7 @@ from dutyroom.flows.lease import Keeper
 from dutyroom.interfaces import Records
 from dutyroom.settings import Settings
 from dutyroom.site import BrokerAddress, Site, load_site
+from dutyroom.wiring.figures import figure_loops
 from dutyroom.wiring.instance import (
     Instance,
     choose_port,
@@ -135,6 +136,7 @@ def _open(
         owned=Owned(lease.token, lambda: leasing.keeper.check(site.id)),
     )
     running.broker = broker
+    running.loops += figure_loops(settings, running.runtime)
     return running
 
 

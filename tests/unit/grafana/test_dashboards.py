@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
+import re
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from dashboards import build
 
 from dutyroom.backends.grafana import DATASOURCE_UID, FOLDER_UID, read_dashboards
 from dutyroom.errors import Rejected
 
 FOLDER = Path(__file__).parents[3] / "dashboards"
-UTILITIES = {"water", "electricity", "gas", "elevators", "fire", "tanks", "gates", "generators", "data"}
+UTILITIES = {"water", "electricity", "gas", "elevators", "fire", "tanks", "gates", "generators"}
+BOARDS = UTILITIES | {"overview", "alarms", "data"}
+# Of the units that Grafana names (its `valueFormats`), those used here.
+UNITS = {
+    "none", "short", "percent", "s", "h", "m3", "kwatt", "kwatth", "volt", "amp", "hertz", "celsius", "lengthm", "rotrpm",
+}  # fmt: skip
 FILES = sorted(FOLDER.glob("*/*.json"))
 
 any_dashboard = pytest.mark.parametrize("file", FILES, ids=lambda f: f"{f.parent.name}/{f.stem}")
-
-
-def builder() -> ModuleType:
-    import sys
-
-    spec = importlib.util.spec_from_file_location("dashboards_build", FOLDER / "build.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def load(file: Path) -> dict[str, Any]:
@@ -46,15 +39,15 @@ def all_panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def test_the_files_are_what_the_script_writes() -> None:
-    wanted = builder().files()
+    wanted = build.files()
     assert {f.relative_to(FOLDER).as_posix(): f.read_text(encoding="utf-8") for f in FILES} == wanted
 
 
 @pytest.mark.parametrize("language", ["zh-CN", "en"])
-def test_each_utility_has_its_dashboard(language: str) -> None:
+def test_every_dashboard_is_there(language: str) -> None:
     dashboards = read_dashboards(FOLDER / language)
-    assert {d["uid"] for d in dashboards} == {f"dutyroom-{name}" for name in UTILITIES}
-    assert {f.stem for f in FILES if f.parent.name == language} == UTILITIES
+    assert {d["uid"] for d in dashboards} == {f"dutyroom-{name}" for name in BOARDS}
+    assert {f.stem for f in FILES if f.parent.name == language} == BOARDS
 
 
 def test_the_languages_differ_in_words_only() -> None:
@@ -63,12 +56,13 @@ def test_the_languages_differ_in_words_only() -> None:
             return {
                 k: without_words(v)
                 for k, v in node.items()
-                if k not in ("title", "label", "description", "renameByName")
+                if k not in ("title", "label", "description", "renameByName", "noValue")
                 and not (k in ("text", "alias") and isinstance(v, str))
+                and not (k == "query" and node.get("type") == "custom")
             }
         return [without_words(n) for n in node] if isinstance(node, list) else node
 
-    for name in UTILITIES:
+    for name in BOARDS:
         zh, en = load(FOLDER / "zh-CN" / f"{name}.json"), load(FOLDER / "en" / f"{name}.json")
         assert without_words(zh) == without_words(en)
         assert zh["title"] != en["title"]
@@ -117,7 +111,84 @@ def test_every_dashboard_leads_to_the_others_and_begins_with_a_day(file: Path) -
     assert dashboard["tags"] == ["dutyroom"]
     assert dashboard["time"] == {"from": "now-24h", "to": "now"}
     names = [v["name"] for v in dashboard["templating"]["list"]]
-    assert names == ["datasource", "site", "device"]
+    assert names[:2] == ["datasource", "site"]
+    assert "device" in names or file.stem == "overview"
+    assert "detail" in names or file.stem == "alarms"
+    for query in queries(dashboard):
+        assert set(re.findall(r"\$(\w+)", query)) - {"timeFilter", "__interval"} <= set(names)
+
+
+def queries(dashboard: dict[str, Any]) -> list[str]:
+    asked = [target["query"] for panel in all_panels(dashboard) for target in panel["targets"]]
+    return asked + [v["query"] for v in dashboard["templating"]["list"] if v["type"] == "query"]
+
+
+@any_dashboard
+def test_a_variable_asks_only_for_those_before_it(file: Path) -> None:
+    known = {"datasource"}
+    for variable in load(file)["templating"]["list"]:
+        if variable["type"] == "query":
+            assert set(re.findall(r"\$(\w+)", variable["query"])) <= known, variable["name"]
+            assert variable["datasource"]["uid"] == "${datasource}"
+        known.add(variable["name"])
+
+
+@any_dashboard
+def test_choices_are_written_as_grafana_reads_them(file: Path) -> None:
+    """Grafana makes the options of a custom variable from its query again: "text : value" between commas."""
+    for variable in load(file)["templating"]["list"]:
+        if variable["type"] == "custom":
+            pairs = [
+                re.fullmatch(r"\s*(.+)\s:\s(.+)", part) for part in re.split(r"(?<!\\),", variable["query"])
+            ]
+            read = [(p[1].strip().replace("\\,", ","), p[2].strip()) for p in pairs if p is not None]
+            assert read == [(o["text"], o["value"]) for o in variable["options"]]
+            assert variable["current"] == variable["options"][0]
+
+
+@any_dashboard
+def test_grafana_takes_the_json(file: Path) -> None:
+    """What Grafana 11 asks of a dashboard: the version of its form, identifiers, types and units that it has."""
+    dashboard = load(file)
+    assert dashboard["schemaVersion"] == 39  # 11.0; later ones migrate it by themselves
+    assert re.fullmatch(r"[a-zA-Z0-9_-]{1,40}", dashboard["uid"])
+    assert 0 < len(dashboard["title"]) <= 189
+    for panel in all_panels(dashboard):
+        assert panel["type"] in {"timeseries", "stat", "state-timeline", "table"}
+        assert type(panel["id"]) is int
+        defaults = panel["fieldConfig"]["defaults"]
+        assert defaults["unit"] in UNITS or re.fullmatch(r"suffix:.+", defaults["unit"]), defaults["unit"]
+        steps = defaults.get("thresholds", {}).get("steps", [])
+        assert [step["value"] for step in steps[:1]] in ([], [None])
+        assert [step["value"] for step in steps[1:]] == sorted(step["value"] for step in steps[1:])
+        for target in panel["targets"]:
+            assert re.fullmatch("[A-Z]", target["refId"])
+            assert target["rawQuery"] is True
+            assert target["resultFormat"] in ("time_series", "table")
+
+
+def test_two_sums_never_hold_mains_and_what_is_below_them() -> None:
+    """Whoever sums meters lets one level of them be chosen, and that level first."""
+    for file in FILES:
+        dashboard = load(file)
+        summed = {
+            m
+            for query in queries(dashboard)
+            if 'sum("used")' in query or 'sum("m")' in query
+            for m in re.findall(r'"\$detail"\."(\w+_meter)"', query)
+        }
+        variables = {v["name"]: v for v in dashboard["templating"]["list"]}
+        for measurement in summed:
+            listed = [
+                v["query"]
+                for v in variables.values()
+                if v["type"] == "query" and f"\"class\" = '{measurement}'" in v["query"]
+            ]
+            assert len(listed) == 1, (file, measurement)
+            assert '"top" = ' in listed[0] or '"$level" = ' in listed[0]
+        if "level" in variables:
+            assert variables["level"]["current"]["value"] == "end"
+            assert variables["device"]["allValue"] is None  # all = those listed, not all there are
 
 
 @any_dashboard

@@ -1,0 +1,33 @@
+"""The loop that writes figures for dashboards, where readings are in InfluxDB: who has no InfluxDB has no Grafana."""
+
+from __future__ import annotations
+
+from dutyroom.errors import Rejected
+from dutyroom.flows.devices import fed
+from dutyroom.flows.figures import Figures
+from dutyroom.flows.loops import Loop
+from dutyroom.flows.run import SiteRuntime
+from dutyroom.settings import Settings
+from dutyroom.topology import Topology
+
+
+def figure_loops(settings: Settings, runtime: SiteRuntime) -> list[Loop]:
+    """For the process that owns the site; none for an embedded store."""
+    if settings.readings != "influx":
+        return []
+    from dutyroom.backends.influx_figures import InfluxFigures  # the client library takes part of a start
+
+    store = InfluxFigures(
+        settings.influx_url, settings.influx_token_value(), settings.influx_org, settings.influx_bucket
+    )
+
+    def topology() -> Topology:
+        with runtime.records.read() as tx:
+            devices = tx.devices.all(runtime.site.id)
+        try:
+            return fed(runtime.site, devices)[0]
+        except Rejected:  # a row contradicts topology.yaml: as it was at the start
+            return runtime.site.topology
+
+    figures = Figures(runtime.site.id, runtime.records, runtime.journal, store, runtime.clock, topology)
+    return [Loop("figures", figures.step)]
