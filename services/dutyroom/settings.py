@@ -53,6 +53,7 @@ class Settings(BaseSettings):
     records: str = Field("", description="postgresql://... ; empty = SQLite in the data folder.")
     raw_days: float = Field(7.0, gt=0, description="Days that raw messages stay in the journal.")
     spool_gb: float = Field(20.0, gt=0, description="Size of a site's journal, in GB.")
+    canary: bool = Field(True, description="Publish a message of our own each minute and look for it.")
     mqtt_reader: Literal["bulk", "stock"] = Field(
         "bulk", description="How MQTT is read: many messages at once, or each by paho's own callbacks."
     )

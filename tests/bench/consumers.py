@@ -182,7 +182,7 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
             "readings": "influx", "influx_url": influx[0], "influx_token_file": token, "influx_org": influx[2],
             "influx_bucket": influx[3],
         }  # fmt: skip
-    settings = Settings(**given)
+    settings = Settings(canary=False, **given)
     if not (folder / "site" / "site.yaml").exists():
         write_site(folder / "site", port)
     ((site, source),) = read_sites([folder / "site"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from dutyroom.flows.canary import CanaryState
 from dutyroom.interfaces import Spool
 
 
@@ -12,3 +13,4 @@ class Health:
     """Each part is set anew by the loop that looks; None = not looked at yet, or not here."""
 
     spool: Spool | None = None
+    canary: CanaryState | None = None

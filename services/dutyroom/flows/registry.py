@@ -42,6 +42,12 @@ class Registry:
                     p for p in self._profiles.get(old.address, ()) if p != old.profile
                 )
 
+    def admit(self, device: Device) -> None:
+        """Reads the messages of one that is on no list and that no rule sees."""
+        self._parameters[_key(device)] = device.parameters
+        self._by_address[_key(device)] = device
+        self._profiles[device.address] = (*self._profiles.get(device.address, ()), device.profile)
+
     def find(self, profile: str, address: str) -> Device | None:
         return self._by_address.get((profile, address))
 

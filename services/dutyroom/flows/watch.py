@@ -13,6 +13,8 @@ import orjson
 
 from dutyroom.flows.episodes import Context, Key, Standing, decide
 from dutyroom.flows.mentions import Said, with_mentions
+from dutyroom.flows.outage import RULE as OUTAGE
+from dutyroom.flows.outage import Outage
 from dutyroom.flows.recording import write
 from dutyroom.interfaces import Journal, Records, Tx
 from dutyroom.model.duty import Condition, Device, DeviceStatus, TicketKind
@@ -47,12 +49,13 @@ class Watch:
         clock: Clock,
         broker_ok: Callable[[], bool] = lambda: True,
         lag: Ms = 0,
+        outage: Outage | None = None,
     ) -> None:
         """lag: how long a message may be on its way by this clock. Time alone decides nothing about
-        what is younger: on a clock that runs fast, a second on the way is minutes."""
+        what is younger: on a clock that runs fast, a second on the way is minutes. outage: looks at ourselves."""
         self._site, self._table, self._engine = site, table, engine
         self._records, self._journal, self._clock = records, journal, clock
-        self._broker_ok, self._lag = broker_ok, lag
+        self._broker_ok, self._lag, self._outage = broker_ok, lag, outage
         self._position: dict[Lane, int] = {}
         self._pending: list[Condition] = []  # judged, not committed yet
         self._gone: set[Key] = set()  # withdrawn, not committed yet
@@ -86,6 +89,8 @@ class Watch:
         # An inferred alarm is the work of the topology: the rule on that device knows nothing of it.
         standing = [a for a in opened if a.cleared_at is None and "inferred" not in a.arguments]
         self._engine.adopt([Condition(a.rule, a.object, True, a.recorded_at) for a in standing], now)
+        if self._outage is not None:
+            self._outage.adopt(any(a.rule == OUTAGE.id for a in standing))
         self._engine.started(now)
         self._position = cursors
         self._commit(now, snapshot=True)
@@ -153,6 +158,8 @@ class Watch:
                 self._engine.started(now)
                 self._away = False
             self._pending += self._engine.tick(now - self._lag)
+        if self._outage is not None and (change := self._outage.look(now)) is not None:
+            self._pending.append(change)
         due = self._since > 0 and now - self._stored_at >= _SNAPSHOT_AGE
         if self._pending or self._anything_due(now):
             self._commit(now, snapshot=due)
@@ -244,9 +251,8 @@ class Watch:
 
     def _context(self) -> Context:
         engine = self._engine
-        return Context(
-            self._site.id, engine.rules, engine.devices, self._site.topology, engine.heard, self._out
-        )
+        rules = engine.rules if self._outage is None else {**engine.rules, OUTAGE.id: OUTAGE}
+        return Context(self._site.id, rules, engine.devices, self._site.topology, engine.heard, self._out)
 
     def _see_devices(self, tx: Tx) -> None:
         """Which devices people have taken out of service; read again when one has changed."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import gc
+import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from dutyroom.flows.lease import FencedRecords
 from dutyroom.flows.line import Line
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork, Loop
+from dutyroom.flows.outage import Outage
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.rereading import Rereading
 from dutyroom.flows.run import SiteRuntime
@@ -38,6 +40,7 @@ from dutyroom.settings import Settings
 from dutyroom.site import BrokerAddress, Site
 from dutyroom.timebase import Clock, Ms
 from dutyroom.wiring.brokers import trial
+from dutyroom.wiring.canary import Perch, canary_of
 from dutyroom.wiring.memory import remember, remember_estate
 from dutyroom.wiring.seeding import Profiles, seed, shelf_of
 
@@ -64,6 +67,7 @@ class RunningSite:
     cron: Cron
     loops: list[Loop] = field(default_factory=list)
     broker: EmbeddedBroker | None = None  # our own, where the site has none
+    perch: Perch | None = None  # None: no message of our own is published
 
     def start(self) -> None:
         # What a start has made lives as long as the site: collections of garbage need not go over it again
@@ -84,6 +88,8 @@ class RunningSite:
         self.session.stop()
         for loop in self.loops:
             loop.end()
+        if self.perch is not None:
+            self.perch.close()
         self.runtime.store.close()
         self.journal.close()
 
@@ -95,6 +101,7 @@ class RunningSite:
             "lossless": r.broker_lossless,
             "troubles": dict(r.troubles()),
             "started_at": r.started_at,
+            "canary": asdict(r.health.canary) if r.health.canary is not None else None,
         }
 
 
@@ -110,14 +117,16 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a site may take of the disk. raw_days: that raw messages stay in the journal; spool: its bytes."""
+    """Of the settings. raw_days: that raw messages stay in the journal; spool: its bytes; canary: whether to
+    publish a message of our own."""
 
     raw_days: float
     spool: int
+    canary: bool = False
 
 
 def limits_of(settings: Settings) -> Limits:
-    return Limits(settings.raw_days, settings.spool_bytes)
+    return Limits(settings.raw_days, settings.spool_bytes, settings.canary)
 
 
 def open_site(
@@ -149,7 +158,7 @@ def open_site(
         memory = folder / "subscriptions.json" if lossless else None  # a broker of our own forgets as well
         line = Line(lambda: MqttInbound(site.id, brokers, clock, reader, memory))
         running = _put_together(
-            site, folder, records, store, profiles, clock, journal, line, limits, speed, owned
+            site, folder, records, store, profiles, clock, brokers, journal, line, limits, speed, owned
         )
         running.runtime.broker_lossless = lossless
         if lossless:
@@ -165,6 +174,7 @@ def _put_together(
     store: ReadingStore,
     profiles: Profiles,
     clock: Clock,
+    brokers: Sequence[BrokerAddress],
     journal: SqliteJournal,
     session: Line,
     limits: Limits,
@@ -181,6 +191,7 @@ def _put_together(
     live = Live()
     registry = Registry(devices)
     runtime = SiteRuntime(site, table, live, journal, store, records, clock, started_at=clock.now())
+    perch = canary_of(runtime, brokers[0], registry, session.extend) if limits.canary and brokers else None
     filling = _filling(runtime)
     ingest = Ingest(site.id, library, registry, table, journal, records, live, site.adopt_unknown)
     rereading = Rereading(journal, ingest)
@@ -192,10 +203,11 @@ def _put_together(
         site, lambda: intake.library, records, table, store.latest, clock, intake.register, feeds
     )
     runtime.broker_ok = lambda: session.connected
-    running = RunningSite(runtime, session, journal, Cron(clock))
+    running = RunningSite(runtime, session, journal, Cron(clock), perch=perch)
     running.loops = _loops(running, ingest, rereading, registry, limits, speed, owned)
-    if filling is not None:
-        running.loops.append(filling)
+    running.loops += [
+        loop for loop in (filling, perch.loop if perch is not None else None) if loop is not None
+    ]
     if owned is not None and owned.apart:
         running.loops.append(_following(runtime, since))
     else:
@@ -251,7 +263,18 @@ def _loops(
     keep = Keep(site.id, r.table, r.journal, r.store, r.records)
     engine = Engine(site.rules, r.table, registry.by_id)
     lag = round(_ON_ITS_WAY * max(0.0, speed - 1))
-    watch = Watch(site, r.table, r.records, r.journal, engine, r.clock, r.broker_ok, lag)
+    canary = running.perch.canary if running.perch is not None else None
+
+    def hears() -> bool:
+        return r.broker_ok() and not (canary is not None and canary.deaf)
+
+    def failing() -> set[str]:
+        names = {loop.name for loop in running.loops if loop.trouble}
+        names |= set() if r.broker_ok() else {"broker"}
+        return names | ({"canary"} if canary is not None and canary.state.silent else set())
+
+    outage = Outage(failing, time.monotonic)
+    watch = Watch(site, r.table, r.records, r.journal, engine, r.clock, hears, lag, outage)
 
     def keep_up() -> float:
         check()  # a store knows no tokens: who has lost the site begins nothing there

@@ -15,6 +15,7 @@ from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal_followed import FollowedJournal
 from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import Unavailable
+from dutyroom.flows.canary import CanaryState
 from dutyroom.flows.devices import DeviceDesk, estate_of, fed
 from dutyroom.flows.follower import Follower
 from dutyroom.flows.following import DISCARD, Following, last_change
@@ -83,6 +84,12 @@ class Ownership:
     def broker_ok(self, site: str) -> bool:
         owner = self._owners.owner(site)
         return not self._away and owner is not None and bool(owner.said.get("broker"))
+
+    def canary(self, site: str) -> CanaryState | None:
+        """As its owner tells of it."""
+        owner = self._owners.owner(site)
+        said = owner.said.get("canary") if owner is not None else None
+        return CanaryState(**said) if isinstance(said, dict) else None
 
     def troubles(self, site: str) -> dict[str, str]:
         if self._away:
@@ -171,6 +178,7 @@ def open_shown(
     follower = Follower(journal, lambda: journal.there, store, table, runtime.live, following.learn)
 
     def measuring() -> float:
+        runtime.health.canary = ownership.canary(site.id)
         runtime.health.spool = journal.spool() if journal.there else None
         return _SPOOL_S
 

@@ -1,0 +1,111 @@
+"""A running site's canary through a real broker: what it measures, what its silence does, and that it is no device."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from tests.servers.mosquitto import Mosquitto
+
+from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.datafolder import DataFolder
+from dutyroom.flows import canary as flow
+from dutyroom.flows.outage import RULE
+from dutyroom.interfaces import LedgerQuestion
+from dutyroom.settings import Settings
+from dutyroom.wiring.running import RunningSite, limits_of, open_site
+from dutyroom.wiring.seeding import profiles_of
+from dutyroom.wiring.serve import read_sites
+from dutyroom.wiring.stores import records_of, store_of
+
+
+def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "did not happen in time"
+        time.sleep(0.05)
+
+
+@contextmanager
+def running(folder: Path, port: int, topics: str = "['meters/+/up']") -> Iterator[RunningSite]:
+    site_folder = folder / "site"
+    site_folder.mkdir(exist_ok=True)
+    (site_folder / "site.yaml").write_text(
+        "id: canary-test\nname: {en: Test}\ntime_zone: Asia/Shanghai\nlanguage: en\n"
+        f"broker: {{host: 127.0.0.1, port: {port}, topics: {topics}}}\n"
+    )
+    settings = Settings(data=folder / "data")
+    ((site, source),) = read_sites([site_folder])
+    with DataFolder(settings.data) as data:
+        records = records_of(settings)
+        opened = open_site(
+            site,
+            settings.data / "sites" / site.id,
+            records,
+            store_of(settings, site.id),
+            profiles_of(site, source, data),
+            SystemClock(),
+            site.brokers,
+            limits_of(settings),
+        )
+        opened.start()
+        try:
+            yield opened
+        finally:
+            opened.stop()
+            records.close()
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, seconds in (("FIRST_S", 0.2), ("EVERY_S", 0.5), ("SILENT_S", 2.0), ("DEAF_S", 1.0)):
+        monkeypatch.setattr(flow, name, seconds)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_it_goes_from_the_broker_to_the_store_and_is_no_device(
+    tmp_path: Path, new_mosquitto: Callable[[str], Mosquitto]
+) -> None:
+    broker = new_mosquitto("")
+    with running(tmp_path, broker.port) as site:
+        health, runtime = site.runtime.health, site.runtime
+        until(lambda: health.canary is not None and health.canary.proven)
+        assert health.canary is not None
+        assert health.canary.delay_s is not None
+        assert health.canary.delay_s < 5
+        with runtime.records.read() as tx:
+            assert not tx.devices.all("canary-test")
+            assert not tx.devices.points("canary-test")
+        totals = runtime.journal.balance(LedgerQuestion(0, by="device")).totals
+        assert (totals.quarantined, totals.unread) == (0, 0)
+        assert totals.decoded >= 1
+    with running(tmp_path, broker.port) as site:  # the store knows it from before
+        health = site.runtime.health
+        until(lambda: health.canary is not None and health.canary.proven)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_a_site_that_hears_nothing_any_more_raises_one_alarm_until_it_does(
+    tmp_path: Path, new_mosquitto: Callable[[str], Mosquitto]
+) -> None:
+    broker = new_mosquitto("")
+    with running(tmp_path, broker.port) as site:
+        runtime = site.runtime
+        until(lambda: runtime.health.canary is not None and runtime.health.canary.proven)
+
+        def alarms() -> list[bool]:
+            with runtime.records.read() as tx:
+                return [a.cleared_at is None for a in tx.alarms.search("canary-test") if a.rule == RULE.id]
+
+        taken = site.session.take
+        site.session.take = lambda timeout_s, limit: (time.sleep(0.1), [])[1]  # type: ignore[method-assign]
+        until(lambda: alarms() == [True])
+        assert runtime.broker_ok()  # the connection itself is well
+        time.sleep(3)
+        assert alarms() == [True]
+        assert [f.count for f in runtime.journal.findings(0) if f.kind == "canary_silent"] == [1]
+        site.session.take = taken  # type: ignore[method-assign]
+        until(lambda: alarms() == [False])
