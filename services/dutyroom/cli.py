@@ -665,7 +665,7 @@ def push(
     from dutyroom.wiring.commands import push_dashboards
 
     with plain_errors():
-        say(push_dashboards(settings_with(data=data), url, token_file, language))
+        say(push_dashboards(settings_with(data=data), url, token_file, language, say))
 
 
 def main() -> None:

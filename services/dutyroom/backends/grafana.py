@@ -7,21 +7,24 @@ is used as the signed session that it is; its own classes still call the old pat
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
-from grafana_api.grafana_api import GrafanaAPI, GrafanaClientError, GrafanaException
+from grafana_api.grafana_api import GrafanaAPI, GrafanaException
 
 from dutyroom.errors import Rejected, Unavailable
 
 Json: TypeAlias = Mapping[str, Any]
+Say: TypeAlias = Callable[[str], None]
 
 FOLDER_UID = "dutyroom"
 DATASOURCE_UID = "dutyroom-readings"
+CREATED, CHANGED, SAME = "created", "changed", "there already"
+_CHANGED_MEANWHILE = ("", "version-mismatch")  # what else 412 says is the same at every try
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +71,34 @@ def read_dashboards(folder: Path) -> list[Json]:
 
 
 def push(
-    url: str, token: str, dashboards: Sequence[Json], datasource: Json, folder: str = "Dutyroom"
+    url: str,
+    token: str,
+    dashboards: Sequence[Json],
+    datasource: Json,
+    folder: str = "Dutyroom",
+    say: Say = lambda _: None,
 ) -> Pushed:
-    """Creates or updates all of it; the same again changes nothing.
+    """Creates or updates all of it, and says each thing that is done; the same again changes nothing.
 
-    Raises Unavailable when Grafana does not answer, Rejected when it refuses (token, rights, content).
+    Raises Unavailable when Grafana does not answer, Rejected when it refuses (token, rights, content): what was
+    said before is done.
     """
     grafana = _Grafana(url, token)
-    grafana.put_datasource(datasource)
-    grafana.put_folder(FOLDER_UID, folder)
-    done = [grafana.put_dashboard(dashboard, FOLDER_UID) for dashboard in dashboards]
-    return Pushed(done.count("created"), done.count("changed"), done.count("same"))
+    say(f"{grafana.put_datasource(datasource)}   data source {datasource['name']} ({datasource['uid']})")
+    say(f"{grafana.put_folder(FOLDER_UID, folder)}   folder {folder} ({FOLDER_UID})")
+    done = []
+    for dashboard in dashboards:
+        done.append(grafana.put_dashboard(dashboard, FOLDER_UID))
+        say(f"{done[-1]}   dashboard {dashboard.get('title', '')} ({dashboard['uid']})")
+    return Pushed(done.count(CREATED), done.count(CHANGED), done.count(SAME))
+
+
+class _Refused(Rejected):
+    """An answer 4xx. status: which; kind: what Grafana calls it, "" = nothing."""
+
+    def __init__(self, text: str, status: int, kind: str) -> None:
+        super().__init__(text)
+        self.status, self.kind = status, kind
 
 
 class _Grafana:
@@ -98,61 +118,109 @@ class _Grafana:
         self._api: Any = GrafanaAPI(
             token, host, port, f"{prefix}/" if prefix else "", parts.scheme, timeout=15.0
         )
-        self._url = url
+        self._name = f"Grafana at {url}"
 
     def _call(self, method: str, path: str, body: Json | None = None) -> Any:
+        """The answer. Raises Unavailable, or _Refused for 4xx that no other try will change."""
         try:
             return getattr(self._api, method)(path, json=body)
-        except GrafanaClientError as err:
-            if err.status_code in (408, 412, 429):  # 412: somebody else saved it meanwhile
-                raise Unavailable(f"Grafana at {self._url}: {err}") from err
-            raise Rejected(f"Grafana at {self._url}: {method} {path}: {err}") from err
         except GrafanaException as err:
-            raise Unavailable(f"Grafana at {self._url}: {err}") from err
-        except (requests.RequestException, ValueError) as err:
-            raise Unavailable(f"Grafana at {self._url}: {err}") from err
+            raise self._sorted(err, method, path) from err
+        except requests.exceptions.InvalidJSONError as err:
+            raise self._no_grafana(str(err)) from err
+        except requests.RequestException as err:
+            raise Unavailable(f"{self._name} does not answer: {_cause(err)}") from err
+        except (ValueError, TypeError) as err:  # an error whose text is no object
+            raise self._no_grafana(str(err)) from err
+
+    def _sorted(self, err: GrafanaException, method: str, path: str) -> Exception:
+        """By kind: what is worth another try, and what an operator must change."""
+        status, said = err.status_code, str(err.message)
+        if status >= 500 or status in (408, 429):
+            return Unavailable(f"{self._name}: {said}")
+        kind = str(err.response.get("status", "")) if isinstance(err.response, dict) else ""
+        reason = {
+            401: "the token is not accepted: is it of a service account of this Grafana, and not expired?",
+            403: f"the token may not do this ({method} {path}); its service account needs the role Admin, and "
+            "what Grafana reads from files of its own cannot be pushed",
+            404: f"there is no {path}: is this the address of a Grafana, with its path if it has one?",
+            412: f"somebody else has changed it meanwhile ({method} {path})",
+        }.get(status, f"{method} {path} is refused")
+        return _Refused(f"{self._name}: {reason}: {said}", status, kind)
+
+    def _no_grafana(self, said: str) -> Unavailable:
+        return Unavailable(f"{self._name} answers what is no Grafana's answer: {said[:200]}")
 
     def _find(self, path: str) -> Any:
         """What stands at a path, None = nothing."""
         try:
-            return self._call("GET", path)
-        except Rejected as err:
-            cause = err.__cause__
-            if isinstance(cause, GrafanaException) and cause.status_code == 404:
+            found = self._call("GET", path)
+        except _Refused as err:
+            if err.status == 404:
                 return None
             raise
+        if not isinstance(found, dict):
+            raise self._no_grafana(str(found))
+        return found
 
-    def put_datasource(self, wanted: Json) -> None:
+    def put_datasource(self, wanted: Json) -> str:
         """Always written: its secret cannot be read back and compared."""
         path = f"/datasources/uid/{wanted['uid']}"
-        if self._find(path) is None:
-            self._call("POST", "/datasources", wanted)
-        else:
+        if self._find(path) is not None:
             self._call("PUT", path, wanted)
+            return "written again"
+        try:
+            self._call("POST", "/datasources", wanted)
+        except _Refused as err:
+            if err.status != 409:
+                raise
+            raise Rejected(
+                f"{self._name}: another data source is called {wanted['name']!r}: rename it, then push again"
+            ) from err
+        return CREATED
 
-    def put_folder(self, uid: str, title: str) -> None:
+    def put_folder(self, uid: str, title: str) -> str:
+        return self._twice(lambda: self._put_folder(uid, title))
+
+    def _put_folder(self, uid: str, title: str) -> str:
         found = self._find(f"/folders/{uid}")
         if found is None:
             self._call("POST", "/folders", {"uid": uid, "title": title})
-        elif found["title"] != title:
-            self._call("PUT", f"/folders/{uid}", {"title": title, "version": found["version"]})
+            return CREATED
+        if found.get("title") == title:
+            return SAME
+        self._call("PUT", f"/folders/{uid}", {"title": title, "version": found.get("version")})
+        return "renamed"
 
     def put_dashboard(self, wanted: Json, folder: str) -> str:
+        return self._twice(lambda: self._put_dashboard(wanted, folder))
+
+    def _put_dashboard(self, wanted: Json, folder: str) -> str:
         found = self._find(f"/dashboards/uid/{wanted['uid']}")
         body = {key: value for key, value in wanted.items() if key not in ("id", "version")}
         if found is not None:
-            there = found["dashboard"]
-            if {**there, **body} == there and found["meta"].get("folderUid") == folder:
-                return "same"
-            body["version"] = there["version"]
-        self._call(
-            "POST",
-            "/dashboards/db",
-            {
-                "dashboard": {**body, "id": None},
-                "folderUid": folder,
-                "message": "dutyroom",
-                "overwrite": False,
-            },
-        )
-        return "created" if found is None else "changed"
+            there = found.get("dashboard") or {}
+            if {**there, **body} == there and found.get("meta", {}).get("folderUid") == folder:
+                return SAME
+            body["version"] = there.get("version")
+        saved = {"dashboard": {**body, "id": None}, "folderUid": folder, "message": "dutyroom"}
+        self._call("POST", "/dashboards/db", {**saved, "overwrite": False})
+        return CREATED if found is None else CHANGED
+
+    def _twice(self, put: Callable[[], str]) -> str:
+        """Again from the start where somebody else saved it between our look and our write; never over it
+        unseen. Raises Unavailable when it happens again."""
+        for _ in range(2):
+            try:
+                return put()
+            except _Refused as err:
+                if err.status != 412 or err.kind not in _CHANGED_MEANWHILE:
+                    raise
+                last = err
+        raise Unavailable(str(last)) from last
+
+
+def _cause(err: Exception) -> str:
+    """What the socket says, without the layers around it."""
+    cause = getattr(err.args[0], "reason", err.args[0]) if err.args else err
+    return str(cause).rsplit(">: ", 1)[-1].rsplit("): ", 1)[-1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,8 @@ from dutyroom.wiring.memory import profiles_beside, remembered_sites
 from dutyroom.wiring.seeding import cache_of
 from dutyroom.wiring.shipped import shipped
 from dutyroom.wiring.stores import records_of, store_of
+
+LANGUAGES = ("zh-CN", "en")  # of the dashboards
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,11 +268,15 @@ def _ask_new_password(settings: Settings, api: InstanceApi, login: str, password
     raise Rejected(f"there is no person with the login {login!r}")
 
 
-def push_dashboards(settings: Settings, url: str, token_file: Path, language: str) -> str:
+def push_dashboards(
+    settings: Settings, url: str, token_file: Path, language: str, say: Callable[[str], None]
+) -> str:
     """Data source, folder and dashboards in one language; the same again changes nothing."""
     from dutyroom.backends.grafana import influx_datasource, push, read_dashboards
 
+    if language not in LANGUAGES:
+        raise Rejected(f"there are no dashboards in {language!r}, only in {' and '.join(LANGUAGES)}")
     token = token_in(token_file, "Grafana")
     source = influx_datasource(settings.influx_url, settings.influx_token_value(), settings.influx_bucket)
-    done = push(url, token, read_dashboards(shipped("dashboards") / language), source)
+    done = push(url, token, read_dashboards(shipped("dashboards") / language), source, say=say)
     return f"Grafana has {done.created} new dashboards, {done.changed} changed, {done.same} as before."
