@@ -270,6 +270,10 @@ class Journal(Protocol):
 
     def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]: ...
 
+    def counts(self) -> Mapping[str, bytes]:
+        """By device how far it has counted its messages, as the batches said."""
+        ...
+
     def recent(self, count: int) -> Sequence[Message]:
         """The last `count` messages committed, oldest first: what a broker may deliver again."""
         ...

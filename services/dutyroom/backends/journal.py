@@ -42,7 +42,7 @@ from dutyroom.timebase import DAY, Ms
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 STRANGERS = 1_000  # findings of unknown addresses
 _TRIES = 100  # to find the ledger's memory and table at one moment
 _MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
@@ -68,6 +68,7 @@ _STEPS = (
     _SCHEMA_3,
     ledger.SCHEMA_COUNTED,
     ledger.SCHEMA_REFUSED,
+    ledger.SCHEMA_SEQUENCE,
 )
 
 
@@ -235,6 +236,12 @@ class SqliteJournal:
             counts: ledger.Counts = {}
             ledger.count(batch, counts)
             ledger.write(db, counts)
+        if batch.gaps:
+            ledger.write(db, ledger.outcomes_of({(*key, "gaps"): many for key, many in batch.gaps.items()}))
+        if batch.counts:
+            db.executemany(
+                "INSERT OR REPLACE INTO sequence (device, state) VALUES (?,?)", batch.counts.items()
+            )
         self._find(db, batch.findings)
         return seq
 
@@ -407,6 +414,9 @@ class SqliteJournal:
             "SELECT * FROM finding WHERE last_at>=? ORDER BY last_at DESC LIMIT ?", since, limit
         )
         return [FindingRow(*row) for row in rows]  # type: ignore[arg-type]
+
+    def counts(self) -> Mapping[str, bytes]:
+        return self._ask(lambda db: dict(db.execute("SELECT device, state FROM sequence").fetchall()))
 
     def recent(self, count: int) -> Sequence[Message]:
         found: list[Message] = []

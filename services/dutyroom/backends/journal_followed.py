@@ -115,6 +115,9 @@ class FollowedJournal:
     def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
         return self._journal.findings(since, limit) if self._journal else []
 
+    def counts(self) -> Mapping[str, bytes]:
+        return self._journal.counts() if self._journal else {}
+
     def recent(self, count: int) -> Sequence[Message]:
         return self._journal.recent(count) if self._journal else []
 

@@ -35,6 +35,8 @@ SCHEMA_REFUSED = """
 ALTER TABLE ledger ADD COLUMN refused INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE ledger ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0;
 """
+# How far devices have counted their messages.
+SCHEMA_SEQUENCE = "CREATE TABLE sequence (device TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;"
 EVERY_S = 5.0  # between two writes of what was counted
 MOST = 50_000  # rows that wait for it
 

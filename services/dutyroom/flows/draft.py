@@ -34,6 +34,8 @@ from dutyroom.timebase import HOUR, Ms
 
 LATE = 2 * HOUR  # a reading this much older than its point's newest is named late
 
+_NO_GAPS: Mapping[tuple[Ms, str], int] = {}
+_NO_COUNTS: Mapping[str, bytes] = {}
 Devices = Mapping[str, Device | None]  # by the address that a message has for them
 
 
@@ -119,7 +121,14 @@ class Draft:
     # by point: the message that it was last read in, the value before that message, the value of it
     levels: dict[int, tuple[int, float | None, float | None]] = field(default_factory=dict)
 
-    def batch(self, site: str, lane: Lane) -> Batch:
+    def batch(
+        self,
+        site: str,
+        lane: Lane,
+        gaps: Mapping[tuple[Ms, str], int] = _NO_GAPS,
+        counts: Mapping[str, bytes] = _NO_COUNTS,
+    ) -> Batch:
+        """gaps, counts: of sequence numbers, as a batch has them."""
         messages = list(self.messages)
         parts, text = [Readings.of(self.rows)], dict(self.text)
         rows = len(self.rows)
@@ -142,6 +151,8 @@ class Draft:
             tuple(self.findings),
             self.again,
             len(messages) - len(self.messages),
+            gaps,
+            counts,
         )
 
     def read(

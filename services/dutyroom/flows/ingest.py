@@ -19,6 +19,7 @@ from dutyroom.flows.patience import Patience
 from dutyroom.flows.points import with_room
 from dutyroom.flows.receipts import WINDOW, Receipts
 from dutyroom.flows.registry import Registry
+from dutyroom.flows.sequences import Sequences, missing_in
 from dutyroom.interfaces import Journal, QuarantineRow, Records
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import (
@@ -36,6 +37,7 @@ from dutyroom.profiles.memory import Memory
 from dutyroom.profiles.result import Decoded, Ignored, Refused
 
 TOO_LARGE = "too_large"
+GAP = "sequence_gap"
 MEMORY = "codecs"  # name of the record of what codecs remember
 _DEVICES = 200  # unknown devices of one message that are remembered
 _SHOWN = 4_000  # bytes that are kept of a message which is too large to be read ever
@@ -70,6 +72,7 @@ class Ingest:
         self._times.committed()
         self._bulk = Bulk(registry, table, self._times)
         self._receipts = Receipts(journal.recent(WINDOW))
+        self._sequences = Sequences.of(journal.counts())
 
     def renew(self, library: Library) -> None:
         """Other profiles, from the next messages on. What codecs remember stays."""
@@ -151,6 +154,7 @@ class Ingest:
 
     def quarantine(self, message: Message, error: str) -> None:
         """Sets aside a message on which our own code failed, so that it never blocks the others."""
+        self._sequences.begin()
         draft = Draft()
         draft.messages.append(
             MessageRecord(message, Outcome.QUARANTINED, reason="internal_error", detail=error)
@@ -165,15 +169,21 @@ class Ingest:
             self._library = self._coming
             self._patience.forget()
         self._receipts.begin()
+        self._sequences.begin()
         self._times.fresh, self._times.spent = {}, set()
 
     def _commit(self, drafts: dict[Lane, Draft]) -> int:
         lanes = sorted(drafts)
-        batches = [drafts[lane].batch(self._site, lane) for lane in lanes]
-        if not batches:
+        if not lanes:
             return 0
+        seen = self._sequences
+        batches = [  # the gaps of all lanes stand in the first: they are committed together
+            drafts[lane].batch(self._site, lane, *((seen.gaps, seen.taken()) if lane == lanes[0] else ()))
+            for lane in lanes
+        ]
         self._keep_memory()
         self._journal.append(*batches)
+        seen.commit()
         decoded = 0
         for lane, batch in zip(lanes, batches, strict=True):
             heard = drafts[lane].heard
@@ -280,8 +290,12 @@ class Ingest:
         for address, name, value in decoded.attributes:
             if device := devices.get(address):
                 draft.attributes.append(Attribute(device.id, name, value, message.received_at))
+        if not draft.again and not message.duplicate and not message.retained:
+            self._count(decoded, devices, message, draft)
         for kind, address, detail in decoded.findings:
             device = devices.get(address)
+            if device and kind == GAP and not draft.again:
+                self._sequences.missed(device.id, missing_in(detail), message.received_at)
             if device or only is None:
                 draft.findings.append(
                     Finding(kind, device.id if device else address, message.received_at, detail)
@@ -297,6 +311,16 @@ class Ingest:
         return MessageRecord(
             message, Outcome.DECODED, known[0] if known else "", decoded.profile, why, unread=unread
         )
+
+    def _count(
+        self, decoded: Decoded, devices: Mapping[str, Device | None], message: Message, draft: Draft
+    ) -> None:
+        """Where a device numbers its messages, what is missing before this one."""
+        for address, number, modulus in decoded.sequences:
+            if device := devices.get(address):
+                said = self._sequences.see(device.id, number, modulus, message.received_at)
+                if said:
+                    draft.findings.append(Finding(GAP, device.id, message.received_at, said))
 
     def _make_points(
         self, decoded: Decoded, devices: Mapping[str, Device | None], message: Message, draft: Draft

@@ -300,6 +300,10 @@ class Batch:
     ordinary: int = (
         0  # its last so many messages were decoded just now, for known devices, and hold nothing else
     )
+    # Stored beside the batch, not in its bytes: messages that never came, by receive hour and device (fewer where
+    # one came late), and how far devices have counted.
+    gaps: Mapping[tuple[Ms, str], int] = field(default_factory=dict)
+    counts: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -228,6 +228,7 @@ def _outcome(profile: Profile, job: Job, unread: int) -> Outcome:
             _each_once(job.unknown),
             _each_once(job.addresses),
             unread,
+            sequences=job.sequences,
         )
     if job.unknown:
         devices = tuple(dict.fromkeys(job.unknown))

@@ -23,6 +23,7 @@ bytes:
   from: [data, uplink_message.frm_payload]
   encoding: base64
   port: [fPort, uplink_message.f_port]
+sequence: {from: [$.fCnt, $.uplink_message.f_cnt], modulus: 4294967296}
 """
 
 ENVELOPES: Mapping[str, str] = {
@@ -33,6 +34,7 @@ identity: "{$.deviceInfo.devEui}"
 time: $.time
 each: object
 bytes: {from: data, encoding: base64, port: fPort}
+sequence: {from: $.fCnt, modulus: 4294967296}
 """,
     "tts": """
 match: {topics: ["v3/{application}/devices/{device}/up"]}
@@ -40,6 +42,7 @@ identity: "{$.end_device_ids.dev_eui}"
 time: [$.uplink_message.received_at, $.received_at]
 each: uplink_message.decoded_payload
 bytes: {from: uplink_message.frm_payload, encoding: base64, port: uplink_message.f_port}
+sequence: {from: $.uplink_message.f_cnt, modulus: 4294967296}
 """,
     "wmbus": """
 unwrap: hex

@@ -271,7 +271,9 @@ def _plain(profile: Profile, layout: Layout) -> bool:
     return (
         [s.kind for s in layout.unwrap] == ["json"]
         and not (layout.when or layout.each or layout.events or profile.privacy)
-        and not any((layout.ignore, layout.reject, layout.rest, layout.decoder, layout.source))
+        and not any(
+            (layout.ignore, layout.reject, layout.rest, layout.decoder, layout.source, layout.sequence)
+        )
         and named_by_topic(layout)
         and bool(layout.points)
         and all(_usual(rule) for rule in layout.points)

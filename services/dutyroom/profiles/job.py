@@ -67,6 +67,7 @@ class Job(Struct):
     findings: list[tuple[str, str, str]] = make_field(default_factory=list)
     unknown: list[tuple[str, str]] = make_field(default_factory=list)
     addresses: list[str] = make_field(default_factory=list)
+    sequences: list[tuple[str, int, int | None]] = make_field(default_factory=list)
     items: int = 0
     looked: int = 0  # elements of series that were looked at
 

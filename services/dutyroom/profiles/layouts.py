@@ -10,7 +10,7 @@ from dutyroom.profiles.decoders import DECODERS, read_decoder, read_source
 from dutyroom.profiles.form import Form, join
 from dutyroom.profiles.paths import Path, first_template, parse, template
 from dutyroom.profiles.pointforms import read_conditions, read_paths, read_points, read_time
-from dutyroom.profiles.profile import EventRule, Layout, RestRule, Stage
+from dutyroom.profiles.profile import EventRule, Layout, RestRule, SequenceRule, Stage
 from dutyroom.profiles.topics import Filter, parse_filter
 from dutyroom.profiles.unwrap import PLAIN_STAGES
 from dutyroom.profiles.yamlnode import Node
@@ -27,9 +27,11 @@ LAYOUT_FIELDS = (
     "attributes",
     "rest",
     "bytes",
+    "sequence",
     "order",
     *DECODERS,
 )
+SEQUENCE_FIELDS = ("from", "modulus")
 OWN_FIELDS = ("name", "topic", "when", "ignore", "reject", *LAYOUT_FIELDS)
 EVENT_FIELDS = ("each", "when", "id", "code", "codes", "time", "arguments")
 REST_FIELDS = ("from", "attributes", "texts", "skip", "suffix", "units", "name", "value")
@@ -97,7 +99,20 @@ def _layout(
         rest=_rest(form, fields["rest"], place("rest")) if "rest" in fields else None,
         decoder=decoder,
         source=read_source(form, fields["bytes"], place("bytes")) if "bytes" in fields else None,
+        sequence=read_sequence(form, fields["sequence"], place("sequence")) if "sequence" in fields else None,
     )
+
+
+def read_sequence(form: Form, node: Node, where: str) -> SequenceRule | None:
+    """A path, a list of paths, or {from, modulus}."""
+    if not isinstance(node.value, dict):
+        return SequenceRule(read_paths(form, node, where))
+    own = form.fields(node, where, SEQUENCE_FIELDS)
+    if "from" not in own:
+        form.note(node, join(where, "from"), "is missing: where does the device count its messages?")
+        return None
+    modulus = form.integer(own["modulus"], join(where, "modulus"), 2, 2**63) if "modulus" in own else None
+    return SequenceRule(read_paths(form, own["from"], join(where, "from")), modulus)
 
 
 def _filters(form: Form, node: Node, where: str) -> tuple[Filter, ...]:

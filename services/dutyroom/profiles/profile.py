@@ -51,6 +51,15 @@ class TimeRule:
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceRule:
+    """Where a device counts its messages: the first of `paths` with a whole number. modulus: at which it begins
+    again at 0, None = never."""
+
+    paths: tuple[Path, ...]
+    modulus: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PointRule:
     """How one point gets its value. `spec.name` may hold captured keys: volume_{channel}."""
 
@@ -188,6 +197,7 @@ class Layout:
     rest: RestRule | None = None
     decoder: DecoderRule | None = None
     source: ByteSource | None = None
+    sequence: SequenceRule | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.decoders import codec_of
 from dutyroom.profiles.events import EventProgram
 from dutyroom.profiles.job import Here, Job, Known, clock
+from dutyroom.profiles.numbering import numbering
 from dutyroom.profiles.paths import (
     MISSING,
     Captures,
@@ -78,6 +79,7 @@ class LayoutProgram:
         self.brief = brief_of(layout.decoder) if self.inside else None
         asks = (layout.source, self.brief)
         self.asks = _READS.setdefault(asks, len(_READS))  # the same for layouts with the same short form
+        self._number = numbering(layout.sequence)
         self._clock = clock(layout.time, tz)
         programs = [PointProgram(rule, tz, profile, key) for rule in layout.points]
         self._points = PointPlan(layout.points, programs, bool(profile.privacy))
@@ -219,6 +221,8 @@ class LayoutProgram:
             at, quality, taken = self._clock(item, job, address)
         if self._profile.parameters:
             parameters = {**self._profile.parameters, **parameters}
+        if self._number is not None:
+            self._number(item, job, address)
         here = Here(item, captures, address, parameters, at, quality, taken)
         self._points.run(here, job)
         for event in self._events:

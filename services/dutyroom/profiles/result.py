@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from msgspec import Struct
@@ -50,6 +50,8 @@ class Decoded:
     unread: int = 0  # bytes that the decoder left
     foreign: tuple[str, ...] = ()  # devices of the message that are not ours, of which nothing is said
     owners: Mapping[str, str] = field(default_factory=dict)  # address -> profile, where another one read it
+    # (address, the number that the device gave this message, at which it begins again; None = never)
+    sequences: Sequence[tuple[str, int, int | None]] = ()
 
     def owner(self, address: str) -> str:
         """The profile under which a device of this message is registered."""

@@ -19,7 +19,7 @@ from dutyroom.profiles.counterforms import WIDTHS
 from dutyroom.profiles.decoders import DECODERS
 from dutyroom.profiles.envelopes import ENVELOPES
 from dutyroom.profiles.examples import FIELDS as EXAMPLE_FIELDS
-from dutyroom.profiles.layouts import EVENT_FIELDS, LAYOUT_FIELDS, OWN_FIELDS, REST_FIELDS
+from dutyroom.profiles.layouts import EVENT_FIELDS, LAYOUT_FIELDS, OWN_FIELDS, REST_FIELDS, SEQUENCE_FIELDS
 from dutyroom.profiles.loading import TOP_FIELDS
 from dutyroom.profiles.pointforms import POINT_FIELDS, TIME_FIELDS
 from dutyroom.profiles.textform import ENCODINGS
@@ -130,6 +130,12 @@ def _message() -> dict[str, Schema]:
         "attributes": _map(_PATHS),
         "rest": {"anyOf": [_TRUTH, _fields(REST_FIELDS, {"suffix": _TRUTH, "units": _map(_TEXT)})]},
         "bytes": _fields(("from", "encoding", "port", "each"), source, ("from",)),
+        "sequence": {
+            "anyOf": [
+                _PATHS,
+                _fields(SEQUENCE_FIELDS, {"from": _PATHS, "modulus": {"type": "integer"}}, ("from",)),
+            ]
+        },
         "order": _one_of(ORDERS[:2]),
         "codec": {"anyOf": [_one_of(CODECS), *(_codec(name) for name in CODECS)]},
         "binary": _ref("steps"),
