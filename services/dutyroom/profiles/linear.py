@@ -6,6 +6,7 @@ where x * 0.001 is not.
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple
 
 from dutyroom.model.telemetry import Kind
@@ -28,8 +29,20 @@ class Linear(NamedTuple):
     steps: bool = False
 
 
+MAX_SHARED: Final = 10_000
 NEVER: Final = Linear(frozenset())
 _NUMBERS: Final = frozenset({int, float})
+
+
+_SHARED: Final[dict[tuple[float, float], float]] = {}
+
+
+def shared(number: float) -> float:
+    """The same number, one object for all who ask."""
+    found = _SHARED.setdefault((number, math.copysign(1.0, number)), number)
+    if len(_SHARED) > MAX_SHARED:
+        _SHARED.clear()
+    return found
 
 
 def linear(rule: PointRule) -> Linear:
@@ -42,11 +55,11 @@ def linear(rule: PointRule) -> Linear:
         return NEVER
     if rule.spec.kind is Kind.COUNTER:
         factor, added, _, _ = affine_steps(rule)
-        return Linear(_NUMBERS, factor, 1.0, added, True)
+        return Linear(_NUMBERS, shared(factor), 1.0, shared(added), True)
     unit = unit_of(rule.spec.quantity, rule.unit)
     by, offset = rule.scale * unit.factor, rule.offset * unit.factor + unit.offset
     if by == 1 and offset == 0:
         return Linear(_NUMBERS)
     if by.numerator == 1 and by.denominator > 1:
-        return Linear(_NUMBERS, 1.0, float(by.denominator), float(offset))
-    return Linear(_NUMBERS, float(by), 1.0, float(offset))
+        return Linear(_NUMBERS, 1.0, shared(float(by.denominator)), shared(float(offset)))
+    return Linear(_NUMBERS, shared(float(by)), 1.0, shared(float(offset)))

@@ -14,13 +14,13 @@ from typing import Any, TypeAlias
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
-from dutyroom.profiles.linear import NEVER
 from dutyroom.profiles.meter import PARAMETER
 from dutyroom.profiles.paths import MAX_ITEMS, MISSING, Getter, Key, Keys, Path, getter
 from dutyroom.profiles.points import PointProgram, Quick
 from dutyroom.profiles.profile import PointRule
 from dutyroom.profiles.rest import MAX_NAME, MAX_NAMES
 from dutyroom.profiles.result import DecodedReading
+from dutyroom.profiles.values import Convert
 
 Fields: TypeAlias = dict[str, Quick]
 Keyed: TypeAlias = tuple[str, ...]
@@ -114,12 +114,12 @@ class _Sorted:
             for path in paths:
                 raw = _inside(item, path)
                 if raw is not None:
-                    _take(raw, found, found[8], here, job)
+                    _take(raw, found, found[7], here, job)
                     break
         for get, found in self._sought:
             raw = get(item, document)
             if raw is not None and raw is not MISSING:
-                _take(raw, found, found[8], here, job)
+                _take(raw, found, found[7], here, job)
         for path, measured in self._measured:
             table = _inside(item, path)
             if type(table) is not dict:
@@ -127,9 +127,8 @@ class _Sorted:
             for key, get_unit, quick in measured:
                 raw = table.get(key)
                 if raw is not None:
-                    low, high, spec, own = quick[6:]
-                    in_unit = (*NEVER, own.in_unit(get_unit(item, document)), low, high, spec, own)
-                    _take(raw, in_unit, spec, here, job)
+                    convert = quick[8].in_unit(get_unit(item, document))
+                    _take_long(raw, quick, convert, quick[7], here, job)
         for key, points in self._others:
             inside = item.get(key) if key else None
             if key and (inside is None or inside == {}):
@@ -189,22 +188,22 @@ def _quick(own: Fields, table: dict[str, Any], here: Here, job: Job) -> None:
     if len(table) < len(own):
         known = zip(map(own.get, table), table.values(), strict=False)
     else:
-        get = table.get
-        known = [(quick, get(key)) for key, quick in own.items()]
+        known = zip(own.values(), map(table.get, own), strict=False)
     for quick, raw in known:
         if raw is None or quick is None:
             continue
-        types, factor, divisor, added, steps, convert, low, high, spec, point = quick
+        types, factor, divisor, added, steps, low, high, spec, point = quick
         if type(raw) in types:
             value = raw * factor / divisor + added
             if low <= value <= high:
                 if not steps:
                     add(DecodedReading(address, spec, at, value, quality, None))
                     continue
-                if -0.25 < value - (whole := round(value)) < 0.25 and low <= whole <= high:
-                    add(DecodedReading(address, spec, at, float(whole), quality, None))
+                whole = (value + 0.5) // 1.0  # in less time than `round`; a tie is not within a quarter
+                if -0.25 < value - whole < 0.25 and low <= whole <= high:
+                    add(DecodedReading(address, spec, at, whole, quality, None))
                     continue
-        found = convert(raw, parameters)
+        found = point.convert(raw, parameters)
         if type(found) is float and low <= found <= high:
             add(DecodedReading(address, spec, at, found, quality, None))
         else:
@@ -213,12 +212,17 @@ def _quick(own: Fields, table: dict[str, Any], here: Here, job: Job) -> None:
 
 def _take(raw: Any, quick: Quick, spec: PointSpec, here: Here, job: Job) -> None:
     """The same of one value."""
-    types, factor, divisor, added, steps, convert, low, high, _, point = quick
+    types, factor, divisor, added, steps, low, high, _, point = quick
     if type(raw) in types and not steps:
         value = raw * factor / divisor + added
         if low <= value <= high:
             job.readings.append(DecodedReading(here.address, spec, here.at, value, here.quality, None))
             return
+    _take_long(raw, quick, point.convert, spec, here, job)
+
+
+def _take_long(raw: object, quick: Quick, convert: Convert, spec: PointSpec, here: Here, job: Job) -> None:
+    low, high, _, point = quick[5:]
     found = convert(raw, here.parameters)
     if type(found) is float and low <= found <= high:
         job.readings.append(DecodedReading(here.address, spec, here.at, found, here.quality, None))

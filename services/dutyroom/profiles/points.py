@@ -16,7 +16,7 @@ from dutyroom.model.telemetry import COUNTER_RESET, Kind, PointSpec, Quality, Sc
 from dutyroom.profiles.codecs.seam import AS_TOLD, Told
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Fields, Here, Job, clock
-from dutyroom.profiles.linear import NEVER, linear
+from dutyroom.profiles.linear import NEVER, linear, shared
 from dutyroom.profiles.meter import PARAMETER, read_parameter
 from dutyroom.profiles.paths import MISSING, Getter, Walker, as_text, getter, template, walker
 from dutyroom.profiles.privacy import Guard, guard_of, hidden, point_guard
@@ -28,11 +28,10 @@ from dutyroom.quantities import QUANTITIES
 MAX_LOOKED = 50_000  # elements of all series of a message
 MOST = sys.float_info.max  # an infinite number is out of any range
 
-# (types, factor, divisor, added, steps) of the short way, see `linear`; conversion, lowest and highest value, spec, the
-# point. What lies beyond is no mistake yet: it goes the long way.
-Quick: TypeAlias = (
-    "tuple[frozenset[type], float, float, float, bool, Convert, float, float, PointSpec, PointProgram]"
-)
+# (types, factor, divisor, added, steps) of the short way, see `linear`; lowest and highest value, spec, the point. What
+# lies beyond is no mistake yet: it goes the long way. Each object in it that no other point has is one more line of the
+# processor's cache to fetch and to write, so numbers are shared and the conversion is looked up where it is needed.
+Quick: TypeAlias = "tuple[frozenset[type], float, float, float, bool, float, float, PointSpec, PointProgram]"
 
 
 class PointProgram:
@@ -41,7 +40,6 @@ class PointProgram:
     __slots__ = (
         "_absent",
         "_clock",
-        "_convert",
         "_each",
         "_get",
         "_guard",
@@ -64,6 +62,7 @@ class PointProgram:
         "_units",
         "_value",
         "_walk",
+        "convert",
         "spec",
     )
 
@@ -75,7 +74,7 @@ class PointProgram:
         self._guard = point_guard(profile, rule, key) if profile is not None else None
         self._marks = profile is not None and bool(profile.privacy)
         self._guards: dict[str, Guard | None] = {}  # by name, where the name is in the message
-        self._convert = self._guarded(converter(rule))
+        self.convert = self._guarded(converter(rule))
         self._unit = getter([rule.unit_path]) if rule.unit_path is not None else None
         self._units: dict[str, Convert] = {}
         self._get: Getter = getter(rule.paths)
@@ -102,7 +101,7 @@ class PointProgram:
         if short.steps:
             _, _, least, most = affine_steps(self._rule)
             low, high = max(low, least + 1), min(high, most - 0.5)
-        return *short, self._convert, low, high, self.spec, self
+        return *short, shared(low), shared(high), self.spec, self
 
     def run(self, here: Here, job: Job) -> None:
         if self.spec.kind is Kind.COUNTER and (self._rule.device_wrap or PARAMETER in here.parameters):
@@ -193,7 +192,7 @@ class PointProgram:
         return spec
 
     def _emit(self, raw: object, spec: PointSpec, here: Here, job: Job, timed: bool = False) -> None:
-        convert = self._convert if self._unit is None else self.in_unit(self._unit(here.item, job.document))
+        convert = self.convert if self._unit is None else self.in_unit(self._unit(here.item, job.document))
         if self._clock is not None and not timed:
             own, found, _ = self._clock(here.item, job, here.address, base=here.at)
             if own is not None or found is not Quality.GOOD:  # without a time of its own: the message's
@@ -232,7 +231,7 @@ class PointProgram:
         """The conversion from the unit that the payload names."""
         text = as_text(named)
         if not text:
-            return self._convert
+            return self.convert
         found = self._units.get(text)
         if found is None:
             units = QUANTITIES[self.spec.quantity].units
