@@ -33,8 +33,8 @@ from typing import Final, TypeAlias
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs import dsmr_tables as tables
 from dutyroom.profiles.codecs.crc16_arc import crc16_arc
-from dutyroom.profiles.codecs.dsmr_lines import read_lines
-from dutyroom.profiles.codecs.dsmr_meters import meters_of, meters_of_cut
+from dutyroom.profiles.codecs.dsmr_lines import Lines, read_lines
+from dutyroom.profiles.codecs.dsmr_meters import meters_of, meters_of_cut, still_of
 from dutyroom.profiles.codecs.dsmr_shapes import Shapes
 from dutyroom.profiles.codecs.dsmr_values import Item
 from dutyroom.profiles.codecs.seam import Ask, Codec, CodecKind, Note, Wanted
@@ -79,6 +79,10 @@ def _told_in(head: bytes) -> tuple[str, str] | None:
     return None if found is None else (found["maker"].upper(), found["model"].strip())
 
 
+def _version(lines: Lines) -> str | None:
+    return next((g[0] for code in tables.VERSIONS if (g := lines.get(code)) and g[0]), None)
+
+
 def _reader(check: bool, winter: int, shapes: Shapes | None) -> Telegram:
     """shapes: of telegrams that need not be read in full; None = every one is."""
 
@@ -92,16 +96,21 @@ def _reader(check: bool, winter: int, shapes: Shapes | None) -> Telegram:
             )
         text = body.decode("latin-1")
         cut = shapes.read(head, body, text) if shapes is not None else None
-        lines = read_lines(text, match.start("body")) if cut is None else cut.own
-        version = next((g[0] for code in tables.VERSIONS if (g := lines.get(code)) and g[0]), None)
+        still = cut.still if cut is not None else None
+        lines = cut.own if cut is not None and still is None else {}
+        if cut is None:
+            lines = read_lines(text, match.start("body"))
+        version = still.version if still is not None else _version(lines)
         told = match["crc"].strip()
         if check and (told or (version or "").isdigit()):
             _check(match[0][: match.start("crc") - match.start()], told, match.start("crc"))
+        if cut is not None and still is not None:
+            return meters_of_cut(cut, still, winter)
         common: Item = {"maker": named[0], "model": named[1]}
         if version:
             common["version"] = version
         if cut is not None:
-            return meters_of_cut(cut, common, winter)
+            return meters_of_cut(cut, still_of(cut, version, common, winter), winter)
         meters = meters_of(lines, common, winter)
         if shapes is not None:
             shapes.learn(head, body, text)

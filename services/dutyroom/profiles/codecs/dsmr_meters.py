@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from dutyroom.profiles.codecs import dsmr_tables as tables
 from dutyroom.profiles.codecs.dsmr_lines import Lines, place_of
-from dutyroom.profiles.codecs.dsmr_shapes import Cut
+from dutyroom.profiles.codecs.dsmr_shapes import Cut, Still
 from dutyroom.profiles.codecs.dsmr_values import (
     NUMBER,
     Item,
@@ -119,10 +119,22 @@ def meters_of(lines: Lines, common: Item, winter: int) -> list[Item]:
     return meters
 
 
-def meters_of_cut(cut: Cut, common: Item, winter: int) -> list[Item]:
-    """The same of a telegram that has been cut to pieces, with the registers that are wanted. Raises Rejected."""
-    cut.found.update(common)
-    return _together(cut.found, cut.own, cut.behind, common, winter)
+def still_of(cut: Cut, version: str | None, common: Item, winter: int) -> Still:
+    """What such a telegram says beside registers and its clock; it is remembered. Raises Rejected."""
+    found, *behind = _together(common.copy(), cut.own, cut.behind, common, winter)
+    still = Still(version, found, tuple(behind))
+    cut.remember(still)
+    return still
+
+
+def meters_of_cut(cut: Cut, still: Still, winter: int) -> list[Item]:
+    """The meters of a telegram that has been cut to pieces, with the registers that are wanted."""
+    found = cut.found
+    found.update(still.found)
+    time = moment(cut.time, winter)
+    if time is not None:
+        found["time"] = time
+    return [found, *map(dict.copy, still.behind)]
 
 
 def _together(found: Item, own: Lines, behind: dict[int, Lines], common: Item, winter: int) -> list[Item]:

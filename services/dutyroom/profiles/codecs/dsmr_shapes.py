@@ -24,6 +24,7 @@ from dutyroom.profiles.codecs.seam import AS_TOLD, Told, Wanted
 MAX_KINDS = 256  # headers and sizes of telegrams that are remembered
 MAX_SHAPES = 4  # of each
 MAX_LEARNED = 64  # times that shapes of one kind are learned: some meter may never write the same twice
+MAX_STILLS = 4  # of a shape: what its telegrams say beside registers
 MAX_SIZE = 8192  # bytes of a telegram that is remembered
 _DIGITS = 12  # of a register: a counter of thousandths is exact
 
@@ -41,13 +42,47 @@ Span: TypeAlias = tuple[int, int]
 Spans: TypeAlias = tuple[tuple[str, tuple[Span, ...]], ...]  # (code, where its brackets are)
 
 
+class Still(NamedTuple):
+    """What a telegram says beside its registers and its clock: it stays the same for minutes. Not to be changed.
+    found: of the electricity meter. behind: the meters on its channels."""
+
+    version: str | None
+    found: Item
+    behind: tuple[Item, ...]
+
+
 class Cut(NamedTuple):
-    """A telegram cut to pieces. found: registers of the electricity meter. own: its lines that are more than a
-    register. behind: the lines of each channel."""
+    """A telegram cut to pieces. found: registers of the electricity meter. key: what `still` depends on. still: None =
+    it is not known."""
 
     found: Item
-    own: Lines
-    behind: dict[int, Lines]
+    shape: Shape
+    text: str
+    key: Pieces
+    still: Still | None
+
+    @property
+    def time(self) -> str:
+        """The clock's line."""
+        return self.text[self.shape.clock[0] : self.shape.clock[1]]
+
+    @property
+    def own(self) -> Lines:
+        """Lines of the electricity meter that are more than a register, without its clock's."""
+        return self._lines(self.shape.own)
+
+    @property
+    def behind(self) -> dict[int, Lines]:
+        """The lines of each channel."""
+        return {channel: self._lines(listed) for channel, listed in self.shape.behind}
+
+    def _lines(self, listed: Spans) -> Lines:
+        return {code: [self.text[a:b] for a, b in spans] for code, spans in listed}
+
+    def remember(self, still: Still) -> None:
+        if len(self.shape.stills) >= MAX_STILLS:
+            self.shape.stills.clear()
+        self.shape.stills[self.key] = still
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +111,8 @@ class Shape:
     """How telegrams of one kind are cut."""
 
     __slots__ = (
-        "_always", "_behind", "_cut", "_fixed", "_names", "_number", "_own", "_registers", "_same", "_totals",
-        "_units", "_word", "_zeros",
+        "_always", "_cut", "_fixed", "_key", "_names", "_number", "_registers", "_same", "_totals", "_units", "_word",
+        "_zeros", "behind", "clock", "own", "stills",
     )  # fmt: skip
 
     def __init__(self, text: str, places: _Places, wanted: Wanted) -> None:
@@ -99,8 +134,13 @@ class Shape:
         )
         self._names = tuple(name for name in known if name in wanted.numbers)
         self._registers = _pick(known[name] for name in self._names)
-        self._own = tuple(places.own)
-        self._behind = tuple((channel, tuple(found)) for channel, found in sorted(places.behind.items()))
+        self.own = tuple((code, found) for code, found in places.own if code != tables.TIME)
+        self.behind = tuple((channel, tuple(found)) for channel, found in sorted(places.behind.items()))
+        self.clock = next((found[0] for code, found in places.own if code == tables.TIME), (0, 0))
+        listed = [*self.own, *(line for _, found in self.behind for line in found)]
+        still = [span for _, found in listed for span in found]
+        self._key = _pick(at[a, b] for a, b in spans if any(a >= c and b <= d for c, d in still))
+        self.stills: dict[Pieces, Still] = {}
 
     def read(self, body: bytes, text: str) -> Cut | None:
         """None where the telegram has another shape. text: the same as body."""
@@ -118,12 +158,8 @@ class Shape:
                 int(pieces[first].replace(b".", b"")) + int(pieces[second].replace(b".", b""))
             ) / ten
         found[AS_TOLD] = _AsTold(self, pieces)
-        own = {code: [text[a:b] for a, b in spans] for code, spans in self._own}
-        behind = {
-            channel: {code: [text[a:b] for a, b in spans] for code, spans in listed}
-            for channel, listed in self._behind
-        }
-        return Cut(found, own, behind)
+        key = self._key(pieces)
+        return Cut(found, self, text, key, self.stills.get(key))
 
     def told(self, name: str, pieces: Pieces) -> str | None:
         """The text of a register, or of a total of two."""

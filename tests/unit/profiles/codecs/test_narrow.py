@@ -14,7 +14,7 @@ from tests.unit.profiles.codecs.test_dsmr import NOW, V5, telegram
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs import CODECS
-from dutyroom.profiles.codecs.dsmr_shapes import MAX_LEARNED, Shapes, shape_of
+from dutyroom.profiles.codecs.dsmr_shapes import MAX_LEARNED, MAX_STILLS, Shapes, shape_of
 from dutyroom.profiles.codecs.dsmr_tables import REGISTERS
 from dutyroom.profiles.codecs.j1939_frames import can_id
 from dutyroom.profiles.codecs.j1939_table import GROUPS
@@ -177,6 +177,14 @@ def test_telegrams_of_a_shape_seen_before_give_the_same() -> None:
         ("0-1:96.1.0(4730303132333435363738)", "0-1:96.1.0(47303031)(333435363738)"),
         ("0-1:96.1.0(4730303132333435363738)", "0-1:96.1.0(473030*132333435363738)"),
         ("0-1:24.2.1(261101080000W)(00981.443*m3)", "0-1:24.2.1(269901080000W)(00981.443*m3)"),
+        ("0-1:24.2.1(261101080000W)(00981.443*m3)", "0-1:24.2.1(261101080500W)(00981.444*m3)"),
+        ("0-1:24.2.1(261101080000W)(00981.443*m3)", "0-1:24.2.1(000101080000W)(00981.443*m3)"),
+        ("0-2:24.2.1(261101081500W)(12.345*GJ)", "0-2:24.2.1(261101081500W)(12x345*GJ)"),
+        ("0-2:24.1.0(004)", "0-2:24.1.0(007)"),
+        ("0-0:96.13.0()", "0-0:96.13.0(4142)"),
+        ("0-0:96.1.1(4530303030303030303031323334353637)", "0-0:96.1.1(4530303030303030303031323334353638)"),
+        ("1-3:0.2.8(50)", "1-3:0.2.8(42)"),
+        ("0-0:1.0.0(261101083000W)", "0-0:1.0.0(261101083010W)"),
         ("0-0:1.0.0(261101083000W)", "0-0:1.0.0(000101083000W)"),
         ("0-0:1.0.0(261101083000W)", "0-0:1.0.0(261101083061S)"),
         ("1-3:0.2.8(50)", "1-3:0.2.8(XX)"),
@@ -191,6 +199,17 @@ def test_what_differs_is_read_as_if_nothing_had_been_seen(line: str, instead: st
         same(full, narrow, changed)
         same(full, narrow, changed)
         same(full, narrow, telegram(*V5))
+
+
+def test_what_stays_the_same_is_remembered_and_not_without_end() -> None:
+    full, narrow = both("dsmr", {}, METER)
+    for _ in range(2):
+        for minute in range(3 * MAX_STILLS):
+            gas = f"0-1:24.2.1(2611010800{minute:02}W)({minute:05}.443*m3)"
+            same(full, narrow, telegram(*(gas if one.startswith("0-1:24.2.1") else one for one in V5)))
+    one, other = (outcome(narrow, telegram(*V5))["meters"] for _ in range(2))
+    one[1].clear()
+    assert outcome(narrow, telegram(*V5))["meters"][1] == other[1] != {}
 
 
 @given(st.integers(0, 2**32), st.integers(1, 4))
