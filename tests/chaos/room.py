@@ -1,0 +1,110 @@
+"""Broker, service and devices of one failure test; what must hold after it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.chaos.plant import Key, Sent, expected, write_site
+from tests.chaos.sender import Sender
+from tests.chaos.service import Service
+from tests.servers.mosquitto import Mosquitto
+
+AUTOSAVE_S = 1.0  # of the test's Mosquitto
+BROKER = "max_inflight_messages 200\n"
+
+
+@dataclass
+class Room:
+    """One plant. port: where the service finds the broker, where that is not the broker itself."""
+
+    folder: Path
+    meters: int
+    influx: tuple[str, str, str, str] | None = None
+    port: Callable[[int], int] = lambda port: port
+    broker: Mosquitto = field(init=False)
+    service: Service = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.broker = Mosquitto(self.folder / "mosquitto", BROKER)
+        self.broker.start()
+        write_site(self.folder / "site", self.port(self.broker.port), self.meters)
+        self.service = Service(self.folder / "site", self.folder / "data", self.influx)
+
+    def open(self) -> None:
+        """The service has its session, so that the broker keeps for it what comes."""
+        self.service.start()
+        self.until(lambda: "broker.connected" in self.log(), 60, "the service is connected")
+        time.sleep(0.3)
+
+    def log(self) -> str:
+        file = self.service.data / "dutyroom-ingest.log"
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    def close(self) -> None:
+        self.service.stop()
+        self.broker.stop()
+
+    def until(self, true: Callable[[], object], seconds: float, what: str) -> None:
+        deadline = time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}\n{self.service.said()}"
+            time.sleep(0.1)
+
+    # ------------------------------------------------------------ what must hold
+
+    def settled(self, sent: Sequence[Sent], seconds: float = 90) -> None:
+        """All of it is stored, and as it was sent: compared one by one. The ledger balances."""
+        wanted = expected(sent)
+
+        def enough() -> bool:
+            return self.service.received() >= len(sent) and not any(map(_pending, self.service.ledger()))
+
+        try:
+            self.until(enough, seconds, f"{len(sent)} messages are received and stored")
+        finally:
+            stored = self.service.stored()
+            same_set(wanted, stored)
+        assert not any(map(_pending, self.service.ledger()))
+        for row in self.service.ledger():
+            assert row.received == row.decoded + row.ignored + row.quarantined, row
+
+    def alarms(self, seconds: float = 30) -> tuple[Counter[object], Counter[object]]:
+        """Alarms and tickets once nothing changes any more."""
+        last, since = None, time.monotonic()
+        deadline = since + seconds
+        while time.monotonic() < deadline:
+            now = Counter[object](self.service.alarms()), Counter[object](self.service.tickets())
+            if now != last:
+                last, since = now, time.monotonic()
+            elif time.monotonic() - since > 4:
+                break
+            time.sleep(0.5)
+        assert last is not None
+        return last
+
+
+def _pending(row: object) -> int:
+    r = row
+    return r.readings - r.stored - r.duplicate - r.conflict  # type: ignore[attr-defined]
+
+
+def same_set(wanted: dict[Key, float], stored: dict[Key, float]) -> None:
+    """Compares one by one; says the first few that differ."""
+    lost = [key for key in wanted if key not in stored]
+    more = [key for key in stored if key not in wanted]
+    other = [
+        (key, wanted[key], stored[key]) for key in wanted if key in stored and stored[key] != wanted[key]
+    ]
+    assert not lost, f"{len(lost)} of {len(wanted)} readings are lost, such as {lost[:3]}"
+    assert not more, f"{len(more)} readings that nobody sent, such as {more[:3]}"
+    assert not other, f"{len(other)} readings with another value, such as {other[:3]}"
+
+
+def load(room: Room, sent: Sequence[Sent], rate: float, repeat_s: float = 0.0) -> Sender:
+    sender = Sender(room.broker.port, sent, rate, repeat_s)
+    sender.start()
+    return sender
