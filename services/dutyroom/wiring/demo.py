@@ -133,6 +133,7 @@ def _open(
         limits_of(settings),
         lossless=False,
         speed=clock.speed,
+        reader=settings.mqtt_reader,
     )
     running.broker = broker
     return _Demo(
