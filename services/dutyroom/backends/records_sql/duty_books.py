@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import replace
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Executable, Select, Table, bindparam, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from dutyroom.backends.records_sql import schema
 from dutyroom.backends.records_sql.link import Link, columns, values
@@ -23,8 +26,7 @@ from dutyroom.timebase import Ms
 
 def _change(link: Link, table: Table, row: Alarm | Ticket | Occurrence | OutboxRow) -> None:
     """Overwrites the row of this id and site."""
-    statement = update(table).where(table.c.id == row.id, table.c.site == row.site)
-    if link.careful(statement.values(values(row, "id", "site"))).rowcount != 1:
+    if not link.overwrite(table, row.id, row.site, values(row, "id", "site")):
         raise Rejected(f"{table.name}: there is no row {row.id} on site {row.site!r}")
 
 
@@ -54,7 +56,7 @@ class Alarms:
         _change(self._link, self._table, alarm)
 
     def log(self, change: AlarmChange) -> None:
-        self._link.careful(schema.alarm_changes.insert().values(values(change)))
+        self._link.insert(schema.alarm_changes, values(change))
 
     def history(self, alarm: int) -> Sequence[AlarmChange]:
         t = schema.alarm_changes
@@ -81,6 +83,23 @@ class Alarms:
         return self._link.fetch(Alarm, found.order_by(t.raised_at.desc(), t.id.desc()).limit(limit))
 
 
+@cache
+def _counting(dialect: str) -> Executable:
+    """The next number of a site's tickets."""
+    t = schema.counters
+    made = sqlite.insert(t) if dialect == "sqlite" else postgresql.insert(t)
+    step = made.on_conflict_do_update(index_elements=["site", "name"], set_={"value": t.c.value + 1})
+    return step.returning(t.c.value)
+
+
+@cache
+def _unfinished_of() -> Select[*tuple[Any, ...]]:
+    """The ticket of a cause that is neither closed nor cancelled."""
+    t = schema.tickets.c
+    mine = (t.site == bindparam("of_site"), t.cause == bindparam("of_cause"))
+    return select(*columns(schema.tickets, Ticket)).where(*mine, schema.UNFINISHED)
+
+
 class Tickets:
     """TicketBook in SQL. Numbers rise per site without a gap."""
 
@@ -100,15 +119,11 @@ class Tickets:
         return replace(numbered, id=found)
 
     def _next(self, site: str) -> int:
-        t = schema.counters
-        first = self._link.upsert(t).values(site=site, name="ticket", value=1)
-        step = first.on_conflict_do_update(index_elements=["site", "name"], set_={"value": t.c.value + 1})
-        return int(self._link.run(step.returning(t.c.value)).scalar_one())
+        first = {"site": site, "name": "ticket", "value": 1}
+        return int(self._link.run(_counting(self._link.dialect), first).scalar_one())
 
     def open_for(self, site: str, cause: str) -> Ticket | None:
-        t = self._table.c
-        found = self._all.where(t.site == site, t.cause == cause, schema.UNFINISHED)
-        return self._link.one(Ticket, found)
+        return self._link.one(Ticket, _unfinished_of(), {"of_site": site, "of_cause": cause})
 
     def get(self, site: str, ticket: int) -> Ticket | None:
         t = self._table.c
@@ -118,7 +133,7 @@ class Tickets:
         _change(self._link, self._table, ticket)
 
     def log(self, change: TicketChange) -> None:
-        self._link.careful(schema.ticket_changes.insert().values(values(change)))
+        self._link.insert(schema.ticket_changes, values(change))
 
     def history(self, ticket: int) -> Sequence[TicketChange]:
         t = schema.ticket_changes

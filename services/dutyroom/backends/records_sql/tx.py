@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from dutyroom.backends.records_sql import schema
 from dutyroom.backends.records_sql.device_book import Devices
 from dutyroom.backends.records_sql.duty_books import Alarms, Occurrences, SqlOutbox, Tickets
-from dutyroom.backends.records_sql.link import Link, columns
+from dutyroom.backends.records_sql.link import Link, columns, inserting
 from dutyroom.backends.records_sql.metering_book import Metering
 from dutyroom.backends.records_sql.people_book import People
 from dutyroom.model.duty import AuditRow, Change
@@ -79,7 +79,7 @@ class SqlTx:
 
     def audit(self, site: str, at: Ms, actor: str, action: str, target: str, detail: str = "") -> None:
         row = {"site": site, "at": at, "actor": actor, "action": action, "target": target, "detail": detail}
-        self._link.run(schema.audit.insert().values(row))
+        self._link.run(inserting(schema.audit), row)
 
     def audit_rows(self, site: str, limit: int = 200) -> Sequence[AuditRow]:
         """Newest first."""
@@ -88,7 +88,7 @@ class SqlTx:
         return self._link.fetch(AuditRow, found.order_by(t.c.id.desc()).limit(limit))
 
     def change(self, site: str, at: Ms, kind: str, key: str) -> None:
-        self._link.run(schema.changes.insert().values(site=site, at=at, kind=kind, key=key))
+        self._link.run(inserting(schema.changes), {"site": site, "at": at, "kind": kind, "key": key})
 
     def changes(self, after: int, limit: int = 500, *, kind: str = "") -> Sequence[Change]:
         """Oldest first."""
