@@ -205,6 +205,14 @@ def test_two_sites_at_once_keep_apart(broker: Mosquitto, tmp_path: Path) -> None
         second_broker.stop()
 
 
+def figures(influx: Bucket, measurement: str) -> list[Any]:
+    """What the service wrote of itself in the last minutes."""
+    query = f'''from(bucket: "{influx.name}") |> range(start: -2h, stop: 1m)
+        |> filter(fn: (r) => r._measurement == "{measurement}")'''
+    with InfluxDBClient(url=influx.url, token=influx.token, org=influx.org) as client:
+        return [row for table in client.query_api().query(query) for row in table.records]
+
+
 def test_readings_in_influxdb_and_records_in_postgresql(
     broker: Mosquitto, influx: Bucket, postgres_url: str, tmp_path: Path
 ) -> None:
@@ -227,6 +235,14 @@ def test_readings_in_influxdb_and_records_in_postgresql(
         point = visitor.points(METER)["volume"]["point"]
         series = visitor.get(f"/points/{point}/readings", start=now * 1000, end=now * 1000 + 1)
         assert series["value"] == [6.408]  # read back from InfluxDB
+        told = wait_for(lambda: figures(influx, "dutyroom_alarm"), 30, "the alarm for dashboards")
+        assert {(r["event"], r["rule"], r["device"]) for r in told} == {
+            ("raise", "water.burst", "A-master-water")
+        }
+        assert wait_for(lambda: figures(influx, "dutyroom_data"), 30, "the minute for dashboards")
+        assert {r["device"]: (r["top"], r["end"]) for r in figures(influx, "dutyroom_meter")}[
+            "A-master-water"
+        ] == ("yes", "no")
         assert service.terminate() == 0
 
     query = f'''from(bucket: "{influx.name}") |> range(start: {now - 300}, stop: {now + 300})
