@@ -100,6 +100,7 @@ class Filled:
     site: str
     login: str
     ran: EstateInInflux | None = None
+    token: str = ""  # that `dutyroom influx setup` makes for Grafana
 
     @property
     def estate(self) -> EstateInInflux:
@@ -173,7 +174,8 @@ def through_the_tasks(client: InfluxDBClient, org: str, name: str) -> None:
 def filled(influx_server: Influx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     server, name = influx_server, f"boards{os.getpid()}"
     plan = Plan(server.org, name, 0, 0, 0)
-    set_up(server.url, server.token, plan, lambda _: None, T, dry=False, shorten=False)
+    made = set_up(server.url, server.token, plan, lambda _: None, T, dry=False, shorten=False)
+    tokens = {right.name: token for right, token, _ in made}
     with InfluxDBClient(url=server.url, token=server.token, org=server.org) as client:
         buckets = [client.buckets_api().find_bucket_by_name(bucket) for bucket, _ in plan.buckets]
         store = InfluxReadingStore(server.url, server.token, server.org, name, "lakeside")
@@ -189,8 +191,8 @@ def filled(influx_server: Influx, tmp_path_factory: pytest.TempPathFactory) -> I
         estate.until(T + HOURS * HOUR, MINUTE)
         through_the_tasks(client, server.org, name)
         login = only_reads(server, name, buckets, buckets[0].org_id)
-        made = Bucket(server.url, server.token, server.org, name)
-        yield Filled(made, estate.table, estate.site.id, login, estate)
+        bucket = Bucket(server.url, server.token, server.org, name)
+        yield Filled(bucket, estate.table, estate.site.id, login, estate, tokens["grafana"])
         estate.close()
         store.close()
         figures.close()
@@ -383,6 +385,16 @@ def test_the_user_of_grafana_can_only_read(filled: Filled) -> None:
         ask(filled.bucket, "SHOW MEASUREMENTS", "grafana:guessed")
     assert ask(filled.bucket, "SHOW MEASUREMENTS") == before
     assert rows(filled.ask('SELECT count("level") FROM "tank"')) == 1
+
+
+def test_the_token_for_grafana_reads_all_details_as_the_password_of_any_user(filled: Filled) -> None:
+    """So Grafana's provisioned data source needs another password and nothing else."""
+    for detail in DETAILS:
+        query = filled.in_grafana('SELECT count("level") FROM "$detail"."tank"', detail=detail)
+        for login in (f"grafana:{filled.token}", f"anybody:{filled.token}"):
+            assert rows(ask(filled.bucket, query, login)) == 1
+    with pytest.raises(Refused, match=r"write permission|insufficient permissions|unauthorized"):
+        ask(filled.bucket, 'DELETE FROM "tank"', f"grafana:{filled.token}")
 
 
 # ------------------------------------------------------------ figures that a person checks by hand
