@@ -236,13 +236,7 @@ def _of_one(steps: tuple[Step, ...], at: int, whole: bool) -> Walker:
     before = tuple(s.name for s in steps[:at] if isinstance(s, Key))
     after = tuple(s.name for s in steps[at + 1 :] if isinstance(s, Key))
     step = steps[at]
-
-    def found(value: object) -> Iterator[tuple[dict[str, str], object]]:
-        for name, child in _children(value, step):
-            for key in after:
-                child = child.get(key, MISSING) if isinstance(child, dict) else MISSING
-            if child is not MISSING:
-                yield ({name[0]: name[1]} if name else {}), child
+    found = _in_objects(step.capture, after) if isinstance(step, Keys) and after else _below(step, after)
 
     def walk(item: object, document: object) -> Iterator[tuple[dict[str, str], object]]:
         value = document if whole else item
@@ -251,6 +245,34 @@ def _of_one(steps: tuple[Step, ...], at: int, whole: bool) -> Walker:
         return _counted(found(value))
 
     return walk
+
+
+def _below(step: Step, after: tuple[str, ...]) -> Callable[[object], Iterator[tuple[dict[str, str], object]]]:
+    def found(value: object) -> Iterator[tuple[dict[str, str], object]]:
+        for name, child in _children(value, step):
+            for key in after:
+                child = child.get(key, MISSING) if isinstance(child, dict) else MISSING
+            if child is not MISSING:
+                yield ({name[0]: name[1]} if name else {}), child
+
+    return found
+
+
+def _in_objects(
+    capture: str, after: tuple[str, ...]
+) -> Callable[[object], Iterator[tuple[dict[str, str], object]]]:
+    """`{name}.field`: most fields of a message are no objects, and are passed over in no time."""
+
+    def found(value: object) -> Iterator[tuple[dict[str, str], object]]:
+        for name, child in value.items() if isinstance(value, dict) else ():
+            for key in after:
+                child = child.get(key, MISSING) if isinstance(child, dict) else MISSING
+                if child is MISSING:
+                    break
+            else:
+                yield ({capture: str(name)} if capture else {}), child
+
+    return found
 
 
 def _counted(matches: Iterator[tuple[dict[str, str], object]]) -> Iterator[tuple[dict[str, str], object]]:
@@ -347,8 +369,13 @@ def template(text: str) -> Render:
         return parts[0]
 
     def joined(captures: Captures, item: object, document: object) -> str | None:
-        texts = [part(captures, item, document) for part in parts]
-        return None if None in texts else "".join(t for t in texts if t is not None)
+        whole = ""
+        for part in parts:
+            text = part(captures, item, document)
+            if text is None:
+                return None
+            whole += text
+        return whole
 
     return joined
 
