@@ -216,9 +216,11 @@ class Journal(Protocol):
         findings: Sequence[Finding],
         outcomes: Mapping[tuple[Ms, str, str], int],
         passed: tuple[str, Lane, int] | None = None,
+        kept: Mapping[tuple[Ms, str], int] | None = None,
     ) -> None:
-        """Adds findings, and ledger counts by (receive hour, device, stored|duplicate|conflict).
+        """Adds findings, and ledger counts by (receive hour, device, stored|duplicate|conflict|refused).
 
+        kept: new readings of what tells how complete a device is, by hour of their own time and device.
         passed: moves this reader's cursor in the same commit, so that a crash never counts twice.
         """
         ...
@@ -262,6 +264,14 @@ class Journal(Protocol):
 
     def balance(self, question: LedgerQuestion) -> LedgerPage:
         """Sums of the ledger, in pages."""
+        ...
+
+    def kept(self, days: Sequence[Ms], device: str | None = None) -> Mapping[tuple[Ms, str], int]:
+        """What `note` was told, by start of the local day and device. days: rising; the last one has no end."""
+        ...
+
+    def kept_since(self) -> Ms | None:
+        """The first hour of it."""
         ...
 
     def spool(self) -> Spool:

@@ -42,7 +42,7 @@ from dutyroom.timebase import DAY, Ms
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 STRANGERS = 1_000  # findings of unknown addresses
 _TRIES = 100  # to find the ledger's memory and table at one moment
 _MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
@@ -69,6 +69,7 @@ _STEPS = (
     ledger.SCHEMA_COUNTED,
     ledger.SCHEMA_REFUSED,
     ledger.SCHEMA_SEQUENCE,
+    ledger.SCHEMA_KEPT,
 )
 
 
@@ -297,6 +298,13 @@ class SqliteJournal:
                 db.execute("COMMIT")
         raise Unavailable(f"journal {self._path}: the ledger is written all the time; ask again")
 
+    def kept(self, days: Sequence[Ms], device: str | None = None) -> Mapping[tuple[Ms, str], int]:
+        return self._ask(lambda db: ledger.kept(db, days, device))
+
+    def kept_since(self) -> Ms | None:
+        found = self._rows("SELECT min(hour) FROM kept")[0][0]
+        return None if found is None else int(str(found))
+
     def spool(self) -> Spool:
         return self._ask(self._room.state)
 
@@ -357,10 +365,12 @@ class SqliteJournal:
         findings: Sequence[Finding],
         outcomes: Mapping[tuple[Ms, str, str], int],
         passed: tuple[str, Lane, int] | None = None,
+        kept: Mapping[tuple[Ms, str], int] | None = None,
     ) -> None:
         if not findings and not outcomes and passed is None:
             return
         with self._commit() as db:
+            ledger.keep(db, kept or {})
             ledger.write(db, ledger.outcomes_of(outcomes))
             self._find(db, findings)
             if passed is not None:
@@ -441,6 +451,7 @@ class SqliteJournal:
         with self._commit(counted) as db:
             self._write_counts(db)
             self._quarantine.trim(db, now - round(days * DAY))
+            ledger.forget(db, now)
             for lane, seq in passed.items():
                 deleted += db.execute(
                     "DELETE FROM batch WHERE lane=? AND seq<=? AND received_at<?",

@@ -109,6 +109,12 @@ class FollowedJournal:
             return LedgerPage((), 0, LedgerSum(None, None, *[0] * 11))
         return self._journal.balance(question)
 
+    def kept(self, days: Sequence[Ms], device: str | None = None) -> Mapping[tuple[Ms, str], int]:
+        return self._journal.kept(days, device) if self._journal else {}
+
+    def kept_since(self) -> Ms | None:
+        return self._journal.kept_since() if self._journal else None
+
     def spool(self) -> Spool:
         return self._journal.spool() if self._journal else Spool(self._most, 0, 0, 0.0)
 
@@ -138,6 +144,7 @@ class FollowedJournal:
         findings: Sequence[Finding],
         outcomes: Mapping[tuple[Ms, str, str], int],
         passed: tuple[str, Lane, int] | None = None,
+        kept: Mapping[tuple[Ms, str], int] | None = None,
     ) -> None:
         self._refuse()
 

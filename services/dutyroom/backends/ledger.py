@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 
 import numpy as np
 
 from dutyroom.interfaces import LedgerRow
 from dutyroom.model.telemetry import Batch, Longs, Outcome
-from dutyroom.timebase import HOUR, Ms
+from dutyroom.timebase import DAY, HOUR, Ms
 
 SCHEMA = """
 CREATE TABLE ledger (
@@ -37,6 +37,13 @@ ALTER TABLE ledger ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0;
 """
 # How far devices have counted their messages.
 SCHEMA_SEQUENCE = "CREATE TABLE sequence (device TEXT PRIMARY KEY, state BLOB NOT NULL) WITHOUT ROWID;"
+# Readings that tell how complete a device is, by hour of their own time.
+SCHEMA_KEPT = """
+CREATE TABLE kept (
+  hour INTEGER NOT NULL, device TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (hour, device)) WITHOUT ROWID;
+"""
+DAYS = 400  # that rows stay
+KEPT_DAYS = 62
 EVERY_S = 5.0  # between two writes of what was counted
 MOST = 50_000  # rows that wait for it
 
@@ -127,6 +134,33 @@ def outcomes_of(found: Mapping[tuple[Ms, str, str], int]) -> Counts:
 def write(db: sqlite3.Connection, counts: Counts) -> None:
     """Adds to the table, in the transaction at hand."""
     db.executemany(_INSERT, [(*key, *row) for key, row in counts.items() if any(row)])
+
+
+def keep(db: sqlite3.Connection, kept: Mapping[tuple[Ms, str], int]) -> None:
+    db.executemany(
+        "INSERT INTO kept (hour, device, count) VALUES (?,?,?) "
+        "ON CONFLICT (hour, device) DO UPDATE SET count = count + excluded.count",
+        [(*key, many) for key, many in kept.items()],
+    )
+
+
+def kept(db: sqlite3.Connection, days: Sequence[Ms], device: str | None) -> dict[tuple[Ms, str], int]:
+    """By start of the day and device. days: rising."""
+    found: dict[tuple[Ms, str], int] = {}
+    which = "" if device is None else "AND device = ?"
+    for start, end in zip(days, (*days[1:], 1 << 62), strict=True):
+        rows = db.execute(
+            f"SELECT device, sum(count) FROM kept WHERE hour >= ? AND hour < ? {which} GROUP BY device",  # noqa: S608
+            (start, end, *(() if device is None else (device,))),
+        )
+        found.update({(start, name): many for name, many in rows})
+    return found
+
+
+def forget(db: sqlite3.Connection, now: Ms) -> None:
+    """Rows that are older than anybody asks for."""
+    db.execute("DELETE FROM ledger WHERE hour < ?", (now - DAYS * DAY,))
+    db.execute("DELETE FROM kept WHERE hour < ?", (now - KEPT_DAYS * DAY,))
 
 
 def counted_until(db: sqlite3.Connection) -> int:

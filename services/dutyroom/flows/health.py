@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dutyroom.flows.canary import CanaryState
+from dutyroom.flows.skew import Skews
 from dutyroom.interfaces import Spool
 
 
@@ -14,3 +15,4 @@ class Health:
 
     spool: Spool | None = None
     canary: CanaryState | None = None
+    skews: Skews | None = None

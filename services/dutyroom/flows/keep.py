@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from dutyroom.errors import Rejected
+from dutyroom.flows.completeness import Witnesses
 from dutyroom.interfaces import Journal, ReadingStore, Records
 from dutyroom.model.telemetry import (
     Attribute,
@@ -151,6 +152,7 @@ class Keep:
         self._newest: Longs = np.full(0, -1, np.int64)  # by point id
         self._known: Bools = np.zeros(0, np.bool_)
         self._usual: Longs = np.zeros(0, np.int64)  # how old a reading of a point may be when it comes, ms
+        self._witnesses = Witnesses(table)
         self._said: dict[tuple[str, str], tuple[Scalar, Ms]] = {}  # attributes kept since the start
 
     def drain(self) -> int:
@@ -194,7 +196,9 @@ class Keep:
             ]  # of several of a point the last one, which is the newest
             _count_stored(batch, plain, outcomes)
             chosen.append(self._late(_rows(r, np.flatnonzero(store)), batch))
-        findings.extend(self._write(_join(chosen), batches[-1].received_at))
+        joined = _join(chosen)
+        refused = self._write(joined, batches[-1].received_at, findings)
+        _count_refused(refused, chosen, batches, outcomes)
         events = [event for batch in batches for event in batch.events]
         attributes = self._unsaid([attribute for batch in batches for attribute in batch.attributes])
         if events or attributes:
@@ -204,7 +208,7 @@ class Keep:
             self._said.update({(a.device, a.name): (a.value, a.at) for a in attributes})
         # Last: a crash before this line repeats the batches, and then counts duplicates. Counts and
         # cursor go together: between them a crash would count the same readings twice.
-        self._journal.note(findings, outcomes, passed)
+        self._journal.note(findings, outcomes, passed, self._witnesses.count(joined))
 
     def _unsaid(self, attributes: Sequence[Attribute]) -> list[Attribute]:
         """The newest of each, where it differs from what was kept last: a device repeats its model
@@ -219,13 +223,17 @@ class Keep:
                 found.append(attribute)
         return found
 
-    def _write(self, readings: Readings, received_at: Ms) -> list[Finding]:
-        """What the store refuses for good is a finding and blocks nothing: the raw message stays."""
+    def _write(self, readings: Readings, received_at: Ms, findings: list[Finding]) -> list[int]:
+        """What the store refuses for good is a finding and blocks nothing: the raw message stays. Returns
+        those rows."""
         try:
             self._store.write(readings, self._table)
         except Rejected as err:
             refused = {(self._named(readings, row), reason) for row, reason in err.items.items()}
-            return [Finding("refused", device, received_at, reason) for device, reason in sorted(refused)]
+            findings += [
+                Finding("refused", device, received_at, reason) for device, reason in sorted(refused)
+            ]
+            return [int(row) for row in err.items]
         return []
 
     def _named(self, readings: Readings, row: int | str) -> str:
@@ -291,6 +299,23 @@ def _count_stored(batch: Batch, rows: Bools, outcomes: Counter[tuple[Ms, str, st
     for record, number in zip(batch.messages, numbers, strict=True):
         if number:
             outcomes[record.message.received_at // HOUR * HOUR, record.device, "stored"] += number
+
+
+def _count_refused(
+    rows: Sequence[int],
+    chosen: Sequence[Readings],
+    batches: Sequence[Batch],
+    outcomes: Counter[tuple[Ms, str, str]],
+) -> None:
+    """Rows of the joined blocks that are not stored after all."""
+    starts = np.cumsum([0, *(len(block) for block in chosen)])
+    for row in rows:
+        place = int(np.searchsorted(starts, row, side="right")) - 1
+        message = chosen[place].message.item(row - int(starts[place]))
+        record = batches[place].messages[message]
+        key = (record.message.received_at // HOUR * HOUR, record.device)
+        outcomes[*key, "stored"] -= 1
+        outcomes[*key, "refused"] += 1
 
 
 def _rows(readings: Readings, rows: Longs) -> Readings:

@@ -32,7 +32,7 @@ from dutyroom.flows.rereading import Rereading
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.scheduler import DOWN, Scheduler
 from dutyroom.flows.shelf import LOOK_S
-from dutyroom.flows.spool import READERS, SpoolWarning
+from dutyroom.flows.spool import READERS
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records, Tended
 from dutyroom.rules.engine import Engine
@@ -41,6 +41,7 @@ from dutyroom.site import BrokerAddress, Site
 from dutyroom.timebase import Clock, Ms
 from dutyroom.wiring.brokers import trial
 from dutyroom.wiring.canary import Perch, canary_of
+from dutyroom.wiring.health import health_of
 from dutyroom.wiring.memory import remember, remember_estate
 from dutyroom.wiring.seeding import Profiles, seed, shelf_of
 
@@ -54,7 +55,6 @@ _REST_S = (
 _TICK_S = 1.0  # real seconds between two ticks of the watch
 PLANS_S = 15.0  # between two wakes of the plans, beside the instants at which something is due
 _TRIM_S = 600.0
-_SPOOL_S = 10.0
 
 
 @dataclass(slots=True)
@@ -293,15 +293,6 @@ def _loops(
         running.journal.trim(r.clock.now(), limits.raw_days, running.journal.passed())
         return _TRIM_S
 
-    warning = SpoolWarning()
-
-    def measuring() -> float:
-        r.health.spool = running.journal.spool()
-        if (finding := warning.look(r.health.spool.share, r.clock.now())) is not None:
-            log.warning("journal.filling", site=site.id, share=finding.detail)
-            r.journal.note([finding], {})
-        return _SPOOL_S
-
     keeping, watched = Loop("keep", keep_up, rest_s=_REST_S), Loop("watch", watching)
 
     def wake_readers() -> None:
@@ -311,7 +302,7 @@ def _loops(
     r.wake = watched.wake
     ingesting = Loop("ingest", IngestWork(running.session, ingest, wake_readers, between=rereading.step))
     looking = [Loop("profiles", _forever(r.shelf.look, LOOK_S))] if r.shelf is not None else []
-    return [ingesting, keeping, watched, Loop("trim", trimming), Loop("spool", measuring), *looking]
+    return [ingesting, keeping, watched, Loop("trim", trimming), health_of(r, registry), *looking]
 
 
 def _plans(running: RunningSite, speed: float) -> Loop:

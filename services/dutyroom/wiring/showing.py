@@ -32,6 +32,7 @@ from dutyroom.model.lease import Owners
 from dutyroom.settings import Settings
 from dutyroom.site import Site
 from dutyroom.timebase import Clock
+from dutyroom.wiring.health import health_of
 from dutyroom.wiring.instance import choose_port, first_administrator, log_to, make_instance
 from dutyroom.wiring.memory import remember, remember_estate
 from dutyroom.wiring.seeding import Profiles, profiles_of, seed, shelf_of
@@ -39,7 +40,7 @@ from dutyroom.wiring.serve import read_sites
 from dutyroom.wiring.stores import followed_store_of, records_of
 
 _OWNERS_S = 1.0
-_SPOOL_S = 10.0
+_CANARY_S = 2.0
 
 
 @dataclass(slots=True)
@@ -177,14 +178,14 @@ def open_shown(
     following = Following(site.id, records, table, desk, intake, since)
     follower = Follower(journal, lambda: journal.there, store, table, runtime.live, following.learn)
 
-    def measuring() -> float:
+    def canary() -> float:
         runtime.health.canary = ownership.canary(site.id)
-        runtime.health.spool = journal.spool() if journal.there else None
-        return _SPOOL_S
+        return _CANARY_S
 
     loops = [
         Loop("changes", following.step),
-        Loop("spool", measuring),
+        Loop("canary", canary),
+        health_of(runtime, registry, ours=False),
         Loop("live", follower.step),
         Loop("profiles", lambda: (shelf.look(), LOOK_S)[1]),
     ]

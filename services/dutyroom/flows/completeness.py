@@ -1,0 +1,104 @@
+"""How much of what was expected has come: by device and local day, from the readings of one point of each.
+
+The witness is the point with the shortest interval. A reading counts on the day of its own time, once, however
+late it came; duplicates do not count. Where a device has an interval of its own, that is what is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dutyroom.model.duty import Device, DeviceStatus
+from dutyroom.model.telemetry import Bools, PointTable, Quality, Readings
+from dutyroom.timebase import HOUR, SECOND, Ms
+
+
+class Witnesses:
+    """Counts readings as they are stored. Not thread-safe."""
+
+    def __init__(self, table: PointTable) -> None:
+        self._table, self._version = table, 0
+        self._chosen: Bools = np.zeros(0, np.bool_)  # by point id
+        self._of: dict[str, int] = {}
+
+    def count(self, stored: Readings) -> Mapping[tuple[Ms, str], int]:
+        """New readings of witnesses, by hour of their own time and device."""
+        if not len(stored):
+            return {}
+        self._learn()
+        mine = self._chosen[stored.point] & (stored.quality != Quality.RETAINED)
+        keys = (stored.at[mine] // HOUR << 32) | stored.point[mine].astype(np.int64)
+        found: dict[tuple[Ms, str], int] = {}
+        for key, many in zip(*(a.tolist() for a in np.unique(keys, return_counts=True)), strict=True):
+            point = self._table[key & 0xFFFFFFFF]
+            found[(key >> 32) * HOUR, point.device] = many
+        return found
+
+    def _learn(self) -> None:
+        """Chooses anew for devices whose points have changed."""
+        if self._table.top >= len(self._chosen):
+            more = self._table.top + 1024 - len(self._chosen)
+            self._chosen = np.concatenate([self._chosen, np.zeros(more, np.bool_)])
+        self._version, names = self._table.changes.since(self._version)
+        for device in {p.device for p in list(self._table)} if names is None else names:
+            points = self._table.of_device(device)
+            if device in self._of:
+                self._chosen[self._of.pop(device)] = False
+            if points:
+                best = min(points, key=lambda p: (p.spec.interval_s or 1 << 40, p.id)).id
+                self._of[device], self._chosen[best] = best, True
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Of a device and a day. received: at most what was expected."""
+
+    device: str
+    day: Ms
+    expected: int
+    received: int
+
+    @property
+    def share(self) -> float:
+        return self.received / self.expected
+
+
+def intervals(devices: Iterable[Device], table: PointTable) -> dict[str, int]:
+    """By device the seconds between two readings, where that is known."""
+    found: dict[str, int] = {}
+    for device in devices:
+        if device.status is not DeviceStatus.ACTIVE:
+            continue
+        every = [p.spec.interval_s for p in table.of_device(device.id) if p.spec.interval_s]
+        if seconds := device.interval_s or min(every, default=0):
+            found[device.id] = seconds
+    return found
+
+
+def shares(
+    expected: Mapping[str, int],
+    counts: Mapping[tuple[Ms, str], int],
+    days: Sequence[tuple[Ms, Ms]],
+    since: Ms,
+    now: Ms,
+) -> list[Share]:
+    """The worst first. expected: seconds by device. counts: by day and device. since: when the site began."""
+    found = []
+    for start, end in days:
+        for device, seconds in expected.items():
+            # What is due just now may still come.
+            span = min(end, now - seconds * SECOND) - max(start, since)
+            wanted = span // (seconds * SECOND)
+            if wanted > 0:
+                came = min(wanted, counts.get((start, device), 0))
+                found.append(Share(device, start, wanted, came))
+    return sorted(found, key=lambda s: (s.share, s.day, s.device))
+
+
+def overall(found: Sequence[Share]) -> float | None:
+    """The share of all together; None = nothing was expected."""
+    wanted = sum(s.expected for s in found)
+    return sum(s.received for s in found) / wanted if wanted else None

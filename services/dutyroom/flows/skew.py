@@ -1,0 +1,102 @@
+"""How far devices' clocks are off: receive time less the time in their messages.
+
+Only messages in step count: between two of them as much time has passed here as there. A late batch, or what
+waited for us somewhere, is not in step with its predecessor, and a device without a clock has no skew.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dutyroom.flows.live import LiveValue
+from dutyroom.model.telemetry import Finding, PointTable, Quality
+from dutyroom.timebase import MINUTE, SECOND, Ms
+
+LAST = 9  # messages
+LEAST = 3  # before anything is said
+TOO_MUCH: Ms = 5 * MINUTE
+_BACK: Ms = 4 * MINUTE  # below it the finding is over
+_STEP: Ms = 30 * SECOND  # by which a message in step may come earlier or later than the one before
+KIND = "clock_skew"
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """ms: positive = the device's clock is behind; None = not measured. wrong: its clock is not plausible at all,
+    the receive time counts in its place."""
+
+    ms: Ms | None
+    messages: int
+    wrong: bool = False
+
+
+@dataclass(slots=True)
+class _Clock:
+    at: Ms = 0
+    received: Ms = 0
+    seen: deque[Ms] = field(default_factory=lambda: deque(maxlen=LAST))
+    wrong: bool = False
+    told: bool = False
+
+
+class Skews:
+    """Fed with what is new; read from any thread. timed: whether a device says when its readings are."""
+
+    def __init__(self, table: PointTable, timed: Callable[[str], bool]) -> None:
+        self._table, self._timed = table, timed
+        self._clocks: dict[str, _Clock] = {}
+
+    def take(self, values: Iterable[LiveValue], now: Ms) -> list[Finding]:
+        """The newest values of points; returns what there is to note."""
+        newest: dict[str, LiveValue] = {}
+        for value in values:
+            point = self._table.get(value.point)
+            if point is None or value.quality == Quality.RETAINED:
+                continue
+            before = newest.get(point.device)
+            if before is None or value.at > before.at:
+                newest[point.device] = value
+        findings = []
+        for device, value in newest.items():
+            if self._timed(device):
+                findings += self._one(device, value, now)
+        return findings
+
+    def _one(self, device: str, value: LiveValue, now: Ms) -> list[Finding]:
+        clock = self._clocks.setdefault(device, _Clock())
+        clock.wrong = value.quality == Quality.CLOCK
+        if clock.wrong or value.at <= clock.at:
+            return []
+        here, there = value.received_at - clock.received, value.at - clock.at
+        if clock.at and abs(here - there) <= max(_STEP, here // 10):
+            clock.seen.append(value.received_at - value.at)
+        clock.at, clock.received = value.at, value.received_at
+        if len(clock.seen) < LEAST:
+            return []
+        skew = round(statistics.median(clock.seen))
+        if abs(skew) < _BACK:
+            clock.told = False
+        if clock.told or abs(skew) <= TOO_MUCH:
+            return []
+        clock.told = True
+        return [Finding(KIND, device, now, f"{skew / 1000:+.0f} s")]
+
+    def of(self, device: str) -> Skew | None:
+        """None = nothing is known."""
+        clock = self._clocks.get(device)
+        if clock is None:
+            return None
+        seen = list(clock.seen)
+        return Skew(round(statistics.median(seen)) if len(seen) >= LEAST else None, len(seen), clock.wrong)
+
+    def odd(self) -> Mapping[str, Skew]:
+        """Devices whose clock is off by too much, or not plausible."""
+        found = {}
+        for device in list(self._clocks):
+            skew = self.of(device)
+            if skew is not None and (skew.wrong or (skew.ms is not None and abs(skew.ms) > TOO_MUCH)):
+                found[device] = skew
+        return found

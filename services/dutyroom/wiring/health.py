@@ -1,0 +1,60 @@
+"""The loop that looks at how well a site's data is: its journal's size, its devices' clocks."""
+
+from __future__ import annotations
+
+import structlog
+
+from dutyroom.flows.loops import Loop
+from dutyroom.flows.registry import Registry
+from dutyroom.flows.run import SiteRuntime
+from dutyroom.flows.skew import Skews
+from dutyroom.flows.spool import SpoolWarning
+
+log = structlog.get_logger(__name__)
+
+_EVERY_S = 10.0
+
+
+class Timed:
+    """Whether a device says when its readings are: by the layouts of its profile."""
+
+    def __init__(self, runtime: SiteRuntime, registry: Registry) -> None:
+        self._runtime, self._registry = runtime, registry
+        self._known: dict[str, bool] = {}
+        self._library: object = None
+
+    def __call__(self, device: str) -> bool:
+        row, intake = self._registry.by_id.get(device), self._runtime.intake
+        if row is None or intake is None:
+            return False
+        if intake.library is not self._library:
+            self._library, self._known = intake.library, {}
+        if row.profile not in self._known:
+            profile = intake.library.profiles.get(row.profile)
+            self._known[row.profile] = profile is not None and any(
+                layout.time is not None or any(point.time is not None for point in layout.points)
+                for layout in profile.layouts
+            )
+        return self._known[row.profile]
+
+
+def health_of(runtime: SiteRuntime, registry: Registry, ours: bool = True) -> Loop:
+    """ours: the journal is written in this process; else nothing is noted."""
+    r = runtime
+    skews, warning = Skews(r.table, Timed(r, registry)), SpoolWarning()
+    r.health.skews = skews
+    seen = [0]
+
+    def look() -> float:
+        now = r.clock.now()
+        seen[0], values = r.live.since(seen[0])
+        findings = skews.take(values, now)
+        r.health.spool = r.journal.spool()
+        if (filling := warning.look(r.health.spool.share, now)) is not None:
+            log.warning("journal.filling", site=r.site.id, share=filling.detail)
+            findings.append(filling)
+        if ours:
+            r.journal.note(findings, {})
+        return _EVERY_S
+
+    return Loop("health", look)
