@@ -56,6 +56,7 @@ class InfluxReader:
         self._others, self._monotonic = others, monotonic
         self._found: Fields = set()
         self._found_until = -1.0
+        self._absent: dict[str, float] = {}  # buckets that are not there, believed until
 
     # ------------------------------------------------------------ one point
 
@@ -233,12 +234,16 @@ class InfluxReader:
 
     def _asked(self, bucket: str, statements: Sequence[str]) -> list[Result]:
         """A coarser bucket that is not there has nothing: who set none up reads what the first one keeps."""
+        nothing = [Result() for _ in statements]
+        if self._monotonic() < self._absent.get(bucket, -1.0):
+            return nothing
         try:
             return self._link.ask(bucket, statements)
         except NoBucket:
             if bucket == self._buckets[0]:
                 raise
-            return [Result() for _ in statements]
+            self._absent[bucket] = self._monotonic() + _KNOWN_S
+            return nothing
 
 
 def _between(start: Ms, end: Ms, width: Ms) -> tuple[str, str]:
