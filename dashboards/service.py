@@ -351,6 +351,28 @@ DATA = Board(
             minutes("max", ("pending", ("待存", "For the store")), ("unjudged", ("待判断", "For the rules"))), "", 8,
         ),
         Panel(("延迟", "Lag"), "timeseries", "s", [minute("max", "lag_s")], "", 8),
+        Panel(
+            ("探测消息用时", "The canary's way"), "timeseries", "s", [minute("max", "canary_s")], "", 8,
+            limits=[(60, FLOOD)],
+            description=(
+                "每分钟自发一条消息，从代理到存储所用的时间；中断表示没有返回。",
+                "A message of our own each minute, from the broker to the store; a gap: none came back.",
+            ),
+        ),
+        Panel(
+            ("日志占用", "Journal, of its bound"), "timeseries", "percent", [minute("max", "spool")], "", 8,
+            limits=[(70, BUSY), (90, FLOOD)],
+            description=("70 % 与 90 % 时告警。", "It warns at 70 and 90 %."),
+        ),
+        Panel(
+            ("缺号与拒存", "Gaps and refusals"), "bars", "short",
+            outcomes(
+                ("gaps", ("缺失的消息", "Messages that never came")),
+                ("refused", ("存储拒绝的读数", "Readings that the store refuses")),
+                ("conflict", ("冲突的读数", "Readings in conflict")),
+            ),
+            "", 8,
+        ),
         Panel(("隔离区消息", "Messages in quarantine"), "steps", "short", [minute("last", "quarantine")], "", 8),
         Panel(
             ("24 h 内有问题的设备", "Devices with findings within 24 h"), "steps", "short",

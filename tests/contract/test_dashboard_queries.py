@@ -31,13 +31,16 @@ from dutyroom.backends.influx_figures import InfluxFigures
 from dutyroom.backends.influx_setup import set_up
 from dutyroom.backends.influx_tasks import Plan, body, coarser
 from dutyroom.backends.readings_influx import InfluxReadingStore
+from dutyroom.flows.canary import CanaryState
 from dutyroom.flows.desk import Desk
 from dutyroom.flows.figures import READER, Figures
-from dutyroom.interfaces import ReadingStore
+from dutyroom.flows.health import Health
+from dutyroom.interfaces import ReadingStore, Spool
 from dutyroom.model.duty import AlarmState
 from dutyroom.model.telemetry import DeviceClass, Kind, Lane, Point, PointSpec, PointTable, Readings
 from dutyroom.profiles.decode import load_library
 from dutyroom.timebase import HOUR, MINUTE, zone
+from dutyroom.wiring.figures import health_fields
 
 pytestmark = pytest.mark.servers
 
@@ -77,6 +80,7 @@ class EstateInInflux(EstateDay):
             self._figure_store,
             self.clock,
             lambda: self.site.topology,
+            lambda: health_fields(Health(Spool(1000, 300, 100, 0.1), CanaryState(proven=True, delay_s=0.4))),
         )
 
     def _turn(self, at: int) -> None:

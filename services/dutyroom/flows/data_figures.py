@@ -4,7 +4,8 @@
 written again while its hour lasts and after it, and then replaces itself.
 `dutyroom_data`, a line a minute: what was counted since the line before (received, decoded, ignored, quarantined,
 readings), batches that wait for the store and for the rules (pending, unjudged), how old the oldest of these
-is (lag_s), messages in quarantine.
+is (lag_s), messages in quarantine; where they are known the canary's way from broker to store (canary_s), whether none
+has come back for long (canary_silent), and the share of its bound that the journal takes (spool, %).
 `dutyroom_finding`, a line for each kind of finding and minute: how many devices it was found on within a day.
 """
 
@@ -51,9 +52,9 @@ def since(before: Totals, now: Totals) -> dict[str, int]:
 
 
 def minute(
-    site: str, at: Ms, counted: Mapping[str, int], waiting: tuple[int, int], lag: Ms, quarantine: int
+    site: str, at: Ms, counted: Mapping[str, int | float], waiting: tuple[int, int], lag: Ms, quarantine: int
 ) -> Figure:
-    """counted: {} = not known, as after a start. waiting: batches for the store, for the rules, at most: lanes share
+    """counted: since the line before, and what else is known; {} = nothing, as after a start. waiting: batches for the store, for the rules, at most: lanes share
     one count."""
     fields: dict[str, int | float] = {
         **counted,

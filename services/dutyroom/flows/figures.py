@@ -7,7 +7,7 @@ transition is left out and none counts twice; what describes a minute waits in m
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from dutyroom.flows import alarm_figures, data_figures, meter_levels
@@ -37,7 +37,7 @@ class FigureStore(Protocol):
 class Figures:
     """One site; not thread-safe. Raises Unavailable: call again, no transition is left out.
 
-    topology: as it is now, with what the registry says.
+    topology: as it is now, with what the registry says. health: what else belongs to a minute of `dutyroom_data`.
     """
 
     def __init__(
@@ -48,9 +48,10 @@ class Figures:
         store: FigureStore,
         clock: Clock,
         topology: Callable[[], Topology],
+        health: Callable[[], Mapping[str, int | float]] = dict,
     ) -> None:
         self._site, self._records, self._journal = site, records, journal
-        self._store, self._clock, self._topology = store, clock, topology
+        self._store, self._clock, self._topology, self._health = store, clock, topology, health
         self._after: int | None = None  # last line of the change log that was exported
         self._minute = self._hour = -1  # that were described
         self._counted: tuple[Ms, data_figures.Totals] | None = None
@@ -120,7 +121,8 @@ class Figures:
         waiting = tuple(sum(self._journal.last(n) - at[n] for n in Lane) for at in (kept, judged))
         lag = max(self._lag(lane, min(kept[lane], judged[lane]), now) for lane in Lane)
         size = self._journal.quarantine_size()
-        line = data_figures.minute(self._site, now, rise, (waiting[0], waiting[1]), lag, size)
+        counts = {**self._health(), **rise}
+        line = data_figures.minute(self._site, now, counts, (waiting[0], waiting[1]), lag, size)
         return [line, *data_figures.hours(self._site, counted)]
 
     def _lag(self, lane: Lane, after: int, now: Ms) -> Ms:
