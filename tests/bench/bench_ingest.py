@@ -1,12 +1,13 @@
 """What a message costs from the broker to where it is kept: `python -m tests.bench.bench_ingest`.
 
 Mosquitto holds a queue of messages for a session that was made before (QoS 1, MQTT 3.1.1, nothing dropped); each
-consumer drains it as a process of its own, and its processor time from the connection on is divided by the messages:
+consumer drains it as a process of its own, and its processor time from the connection on is divided by the messages
+(of Telegraf all but what a start without messages took). What is said to be in InfluxDB is counted there:
 
 stock     paho's callbacks, pydantic, influxdb-client's batching writer with Point objects, into InfluxDB
 telegraf  mqtt_consumer with a persistent session into InfluxDB (only where it was built: tests/servers/build_telegraf.sh)
 journal   ours until the journal and the rules: durable, validated, counted in the ledger, acknowledged
-embedded  the same, down into the embedded store
+embedded  the same, down into the embedded store, all of it compacted into chunks
 influx    the same, down into InfluxDB
 
 All in one run, in turn, `--runs` times; the ratios are between medians.
@@ -30,12 +31,14 @@ from typing import Any
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from tests.bench.consumers import CLIENT
 from tests.bench.flood import publish
-from tests.bench.measure import cpu_seconds, machine, median
+from tests.bench.measure import cpu_seconds, machine, median, resident
 from tests.servers.influx import Bucket, Influx, cached_build, find_influx
 from tests.servers.mosquitto import Mosquitto
 
 ROOT = Path(__file__).parents[2]
 WAYS = ("stock", "telegraf", "journal", "embedded", "influx")
+INTO_INFLUX = ("stock", "telegraf", "influx")
+VALUES = 7  # of a message
 TELEGRAF = "telegraf-1.37.2"
 CONFIG = """
 [agent]
@@ -90,13 +93,35 @@ def measured(folder: Path, ways: Sequence[str], count: int, runs: int) -> dict[s
             for way in ways:
                 if way == "telegraf" and telegraf() is None:
                     continue
-                one = drained(way, folder / f"{way}-{run}", broker.port, fresh_bucket(server), count)
+                bucket, before = fresh_bucket(server), _server_s(server)
+                one = drained(way, folder / f"{way}-{run}", broker.port, bucket, count)
+                if way in INTO_INFLUX:
+                    one["influxd_s"] = _server_s(server) - before
+                    _all_there(bucket, count)
                 print(f"{way}, run {run + 1}: {one}", file=sys.stderr, flush=True)
                 found[way].append(one)
     finally:
         server.stop()
         broker.stop()
     return {way: rows for way, rows in found.items() if rows}
+
+
+def _server_s(server: Influx) -> float:
+    """Processor seconds of InfluxDB; 0 where it is no process of ours."""
+    return cpu_seconds([server.child.pid]) if server.child is not None else 0.0
+
+
+def _all_there(bucket: Bucket, count: int) -> None:
+    """Each message has its own device and time, so of each of the seven values there are as many as messages."""
+    asked = (
+        f'from(bucket: "{bucket.name}") |> range(start: 0, stop: 2100-01-01T00:00:00Z) '
+        '|> group(columns: ["_field"]) |> count()'
+    )
+    with InfluxDBClient(url=bucket.url, token=bucket.token, org=bucket.org, timeout=120_000) as client:
+        rows = [record for table in client.query_api().query(asked) for record in table.records]
+    found = {str(row.values["_field"]): int(row.get_value()) for row in rows}
+    whole = [name for name, number in found.items() if number == count]
+    assert len(whole) >= VALUES, f"of {count} messages InfluxDB has {found}"
 
 
 def fresh_bucket(server: Influx) -> Bucket:
@@ -123,8 +148,10 @@ def drained(way: str, folder: Path, port: int, bucket: Bucket, count: int) -> di
     subprocess.run([*command, "0", *rest], check=True, cwd=ROOT, env=path, stdout=subprocess.DEVNULL)
     took = publish(port, count)
     done = subprocess.run(
-        [*command, str(count), *rest], check=True, cwd=ROOT, env=path, capture_output=True, text=True
+        [*command, str(count), *rest], check=False, cwd=ROOT, env=path, capture_output=True, text=True
     )
+    if done.returncode:
+        raise SystemExit(f"{way} failed:\n{done.stderr[-2000:]}")
     _forget(port, CLIENT[way])
     told = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
     return {**json.loads(told), "published_s": round(took, 1)}
@@ -139,22 +166,25 @@ def _by_telegraf(folder: Path, port: int, bucket: Bucket, count: int) -> dict[st
     with (folder / "log").open("w") as log:
         first = subprocess.Popen(command, stderr=log, stdout=log)
         time.sleep(4)  # it has subscribed by then
+        start = cpu_seconds([first.pid])
         first.terminate()
         first.wait()
         publish(port, count)
-        began = time.monotonic()
+        began = ended = time.monotonic()
         second = subprocess.Popen(command, stderr=log, stdout=log)
         last, quiet = 0.0, 0
         while quiet < 4:  # it says nowhere that it is done: until it rests
             time.sleep(0.5)
             spent = cpu_seconds([second.pid])
-            quiet = quiet + 1 if spent - last < 0.02 and spent > 1 else 0
-            last = spent
-        wall = time.monotonic() - began - 2.0
+            quiet = quiet + 1 if spent - last < 0.02 and spent > start + 0.05 else 0
+            last, ended = spent, ended if quiet else time.monotonic()
+        peak = resident(second.pid)
         second.terminate()
         second.wait()
     _forget(port, "bench-telegraf")
-    return {"messages": count, "cpu_s": last, "wall_s": wall}
+    return {
+        "messages": count, "cpu_s": last - start, "wall_s": ended - began, "peak_mb": peak >> 20, "start_s": start
+    }  # fmt: skip
 
 
 def _forget(port: int, client: str) -> None:
@@ -175,13 +205,17 @@ def show(found: dict[str, list[dict[str, Any]]], count: int) -> None:
     stock = cost.get("stock")
     print(f"\n{count:,} messages, medians of {max(len(rows) for rows in found.values())} runs\n")
     print(
-        "| consumer | CPU a message | messages/s | the stock way costs | runs |\n| --- | --- | --- | --- | --- |"
+        "| consumer | CPU a message | messages/s | the stock way costs | influxd a message | memory | runs |"
     )
+    print("| --- | --- | --- | --- | --- | --- | --- |")
     for way, rows in found.items():
         rate = median(row["messages"] / row["wall_s"] for row in rows)
         runs = ", ".join(f"{row['cpu_s'] / row['messages'] * 1e6:.1f}" for row in rows)
         ratio = f"{stock / cost[way]:.1f} x" if stock else ""
-        print(f"| {way} | {cost[way]:.1f} µs | {rate:,.0f} | {ratio} | {runs} |")
+        server = [row["influxd_s"] / row["messages"] * 1e6 for row in rows if row.get("influxd_s")]
+        beside = f"{median(server):.0f} µs" if server else ""
+        memory = f"{median(row['peak_mb'] for row in rows):.0f} MB"
+        print(f"| {way} | {cost[way]:.1f} µs | {rate:,.0f} | {ratio} | {beside} | {memory} | {runs} |")
     if "telegraf" in cost and "influx" in cost:
         print(f"\ninto InfluxDB: {cost['influx'] / cost['telegraf']:.2f} of Telegraf's CPU a message")
 
