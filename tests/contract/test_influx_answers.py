@@ -29,7 +29,7 @@ from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows import loops
 from dutyroom.model.telemetry import DeviceClass, Kind, Point, PointSpec, PointTable, Readings
-from dutyroom.timebase import DAY
+from dutyroom.timebase import DAY, HOUR
 
 T = 1_790_000_000_000
 SPECS = [
@@ -245,6 +245,22 @@ def test_what_comes_later_than_a_bucket_keeps_goes_whole_into_the_next(
         days = store.buckets(point, now - 500 * DAY, now + DAY, DAY)
         assert sum(high for _, _, _, high, _ in days) >= 18 * 6
         assert store.at([point], now - 100 * DAY, DAY)[point.id].at == wanted[19][0]
+    store.close()
+
+
+@real
+def test_what_expires_within_the_day_is_in_the_next_bucket_too(shorter: tuple[Bucket, str, str]) -> None:
+    """The task that would take it over runs once a day: it might come too late."""
+    first, month, ever = shorter
+    now = int(time.time() * 1000)
+    rows = [(2, now - hours * HOUR, float(hours)) for hours in (1, 20, 30, 47, 29 * 24 + 12)]
+    store = InfluxReadingStore(first.url, first.token, first.org, first.name, "estate", coarser=(month, ever))
+    put(store, *rows)
+    for bucket, wanted in ((first.name, [47, 30, 20, 1]), (month, [708, 47, 30]), (ever, [708])):
+        single = InfluxReadingStore(first.url, first.token, first.org, bucket, "estate")
+        assert single.range(FLOW, 0, now + 1).value.tolist() == wanted
+        single.close()
+    assert store.range(FLOW, 0, now + 1).value.tolist() == [708, 47, 30, 20, 1]
     store.close()
 
 

@@ -77,7 +77,7 @@ def _fine_runs(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
     yield "as they close", "5m", "1m", "-15m", "now()"
     yield "with late ones", "6h", "10m", "-30h", "now()"
     if plan.days:
-        yield "before they expire", "24h", "1h", f"-{plan.days}d", f"-{plan.days - EXPIRING_DAYS}d"
+        yield "before they expire", "24h", "1h", *_oldest(plan.days)
 
 
 def _hour_runs(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
@@ -85,9 +85,14 @@ def _hour_runs(plan: Plan) -> Iterator[tuple[str, str, str, str, str]]:
     yield "as they close", "1h", "5m", "-3h", "now()"
     yield "with late ones", "6h", "40m", "-36h", "now()"
     if plan.days:
-        yield "before readings expire", "24h", "2h", f"-{plan.days}d", f"-{plan.days - EXPIRING_DAYS}d"
+        yield "before readings expire", "24h", "2h", *_oldest(plan.days)
     if plan.days_5m:
-        yield "before they expire", "24h", "3h", f"-{plan.days_5m}d", f"-{plan.days_5m - EXPIRING_DAYS}d"
+        yield "before they expire", "24h", "3h", *_oldest(plan.days_5m)
+
+
+def _oldest(days: int) -> tuple[str, str]:
+    """The oldest days of a bucket, and one more that it may not have dropped yet."""
+    return f"-{days + 1}d", f"-{days - EXPIRING_DAYS}d"
 
 
 def body(org: str, kind: str, source: str, target: str, width: str, since: str, until: str) -> str:

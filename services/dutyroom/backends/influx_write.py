@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,11 +16,11 @@ from dutyroom.backends.influx_link import InfluxLink, NoBucket, Refused
 from dutyroom.backends.influx_names import INTEGER
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Point, PointTable, Reading, Readings
-from dutyroom.timebase import Ms
+from dutyroom.timebase import DAY, Ms
 
 LINES = 10_000  # a request
 ROWS = 100_000  # turned into lines at once: some 20 MB
-_KNOWN_S = 600.0  # how long a bound is believed: a bucket may be told to keep longer
+EVER = 2**62
 _CONFLICT = re.compile(
     r'input field \\?"(?P<field>.+?)\\?" on measurement \\?"(?P<measurement>.+?)\\?" is type \w+, '
     r"already exists as type (?P<type>\w+)"
@@ -42,7 +41,6 @@ class InfluxWriter:
         self.maker = LineMaker()
         self._known: set[int] = set()
         self._asked = False
-        self._oldest: dict[str, tuple[Ms, float]] = {}  # by bucket: older ones were refused; believed until
         self._lock = threading.Lock()
 
     def write(self, readings: Readings, table: PointTable) -> None:
@@ -86,17 +84,36 @@ class InfluxWriter:
                     yield series.name, str(field)
 
     def _send(self, readings: Readings, table: PointTable, slots: Slots, rows: Rows, step: int) -> Reasons:
-        """Sends rows to bucket number `step`; returns {row: reason} of what is refused.
-
-        Raises Unavailable.
+        """Sends rows to bucket number `step`, what is older than it keeps to the next; returns {row: reason} of
+        what is refused. Raises Unavailable.
         """
         if not len(rows):
             return {}
-        oldest, until = self._oldest.get(self._buckets[step], (0, -math.inf))
-        old = readings.at[rows] < oldest
-        if old.any() and step + 1 < len(self._buckets) and self._link.monotonic() < until:
-            refused = self._send(readings, table, slots, rows[old], step + 1)
-            return refused | self._send(readings, table, slots, rows[~old], step)
+        oldest, at = self._keeps_since(step), readings.at[rows]
+        ageing = at < oldest + DAY
+        if ageing.any():
+            # Also what expires within the day: the tasks that would take it over run once a day.
+            refused = self._send(readings, table, slots, rows[ageing], step + 1)
+            refused = {row: why for row, why in refused.items() if readings.at[int(row)] < oldest}
+            return refused | self._put(readings, table, slots, rows[at >= oldest], step)
+        return self._put(readings, table, slots, rows, step)
+
+    def _keeps_since(self, step: int) -> Ms:
+        """The oldest instant of a bucket; -EVER where it keeps all, or there is no next one."""
+        if step + 1 == len(self._buckets):
+            return -EVER
+        try:
+            oldest = self._link.oldest(self._buckets[step])
+        except NoBucket:
+            if step == 0:
+                raise
+            return -EVER
+        return -EVER if oldest is None else oldest
+
+    def _put(self, readings: Readings, table: PointTable, slots: Slots, rows: Rows, step: int) -> Reasons:
+        """Writes rows to a bucket that should keep them."""
+        if not len(rows):
+            return {}
         lines, made = self.maker.lines(readings, slots, rows), self.maker.changes
         refused = lines.refused
         for part, block in lines.blocks(LINES):
@@ -148,7 +165,6 @@ class InfluxWriter:
         old = rows[readings.at[rows] < oldest]
         if not len(old):
             return self._halves(err, readings, table, slots, rows, step)
-        self._oldest[self._buckets[step]] = (oldest, self._link.monotonic() + _KNOWN_S)
         if step + 1 < len(self._buckets):
             refused = self._send(readings, table, slots, old, step + 1)
         else:
