@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import multiprocessing
 import resource
 import socket
@@ -24,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as paho
+import structlog
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from tests.bench.measure import machine, median
 from tests.contract.mqtt_streams import packet, publish, text
@@ -133,6 +135,7 @@ def used() -> float:
 
 
 def read(result: Any, reader: str, port: int, count: int, five: bool) -> None:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     run = read_paho if reader == "paho" else read_session
     result.send(run(reader, port, count, five))
 

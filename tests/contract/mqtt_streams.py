@@ -158,14 +158,15 @@ def ours(pieces: Sequence[bytes], five: bool, kind: type[StockClient] = BulkClie
     def taken() -> list[bytes]:
         with waiting.changed:
             found = waiting.pop(10**9)
-        for (link, ident), message in found:
-            assert link is client.link
+        for token, message in found:
+            assert token.link is client.link
+            ident = token.ident
             number = int.from_bytes(ident[:2], "big")
             again = int(ident[2:] == TWICE)
             out.messages.append(
                 (message.topic, message.payload, message.retained, message.duplicate, again, number)
             )
-        return [ident for (_, ident), _ in found if ident]
+        return [token.ident for token, _ in found if token.ident]
 
     def acknowledge() -> None:
         client.link.acknowledge(taken())

@@ -70,7 +70,7 @@ class Waiting:
             run = self._runs[0]
             begin, end = run.taken, min(run.taken + limit - len(found), len(run.messages))
             ids, messages = run.ids[begin:end], run.messages[begin:end]
-            found.extend(zip(zip(repeat(run.link), ids, strict=False), messages, strict=False))
+            found.extend(zip(map(Token, repeat(run.link), ids), messages, strict=False))
             self.count -= end - begin
             run.taken = end
             if end == len(run.messages):
