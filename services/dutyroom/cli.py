@@ -410,12 +410,22 @@ def quarantine(
         list[int] | None,
         typer.Option(min=1, max=2**63 - 1, help="Discard this one; may be given several times."),
     ] = None,
+    export: Annotated[
+        Path | None, typer.Option(help="Write all of them to this file, one JSON object a line.")
+    ] = None,
+    reprocess: Annotated[bool, typer.Option("--reprocess", help="Read them again, now.")] = False,
     data: Data = None,
 ) -> None:
     """List messages that could not be read, with topic, payload and reason."""
-    from dutyroom.wiring.commands import quarantined
+    from dutyroom.wiring.commands import export_quarantine, quarantined, reprocess_quarantine
 
     with plain_errors():
+        if export is not None:
+            say(export_quarantine(settings_with(data=data), site, export))
+            return
+        if reprocess:
+            say(reprocess_quarantine(settings_with(data=data), site))
+            return
         for line in quarantined(settings_with(data=data), site, discard or []):
             say(line)
 

@@ -7,14 +7,18 @@ import io
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from dutyroom.api.access import Visitor
 from dutyroom.api.asked import Ask, Asked, Json, Limit, language_of, plain
+from dutyroom.api.health import clock_of
 from dutyroom.api.present import Presenter
 from dutyroom.api.room import Room
 from dutyroom.errors import Rejected
+from dutyroom.flows.following import REREAD
 from dutyroom.flows.period_reads import readings_at
+from dutyroom.flows.setaside import quarantine_lines
 from dutyroom.interfaces import QuarantineRow
 from dutyroom.model.telemetry import Kind, Point
 from dutyroom.profiles.decode import Library
@@ -99,7 +103,9 @@ def device_detail(ask: Ask, device: str) -> Json:
         if row["kind"] == Kind.TEXT.value and row["text"] == "—":
             row["text"] = kept.get(row["name"], "—")
     row = dict(plain(found))
+    skews = ask.site.health.skews
     return row | {
+        "clock": clock_of(skews.of(device) if skews is not None else None),
         "place": shown.place(found.space),
         "heard_at": ask.site.live.heard(device),
         "points": points,
@@ -220,6 +226,30 @@ def quarantined(row: QuarantineRow, library: Library | None) -> Json:
 
 def library_of(ask: Asked) -> Library | None:
     return ask.site.intake.library if ask.site.intake is not None else None
+
+
+@router.get("/{site}/quarantine.ndjson", name="api_quarantine_export")
+def get_quarantine_file(
+    ask: Ask, state: Literal["open", "reprocessed", "discarded"] = "open"
+) -> StreamingResponse:
+    """All messages of a state, one JSON object a line, payloads as base64; personal fields hidden."""
+    return StreamingResponse(
+        (line + b"\n" for line in quarantine_lines(ask.site.journal, state, library_of(ask))),
+        media_type="application/x-ndjson",
+        headers={"content-disposition": f'attachment; filename="quarantine-{state}.ndjson"'},
+    )
+
+
+@router.post("/{site}/quarantine/reprocess", name="api_quarantine_reprocess")
+def post_reprocess(ask: Ask) -> Json:
+    """Reads every open message again, now: what can be read by now is taken at the devices' own times."""
+    now = ask.room.clock.now()
+    with ask.room.records.write() as tx:
+        tx.audit(ask.name, now, ask.actor, "quarantine.reprocess", "")
+        tx.change(ask.name, now, REREAD, "")
+    if ask.site.intake is not None:
+        ask.site.intake.rereading.ask()
+    return {"open": ask.site.journal.quarantine_size()}
 
 
 class Settle(BaseModel):

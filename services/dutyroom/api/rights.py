@@ -16,7 +16,7 @@ _VIEWER = (
     # API
     "api_sites", "api_site", "api_devices", "api_device", "api_points", "api_range", "api_buckets",
     "api_readings_at", "api_alarms", "api_alarm", "api_tickets", "api_ticket", "api_occurrences",
-    "api_plans", "api_quarantine", "api_ledger", "api_ledger_sums", "api_ledger_csv", "api_findings", "api_outbox", "api_reads",
+    "api_plans", "api_quarantine", "api_ledger", "api_ledger_sums", "api_ledger_csv", "api_completeness", "api_health", "api_findings", "api_outbox", "api_reads",
     "api_statements", "api_statement", "api_counts", "api_events", "api_trace", "api_problems", "api_exchanges",
     "page_registry", "registry_csv", "registry_xlsx",
     "page_trace", "page_api", "openapi", "api_me", "api_board", "page_unknown", "api_unknown", "api_profiles",
@@ -25,7 +25,7 @@ _VIEWER = (
 _OPERATOR = (
     "page_report", "page_messages",
     "api_alarm_action", "api_ticket_action", "api_report", "api_occurrence_done", "api_occurrence_excused", "api_device_service",
-    "api_quarantine_settle", "api_message_test",
+    "api_quarantine_settle", "api_quarantine_reprocess", "api_message_test",
 )  # fmt: skip
 _CLERK = (
     "statements_csv",
@@ -34,6 +34,7 @@ _CLERK = (
     "api_exchange",
     "api_read_correct",
     "api_bill",
+    "api_quarantine_export",
     "reads_csv",
     "reads_xlsx",
 )

@@ -13,6 +13,7 @@ from dutyroom.api.asked import Ask, Asked, Json
 from dutyroom.api.board import online
 from dutyroom.api.data import device_detail, library_of, quarantined
 from dutyroom.api.duty import get_occurrences, ticket_detail
+from dutyroom.api.health import clock_text, health_shown
 from dutyroom.api.ledger import ledger_shown
 from dutyroom.api.messages import in_words
 from dutyroom.api.people import get_outbox, get_people, get_tokens
@@ -126,7 +127,10 @@ def device_page(request: Request, ask: Ask, device: str, point: int | None = Non
     chosen = point if point in known else (drawn[0]["point"] if drawn else None)
     alarms.sort(key=lambda a: -a["raised_at"])
     counters = [p for p in detail["points"] if p["kind"] == Kind.COUNTER.value]
+    skews = ask.site.health.skews
+    clock = clock_text(shown, skews.of(device) if skews is not None else None)
     values = {
+        "clock": clock,
         "device": detail,
         "alarms": alarms,
         "tickets": tickets,
@@ -239,6 +243,8 @@ def data_page(
     chosen = state if state in ("open", "reprocessed", "discarded") else "open"
     values = {
         **ledger_shown(ask, by, device, start),
+        **health_shown(ask, shown),
+        "known": shown.devices,
         "state": chosen,
         "quarantine": [
             quarantined(r, library_of(ask)) | {"why": detail_text(shown, r.detail)}

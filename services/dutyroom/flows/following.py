@@ -17,6 +17,7 @@ from dutyroom.model.telemetry import Lane, Point, PointTable
 
 LOOK_S = 1.0
 DISCARD = "quarantine.discard"  # a wish of somebody who may not write the journal: the numbers of rows
+REREAD = "quarantine.reread"  # a wish to read the quarantine again, without loss when nobody hears it
 DONE = "wishes"  # cursor: the last line of the change log whose wish was fulfilled
 _LINES = 500
 
@@ -65,6 +66,8 @@ class Following:
             self._intake.rereading.ask("unknown_device")
         if "profile" in kinds:
             self._reload()
+        if REREAD in kinds:
+            self._intake.rereading.ask()
         self._fulfil(mine)
         self._seen = lines[-1].seq if lines else self._seen
         return LOOK_S if len(lines) < _LINES else 0.0

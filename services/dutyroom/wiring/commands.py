@@ -15,6 +15,7 @@ from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import DutyroomError, Rejected
 from dutyroom.flows.billing import readings_at
+from dutyroom.flows.setaside import quarantine_lines
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.telemetry import PointTable
 from dutyroom.profiles.decode import Library
@@ -79,7 +80,7 @@ def choose_site(settings: Settings, wanted: str) -> Site:
     return next(iter(sites.values()))
 
 
-def _records(settings: Settings) -> Records:
+def opened_records(settings: Settings) -> Records:
     """The records that the service wrote: a command makes no empty ones beside the real ones."""
     if not settings.records and not (settings.data / "records.sqlite").exists():
         raise Rejected(
@@ -102,7 +103,7 @@ def opened(settings: Settings, wanted: str) -> Iterator[Opened]:
     """A site with its registry and store, closed again afterwards."""
     settings = data_folder(settings)
     site = choose_site(settings, wanted)
-    records = _records(settings)
+    records = opened_records(settings)
     try:
         store = _store(settings, site.id)
     except DutyroomError:
@@ -136,6 +137,38 @@ def import_into(settings: Settings, source: Path, wanted: str) -> str:
         else ""
     )
     return f"Imported {done.readings} readings{strangers}."
+
+
+def export_quarantine(settings: Settings, wanted: str, file: Path) -> str:
+    """Writes all open messages, one JSON object a line. Raises Rejected when the file cannot be written."""
+    settings = data_folder(settings)
+    site = choose_site(settings, wanted)
+    read_only = running_api(settings.data) is not None
+    journal = SqliteJournal(settings.data / "sites" / site.id / "journal.sqlite", read_only=read_only)
+    count = 0
+    try:
+        with file.open("wb") as out:
+            for line in quarantine_lines(journal, "open", _library(settings, site)):
+                out.write(line + b"\n")
+                count += 1
+    except OSError as err:
+        raise Rejected(f"{file}: {err.strerror}") from err
+    finally:
+        journal.close()
+    return f"Wrote {count} messages to {file}."
+
+
+def reprocess_quarantine(settings: Settings, wanted: str) -> str:
+    """Lets the running service read every open message again. Raises Rejected without one."""
+    settings = data_folder(settings)
+    site = choose_site(settings, wanted)
+    api = running_api(settings.data)
+    if api is None:
+        raise Rejected(
+            f"no service is running on {settings.data}: at its start it reads them again by itself"
+        )
+    waiting = api.ask("POST", f"sites/{site.id}/quarantine/reprocess")["open"]
+    return f"Reading {waiting} messages again; those that stay are listed by: dutyroom quarantine"
 
 
 def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list[str]:
@@ -195,7 +228,7 @@ def _discard(settings: Settings, site: str, journal: SqliteJournal, ids: Sequenc
     count = journal.settle(ids, "discarded")
     if not count:
         return 0
-    records = _records(settings)
+    records = opened_records(settings)
     try:
         with records.write() as tx:
             said = ",".join(map(str, ids))[:200]
@@ -238,7 +271,7 @@ def new_password(settings: Settings, login: str) -> str:
     api = running_api(settings.data)
     if api is not None:
         return _ask_new_password(settings, api, login, passwords.one_time_password())
-    records = _records(settings)
+    records = opened_records(settings)
     try:
         with records.write() as tx:
             person = tx.people.by_login(login)

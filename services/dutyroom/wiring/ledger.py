@@ -9,14 +9,18 @@ from typing import Literal, cast
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.errors import Rejected
+from dutyroom.flows.completeness import intervals, overall, shares
 from dutyroom.interfaces import LedgerPage, LedgerQuestion, LedgerSum
+from dutyroom.model.telemetry import PointTable
 from dutyroom.settings import Settings
-from dutyroom.timebase import MINUTE, Ms, day_starts, duration, from_iso, to_iso, zone
-from dutyroom.wiring.commands import choose_site, data_folder, printable, running_api
+from dutyroom.site import Site
+from dutyroom.timebase import DAY, MINUTE, Ms, day_starts, duration, from_iso, to_iso, zone
+from dutyroom.wiring.commands import choose_site, data_folder, opened_records, printable, running_api
 
 BY = ("device", "hour", "day")
 LATE: Ms = 5 * MINUTE  # a reading that waits for its store longer than this is a fault
 _SHOWN = 200  # rows
+_WORST = 10  # devices
 _NAMES = (
     "received",
     "decoded",
@@ -60,6 +64,7 @@ def show_ledger(
         )
         yield from _table(journal.balance(question), by, site.time_zone)
         yield from _verdict(journal, question, now, site.time_zone)
+        yield from _complete(settings, site, journal, now, device)
     finally:
         journal.close()
 
@@ -93,6 +98,37 @@ def _table(found: LedgerPage, by: str, zone_name: str) -> Iterator[tuple[bool, s
         yield False, "  ".join([first, *others])
     if found.count > len(found.rows):
         yield False, f"... and {found.count - len(found.rows)} more; choose with --device or --since."
+
+
+def _complete(
+    settings: Settings, site: Site, journal: SqliteJournal, now: Ms, device: str
+) -> Iterator[tuple[bool, str]]:
+    """How complete the devices were, yesterday where there was one, else today; the worst by name."""
+    first = journal.kept_since()
+    if first is None:
+        return
+    records = opened_records(settings)
+    try:
+        with records.read() as tx:
+            table = PointTable(tx.devices.points(site.id))
+            expected = intervals(tx.devices.all(site.id), table)
+    finally:
+        records.close()
+    tz = zone(site.time_zone)
+    starts = day_starts(now - DAY, now + 1, tz)
+    days = list(zip(starts, (*starts[1:], starts[-1] + 2 * DAY), strict=True))
+    found = shares(expected, journal.kept(starts), days, first, now)
+    found = [s for s in found if not device or s.device == device]
+    whole = [s for s in found if s.day == starts[0]] or found
+    total = overall(whole)
+    if total is None:
+        return
+    yield (
+        False,
+        f"Complete on {to_iso(whole[0].day, tz)[:10]}: {total:.1%} of what {len(whole)} devices should send.",
+    )
+    for share in [s for s in whole if s.share < 1][:_WORST]:
+        yield False, f"  {share.share:7.1%}  {share.received} of {share.expected}  {printable(share.device)}"
 
 
 def _verdict(
