@@ -28,7 +28,7 @@ def main() -> None:
         **os.environ, "DUTYROOM_CHAOS": "long", "DUTYROOM_KILLS": str(asked.kills),
         "DUTYROOM_AWAY_S": str(asked.away), "DUTYROOM_CHAOS_SEED": str(asked.seed),
     }  # fmt: skip
-    command = [sys.executable, "-m", "pytest", "-n0", "-v", "--durations=20", *asked.tests]
+    command = [sys.executable, "-m", "pytest", "-n0", "-v", "--timeout=0", "--durations=20", *asked.tests]
     sys.exit(subprocess.run(command, env=environment, check=False).returncode)
 
 

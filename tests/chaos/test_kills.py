@@ -43,8 +43,8 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Counter[objec
     room = Room(tmp_path_factory.mktemp("undisturbed"), METERS)
     try:
         room.open()
-        load(room, SENT, RATE * 3).done.wait(120)
-        room.settled(SENT)
+        load(room, SENT, RATE * 3).done.wait(120 + KILLS * 10)
+        room.settled(SENT, 90 + KILLS * 3)
         found = room.alarms()
         assert found[0]
         assert found[1]
@@ -65,8 +65,8 @@ def test_the_service_is_killed(room: Room, undisturbed: tuple[Counter[object], C
         time.sleep(pause)
         room.service.kill()
         room.service.start()
-    sender.done.wait(120)
-    room.settled(SENT)
+    sender.done.wait(120 + KILLS * 10)
+    room.settled(SENT, 90 + KILLS * 3)
     assert room.alarms() == undisturbed
 
 
@@ -78,8 +78,8 @@ def test_the_broker_is_killed(room: Room, undisturbed: tuple[Counter[object], Co
         time.sleep(pause)
         room.broker.kill()
         room.broker.start()
-    sender.done.wait(120)
-    room.settled(SENT)
+    sender.done.wait(120 + KILLS * 10)
+    room.settled(SENT, 90 + KILLS * 3)
     assert sender.repeated
     assert room.alarms() == undisturbed
 
@@ -91,7 +91,7 @@ def test_without_the_devices_memory_what_a_killed_broker_forgot_shows_as_a_gap(r
     time.sleep(3)
     room.broker.kill()
     room.broker.start()
-    sender.done.wait(120)
+    sender.done.wait(120 + KILLS * 10)
     time.sleep(5)
     stored = {key for key in room.service.stored() if key[1] == "energy"}
     lost = [message for message in SENT if (message.device, "energy", message.at) not in stored]
