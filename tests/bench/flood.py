@@ -16,17 +16,18 @@ from collections.abc import Iterator
 
 from tests.bench.consumers import DEVICES, TOPIC, payload
 
+EVERY = 10_000  # ms; so nothing of a queue of 300,000 is late by the interval of its points
 _WINDOW = 2_000  # not acknowledged yet
 _CONNECT = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x00\x00\x05flood"
 
 
 def packets(count: int, first: int = 0) -> Iterator[bytes]:
-    """PUBLISH packets of QoS 1, device after device, a minute between two messages of one."""
-    start = int(time.time() * 1000) - (first + count) // DEVICES * 60_000
+    """PUBLISH packets of QoS 1, device after device, so much time between two messages of one."""
+    start = int(time.time() * 1000) - (first + count) // DEVICES * EVERY
     for n in range(first, first + count):
         device, number = n % DEVICES, n // DEVICES
         topic = TOPIC.format(device=f"m{device:05d}").encode()
-        body = payload(device, number, start + number * 60_000)
+        body = payload(device, number, start + number * EVERY)
         rest = struct.pack(">H", len(topic)) + topic + struct.pack(">H", n % 65_535 + 1) + body
         length, left = b"", len(rest)
         while True:
