@@ -87,9 +87,9 @@ def newest(measurement: str, name: str, where: str = WHERE) -> str:
     return f'SELECT last("{name}") FROM {source(measurement)} WHERE {where} GROUP BY "device"'
 
 
-def now(function: str, measurement: str, name: str) -> str:
-    """Over the newest value of each device of the site."""
-    each = f'SELECT last("{name}") AS "v" FROM {source(measurement)} WHERE {OF_SITE} GROUP BY "device"'
+def now(function: str, measurement: str, name: str, where: str = OF_SITE) -> str:
+    """Over the newest value of each device, of the site unless told."""
+    each = f'SELECT last("{name}") AS "v" FROM {source(measurement)} WHERE {where} GROUP BY "device"'
     return f'SELECT {function}("v") FROM ({each})'
 
 

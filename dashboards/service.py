@@ -27,7 +27,9 @@ MAINS: Text = (
     "range are left out; bills are made elsewhere.",
 )
 EACH_PRIORITY: Text = ("级别 $tag_priority", "Priority $tag_priority")
-CALM, BUSY, FLOOD = "green", "yellow", "red"
+BUSY, FLOOD = "yellow", "red"
+SUPPLY: Text = ("进线", "Supply")
+METERS: Text = ("电表", "Meters")
 
 
 def mains(name: str, label: Text, measurement: str) -> Variable:
@@ -74,21 +76,23 @@ OVERVIEW = Board(
         mains("water", ("总水表", "Water mains"), "water_meter"),
         mains("electricity", ("总电表", "Electricity mains"), "electricity_meter"),
         mains("gas", ("总燃气表", "Gas mains"), "gas_meter"),
+        mains("feeders", ("进线", "Supplies"), "feeder"),
         DETAIL,
     ],
     [
         figure(("未恢复报警", "Alarms standing"), open_now("sum", "standing"), limits=[(1, "red")]),
         figure(("未确认报警", "Not acknowledged"), open_now("sum", "unacknowledged"), limits=[(1, "yellow")]),
         figure(("用水", "Water"), total("water_meter", "volume", of_mains("water")), "m3", decimals=1, description=MAINS),
-        figure(
-            ("用电", "Electricity"),
-            total("electricity_meter", "energy", of_mains("electricity")),
-            "kwatth",
-            decimals=0,
-            description=MAINS,
+        Panel(
+            ("用电", "Electricity"), "stat", "kwatth",
+            [
+                (total("feeder", "energy", of_mains("feeders")), SUPPLY),
+                (total("electricity_meter", "energy", of_mains("electricity")), METERS),
+            ],
+            "", 4, 4, decimals=0, description=MAINS,
         ),
         figure(("用气", "Gas"), total("gas_meter", "volume", of_mains("gas")), "m3", decimals=1, description=MAINS),
-        figure(("馈线总功率", "Power of the feeders"), now("sum", "feeder", "power"), "kwatt", decimals=1),
+        figure(("进线功率", "Power of the supply"), now("sum", "feeder", "power", of_mains("feeders")), "kwatt", decimals=1),
         figure(("困人电梯", "Elevators with people trapped"), now("sum", "elevator", "trapped"), limits=[(1, "red")]),
         figure(("火警主机报警", "Fire panels in alarm"), now("sum", "fire_panel", "alarm"), limits=[(1, "red")]),
         figure(("最低液位", "Lowest tank"), now("min", "tank", "level"), "lengthm", decimals=2),
@@ -113,7 +117,11 @@ OVERVIEW = Board(
         ),
         Panel(
             ("每小时用电", "Electricity each hour"), "bars", "kwatth",
-            [hourly("electricity_meter", "energy", of_mains("electricity"))], "", 8, description=MAINS,
+            [
+                (hourly("feeder", "energy", of_mains("feeders")), SUPPLY),
+                (hourly("electricity_meter", "energy", of_mains("electricity")), METERS),
+            ],
+            "", 8, description=MAINS,
         ),
         Panel(
             ("每小时用气", "Gas each hour"), "bars", "m3", [hourly("gas_meter", "volume", of_mains("gas"))], "", 8,

@@ -339,6 +339,16 @@ def test_the_overview_shows_what_the_mains_counted(filled: Filled) -> None:
     assert shown == pytest.approx(point.physical(float(series.value[-1] - series.value[0])))
 
 
+def test_a_supply_and_the_feeders_below_it_are_not_added(filled: Filled) -> None:
+    (variable,) = [v for v in BOARDS["en/overview"]["templating"]["list"] if v["name"] == "feeders"]
+    assert values(filled.ask(variable["query"])) == ["mains"]
+    (panel,) = [p for p in panels(BOARDS["en/overview"]) if p["title"] == "Power of the supply"]
+    (shown,) = values(filled.ask(panel["targets"][0]["query"], feeders="(mains)"))
+    point = filled.table.find("mains", "power")
+    assert point is not None
+    assert shown == filled.estate.store.latest([point])[point.id].value
+
+
 def test_transitions_of_alarms_are_those_of_the_records(filled: Filled) -> None:
     with filled.estate.records.read() as tx:
         changes = [c for a in filled.estate.alarms() for c in tx.alarms.history(a.id)]

@@ -14,7 +14,14 @@ from dutyroom.timebase import Ms
 from dutyroom.topology import Topology, feeds_of
 
 METER = "dutyroom_meter"
-FLOWS_IN = {"water_meter": "water", "electricity_meter": "power", "gas_meter": "", "heat_meter": ""}
+# By class the utility whose drawing says what is upstream, "" = none is drawn.
+FLOWS_IN = {
+    "water_meter": "water",
+    "electricity_meter": "power",
+    "feeder": "power",
+    "gas_meter": "",
+    "heat_meter": "",
+}
 
 _YES = ("no", "yes")
 

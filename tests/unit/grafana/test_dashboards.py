@@ -168,14 +168,14 @@ def test_grafana_takes_the_json(file: Path) -> None:
 
 
 def test_two_sums_never_hold_mains_and_what_is_below_them() -> None:
-    """Whoever sums meters lets one level of them be chosen, and that level first."""
+    """Whoever sums meters or feeders lets one level of them be chosen, and that level first."""
     for file in FILES:
         dashboard = load(file)
         summed = {
             m
             for query in queries(dashboard)
-            if 'sum("used")' in query or 'sum("m")' in query
-            for m in re.findall(r'"\$detail"\."(\w+_meter)"', query)
+            if re.search(r'sum\("(used|m|v)"\)', query)
+            for m in re.findall(r'"\$detail"\."(\w+_meter|feeder)"', query)
         }
         variables = {v["name"]: v for v in dashboard["templating"]["list"]}
         for measurement in summed:
