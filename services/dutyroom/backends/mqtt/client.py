@@ -48,6 +48,12 @@ class StockClient(paho.Client):
         self.link, self.reason = Link(self.acknowledge), ""
         return super().reconnect()
 
+    def close(self) -> None:
+        """For good, after its thread has ended: paho leaves its sockets to the garbage collector."""
+        close = getattr(self, "_reset_sockets", None)
+        if close is not None:
+            close()
+
     def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
         while True:
             try:

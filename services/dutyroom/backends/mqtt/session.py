@@ -117,6 +117,7 @@ class MqttSession:
             self._client.disconnect()
         self.waiting.close()
         self._client.loop_stop()
+        self._client.close()
         self._connected.clear()
 
     def extend(self, topics: Iterable[str]) -> tuple[str, ...]:
