@@ -271,7 +271,7 @@ class Journal(Protocol):
         ...
 
     def kept_since(self) -> Ms | None:
-        """The first hour of it."""
+        """When its first whole hour began."""
         ...
 
     def spool(self) -> Spool:

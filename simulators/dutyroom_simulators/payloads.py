@@ -93,7 +93,7 @@ def water_tts(eui: str, volume: float, flow: float, at: int) -> tuple[str, bytes
         "received_at": _iso_ms(at),
         "uplink_message": {
             "f_port": 100,
-            "f_cnt": at // 15_000 % 65_536,
+            "f_cnt": at // 60_000 % 65_536,
             "frm_payload": "",
             "decoded_payload": {
                 "volume": {"value": volume, "unit": "m3"},
@@ -120,7 +120,7 @@ def tank_chirpstack(eui: str, name: str, level: float, at: int) -> tuple[str, by
             "devEui": eui,
         },
         "fPort": 85,
-        "fCnt": at // 15_000 % 65_536,
+        "fCnt": at // 60_000 % 65_536,
         "data": "",
         "object": {"depth": round(level * 100, 1), "battery": 97},
         "rxInfo": [{"gatewayId": "24e124fffef00001", "rssi": -71, "snr": 9.2}],

@@ -25,10 +25,13 @@ from dutyroom.backends.device_files import DeviceFiles
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.passwords import Passwords
 from dutyroom.backends.records_sql import open_records
+from dutyroom.flows.canary import CanaryState
+from dutyroom.flows.completeness import intervals
 from dutyroom.flows.devices import DeviceDesk, fed
-from dutyroom.flows.live import Live
+from dutyroom.flows.live import Live, LiveValue
 from dutyroom.flows.run import SiteRuntime
-from dutyroom.interfaces import Records
+from dutyroom.flows.skew import Skews
+from dutyroom.interfaces import Records, Spool
 from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
@@ -70,7 +73,7 @@ from dutyroom.profiles.decode import Library
 from dutyroom.profiles.profile import Layout, PointRule, Profile
 from dutyroom.rules.spec import Rule, Select, TicketPolicy
 from dutyroom.site import Site, Space
-from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Clock, Ms, day_start, zone
+from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Clock, Ms, day_start, day_starts, zone
 
 SITE = "lakeside"
 PASSWORD = "duty-room-admin"
@@ -536,9 +539,37 @@ def quarantined(made: Estate) -> None:
     points = {p.device: p for p in made.runtime.table}
     rows = [(points[d.id].id, now, 1.0, 0, n + 3) for n, d in enumerate(made.devices[:80])]
     batch = Batch(SITE, Lane.NORMAL, now, (*records, *good), Readings.of(rows), findings=(Finding("clock_wrong", "A-1-0101-el", now, "1970-01-01T00:00:12Z"), Finding("late", "D-2-0203-el", now, "6 h")))  # fmt: skip
-    made.runtime.journal.append(batch)
+    seq = made.runtime.journal.append(batch)
     hour = now // HOUR * HOUR
-    made.runtime.journal.note([], {(hour, d.id, "stored"): 1 for d in made.devices[:80]})
+    stored = {(hour, d.id, "stored"): 1 for d in made.devices[:80]}
+    made.runtime.journal.note([], stored, ("keep", Lane.NORMAL, seq))
+    health(made, now)
+
+
+def health(made: Estate, now: Ms) -> None:
+    """A journal that fills up, our own message, clocks that are off, devices that said less than they should."""
+    site, yesterday = made.runtime, day_starts(now - DAY, now, TZ)[0]
+    kept: dict[tuple[Ms, str], int] = {}
+    for number, (device, seconds) in enumerate(sorted(intervals(made.devices, site.table).items())):
+        part = {3: 0.41, 7: 0.0, 19: 0.87, 31: 0.93}.get(number, 1.0)
+        for hour in range(24):
+            kept[(yesterday + hour * HOUR) // HOUR * HOUR, device] = round(part * 3600 / seconds)
+    site.journal.note([Finding("spool_filling", "", now, "74 %")], {}, None, kept)
+    site.journal.note([], {(now // HOUR * HOUR, made.devices[0].id, "gaps"): 3})
+    site.health.spool = Spool(20_000_000_000, 16_400_000_000, 14_060_000_000, 0.74)
+    site.health.canary = CanaryState(True, 0.183, now - 21 * SECOND)
+    skews = Skews(site.table, lambda _: True)
+    for device, off, quality in (
+        ("A-1-0101-el", 0, 2),
+        ("D-2-0203-el", 660, 0),
+        ("T1", -372, 0),
+        ("F1", 0.4, 0),
+    ):
+        point = site.table.of_device(device)[0].id
+        for n in range(10):
+            at = now - (10 - n) * MINUTE
+            skews.take([LiveValue(point, at - round(off * 1000), at, 1.0, quality)], at)
+    site.health.skews = skews
 
 
 def bills(made: Estate) -> None:

@@ -117,7 +117,7 @@ def health_shown(ask: Asked, shown: Presenter) -> Json:
         "canary_late": health.canary is not None
         and not health.canary.proven
         and now - ask.site.started_at > 5 * 60_000,
-        "complete": None if total is None else round(total * 100, 1),
+        "complete": None if total is None else int(total * 1000) / 10,
         "complete_day": whole[0].day if whole else None,
         "incomplete": [share for share in whole if share.share < LOW][:_WORST],
         "incomplete_count": sum(share.share < LOW for share in whole),

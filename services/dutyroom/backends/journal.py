@@ -38,7 +38,7 @@ from dutyroom.model.telemetry import (
     Message,
     MessageRecord,
 )
-from dutyroom.timebase import DAY, Ms
+from dutyroom.timebase import DAY, HOUR, Ms
 
 T = TypeVar("T")
 
@@ -302,8 +302,12 @@ class SqliteJournal:
         return self._ask(lambda db: ledger.kept(db, days, device))
 
     def kept_since(self) -> Ms | None:
-        found = self._rows("SELECT min(hour) FROM kept")[0][0]
-        return None if found is None else int(str(found))
+        (received, read), *_ = self._rows(
+            "SELECT (SELECT min(hour) FROM ledger), (SELECT min(hour) FROM kept)"
+        )
+        if received is None or read is None:
+            return None
+        return max(int(str(received)), int(str(read))) + HOUR  # a device may send what is older than we are
 
     def spool(self) -> Spool:
         return self._ask(self._room.state)

@@ -54,6 +54,7 @@ def found(rig: Rig, now: Ms) -> list[Share]:
 def test_the_worst_stand_first_and_late_ones_count_on_their_day(rig: Rig) -> None:
     start = DAYS[1]
     every = [start + n * 15 * MINUTE for n in range(96)]
+    rig.ingest.handle([up("m1", start - HOUR, start - HOUR)])  # the site has begun before
     rig.ingest.handle([up("m1", at, at + 1000) for at in every])
     rig.ingest.handle([up("m2", at, at + 1000) for at in every[:48]])
     rig.keep.drain()
@@ -75,10 +76,17 @@ def test_the_worst_stand_first_and_late_ones_count_on_their_day(rig: Rig) -> Non
 
 def test_today_counts_up_to_now_and_what_is_due_just_now_may_still_come(rig: Rig) -> None:
     start = DAYS[1]
-    rig.ingest.handle([up("m1", start + n * 15 * MINUTE, start + n * 15 * MINUTE) for n in range(4)])
+    rig.ingest.handle([up("m1", start + n * 15 * MINUTE, start + n * 15 * MINUTE) for n in range(-4, 4)])
     rig.keep.drain()
     assert [(s.device, s.received, s.expected) for s in found(rig, start + HOUR)][-1] == ("m1", 3, 3)
     assert found(rig, start + 20 * MINUTE) == []
+
+
+def test_of_its_first_hour_a_new_site_is_not_accused(rig: Rig) -> None:
+    rig.ingest.handle([up("m1", T - DAY, T), up("m1", T, T), up("m1", T + 15 * MINUTE, T + 15 * MINUTE)])
+    rig.keep.drain()
+    assert found(rig, T + 55 * MINUTE) == []
+    assert {s.expected for s in found(rig, T + 2 * HOUR)} == {3}
 
 
 def test_a_device_has_an_interval_of_its_own_or_its_profile_s() -> None:

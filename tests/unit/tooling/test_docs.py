@@ -70,6 +70,7 @@ def test_exactly_the_settings_that_exist_are_described_with_their_defaults() -> 
         assert field.description, name
         if field.default_factory is None and field.default:
             shown = f"{field.default:g}" if isinstance(field.default, float) else str(field.default)
+            shown = shown.lower() if isinstance(field.default, bool) else shown
             assert described[name.upper()] == f"`{shown}`"
 
 
