@@ -6,8 +6,10 @@ import json
 import sys
 from pathlib import Path
 
+from dashboards.alarms import ALARMS
+from dashboards.health import DATA
+from dashboards.overview import OVERVIEW
 from dashboards.render import dashboard
-from dashboards.service import SERVICE
 from dashboards.utilities import UTILITIES
 
 LANGUAGES = ("zh-CN", "en")
@@ -22,7 +24,7 @@ def files() -> dict[str, str]:
         )
         + "\n"
         for language, name in enumerate(LANGUAGES)
-        for board in (*UTILITIES, *SERVICE)
+        for board in (OVERVIEW, ALARMS, DATA, *UTILITIES)
     }
 
 

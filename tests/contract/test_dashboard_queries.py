@@ -353,7 +353,7 @@ def test_transitions_of_alarms_are_those_of_the_records(filled: Filled) -> None:
     with filled.estate.records.read() as tx:
         changes = [c for a in filled.estate.alarms() for c in tx.alarms.history(a.id)]
     wanted = Counter(str(c.event) for c in changes if c.event != "note")
-    query = 'SELECT count("alarm") FROM "dutyroom_alarm" GROUP BY "event"'
+    query = 'SELECT count("alarm_id") FROM "dutyroom_alarm" GROUP BY "event"'
     found = {one["tags"]["event"]: one["values"][0][1] for one in filled.ask(query)}
     assert found == wanted
     assert found["raise"] > 3
@@ -361,7 +361,7 @@ def test_transitions_of_alarms_are_those_of_the_records(filled: Filled) -> None:
 
 
 def test_figures_written_again_change_nothing(filled: Filled) -> None:
-    query = 'SELECT count("alarm"), sum("rang") FROM "dutyroom_alarm"'
+    query = 'SELECT count("alarm_id"), sum("rang") FROM "dutyroom_alarm"'
     before = filled.ask(query)
     with filled.estate.records.write() as tx:
         tx.advance(filled.site, READER, Lane.NORMAL, 0)  # as after a kill before the cursor was moved
@@ -458,3 +458,14 @@ def test_a_meter_that_was_exchanged_spoils_no_sum(influx: Bucket) -> None:
     assert total["values"][0][1] == pytest.approx((steps[-1] - steps[0]) * 0.01)
     (hourly,) = filled.ask(query_of("en/electricity", "Used each hour"))
     assert all(0 <= used < 1 for _, used in hourly["values"])
+
+
+def test_no_figure_of_a_device_has_the_name_of_a_point(filled: Filled) -> None:
+    """In the coarser buckets readings are counted by device and field, in one measurement for all."""
+    names = {p.spec.name for p in filled.table}
+    for measurement in ("dutyroom_alarm", "dutyroom_meter"):
+        fields = {
+            row[0] for one in filled.ask(f'SHOW FIELD KEYS FROM "{measurement}"') for row in one["values"]
+        }
+        assert fields
+        assert not fields & names

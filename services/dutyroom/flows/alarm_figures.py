@@ -1,7 +1,7 @@
 """Alarms as figures for dashboards, after ISA-18.2 and EEMUA 191: what rang, what waited, what stands.
 
 `dutyroom_alarm`, a line for each transition: tags site, device, rule, priority, event and state (the one after
-it); fields alarm (its id), rang (1: it called for a person), waited_s and prompt of an acknowledgement, stood_s of
+it); fields alarm_id, rang (1: it called for a person), waited_s and prompt of an acknowledgement, stood_s of
 what cleared. The same history gives the same lines, so that writing it again changes nothing.
 `dutyroom_standing`, a line for each priority and minute: what is open now.
 """
@@ -29,7 +29,7 @@ def transitions(alarm: Alarm, history: Sequence[AlarmChange]) -> Iterator[Figure
         if change.event is AlarmEvent.NOTE:
             continue
         rang = _rings(history, place)
-        fields: dict[str, int | float] = {"alarm": alarm.id, "rang": int(rang)}
+        fields: dict[str, int | float] = {"alarm_id": alarm.id, "rang": int(rang)}
         if change.event is AlarmEvent.ACKNOWLEDGE:
             waited = max(0, change.at - rang_at)
             fields |= {"waited_s": waited / 1000, "prompt": float(waited <= PROMPT)}

@@ -36,7 +36,7 @@ def levels(site: str, devices: Sequence[Device], topology: Topology, at: Ms) -> 
         top, end = not over[meter.id], meter.id not in mains
         level = {"any": "yes", "top": _YES[top], "end": _YES[end]}
         tags = {"class": meter.device_class, "device": meter.id, "site": site, **level}
-        yield Figure(METER, tags, {"above": len(over[meter.id])}, at)
+        yield Figure(METER, tags, {"meters_above": len(over[meter.id])}, at)
 
 
 def above(meters: Sequence[Device], topology: Topology) -> Mapping[str, set[str]]:

@@ -12,7 +12,8 @@ from dutyroom.timebase import Ms
 class Figure:
     """One line of a measurement. The same measurement, tags and instant again replace it.
 
-    fields: int stays a whole number for ever, float a fraction; never texts, which no window can be made of.
+    fields: int stays a whole number for ever, float a fraction; never texts, which no window can be made of. With
+    a device among the tags, a field has no name that a point may have: coarser buckets count both in one place.
     """
 
     measurement: str

@@ -34,7 +34,7 @@ def lived(*events: tuple[AlarmEvent, int], alarm: Alarm = FRESH) -> tuple[Alarm,
 def told(*events: tuple[AlarmEvent, int]) -> list[tuple[str, int, dict[str, float]]]:
     """(event, seconds after T, fields without the id) of each line."""
     return [
-        (f.tags["event"], (f.at - T) // SECOND, {k: v for k, v in f.fields.items() if k != "alarm"})
+        (f.tags["event"], (f.at - T) // SECOND, {k: v for k, v in f.fields.items() if k != "alarm_id"})
         for f in transitions(*lived(*events))
     ]
 
@@ -85,7 +85,7 @@ def test_tags_say_whose_alarm_it_is_and_what_it_became() -> None:
         "device": "A-1", "event": "raise", "priority": "2", "rule": "water.burst", "site": "estate",
         "state": "unacknowledged",
     }  # fmt: skip
-    assert line.fields["alarm"] == 7
+    assert line.fields["alarm_id"] == 7
 
 
 moments = st.lists(st.tuples(st.sampled_from(list(AlarmEvent)), st.integers(0, 2)), max_size=30)
