@@ -81,8 +81,8 @@ def lora_status(gateway: str, online: bool) -> tuple[str, bytes]:
     return f"eu868/gateway/{gateway}/state/conn", orjson.dumps(body)
 
 
-def water_tts(eui: str, volume: float, flow: float, at: int) -> tuple[str, bytes]:
-    """An Axioma meter through The Things Stack."""
+def water_tts(eui: str, volume: float, flow: float, at: int, every: int = 60) -> tuple[str, bytes]:
+    """An Axioma meter through The Things Stack. every: seconds between its messages."""
     device = eui.lower()
     body = {
         "end_device_ids": {
@@ -93,7 +93,7 @@ def water_tts(eui: str, volume: float, flow: float, at: int) -> tuple[str, bytes
         "received_at": _iso_ms(at),
         "uplink_message": {
             "f_port": 100,
-            "f_cnt": at // 60_000 % 65_536,
+            "f_cnt": at // (every * 1000) % 65_536,
             "frm_payload": "",
             "decoded_payload": {
                 "volume": {"value": volume, "unit": "m3"},
@@ -108,7 +108,7 @@ def water_tts(eui: str, volume: float, flow: float, at: int) -> tuple[str, bytes
     return f"v3/{SITE}@ttn/devices/{device}/up", orjson.dumps(body)
 
 
-def tank_chirpstack(eui: str, name: str, level: float, at: int) -> tuple[str, bytes]:
+def tank_chirpstack(eui: str, name: str, level: float, at: int, every: int = 60) -> tuple[str, bytes]:
     """A Milesight EM500-SWL through ChirpStack. level: m; its decoder says centimetres."""
     body = {
         "deduplicationId": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{eui}/{at}")),
@@ -120,7 +120,7 @@ def tank_chirpstack(eui: str, name: str, level: float, at: int) -> tuple[str, by
             "devEui": eui,
         },
         "fPort": 85,
-        "fCnt": at // 60_000 % 65_536,
+        "fCnt": at // (every * 1000) % 65_536,
         "data": "",
         "object": {"depth": round(level * 100, 1), "battery": 97},
         "rxInfo": [{"gatewayId": "24e124fffef00001", "rssi": -71, "snr": 9.2}],

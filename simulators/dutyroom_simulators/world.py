@@ -286,16 +286,16 @@ class World:
 
     def _riser(self, d: SimDevice, at: int) -> list[tuple[str, bytes]]:
         volume, flow = self.meters.riser(d.id[0], at)
-        return [payloads.water_tts(d.address, int(volume * 1000) / 1000, flow, at)]
+        return [payloads.water_tts(d.address, int(volume * 1000) / 1000, flow, at, d.interval)]
 
     def _master(self, d: SimDevice, at: int) -> list[tuple[str, bytes]]:
         parts = [self.meters.riser(b, at) for b in "ABCD"] + [self.meters.garden(at)]
         volume, flow = sum(p[0] for p in parts), sum(p[1] for p in parts)
-        return [payloads.water_tts(d.address, int(volume * 1000) / 1000, flow, at)]
+        return [payloads.water_tts(d.address, int(volume * 1000) / 1000, flow, at, d.interval)]
 
     def _garden(self, d: SimDevice, at: int) -> list[tuple[str, bytes]]:
         volume, flow = self.meters.garden(at)
-        return [payloads.water_tts(d.address, int(volume * 1000) / 1000, flow, at)]
+        return [payloads.water_tts(d.address, int(volume * 1000) / 1000, flow, at, d.interval)]
 
     def _em(self, d: SimDevice, kwh: float, kw: float, dead: bool) -> list[tuple[str, bytes]]:
         return [
@@ -317,10 +317,10 @@ class World:
         return self._em(d, self.meters.register(d.id, at), self.meters.flow(d.id, at), False)
 
     def _tank(self, d: SimDevice, at: int) -> list[tuple[str, bytes]]:
-        return [payloads.tank_chirpstack(d.address, d.id, plant.tank_level(self.record, at), at)]
+        return [payloads.tank_chirpstack(d.address, d.id, plant.tank_level(self.record, at), at, d.interval)]
 
     def _fire_tank(self, d: SimDevice, at: int) -> list[tuple[str, bytes]]:
-        return [payloads.tank_chirpstack(d.address, d.id, 2.41, at)]
+        return [payloads.tank_chirpstack(d.address, d.id, 2.41, at, d.interval)]
 
     def _pump(self, d: SimDevice, at: int) -> list[tuple[str, bytes]]:
         number = int(d.id[-1])
