@@ -16,7 +16,7 @@ from typing import Any
 
 import structlog
 
-from dutyroom.errors import Fenced
+from dutyroom.errors import DutyroomError, Fenced
 from dutyroom.interfaces import Leases, Records, Tx
 from dutyroom.model.lease import Lease
 from dutyroom.timebase import SECOND, Ms
@@ -118,7 +118,7 @@ class Keeper:
         with self._lock:
             holds = dict(self._holds)
         self._leases.alive(self.owner, self._role, self._sites, TTL)
-        held = {site: (hold.lease.token, hold.said()) for site, hold in holds.items()}
+        held = {site: (hold.lease.token, _said(site, hold)) for site, hold in holds.items()}
         kept = self._leases.renew(self.owner, held, TTL) if held else set()
         with self._lock:
             for site, hold in holds.items():
@@ -135,9 +135,13 @@ class Keeper:
             return
         hold.until = self._until(began)
         if hold.paused:
+            try:
+                hold.resume()
+            except DutyroomError as err:  # a password that cannot be read: tried again with the next renewal
+                log.error("lease.not_resumed", site=site, reason=str(err))
+                return
             hold.paused = False
             log.warning("lease.renewed_late", site=site)
-            hold.resume()
 
     def look(self) -> float:
         """Stops what could not be renewed in time."""
@@ -157,6 +161,15 @@ class Keeper:
 
     def _until(self, began: float) -> float:
         return began + TTL / 1000 - _MARGIN_S
+
+
+def _said(site: str, hold: Hold) -> Mapping[str, Any]:
+    """A description that fails costs no lease."""
+    try:
+        return hold.said()
+    except Exception:
+        log.exception("lease.nothing_said", site=site)
+        return {}
 
 
 class FencedRecords:

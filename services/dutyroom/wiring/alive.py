@@ -6,6 +6,7 @@ next to nothing: it is run every half minute for as long as the service runs.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -18,6 +19,7 @@ from dutyroom.backends.datafolder import write_whole
 
 BEAT_S = 5.0
 OLD_MS = 30_000
+_FORGOTTEN_MS = 24 * 3_600_000
 
 
 def beat_file(data: Path, role: str) -> Path:
@@ -28,6 +30,10 @@ def beat_file(data: Path, role: str) -> Path:
 def beating(data: Path, role: str, trouble: Callable[[], str]) -> Callable[[], float]:
     """A loop's work. trouble: "" = all is well."""
     file = beat_file(data, role)
+    for left in file.parent.glob(f"{role}@*.json"):  # of machines and containers that are no more
+        with contextlib.suppress(OSError):
+            if read_machine_time() - left.stat().st_mtime * 1000 > _FORGOTTEN_MS:
+                left.unlink()
 
     def beat() -> float:
         said = trouble()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dutyroom.backends.records_sql import open_records
-from dutyroom.errors import Fenced, Unavailable
+from dutyroom.errors import Fenced, Rejected, Unavailable
 from dutyroom.flows.lease import TTL, FencedRecords, Keeper
 from dutyroom.model.lease import Lease, Owners
 
@@ -122,6 +122,27 @@ def test_records_that_were_away_too_long_and_are_back(rig: Rig) -> None:
     rig.keeper.renew()
     assert rig.told == ["pause yard", "resume yard"]
     rig.keeper.check("yard")
+
+
+def test_what_cannot_be_resumed_is_tried_again_and_holds_up_no_other_site(rig: Rig) -> None:
+    rig.hold("park")
+    broken = [True]
+
+    def resume() -> None:
+        if broken[0]:
+            raise Rejected("the password cannot be read")
+        rig.told.append("resumed")
+
+    rig.keeper.attach("yard", lambda: rig.told.append("paused"), resume, lambda: None, lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+    rig.now += TOO_LATE
+    rig.keeper.look()
+    rig.keeper.renew()
+    assert rig.told == ["paused", "pause park", "resume park"]
+    assert rig.database.said == {"yard": {}, "park": {"broker": True}}
+    broken[0] = False
+    rig.keeper.renew()
+    rig.keeper.renew()
+    assert rig.told == ["paused", "pause park", "resume park", "resumed"]
 
 
 def test_another_has_taken_it(rig: Rig) -> None:
