@@ -21,6 +21,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from tests.bench.measure import cpu_seconds, machine, median
 from tests.servers.influx import Influx, new_influx
 
+from dutyroom.backends.influx_history import to_its_end
 from dutyroom.backends.influx_lines import LineMaker
 from dutyroom.backends.influx_setup import first_user, set_up
 from dutyroom.backends.influx_tasks import Plan, body
@@ -178,7 +179,7 @@ def downsampling(server: Server, estate: Estate) -> None:
             url=server.influx.url, token=server.token, org=server.plan.org, timeout=600_000
         ) as client:
             its, began = server.cpu, time.perf_counter()
-            client.query_api().query_raw(f'import "date"\n{flux}').close()
+            to_its_end(client.query_api(), f'import "date"\n{flux}', server.plan.org)
         print(
             f"task `{kind}`, {points:,} points{'':14} influxd {(server.cpu - its) / points * 1e6:5.0f} us CPU a point; "
             f"{time.perf_counter() - began:.1f} s"

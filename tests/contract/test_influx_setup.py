@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import influxdb_client
@@ -22,6 +23,7 @@ from tests.servers.influx import Influx, new_influx
 from tests.servers.needed import unavailable
 from typer.testing import CliRunner
 
+from dutyroom.backends.influx_history import to_its_end
 from dutyroom.backends.influx_tasks import Plan, coarser, tasks
 from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.cli import app
@@ -316,8 +318,7 @@ def run(site: Site, name: str, at: int) -> None:
         while (done := found(api, task.id, started.id)) is None or done.status not in ("success", "failed"):
             assert time.monotonic() < deadline, name
             time.sleep(0.1)
-        logs = [entry.message for entry in api.get_run_logs(task.id, started.id)]
-        assert done.status == "success", (name, logs)
+        assert done.status == "success", (name, [entry.message for entry in done.log or ()])
 
 
 def found(api: Any, task: str, started: str) -> Any:
@@ -388,3 +389,18 @@ def test_a_bucket_that_keeps_for_ever_has_no_pass_before_the_end() -> None:
     assert not any("expire" in name for name in names)
     assert len(set(names)) == len(names) == 8
     assert all('from(bucket: "b\\"\\${x}' in task.flux for task in tasks(Plan("o", 'b"${x}', 0, 0, 0)))
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_an_error_in_the_middle_of_an_answer_is_not_passed_over(size: int) -> None:
+    """InfluxDB says 200 before it knows."""
+    rows = b"#datatype,string,long\r\n,result,table\r\n,to1,0\r\n"
+    whole = rows + b"\r\n,error,reference\r\n,panic: no such thing,\r\n"
+
+    def answering(text: bytes) -> Any:
+        parts = [text[n : n + size] for n in range(0, len(text), size)]
+        return SimpleNamespace(query_raw=lambda _flux, org: SimpleNamespace(stream=lambda _size: iter(parts)))
+
+    to_its_end(answering(rows), "flux", "o")
+    with pytest.raises(Unavailable, match="InfluxDB: panic: no such thing"):
+        to_its_end(answering(whole), "flux", "o")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from dutyroom.backends.influx_tasks import KINDS, body, flux_text, whole
+from dutyroom.errors import Unavailable
 from dutyroom.timebase import DAY, Ms
 
 
@@ -53,4 +54,17 @@ class InfluxHistory:
         return min((int(at.timestamp() * 1000) for at in times), default=self._now)
 
     def _run(self, flux: str) -> None:
-        self._query.query_raw(f'import "date"\n{flux}', org=self._org).close()
+        to_its_end(self._query, f'import "date"\n{flux}', self._org)
+
+
+def to_its_end(query: Any, flux: str, org: str) -> None:
+    """Runs a query whose rows nobody wants. An answer that is not read to its end may end the query before its
+    own; and an error in the middle stands in the answer. Raises Unavailable."""
+    answer, rest, failed = query.query_raw(flux, org=org), b"", False
+    for part in answer.stream(1 << 16):
+        *lines, rest = (rest + part).split(b"\n")
+        for line in lines:
+            if failed:
+                said = line.decode(errors="replace").strip().strip(",")
+                raise Unavailable(f"InfluxDB: {said[:300]}")
+            failed = line.startswith(b",error,")
