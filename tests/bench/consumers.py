@@ -217,11 +217,15 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
         running.session.start()
         while not running.runtime.broker_ok():
             time.sleep(0.01)
-        time.sleep(0.3 if not count else 0.0)
+        time.sleep(0.3)  # it has subscribed by then
+        print("ready", flush=True)
         live = running.runtime.live
+        while count and not live.messages:
+            time.sleep(0.002)
+        heard = time.monotonic()
         while live.messages < count:
             time.sleep(0.02)
-        wall = time.monotonic() - began
+        wall, live_s = time.monotonic() - began, time.monotonic() - heard
 
         def watched() -> int:
             with records.read() as tx:
@@ -246,7 +250,8 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
                 assert all(r.readings == r.stored + r.duplicate + r.conflict for r in rows), (
                     "does not balance"
                 )
-            tell(count, spent, wall, points=len(table), readings=sum(r.readings for r in rows))
+            points, readings = len(table), sum(r.readings for r in rows)
+            tell(count, spent, wall, points=points, readings=readings, live_s=live_s)
         running.stop()
         records.close()
 

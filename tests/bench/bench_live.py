@@ -1,0 +1,304 @@
+"""Live through Mosquitto with QoS 1: `python -m tests.bench.bench_live`.
+
+rate    As fast as the broker gives: a subscriber in C (subscriber.c; it keeps nothing) and ours until the journal
+        and the rules, in turn, each beside the same publisher; the share of the C subscriber's rate that ours takes.
+paced   20,000 messages/s: the share of a core that we use, into the journal and into the embedded store.
+load    ThingsBoard's published load (stream.py) against a whole `dutyroom serve`, alarms on, with broker and store
+        on this machine: 5,000, 10,000 and 20,000 messages/s, then three times the last for half as long, until
+        the backlog has drained. Processor and memory of each process; after each the ledger must balance, all
+        alarms be there, and the readings of some meters be compared with what was sent, one by one.
+
+Each part by name: `bench_live rate paced`. `--minutes` is for `paced` and each rate of `load`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.acceptance.demo_process import Program, tree, wait_for
+from tests.bench import stream
+from tests.bench.bench_ingest import fresh_bucket
+from tests.bench.measure import cpu_seconds, machine, median, resident
+from tests.servers.influx import Bucket, find_influx
+from tests.servers.mosquitto import Mosquitto
+
+from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.records_sql.records import open_records
+from dutyroom.errors import Unavailable
+from dutyroom.flows.keep import READER as KEEP
+from dutyroom.interfaces import ReadingStore
+from dutyroom.model.telemetry import Lane
+from dutyroom.settings import Settings
+from dutyroom.wiring.stores import store_of
+
+ROOT = Path(__file__).parents[2]
+SETTINGS = "max_inflight_messages 0\nset_tcp_nodelay true\n"
+SITE, SAMPLE = "tb", 100  # of 5,000 meters are compared one by one
+RATES = (5_000, 10_000, 20_000)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("parts", nargs="*", default=["rate", "paced", "load"])
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--messages", type=int, default=300_000, help="of `rate`")
+    parser.add_argument("--runs", type=int, default=3, help="of `rate`")
+    parser.add_argument("--rates", default=",".join(map(str, RATES)), help="of `load`")
+    parser.add_argument("--stores", default="embedded,influx", help="of `load`")
+    asked = parser.parse_args()
+    print(machine(), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        if "rate" in asked.parts:
+            rate(Path(folder) / "rate", asked.messages, asked.runs)
+        if "paced" in asked.parts:
+            paced(Path(folder) / "paced", round(asked.minutes * 60))
+        if "load" in asked.parts:
+            rates = [int(each) for each in asked.rates.split(",")]
+            for store in asked.stores.split(","):
+                load(Path(folder) / store, store, rates, asked.minutes * 60)
+
+
+# ---------------------------------------------------------------- beside a subscriber in C
+
+
+def rate(folder: Path, count: int, runs: int) -> None:
+    broker = Mosquitto(folder / "broker", SETTINGS)
+    broker.start()
+    program = folder / "subscriber"
+    subprocess.run(["cc", "-O2", "-o", str(program), str(ROOT / "tests/bench/subscriber.c")], check=True)
+    found: dict[str, list[dict[str, Any]]] = {"C": [], "ours": []}
+    try:
+        for run in range(runs):
+            command = [str(program), str(broker.port), "meters/+/up", str(count)]
+            found["C"].append(_beside(command, broker.port, count))
+            ours = _consumer("journal", folder / f"ours-{run}", broker.port, count)
+            found["ours"].append(_beside(ours, broker.port, count))
+    finally:
+        broker.stop()
+    print(f"\n| live, QoS 1, {count:,} messages | messages/s | CPU a message | runs |")
+    print("| --- | --: | --: | --- |")
+    speed: dict[str, float] = {}
+    for name, rows in found.items():
+        speeds = [count / (row["live_s"] if "live_s" in row else row["seconds"]) for row in rows]
+        speed[name] = median(speeds)
+        cpu = median(row["cpu_s"] for row in rows) / count * 1e6
+        print(f"| {name} | {speed[name]:,.0f} | {cpu:.2f} µs | {', '.join(f'{s:,.0f}' for s in speeds)} |")
+    print(f"\nours takes {speed['ours'] / speed['C']:.0%} of it; every message is in the ledger", flush=True)
+
+
+def _consumer(kind: str, folder: Path, port: int, count: int) -> list[str]:
+    folder.mkdir(parents=True)
+    return [sys.executable, "-m", "tests.bench.consumers", kind, str(folder), str(port), str(count)]
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'services'}"}
+
+
+def _beside(command: Sequence[str], port: int, count: int, pace: float = 0.0) -> dict[str, Any]:
+    """What a consumer tells of messages that are published while it listens."""
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=_environment())
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.startswith("ready"):
+            break
+    flood = [sys.executable, "-m", "tests.bench.flood", str(port), str(count), str(pace)]
+    subprocess.run(flood, check=True, cwd=ROOT, env=_environment(), stdout=subprocess.DEVNULL)
+    said, _ = child.communicate(timeout=300)
+    told: dict[str, Any] = json.loads(next(line for line in reversed(said.splitlines()) if line[:1] == "{"))
+    return told
+
+
+def paced(folder: Path, seconds: int, pace: int = 20_000) -> None:
+    broker = Mosquitto(folder / "broker", SETTINGS)
+    broker.start()
+    print(f"\n| {pace:,} messages/s for {seconds} s | of a core | CPU a message |\n| --- | --: | --: |")
+    try:
+        for kind in ("journal", "embedded"):
+            count = seconds * pace
+            row = _beside(_consumer(kind, folder / kind, broker.port, count), broker.port, count, pace)
+            share, each = row["cpu_s"] / row["live_s"], row["cpu_s"] / count * 1e6
+            print(
+                f"| into the {kind}{' store' if kind != 'journal' else ''} | {share:.1%} | {each:.1f} µs |",
+                flush=True,
+            )
+    finally:
+        broker.stop()
+
+
+# ---------------------------------------------------------------- a whole service under ThingsBoard's load
+
+
+@dataclass(frozen=True, slots=True)
+class Rig:
+    """A service that runs, and what runs beside it by name: processes."""
+
+    settings: Settings
+    broker: Mosquitto
+    processes: Callable[[], Mapping[str, Sequence[int]]]
+
+
+@contextmanager
+def _rig(folder: Path, kind: str) -> Iterator[Rig]:
+    folder.mkdir(parents=True)
+    broker = Mosquitto(folder / "broker", SETTINGS)
+    broker.start()
+    server = find_influx(folder / "influx") if kind == "influx" else None
+    try:
+        settings, more = _settings(folder, fresh_bucket(server) if server is not None else None)
+        site = _site(folder / "site", broker.port)
+        arguments = ("serve", "--site", site, "--data", settings.data, "--port", "0")
+        with Program(*arguments, more=more) as service:
+            service.url(180)
+            memory = settings.data / "sites" / SITE / "subscriptions.json"
+            wait_for(lambda: memory.exists() and "tb/+/telemetry" in memory.read_text(), 60, "a subscription")
+
+            def processes() -> Mapping[str, Sequence[int]]:
+                beside = [server.child.pid] if server is not None and server.child is not None else []
+                found = {"service": tree(service.pid), "broker": [broker._child.pid], "InfluxDB": beside}
+                return {name: list(pids) for name, pids in found.items() if pids}
+
+            yield Rig(settings, broker, processes)
+    finally:
+        broker.stop()
+        if server is not None:
+            server.stop()
+
+
+def _settings(folder: Path, bucket: Bucket | None) -> tuple[Settings, dict[str, str]]:
+    """As the commands read them, and the same as variables of the environment."""
+    given: dict[str, Any] = {"data": folder / "data", "canary": False}
+    if bucket is not None:
+        token = folder / "token"
+        token.write_text(bucket.token)
+        given |= {"readings": "influx", "influx_url": bucket.url, "influx_token_file": token}
+        given |= {"influx_org": bucket.org, "influx_bucket": bucket.name}
+    more = {f"DUTYROOM_{name.upper()}": str(value) for name, value in given.items() if name != "data"}
+    return Settings(**given), more
+
+
+def _site(folder: Path, port: int) -> Path:
+    profiles = folder / "device_profiles" / "bench"
+    profiles.mkdir(parents=True)
+    (profiles / "pulse.yaml").write_text(stream.PROFILE)
+    (folder / "rules.yaml").write_text(stream.RULES)
+    (folder / "site.yaml").write_text(
+        f"id: {SITE}\nname: {{en: Load}}\ntime_zone: Asia/Shanghai\nlanguage: en\n"
+        f"broker: {{host: 127.0.0.1, port: {port}, topics: ['tb/+/telemetry']}}\n"
+    )
+    rows = [f"m{n:05d},Meter {n},water_meter,bench/pulse,m{n:05d},,900," for n in range(stream.DEVICES)]
+    head = "id,name,class,profile,address,space,interval_s,parameters"
+    (folder / "devices.csv").write_text("\n".join([head, *rows, ""]))
+    return folder
+
+
+def load(folder: Path, kind: str, rates: Sequence[int], seconds: float) -> None:
+    print(f"\n| {kind}: messages/s | for | ", end="")
+    print("reached | drained after | CPU of a core: service, broker, store | memory, MB | compared |")
+    print("| --: | --: | --: | --: | --- | --- | --- |", flush=True)
+    with _rig(folder, kind) as rig:
+        journal = SqliteJournal(rig.settings.data / "sites" / SITE / "journal.sqlite", read_only=True)
+        store = store_of(rig.settings, SITE) if kind == "influx" else _followed(rig.settings)
+        sent = 0
+        for pace, lasting in [*((r, seconds) for r in rates), (3 * rates[-1], seconds / 2)]:
+            count = round(pace * lasting) // stream.DEVICES * stream.DEVICES
+            before, began = _cpu(rig), time.monotonic()
+            command = [
+                sys.executable,
+                "-m",
+                "tests.bench.stream",
+                str(rig.broker.port),
+                str(count),
+                str(pace),
+            ]
+            said = subprocess.run(
+                [*command, str(sent)],
+                check=True,
+                cwd=ROOT,
+                env=_environment(),
+                capture_output=True,
+                text=True,
+            )
+            took, published = float(said.stdout), time.monotonic()
+            sent += count
+            wait_for(partial(_drained, journal, sent), 1800, f"{sent} messages stored", 0.5)
+            drained, whole = time.monotonic() - published, time.monotonic() - began
+            cpu = {name: (now - before[name]) / whole for name, now in _cpu(rig).items()}
+            memory = {name: sum(map(resident, pids)) >> 20 for name, pids in rig.processes().items()}
+            print(
+                f"| {pace:,} | {lasting:.0f} s | {count / took:,.0f}/s | {drained:.1f} s | "
+                f"{', '.join(f'{name} {share:.0%}' for name, share in cpu.items())} | "
+                f"{', '.join(f'{name} {size}' for name, size in memory.items())} | "
+                f"{_compared(journal, store, rig.settings, sent)} |",
+                flush=True,
+            )
+        store.close()
+        journal.close()
+
+
+def _followed(settings: Settings) -> ReadingStore:
+    from dutyroom.wiring.stores import followed_store_of
+
+    return followed_store_of(settings, SITE)
+
+
+def _cpu(rig: Rig) -> dict[str, float]:
+    return {name: cpu_seconds(pids) for name, pids in rig.processes().items()}
+
+
+def _drained(journal: SqliteJournal, sent: int) -> bool:
+    try:
+        if journal.cursor(KEEP, Lane.NORMAL) < journal.last(Lane.NORMAL):
+            return False
+        return sum(row.received for row in journal.ledger(0)) >= sent
+    except Unavailable:
+        return False
+
+
+def _compared(journal: SqliteJournal, store: ReadingStore, settings: Settings, sent: int) -> str:
+    """Fails where something is lost, doubled or changed."""
+    rows = journal.ledger(0)
+    received, decoded = sum(row.received for row in rows), sum(row.decoded for row in rows)
+    readings = sum(row.readings for row in rows)
+    stored = sum(row.stored + row.duplicate for row in rows)
+    assert received == decoded == sent, f"sent {sent}, received {received}, decoded {decoded}"
+    assert readings == stored == 3 * sent, f"{readings} readings, {stored} stored, of {sent} messages"
+    records = open_records(f"sqlite:///{settings.data / 'records.sqlite'}")
+    with records.read() as tx:
+        points = [p for p in tx.devices.points(SITE) if p.spec.name == "volume"][:: stream.DEVICES // SAMPLE]
+        leaks = sum(map(stream.leaks, range(sent)))
+    records.close()
+    assert len(points) == SAMPLE
+    for point in points:
+        found = store.range(point, 0, 1 << 45, limit=10 * sent).value.tolist()
+        assert found == list(range(sent // stream.DEVICES)), f"{point.device}: {len(found)} of its readings"
+    alarms = wait_for(lambda: _alarms(settings, leaks), 60, f"{leaks} alarms")
+    return f"ledger of {received:,}, {SAMPLE} meters one by one, {alarms} alarms"
+
+
+def _alarms(settings: Settings, wanted: int) -> int:
+    """How many there are, once they are all there."""
+    records = open_records(f"sqlite:///{settings.data / 'records.sqlite'}")
+    with records.read() as tx:
+        found = [a for a in tx.alarms.search(SITE, limit=10 * wanted + 1000) if a.rule == "bench.leak"]
+    records.close()
+    assert len(found) <= wanted, f"{len(found)} alarms of {wanted} leaks"
+    return len(found) if len(found) == wanted else 0
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Publishes messages while it makes them, at a pace: `python -m tests.bench.stream PORT COUNT RATE [FIRST]`.
+
+The load that ThingsBoard has published: 5,000 meters, each message a pulse counter, a leak flag and a battery. The
+counter is the message's number, so what is stored can be compared one by one; one message in 9,973 has a leak,
+which the meter's next one has not. QoS 1 over one raw connection; prints the seconds it took.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+
+DEVICES = 5_000
+WINDOW = 20_000  # not acknowledged yet; packet ids begin again at 65,535
+LEAK = 9_973  # one message in so many: each time of another meter
+_CONNECT = b"\x10\x12\x00\x04MQTT\x04\x02\x00\x00\x00\x06stream"
+
+PROFILE = """\
+name: {en: A pulse counter with a leak flag}
+class: water_meter
+match: {topics: ["tb/{meter}/telemetry"]}
+identity: "{meter}"
+points:
+  volume: {from: pulseCounter, quantity: volume, kind: counter, step: 1, digits: 12}
+  leak: {from: leakage, kind: state, map: {true: 1, false: 0}}
+  battery: {from: batteryLevel, quantity: ratio, unit: "%", low: 0, high: 100}
+examples:
+  - topic: tb/m00001/telemetry
+    payload: {pulseCounter: 12, leakage: false, batteryLevel: 87}
+    expect: {m00001: {volume: 12, leak: 0}}
+"""
+RULES = """\
+rules:
+  - {id: bench.leak, kind: state, name: {en: Leak}, select: {classes: [water_meter]},
+     point: leak, parameters: {equals: 1}, priority: 2, ticket: never}
+"""
+
+
+def leaks(number: int) -> bool:
+    return number % LEAK == LEAK // 2
+
+
+def publishes(count: int, first: int = 0) -> Iterator[bytes]:
+    """PUBLISH packets, device after device."""
+    for n in range(first, first + count):
+        device, number = n % DEVICES, n // DEVICES
+        word = b"true" if leaks(n) else b"false"
+        body = b'{"pulseCounter":%d,"leakage":%s,"batteryLevel":%d}' % (number, word, 100 - device % 50)
+        rest = b"\x00\x13tb/m%05d/telemetry%b%b" % (device, struct.pack(">H", n % 65_535 + 1), body)
+        yield b"\x32%c%b" % (len(rest), rest)
+
+
+def publish(
+    port: int, count: int, rate: float, packets: Callable[[int, int], Iterator[bytes]], first: int = 0
+) -> float:
+    """Seconds until the last one was acknowledged. rate: messages a second, 0 = as fast as it goes."""
+    link = socket.create_connection(("127.0.0.1", port))
+    link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    link.sendall(_CONNECT)
+    link.recv(4)
+    link.setblocking(False)
+    ready = selectors.DefaultSelector()
+    ready.register(link, selectors.EVENT_READ)
+    made, began = packets(count, first), time.monotonic()
+    sent, answered, waiting = 0, 0, b""
+    while answered < count * 4:
+        allowed = count if not rate else min(count, int((time.monotonic() - began) * rate))
+        room = min(allowed, answered // 4 + WINDOW) - sent
+        if not waiting and room > 0:
+            waiting = b"".join(islice(made, min(room, 2_000)))
+            sent += min(room, 2_000)
+        if waiting:
+            with contextlib.suppress(BlockingIOError):
+                waiting = waiting[link.send(waiting) :]
+        if ready.select(0.001 if waiting or room > 0 else 0.005):
+            answered += len(link.recv(1 << 16))
+    link.setblocking(True)
+    link.sendall(b"\xe0\x00")
+    link.close()
+    return time.monotonic() - began
+
+
+if __name__ == "__main__":
+    port, count, rate, *first = sys.argv[1:]
+    print(round(publish(int(port), int(count), float(rate), publishes, int((*first, 0)[0])), 2))
