@@ -76,14 +76,14 @@ class Compaction:
                 return False
             state, segments = self._begin()
         else:
-            with self._views.view() as view:
+            with self._views.view(align=True) as view:
                 segments = view.segments
         self._slice(state, segments)
         return True
 
     def _begin(self) -> tuple[State, Sequence[Segment]]:
         """A run up to the newest write, or to the first mark."""
-        with self._views.view(seal=True) as view:
+        with self._views.view(align=True) as view:
             done = read_state(view.db).done
         last = view.segments[-1].last if view.segments else done + view.entries
         until = next((s.last for s in view.segments if s.marked), last)

@@ -66,6 +66,7 @@ class Tail:
         self.latest = Latest()
         self.last = 0  # the newest write that has been read
         self.done = 0  # the newest one that is in chunks, with all before it
+        self._until = 0  # the newest one of the run of compaction under way
         self._stale = True  # the table of latest values has some that we have not seen
         self._sealed: list[Segment] = []
         self._open: list[tuple[int, Columns]] = []
@@ -83,6 +84,7 @@ class Tail:
     def follow(self, db: sqlite3.Connection) -> None:
         """Reads what was written since, inside a read transaction; forgets what is in chunks by now."""
         state = read_state(db)
+        self._until = state.until
         self._forget(state.done)
         self._stale |= self.last < state.done
         for seq, data in db.execute("SELECT seq, data FROM log WHERE seq > ? ORDER BY seq", (self.last,)):
@@ -123,6 +125,16 @@ class Tail:
         elif marked and self._sealed:
             last = self._sealed[-1]
             self._sealed[-1] = Segment(last.first, last.last, last.columns, True)
+
+    def align(self, db: sqlite3.Connection) -> None:
+        """A segment ends where the run of compaction under way does; if there is none, one ends here."""
+        if self._until <= self.done:
+            self.seal()
+        elif any(s.first <= self._until < s.last for s in self.segments()):
+            # Another process began the run, at a place where we had read on.
+            self._sealed, self._open, self._open_rows, self._joined = [], [], 0, None
+            self.last = self.done
+            self.follow(db)
 
     def _now_open(self) -> Segment | None:
         if self._open and self._joined is None:

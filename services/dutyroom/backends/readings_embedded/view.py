@@ -38,23 +38,24 @@ class Views:
         self._tail = Tail()
 
     @contextmanager
-    def view(self, latest: Sequence[int] = (), segments: bool = True, seal: bool = False) -> Iterator[View]:
+    def view(self, latest: Sequence[int] = (), segments: bool = True, align: bool = False) -> Iterator[View]:
         """Raises Unavailable. latest: points whose newest reading is wanted; segments: whether the log's rows
-        are (the last of them are sorted for it); seal: what comes later goes into another segment."""
+        are (the last of them are sorted for it); align: a
+        segment ends where compaction does, or begins."""
         try:
             with self._file.reading() as db:
-                yield self._look(db, latest, segments, seal)
+                yield self._look(db, latest, segments, align)
         except (ValueError, IndexError, struct.error, zlib.error) as err:
             raise Unavailable(f"readings {self._file.path}: are damaged: {err}") from err
 
-    def _look(self, db: sqlite3.Connection, latest: Sequence[int], segments: bool, seal: bool) -> View:
+    def _look(self, db: sqlite3.Connection, latest: Sequence[int], segments: bool, align: bool) -> View:
         # The transaction takes its picture at its first read. Under the lock no one else's can be newer
         # than ours while the log in memory is older, or the other way round.
         with self._lock:
             tail = self._tail
             tail.follow(db)
-            if seal:
-                tail.seal()
+            if align:
+                tail.align(db)
             rows = tail.segments() if segments else ()
             newest = tail.latest.of(latest)
             return View(db, rows, newest, len(tail), tail.entries, len(tail.latest))
