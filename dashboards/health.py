@@ -110,6 +110,18 @@ DATA = Board(
             ),
             "", 8,
         ),
+        Panel(
+            ("今日完整率", "Completeness of the day so far"), "timeseries", "percent", [minute("last", "complete")], "", 8,
+            description=("收到的读数与应到读数之比。", "Readings that came, of those that were due."),
+        ),
+        Panel(
+            ("缺读数的设备", "Devices that lack readings"), "steps", "short", [minute("last", "incomplete")], "", 8,
+            description=("今日完整率低于 95 %。", "Below 95 % of what was due on the day so far."),
+        ),
+        Panel(
+            ("时钟不准的设备", "Devices with wrong clocks"), "steps", "short", [minute("last", "odd_clocks")], "", 8,
+            description=("偏差超过 5 分钟或明显错误。", "Off by more than 5 minutes, or not plausible at all."),
+        ),
         Panel(("隔离区消息", "Messages in quarantine"), "steps", "short", [minute("last", "quarantine")], "", 8),
         Panel(
             ("24 h 内有问题的设备", "Devices with findings within 24 h"), "steps", "short",

@@ -4,8 +4,7 @@
 written again while its hour lasts and after it, and then replaces itself.
 `dutyroom_data`, a line a minute: what was counted since the line before (received, decoded, ignored, quarantined,
 readings), batches that wait for the store and for the rules (pending, unjudged), how old the oldest of these
-is (lag_s), messages in quarantine; where they are known the canary's way from broker to store (canary_s), whether none
-has come back for long (canary_silent), and the share of its bound that the journal takes (spool, %).
+is (lag_s), messages in quarantine; and what `health_figures` knows.
 `dutyroom_finding`, a line for each kind of finding and minute: how many devices it was found on within a day.
 """
 

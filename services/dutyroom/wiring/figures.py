@@ -5,7 +5,7 @@ from __future__ import annotations
 from dutyroom.errors import Rejected
 from dutyroom.flows.devices import fed
 from dutyroom.flows.figures import Figures
-from dutyroom.flows.health import Health
+from dutyroom.flows.health_figures import completeness_fields, health_fields
 from dutyroom.flows.loops import Loop
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.settings import Settings
@@ -31,21 +31,14 @@ def figure_loops(settings: Settings, runtime: SiteRuntime) -> list[Loop]:
             return runtime.site.topology
 
     def health() -> dict[str, int | float]:
-        return health_fields(runtime.health)
+        r = runtime
+        known = health_fields(r.health)
+        if r.intake is not None:
+            devices = list(r.intake.registry.by_id.values())
+            known |= completeness_fields(r.journal, devices, r.table, r.site.time_zone, r.clock.now())
+        return known
 
     figures = Figures(
         runtime.site.id, runtime.records, runtime.journal, store, runtime.clock, topology, health
     )
     return [Loop("figures", figures.step)]
-
-
-def health_fields(health: Health) -> dict[str, int | float]:
-    """What is known of it; see `flows.data_figures`."""
-    found: dict[str, int | float] = {}
-    if (canary := health.canary) is not None and canary.proven:
-        found["canary_silent"] = int(canary.silent)
-        if canary.delay_s is not None and not canary.silent:
-            found["canary_s"] = float(canary.delay_s)
-    if health.spool is not None and health.spool.limit:
-        found["spool"] = 100.0 * health.spool.share
-    return found
