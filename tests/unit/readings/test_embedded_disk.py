@@ -197,3 +197,31 @@ def test_who_reads_beside_a_writer_and_its_upkeep_always_finds_whole_writes(
     assert written(store) == 150
     follower.close()
     store.close()
+
+
+def test_after_it_is_closed_it_is_away_and_blocks_nobody(tmp_path: Path) -> None:
+    store = EmbeddedReadingStore(tmp_path / "readings.sqlite")
+    put(store, 0)
+    store.close()
+    for _ in range(2):
+        with pytest.raises(Unavailable):
+            put(store, 1)
+        with pytest.raises(Unavailable):
+            store.latest(POINTS)
+    again = EmbeddedReadingStore(tmp_path / "readings.sqlite")
+    assert written(again) == 1
+    again.close()
+
+
+def test_who_only_reads_cannot_write(tmp_path: Path) -> None:
+    with pytest.raises(Unavailable):
+        EmbeddedReadingStore(tmp_path / "none" / "readings.sqlite", read_only=True)
+    assert not (tmp_path / "none").exists()
+    store = EmbeddedReadingStore(tmp_path / "readings.sqlite")
+    put(store, 0)
+    follower = EmbeddedReadingStore(tmp_path / "readings.sqlite", read_only=True)
+    with pytest.raises(Unavailable):
+        put(follower, 1)
+    assert written(store) == written(follower) == 1
+    follower.close()
+    store.close()

@@ -114,11 +114,13 @@ class StoreFile:
         try:
             with self._failing():
                 self.writer.execute("BEGIN IMMEDIATE")
-                yield self.writer
-                self.writer.execute("COMMIT")
+                try:
+                    yield self.writer
+                    self.writer.execute("COMMIT")
+                finally:
+                    if self.writer.in_transaction:
+                        self.writer.execute("ROLLBACK")
         finally:
-            if self.writer.in_transaction:
-                self.writer.execute("ROLLBACK")
             self._lock.release()
 
     @contextmanager

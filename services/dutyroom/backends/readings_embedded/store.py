@@ -27,8 +27,7 @@ _BY_POINT = 8_192  # rows from which on history that comes point by point goes s
 _RUN = 16  # rows of a point one after the other, on the average: such history
 _NEXT = (
     "INSERT INTO log (seq, data) VALUES ("
-    "1 + max((SELECT coalesce(max(seq), 0) FROM log), (SELECT value FROM state WHERE name = 'done')), ?) "
-    "RETURNING seq"
+    "1 + max((SELECT coalesce(max(seq), 0) FROM log), (SELECT value FROM state WHERE name = 'done')), ?)"
 )
 _MARK = b""
 
@@ -70,7 +69,7 @@ class EmbeddedReadingStore:
         c = settle(c)
         blobs = encode(c)
         with self._file.writing() as db:
-            (seq,) = db.execute(_NEXT, (_MARK,)).fetchone()
+            seq = db.execute(_NEXT, (_MARK,)).lastrowid or 0
             parts.add(db, blobs, seq)
             keep_latest(db, c, seq)
 
