@@ -51,7 +51,7 @@ class Decoded:
     foreign: tuple[str, ...] = ()  # devices of the message that are not ours, of which nothing is said
     owners: Mapping[str, str] = field(default_factory=dict)  # address -> profile, where another one read it
     # (address, the number that the device gave this message, at which it begins again; None = never)
-    sequences: Sequence[tuple[str, int, int | None]] = ()
+    sequences: Sequence[tuple[str, int, int | None]] = field(default_factory=list)
 
     def owner(self, address: str) -> str:
         """The profile under which a device of this message is registered."""
