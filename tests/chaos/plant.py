@@ -53,14 +53,14 @@ class Sent:
         yield (self.device, "voltage", self.at), self.voltage
 
 
-def messages(meters: int, rounds: int, start: int) -> list[Sent]:
-    """rounds of all meters in turn. start: instant of the first, ms UTC."""
+def messages(meters: int, rounds: int, start: int, apart: int = 1000) -> list[Sent]:
+    """rounds of all meters in turn. start: instant of the first, ms UTC. apart: ms between two of a meter."""
     made = []
     for turn in range(rounds):
         for meter in range(meters):
             device, at, energy = (
                 f"m{meter:04d}",
-                start + turn * 1000 + meter % 1000,
+                start + turn * apart + meter % 1000,
                 100_000 + meter * 7 + turn,
             )
             over = meter % ALARMED == 0 and (turn // 6 + meter // ALARMED) % 3 == 1

@@ -33,11 +33,11 @@ class Service:
         self.site, self.data, self.influx = site, data, influx
         self.log = data.parent / f"{data.name}.out"
         self._process: subprocess.Popen[bytes] | None = None
-        self._environment = {**os.environ, "PYTHONPATH": str(ROOT / "services"), "DUTYROOM_LOG_LEVEL": "info"}
+        self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "services"), "DUTYROOM_LOG_LEVEL": "info"}
         if influx is not None:
             token = data.parent / f"{data.name}.token"
             token.write_text(influx[1])
-            self._environment |= {
+            self.environment |= {
                 "DUTYROOM_READINGS": "influx", "DUTYROOM_INFLUX_URL": influx[0], "DUTYROOM_INFLUX_ORG": influx[2],
                 "DUTYROOM_INFLUX_BUCKET": influx[3], "DUTYROOM_INFLUX_TOKEN_FILE": str(token),
             }  # fmt: skip
@@ -59,7 +59,7 @@ class Service:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
-                env=self._environment,
+                env=self.environment,
                 start_new_session=True,
             )
 
