@@ -554,6 +554,8 @@ def health(made: Estate, now: Ms) -> None:
         part = {3: 0.41, 7: 0.0, 19: 0.87, 31: 0.93}.get(number, 1.0)
         for hour in range(24):
             kept[(yesterday + hour * HOUR) // HOUR * HOUR, device] = round(part * 3600 / seconds)
+    began = (yesterday - 2 * HOUR) // HOUR * HOUR, made.devices[0].id
+    site.journal.note([], {(*began, "received"): 1, (*began, "decoded"): 1})
     site.journal.note([Finding("spool_filling", "", now, "74 %")], {}, None, kept)
     site.journal.note([], {(now // HOUR * HOUR, made.devices[0].id, "gaps"): 3})
     site.health.spool = Spool(20_000_000_000, 16_400_000_000, 14_060_000_000, 0.74)

@@ -1,0 +1,123 @@
+"""`dutyroom ledger` and the files of the quarantine, on a data folder without a running service."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.records_sql import open_records
+from dutyroom.cli import app
+from dutyroom.flows.keep import READER
+from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
+from dutyroom.site import Site
+from dutyroom.timebase import HOUR, MINUTE, Ms
+from dutyroom.wiring.memory import remember
+
+NOW = SystemClock().now()
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
+    folder = tmp_path / "sites" / "yard"
+    folder.mkdir(parents=True)
+    (tmp_path / "version.json").write_text('{"version": 1}')
+    remember(Site("yard", {"en": "Yard"}, "Asia/Shanghai"), folder)
+    open_records(f"sqlite:///{tmp_path}/records.sqlite").close()
+    opened = SqliteJournal(folder / "journal.sqlite")
+    yield opened
+    opened.close()
+
+
+def sent(at: Ms, device: str = "meter-1", outcome: Outcome = Outcome.DECODED) -> Batch:
+    reason = {"reason": "malformed", "detail": "byte 3"} if outcome is Outcome.QUARANTINED else {}
+    name = device if outcome is Outcome.DECODED else ""
+    record = MessageRecord(Message("up/meter-1", b"\x00\xff{", at), outcome, name, "p", **reason)
+    rows = [(1, at, 1.0, 0, 0)] if outcome is Outcome.DECODED else []
+    return Batch("yard", Lane.NORMAL, at, (record,), Readings.of(rows))
+
+
+def kept(journal: SqliteJournal, at: Ms, seq: int) -> None:
+    journal.note([], {(at // HOUR * HOUR, "meter-1", "stored"): 1}, (READER, Lane.NORMAL, seq))
+
+
+def run(tmp_path: Path, *arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, [*arguments, "--data", str(tmp_path)])
+    return done.exit_code, done.output
+
+
+def test_it_balances_while_what_came_just_now_waits(tmp_path: Path, journal: SqliteJournal) -> None:
+    kept(journal, NOW - HOUR, journal.append(sent(NOW - HOUR)))
+    journal.append(sent(NOW - MINUTE), sent(NOW, outcome=Outcome.QUARANTINED))
+    for by in ("hour", "day", "device"):
+        code, said = run(tmp_path, "ledger", "--by", by)
+        assert code == 0, said
+        assert "The ledger balances." in said
+        *_, total = [line.split() for line in said.splitlines() if line.startswith("all")]
+        #              received decoded ignored quarantined readings stored duplicate conflict refused pending gaps
+        assert total == ["all", "3", "2", "0", "1", "2", "1", "0", "0", "0", "1", "0", "yes"]
+
+
+def test_what_waits_too_long_or_was_lost_ends_with_one(tmp_path: Path, journal: SqliteJournal) -> None:
+    journal.append(sent(NOW - 10 * MINUTE))
+    code, said = run(tmp_path, "ledger")
+    assert code == 1
+    assert "1 readings wait for their store, the oldest since" in said
+    journal.note([], {}, (READER, Lane.NORMAL, journal.last(Lane.NORMAL)))  # passed, and nobody has it
+    code, said = run(tmp_path, "ledger", "--device", "meter-1")
+    assert code == 1
+    assert "meter-1 at" in said
+    assert "0 messages and 1 readings are without an outcome" in said
+    assert run(tmp_path, "ledger", "--device", "another")[0] == 0
+    assert run(tmp_path, "ledger", "--since", "1min")[0] in (0, 1)  # the hour may be a new one
+
+
+def test_what_is_asked_wrongly_is_said(tmp_path: Path, journal: SqliteJournal) -> None:
+    assert "--by 'week'" in run(tmp_path, "ledger", "--by", "week")[1]
+    assert run(tmp_path, "ledger", "--since", "yesterday")[0] == 1
+    assert journal.last(Lane.NORMAL) == 0
+
+
+def test_the_quarantine_is_written_to_a_file(tmp_path: Path, journal: SqliteJournal) -> None:
+    for n in range(700):
+        journal.append(sent(NOW - HOUR + n, outcome=Outcome.QUARANTINED))
+    file = tmp_path / "out.ndjson"
+    code, said = run(tmp_path, "quarantine", "--export", str(file))
+    assert (code, said) == (0, f"Wrote 700 messages to {file}.\n")
+    rows = [json.loads(line) for line in file.read_bytes().splitlines()]
+    assert [r["received_at"] for r in rows] == [NOW - HOUR + n for n in range(700)]
+    assert base64.b64decode(rows[0]["payload"]) == b"\x00\xff{"
+    assert (rows[0]["topic"], rows[0]["reason"], rows[0]["detail"]) == ("up/meter-1", "malformed", "byte 3")
+    code, said = run(tmp_path, "quarantine", "--export", str(tmp_path / "none" / "out"))
+    assert code == 1
+    code, said = run(tmp_path, "quarantine", "--reprocess")
+    assert code == 1
+    assert "no service is running" in said
+
+
+def test_a_journal_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    from dutyroom.backends import journal as module
+
+    steps, version = module._STEPS, module.SCHEMA_VERSION
+    file = tmp_path / "old.sqlite"
+    module._STEPS, module.SCHEMA_VERSION = steps[:4], 4  # type: ignore[assignment]
+    try:
+        old = SqliteJournal(file)
+        old._writer.execute(
+            "INSERT INTO ledger (hour, device, received, decoded, readings, stored) VALUES (?,?,2,2,4,4)",
+            (NOW // HOUR * HOUR, "meter-1"),
+        )
+        old.close()
+    finally:
+        module._STEPS, module.SCHEMA_VERSION = steps, version  # type: ignore[assignment]
+    new = SqliteJournal(file)
+    (row,) = new.ledger(0)
+    assert (row.received, row.stored, row.refused, row.gaps) == (2, 4, 0, 0)
+    assert (new.counts(), new.kept([0]), new.kept_since()) == ({}, {}, None)
+    new.close()
