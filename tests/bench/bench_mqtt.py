@@ -104,6 +104,8 @@ def blaster(count: int, qos: int, five: bool) -> Iterator[int]:
 
 def fill(port: int, count: int, rate: float = 0.0) -> None:
     """Publishes `count` messages of QoS 1 by a plain socket; rate: messages a second, 0 = at once."""
+    if rate:
+        time.sleep(4)  # the reader is there first
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(packet(0x10, text(b"MQTT") + b"\4\2\0\0" + text(b"bench-filler")))
         connection.recv(4)
@@ -158,7 +160,7 @@ def read_paho(_reader: str, port: int, count: int, five: bool) -> tuple[float, f
             client.disconnect()
 
     client.on_message = on_message
-    client.connect("127.0.0.1", port)
+    client.connect("127.0.0.1", port, **({"clean_start": False} if five else {}))  # type: ignore[arg-type]
     client.subscribe("#", 1)
     client.loop_forever()
     return used() - seen[2], time.monotonic() - seen[3], int(seen[0])
@@ -171,7 +173,7 @@ def read_session(reader: str, port: int, count: int, five: bool) -> tuple[float,
     seen, size = 0, 0
     cpu = began = 0.0
     while seen < count:
-        taken = session.take(5, 4096)
+        taken = session.take(20, 4096)
         if not taken:
             break
         if not seen:
