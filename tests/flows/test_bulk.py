@@ -101,6 +101,9 @@ class Side:
     def recent(self, count: int) -> list[Message]:
         return []
 
+    def counts(self) -> dict[str, bytes]:
+        return {}
+
     def append(self, *batches: Batch) -> int:
         for batch in batches:
             quick: ledger.Counts = {}

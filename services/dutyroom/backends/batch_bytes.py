@@ -103,12 +103,13 @@ def pack(batch: Batch) -> bytes:
         for profile in dict.fromkeys(profiles)
     }
     kind += map(plain.__getitem__, profiles)
+    inner = [m.message for m in messages]
     body = _Body(
         batch.site,
-        [m.message.topic for m in messages],
-        [m.message.payload for m in messages],
+        [m.topic for m in inner],
+        [m.payload for m in inner],
         [m.device for m in messages],
-        _squeezed(np.array([m.message.received_at for m in messages], "<i8")),
+        _squeezed(np.array([m.received_at for m in inner], "<i8")),
         list(kinds),
         _squeezed(np.array(kind, "<i4")),
         _squeezed(r.point.astype("<i4")),

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -33,6 +35,8 @@ from dutyroom.profiles.decode import Library
 from dutyroom.profiles.express import Form, form_of, reader_of
 from dutyroom.profiles.values import stored
 
+_TOPIC, _FLEET, _DEVICE = attrgetter("topic"), attrgetter("fleet"), attrgetter("device")
+_ROW, _RECEIVED = attrgetter("row"), attrgetter("received_at")
 FEW = 4  # messages of one form are not worth the columns
 MAX_TOPICS = 200_000
 
@@ -71,7 +75,8 @@ class _Load:
     fleet: _Fleet
     messages: list[Message] = field(default_factory=list)
     plans: list[_Plan] = field(default_factory=list)
-    rows: list[Any] = field(default_factory=list)
+    rows: list[Any] = field(default_factory=list)  # what each says
+    places: Ints = field(default_factory=lambda: np.empty(0, np.int32))  # of each in the fleet's points
 
 
 def _decoded(load: _Load) -> list[Any]:
@@ -105,10 +110,14 @@ class Bulk:
         """Holds what it may read; returns the messages of all other topics."""
         self._renew(library)
         self._loads, self._careful, self._moved, self._said = {}, set(), [], []
-        plans, loads, left = self._plans, self._loads, []
-        for message in messages:
-            topic = message.topic
-            plan = plans[topic] if topic in plans else self._plan(topic)
+        plans, held = self._plans, list(messages)
+        found = [plans[topic] if topic in plans else self._plan(topic) for topic in map(_TOPIC, held)]
+        if None not in found and len(fleets := set(map(_FLEET, found))) == 1:  # as nearly always
+            fleet: _Fleet = fleets.pop()
+            self._loads[fleet] = _Load(fleet, held, found)  # type: ignore[arg-type]
+            return []
+        loads, left = self._loads, []
+        for message, plan in zip(held, found, strict=True):
             if plan is None:
                 left.append(message)
                 continue
@@ -126,6 +135,9 @@ class Bulk:
         judged = [(load, *self._judged(load)) for load in self._loads.values()]
         left: list[Message] = []
         for load, values, present, at in judged:
+            if not self._careful:
+                self._add(drafts.setdefault(load.fleet.lane, Draft()), load, None, values, present, at)
+                continue
             mine = [n for n, plan in enumerate(load.plans) if plan.device not in self._careful]
             if len(mine) < len(load.plans):
                 left += [
@@ -164,9 +176,9 @@ class Bulk:
                 some if row is None else row for row in load.rows
             ]  # of devices that are done otherwise
         form = load.fleet.form
-        received = np.array([m.received_at for m in load.messages], np.int64)
+        received = np.array(list(map(_RECEIVED, load.messages)), np.int64)
         columns = form.columns(load.rows, received)
-        rows = np.array([plan.row for plan in load.plans], np.int64)
+        rows = load.places = np.array(list(map(_ROW, load.plans)), np.int32)
         newest = np.where(columns.present, self._times.newest[load.fleet.points[rows]], 0).max(axis=1)
         at = received if columns.at is None else columns.at
         careful = columns.careful | ((at <= newest) if columns.at is None else (at < newest - LATE))
@@ -177,33 +189,42 @@ class Bulk:
         self._careful.update(load.plans[n].device for n in np.flatnonzero(careful).tolist())
         return columns.values, columns.present, at
 
-    def _add(self, draft: Draft, load: _Load, mine: Ints, values: Any, present: Bools, at: Longs) -> None:
-        form = load.fleet.form
-        listed: list[int] = mine.tolist()
-        rows = np.array([load.plans[n].row for n in listed], np.int64)
-        there = present[mine]
-        points, when = load.fleet.points[rows][there], np.broadcast_to(at[mine, None], there.shape)[there]
-        which = np.broadcast_to(np.arange(len(listed), dtype=np.int32)[:, None], there.shape)[there]
-        records = [
-            MessageRecord(load.messages[n], Outcome.DECODED, load.plans[n].device, form.profile)
-            for n in listed
-        ]
+    def _add(
+        self, draft: Draft, load: _Load, mine: Ints | None, values: Any, present: Bools, at: Longs
+    ) -> None:
+        """mine: the messages, None = all of them."""
+        form, messages, plans, places = load.fleet.form, load.messages, load.plans, load.places
+        listed: Sequence[int] = range(len(messages))
+        if mine is not None:
+            listed = mine.tolist()
+            messages, plans = [messages[n] for n in listed], [plans[n] for n in listed]
+            places, values, present, at_mine = places[mine], values[mine], present[mine], at[mine]
+        else:
+            at_mine = at
+        count, width = present.shape
+        which = np.repeat(np.arange(count, dtype=np.int32), width)
+        points, when = load.fleet.points[places].reshape(-1), np.repeat(at_mine, width)
+        there, numbers = present.reshape(-1), values.reshape(-1)
+        if not there.all():
+            points, when, which, numbers = points[there], when[there], which[there], numbers[there]
+        devices = list(map(_DEVICE, plans))
+        records = list(map(MessageRecord, messages, repeat(Outcome.DECODED), devices, repeat(form.profile)))
         texts: dict[int, str] = {}
         if form.texts:
-            places = np.cumsum(there).reshape(there.shape) - 1
+            ranks = np.cumsum(there).reshape(present.shape) - 1
             for column, get in form.texts:
                 name = form.specs[column].name
                 for number, n in enumerate(listed):
                     if (text := get(load.rows[n])) is not None:
-                        texts[int(places[number, column])] = stored(text)
+                        texts[int(ranks[number, column])] = stored(text)
                         self._tell(draft, load.plans[n], name, stored(text), int(at[n]))
         for name, attribute in form.attributes:
             for n in listed:
                 if (value := attribute(load.rows[n])) is not None:
                     shown = stored(value) if isinstance(value, str) else value
                     self._tell(draft, load.plans[n], name, shown, load.messages[n].received_at)
-        draft.blocks.append(Block(records, points, when, values[mine][there], which, texts))
-        draft.heard.update([load.plans[n].device for n in listed])
+        draft.blocks.append(Block(records, points, when, numbers, which, texts))
+        draft.heard.update(devices)
         self._moved.append((points, when))
 
     def _tell(self, draft: Draft, plan: _Plan, name: str, value: Scalar, at: int) -> None:

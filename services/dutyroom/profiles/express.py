@@ -77,7 +77,9 @@ class _Number:
         raw = np.array(list(map(self.get, rows)), np.float64)
         present = ~np.isnan(raw)
         with np.errstate(all="ignore"):
-            values = raw * self.by * self.factor / self.divisor + self.added
+            # Of a value as it is, which most are, nothing is computed but what makes a negative zero one.
+            scaled = raw if self.by == self.factor == self.divisor == 1.0 else self._scaled(raw)
+            values = scaled + self.added
             good = present
             if self.certain is not None:
                 near, values = values, np.rint(values) + 0.0  # no negative zero
@@ -87,6 +89,9 @@ class _Number:
                 good = (near > self.certain[0]) & (near < self.certain[1]) & far
             good = good & (values >= self.low) & (values <= self.high)
         return values, present, present & ~good
+
+    def _scaled(self, raw: Floats) -> Floats:
+        return raw * self.by * self.factor / self.divisor
 
 
 @dataclass(frozen=True, slots=True)
