@@ -18,17 +18,17 @@ from dutyroom.timebase import HOUR, Ms
 
 MOST_WAITING = 2_000  # batches that are looked into for what waits
 
-_TEMPORARY = f"""
-CREATE TEMP TABLE IF NOT EXISTS more (
-  hour INTEGER, device TEXT, {", ".join(f"{c} INTEGER NOT NULL DEFAULT 0" for c in COLUMNS)},
-  waiting INTEGER NOT NULL DEFAULT 0);
-CREATE TEMP TABLE IF NOT EXISTS day (start INTEGER PRIMARY KEY);
-"""
+_COUNTS = ", ".join(f"{c} INTEGER NOT NULL DEFAULT 0" for c in (*COLUMNS, "waiting"))
+_TEMPORARY = (
+    f"CREATE TEMP TABLE IF NOT EXISTS more (hour INTEGER, device TEXT, {_COUNTS})",
+    f"CREATE TEMP TABLE IF NOT EXISTS found (at INTEGER, device TEXT, {_COUNTS})",
+    "CREATE TEMP TABLE IF NOT EXISTS day (start INTEGER PRIMARY KEY)",
+)
 _ALL = (*COLUMNS, "waiting")
-_SUMS = ", ".join(f"coalesce(sum({c}), 0)" for c in _ALL)
+_SUMS = ", ".join(f"coalesce(sum({c}), 0) AS {c}" for c in _ALL)
 _WRONG = (
-    "sum(received - decoded - ignored - quarantined) <> 0 "
-    "OR sum(readings - stored - duplicate - conflict - refused - waiting) <> 0"
+    "WHERE received <> decoded + ignored + quarantined "
+    "OR readings <> stored + duplicate + conflict + refused + waiting"
 )
 _DAY = "(SELECT max(start) FROM temp.day WHERE start <= hour)"
 _KEYS = {
@@ -37,46 +37,51 @@ _KEYS = {
     "hour": ("hour", "NULL"),
     "day": (_DAY, "NULL"),
 }
-# The last hours first; of one hour, and of all time, what most readings are missing of.
-_ORDER = {"row": "1 DESC, 2", "device": "2", "hour": "1 DESC", "day": "1 DESC"}
+_ORDER = {"row": "at DESC, device", "device": "device", "hour": "at DESC", "day": "at DESC"}
 
 
 def answer(db: sqlite3.Connection, question: LedgerQuestion, counts: Counts, last: int) -> LedgerPage:
     """Inside a read transaction. counts: of batches that the table does not know; last: the newest of them."""
     waiting, oldest, exact = _waiting(db, last)
     _fill(db, question, counts, waiting)
-    rows, given = _rows_wanted(question)
-    at, device = _KEYS[question.by]
-    grouped = f"SELECT {at}, {device}, {_SUMS} FROM ({rows}) GROUP BY 1, 2"  # noqa: S608 - fixed names
-    if question.wrong:
-        grouped += f" HAVING {_WRONG}"
-    totals = db.execute(f"SELECT NULL, NULL, {_SUMS} FROM ({rows})", given).fetchone()  # noqa: S608
-    count = db.execute(f"SELECT count(*) FROM ({grouped})", given).fetchone()[0]  # noqa: S608
-    found = db.execute(
-        f"{grouped} ORDER BY {_ORDER[question.by]} LIMIT :limit OFFSET :offset",
-        {**given, "limit": question.limit, "offset": question.offset},
+    _sum_up(db, question)
+    totals = db.execute(f"SELECT NULL, NULL, {_SUMS} FROM temp.found").fetchone()  # noqa: S608 - fixed names
+    wrong = _WRONG if question.wrong else ""
+    count = db.execute(f"SELECT count(*) FROM temp.found {wrong}").fetchone()[0]  # noqa: S608
+    rows = db.execute(
+        f"SELECT * FROM temp.found {wrong} ORDER BY {_ORDER[question.by]} LIMIT ? OFFSET ?",  # noqa: S608
+        (question.limit, question.offset),
     ).fetchall()
-    return LedgerPage(tuple(LedgerSum(*row) for row in found), count, LedgerSum(*totals), oldest, exact)
+    return LedgerPage(tuple(LedgerSum(*row) for row in rows), count, LedgerSum(*totals), oldest, exact)
 
 
-def _rows_wanted(question: LedgerQuestion) -> tuple[str, dict[str, object]]:
-    columns = f"hour, device, {', '.join(COLUMNS)}"
+def _sum_up(db: sqlite3.Connection, question: LedgerQuestion) -> None:
+    """The wanted rows, once through the table. Its own rows are summed by hour first where devices do not matter:
+    they lie in that order."""
     where = "hour >= :since AND hour < :until" + ("" if question.device is None else " AND device = :device")
     given: dict[str, object] = {
         "since": question.since // HOUR * HOUR,
         "until": 1 << 62 if question.until is None else question.until,
-        **({} if question.device is None else {"device": question.device}),
+        "device": question.device,
     }
-    return (
-        f"SELECT {columns}, 0 AS waiting FROM ledger WHERE {where} "  # noqa: S608 - fixed names
-        f"UNION ALL SELECT {columns}, waiting FROM temp.more WHERE {where}"
-    ), given
+    names = ", ".join(COLUMNS)
+    stored = f"SELECT hour, device, {names}, 0 AS waiting FROM ledger WHERE {where}"  # noqa: S608 - fixed names
+    if question.by in ("hour", "day"):
+        stored = f"SELECT hour, NULL, {_SUMS} FROM ({stored}) GROUP BY hour"  # noqa: S608
+    at, device = _KEYS[question.by]
+    db.execute("DELETE FROM temp.found")
+    db.execute(
+        f"INSERT INTO temp.found SELECT {at}, {device}, {_SUMS} FROM ("  # noqa: S608
+        f"SELECT * FROM ({stored}) UNION ALL "
+        f"SELECT hour, device, {names}, waiting FROM temp.more WHERE {where}) GROUP BY 1, 2",
+        given,
+    )
 
 
 def _fill(
     db: sqlite3.Connection, question: LedgerQuestion, counts: Counts, waiting: Mapping[tuple[Ms, str], int]
 ) -> None:
-    for statement in _TEMPORARY.split(";"):
+    for statement in _TEMPORARY:
         db.execute(statement)
     db.execute("DELETE FROM temp.more")
     db.execute("DELETE FROM temp.day")
