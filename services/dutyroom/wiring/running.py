@@ -52,6 +52,7 @@ _BREATH_S = 0.02  # between two pieces of a store's upkeep: others of this proce
 _REST_S = (
     0.4  # between two turns of the store's reader: a larger block costs less, and pages do not wait for it
 )
+_WATCH_REST_S = 0.1  # between two turns of the watch: each asks the records what is due
 _TICK_S = 1.0  # real seconds between two ticks of the watch
 PLANS_S = 15.0  # between two wakes of the plans, beside the instants at which something is due
 _TRIM_S = 600.0
@@ -293,7 +294,7 @@ def _loops(
         running.journal.trim(r.clock.now(), limits.raw_days, running.journal.passed())
         return _TRIM_S
 
-    keeping, watched = Loop("keep", keep_up, rest_s=_REST_S), Loop("watch", watching)
+    keeping, watched = Loop("keep", keep_up, rest_s=_REST_S), Loop("watch", watching, rest_s=_WATCH_REST_S)
 
     def wake_readers() -> None:
         keeping.wake()
