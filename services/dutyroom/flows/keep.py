@@ -8,8 +8,9 @@ one a conflict, whose winner does not depend on arrival (better quality, else la
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 import numpy as np
 
@@ -30,6 +31,7 @@ from dutyroom.model.telemetry import (
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
 READER = "keep"
+_DEVICE = attrgetter("device")
 _ON_CHANGE = 5 * MINUTE  # what comes when it changes is late after this
 
 
@@ -177,6 +179,7 @@ class Keep:
         outcomes: Counter[tuple[Ms, str, str]] = Counter()
         findings: list[Finding] = []
         chosen: list[Readings] = []
+        alike: dict[tuple[Ms, int], list[str]] = {}
         for batch in batches:
             r = batch.readings
             self._learn(r)
@@ -194,8 +197,9 @@ class Keep:
             self._newest[r.point[plain]] = r.at[
                 plain
             ]  # of several of a point the last one, which is the newest
-            _count_stored(batch, plain, outcomes)
+            _count_stored(batch, plain, outcomes, alike)
             chosen.append(self._late(_rows(r, np.flatnonzero(store)), batch))
+        _count_alike(alike, outcomes)
         joined = _join(chosen)
         refused = self._write(joined, batches[-1].received_at, findings)
         _count_refused(refused, chosen, batches, outcomes)
@@ -293,12 +297,33 @@ class Keep:
         return replace(readings, late=dict(zip(late.tolist(), received[late].tolist(), strict=True)))
 
 
-def _count_stored(batch: Batch, rows: Bools, outcomes: Counter[tuple[Ms, str, str]]) -> None:
-    """Adds rows that are stored, under their messages' devices and receive hours."""
-    numbers = np.bincount(batch.readings.message[rows], minlength=len(batch.messages)).tolist()
-    for record, number in zip(batch.messages, numbers, strict=True):
+def _count_stored(
+    batch: Batch, rows: Bools, outcomes: Counter[tuple[Ms, str, str]], alike: dict[tuple[Ms, int], list[str]]
+) -> None:
+    """Adds rows that are stored, under their messages' devices and receive hours.
+
+    alike: (hour, number of rows) -> devices of messages that have so many each: counted together at the end.
+    """
+    if not batch.messages:
+        return
+    numbers = np.bincount(batch.readings.message[rows], minlength=len(batch.messages))
+    hours = np.array([m.message.received_at for m in batch.messages], np.int64) // HOUR * HOUR
+    first = int(hours[0]), int(numbers[0])
+    if (numbers == numbers[0]).all() and (hours == hours[0]).all():
+        if first[1]:
+            alike.setdefault(first, []).extend(map(_DEVICE, batch.messages))
+        return
+    for record, hour, number in zip(batch.messages, hours.tolist(), numbers.tolist(), strict=True):
         if number:
-            outcomes[record.message.received_at // HOUR * HOUR, record.device, "stored"] += number
+            outcomes[hour, record.device, "stored"] += number
+
+
+def _count_alike(
+    alike: Mapping[tuple[Ms, int], Sequence[str]], outcomes: Counter[tuple[Ms, str, str]]
+) -> None:
+    for (hour, number), devices in alike.items():
+        for device, messages in Counter(devices).items():
+            outcomes[hour, device, "stored"] += messages * number
 
 
 def _count_refused(
