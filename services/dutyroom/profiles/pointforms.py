@@ -19,6 +19,8 @@ from dutyroom.profiles.yamlnode import Node
 from dutyroom.quantities import QUANTITIES, unit_of
 from dutyroom.timebase import duration, zone
 
+HEX_PATHS = ("bytes.hex",)
+
 POINT_FIELDS = (
     "from", "quantity", "unit", "unit_from", "kind", "step", "digits", "interval", "low", "high", "labels",
     "scale", "offset", "linear", "map", "otherwise", "invert", "none", "when", "time",
@@ -87,8 +89,15 @@ def read_conditions(form: Form, node: Node, where: str) -> tuple[Condition, ...]
                 form.note(child, place, err.reason)
                 continue
         for test, values in _tests(form, child, place):
-            result.append(Condition(test, values, path, capture))
+            result.append(Condition(test, _as_compared(key, values), path, capture))
     return tuple(result)
+
+
+def _as_compared(path: str, values: tuple[str | float, ...]) -> tuple[str | float, ...]:
+    """`bytes.hex` has small letters and no blanks; a data sheet's "5A 01" means the same bytes."""
+    if path not in HEX_PATHS:
+        return values
+    return tuple("".join(v.lower().split()) if isinstance(v, str) else v for v in values)
 
 
 def _try_template(form: Form, node: Node, where: str, text: str) -> None:
