@@ -165,24 +165,22 @@ def _every(rule: TimeRule) -> Callable[[int, Names | None], Ms] | None:
     return step
 
 
-class Fields:
+class Fields(Struct, gc=False):
     """What an expression of a point reads: named paths, fields of the item, device parameters."""
 
-    __slots__ = ("_document", "_item", "_named", "_parameters")
-
-    def __init__(
-        self, item: object, document: object, parameters: Mapping[str, Scalar], named: Mapping[str, Getter]
-    ) -> None:
-        self._item, self._document, self._parameters, self._named = item, document, parameters, named
+    item: object
+    document: object
+    parameters: Mapping[str, Scalar]
+    named: Mapping[str, Getter]
 
     def get(self, name: str) -> object:
-        getter_of = self._named.get(name)
+        getter_of = self.named.get(name)
         if getter_of is not None:
-            found = getter_of(self._item, self._document)
+            found = getter_of(self.item, self.document)
         else:
-            found = self._item.get(name, MISSING) if isinstance(self._item, dict) else MISSING
+            found = self.item.get(name, MISSING) if isinstance(self.item, dict) else MISSING
         if found is MISSING or found is None:
-            return self._parameters.get(name)
+            return self.parameters.get(name)
         return number(found) if isinstance(found, str) else found
 
 

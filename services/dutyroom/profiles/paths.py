@@ -265,6 +265,8 @@ def _in_objects(
 
     def found(value: object) -> Iterator[tuple[dict[str, str], object]]:
         for name, child in value.items() if isinstance(value, dict) else ():
+            if type(child) is not dict:
+                continue
             for key in after:
                 child = child.get(key, MISSING) if isinstance(child, dict) else MISSING
                 if child is MISSING:

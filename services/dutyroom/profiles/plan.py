@@ -8,35 +8,35 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING as NO_DEFAULT
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any, TypeAlias
 
-from dutyroom.errors import Rejected
-from dutyroom.model.telemetry import Kind, PointSpec
+from dutyroom.model.telemetry import Kind
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.meter import PARAMETER
-from dutyroom.profiles.paths import MAX_ITEMS, MISSING, Getter, Key, Keys, Path, getter
+from dutyroom.profiles.paths import MISSING, Getter, Key, Keys, Path, getter
 from dutyroom.profiles.points import PointProgram, Quick
 from dutyroom.profiles.profile import PointRule
-from dutyroom.profiles.rest import MAX_NAME, MAX_NAMES
 from dutyroom.profiles.result import DecodedReading
-from dutyroom.profiles.values import Convert
+from dutyroom.profiles.ways import NamedPoints, One, TestedPoint, inside, leading, take, take_long
 
-Fields: TypeAlias = dict[str, Quick]
+Table: TypeAlias = dict[str, Quick]  # field -> its point
 Keyed: TypeAlias = tuple[str, ...]
-Table: TypeAlias = tuple[bool, Keyed, tuple[Fields, ...]]  # of the whole message, object, its fields
+Tables: TypeAlias = tuple[bool, Keyed, tuple[Table, ...]]  # of the whole message, object, its fields
 Sought: TypeAlias = tuple[Getter, Quick]
 Choice: TypeAlias = tuple[tuple[Keyed, ...], Quick]  # the first of several paths that is there
 Measured: TypeAlias = tuple[
     tuple[str, ...], tuple[tuple[str, Getter, Quick], ...]
 ]  # object, its fields, units
-Nested: TypeAlias = "tuple[str, tuple[tuple[str, PointProgram | _Named], ...]]"
+# Field of the item; what may be in it, and its points; their numbers by that name, where all have one.
+Nested: TypeAlias = tuple[str, tuple[tuple[str, One], ...], dict[str, list[int]] | None]
 
 # What a conversion knows all about, or the point itself; every other field makes a rule a special one.
 _CONVERTED = frozenset(
     {"spec", "paths", "unit", "scale", "scale_by", "offset", "mapping", "otherwise", "none", "wrap"}
 )
 _MEASURED = _CONVERTED | {"unit_path"}
+_TESTED = _CONVERTED | {"value", "names", "when", "absent"}
 _OF_FIELD = _CONVERTED | {"when", "time", "unit_path"}
 _OF_SERIES = _OF_FIELD | {"each", "value", "names", "absent", "sum_from", "sum_down"}
 
@@ -69,11 +69,11 @@ class _Sorted:
     def __init__(
         self, listed: Sequence[tuple[PointRule, PointProgram]], registers: bool, private: bool
     ) -> None:
-        tables: dict[tuple[bool, Keyed], list[Fields]] = {}
+        tables: dict[tuple[bool, Keyed], list[Table]] = {}
         sought: list[Sought] = []
         choices: list[Choice] = []
         measured: dict[tuple[str, ...], list[tuple[str, Getter, Quick]]] = {}
-        others: list[tuple[str, list[tuple[str, PointProgram | _Named]]]] = []
+        others: list[tuple[str, list[tuple[str, One]]]] = []
         for rule, point in listed:
             plain = not _special(rule) and (registers or _fixed(rule))
             path = _keys(rule)
@@ -84,94 +84,85 @@ class _Sorted:
                 key, inner = _place(rule)
                 if not others or others[-1][0] != key:
                     others.append((key, []))
-                named = not private and (registers or _fixed(rule)) and _named(rule)
-                others[-1][1].append((inner, _Named(rule, point.quick) if named else point))
+                shared = registers or _fixed(rule)  # the same for all devices
+                if shared and not private and _named(rule):
+                    others[-1][1].append((inner, NamedPoints(rule, point.quick)))
+                elif plain and _only(rule, _TESTED):
+                    others[-1][1].append((inner, TestedPoint(rule, point.quick)))
+                else:
+                    others[-1][1].append((inner, point))
             elif path:
                 _enter(tables.setdefault((False, path[:-1]), []), path[-1], point.quick)
             elif len(rule.paths) == 1 and (path := _named_keys(rule.paths[0])):
                 _enter(tables.setdefault((True, path[:-1]), []), path[-1], point.quick)
             elif rule.paths and all(_bare(p) for p in rule.paths):
-                choices.append((tuple(_leading(p) for p in rule.paths), point.quick))
+                choices.append((tuple(leading(p) for p in rule.paths), point.quick))
             else:
                 sought.append((getter(rule.paths), point.quick))
-        self._top: tuple[Fields, ...] = tuple(tables.pop((False, ()), ()))
-        self._tables: tuple[Table, ...] = tuple((*at, tuple(several)) for at, several in tables.items())
+        self._top: tuple[Table, ...] = tuple(tables.pop((False, ()), ()))
+        self._tables: tuple[Tables, ...] = tuple((*at, tuple(several)) for at, several in tables.items())
         self._choices = tuple(choices)
         self._sought = tuple(sought)
         self._measured: tuple[Measured, ...] = tuple((at, tuple(found)) for at, found in measured.items())
-        self._others: tuple[Nested, ...] = tuple((key, tuple(found)) for key, found in others)
+        self._others: tuple[Nested, ...] = tuple(
+            (key, tuple(found), _by_name(found)) for key, found in others
+        )
 
     def run(self, item: dict[str, object], here: Here, job: Job) -> None:
         for fields_of in self._top:
             _quick(fields_of, item, here, job)
         document = job.document
         for whole, path, several in self._tables:
-            table = _inside(document if whole else item, path)
+            table = inside(document if whole else item, path)
             if type(table) is dict:
                 for fields_of in several:
                     _quick(fields_of, table, here, job)
         for paths, found in self._choices:
             for path in paths:
-                raw = _inside(item, path)
+                raw = inside(item, path)
                 if raw is not None:
-                    _take(raw, found, found[7], here, job)
+                    take(raw, found, found[7], here, job)
                     break
         for get, found in self._sought:
             raw = get(item, document)
             if raw is not None and raw is not MISSING:
-                _take(raw, found, found[7], here, job)
+                take(raw, found, found[7], here, job)
         for path, measured in self._measured:
-            table = _inside(item, path)
+            table = inside(item, path)
             if type(table) is not dict:
                 continue
             for key, get_unit, quick in measured:
                 raw = table.get(key)
                 if raw is not None:
-                    convert = quick[8].in_unit(get_unit(item, document))
-                    _take_long(raw, quick, convert, quick[7], here, job)
-        for key, points in self._others:
-            inside = item.get(key) if key else None
-            if key and (inside is None or inside == {}):
+                    unit = get_unit(item, document)
+                    point = quick[8]
+                    convert = point.units.get(unit) if type(unit) is str else None
+                    convert = convert or point.in_unit(unit)
+                    take_long(raw, quick, convert, quick[7], here, job)
+        for key, listed, by_name in self._others:
+            within = item.get(key) if key else None
+            if key and (within is None or within == {}):
                 continue
-            for inner, point in points:
-                if not inner or (type(inside) is dict and inner in inside):
-                    point.run(here, job)
+            if by_name is None:
+                for inner, one in listed:
+                    if not inner or (type(within) is dict and inner in within):
+                        one.run(here, job)
+            elif type(within) is dict:  # of dozens those few that are there, in the profile's order
+                for place in sorted([at for inner in within for at in by_name.get(inner, ())]):
+                    listed[place][1].run(here, job)
 
 
-class _Named:
-    """Points that are all fields of one object, and have their names."""
-
-    __slots__ = ("_keys", "_quick", "_spec", "_specs")
-
-    def __init__(self, rule: PointRule, quick: Quick) -> None:
-        self._keys = _leading(rule.paths[0])
-        self._quick, self._spec = quick, rule.spec
-        self._specs: dict[str, PointSpec] = {}
-
-    def run(self, here: Here, job: Job) -> None:
-        table = _inside(here.item, self._keys)
-        if type(table) is not dict:
-            return
-        if len(table) > MAX_ITEMS:
-            raise Rejected(f"more than {MAX_ITEMS} elements in one list")
-        for name, raw in table.items():
-            if raw is None or not name or len(name) > MAX_NAME:
-                continue
-            spec = self._specs.get(name)
-            if spec is None:
-                spec = replace(self._spec, name=name)
-                if len(self._specs) < MAX_NAMES:
-                    self._specs[name] = spec
-            _take(raw, self._quick, spec, here, job)
+def _by_name(listed: Sequence[tuple[str, object]]) -> dict[str, list[int]] | None:
+    """None where one of the points may read whatever is there, or they are few."""
+    if len(listed) < 4 or not all(name for name, _ in listed):
+        return None
+    found: dict[str, list[int]] = {}
+    for number, (name, _) in enumerate(listed):
+        found.setdefault(name, []).append(number)
+    return found
 
 
-def _inside(value: object, keys: tuple[str, ...]) -> object:
-    for key in keys:
-        value = value.get(key) if type(value) is dict else None
-    return value
-
-
-def _enter(several: list[Fields], key: str, quick: Quick) -> None:
+def _enter(several: list[Table], key: str, quick: Quick) -> None:
     """A field that several points read stands in as many tables."""
     for fields_of in several:
         if key not in fields_of:
@@ -180,7 +171,7 @@ def _enter(several: list[Fields], key: str, quick: Quick) -> None:
     several.append({key: quick})
 
 
-def _quick(own: Fields, table: dict[str, Any], here: Here, job: Job) -> None:
+def _quick(own: Table, table: dict[str, Any], here: Here, job: Job) -> None:
     """The readings of plain fields: whichever is shorter, the object or what is known of it, is gone through."""
     address, at, quality, parameters = here.address, here.at, here.quality, here.parameters
     add = job.readings.append
@@ -210,26 +201,6 @@ def _quick(own: Fields, table: dict[str, Any], here: Here, job: Job) -> None:
             point.emit(found, raw, spec, here, job)
 
 
-def _take(raw: Any, quick: Quick, spec: PointSpec, here: Here, job: Job) -> None:
-    """The same of one value."""
-    types, factor, divisor, added, steps, low, high, _, point = quick
-    if type(raw) in types and not steps:
-        value = raw * factor / divisor + added
-        if low <= value <= high:
-            job.readings.append(DecodedReading(here.address, spec, here.at, value, here.quality, None))
-            return
-    _take_long(raw, quick, point.convert, spec, here, job)
-
-
-def _take_long(raw: object, quick: Quick, convert: Convert, spec: PointSpec, here: Here, job: Job) -> None:
-    low, high, _, point = quick[5:]
-    found = convert(raw, here.parameters)
-    if type(found) is float and low <= found <= high:
-        job.readings.append(DecodedReading(here.address, spec, here.at, found, here.quality, None))
-    else:
-        point.emit(found, raw, spec, here, job)
-
-
 def _only(rule: PointRule, known: frozenset[str]) -> bool:
     """True when nothing else is said of the point than these fields."""
     return all(
@@ -247,7 +218,7 @@ def _named(rule: PointRule) -> bool:
     """ "{x}" from `a.b.{x}`: every field gives a point of its name."""
     path = rule.paths[0] if len(rule.paths) == 1 else None
     last = path.steps[-1] if path is not None and path.steps else None
-    if path is None or path.whole or not isinstance(last, Keys) or len(_leading(path)) != len(path.steps) - 1:
+    if path is None or path.whole or not isinstance(last, Keys) or len(leading(path)) != len(path.steps) - 1:
         return False
     own = last.capture != "" and rule.spec.name == f"{{{last.capture}}}"
     return own and not rule.device_wrap and _only(rule, _CONVERTED)
@@ -260,7 +231,7 @@ def _fixed(rule: PointRule) -> bool:
 
 def _keys(rule: PointRule) -> tuple[str, ...]:
     """The one path, where it is keys from the item on; else ()."""
-    return _leading(rule.paths[0]) if len(rule.paths) == 1 and _bare(rule.paths[0]) else ()
+    return leading(rule.paths[0]) if len(rule.paths) == 1 and _bare(rule.paths[0]) else ()
 
 
 def _bare(path: Path) -> bool:
@@ -273,16 +244,6 @@ def _named_keys(path: Path) -> Keyed:
     return names if len(names) == len(path.steps) else ()
 
 
-def _leading(path: Path) -> tuple[str, ...]:
-    """The keys that a path begins with."""
-    found: list[str] = []
-    for step in () if path.whole else path.steps:
-        if not isinstance(step, Key):
-            break
-        found.append(step.name)
-    return tuple(found)
-
-
 def _place(rule: PointRule) -> tuple[str, str]:
     """(field of the item, field in that one) without which the point gives nothing; "" = not known."""
     if rule.each is not None and _only(rule, _OF_SERIES):
@@ -293,5 +254,5 @@ def _place(rule: PointRule) -> tuple[str, str]:
 
 
 def _two(path: Path) -> tuple[str, str]:
-    first, second, *_ = (*_leading(path), "", "")
+    first, second, *_ = (*leading(path), "", "")
     return first, second

@@ -59,11 +59,11 @@ class PointProgram:
         "_test",
         "_tz",
         "_unit",
-        "_units",
         "_value",
         "_walk",
         "convert",
         "spec",
+        "units",
     )
 
     def __init__(
@@ -76,7 +76,7 @@ class PointProgram:
         self._guards: dict[str, Guard | None] = {}  # by name, where the name is in the message
         self.convert = self._guarded(converter(rule))
         self._unit = getter([rule.unit_path]) if rule.unit_path is not None else None
-        self._units: dict[str, Convert] = {}
+        self.units: dict[str, Convert] = {}
         self._get: Getter = getter(rule.paths)
         self._test = all_of(rule.when)
         self._reset = all_of(rule.reset_when)
@@ -232,7 +232,7 @@ class PointProgram:
         text = as_text(named)
         if not text:
             return self.convert
-        found = self._units.get(text)
+        found = self.units.get(text)
         if found is None:
             units = QUANTITIES[self.spec.quantity].units
             if text not in units:
@@ -240,7 +240,7 @@ class PointProgram:
                     "malformed", f"unit {shortened(text, 20)!r} is none of {self.spec.quantity}"
                 )
                 return lambda raw, parameters: problem
-            found = self._units[text] = self._guarded(converter(replace(self._rule, unit=text)))
+            found = self.units[text] = self._guarded(converter(replace(self._rule, unit=text)))
         return found
 
     def _guarded(self, convert: Convert) -> Convert:

@@ -152,6 +152,8 @@ class Rest:
                     continue
                 if kind in types and -MOST <= (number := child * factor / divisor + added) <= MOST:
                     add(DecodedReading(address, spec, at, number, quality, None))
+                elif kind is str and leaf.guard is None and not leaf.text_point:
+                    job.attributes.append((address, name, stored(child)))
                 else:
                     _emit(leaf, child, here, job)
             else:

@@ -27,10 +27,11 @@ _OUTSIDE = frozenset({"name", "filters", "unwrap", "ignore", "reject", "decoder"
 
 @dataclass(slots=True)
 class _Found:
-    """everything: some path has a wildcard for the name of a field."""
+    """everything: some path has a wildcard for the name of a field. open: ... of a field of the item, or is the item."""
 
     names: set[str] = field(default_factory=set)
     everything: bool = False
+    open: bool = False
 
     def add(self, value: object) -> None:
         """All paths and names below a value of a rule."""
@@ -54,6 +55,9 @@ class _Found:
         self.names |= {step.key for step in path.steps if isinstance(step, Where)}
         if path.steps and isinstance(path.steps[-1], Keys):
             self.everything = True
+        first = path.steps[: 2 if path.whole else 1]  # `$` may have the item as `decoded`
+        if not first or not all(isinstance(step, Key) for step in first):
+            self.open = True
 
     def _text(self, text: str) -> None:
         """A template: "{@.id}"."""
@@ -61,7 +65,7 @@ class _Found:
             try:
                 self._path(parse(place))
             except Rejected:
-                self.everything = True
+                self.everything = self.open = True
 
 
 def wanted(layouts: Sequence[Layout]) -> Wanted | None:
@@ -112,14 +116,35 @@ def _digested(layout: Layout) -> Iterator[str]:
             yield steps[-2].name
 
 
-def narrowed_codec(profile: Profile, layout: Layout) -> tuple[Wanted | None, Codec | None]:
-    """What the layout, and others of the profile that share what its codec makes, read of that; and the codec
-    that makes no more. (None, None) where there is none."""
+def left_out(layouts: Sequence[Layout], optional: frozenset[str]) -> frozenset[str]:
+    """Those fields of the document that none of the layouts reads."""
+    found = _Found()
+    for layout in layouts:
+        for part in fields(layout):
+            if part.name not in _OUTSIDE:
+                found.add(getattr(layout, part.name))
+        source = None if layout.rest is None else layout.rest.source
+        if source is not None:
+            found.add(source)
+        if "" in _digested(layout) or (layout.rest is not None and source is None):
+            return frozenset()
+    if found.open or "decoded" in found.names:  # an outer document may have the whole item there
+        return frozenset()
+    return optional - found.names
+
+
+def narrowed_codec(profile: Profile, layout: Layout) -> tuple[object, Codec | None]:
+    """What the layout, and others of the profile that share what its codec makes, read of that (what says this is equal
+    for layouts that read the same); and the codec that makes no more. (None, None) where there is none."""
     rule = layout.decoder
-    narrow = CODECS[rule.name].narrow if isinstance(rule, CodecRule) else None
-    if not isinstance(rule, CodecRule) or narrow is None:
+    if not isinstance(rule, CodecRule):
         return None, None
+    kind, settings = CODECS[rule.name], orjson.loads(rule.options) if rule.options else {}
     sharing = [other for other in profile.layouts if other.decoder == rule and other.source == layout.source]
-    read = wanted(sharing if layout in sharing else [layout, *sharing])
-    codec = narrow(orjson.loads(rule.options) if rule.options else {}, read) if read is not None else None
-    return (read, codec) if codec is not None else (None, None)
+    sharing = sharing if layout in sharing else [layout, *sharing]
+    if kind.without is not None and (unread := left_out(sharing, kind.optional)):
+        return unread, kind.without(settings, unread)
+    read = wanted(sharing) if kind.narrow is not None else None
+    if kind.narrow is not None and read is not None and (codec := kind.narrow(settings, read)) is not None:
+        return read, codec
+    return None, None

@@ -8,7 +8,7 @@ import pytest
 
 from dutyroom.profiles.codecs.seam import Wanted
 from dutyroom.profiles.loading import read_profile
-from dutyroom.profiles.wanted import wanted
+from dutyroom.profiles.wanted import left_out, wanted
 
 BASE = """
 class: generator
@@ -93,3 +93,35 @@ def test_what_rest_passes_over_is_free() -> None:
     assert found is not None
     assert found.free("can1")
     assert not found.free("gone")
+
+
+TELEGRAMS = """
+class: water_meter
+match: {topics: ["x/{id}"]}
+codec: {name: wmbus}
+identity: "{id}"
+points:
+  volume: {from: values.volume, unit_from: units.volume, kind: counter, step: 1}
+  "{other}": {from: "register.volume.{other}", quantity: volume}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "unread"),
+    [
+        ("", True),
+        ("rest: {from: texts}\n", True),
+        ("attributes: {first: 'records[0].name'}\n", False),
+        ("attributes: {first: '$.decoded.records[0].name'}\n", False),
+        ("  c: {from: 'records[name==energy].value'}\n", False),
+        ("  c: {value: n, names: {n: 'records[0].value'}}\n", False),
+        ("  '{x}': {from: '*.volume', quantity: volume}\n", False),
+        ("rest: {}\n", False),
+        ("rest: {from: $}\n", False),
+        ("events:\n  alarm: {code: '{@.status}'}\n", False),  # without an id, it is known by the whole item
+        ("events:\n  alarm: {each: 'records[*]', code: '{@.name}'}\n", False),
+    ],
+)
+def test_a_field_that_costs_much_is_left_out_where_nothing_reads_it(more: str, unread: bool) -> None:
+    layouts = read_profile(dedent(TELEGRAMS) + more, "acme/m").layouts
+    assert left_out(layouts, frozenset({"records"})) == (frozenset({"records"}) if unread else frozenset())

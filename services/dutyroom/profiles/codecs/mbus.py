@@ -8,6 +8,7 @@ what mbus_document.py names.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.mbus_document import Entry, Naming, document_of, entries_of, is_now
@@ -22,11 +23,15 @@ from dutyroom.profiles.codecs.wmbus_products import products_of
 from dutyroom.profiles.yamlnode import Plain
 
 MAX_PAYLOAD = 4096
+OPTIONAL = frozenset({"records"})
 
 
 def records_codec(given: Mapping[str, Plain]) -> Codec:
     """Settings of a profile -> codec. Raises Rejected for settings that cannot be used."""
-    options = read_options(given)
+    return _codec(read_options(given))
+
+
+def _codec(options: Options) -> Codec:
     shapes = Shapes(options)
 
     def decode(payload: bytes, ask: Ask) -> object:
@@ -35,7 +40,12 @@ def records_codec(given: Mapping[str, Plain]) -> Codec:
     return decode
 
 
-KIND = CodecKind(records_codec, NAMES)
+def without_records(given: Mapping[str, Plain], optional: frozenset[str]) -> Codec:
+    """The same without the list of records, which takes about as long as all maps."""
+    return _codec(replace(read_options(given), listed="records" not in optional))
+
+
+KIND = CodecKind(records_codec, NAMES, optional=OPTIONAL, without=without_records)
 
 
 def _decode(payload: bytes, ask: Ask, options: Options, shapes: Shapes) -> dict[str, object]:
@@ -72,7 +82,7 @@ def of_shape(
     more_words: Sequence[str] | None = None,
 ) -> dict[str, object] | None:
     """The document of a telegram whose shape is known, the same as `decoded` gives. None: read it anew."""
-    found = shape.read(frame.data, frame.start)
+    found = shape.read(frame.data, frame.start, options.listed)
     if found is None:
         return None
     flags = found.flags
@@ -118,7 +128,7 @@ def decoded(
         flags = [*(flags or []), *more_words]
     if options.words or options.states:
         entries += _worded(entries, options.words) + state_entries(entries, options.states)
-    document = _document(frame, options, _clock(entries), document_of(entries), flags)
+    document = _document(frame, options, _clock(entries), document_of(entries, options.listed), flags)
     ask.report.unread = len(records.unread)
     if records.manufacturer is not None:
         document["manufacturer_data"] = records.manufacturer.hex()

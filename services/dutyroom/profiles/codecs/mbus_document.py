@@ -224,19 +224,24 @@ class Maps:
             groups = self.register if entry.register else self.gauge
             groups.setdefault(group_of(entry), {})[name] = value
 
-    def document(self, records: list[dict[str, object]]) -> dict[str, object]:
-        return {
+    def document(self, records: list[dict[str, object]] | None) -> dict[str, object]:
+        """records None: it is without them."""
+        found: dict[str, object] = {
             "values": self.values, "units": self.units, "texts": self.texts,
-            "register": self.register, "gauge": self.gauge, "records": records,
+            "register": self.register, "gauge": self.gauge,
         }  # fmt: skip
+        if records is not None:
+            found["records"] = records
+        return found
 
 
-def document_of(entries: Sequence[Entry]) -> dict[str, object]:
-    """The maps and the list named at the top of this file. A value without a reading is null in `values`."""
+def document_of(entries: Sequence[Entry], listed: bool = True) -> dict[str, object]:
+    """The maps and, where it is wanted, the list named at the top of this file. A value without a reading is null in
+    `values`."""
     maps = Maps()
     for entry in entries:
         maps.add(entry)
-    return maps.document([shown(e, e.raw) for e in entries if e.raw is not None])
+    return maps.document([shown(e, e.raw) for e in entries if e.raw is not None] if listed else None)
 
 
 def group_of(entry: Entry) -> str:

@@ -80,7 +80,12 @@ def frame_of(payload: bytes) -> Frame:
 
 def device_at(data: bytes, at: int) -> Device:
     """Manufacturer, id, version, type in the order of the link layer."""
-    return Device(_maker(data[at : at + 2]), data[at + 2 : at + 6][::-1].hex(), data[at + 6], data[at + 7])
+    return _device(data[at : at + 8])
+
+
+@lru_cache(maxsize=4096)  # a meter says the same in each telegram
+def _device(said: bytes) -> Device:
+    return Device(_maker(said[:2]), said[2:6][::-1].hex(), said[6], said[7])
 
 
 @lru_cache(maxsize=1024)
@@ -252,8 +257,7 @@ def _headed(
         raise Rejected(f"transport header at byte {at}: {size} bytes, {end - at} are there")
     device = link
     if size == 13:
-        number = data[at + 1 : at + 5][::-1].hex()
-        device = Device(_maker(data[at + 5 : at + 7]), number, data[at + 7], data[at + 8])
+        device = _device(data[at + 5 : at + 7] + data[at + 1 : at + 5] + data[at + 7 : at + 9])
     mode = 0 if wired else data[at + size - 1] & 0x1F
     start = at + size + (1 if mode in (7, 13) else 0)  # their configuration field is a byte longer
     return Frame(

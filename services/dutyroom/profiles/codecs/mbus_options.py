@@ -34,7 +34,7 @@ class Options:
     their own. status_bits: the maker's bits of the status byte. units: of values (by their final name) whose
     record says another, as for reactive power in W. monthly: storage of the newest monthly value, where the
     telegram does not say the interval. start: `records`, or `ci` when a transport header comes first. skip:
-    bytes in front.
+    bytes in front. listed: the list `records` is made; not an option of profiles: where one reads it, it is.
     """
 
     product: str = ""
@@ -48,6 +48,7 @@ class Options:
     monthly: int | None = None
     start: str = "records"
     skip: int = 0
+    listed: bool = True
 
 
 def read_options(given: Mapping[str, Plain]) -> Options:

@@ -50,10 +50,10 @@ class History(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What a telegram of a known shape says. worded: entries that a profile wants as words or bits."""
+    """What a telegram of a known shape says. records None: nobody reads them. worded: entries that a profile wants as words or bits."""
 
     maps: Maps
-    records: list[dict[str, object]]
+    records: list[dict[str, object]] | None
     flags: list[str] | None
     time: Value
     worded: list[Entry]
@@ -87,7 +87,7 @@ class Shape:
     sample: tuple[RawRecord, ...]
     entries: tuple[Entry, ...]
 
-    def read(self, data: bytes, start: int) -> Known | None:
+    def read(self, data: bytes, start: int, listed: bool = True) -> Known | None:
         """None when the dates of its stored values are not known yet. Raises Rejected as value_of does."""
         raws = self.fields.unpack_from(data, start)
         history = self.histories.get(tuple([raws[n] for n in self.dated]))
@@ -101,11 +101,9 @@ class Shape:
                 texts[f"{name}_text"] = text
         if history.dates:
             texts.update(history.dates)
-        records = []
-        for one, value in zip(self.shown, found, strict=True):
-            record = one.copy()
-            record["value"] = value
-            records.append(record)
+        records = None
+        if listed:
+            records = [one | {"value": value} for one, value in zip(self.shown, found, strict=True)]
         maps = Maps(
             {name: found[n] for name, n in self.values},
             self.units.copy(),

@@ -93,7 +93,8 @@ class CodecKind:
     the same whatever the settings are; it raises Rejected only where the codec does, too. foreign: a quick look,
     True only where both refuse the bytes whatever the settings are: they are no frame of this codec. narrow:
     settings, what is wanted -> a codec that makes no more than that, and refuses the same in the same words; None
-    = it cannot. It is not used where somebody watches (`Ask.note`).
+    = it cannot. It is not used where somebody watches (`Ask.note`). optional, without: fields of the document that cost
+    much, and settings, some of these -> a codec that leaves them out and is the same in all else.
     """
 
     make: Callable[[Mapping[str, Plain]], Codec]
@@ -103,6 +104,8 @@ class CodecKind:
     brief: Codec | None = None
     foreign: Callable[[bytes], bool] | None = None
     narrow: Callable[[Mapping[str, Plain], Wanted], Codec | None] | None = None
+    optional: frozenset[str] = frozenset()
+    without: Callable[[Mapping[str, Plain], frozenset[str]], Codec] | None = None
 
 
 def plain(codec: Codec) -> CodecKind:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace as with_other
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.codecs.mbus import MAX_PAYLOAD, decoded, of_shape
+from dutyroom.profiles.codecs.mbus import MAX_PAYLOAD, OPTIONAL, decoded, of_shape
 from dutyroom.profiles.codecs.mbus_crc import crc16
 from dutyroom.profiles.codecs.mbus_link import ENCRYPTED, STANDARD, Frame, frame_of
 from dutyroom.profiles.codecs.mbus_options import NAMES, Options, read_options
@@ -30,7 +31,10 @@ _HEX = re.compile(rb"[0-9A-Fa-f_|\s]+")
 
 def telegram_codec(given: Mapping[str, Plain]) -> Codec:
     """Settings of a profile -> codec. Raises Rejected for settings that cannot be used."""
-    options = read_options(given)
+    return _codec(read_options(given))
+
+
+def _codec(options: Options) -> Codec:
     shapes = Shapes(options)
 
     def decode(payload: bytes, ask: Ask) -> object:
@@ -46,12 +50,21 @@ def brief(payload: bytes, ask: Ask) -> object:
     return {} if device is None else {"id": device.id}
 
 
-KIND = CodecKind(telegram_codec, NAMES, remembers=True, brief=brief)
+def without_records(given: Mapping[str, Plain], optional: frozenset[str]) -> Codec:
+    """The same without the list of records, which takes about as long as all maps."""
+    return _codec(with_other(read_options(given), listed="records" not in optional))
+
+
+KIND = CodecKind(
+    telegram_codec, NAMES, remembers=True, brief=brief, optional=OPTIONAL, without=without_records
+)
 
 
 def _bytes(payload: bytes) -> bytes:
     """Hex text as bytes; bytes stay as they are. Read are `1E44AE4C..`, `telegram=|1E44AE4C_78..|` of wmbusmeters
     and `T1;1;1;2026-11-01 02:00:00.000;97;148;00000042;0x1e44..` of rtl-wmbus."""
+    if not payload.isascii() and b";0x" not in payload:  # no text
+        return payload
     text = payload.rpartition(b";0x")[2].strip().removeprefix(b"telegram=")
     if _HEX.fullmatch(text) is None:
         return payload

@@ -56,6 +56,18 @@ def test_the_second_telegram_of_a_shape_reads_as_the_first(
         assert outcome(used, payload) == outcome(KIND.make(options), payload)
 
 
+@pytest.mark.parametrize("name", TELEGRAMS)
+def test_without_the_list_of_records_all_else_is_the_same(name: str) -> None:
+    telegram = bytes.fromhex(TELEGRAMS[name])
+    assert KIND.without is not None
+    full, short = KIND.make(SETTINGS), KIND.without(SETTINGS, frozenset({"records"}))
+    for _ in range(2):  # record by record, then as a telegram of a known shape
+        document = full(telegram, Ask())
+        assert isinstance(document, dict)
+        assert document.pop("records")
+        assert short(telegram, Ask()) == document
+
+
 def test_only_values_may_differ() -> None:
     telegram = bytes.fromhex(TELEGRAMS["registers"])
     shapes = Shapes(read_options({}))

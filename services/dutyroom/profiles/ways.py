@@ -1,0 +1,111 @@
+"""Points of a layout that are read by themselves, in less time than `PointProgram.run` takes: it looks at all that a
+point may have, these have only some of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import PointSpec
+from dutyroom.profiles.conditions import all_of
+from dutyroom.profiles.job import Fields, Here, Job
+from dutyroom.profiles.paths import MAX_ITEMS, MISSING, Key, Path, getter
+from dutyroom.profiles.points import PointProgram, Quick
+from dutyroom.profiles.profile import PointRule
+from dutyroom.profiles.rest import MAX_NAME, MAX_NAMES
+from dutyroom.profiles.result import DecodedReading
+from dutyroom.profiles.values import Convert
+
+
+class NamedPoints:
+    """Points that are all fields of one object, and have their names."""
+
+    __slots__ = ("_keys", "_quick", "_spec", "_specs")
+
+    def __init__(self, rule: PointRule, quick: Quick) -> None:
+        self._keys = leading(rule.paths[0])
+        self._quick, self._spec = quick, rule.spec
+        self._specs: dict[str, PointSpec] = {}
+
+    def run(self, here: Here, job: Job) -> None:
+        table = inside(here.item, self._keys)
+        if type(table) is not dict:
+            return
+        if len(table) > MAX_ITEMS:
+            raise Rejected(f"more than {MAX_ITEMS} elements in one list")
+        for name, raw in table.items():
+            if raw is None or not name or len(name) > MAX_NAME:
+                continue
+            spec = self._specs.get(name)
+            if spec is None:
+                spec = replace(self._spec, name=name)
+                if len(self._specs) < MAX_NAMES:
+                    self._specs[name] = spec
+            types, factor, divisor, added, steps, low, high, _, point = self._quick
+            if type(raw) in types and not steps and low <= (value := raw * factor / divisor + added) <= high:
+                job.readings.append(DecodedReading(here.address, spec, here.at, value, here.quality, None))
+            else:
+                take_long(raw, self._quick, point.convert, spec, here, job)
+
+
+class TestedPoint:
+    """A point that is computed, or has a condition, and is no more than that."""
+
+    __slots__ = ("_absent", "_get", "_names", "_quick", "_test", "_value")
+
+    def __init__(self, rule: PointRule, quick: Quick) -> None:
+        self._quick, self._absent = quick, rule.absent
+        self._get, self._test = getter(rule.paths), all_of(rule.when)
+        self._value = None if rule.value is None else rule.value.compiled()
+        self._names = {name: getter([path]) for name, path in rule.names.items()}
+
+    def run(self, here: Here, job: Job) -> None:
+        item, document = here.item, job.document
+        if self._value is not None:
+            raw = self._value(Fields(item, document, here.parameters, self._names))
+        else:
+            raw = self._get(item, document)
+            raw = self._absent if raw is MISSING else raw
+        if raw is not None and (self._test is None or self._test(here.captures, item, document)):
+            take(raw, self._quick, self._quick[7], here, job)
+
+
+def inside(value: object, keys: tuple[str, ...]) -> object:
+    for key in keys:
+        value = value.get(key) if type(value) is dict else None
+    return value
+
+
+def take(raw: Any, quick: Quick, spec: PointSpec, here: Here, job: Job) -> None:
+    """The same of one value."""
+    types, factor, divisor, added, steps, low, high, _, point = quick
+    if type(raw) in types and not steps:
+        value = raw * factor / divisor + added
+        if low <= value <= high:
+            job.readings.append(DecodedReading(here.address, spec, here.at, value, here.quality, None))
+            return
+    take_long(raw, quick, point.convert, spec, here, job)
+
+
+def take_long(raw: object, quick: Quick, convert: Convert, spec: PointSpec, here: Here, job: Job) -> None:
+    low, high, _, point = quick[5:]
+    found = convert(raw, here.parameters)
+    if type(found) is float and low <= found <= high:
+        job.readings.append(DecodedReading(here.address, spec, here.at, found, here.quality, None))
+    else:
+        point.emit(found, raw, spec, here, job)
+
+
+def leading(path: Path) -> tuple[str, ...]:
+    """The keys that a path begins with."""
+    found: list[str] = []
+    for step in () if path.whole else path.steps:
+        if not isinstance(step, Key):
+            break
+        found.append(step.name)
+    return tuple(found)
+
+
+One: TypeAlias = PointProgram | NamedPoints | TestedPoint
