@@ -427,8 +427,15 @@ def test_bad_input_is_set_aside_with_its_reason_and_harms_nothing(broker: Mosqui
 
         # Nothing else was touched: the good values, the ledger, no alarm, the same process.
         point = visitor.points(METER)["volume"]["point"]
-        series = visitor.get(f"/points/{point}/readings", start=(now - 1000) * 1000, end=(now + 600) * 1000)
-        values = dict(zip(series["at"], series["value"], strict=True))
+
+        def stored() -> dict[int, float]:
+            series = visitor.get(
+                f"/points/{point}/readings", start=(now - 1000) * 1000, end=(now + 600) * 1000
+            )
+            return dict(zip(series["at"], series["value"], strict=True))
+
+        wait_for(lambda: last * 1000 in stored(), 10, "the last reading is stored")
+        values = stored()
         assert values[(now - 900) * 1000] == 6.408
         assert values[(now - 600) * 1000] == 6.409  # only its flow was beyond belief
         assert values[last * 1000] == 6.411
