@@ -99,6 +99,10 @@ def _stranger(shown: Presenter, stranger: Stranger, library: Library) -> Json:
         "candidates": [_candidate(shown, c) for c in stranger.candidates],
         "offers": [_offer(shown, offer, library) for offer in stranger.offers],
         "tried": stranger.tried,
+        "refusals": [
+            {"profile": profile, "detail": detail, "text": detail_text(shown, detail)}
+            for profile, detail in stranger.refusals
+        ],
     }
 
 

@@ -45,6 +45,7 @@ class Stranger:
 
     count: its messages since it was first heard; kept: those that can be read again. offers: of a topic
     that no profile reads, who could read it; tried: whether there was time to ask all of them.
+    refusals: (profile, why) where no profile reads the last message.
     """
 
     address: str
@@ -57,6 +58,7 @@ class Stranger:
     candidates: tuple[Candidate, ...] = ()
     offers: tuple[Offer, ...] = ()
     tried: bool = True
+    refusals: tuple[tuple[str, str], ...] = ()
 
     @property
     def reason(self) -> str:
@@ -118,11 +120,19 @@ class Strangers:
         """until: the moment, by `time.monotonic`, at which other topics' profiles are no longer tried."""
         known = self._tried.get((stranger.newest.id, stranger.address))
         if known is not None and library is self._library:
-            return replace(stranger, candidates=known.candidates, offers=known.offers)
+            return replace(
+                stranger, candidates=known.candidates, offers=known.offers, refusals=known.refusals
+            )
         if self._build is not None and _unread(stranger):
             made, tried = offers(library, self._build, stranger.newest, until - time.monotonic())
             return replace(stranger, offers=made, tried=tried)
-        return replace(stranger, candidates=candidates(library, stranger))
+        found = candidates(library, stranger)
+        return replace(stranger, candidates=found, refusals=() if found else _refusals(library, stranger))
+
+
+def _refusals(library: Library, stranger: Stranger) -> tuple[tuple[str, str], ...]:
+    row = stranger.newest
+    return tuple(library.refusals(Message(row.topic, row.payload, row.received_at, row.retained)))
 
 
 def _unread(stranger: Stranger) -> bool:

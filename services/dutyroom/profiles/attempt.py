@@ -6,7 +6,7 @@ What several candidates need of a message (its document, what a named codec make
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias, TypeVar
 
@@ -27,6 +27,7 @@ T = TypeVar("T")
 Outcome: TypeAlias = Decoded | Ignored | Refused
 
 NOBODY: Final = Nobody()
+FEW: Final = 5  # profiles of one topic whose reasons are told
 
 
 Compile: TypeAlias = Callable[[Profile, int], LayoutProgram]  # layout by its number
@@ -211,6 +212,16 @@ def _read(
     if job.addresses:
         job.findings += [(kind, job.addresses[0], detail) for kind, detail in odd]
     return _outcome(profile, job, unread)
+
+
+def told(candidates: Sequence[Candidate], sight: Sight, limit: int = 3) -> list[tuple[str, str]]:
+    """(profile, why it does not read the message) of the products that the message names, or else of a
+    topic that is of few profiles; nothing where so many share it that their reasons say little."""
+    named = [c for c in candidates if sight.names(c.profile) == 2]
+    asked = named[:FEW] or (candidates if len(candidates) <= FEW else ())
+    found = [(c.profile.id, attempt(c, sight, NOBODY, True)) for c in asked]
+    reasons = [(p, o.detail.removeprefix(f"{p}: ") or o.reason) for p, o in found if isinstance(o, Refused)]
+    return reasons[:limit]
 
 
 def _each_once(found: list[T]) -> tuple[T, ...]:

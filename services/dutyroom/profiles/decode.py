@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Invalid
 from dutyroom.model.telemetry import Message
-from dutyroom.profiles.attempt import NOBODY, Candidate, Outcome, Sight, attempt
+from dutyroom.profiles.attempt import NOBODY, Candidate, Outcome, Sight, attempt, told
 from dutyroom.profiles.codecs.seam import Note
 from dutyroom.profiles.elsewhere import BUDGET_S, Elsewhere, Wanderer
 from dutyroom.profiles.groups import Group, grouped
@@ -121,6 +121,11 @@ class Library:
         groups, captures = self._for_topic(message.topic)
         ranked = _ranked(groups, Sight(message, captures, self.memory.aside()))
         return [trial for _, trial in ranked[:limit]]
+
+    def refusals(self, message: Message) -> list[tuple[str, str]]:
+        """(profile, why it does not read the message), as `told` has it."""
+        groups, captures = self._for_topic(message.topic)
+        return told([c for g in groups for c in g.candidates], Sight(message, captures, self.memory.aside()))
 
     def elsewhere(
         self, message: Message, limit: int = 5, budget_s: float = BUDGET_S

@@ -71,8 +71,16 @@ def _lines(row: dict[str, Any], site: Site) -> list[str]:
     if not row["tried"]:
         lines.append("  not every profile has been tried yet; ask again")
     elif not row["candidates"] and not row["offers"]:
-        lines.append(f"  no profile reads it: {printable(row['detail'] or row['reason'])}")
+        lines += _unread(row)
     return lines
+
+
+def _unread(row: dict[str, Any]) -> list[str]:
+    """Why no profile reads the last message: by the profiles of its topic, where they are few."""
+    if row["refusals"]:
+        return [f"  refused  {r['profile']}: {printable(r['detail'])}" for r in row["refusals"]]
+    unknown = row["reason"] == "unknown_device"  # its detail is the address
+    return ["  no profile reads it" + ("" if unknown else f": {printable(row['detail'] or row['reason'])}")]
 
 
 def _values(candidate: dict[str, Any]) -> str:
