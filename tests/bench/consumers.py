@@ -8,7 +8,6 @@ KIND: stock | journal | embedded | influx.
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import resource
@@ -180,7 +179,7 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
     from dutyroom.flows.watch import READER as WATCH
     from dutyroom.model.telemetry import Lane
     from dutyroom.settings import Settings
-    from dutyroom.wiring.running import limits_of, open_site
+    from dutyroom.wiring.running import limits_of, open_site, spare_garbage
     from dutyroom.wiring.seeding import profiles_of
     from dutyroom.wiring.serve import read_sites
     from dutyroom.wiring.stores import records_of, store_of
@@ -207,8 +206,7 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
         if kind == "journal":
             running.loops = [loop for loop in running.loops if loop.name != "keep"]
         before = sum(row.received for row in journal.ledger(0))
-        gc.collect()  # as `running.start` does; the session comes last here, when all else has started
-        gc.freeze()
+        spare_garbage()  # as `running.start` does; the session comes last here, when all else has started
         for loop in running.loops:
             loop.start()
         running.cron.start()
