@@ -24,6 +24,7 @@ from dutyroom.profiles.result import Decoded, Ignored, Refused
 from dutyroom.profiles.unwrap import Unreadable, bare
 
 T = TypeVar("T")
+_NUMBERED = re.compile(r"\d")
 Outcome: TypeAlias = Decoded | Ignored | Refused
 
 NOBODY: Final = Nobody()
@@ -127,14 +128,20 @@ class Sight:
         return self._inside[key]
 
     def names(self, profile: Profile) -> int:
-        """2: the message names this product. 1: another of the same vendor. 0: neither."""
+        """2: the message names this product, with its vendor or (where the name has a digit, as EM300-TH)
+        without. 1: another of the same vendor. 0: neither."""
         if self._product is None:
             self._product = self._named()
         if not self._product:
             return 0
+        vendor, _, model = profile.id.partition("/")
         own = {_plain(text) for text in (*profile.products, profile.id)}
-        vendor = _plain(profile.id.split("/")[0])
-        return 2 if self._product in own else 1 if self._product.startswith(vendor) else 0
+        own |= {name.removeprefix(_plain(vendor)) for name in own} | {_plain(model)}
+        if self._product in own and (
+            self._product.startswith(_plain(vendor)) or _NUMBERED.search(self._product)
+        ):
+            return 2
+        return 1 if self._product.startswith(_plain(vendor)) else 0
 
     def _named(self) -> str:
         for document in self._documents.values():

@@ -1,0 +1,43 @@
+"""Servers call a product by its name, with its vendor or without: the profile of that name comes first."""
+
+import base64
+from pathlib import Path
+
+import orjson
+import pytest
+
+from dutyroom.model.telemetry import Message
+from dutyroom.profiles.decode import Library, load_library
+from dutyroom.timebase import from_iso, zone
+
+AT = from_iso("2026-11-01T00:00:10Z")
+EUI = "24e124000000a0ff"
+
+
+@pytest.fixture(scope="module")
+def library() -> Library:
+    return load_library(Path(__file__).parents[3] / "device_profiles", zone("Asia/Shanghai"))
+
+
+def uplink(product: str, data: str, port: int) -> Message:
+    text = base64.b64encode(bytes.fromhex(data)).decode()
+    info = {"devEui": EUI, "deviceProfileName": product}
+    payload = orjson.dumps({"deviceInfo": info, "fPort": port, "data": text})
+    return Message(f"application/1/device/{EUI}/event/up", payload, AT)
+
+
+@pytest.mark.parametrize(
+    "product", ["Milesight EM320-TH", "EM320-TH", "em320_th", "EM320-TH-V2", "milesight/em320-th"]
+)
+def test_a_product_is_known_by_its_name_without_the_vendor(library: Library, product: str) -> None:
+    first, second, *_ = library.trial(uplink(product, "01755a03679cff0468c8", 85))
+    assert (first.profile, first.named, second.named) == ("milesight/em320-th", True, False)
+
+
+@pytest.mark.parametrize("product", ["", "TH", "any", "Water meter", "EM320", "320"])
+def test_a_word_is_no_product(library: Library, product: str) -> None:
+    assert not any(t.named for t in library.trial(uplink(product, "01755a03679cff0468c8", 85)))
+
+
+def test_the_bytes_must_fit_all_the_same(library: Library) -> None:
+    assert "milesight/em320-th" not in [t.profile for t in library.trial(uplink("EM320-TH", "aabb", 85))]
