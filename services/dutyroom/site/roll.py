@@ -14,7 +14,7 @@ from dutyroom.model.telemetry import DeviceClass, Kind, Scalar
 from dutyroom.profiles.meter import meter_of
 from dutyroom.profiles.profile import Profile
 from dutyroom.rules.spec import Rule
-from dutyroom.site.addresses import example, may_be, usual_digits
+from dutyroom.site.addresses import example, may_be, spelled, usual_digits
 from dutyroom.site.drafts import ID, Draft
 from dutyroom.site.feeding import together
 from dutyroom.site.flaws import Flaw, flaw, near, quoted
@@ -143,7 +143,7 @@ class _Work:
         before = self.known.get(draft.id)
         if before is None and not ID.fullmatch(draft.id):
             self.wrong(draft, "id", "id_form", value=quoted(draft.id))
-        device = self._device(draft, before)
+        device = spelled(self._device(draft, before), before, self.estate.profiles)
         if before is not None and device != before and device.address != before.address:
             device = self._as_before(draft, device, before)
         if device != before:
