@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from dutyroom.model.telemetry import Point, PointTable, Reading
 from dutyroom.profiles.decode import Library, load_library
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.site import Site
+from dutyroom.site.addresses import spelled
 from dutyroom.timebase import Clock, zone
 from dutyroom.wiring.shipped import shipped
 
@@ -30,7 +31,9 @@ def seed(
     """
     with records.write() as tx:
         known = {device.id: device for device in tx.devices.all(site.id)}
-        fresh = [device for device in site.devices if device.id not in known]
+        fresh = as_spelled(
+            [device for device in site.devices if device.id not in known], known.values(), library
+        )
         if fresh:
             tx.devices.upsert(fresh)
         people = {person.login for person in tx.people.all(site.id)}
@@ -44,6 +47,18 @@ def seed(
             for point in tx.devices.add_points(site.id, wanted):
                 table.add(point)
     return devices, table
+
+
+def as_spelled(fresh: Sequence[Device], known: Iterable[Device], library: Library) -> list[Device]:
+    """Addresses in the letters that messages give them, where no other device has that address."""
+    taken = {(d.profile, d.address) for d in (*known, *fresh)}
+    found = []
+    for device in fresh:
+        made = spelled(device, None, library.profiles)
+        place = (made.profile, made.address)
+        found.append(device if place in taken else made)
+        taken.add(place)
+    return found
 
 
 def _latest(store: ReadingStore) -> Latest:

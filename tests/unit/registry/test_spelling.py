@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from textwrap import dedent
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from dutyroom.model.duty import Device
+from dutyroom.profiles.decode import Library
 from dutyroom.profiles.loading import read_profile
 from dutyroom.site.addresses import spelled
+from dutyroom.wiring.seeding import as_spelled
 
 LORAWAN = """
 name: P
@@ -47,3 +50,13 @@ def test_what_stays_as_it_was_and_what_other_profiles_call_it_are_left_alone() -
     assert spelled(stored, stored, PROFILES) is stored
     assert spelled(device("Ab-C", "a/o"), None, PROFILES).address == "Ab-C"
     assert spelled(device("Ab-C", "no/such"), None, PROFILES).address == "Ab-C"
+
+
+def test_what_a_folder_seeds_is_spelled_alike_unless_another_has_that_address() -> None:
+    library = Library(list(PROFILES.values()), ZoneInfo("UTC"))
+    label, plain = device("0018B20000000A02"), device(EUI)
+    assert [d.address for d in as_spelled([label, device("Ab", "a/o")], [], library)] == [EUI, "Ab"]
+    assert as_spelled([label], [plain], library) == [label]
+    assert as_spelled([label, plain], [], library) == [label, plain]
+    other = device("00:18:b2:00:00:00:0a:02")
+    assert [d.address for d in as_spelled([label, other], [], library)] == [EUI, other.address]
