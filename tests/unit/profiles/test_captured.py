@@ -4,6 +4,7 @@ from textwrap import dedent
 
 import pytest
 
+from dutyroom.errors import Invalid
 from dutyroom.profiles.checking import check_profile
 from dutyroom.profiles.loading import read_profile
 
@@ -69,3 +70,22 @@ def test_bytes_are_asked_for_in_any_letters(test: str) -> None:
     assert check_profile(read_profile(dedent(text), "acme/p")) == []
     excluding = dedent(text).replace(test, '{not: "5A010203"}')
     assert check_profile(read_profile(excluding, "acme/p"))
+
+
+@pytest.mark.parametrize(("kind", "bit", "right"), [("u8", "7", True), ("u8", "8", False), ("s16", "4-16", False), ("u16", "4-15", True), ("u4", "4", False)])  # fmt: skip
+def test_a_bit_that_a_field_does_not_have_is_a_mistake(kind: str, bit: str, right: bool) -> None:
+    text = f"""
+    name: Acme
+    class: sensor
+    match: {{topics: ["acme/{{device}}"]}}
+    identity: "{{device}}"
+    unwrap: [raw]
+    binary: [status: {{as: {kind}, bits: {{{bit}: leak}}}}]
+    points: {{leak: {{kind: state}}}}
+    """
+    if right:
+        read_profile(dedent(text), "acme/b")
+        return
+    with pytest.raises(Invalid) as caught:
+        read_profile(dedent(text), "acme/b")
+    assert any("is no bit of" in str(m) and f"bits.{bit}" in str(m) for m in caught.value.mistakes)

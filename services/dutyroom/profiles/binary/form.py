@@ -128,12 +128,13 @@ class Reader:
         if "as" not in own:
             self.form.note(child, join(place, "as"), "is missing: which type, for example u8")
             return ()
+        kind = self._type(own["as"], join(place, "as"))
         return (
             Read(
                 name,
-                self._type(own["as"], join(place, "as")),
+                kind,
                 self._meaning(own, place),
-                self._bits(own["bits"], join(place, "bits")) if "bits" in own else (),
+                self._bits(own["bits"], join(place, "bits"), kind.bits or 64) if "bits" in own else (),
                 self._expression(own, "when", place),
                 self._expression(own, "at", place),
             ),
@@ -162,7 +163,7 @@ class Reader:
             return None
         return node.value
 
-    def _bits(self, node: Node, where: str) -> tuple[Bits, ...]:
+    def _bits(self, node: Node, where: str, width: int) -> tuple[Bits, ...]:
         found = []
         for key, child in self.form.mapping(node, where).items():
             place = join(where, key)
@@ -172,6 +173,8 @@ class Reader:
             if not 0 <= low <= high <= 63:
                 self.form.note(child, place, "must be a bit (0 = least significant) or a range such as 4-7")
                 continue
+            if high >= width:
+                self.form.note(child, place, f"is no bit of {width} bits: the highest is {width - 1}")
             if not isinstance(child.value, dict):
                 found.append(Bits(self.form.text(child, place), low, high))
                 continue
