@@ -74,9 +74,10 @@ class QuarantineRow:
 
 @dataclass(frozen=True, slots=True)
 class StrangerRow:
-    """Who sends what nobody reads: one topic and address, with the newest message."""
+    """Who sends what nobody reads: one topic and address, with the newest message and some before it."""
 
     newest: QuarantineRow
+    before: tuple[QuarantineRow, ...]
     kept: int  # messages that are still there
     count: int  # with those that newer ones have pushed out
     first_at: Ms

@@ -45,6 +45,18 @@ def test_each_device_of_a_shared_message_is_listed_and_those_without_a_profile_c
     ]
 
 
+def test_a_damaged_last_message_hides_no_device(rig: Rig) -> None:
+    rig.ingest.handle([probe(1.5, T), probe("broken", T + MINUTE), probe("{", T + 2 * MINUTE)])
+    asked = Strangers(rig.journal)
+    for _ in range(2):  # the second time from what was tried before
+        (found,) = asked.all(rig.shelf.library, rig.registry.find)
+        assert (found.address, found.count, found.last_at) == ("p1", 3, T + 2 * MINUTE)
+        assert (found.newest.payload, [c.profile for c in found.candidates]) == (b"1.5", ["acme/probe"])
+    by_name = asked.find(rig.shelf.library, "p1")
+    assert by_name is not None
+    assert by_name.candidates == found.candidates
+
+
 def test_what_a_profile_makes_of_it_is_in_the_units_of_its_points(rig: Rig) -> None:
     rig.ingest.handle([batch(T, m2=(2.5, T - HOUR), m3=(3, T))])
     found = Strangers(rig.journal).find(rig.shelf.library, "m2")

@@ -48,6 +48,7 @@ CREATE TABLE crowded (
 _ROW = "id, received_at, topic, payload, reason, detail, state, retained, part, addresses"
 UNKNOWN = "unknown_device"
 FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
+_BEFORE = 3  # messages before the newest, where that one is damaged
 _STRANGE = (UNKNOWN, "unknown_topic", "no_layout")
 
 
@@ -289,11 +290,16 @@ def strangers(db: sqlite3.Connection, limit: int) -> list[StrangerRow]:
     ).fetchall()
     found = []
     for topic, address, count, first, last, newest in grouped:
-        row = db.execute(f"SELECT {_ROW} FROM quarantine WHERE id=?", (newest,)).fetchone()  # noqa: S608
+        rows = db.execute(
+            f"SELECT {_ROW} FROM quarantine WHERE state='open' AND topic=? AND address=? AND id<=? "  # noqa: S608
+            f"AND reason IN ({marks}) ORDER BY id DESC LIMIT ?",
+            (topic, address, newest, *_STRANGE, 1 + _BEFORE),
+        ).fetchall()
         crowd = db.execute(
             "SELECT count, first_at FROM crowded WHERE topic=? AND address=?", (topic, address)
         ).fetchone()
         more, since = crowd or (0, first)
-        if row is not None:
-            found.append(StrangerRow(row_of(row), count, count + more, min(first, since), last))
+        if rows:
+            last_one, *before = map(row_of, rows)
+            found.append(StrangerRow(last_one, tuple(before), count, count + more, min(first, since), last))
     return found

@@ -43,6 +43,7 @@ class Candidate:
 class Stranger:
     """One device, or one topic where nothing tells whose messages it carries (address "").
 
+    newest: its last message, or of the last few the newest that some profile reads. before: those before it.
     count: its messages since it was first heard; kept: those that can be read again. offers: of a topic
     that no profile reads, who could read it; tried: whether there was time to ask all of them.
     refusals: (profile, why) where no profile reads the last message.
@@ -50,6 +51,7 @@ class Stranger:
 
     address: str
     newest: QuarantineRow
+    before: tuple[QuarantineRow, ...]
     topics: tuple[str, ...]
     count: int
     kept: int
@@ -94,12 +96,14 @@ class Strangers:
         until = time.monotonic() + budget_s
         found = [s for s in merged(self._journal.strangers(SENDERS)) if s.address not in foreign][:limit]
         made = [self._looked(library, s, until) for s in found]
-        self._tried = {(s.newest.id, s.address): s for s in made if s.tried}
+        # By the message that was the last one, whichever was read in its place.
+        pairs = zip(found, made, strict=True)
+        self._tried = {(last.newest.id, s.address): s for last, s in pairs if s.tried}
         return [s for s in made if not any(known(c.profile, s.address) for c in s.candidates)]
 
     def find(self, library: Library, address: str) -> Stranger | None:
         found = next((s for s in merged(self._journal.strangers(SENDERS)) if s.address == address), None)
-        return None if found is None else replace(found, candidates=candidates(library, found))
+        return None if found is None else _with_candidates(library, found)
 
     def silent(self) -> list[Stranger]:
         """The topics that no profile reads."""
@@ -121,13 +125,17 @@ class Strangers:
         known = self._tried.get((stranger.newest.id, stranger.address))
         if known is not None and library is self._library:
             return replace(
-                stranger, candidates=known.candidates, offers=known.offers, refusals=known.refusals
+                stranger,
+                newest=known.newest,
+                candidates=known.candidates,
+                offers=known.offers,
+                refusals=known.refusals,
             )
         if self._build is not None and _unread(stranger):
             made, tried = offers(library, self._build, stranger.newest, until - time.monotonic())
             return replace(stranger, offers=made, tried=tried)
-        found = candidates(library, stranger)
-        return replace(stranger, candidates=found, refusals=() if found else _refusals(library, stranger))
+        found = _with_candidates(library, stranger)
+        return found if found.candidates else replace(found, refusals=_refusals(library, stranger))
 
 
 def _refusals(library: Library, stranger: Stranger) -> tuple[tuple[str, str], ...]:
@@ -147,23 +155,38 @@ def merged(rows: Iterable[StrangerRow]) -> list[Stranger]:
         topic = row.newest.topic
         for address in row.newest.addresses or ("",):
             key = (address, "" if address else topic)
-            new = Stranger(address, row.newest, (topic,), row.count, row.kept, row.first_at, row.last_at)
+            new = Stranger(
+                address, row.newest, row.before, (topic,), row.count, row.kept, row.first_at, row.last_at
+            )
             old = found.get(key)
             found[key] = new if old is None else _both(old, new)
     return sorted(found.values(), key=lambda s: (not s.address, -s.last_at))
 
 
 def _both(one: Stranger, other: Stranger) -> Stranger:
-    newest = one.newest if one.last_at >= other.last_at else other.newest
+    newer, older = (one, other) if one.last_at >= other.last_at else (other, one)
     return replace(
         one,
-        newest=newest,
+        newest=newer.newest,
+        before=(*newer.before, older.newest, *older.before),
         topics=tuple(dict.fromkeys([*one.topics, *other.topics])),
         count=one.count + other.count,
         kept=one.kept + other.kept,
         first_at=min(one.first_at, other.first_at),
         last_at=max(one.last_at, other.last_at),
     )
+
+
+def _with_candidates(library: Library, stranger: Stranger) -> Stranger:
+    """The profiles that read its last message; where that one is damaged, the one before it."""
+    first: Stranger | None = None
+    for row in (stranger.newest, *stranger.before):
+        looked = replace(stranger, newest=row)
+        looked = replace(looked, candidates=candidates(library, looked))
+        if any(c.readings or c.events for c in looked.candidates):
+            return looked
+        first = first or looked
+    return first or stranger
 
 
 def candidates(library: Library, stranger: Stranger) -> tuple[Candidate, ...]:
