@@ -113,7 +113,10 @@ class Probe:
         """QoS 1. Raises Unavailable unless the broker confirms all."""
         client = self._own()
         left = [client.publish(topic, payload, 1, retain) for topic, payload in messages]
-        self._wait(left[-1].is_published, "it did not confirm what we published")
+        try:
+            self._wait(left[-1].is_published, "it did not confirm what we published")
+        except (ValueError, RuntimeError) as err:  # it has ended the connection in the middle of them
+            raise Unavailable("it did not confirm what we published") from err
 
     def take_all(self, most: int) -> int:
         """Acknowledges what has come each hundredth of a second, as an ingest does, until nothing comes any
