@@ -138,7 +138,8 @@ class DecreaseInstance(Instance):
             for point, slot in self.rows.items()
             if levels.at.item(slot) != NEVER
         ]
-        return [self.active, newest, list(self.old.items()), list(self.resets.items())]
+        # By point: two engines that know the same say the same.
+        return [self.active, sorted(newest), sorted(self.old.items()), sorted(self.resets.items())]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active = data[0]
