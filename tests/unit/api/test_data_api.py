@@ -116,7 +116,11 @@ def test_the_ledger_balances(viewer: TestClient) -> None:
     for row in viewer.get(f"{API}/ledger").json():
         assert row["received"] == row["decoded"] + row["ignored"] + row["quarantined"]
         assert row["readings"] == row["stored"] + row["duplicate"] + row["conflict"]
-    assert {f["kind"] for f in viewer.get(f"{API}/findings").json()} == {"clock_wrong", "late", "spool_filling"}
+    assert {f["kind"] for f in viewer.get(f"{API}/findings").json()} == {
+        "clock_wrong",
+        "late",
+        "spool_filling",
+    }
 
 
 def test_statements_are_exact_and_traceable(house: House, viewer: TestClient) -> None:

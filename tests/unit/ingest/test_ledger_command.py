@@ -53,8 +53,9 @@ def run(tmp_path: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_it_balances_while_what_came_just_now_waits(tmp_path: Path, journal: SqliteJournal) -> None:
-    kept(journal, NOW - HOUR, journal.append(sent(NOW - HOUR)))
-    journal.append(sent(NOW - MINUTE), sent(NOW, outcome=Outcome.QUARANTINED))
+    now = SystemClock().now()  # of this test: the module was read minutes ago
+    kept(journal, now - HOUR, journal.append(sent(now - HOUR)))
+    journal.append(sent(now - MINUTE), sent(now, outcome=Outcome.QUARANTINED))
     for by in ("hour", "day", "device"):
         code, said = run(tmp_path, "ledger", "--by", by)
         assert code == 0, said
