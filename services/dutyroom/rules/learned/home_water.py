@@ -1,0 +1,194 @@
+"""A leak or a burst behind the meter of a home.
+
+People stop using water, leaks do not. Two measures say it:
+
+- the hours since the register last stood still for w hours (w = 1, 2, 3, 4): a leak of q L/h on a
+  register of 1 L moves it every 1/q h, so still spells longer than that vanish, even those far below
+  the resolution of the meter;
+- the smallest hourly flow over the last k hours (the envelope of the flow-duration curve): what no
+  household takes for so long.
+
+Each is compared with a floor of the class, from physics, and with the home's own largest finished
+value times a factor.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dutyroom.rules.learned import LEARNING
+from dutyroom.rules.learned.localtime import LocalTime
+from dutyroom.rules.learned.peaks import Peaks
+from dutyroom.rules.learned.register import UNKNOWN, Register
+from dutyroom.timebase import DAY, HOUR, Ms
+
+LITRE = 0.001  # m3
+HOME_RATE = 3.2  # m3/h: the overload flow of the usual meter of a home (Q3 2.5, EN ISO 4064-1)
+
+SPELLS = (1, 2, 3, 4)  # hours still
+SPELL_FLOORS = (30.0, 60.0, 120.0, 240.0)  # hours: a busy day and the night after; 2.5 d; 5 d; 10 d
+SPELL_FACTORS = (1.4, 1.5, 1.6, 2.0)  # longer spells are rarer: their largest is known less well
+TOLERANCE = 0.9  # readings are not on the second
+
+WINDOWS = (1, 2, 3, 4, 6, 8, 12, 18)  # hours
+FLOW_FLOORS = (500.0, 200.0, 130.0, 80.0, 55.0, 35.0, 25.0, 5.0)  # L/h
+FLOW_FACTOR = 1.4
+BURST_WINDOWS = 2  # the first two are a burst
+
+NIGHT = (4 * HOUR, 7 * HOUR + HOUR // 2)  # local: who was up late sleeps, who is up early is not up yet
+NIGHT_WINDOWS = (3, 4, 6)
+NIGHT_FLOORS = (40.0, 15.0, 5.0)  # L/h
+NIGHT_FACTOR = 1.5
+
+SHORT = 4  # hours of high flow that are somebody's doing: a garden, a pool
+_FLOWS, _NIGHTS = len(SPELLS), len(SPELLS) + len(WINDOWS)  # where their peaks begin
+
+
+class HomeWater:
+    """On the register of a home's water meter (m3)."""
+
+    __slots__ = (
+        "_local", "active", "begun", "bin_hours", "bin_moved", "cause", "evidence", "flows", "limits",
+        "peaks", "register", "since", "still_since", "stood", "unknown",
+    )  # fmt: skip
+
+    def __init__(self, local: LocalTime, resolution: float) -> None:
+        """resolution: m3 of the last digit of the register."""
+        self._local = local
+        self.register = Register(HOME_RATE, resolution=resolution)
+        self.unknown = resolution if resolution > LITRE else 0.0  # a coarse register leaps by a digit
+        self.peaks = Peaks(_NIGHTS + len(NIGHT_WINDOWS))
+        self.active, self.cause = False, "leak"
+        self.evidence = [0.0, 0.0, 0.0]  # measure, value, limit
+        self.begun: Ms = 0
+        self.still_since: Ms = 0
+        self.stood = False  # a still hour since the alarm opened
+        self.since = [0.0] * len(SPELLS)  # hours since a still spell of that length
+        self.flows: list[float] = []  # L/h of the last hours, newest first
+        self.bin_hours = self.bin_moved = 0.0
+        self._set_limits()
+
+    def arguments(self) -> dict[str, float]:
+        """measure: hours of the window; value and limit: hours since a still spell, or flow in m3/h."""
+        measure, value, limit = self.evidence
+        name = "hours_since_still" if measure < _FLOWS else "least_flow"
+        scale = 1.0 if measure < _FLOWS else LITRE
+        return {"window": self._window(int(measure)), name: value * scale, "limit": limit * scale}
+
+    def tick(self, now: Ms) -> None:
+        return
+
+    def read(self, at: Ms, value: float) -> None:
+        moved = self.register.read(at, value)
+        if not self.begun:
+            self.begun = self.still_since = at
+        if self.peaks.roll(self._local.local(at) // DAY):
+            self._set_limits()
+        if moved == UNKNOWN:
+            return
+        hours = (at - self.register.since) / HOUR
+        self._spells(at, moved, hours)
+        self.bin_hours += hours
+        self.bin_moved += moved
+        if self.bin_hours >= 0.75:
+            self._hour(at, max(self.bin_moved - self.unknown, 0.0) / LITRE / self.bin_hours)
+        self._clear()
+
+    # ------------------------------------------------------------ still spells
+
+    def _spells(self, at: Ms, moved: float, hours: float) -> None:
+        since = self.since
+        if moved > 0.0:
+            self.still_since = at
+            for i, w in enumerate(SPELLS):
+                if hours <= 1.5 or hours <= 0.75 * w:  # what a gap hides may have been a still spell
+                    since[i] += hours
+        else:
+            still = (at - self.still_since) / HOUR
+            for i, w in enumerate(SPELLS):
+                if still >= TOLERANCE * w:
+                    self._stood(i)
+                else:
+                    since[i] += hours
+        for i, limit in enumerate(self.limits[:_FLOWS]):
+            if since[i] > limit:
+                self._raise(at, "leak", i, since[i])
+
+    def _stood(self, i: int) -> None:
+        if i == 0:
+            self.stood = True
+        if self.since[i] and not self.active:
+            self.peaks.note(i, self.since[i])
+        self.since[i] = 0.0
+
+    # ------------------------------------------------------------ flow
+
+    def _hour(self, at: Ms, flow: float) -> None:
+        """An hour of flow is complete (L/h); a gap counts as one hour of its mean."""
+        self.bin_hours = self.bin_moved = 0.0
+        flows = self.flows
+        flows.insert(0, flow)
+        if len(flows) > WINDOWS[-1]:
+            flows.pop()
+        least, taken = flow, 0
+        for i, k in enumerate(WINDOWS):
+            if k > len(flows):
+                break
+            least, taken = min(least, *flows[taken:k]), k
+            if least <= 0.0:
+                break
+            self._flow(at, _FLOWS + i, least)
+        if NIGHT[0] <= self._local.local(at) % DAY <= NIGHT[1]:
+            for i, k in enumerate(NIGHT_WINDOWS):
+                if k <= len(flows):
+                    self._flow(at, _NIGHTS + i, min(flows[:k]))
+
+    def _flow(self, at: Ms, measure: int, least: float) -> None:
+        if not self.active or self._window(measure) <= SHORT:
+            self.peaks.note(measure, least)
+        if least > self.limits[measure]:
+            self._raise(at, "burst" if measure < _FLOWS + BURST_WINDOWS else "leak", measure, least)
+
+    @staticmethod
+    def _window(measure: int) -> int:
+        return (*SPELLS, *WINDOWS, *NIGHT_WINDOWS)[measure]
+
+    # ------------------------------------------------------------ the alarm
+
+    def _set_limits(self) -> None:
+        floors = (*SPELL_FLOORS, *FLOW_FLOORS, *NIGHT_FLOORS)
+        factors = (*SPELL_FACTORS, *(FLOW_FACTOR for _ in WINDOWS), *(NIGHT_FACTOR for _ in NIGHT_WINDOWS))
+        self.limits = [
+            max(floor, factor * self.peaks.largest(i))
+            for i, (floor, factor) in enumerate(zip(floors, factors, strict=True))
+        ]
+
+    def _raise(self, at: Ms, cause: str, measure: int, value: float) -> None:
+        if self.active or at - self.begun < LEARNING:
+            return
+        self.active, self.cause, self.stood = True, cause, False
+        self.evidence = [float(measure), value, self.limits[measure]]
+        self.peaks.drop()
+
+    def _clear(self) -> None:
+        if not self.active or not self.stood:
+            return
+        if all(s < max(12.0, limit / 2) for s, limit in zip(self.since, self.limits, strict=False)):
+            self.active = False
+
+    # ------------------------------------------------------------ state
+
+    def dump(self) -> list[Any]:
+        return [
+            self.register.dump(), self.peaks.dump(), self.active, self.cause, self.evidence, self.begun,
+            self.still_since, self.stood, self.since, self.flows, self.bin_hours, self.bin_moved,
+        ]  # fmt: skip
+
+    def load(self, data: list[Any]) -> None:
+        (
+            register, peaks, self.active, self.cause, self.evidence, self.begun,
+            self.still_since, self.stood, self.since, self.flows, self.bin_hours, self.bin_moved,
+        ) = data  # fmt: skip
+        self.register.load(register)
+        self.peaks.load(peaks)
+        self._set_limits()

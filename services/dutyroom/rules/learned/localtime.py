@@ -1,0 +1,32 @@
+"""Local hours of day at the cost of a look-up: offsets are asked for once an hour of stream time."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+from dutyroom.timebase import DAY, HOUR, Ms, to_datetime
+
+_KEPT = 4  # hours that are remembered: readings come from a few hours at a time
+
+
+class LocalTime:
+    """Of one zone."""
+
+    __slots__ = ("_offsets", "tz")
+
+    def __init__(self, tz: ZoneInfo) -> None:
+        self.tz = tz
+        self._offsets: dict[int, Ms] = {}
+
+    def local(self, at: Ms) -> Ms:
+        """Milliseconds of the wall clock: day = local // DAY, time of day = local % DAY."""
+        offset = self._offsets.get(at // HOUR)
+        return at + (self._ask(at // HOUR) if offset is None else offset)
+
+    def _ask(self, hour: int) -> Ms:
+        shift = to_datetime(hour * HOUR, self.tz).utcoffset()
+        offset = 0 if shift is None else (shift.days * DAY + shift.seconds * 1000)
+        if len(self._offsets) >= _KEPT:
+            self._offsets.clear()
+        self._offsets[hour] = offset
+        return offset
