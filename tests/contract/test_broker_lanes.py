@@ -232,6 +232,19 @@ def test_what_is_urgent_comes_first_and_alone_but_not_for_ever() -> None:
     assert [lanes.take(10), lanes.take(10), lanes.take(10)] == [{"p0": 10}] * 3  # nobody else waits
 
 
+def test_what_is_urgent_can_be_taken_alone() -> None:
+    lanes = Lanes(2, True)
+    lanes.put(False, 0, 10)
+    assert lanes.inbound.take_urgent(0, 10) == []
+    lanes.put(True, 0, 3)
+    lanes.put(True, 1, 3)
+    assert sorted(m.topic for _, m in lanes.inbound.take_urgent(0, 10)) == ["p0"] * 3 + ["p1"] * 3
+    assert (lanes.take(10), lanes.inbound.urgent) == ({"m0": 10}, False)
+    lanes.put(True, 1, 1)
+    assert (lanes.take(10), lanes.inbound.urgent) == ({"p1": 1}, True)
+    assert Lanes(1, False).inbound.take_urgent(0, 10) == []
+
+
 def test_each_broker_has_its_share_and_the_rest_goes_to_who_has_more() -> None:
     lanes = Lanes(3, False)
     for broker, count in enumerate((1000, 10, 1000)):

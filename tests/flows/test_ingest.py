@@ -21,7 +21,7 @@ from dutyroom.flows.loops import IngestWork
 from dutyroom.flows.registry import Registry
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.model.duty import Device
-from dutyroom.model.telemetry import Attribute, Lane, Message, PointTable, Quality, Reading
+from dutyroom.model.telemetry import Attribute, Batch, Lane, Message, PointTable, Quality, Reading
 from dutyroom.profiles.decode import Library, load_library
 from dutyroom.timebase import HOUR, MINUTE, from_iso, to_iso, zone
 
@@ -344,6 +344,58 @@ def test_nothing_is_acknowledged_before_it_is_durable(rig: Rig, monkeypatch: pyt
     assert rig.keep.drain() == 1
     assert len(rig.stored("A-1204-water", "volume")) == 2
     assert woken == [True]
+
+
+class Lanes(Broker):
+    """With a session of its own for what is urgent; acknowledgements go by session."""
+
+    urgent = False
+
+    def __init__(self, *messages: Message) -> None:
+        super().__init__(*messages)
+        self.pressing: list[tuple[object, Message]] = []
+
+    def take(self, timeout_s: float, limit: int) -> list[tuple[object, Message]]:
+        self.urgent = bool(self.pressing)
+        return self.take_urgent(timeout_s, limit) or super().take(timeout_s, limit)
+
+    def take_urgent(self, timeout_s: float, limit: int) -> list[tuple[object, Message]]:
+        taken, self.pressing = self.pressing[:limit], self.pressing[limit:]
+        return taken
+
+
+def test_what_is_urgent_is_taken_while_others_wait_for_room(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broker = Lanes(water(1.0))
+    work = IngestWork(broker, rig.ingest, lambda: None, urgent=broker)
+    append = rig.journal.append
+
+    def full(*batches: Batch) -> int:
+        if any(batch.lane is Lane.NORMAL for batch in batches):
+            raise Unavailable("the journal is full")
+        return append(*batches)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rig.journal, "append", full)
+        with pytest.raises(Unavailable):
+            work()
+        # One that no profile reads, and one whose profile calls it ordinary: the site names them urgent.
+        broker.pressing += [("a", Message("fire/1", b"?", T)), ("b", water(2.0, at="2026-11-25T04:00:00Z"))]
+        with pytest.raises(Unavailable):
+            work()
+        assert broker.acknowledged == ["a", "b"]
+        assert [len(b.messages) for _, b in rig.journal.read(Lane.PRIORITY, 0, 9)] == [2]
+        patch.setattr(rig.journal, "append", lambda *_: (_ for _ in ()).throw(Unavailable("no reserve")))
+        broker.pressing += [("c", water(3.0, at="2026-11-25T05:00:00Z"))]
+        for _ in range(2):
+            with pytest.raises(Unavailable):
+                work()
+    work()
+    assert broker.acknowledged == ["a", "b", "c", 0]  # what is urgent first, each session's in order
+    rig.keep.drain()
+    assert len(rig.stored("A-1204-water", "volume")) == 3
+    assert [row.topic for row in rig.journal.quarantine()] == ["fire/1"]
 
 
 def test_a_message_on_which_our_own_code_fails_is_set_aside(

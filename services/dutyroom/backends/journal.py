@@ -200,7 +200,8 @@ class SqliteJournal:
         added: list[tuple[int, Batch]] = []
         due = self._counts_due()
         with self._commit(lambda: self._appended(added, due)) as db:
-            self._room.make(db, sum(map(len, bodies)))
+            urgent = all(batch.lane is Lane.PRIORITY for batch in batches)
+            self._room.make(db, sum(map(len, bodies)), urgent)
             if due:
                 self._write_counts(db)
             for batch, body in zip(batches, bodies, strict=True):

@@ -12,6 +12,7 @@ from dutyroom.errors import Unavailable
 from dutyroom.interfaces import Spool
 from dutyroom.model.telemetry import Lane
 
+RESERVE = 0.05  # of the limit, beyond it: for what is urgent
 AT_ONCE = 64  # passed batches that make room for an append; it adds one or two
 NEWEST = 200  # batches that stay whatever is full: a broker may deliver their messages again
 _FULL = 0.95  # of the limit, taken by what waits: the rest are ledger, quarantine, indexes
@@ -24,17 +25,17 @@ class Room:
         self._most, self._readers = most, tuple(readers)
         self.full = False  # the last append found no room
 
-    def make(self, db: sqlite3.Connection, size: int) -> None:
-        """Inside the transaction of an append. size: bytes of its batches. Raises Unavailable."""
-        if not self._most or used(db) + size <= self._most:
-            self.full = False
+    def make(self, db: sqlite3.Connection, size: int, urgent: bool = False) -> None:
+        """Inside the transaction of an append. size: bytes of its batches. urgent: all of them, for which there
+        is a reserve. Raises Unavailable."""
+        if not self._most:
             return
-        if not self._trim(db):
-            self.full = True
+        over = used(db) + size - self._most
+        self.full = over > 0 and not self._trim(db)
+        if self.full and not (urgent and over <= RESERVE * self._most):
             raise Unavailable(
                 f"the journal is full ({self._most >> 20} MB): its readers have not passed what is in it"
             )
-        self.full = False
 
     def _trim(self, db: sqlite3.Connection) -> int:
         """The oldest batches that all readers have passed; returns how many."""

@@ -79,15 +79,16 @@ class Ingest:
         library.memory = self._coming.memory
         self._coming = library
 
-    def handle(self, messages: Sequence[Message]) -> int:
-        """Commits the messages as one batch a lane; returns how many were decoded."""
+    def handle(self, messages: Sequence[Message], urgent: bool = False) -> int:
+        """Commits the messages as one batch a lane; returns how many were decoded. urgent: the site names
+        their topics so, and they go by the priority lane, whatever their profiles say."""
         self._begin()
         drafts: dict[Lane, Draft] = {}
         for message in self._bulk.sort_out(self._receipts.of(messages), self._library):
             self._one(message, drafts)
         for message in self._bulk.draw(drafts):
             self._one(message, drafts)
-        decoded = self._commit(drafts)
+        decoded = self._commit(drafts, urgent)
         self._bulk.committed()
         self._receipts.commit()  # only now: what could not be committed is handled once more
         return decoded
@@ -152,7 +153,7 @@ class Ingest:
             return {*outcome.addresses, *(address for _, address in outcome.unknown)}
         return {a for _, a in outcome.candidates} if isinstance(outcome, Refused) else ()
 
-    def quarantine(self, message: Message, error: str) -> None:
+    def quarantine(self, message: Message, error: str, urgent: bool = False) -> None:
         """Sets aside a message on which our own code failed, so that it never blocks the others."""
         self._sequences.begin()
         draft = Draft()
@@ -162,7 +163,7 @@ class Ingest:
         draft.findings.append(
             Finding("malformed", "", message.received_at, f"{message.topic[:200]}: {error}"[:500])
         )
-        self._commit({Lane.NORMAL: draft})
+        self._commit({Lane.NORMAL: draft}, urgent)
 
     def _begin(self) -> None:
         if self._library is not self._coming:
@@ -172,13 +173,17 @@ class Ingest:
         self._sequences.begin()
         self._times.fresh, self._times.spent = {}, set()
 
-    def _commit(self, drafts: dict[Lane, Draft]) -> int:
+    def _commit(self, drafts: dict[Lane, Draft], urgent: bool = False) -> int:
         lanes = sorted(drafts)
         if not lanes:
             return 0
         seen = self._sequences
         batches = [  # the gaps of all lanes stand in the first: they are committed together
-            drafts[lane].batch(self._site, lane, *((seen.gaps, seen.taken()) if lane == lanes[0] else ()))
+            drafts[lane].batch(
+                self._site,
+                Lane.PRIORITY if urgent else lane,
+                *((seen.gaps, seen.taken()) if lane == lanes[0] else ()),
+            )
             for lane in lanes
         ]
         self._keep_memory()

@@ -12,13 +12,13 @@ from typing import Protocol
 
 import structlog
 
+from dutyroom.flows.loops import Taken, Urgent
 from dutyroom.interfaces import Inbound
-from dutyroom.model.telemetry import Message
 
 log = structlog.get_logger(__name__)
 
 
-class Session(Inbound, Protocol):
+class Session(Inbound, Urgent, Protocol):
     """What a line is made of."""
 
     @property
@@ -99,12 +99,23 @@ class Line:
             session = self._session
         return session.extend(wanted) if session is not None else ()
 
-    def take(self, timeout_s: float, limit: int) -> Sequence[tuple[object, Message]]:
+    def take(self, timeout_s: float, limit: int) -> Taken:
+        return self._taken(lambda session: session.take(timeout_s, limit), timeout_s)
+
+    def take_urgent(self, timeout_s: float, limit: int) -> Taken:
+        return self._taken(lambda session: session.take_urgent(timeout_s, limit), timeout_s)
+
+    @property
+    def urgent(self) -> bool:
+        session = self._taken_from
+        return session is not None and session.urgent
+
+    def _taken(self, take: Callable[[Session], Taken], timeout_s: float) -> Taken:
         session = self._session
         if session is None:
             self._up.wait(timeout_s)
             return []
-        taken = session.take(timeout_s, limit)
+        taken = take(session)
         with self._lock:
             # What was taken while the line was cut comes again.
             if session is not self._session:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -20,6 +21,8 @@ from dutyroom.model.telemetry import Message
 log = structlog.get_logger(__name__)
 
 _PATIENCE = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between tries while something is away
+INGEST_PATIENCE = (0.2,)  # it waits for what is urgent by itself
+_LISTEN_S = 1.0  # for what is urgent, before what could not be committed is tried again
 
 
 @dataclass(slots=True)
@@ -27,6 +30,7 @@ class Loop:
     """One named thread: `work(stop)` is called again and again until stopped.
 
     work returns the seconds to wait unless woken. `trouble` says why it is waiting, "" = fine.
+    patience: seconds between tries, the last again and again.
     rest_s: between two turns, however often it is woken, unless work wants to go on sooner by itself:
     what comes meanwhile is done at once.
     """
@@ -38,6 +42,7 @@ class Loop:
     woken: threading.Event = field(default_factory=threading.Event)
     trouble: str = ""
     thread: threading.Thread | None = None
+    patience: Sequence[float] = _PATIENCE
 
     def start(self) -> None:
         self.thread = threading.Thread(target=self._run, name=self.name, daemon=True)
@@ -62,7 +67,7 @@ class Loop:
                     log.info("loop.recovered", loop=self.name)
                 failures, self.trouble = 0, ""
             except Unavailable as err:
-                wait = _PATIENCE[min(failures, len(_PATIENCE) - 1)]
+                wait = self.patience[min(failures, len(self.patience) - 1)]
                 failures += 1
                 if str(err) != self.trouble:
                     log.warning("loop.waiting", loop=self.name, reason=str(err))
@@ -78,10 +83,27 @@ class Loop:
                 self.woken.wait(wait)
 
 
+Taken = Sequence[tuple[object, Message]]
+
+
+class Urgent(Protocol):
+    """What an inbound with sessions of its own for what is urgent can do besides."""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether what was taken last came by one of them."""
+        ...
+
+    def take_urgent(self, timeout_s: float, limit: int) -> Taken:
+        """What came by them alone; waits as long in any case where there is none."""
+        ...
+
+
 class IngestWork:
     """What the ingest loop does each turn: take, handle, acknowledge, wake the readers.
 
-    between: some other work of the same thread, a little at a time; True = there is more of it.
+    between: some other work of the same thread, a little at a time; True = there is more of it. urgent: of
+    the inbound; while others wait for room in the journal, what is urgent is taken and has a reserve there.
     """
 
     def __init__(
@@ -91,35 +113,55 @@ class IngestWork:
         wake: Callable[[], None],
         limit: int = 4096,
         between: Callable[[], bool] = lambda: False,
+        urgent: Urgent | None = None,
     ) -> None:
         self._inbound, self._ingest, self._wake, self._limit = inbound, ingest, wake, limit
         self._between, self._more = between, False
-        self._held: Sequence[tuple[object, Message]] = ()
+        self._urgent = urgent
+        self._held: Taken = ()
+        self._first: Taken = ()  # urgent ones
 
     def __call__(self) -> float:
-        # What could not be committed is tried again before anything new is taken.
-        self._held = self._held or self._inbound.take(0.0 if self._more else 0.25, self._limit)
+        # What could not be committed is tried again before anything new of its lane is taken.
+        if self._held and not self._first and self._urgent is not None:
+            self._first = self._urgent.take_urgent(_LISTEN_S, self._limit)
+        elif not (self._held or self._first):
+            self._take()
+        if self._first:
+            self._commit(self._first, True)
+            self._first = ()
         if self._held:
-            self._handle([message for _, message in self._held])
-            self._inbound.acknowledge([token for token, _ in self._held])
+            self._commit(self._held)
             self._held = ()
-            self._wake()
         before, self._more = self._more, self._between()
         if before or self._more:
             self._wake()
         return 0.0
 
-    def _handle(self, messages: Sequence[Message]) -> None:
+    def _take(self) -> None:
+        taken = self._inbound.take(0.0 if self._more else 0.25, self._limit)
+        if self._urgent is not None and self._urgent.urgent:
+            self._first = taken
+        else:
+            self._held = taken
+
+    def _commit(self, taken: Taken, urgent: bool = False) -> None:
+        self._handle([message for _, message in taken], urgent)
+        self._inbound.acknowledge([token for token, _ in taken])
+        self._wake()
+
+    def _handle(self, messages: Sequence[Message], urgent: bool) -> None:
         """All at once; where our own code fails, one by one, so that a single message cannot stop
         the others: it goes to quarantine."""
+        lane = (True,) if urgent else ()
         try:
-            self._ingest.handle(messages)
+            self._ingest.handle(messages, *lane)
         except Unavailable:
             raise
         except Exception as err:
             if len(messages) == 1:
                 log.exception("ingest.error", topic=messages[0].topic)
-                self._ingest.quarantine(messages[0], repr(err))
+                self._ingest.quarantine(messages[0], repr(err), *lane)
                 return
             for message in messages:
-                self._handle([message])
+                self._handle([message], urgent)

@@ -25,7 +25,7 @@ from dutyroom.flows.keep import Keep
 from dutyroom.flows.lease import FencedRecords
 from dutyroom.flows.line import Line
 from dutyroom.flows.live import Live
-from dutyroom.flows.loops import IngestWork, Loop
+from dutyroom.flows.loops import INGEST_PATIENCE, IngestWork, Loop
 from dutyroom.flows.outage import Outage
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.rereading import Rereading
@@ -307,7 +307,9 @@ def _loops(
         watched.wake()
 
     r.wake = watched.wake
-    ingesting = Loop("ingest", IngestWork(running.session, ingest, wake_readers, between=rereading.step))
+    line = running.session
+    taking = IngestWork(line, ingest, wake_readers, between=rereading.step, urgent=line)
+    ingesting = Loop("ingest", taking, patience=INGEST_PATIENCE)
     looking = [Loop("profiles", _forever(r.shelf.look, LOOK_S))] if r.shelf is not None else []
     return [ingesting, keeping, watched, Loop("trim", trimming), health_of(r, registry), *looking]
 

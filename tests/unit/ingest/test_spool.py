@@ -50,11 +50,11 @@ def pass_all(journal: SqliteJournal, *readers: str) -> None:
             journal.advance(reader, lane, journal.last(lane))
 
 
-def fill(journal: SqliteJournal, most: int = 1_500, start: int = 0) -> int:
+def fill(journal: SqliteJournal, most: int = 1_500, start: int = 0, lane: Lane = Lane.NORMAL) -> int:
     """Appends until there is no room; returns how many were taken."""
     for number in range(most):
         try:
-            journal.append(batch(start + number))
+            journal.append(batch(start + number, lane))
         except Unavailable:
             return number
     raise AssertionError("never full")
@@ -169,6 +169,23 @@ def test_a_disk_without_room_takes_nothing_and_is_whole(tmp_path: Path) -> None:
     assert count(journal) == taken
     assert [b.received_at for _, b in journal.read(Lane.NORMAL, 0, 9_999)] == [T + n for n in range(taken)]
     assert journal.append(batch(taken)) == taken + 1
+    journal.close()
+
+
+def test_what_is_urgent_has_a_reserve_in_a_full_journal(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.sqlite", most=12 * MB, readers=READERS)
+    taken = fill(journal)
+    with pytest.raises(Unavailable):  # together with others it has none
+        journal.append(batch(taken), batch(taken, Lane.PRIORITY))
+    urgent = fill(journal, lane=Lane.PRIORITY)
+    with pytest.raises(Unavailable):
+        journal.append(batch(taken))
+    assert 20 <= urgent <= 40  # 5 % of 12 MB, 20 kB each
+    assert journal.spool().share == 1.0
+    assert [b.received_at for _, b in journal.read(Lane.PRIORITY, 0, 99)] == [T + n for n in range(urgent)]
+    assert count(journal) == taken
+    pass_all(journal)
+    journal.append(batch(taken))
     journal.close()
 
 

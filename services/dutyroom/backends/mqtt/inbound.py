@@ -136,6 +136,15 @@ class MqttInbound:
         with self._changed:
             return self._take_others(limit) or self._take_urgent(limit)
 
+    @property
+    def urgent(self) -> bool:
+        return self._last_urgent
+
+    def take_urgent(self, timeout_s: float, limit: int) -> Taken:
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting(self._urgent), timeout_s)
+            return _shared(self._urgent, limit) if self._urgent else []
+
     def _gather(self, limit: int) -> None:
         """Waits for more, unless there is enough; what is urgent ends it."""
         if sum(session.waiting.count for session in self._calm) >= limit:
