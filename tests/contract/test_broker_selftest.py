@@ -6,7 +6,9 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import paho.mqtt.client as paho
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 from tests.contract.test_broker import NoBroker, payloads, take, until
 from tests.servers.mosquitto import Mosquitto
 from typer.testing import CliRunner
@@ -42,7 +44,8 @@ def test_a_mosquitto_as_it_comes_drops_and_says_so(new_mosquitto: NewMosquitto, 
     broker = new_mosquitto("max_queued_messages 1000\n")
     assert self_test(at(broker, version=version)).changes == (
         f"broker 127.0.0.1:{broker.port} (Mosquitto) drops what it queues beyond 1,000 messages for a session that "
-        "is away or slow: set max_queued_messages 0, and max_queued_bytes to what the machine can hold",
+        "is away or slow: set max_queued_messages 10000000 (not 0: with an ACL that may end devices' connections), "
+        "and max_queued_bytes to what the machine can hold",
     )
 
 
@@ -88,6 +91,28 @@ def test_who_may_not_publish_there_is_told_so(new_mosquitto: NewMosquitto, tmp_p
         assert "topic readwrite $dutyroom/selftest/#" in verdict.untried
     verdict = self_test(at(broker))
     assert verdict.untried.endswith("could not be tried: it does not let us in: Not authorized")
+
+
+def test_a_mosquitto_as_advised_keeps_all_and_lets_a_device_that_may_not_publish_stay(
+    new_mosquitto: NewMosquitto, tmp_path: Path
+) -> None:
+    rights = tmp_path / "rights"
+    rights.write_text("topic readwrite $dutyroom/selftest/#\ntopic readwrite meter/#\n")
+    rights.chmod(0o600)
+    broker = new_mosquitto(f"acl_file {rights}\nmax_queued_messages 10000000\nmax_queued_bytes 268435456\n")
+    assert self_test(at(broker)).changes == ()
+    ends: list[object] = []
+    device = paho.Client(CallbackAPIVersion.VERSION2, client_id="device")
+    device.on_disconnect = lambda *what: ends.append(what)
+    device.connect("127.0.0.1", broker.port)
+    device.loop_start()
+    until(device.is_connected, "connected")
+    for topic in ("other/1", "meter/1", "other/2"):
+        device.publish(topic, b"x", qos=1).wait_for_publish(5)
+    assert device.is_connected()
+    assert ends == []
+    device.disconnect()
+    device.loop_stop()
 
 
 def test_a_broker_that_is_away_or_none(new_mosquitto: NewMosquitto) -> None:

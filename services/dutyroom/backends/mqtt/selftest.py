@@ -20,6 +20,8 @@ from dutyroom.site import BrokerAddress
 ROOT = "$dutyroom/selftest"
 MESSAGES = 2_000
 _FEW = 100  # messages on their way; fewer slow an ingest down that acknowledges whole batches
+# 0 means no limit, and makes Mosquitto 2.0.11 end the connection of whoever publishes at QoS 1 what its ACL refuses.
+_QUEUE = "max_queued_messages 10000000"
 _ROUND_S = 0.012  # from a batch's first message to its acknowledgement: 10 ms together, and a commit
 
 
@@ -91,10 +93,13 @@ def changes_for(name: str, found: Found, messages: int = MESSAGES) -> tuple[str,
 
 def _more_queue(mosquitto: bool) -> str:
     if mosquitto:
-        return "set max_queued_messages 0, and max_queued_bytes to what the machine can hold"
+        return (
+            f"set {_QUEUE} (not 0: with an ACL that may end devices' connections), and max_queued_bytes to what "
+            "the machine can hold"
+        )
     return (
         "raise that limit (EMQX: mqtt.max_mqueue_len, HiveMQ: queued-messages.max-queue-size, Mosquitto: "
-        "max_queued_messages 0)"
+        f"{_QUEUE})"
     )
 
 
