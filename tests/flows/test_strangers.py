@@ -228,3 +228,26 @@ def test_offers_keep_to_their_time_and_are_remembered_when_complete(
     assert rig.shelf.reload().own == ("acme/socket", "acme/socket-hall-up")
     rig.reread()
     assert ("s-77", "hall/s-77/up", 1, ["acme/socket-hall-up"]) in listed(rig)
+
+
+@pytest.mark.parametrize(
+    ("product", "taken"),
+    [("Borg Z3", ""), ("Acme W2", "acme/narrow"), ("", "acme/narrow")],
+)
+def test_a_product_that_the_server_names_is_not_taken_for_another_vendors_unasked(
+    tmp_path: Path, product: str, taken: str
+) -> None:
+    rig = Rig(tmp_path, {"narrow": UPLINK})
+    eui = "0000000000000007"
+    named = f', "deviceProfileName": "{product}"' if product else ""
+    payload = f'{{"deviceInfo": {{"devEui": "{eui}"{named}}}, "data": "AKI="}}'.encode()
+    rig.ingest.handle([Message(f"application/1/device/{eui}/event/up", payload, T)])
+    library = rig.shelf.library
+    found = Strangers(rig.journal).find(library, eui)
+    assert adoption(Wish(eui, "acme/narrow"), found, library, [])["profile"] == "acme/narrow"
+    if taken:
+        assert adoption(Wish(eui), found, library, [])["profile"] == taken
+    else:
+        with pytest.raises(Rejected, match=r"error\.other_product"):
+            adoption(Wish(eui), found, library, [])
+    rig.close()

@@ -27,7 +27,8 @@ _READINGS = 40  # shown of one trial
 class Candidate:
     """A profile that reads the last message, and what it makes of it. named: the message names the
     product. readings: of this device; value in the point's unit. standing: less is better; of two that
-    are equal only the order of their names says which comes first."""
+    are equal only the order of their names says which comes first. foreign: the message names another
+    product, and bytes of that happen to fit."""
 
     profile: str
     name: Mapping[str, str]
@@ -37,6 +38,7 @@ class Candidate:
     events: int
     findings: tuple[tuple[str, str], ...]  # (kind, detail)
     standing: tuple[int, ...] = ()
+    foreign: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +210,7 @@ def candidate(library: Library, trial: Trial, address: str) -> Candidate:
         sum(event.address == address for event in outcome.events),
         tuple((kind, detail) for kind, whose, detail in outcome.findings if whose in ("", address)),
         _standing(profile, trial),
+        trial.foreign and profile.envelope == "lorawan",
     )
 
 
@@ -254,8 +257,8 @@ class Wish:
 def adoption(wish: Wish, stranger: Stranger | None, library: Library, taken: Iterable[str]) -> dict[str, str]:
     """The row of the registry for a device, by the columns of a table of devices.
 
-    taken: ids in use. Raises Rejected where no profile is known, several read the device equally well
-    and the wish names none, or the id is another's.
+    taken: ids in use. Raises Rejected where no profile is known, the wish names none and several read the
+    device equally well or the message names a product of somebody else, or the id is another's.
     """
     profile = wish.profile or _best(wish, stranger)
     if profile not in library.profiles:
@@ -284,6 +287,8 @@ def _best(wish: Wish, stranger: Stranger | None) -> str:
     if equal:
         names = ", ".join([best.profile, *equal])
         raise Rejected("error.several_profiles", {"address": wish.address, "profiles": names})
+    if best.foreign:
+        raise Rejected("error.other_product", {"address": wish.address, "profile": best.profile})
     return best.profile
 
 

@@ -130,18 +130,23 @@ class Sight:
     def names(self, profile: Profile) -> int:
         """2: the message names this product, with its vendor or (where the name has a digit, as EM300-TH)
         without. 1: another of the same vendor. 0: neither."""
-        if self._product is None:
-            self._product = self._named()
-        if not self._product:
+        if not self.product:
             return 0
         vendor, _, model = profile.id.partition("/")
         own = {_plain(text) for text in (*profile.products, profile.id)}
         own |= {name.removeprefix(_plain(vendor)) for name in own} | {_plain(model)}
-        if self._product in own and (
-            self._product.startswith(_plain(vendor)) or _NUMBERED.search(self._product)
+        if self.product in own and (
+            self.product.startswith(_plain(vendor)) or _NUMBERED.search(self.product)
         ):
             return 2
-        return 1 if self._product.startswith(_plain(vendor)) else 0
+        return 1 if self.product.startswith(_plain(vendor)) else 0
+
+    @property
+    def product(self) -> str:
+        """As the server of the message calls it, in letters and digits; "" where it calls it nothing."""
+        if self._product is None:
+            self._product = self._named()
+        return self._product
 
     def _named(self) -> str:
         for document in self._documents.values():

@@ -254,7 +254,13 @@ def _ranked(groups: Sequence[Group], sight: Sight) -> list[tuple[Candidate, Tria
             count = len(outcome.readings) + len(outcome.events) + len(outcome.attributes)
             rank = candidate.profile.rank
             key = (-hint, candidate.profile.fallback, doubt, *rank, -count, place)
-            found.append((key, candidate, Trial(candidate.profile.id, outcome, hint == 2)))
+            found.append(
+                (
+                    key,
+                    candidate,
+                    Trial(candidate.profile.id, outcome, hint == 2, hint == 0 and bool(sight.product)),
+                )
+            )
     return [(candidate, trial) for _, candidate, trial in sorted(found, key=lambda f: f[0])]
 
 

@@ -84,6 +84,7 @@ class Trial:
     profile: str
     outcome: Decoded
     named: bool  # the message itself names the product
+    foreign: bool = False  # it names one, and this is not even of its vendor
 
     @property
     def address(self) -> str:
