@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "services"))
 
 from dutyroom.rules.learned import Detector, ZoneDetector  # noqa: E402
-from dutyroom.rules.learned.catalog import detectors, zone_detectors  # noqa: E402
+from dutyroom.rules.learned.catalog import COVERS, detectors, zone_detectors  # noqa: E402
 from dutyroom.rules.learned.localtime import LocalTime  # noqa: E402
 from dutyroom.rules.learned.meter import Meter  # noqa: E402
 from dutyroom.timebase import MINUTE, Ms, to_datetime, zone  # noqa: E402
@@ -96,7 +96,8 @@ class Run:
 
     def __init__(self, bench: Bench, wanted: Iterable[str] = (), unwanted: Iterable[str] = ()) -> None:
         self.alarms: list[Alarm] = []
-        self.open: dict[tuple[str, str], Alarm] = {}
+        self.open: dict[tuple[str | None, str], Alarm] = {}
+        self.zone_of = {m: z for z, members in bench.zones.items() for m in members}
         self.seconds: dict[str, float] = {}
         want, avoid = set(wanted), set(unwanted)
 
@@ -132,22 +133,26 @@ class Run:
         return self.alarms
 
     def _tick(self, at: Ms) -> None:
+        for name, rule, zoned in self.zones:
+            zoned.tick(at)
+            self._judge(at, name, rule, zoned)
         for device, listed in self.points.items():
             for rule, detector in listed:
                 detector.tick(at)
                 self._judge(at, device, rule, detector)
-        for name, rule, zoned in self.zones:
-            zoned.tick(at)
-            self._judge(at, name, rule, zoned)
 
     def _judge(self, at: Ms, place: str, rule: str, detector: Detector | ZoneDetector) -> None:
         if detector.active:
-            if (place, rule) not in self.open:
+            if (place, rule) not in self.open and not self._covered(place, rule):
                 alarm = Alarm(place, detector.cause, rule, at)
                 self.open[place, rule] = alarm
                 self.alarms.append(alarm)
         elif (place, rule) in self.open:
             self.open.pop((place, rule)).cleared = at
+
+    def _covered(self, place: str, rule: str) -> bool:
+        zone_name = self.zone_of.get(place)
+        return any(rule in covered and (zone_name, r) in self.open for r, covered in COVERS.items())
 
 
 def iso(at: Ms | None) -> str:

@@ -17,13 +17,13 @@ from __future__ import annotations
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
-from dutyroom.rules.learned.localtime import LocalTime
+from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.peaks import Peaks
-from dutyroom.rules.learned.register import UNKNOWN, Register
+from dutyroom.rules.learned.register import UNKNOWN
+from dutyroom.rules.learned.register_fault import trusted
 from dutyroom.timebase import DAY, HOUR, Ms
 
 LITRE = 0.001  # m3
-HOME_RATE = 3.2  # m3/h: the overload flow of the usual meter of a home (Q3 2.5, EN ISO 4064-1)
 
 SPELLS = (1, 2, 3, 4)  # hours still
 SPELL_FLOORS = (30.0, 60.0, 120.0, 240.0)  # hours: a busy day and the night after; 2.5 d; 5 d; 10 d
@@ -52,11 +52,11 @@ class HomeWater:
         "peaks", "register", "since", "still_since", "stood", "unknown",
     )  # fmt: skip
 
-    def __init__(self, local: LocalTime, resolution: float) -> None:
-        """resolution: m3 of the last digit of the register."""
-        self._local = local
-        self.register = Register(HOME_RATE, resolution=resolution)
-        self.unknown = resolution if resolution > LITRE else 0.0  # a coarse register leaps by a digit
+    def __init__(self, meter: Meter) -> None:
+        self._local = meter.local
+        self.register = trusted(meter)
+        coarse = meter.resolution > LITRE
+        self.unknown = meter.resolution if coarse else 0.0  # a coarse register leaps by a digit
         self.peaks = Peaks(_NIGHTS + len(NIGHT_WINDOWS))
         self.active, self.cause = False, "leak"
         self.evidence = [0.0, 0.0, 0.0]  # measure, value, limit

@@ -1,0 +1,115 @@
+"""A device, or most of a zone, that is not heard. Timers run on the stream clock.
+
+Single readings get lost every day, on hourly radio meters several in a row; what counts is a silence
+that is long for this device. Most of a zone silent at once is no chance: one gateway, or one supply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.learned.peaks import Peaks
+from dutyroom.timebase import DAY, HOUR, SECOND, Ms
+
+INTERVALS = 4
+LEAST = HOUR
+MOST = 6 * HOUR  # the longest that a duty room lets pass; less is everyday loss of hourly radio meters
+OWN_TIMES = 2.0
+
+TOGETHER = 0.8  # of a zone
+FEWEST = 3  # devices: two can fail by chance
+ZONE_INTERVALS = 2.1  # two readings are missing
+ZONE_HOURLY = 2.5  # mains-fed meters, hourly or rarer
+ZONE_RADIO = 4.0  # battery radio meters, hourly or rarer: their gateway misses an hour or three together
+_AGAIN = 0.5  # fewer than that are silent: the zone is back, the last ones have as long as it took
+
+
+class Silence:
+    """Of one device."""
+
+    __slots__ = ("active", "cause", "interval", "last", "limit", "peaks")
+
+    def __init__(self, meter: Meter) -> None:
+        self.interval: Ms = meter.interval_s * SECOND
+        self.peaks = Peaks(1)
+        self.active, self.cause = False, "offline"
+        self.last: Ms = 0
+        self._set_limit()
+
+    def _set_limit(self) -> None:
+        """Hourly meters, or rarer: 6 h or 4 intervals flat."""
+        if self.interval >= HOUR:
+            self.limit: float = max(MOST, INTERVALS * self.interval)
+        else:
+            self.limit = min(MOST, max(LEAST, INTERVALS * self.interval, OWN_TIMES * self.peaks.largest(0)))
+
+    def arguments(self) -> dict[str, float]:
+        """hours: a silence that is longer than that is an alarm."""
+        return {"hours": self.limit / HOUR}
+
+    def tick(self, now: Ms) -> None:
+        if self.last and now - self.last > self.limit and not self.active:
+            self.active = True
+            self.peaks.drop()
+
+    def read(self, at: Ms, value: float) -> None:
+        if self.last and not self.active:
+            self.peaks.note(0, at - self.last)
+        if self.peaks.roll(at // DAY):
+            self._set_limit()
+        self.last, self.active = at, False
+
+    def dump(self) -> list[Any]:
+        return [self.active, self.last, self.peaks.dump()]
+
+    def load(self, data: list[Any]) -> None:
+        self.active, self.last, peaks = data
+        self.peaks.load(peaks)
+        self._set_limit()
+
+
+def _patience(meter: Meter) -> float:
+    """How long a member may say nothing before it counts as silent together with others, ms."""
+    span = meter.interval_s * SECOND
+    if span < HOUR:
+        return span * ZONE_INTERVALS
+    return span * (ZONE_HOURLY if meter.klass == "electricity_meter" else ZONE_RADIO)
+
+
+class ZoneSilence:
+    """Of a zone, over all its devices; while it is active, silences of its devices are none of their own."""
+
+    __slots__ = ("active", "cause", "gone", "last", "patience", "silent")
+
+    def __init__(self, meters: Sequence[Meter]) -> None:
+        self.patience = [_patience(m) for m in meters]
+        self.active, self.cause = False, "offline"
+        self.last: list[Ms] = [0] * len(meters)
+        self.silent = 0
+        self.gone: Ms = 0  # when most of the zone was last silent
+
+    def arguments(self) -> dict[str, float]:
+        return {"silent": self.silent, "devices": sum(1 for last in self.last if last)}
+
+    def tick(self, now: Ms) -> None:
+        known = sum(1 for last in self.last if last)
+        self.silent = sum(
+            1 for last, p in zip(self.last, self.patience, strict=True) if last and now - last > p
+        )
+        if self.active:
+            if self.silent >= _AGAIN * known:
+                self.gone = now
+            self.active = self.silent > 0 and now - self.gone < max(self.patience)
+        elif known >= FEWEST and self.silent >= TOGETHER * known:
+            self.active, self.gone = True, now
+
+    def read(self, member: int, at: Ms, value: float) -> None:
+        self.last[member] = at
+
+    def dump(self) -> list[Any]:
+        return [self.active, self.last, self.silent, self.gone]
+
+    def load(self, data: list[Any]) -> None:
+        self.active, self.last, self.silent, self.gone = data
