@@ -324,6 +324,15 @@ class ReadingStore(Protocol):
 
 
 @runtime_checkable
+class ManyAtOnce(Protocol):
+    """A store to which thousands of questions cost far more than one about as many points."""
+
+    def ranges(self, spans: Sequence[tuple[Point, Ms, Ms]]) -> Sequence[Series]:
+        """`ReadingStore.range` of each (point, start, end), in their order."""
+        ...
+
+
+@runtime_checkable
 class Tended(Protocol):
     """A store that has upkeep of its own to do between the writes."""
 

@@ -16,22 +16,26 @@ import numpy as np
 
 from dutyroom.errors import Rejected
 from dutyroom.flows.completeness import Witnesses
-from dutyroom.interfaces import Journal, ReadingStore, Records
+from dutyroom.interfaces import Journal, ManyAtOnce, ReadingStore, Records
 from dutyroom.model.telemetry import (
     Attribute,
     Batch,
     Bools,
     Finding,
+    Ints,
     Lane,
     Longs,
+    Point,
     PointTable,
     Readings,
     Scalar,
+    Series,
 )
-from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
+from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms
 
 READER = "keep"
 _DEVICE = attrgetter("device")
+_MOST = 100_000  # readings of a point that are read at once
 _ON_CHANGE = 5 * MINUTE  # what comes when it changes is late after this
 
 
@@ -176,13 +180,23 @@ class Keep:
         return len(pending)
 
     def _pass(self, batches: Sequence[Batch], passed: tuple[str, Lane, int]) -> None:
+        for batch in batches:
+            self._learn(batch.readings)
+        points = np.concatenate([batch.readings.point for batch in batches])
+        newest = self._newest[points]
+        try:
+            self._keep(batches, passed)
+        except BaseException:
+            self._newest[points] = newest  # nothing was passed: next time they are as new as now
+            raise
+
+    def _keep(self, batches: Sequence[Batch], passed: tuple[str, Lane, int]) -> None:
         outcomes: Counter[tuple[Ms, str, str]] = Counter()
         findings: list[Finding] = []
         chosen: list[Readings] = []
         alike: dict[tuple[Ms, int], list[str]] = {}
         for batch in batches:
             r = batch.readings
-            self._learn(r)
             plain = rising(r, self._newest)
             store = plain
             if not plain.all():
@@ -268,25 +282,49 @@ class Keep:
         """(value, quality) at the instants of rows that are not newer than the latest, as the store has them or
         is about to get them."""
         points, at = readings.point[rows], readings.at[rows]
-        found: dict[tuple[int, Ms], tuple[float, int]] = {}
         old = at <= self._newest[points]
-        for number in np.unique(points[old]).tolist():
-            point = self._table.get(number)
-            if point is not None:
-                asked = at[old & (points == number)]
-                wanted = set(asked.tolist())
-                series = self._store.range(point, int(asked.min()), int(asked.max()) + 1)
-                for when, value, quality in zip(
-                    series.at.tolist(), series.value.tolist(), series.quality.tolist(), strict=True
-                ):
-                    if when in wanted:
-                        found[number, when] = (value, quality)
+        found = self._there(points[old], at[old])
         for block in chosen:
             same = np.flatnonzero(np.isin(block.point, points))
             keys = zip(block.point[same].tolist(), block.at[same].tolist(), strict=True)
             values = zip(block.value[same].tolist(), block.quality[same].tolist(), strict=True)
             found.update(zip(keys, values, strict=True))
         return found
+
+    def _there(self, points: Ints, at: Longs) -> dict[tuple[int, Ms], tuple[float, int]]:
+        """(value, quality) that the store has of these points at these instants."""
+        order = np.lexsort((at, points))
+        points, at = points[order], at[order]
+        wanted = set(zip(points.tolist(), at.tolist(), strict=True))
+        first = np.flatnonzero(np.r_[True, (np.diff(points) != 0) | (np.diff(at) > DAY)][: len(at)])
+        last = np.r_[first[1:], len(at)][: len(first)] - 1
+        spans = [
+            (point, start, end + 1)
+            for number, start, end in zip(
+                points[first].tolist(), at[first].tolist(), at[last].tolist(), strict=True
+            )
+            if (point := self._table.get(number)) is not None
+        ]
+        found: dict[tuple[int, Ms], tuple[float, int]] = {}
+        for s in self._read(spans):
+            for when, value, quality in zip(s.at.tolist(), s.value.tolist(), s.quality.tolist(), strict=True):
+                if (s.point, when) in wanted:
+                    found[s.point, when] = (value, quality)
+        return found
+
+    def _read(self, spans: Sequence[tuple[Point, Ms, Ms]]) -> Sequence[Series]:
+        """What the store has in each; one that holds more than is read at once in two halves."""
+        store = self._store
+        if isinstance(store, ManyAtOnce):
+            series = list(store.ranges(spans))
+        else:
+            series = [store.range(*span, _MOST) for span in spans]
+        full = [span for span, s in zip(spans, series, strict=True) if len(s.at) >= _MOST]
+        for point, start, end in full:
+            if end - start > 1:
+                middle = (start + end) // 2
+                series += self._read([(point, start, middle), (point, middle, end)])
+        return series
 
     def _late(self, readings: Readings, batch: Batch) -> Readings:
         """With the receive times of what came later than is usual for its point."""
