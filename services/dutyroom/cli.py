@@ -600,6 +600,13 @@ app.add_typer(influx, name="influx")
 def setup_influx(
     tokens: Annotated[Path, typer.Option(help="Folder for the files of tokens; made where it is not there.")],
     url: Annotated[str | None, typer.Option(help="Address of InfluxDB 2.x.")] = None,
+    ca_file: Annotated[
+        Path | None, typer.Option(help="Certificates that are trusted where that address is https.")
+    ] = None,
+    certificate_file: Annotated[
+        Path | None, typer.Option(help="Client certificate, where the server wants one.")
+    ] = None,
+    key_file: Annotated[Path | None, typer.Option(help="Its key, where that is another file.")] = None,
     org: Annotated[str | None, typer.Option(help="Organisation.")] = None,
     bucket: Annotated[str | None, typer.Option(help="Bucket; BUCKET_5m and BUCKET_1h belong to it.")] = None,
     operator_token: Annotated[
@@ -626,6 +633,9 @@ def setup_influx(
     with plain_errors():
         settings = settings_with(
             influx_url=url,
+            influx_ca_file=ca_file,
+            influx_certificate_file=certificate_file,
+            influx_key_file=key_file,
             influx_org=org,
             influx_bucket=bucket,
             influx_days=days,

@@ -43,6 +43,16 @@ class Settings(BaseSettings):
     influx_org: str = Field("dutyroom", description="Organisation in InfluxDB.")
     influx_bucket: str = Field("dutyroom", description="Bucket in InfluxDB.")
     influx_token_file: Folder | None = Field(None, description="File that holds InfluxDB's token.")
+    influx_ca_file: Folder | None = Field(
+        None, description="Certificates of the authorities that are trusted for an InfluxDB by https."
+    )
+    influx_certificate_file: Folder | None = Field(
+        None, description="Client certificate for an InfluxDB, or a proxy before it, that wants one."
+    )
+    influx_key_file: Folder | None = Field(
+        None, description="Key of that certificate, where it stands in a file of its own."
+    )
+    influx_key_password_file: Folder | None = Field(None, description="File with the password of that key.")
     influx_days: int = Field(
         90, ge=0, le=36500, description="Days that InfluxDB keeps every reading; 0 = for ever."
     )

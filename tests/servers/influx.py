@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -63,12 +64,13 @@ def find_influx(folder: Path) -> Influx:
     raise Missing("; ".join(reasons))
 
 
-def new_influx(folder: Path) -> Influx:
-    """A server of the test's own that nobody has set up yet: without token. Raises Missing."""
+def new_influx(folder: Path, tls: tuple[Path, Path] | None = None) -> Influx:
+    """A server of the test's own that nobody has set up yet: without token. tls: its certificate and key, for
+    https. Raises Missing."""
     program = shutil.which("influxd") or (str(cached_build()) if cached_build().exists() else None)
     if program is None:
         raise Missing("no influxd on the path, and not built yet: run tests/servers/build_influxd.sh once")
-    return _own(program, folder, set_up=False)
+    return _own(program, folder, set_up=False, tls=tls)
 
 
 def _named() -> Influx:
@@ -104,7 +106,7 @@ def _quiet(*command: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
-def _own(program: str, folder: Path, *, set_up: bool = True) -> Influx:
+def _own(program: str, folder: Path, *, set_up: bool = True, tls: tuple[Path, Path] | None = None) -> Influx:
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()
     command = [program, "--bolt-path", str(folder / "influxd.bolt"), "--engine-path", str(folder / "engine")]
@@ -116,8 +118,10 @@ def _own(program: str, folder: Path, *, set_up: bool = True) -> Influx:
         "error",
     ]
     command += ["--http-bind-address", f"127.0.0.1:{port}"]
+    if tls is not None:
+        command += ["--tls-cert", str(tls[0]), "--tls-key", str(tls[1])]
     child = Child(command, port, folder / "influxd.log")
-    url = f"http://127.0.0.1:{port}"
+    url = f"{'http' if tls is None else 'https'}://127.0.0.1:{port}"
     child.start(lambda: _healthy(url), 60)
     if set_up:
         _set_up(url)
@@ -145,7 +149,8 @@ def _in_docker() -> Influx:
 
 def _healthy(url: str) -> bool:
     try:
-        with urllib.request.urlopen(f"{url}/health", timeout=2) as answer:
+        anybody = ssl._create_unverified_context()
+        with urllib.request.urlopen(f"{url}/health", timeout=2, context=anybody) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import structlog
 
+from dutyroom.backends.influx_door import Door, door_to
 from dutyroom.backends.influx_link import InfluxLink, Refused
 from dutyroom.backends.influx_names import tag
 from dutyroom.model.figures import Figure
@@ -16,8 +17,9 @@ log = structlog.get_logger(__name__)
 class InfluxFigures:
     """See `flows.figures.FigureStore`. What the server refuses for good is left out, with a warning."""
 
-    def __init__(self, url: str, token: str, org: str, bucket: str, timeout_s: float = 10.0) -> None:
-        self._link, self._bucket = InfluxLink(url, token, org, timeout_s), bucket
+    def __init__(self, url: str | Door, token: str, org: str, bucket: str, timeout_s: float = 10.0) -> None:
+        door = url if isinstance(url, Door) else door_to(url)
+        self._link, self._bucket = InfluxLink(door, token, org, timeout_s), bucket
 
     def write(self, figures: Sequence[Figure]) -> None:
         lines = [line for figure in figures if (line := "\n".join(lines_of(figure)))]

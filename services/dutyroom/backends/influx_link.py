@@ -18,12 +18,12 @@ from typing import Any
 
 import msgspec
 import urllib3
-from influxdb_client.client.influxdb_client import InfluxDBClient
 from influxdb_client.domain.write_precision import WritePrecision
 from influxdb_client.rest import ApiException
 from influxdb_client.service.buckets_service import BucketsService
 from influxdb_client.service.write_service import WriteService
 
+from dutyroom.backends.influx_door import Door, why
 from dutyroom.errors import Unavailable
 from dutyroom.timebase import DAY, Ms
 
@@ -73,15 +73,15 @@ class InfluxLink:
 
     def __init__(
         self,
-        url: str,
+        door: Door,
         token: str,
         org: str,
         timeout_s: float = 10.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """monotonic: seconds that only rise, for the waits that the server asks for."""
-        self.url, self.org = url.rstrip("/"), org
-        self._client = InfluxDBClient(url=self.url, token=token, org=org, timeout=int(timeout_s * 1000))
+        self.url, self.org = door.url, org
+        self._client = door.client(token, org, timeout_s)
         # What WriteApi itself calls: that one does not tell with which code a write was answered.
         services: Any = WriteService
         self._writing = services(self._client.api_client)
@@ -190,6 +190,8 @@ class InfluxLink:
 
     def _unavailable(self, err: ApiException, bucket: str) -> Unavailable:
         """The server's answer in words that name what to mend."""
+        if not err.status:  # the client library's own way to say that TLS failed
+            return self._no_answer(err.__context__ or err)
         reason = {
             401: "the token is not accepted",
             403: f"the token may not use the bucket {bucket!r}",
@@ -211,15 +213,11 @@ class InfluxLink:
             if self.monotonic() < self._rest_until:
                 raise Unavailable(self._rest_reason)
 
-    def _no_answer(self, err: Exception) -> Unavailable:
-        """What urllib3 or the socket says, without the layers around it."""
-        cause = getattr(err, "reason", None) or err
-        text = str(cause).rsplit(">: ", 1)[-1].rsplit("): ", 1)[-1]
-        return Unavailable(f"{self._name} does not answer: {text}")
+    def _no_answer(self, err: BaseException) -> Unavailable:
+        return Unavailable(f"{self._name} does not answer: {why(err)}")
 
     def close(self) -> None:
-        client: Any = self._client
-        client.close()
+        self._client.close()
 
 
 def _said(err: ApiException) -> tuple[str, bool]:

@@ -17,6 +17,7 @@ import influxdb_client
 import urllib3
 from influxdb_client.rest import ApiException
 
+from dutyroom.backends.influx_door import Door, why
 from dutyroom.backends.influx_history import InfluxHistory
 from dutyroom.backends.influx_tasks import KINDS, WIDTHS, Plan, Task, coarser, tasks
 from dutyroom.errors import Rejected, Unavailable
@@ -38,13 +39,13 @@ class Right:
 RIGHTS = (Right("service", ("read", "write")), Right("grafana", ("read",)))
 
 
-def wants_first_user(url: str) -> bool:
+def wants_first_user(door: Door) -> bool:
     """Whether nobody has set this server up yet."""
-    with _client(url, "") as client, _plainly(url):
+    with _client(door, "") as client, _plainly(door.url):
         return bool(_influx.SetupService(client.api_client).get_setup().allowed)
 
 
-def first_user(url: str, plan: Plan, name: str, password: str) -> str:
+def first_user(door: Door, plan: Plan, name: str, password: str) -> str:
     """Makes the first user, organisation and bucket; returns the token that may do everything."""
     request = _influx.OnboardingRequest(
         username=name,
@@ -53,13 +54,13 @@ def first_user(url: str, plan: Plan, name: str, password: str) -> str:
         bucket=plan.bucket,
         retention_period_seconds=plan.days * _DAY_S,
     )
-    with _client(url, "") as client, _plainly(url):
+    with _client(door, "") as client, _plainly(door.url):
         return str(_influx.SetupService(client.api_client).post_setup(request).auth.token)
 
 
 @contextlib.contextmanager
-def _client(url: str, token: str) -> Iterator[Any]:
-    with _influx.InfluxDBClient(url=url.rstrip("/"), token=token, timeout=600_000) as client:
+def _client(door: Door, token: str) -> Iterator[Any]:
+    with door.client(token, "", 600) as client:
         yield client
 
 
@@ -69,6 +70,8 @@ def _plainly(url: str) -> Iterator[None]:
     try:
         yield
     except ApiException as err:
+        if not err.status:  # the client library's own way to say that TLS failed
+            raise Unavailable(f"InfluxDB at {url} does not answer: {why(err.__context__ or err)}") from None
         if err.status in (401, 403):
             raise Rejected(
                 f"InfluxDB at {url}: the token is not accepted for this; it takes an operator's"
@@ -76,8 +79,7 @@ def _plainly(url: str) -> Iterator[None]:
         text = f"InfluxDB at {url} answers {err.status}: {str(err.body or err.reason)[:300]}"
         raise (Rejected if err.status < 500 and err.status != 429 else Unavailable)(text) from None
     except (urllib3.exceptions.HTTPError, OSError) as err:
-        cause = str(getattr(err, "reason", None) or err).rsplit(": ", 1)[-1]
-        raise Unavailable(f"InfluxDB at {url} does not answer: {cause}") from None
+        raise Unavailable(f"InfluxDB at {url} does not answer: {why(err)}") from None
 
 
 class InfluxSetup:
@@ -256,10 +258,10 @@ class InfluxSetup:
 
 
 def set_up(
-    url: str, token: str, plan: Plan, say: Say, now: Ms, *, dry: bool, shorten: bool
+    door: Door, token: str, plan: Plan, say: Say, now: Ms, *, dry: bool, shorten: bool
 ) -> Sequence[tuple[Right, str, list[str]]]:
     """Makes what is missing; (right, token, tokens it replaces) of each. Raises Rejected, Unavailable."""
-    with _client(url, token) as client, _plainly(url):
+    with _client(door, token) as client, _plainly(door.url):
         setup = InfluxSetup(client, plan, say, now, dry=dry, shorten=shorten)
         setup.everything_but_tokens()
         return [(right, *setup.token(right)) for right in RIGHTS]

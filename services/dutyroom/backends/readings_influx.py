@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from dutyroom.backends.influx_door import Door, door_to
 from dutyroom.backends.influx_link import InfluxLink
 from dutyroom.backends.influx_read import Bucketed, InfluxReader
 from dutyroom.backends.influx_write import InfluxWriter
@@ -27,7 +28,7 @@ class InfluxReadingStore:
 
     def __init__(
         self,
-        url: str,
+        url: str | Door,
         token: str,
         org: str,
         bucket: str,
@@ -38,7 +39,8 @@ class InfluxReadingStore:
     ) -> None:
         """monotonic: seconds that only rise, for the waits that the server asks for."""
         buckets = (bucket, *coarser)
-        self._link = InfluxLink(url, token, org, timeout_s, monotonic)
+        door = url if isinstance(url, Door) else door_to(url)
+        self._link = InfluxLink(door, token, org, timeout_s, monotonic)
         self._writer = InfluxWriter(self._link, buckets, self.latest)
         self._reader = InfluxReader(self._link, buckets, site, self._writer.maker.others, monotonic)
 

@@ -10,6 +10,7 @@ from dutyroom.flows.loops import Loop
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.settings import Settings
 from dutyroom.topology import Topology
+from dutyroom.wiring.stores import influx_door
 
 
 def figure_loops(settings: Settings, runtime: SiteRuntime) -> list[Loop]:
@@ -19,7 +20,7 @@ def figure_loops(settings: Settings, runtime: SiteRuntime) -> list[Loop]:
     from dutyroom.backends.influx_figures import InfluxFigures  # the client library takes part of a start
 
     store = InfluxFigures(
-        settings.influx_url, settings.influx_token_value(), settings.influx_org, settings.influx_bucket
+        influx_door(settings), settings.influx_token_value(), settings.influx_org, settings.influx_bucket
     )
 
     def topology() -> Topology:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.influx_door import Door
 from dutyroom.backends.influx_setup import first_user, set_up, wants_first_user
 from dutyroom.backends.influx_tasks import EXPIRING_DAYS, Plan
 from dutyroom.errors import Rejected
 from dutyroom.settings import Settings, token_in
+from dutyroom.wiring.stores import influx_door
 
 Say = Callable[[str], None]
 
@@ -51,14 +53,14 @@ def plan_of(settings: Settings) -> Plan:
 
 def setup_influx(settings: Settings, options: SetupOptions, say: Say) -> None:
     """Idempotent. Raises Rejected, Unavailable."""
-    plan, url = plan_of(settings), settings.influx_url
+    plan, door = plan_of(settings), influx_door(settings)
     if not options.dry:
         _folder(options.tokens)
-    token = _operator(url, plan, options, say)
+    token = _operator(door, plan, options, say)
     if token is None:
         return
     for right, value, replaced in set_up(
-        url, token, plan, say, SystemClock().now(), dry=options.dry, shorten=options.shorten
+        door, token, plan, say, SystemClock().now(), dry=options.dry, shorten=options.shorten
     ):
         file = options.tokens / f"{right.name}.token"
         if value or not file.exists():  # a dry run has none yet
@@ -67,14 +69,14 @@ def setup_influx(settings: Settings, options: SetupOptions, say: Say) -> None:
         say(f"DUTYROOM_INFLUX_TOKEN_FILE={options.tokens / 'service.token'}")
 
 
-def _operator(url: str, plan: Plan, options: SetupOptions, say: Say) -> str | None:
+def _operator(door: Door, plan: Plan, options: SetupOptions, say: Say) -> str | None:
     """A token that may do everything; None where a dry run stops before there is one."""
     made = options.tokens / "operator.token"
-    if not wants_first_user(url):
+    if not wants_first_user(door):
         file = options.operator or (made if made.exists() else None)
         if file is None:
             raise Rejected(
-                f"InfluxDB at {url} is set up already: name the file of an operator's token with --operator-token"
+                f"InfluxDB at {door.url} is set up already: name the file of an operator's token with --operator-token"
             )
         return token_in(file, "InfluxDB")
     what = f"user {options.user}, organisation {plan.org}, bucket {plan.bucket}"
@@ -85,7 +87,7 @@ def _operator(url: str, plan: Plan, options: SetupOptions, say: Say) -> str | No
     # The place for the token first: a server that is set up and whose token nobody has is of no use.
     _write(made, "")
     try:
-        token = first_user(url, plan, options.user, password)
+        token = first_user(door, plan, options.user, password)
     except BaseException:
         made.unlink(missing_ok=True)
         raise

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from dutyroom.backends.records_sql import open_records
 from dutyroom.interfaces import ReadingStore, Records
-from dutyroom.settings import Settings
+from dutyroom.settings import PREFIX, Settings
+
+if TYPE_CHECKING:
+    from dutyroom.backends.influx_door import Door
 
 
 def records_of(settings: Settings) -> Records:
@@ -20,7 +25,7 @@ def store_of(settings: Settings, site: str) -> ReadingStore:
         from dutyroom.backends.readings_influx import InfluxReadingStore
 
         return InfluxReadingStore(
-            settings.influx_url,
+            influx_door(settings),
             settings.influx_token_value(),
             settings.influx_org,
             settings.influx_bucket,
@@ -30,6 +35,21 @@ def store_of(settings: Settings, site: str) -> ReadingStore:
     from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 
     return EmbeddedReadingStore(settings.data / "sites" / site / "readings.sqlite")
+
+
+def influx_door(settings: Settings) -> Door:
+    """The way to the InfluxDB of the settings. Raises Rejected for certificates that cannot be used."""
+    from dutyroom.backends.influx_door import door_to
+    from dutyroom.backends.tls import TlsFiles
+
+    files = TlsFiles(
+        str(settings.influx_ca_file or ""),
+        str(settings.influx_certificate_file or ""),
+        str(settings.influx_key_file or ""),
+        str(settings.influx_key_password_file or ""),
+        f"{PREFIX}INFLUX_KEY_PASSWORD_FILE",
+    )
+    return door_to(settings.influx_url, files)
 
 
 def followed_store_of(settings: Settings, site: str) -> ReadingStore:
