@@ -16,7 +16,8 @@ RUN /opt/build/bin/python -m build --wheel --no-isolation --outdir /wheels \
 
 FROM python:3.11-slim-bookworm
 RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin dutyroom \
-  && install -d -o dutyroom -g dutyroom /data /backups
+  && install -d -o dutyroom -g dutyroom /data /backups /grafana \
+  && install -d -m 700 -o dutyroom -g dutyroom /tokens
 COPY --from=build /opt/dutyroom /opt/dutyroom
 ENV PATH=/opt/dutyroom/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
   DUTYROOM_DATA=/data DUTYROOM_HOST=0.0.0.0 DUTYROOM_PORT=8080

@@ -21,6 +21,7 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from tests.bench.measure import cpu_seconds, machine, median
 from tests.servers.influx import Influx, new_influx
 
+from dutyroom.backends.influx_door import Door
 from dutyroom.backends.influx_history import to_its_end
 from dutyroom.backends.influx_lines import LineMaker
 from dutyroom.backends.influx_setup import first_user, set_up
@@ -241,8 +242,8 @@ def main() -> None:
         influx = new_influx(Path(folder) / "influx")
         try:
             plan = Plan("bench", "bench", 0, 0, 0)
-            token = first_user(influx.url, plan, "bench", "only-for-benches")
-            set_up(influx.url, token, plan, lambda _: None, 0, dry=False, shorten=False)
+            token = first_user(Door(influx.url), plan, "bench", "only-for-benches")
+            set_up(Door(influx.url), token, plan, lambda _: None, 0, dry=False, shorten=False)
             server = Server(influx, token, plan)
             for turn, size in enumerate((5_000, 10_000)):
                 writing(server, estate, given.lines, size, T + turn * DAY)

@@ -14,7 +14,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,6 +28,7 @@ from tests.acceptance.estate_day import EstateDay
 from tests.servers.influx import Bucket, Influx
 
 from dutyroom.alarms import step
+from dutyroom.backends.influx_door import Door
 from dutyroom.backends.influx_figures import InfluxFigures
 from dutyroom.backends.influx_setup import set_up
 from dutyroom.backends.influx_tasks import Plan, body, coarser
@@ -159,22 +160,6 @@ def ask(bucket: Bucket, query: str, login: str = "") -> list[dict[str, Any]]:
     return series
 
 
-def only_reads(server: Influx, name: str, buckets: Sequence[Any], org: str) -> str:
-    """A 1.x user with the right that the provisioning script gives; user:password."""
-    name, password = f"grafana-{name}", "only-reads"
-
-    def post(path: str, body: dict[str, Any]) -> dict[str, Any]:
-        headers = {"Authorization": f"Token {server.token}", "Content-Type": "application/json"}
-        request = urllib.request.Request(f"{server.url}{path}", json.dumps(body).encode(), headers)
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            return json.loads(answer.read() or b"{}")  # type: ignore[no-any-return]
-
-    rights = [{"action": "read", "resource": {"type": "buckets", "id": b.id, "orgID": org}} for b in buckets]
-    made = post("/private/legacy/authorizations", {"orgID": org, "token": name, "permissions": rights})
-    post(f"/private/legacy/authorizations/{made['id']}/password", {"password": password})
-    return f"{name}:{password}"
-
-
 def through_the_tasks(client: InfluxDBClient, org: str, name: str) -> None:
     """What the tasks of `dutyroom influx setup` make of all of it."""
     since, until = (
@@ -192,7 +177,7 @@ def through_the_tasks(client: InfluxDBClient, org: str, name: str) -> None:
 def filled(influx_server: Influx, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     server, name = influx_server, f"boards{os.getpid()}"
     plan = Plan(server.org, name, 0, 0, 0)
-    made = set_up(server.url, server.token, plan, lambda _: None, T, dry=False, shorten=False)
+    made = set_up(Door(server.url), server.token, plan, lambda _: None, T, dry=False, shorten=False)
     tokens = {right.name: token for right, token, _ in made}
     with InfluxDBClient(url=server.url, token=server.token, org=server.org) as client:
         buckets = [client.buckets_api().find_bucket_by_name(bucket) for bucket, _ in plan.buckets]
@@ -208,7 +193,7 @@ def filled(influx_server: Influx, tmp_path_factory: pytest.TempPathFactory) -> I
         estate.world.inject("gateway_offline", T + 90 * MINUTE, {"minutes": "60"})  # stands at the end
         estate.until(T + HOURS * HOUR, MINUTE)
         through_the_tasks(client, server.org, name)
-        login = only_reads(server, name, buckets, buckets[0].org_id)
+        login = f"grafana:{tokens['grafana']}"  # as the provisioning has it: a token is anybody's password
         bucket = Bucket(server.url, server.token, server.org, name)
         yield Filled(bucket, estate.table, estate.site.id, login, estate, tokens["grafana"])
         estate.close()

@@ -5,6 +5,7 @@ No container engine runs where the project is tested: nothing here starts a cont
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ import sys
 import textwrap
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +25,10 @@ import paho.mqtt.client as paho
 import pytest
 import typer
 import yaml
+from influxdb_client.client.influxdb_client import InfluxDBClient
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.servers.child import Child, free_port
+from tests.servers.influx import Bucket
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.needed import unavailable
 
@@ -42,6 +47,7 @@ SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 
 OURS = ("api", "ingest", "notify", "scheduler")
 SERVERS = ("grafana", "influxdb", "mosquitto", "postgres")
+ONCE = ("setup",)  # ends when it is done
 
 each_of_ours = pytest.mark.parametrize("name", OURS)
 each_service = pytest.mark.parametrize("name", sorted(SERVICES))
@@ -67,7 +73,7 @@ def test_docker_compose_reads_it() -> None:
     assert done.returncode == 0, done.stderr
     assert not re.search(r"warn|not set", done.stderr, re.IGNORECASE), done.stderr
     read = yaml.safe_load(done.stdout)
-    assert sorted(read["services"]) == sorted([*SERVERS, *OURS])
+    assert sorted(read["services"]) == sorted([*SERVERS, *OURS, *ONCE])
     assert {f"{ROOT}/secrets/{name}" for name in read["secrets"]} == {
         secret["file"] for secret in read["secrets"].values()
     }
@@ -76,8 +82,11 @@ def test_docker_compose_reads_it() -> None:
 @each_service
 def test_every_service_is_watched_bounded_and_no_root(name: str) -> None:
     service = SERVICES[name]
-    assert {"test", "interval", "timeout", "retries"} <= set(service["healthcheck"])
-    assert service["healthcheck"]["test"][0] == "CMD"
+    if name in ONCE:
+        assert service["healthcheck"] == {"disable": True}
+    else:
+        assert {"test", "interval", "timeout", "retries"} <= set(service["healthcheck"])
+        assert service["healthcheck"]["test"][0] == "CMD"
     user = service["user"].split(":")[0]
     assert user.isdigit()
     assert user != "0"
@@ -85,7 +94,7 @@ def test_every_service_is_watched_bounded_and_no_root(name: str) -> None:
     assert any(mount.split(":")[0] == "/tmp" for mount in service["tmpfs"])
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
-    assert service["restart"] == "unless-stopped"
+    assert service["restart"] == ("no" if name in ONCE else "unless-stopped")
     assert "max-size" in service["logging"]["options"]
     for limit in ("mem_limit", "cpus", "pids_limit"):
         assert service[limit]
@@ -100,8 +109,8 @@ def test_every_image_is_of_a_named_version(name: str) -> None:
 def test_our_processes_are_one_image_of_our_version() -> None:
     import dutyroom
 
-    assert {SERVICES[name]["image"] for name in OURS} == {f"dutyroom:{dutyroom.__version__}"}
-    assert {SERVICES[name]["build"] for name in OURS} == {"."}
+    assert {SERVICES[name]["image"] for name in (*OURS, *ONCE)} == {f"dutyroom:{dutyroom.__version__}"}
+    assert {SERVICES[name]["build"] for name in (*OURS, *ONCE)} == {"."}
 
 
 @each_of_ours
@@ -113,7 +122,10 @@ def test_our_processes_differ_in_what_they_do_and_reach_only(name: str) -> None:
     assert "dutyroom-data:/data" in common["volumes"]
     assert SERVICES[name]["command"] == [name, "--site", "/site"]
     needed = {"influxdb", "postgres"} | ({"mosquitto"} if name == "ingest" else set())
-    assert SERVICES[name]["depends_on"] == {n: {"condition": "service_healthy"} for n in sorted(needed)}
+    assert SERVICES[name]["depends_on"] == {
+        **{n: {"condition": "service_healthy"} for n in needed},
+        "setup": {"condition": "service_completed_successfully"},
+    }
 
 
 @pytest.mark.parametrize("name", ["ingest", "scheduler", "notify"])
@@ -150,23 +162,38 @@ def test_no_secret_stands_in_a_variable_and_every_file_named_is_there(name: str)
     for variable, value in service.get("environment", {}).items():
         if re.search("PASSWORD|TOKEN|SECRET", variable):
             assert variable.endswith("FILE"), variable
-            assert value.removeprefix("/run/secrets/") in service["secrets"]
+            made = variable == "DUTYROOM_INFLUX_TOKEN_FILE" and value == "/run/dutyroom/service.token"
+            assert made or value.removeprefix("/run/secrets/") in service["secrets"]
     text = yaml.safe_dump(service)
     assert set(re.findall(r"/run/secrets/(\w+)", text)) <= set(service["secrets"])
 
 
 def test_what_the_provisioning_reads_is_given_to_who_reads_it() -> None:
-    for folder, name in (("datasources", "grafana"), ("influxdb", "influxdb")):
-        for file in (ROOT / "dashboards" / "provisioning" / folder).iterdir():
-            text = file.read_text(encoding="utf-8")
-            secrets = re.findall(r"/run/secrets/(\w+)", text)
-            assert secrets
-            assert set(secrets) <= set(SERVICES[name]["secrets"])
-            variables = set(re.findall(r"\$(DUTYROOM_\w+|DOCKER_INFLUXDB_INIT_ORG)\b", text))
-            assert variables <= set(SERVICES[name]["environment"])
-    (script,) = (ROOT / "dashboards" / "provisioning" / "influxdb").glob("*.sh")
-    assert script.stat().st_mode & 0o111
-    assert subprocess.run(["sh", "-n", str(script)], check=False).returncode == 0
+    (file,) = (ROOT / "dashboards" / "provisioning" / "datasources").iterdir()
+    text = file.read_text(encoding="utf-8")
+    assert re.findall(r"\$__file\{(.*?)\}", text) == ["/run/dutyroom/grafana.token"]
+    assert set(re.findall(r"\$(DUTYROOM_\w+)\b", text)) <= set(SERVICES["grafana"]["environment"])
+
+
+def test_who_may_do_what_in_influxdb() -> None:
+    """The operator's token is with the server and with `setup`, which makes the others, each where it is read."""
+    assert {n for n, s in SERVICES.items() if "influx_token" in s.get("secrets", [])} == {"influxdb", "setup"}
+    volumes = {name: set(service.get("volumes", [])) for name, service in SERVICES.items()}
+    mounts = {
+        name: {v for v in held if v.split(":")[0] in ("influx-tokens", "grafana-token")}
+        for name, held in volumes.items()
+    }
+    assert {name: held for name, held in mounts.items() if held} == {
+        "setup": {"influx-tokens:/tokens", "grafana-token:/grafana"},
+        "grafana": {"grafana-token:/run/dutyroom:ro"},
+        **{name: {"influx-tokens:/run/dutyroom:ro"} for name in OURS},
+    }
+    done = {"condition": "service_completed_successfully"}
+    assert {n for n, s in SERVICES.items() if s.get("depends_on", {}).get("setup") == done} == {
+        "grafana",
+        *OURS,
+    }
+    assert SERVICES["setup"]["depends_on"] == {"influxdb": {"condition": "service_healthy"}}
 
 
 @each_service
@@ -189,7 +216,7 @@ def test_only_the_broker_is_open_to_other_machines() -> None:
     for name in ("api", "grafana"):
         assert all(port.startswith("${DUTYROOM_BIND:-127.0.0.1}:") for port in published[name])
     assert COMPOSE["networks"]["stores"] == {"internal": True}
-    for name in ("influxdb", "postgres", "scheduler"):
+    for name in ("influxdb", "postgres", "scheduler", "setup"):
         assert SERVICES[name]["networks"] == ["stores"]
     # Who reads the messages reaches the broker; who sends to people reaches the world, and nobody else both.
     members = {net: {n for n in SERVICES if net in SERVICES[n]["networks"]} for net in COMPOSE["networks"]}
@@ -241,6 +268,9 @@ def test_the_service_and_its_servers_agree() -> None:
     ours, influx, postgres = (SERVICES[n]["environment"] for n in ("ingest", "influxdb", "postgres"))
     assert ours["DUTYROOM_INFLUX_ORG"] == influx["DOCKER_INFLUXDB_INIT_ORG"]
     assert ours["DUTYROOM_INFLUX_BUCKET"] == influx["DOCKER_INFLUXDB_INIT_BUCKET"]
+    for name in ("ORG", "BUCKET", "URL"):
+        variable = f"DUTYROOM_INFLUX_{name}"
+        assert SERVICES["setup"]["environment"][variable] == ours[variable]
     assert SERVICES["grafana"]["environment"]["DUTYROOM_INFLUX_BUCKET"] == ours["DUTYROOM_INFLUX_BUCKET"]
     assert ours["DUTYROOM_INFLUX_URL"] == "http://influxdb:8086"
     assert (
@@ -270,6 +300,79 @@ def test_the_entry_point_hands_the_password_and_the_words_over(tmp_path: Path, p
     *anything, kept = re.split(r"(?<!\\):", passfile.read_text().rstrip("\n"), maxsplit=4)
     assert anything == ["*"] * 4
     assert re.sub(r"\\(.)", r"\1", kept) == password
+
+
+def answer(
+    influx: Bucket, token: str, method: str, path: str, body: bytes | None = None
+) -> tuple[int, bytes]:
+    request = urllib.request.Request(
+        f"{influx.url}{path}", body, {"Authorization": f"Token {token}"}, method=method
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=30) as came:
+            return came.status, came.read()
+    except urllib.error.HTTPError as err:
+        with err:
+            return err.code, err.read()
+
+
+@pytest.fixture
+def cleared(influx: Bucket) -> Iterator[Bucket]:
+    """Without what a set-up adds to it."""
+    yield influx
+    with InfluxDBClient(url=influx.url, token=influx.token, org=influx.org) as client:
+        for task in client.tasks_api().find_tasks(limit=500):
+            if task.name.startswith(influx.name):
+                client.tasks_api().delete_task(task.id)
+        for bucket in client.buckets_api().find_buckets(limit=100).buckets:
+            if bucket.name.startswith(f"{influx.name}_"):
+                client.buckets_api().delete_bucket(bucket)
+
+
+@pytest.mark.servers
+def test_setup_gives_each_a_token_with_least_rights(cleared: Bucket, tmp_path: Path) -> None:
+    """The container's script by a real sh, against a real InfluxDB."""
+    influx = cleared
+    _, _, script = SERVICES["setup"]["entrypoint"]
+    assert script.startswith("dutyroom ")
+    program, operator = tmp_path / "dutyroom", tmp_path / "influx_token"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m dutyroom.cli "$@"\n')
+    program.chmod(0o755)
+    operator.write_text(f"{influx.token}\n")
+    for folder in ("tokens", "grafana"):
+        (tmp_path / folder).mkdir(mode=0o755)
+    for there, here in (("/run/secrets/influx_token", operator), ("/tokens", tmp_path / "tokens")):
+        script = script.replace(there, str(here))
+    script = re.sub(r" /grafana/", f" {tmp_path}/grafana/", script)
+    where = {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(ROOT / "services")}
+    given = {"URL": influx.url, "ORG": influx.org, "BUCKET": influx.name}
+    where |= {f"DUTYROOM_INFLUX_{name}": value for name, value in given.items()}
+    for _ in range(2):  # it runs at each `up`
+        done = subprocess.run(
+            ["sh", "-ec", script], env=where, capture_output=True, text=True, timeout=100, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    service, grafana = tmp_path / "tokens" / "service.token", tmp_path / "grafana" / "grafana.token"
+    assert (service.stat().st_mode & 0o777, grafana.stat().st_mode & 0o777) == (0o600, 0o644)
+    assert [file.name for file in grafana.parent.iterdir()] == ["grafana.token"]
+    assert not (service.parent / "operator.token").exists()
+    write = f"/api/v2/write?org={influx.org}&bucket={influx.name}&precision=s"
+    for file, writes in ((service, True), (grafana, False)):
+
+        def may(*request: Any, token: str = file.read_text()) -> tuple[int, bytes]:
+            assert token != influx.token
+            return answer(influx, token, *request)
+
+        assert (may("POST", write, b"m,site=s x=1 1795651200")[0] < 300) is writes
+        assert may("POST", "/query?q=SHOW+MEASUREMENTS&db=" + influx.name)[0] == 200
+        seen = json.loads(may("GET", "/api/v2/buckets")[1])["buckets"]
+        assert {b["name"] for b in seen} == {influx.name, f"{influx.name}_5m", f"{influx.name}_1h"}
+        another = json.dumps({"orgID": seen[0]["orgID"], "name": "another"}).encode()
+        assert may("POST", "/api/v2/buckets", another)[0] in (401, 403)
+        if not writes:  # to InfluxDB who may write to a bucket may take it away
+            assert may("DELETE", f"/api/v2/buckets/{seen[0]['id']}")[0] in (401, 403)
+        for name in ("users", "orgs", "authorizations"):  # an answer lists what one may see
+            assert json.loads(may("GET", f"/api/v2/{name}")[1]).get(name, []) == [], name
 
 
 @pytest.fixture(scope="module")
