@@ -22,6 +22,7 @@ from tests.flows.intake_rig import Rig, tank
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.mqtt import MqttSession, covers
+from dutyroom.backends.mqtt.subscriptions import Standing, Subscriptions
 from dutyroom.flows.loops import IngestWork
 from dutyroom.site import BrokerAddress
 
@@ -42,6 +43,37 @@ def test_a_topic_that_is_added_is_heard_in_the_same_session(room: Room) -> None:
     assert session.refused == ""
     acknowledge(session, taken)
     assert nothing_comes(session)
+
+
+def test_a_wider_topic_that_is_added_takes_the_place_of_what_it_covers(room: Room) -> None:
+    """Else a broker of MQTT 5 delivers each message twice, and one without a clock of its own counts twice."""
+    session = room.session(topics=("meter/+/up", "gate/1"))
+    assert session.extend(["meter/#"]) == ("meter/#",)
+    until(lambda: session.subscriptions.settled, "the broker's answer")
+    assert session.subscriptions.topics == ("gate/1", "meter/#")
+    room.publish("once", topic="meter/1/up")
+    taken = take(session, 1)
+    assert payloads(taken) == ["once"]
+    acknowledge(session, taken)
+    assert nothing_comes(session)
+
+
+def test_what_is_added_is_not_dropped_before_the_wider_one_is_there() -> None:
+    asked: list[str] = []
+    client = SimpleNamespace(
+        subscribe=lambda topics: (0, asked.append(f"+ {[t for t, _ in topics]}") or len(asked)),
+        unsubscribe=lambda topics: asked.append(f"- {topics}"),
+    )
+    subscriptions = Subscriptions("s", ["meter/1"], Standing(None))
+    subscriptions.begin(client, False)  # type: ignore[arg-type]
+    subscriptions.answered(1, [SimpleNamespace(value=1)])  # type: ignore[list-item]
+    fresh = subscriptions.add(["meter/#"])
+    subscriptions.drop_former(client)  # type: ignore[arg-type]
+    assert asked == ["+ ['meter/1']"]
+    subscriptions.ask(client, fresh)  # type: ignore[arg-type]
+    subscriptions.answered(2, [SimpleNamespace(value=1)])  # type: ignore[list-item]
+    subscriptions.drop_former(client)  # type: ignore[arg-type]
+    assert asked[1:] == ["+ ['meter/#']", "- ['meter/1']"]
 
 
 def test_a_topic_that_was_added_is_asked_for_at_every_connection() -> None:

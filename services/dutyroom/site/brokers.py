@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dutyroom.fields import Fields
-from dutyroom.site.filters import advice, meeting
+from dutyroom.site.filters import advice, meeting, widest
 from dutyroom.site.model import BrokerAddress
 from dutyroom.site.source import Source
 
@@ -46,8 +46,8 @@ def _broker(source: Source, fields: Fields) -> BrokerAddress:
         ca_file=_beside(source, fields, "ca_file"),
         username=fields.text("username", ""),
         password_file=_beside(source, fields, "password_file"),
-        topics=_filters(fields, "topics", ("#",)),
-        priority=_filters(fields, "priority", ()),
+        topics=widest(_filters(fields, "topics", ("#",))),
+        priority=widest(_filters(fields, "priority", ())),
         version=fields.choice("version", VERSIONS, VERSIONS[0]),
         certificate_file=_beside(source, fields, "certificate_file"),
         key_file=_beside(source, fields, "key_file"),

@@ -32,6 +32,12 @@ def overlap(one: str, other: str) -> bool:
     return len(short) == len(long) or long[len(short)] == "#"
 
 
+def widest(filters: Iterable[str]) -> tuple[str, ...]:
+    """Those that no other one covers: all together match the same."""
+    listed = tuple(dict.fromkeys(filters))
+    return tuple(one for one in listed if not any(covers(other, one) for other in listed if other != one))
+
+
 def meeting(topics: Iterable[str], priority: Iterable[str]) -> list[tuple[str, str]]:
     """The pairs (of topics, of priority) that some topic matches both of."""
     listed = tuple(priority)

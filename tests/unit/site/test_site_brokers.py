@@ -58,6 +58,13 @@ def test_priority_topics_beside_others(tmp_path: Path) -> None:
     assert (broker.topics, broker.priority) == (("meter/#", "gate/+"), ("fire/#",))
 
 
+def test_a_filter_that_another_one_covers_is_left_out(tmp_path: Path) -> None:
+    """A broker of MQTT 5 delivers a message once for each filter that it matches."""
+    text = "broker: {host: a, topics: [gate/1, gate/+, gate/1, meter/+/x, meter/#], priority: [fire/1, fire/#]}\n"
+    (broker,) = brokers(tmp_path, text)
+    assert (broker.topics, broker.priority) == (("gate/+", "meter/#"), ("fire/#",))
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -16,7 +16,7 @@ import paho.mqtt.client as paho
 import structlog
 from paho.mqtt.reasoncodes import ReasonCode
 
-from dutyroom.site.filters import covers
+from dutyroom.site.filters import covers, overlap
 
 log = structlog.get_logger(__name__)
 
@@ -73,6 +73,8 @@ class Subscriptions:
     def __init__(self, session: str, topics: Sequence[str], standing: Standing) -> None:
         self._session, self._standing = session, standing
         self.topics = tuple(topics)
+        for place, topic in enumerate(self.topics):
+            _warn(topic, [one for one in self.topics[:place] if overlap(one, topic)])
         self.asked: dict[int, tuple[str, ...]] = {}  # not answered yet, by the number of the request
         self._asking = threading.Lock()  # the answer may come before the number is written down
         self._turn = threading.Lock()  # of whoever adds topics
@@ -80,13 +82,19 @@ class Subscriptions:
         self.settled = False  # the broker has answered for all of them
 
     def add(self, topics: Iterable[str]) -> tuple[str, ...]:
-        """Those that no other filter covers: a broker would deliver it twice."""
+        """Those that no other filter covers: a broker would deliver it twice. What one of them covers is dropped
+        when the broker has answered."""
         with self._turn:
             known = list(self.topics)
             for topic in sorted(set(topics), key=lambda t: (t.count("/"), t)):
                 if not any(covers(one, topic) for one in known):
+                    narrow = tuple(one for one in known if covers(topic, one) and one in self.topics)
+                    self.settled = self.settled and not narrow  # first: nothing of it is dropped before
+                    self._former += narrow
+                    known = [one for one in known if not covers(topic, one)]
+                    _warn(topic, [one for one in known if overlap(one, topic)])
                     known.append(topic)
-            fresh = tuple(known[len(self.topics) :])
+            fresh = tuple(topic for topic in known if topic not in self.topics)
             self.topics = tuple(known)
         return fresh
 
@@ -117,8 +125,17 @@ class Subscriptions:
 
     def drop_former(self, client: paho.Client) -> None:
         """Once all that is wanted is subscribed to, by whichever session."""
-        former, self._former = [topic for topic in self._former if topic not in self.topics], ()
+        with self._turn:
+            if not self.settled:
+                return  # again with the answer to what was added meanwhile
+            former, self._former = [topic for topic in self._former if topic not in self.topics], ()
         if former:
             log.info("broker.filters_dropped", session=self._session, topics=former)
             client.unsubscribe(former)
             self._standing.put(self._session, self.topics)
+
+
+def _warn(topic: str, others: Iterable[str]) -> None:
+    """Heard twice is better than not heard, and readings of one instant are one."""
+    for other in others:
+        log.warning("broker.topics_meet", topic=topic, other=other, effect="some messages may come twice")
