@@ -26,21 +26,27 @@ from dutyroom.timebase import DAY, HOUR, Ms
 LITRE = 0.001  # m3
 
 SPELLS = (1, 2, 3, 4)  # hours still
-SPELL_FLOORS = (30.0, 60.0, 120.0, 240.0)  # hours: a busy day and the night after; 2.5 d; 5 d; 10 d
+SPELL_FLOORS = (36.0, 60.0, 96.0, 168.0)  # hours: a day with a night on either side; 2.5 d; 4 d; a week
 SPELL_FACTORS = (1.4, 1.5, 1.6, 2.0)  # longer spells are rarer: their largest is known less well
 TOLERANCE = 0.9  # readings are not on the second
 
 WINDOWS = (1, 2, 3, 4, 6, 8, 12, 18)  # hours
-FLOW_FLOORS = (500.0, 200.0, 130.0, 80.0, 55.0, 35.0, 25.0, 5.0)  # L/h
+FLOW_FLOORS = (350.0, 200.0, 130.0, 80.0, 55.0, 35.0, 25.0, 5.0)  # L/h
 FLOW_FACTOR = 1.4
 BURST_WINDOWS = 2  # the first two are a burst
 
 NIGHT = (4 * HOUR, 7 * HOUR + HOUR // 2)  # local: who was up late sleeps, who is up early is not up yet
 NIGHT_WINDOWS = (3, 4, 6)
-NIGHT_FLOORS = (40.0, 15.0, 5.0)  # L/h
+NIGHT_FLOORS = (40.0, 20.0, 10.0)  # L/h
 NIGHT_FACTOR = 1.5
 
-SHORT = 4  # hours of high flow that are somebody's doing: a garden, a pool
+SHORT = (
+    4  # hours of high flow that are somebody's doing (a garden, a pool): learned at once, even in an alarm
+)
+HIGH = 80.0  # L/h that such a spell has
+SHORTS = 4  # the first windows, no longer than that
+LIFE: Ms = 36 * HOUR  # an alarm that ended by itself within that, and was less than half above its
+LIFE_TIMES = 1.5  # limit, was life after all: its value is learned, or the same visitors ring again
 _FLOWS, _NIGHTS = len(SPELLS), len(SPELLS) + len(WINDOWS)  # where their peaks begin
 
 
@@ -49,7 +55,7 @@ class HomeWater:
 
     __slots__ = (
         "_local", "active", "begun", "bin_hours", "bin_moved", "cause", "evidence", "flows", "limits",
-        "peaks", "register", "since", "still_since", "stood", "unknown",
+        "opened", "peaks", "register", "since", "spell", "spell_hours", "still_since", "stood", "unknown",
     )  # fmt: skip
 
     def __init__(self, meter: Meter) -> None:
@@ -61,11 +67,14 @@ class HomeWater:
         self.active, self.cause = False, "leak"
         self.evidence = [0.0, 0.0, 0.0]  # measure, value, limit
         self.begun: Ms = 0
+        self.opened: Ms = 0
         self.still_since: Ms = 0
         self.stood = False  # a still hour since the alarm opened
         self.since = [0.0] * len(SPELLS)  # hours since a still spell of that length
         self.flows: list[float] = []  # L/h of the last hours, newest first
         self.bin_hours = self.bin_moved = 0.0
+        self.spell_hours = 0  # of high flow until now
+        self.spell = [0.0] * SHORTS  # its smallest flows by window
         self._set_limits()
 
     def arguments(self) -> dict[str, float]:
@@ -87,12 +96,13 @@ class HomeWater:
         if moved == UNKNOWN:
             return
         hours = (at - self.register.since) / HOUR
+        caught_up = self.register.since - self.still_since >= DAY and moved > 0.0
         self._spells(at, moved, hours)
         self.bin_hours += hours
-        self.bin_moved += moved
+        self.bin_moved += 0.0 if caught_up else moved  # after a day of stillness: a register that was stuck
         if self.bin_hours >= 0.75:
             self._hour(at, max(self.bin_moved - self.unknown, 0.0) / LITRE / self.bin_hours)
-        self._clear()
+        self._clear(at)
 
     # ------------------------------------------------------------ still spells
 
@@ -128,6 +138,9 @@ class HomeWater:
         self.bin_hours = self.bin_moved = 0.0
         flows = self.flows
         flows.insert(0, flow)
+        if flow < HIGH and self.spell_hours:
+            self._spell_over()
+        self.spell_hours += flow >= HIGH
         if len(flows) > WINDOWS[-1]:
             flows.pop()
         least, taken = flow, 0
@@ -143,8 +156,18 @@ class HomeWater:
                 if k <= len(flows):
                     self._flow(at, _NIGHTS + i, min(flows[:k]))
 
+    def _spell_over(self) -> None:
+        if self.spell_hours <= SHORT:
+            for i, least in enumerate(self.spell):
+                self.peaks.learn(_FLOWS + i, least)
+            self._set_limits()
+        self.spell_hours, self.spell = 0, [0.0] * SHORTS
+
     def _flow(self, at: Ms, measure: int, least: float) -> None:
-        if not self.active or self._window(measure) <= SHORT:
+        short = measure - _FLOWS
+        if short < SHORTS:
+            self.spell[short] = max(self.spell[short], least)
+        elif not self.active:
             self.peaks.note(measure, least)
         if least > self.limits[measure]:
             self._raise(at, "burst" if measure < _FLOWS + BURST_WINDOWS else "leak", measure, least)
@@ -162,19 +185,27 @@ class HomeWater:
             max(floor, factor * self.peaks.largest(i))
             for i, (floor, factor) in enumerate(zip(floors, factors, strict=True))
         ]
+        for i in range(_FLOWS + 1, _FLOWS + SHORTS):  # what runs for an hour may run on for another
+            self.limits[i] = max(self.limits[i], self.peaks.largest(i - 1))
 
     def _raise(self, at: Ms, cause: str, measure: int, value: float) -> None:
+        if self.active and measure == self.evidence[0]:
+            self.evidence[1] = max(self.evidence[1], value)
         if self.active or at - self.begun < LEARNING:
             return
-        self.active, self.cause, self.stood = True, cause, False
+        self.active, self.cause, self.stood, self.opened = True, cause, False, at
         self.evidence = [float(measure), value, self.limits[measure]]
         self.peaks.drop()
 
-    def _clear(self) -> None:
+    def _clear(self, at: Ms) -> None:
         if not self.active or not self.stood:
             return
         if all(s < max(12.0, limit / 2) for s, limit in zip(self.since, self.limits, strict=False)):
             self.active = False
+            measure, value, limit = self.evidence
+            if at - self.opened <= LIFE and value <= LIFE_TIMES * limit:
+                self.peaks.learn(int(measure), value)
+                self._set_limits()
 
     # ------------------------------------------------------------ state
 
@@ -182,12 +213,14 @@ class HomeWater:
         return [
             self.register.dump(), self.peaks.dump(), self.active, self.cause, self.evidence, self.begun,
             self.still_since, self.stood, self.since, self.flows, self.bin_hours, self.bin_moved,
+            self.spell_hours, self.spell, self.opened,
         ]  # fmt: skip
 
     def load(self, data: list[Any]) -> None:
         (
             register, peaks, self.active, self.cause, self.evidence, self.begun,
             self.still_since, self.stood, self.since, self.flows, self.bin_hours, self.bin_moved,
+            self.spell_hours, self.spell, self.opened,
         ) = data  # fmt: skip
         self.register.load(register)
         self.peaks.load(peaks)

@@ -19,7 +19,6 @@ from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.register import UNKNOWN
 from dutyroom.rules.learned.zone_flow import ZoneFlow
 from dutyroom.timebase import DAY, HOUR, Ms
 

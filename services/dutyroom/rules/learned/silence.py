@@ -11,7 +11,7 @@ from typing import Any
 
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.peaks import Peaks
-from dutyroom.timebase import DAY, HOUR, SECOND, Ms
+from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms
 
 INTERVALS = 4
 LEAST = HOUR
@@ -81,7 +81,7 @@ def _patience(meter: Meter) -> float:
 class ZoneSilence:
     """Of a zone, over all its devices; while it is active, silences of its devices are none of their own."""
 
-    __slots__ = ("active", "cause", "gone", "last", "patience", "silent")
+    __slots__ = ("active", "cause", "gone", "last", "looked", "patience", "silent")
 
     def __init__(self, meters: Sequence[Meter]) -> None:
         self.patience = [_patience(m) for m in meters]
@@ -89,11 +89,17 @@ class ZoneSilence:
         self.last: list[Ms] = [0] * len(meters)
         self.silent = 0
         self.gone: Ms = 0  # when most of the zone was last silent
+        self.looked: Ms = 0
 
     def arguments(self) -> dict[str, float]:
         return {"silent": self.silent, "devices": sum(1 for last in self.last if last)}
 
     def tick(self, now: Ms) -> None:
+        if now - self.looked >= MINUTE:
+            self.looked = now
+            self._look(now)
+
+    def _look(self, now: Ms) -> None:
         known = sum(1 for last in self.last if last)
         self.silent = sum(
             1 for last, p in zip(self.last, self.patience, strict=True) if last and now - last > p

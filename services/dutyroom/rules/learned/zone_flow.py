@@ -53,7 +53,7 @@ class ZoneFlow:
 
     def _complete(self, at: Ms) -> list[tuple[Ms, float]]:
         size = self.bin
-        done = min(min(r.at for r in self.registers), at) // size
+        done = min(*(r.at for r in self.registers), at) // size
         late = at // size - _BEHIND
         ready = sorted(n for n in self.bins if n < max(done, late))
         found = []
