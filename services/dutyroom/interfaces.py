@@ -10,6 +10,8 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, runtime_checkable
 
+import numpy as np
+
 from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
@@ -30,6 +32,7 @@ from dutyroom.model.telemetry import (
     Event,
     Finding,
     Lane,
+    Longs,
     Message,
     MessageRecord,
     Point,
@@ -100,6 +103,22 @@ class LedgerRow:
     conflict: int
     refused: int = 0  # readings that the store can never take, each with a finding
     gaps: int = 0  # messages that never came, where the device counts them
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How many of one kind, in columns of equal length: start of the hour, device, count. What stands in it
+    twice is added up."""
+
+    hours: Longs
+    devices: Sequence[str]
+    counts: Longs
+
+    @staticmethod
+    def of(counts: Mapping[tuple[Ms, str], int]) -> Tally:
+        """counts: by hour and device."""
+        hours = np.array([hour for hour, _ in counts], np.int64)
+        return Tally(hours, [device for _, device in counts], np.array(list(counts.values()), np.int64))
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +236,12 @@ class Journal(Protocol):
         findings: Sequence[Finding],
         outcomes: Mapping[tuple[Ms, str, str], int],
         passed: tuple[str, Lane, int] | None = None,
-        kept: Mapping[tuple[Ms, str], int] | None = None,
+        kept: Tally | None = None,
+        stored: Tally | None = None,
     ) -> None:
         """Adds findings, and ledger counts by (receive hour, device, stored|duplicate|conflict|refused).
 
-        kept: new readings of what tells how complete a device is, by hour of their own time and device.
+        stored: more of those that are stored. kept: new readings of what tells how complete a device is, by hour of their own time and device.
         passed: moves this reader's cursor in the same commit, so that a crash never counts twice.
         """
         ...

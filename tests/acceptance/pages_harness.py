@@ -31,7 +31,7 @@ from dutyroom.flows.devices import DeviceDesk, fed
 from dutyroom.flows.live import Live, LiveValue
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.skew import Skews
-from dutyroom.interfaces import Records, Spool
+from dutyroom.interfaces import Records, Spool, Tally
 from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
@@ -556,7 +556,7 @@ def health(made: Estate, now: Ms) -> None:
             kept[(yesterday + hour * HOUR) // HOUR * HOUR, device] = round(part * 3600 / seconds)
     began = (yesterday - 2 * HOUR) // HOUR * HOUR, made.devices[0].id
     site.journal.note([], {(*began, "received"): 1, (*began, "decoded"): 1})
-    site.journal.note([Finding("spool_filling", "", now, "74 %")], {}, None, kept)
+    site.journal.note([Finding("spool_filling", "", now, "74 %")], {}, None, Tally.of(kept))
     site.journal.note([], {(now // HOUR * HOUR, made.devices[0].id, "gaps"): 3})
     site.health.spool = Spool(20_000_000_000, 16_400_000_000, 14_060_000_000, 0.74)
     site.health.canary = CanaryState(True, 0.183, now - 21 * SECOND)

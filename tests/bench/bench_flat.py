@@ -159,6 +159,7 @@ def measure(folder: Path, points: int, count: int, profile: str) -> None:
     site = Site(folder, points)
     gc.collect()
     gc.freeze()
+    gc.set_threshold(20_000, 20, 50)  # as in the service
     first = site.go(site.messages(max(site.count, BATCH)))
     site.finish()
     gc.collect()

@@ -27,6 +27,15 @@ from dutyroom.timebase import HOUR, MINUTE, from_iso, zone
 
 T = from_iso("2026-11-25T03:00:00Z")
 
+
+def counts_of(counted: ledger.Counted) -> dict[tuple[int, str], list[int]]:
+    return {
+        (hour, counted.names.listed[n]): row
+        for hour, sums in counted.sums().items()
+        for n, row in zip(sums.device.tolist(), sums.matrix(len(ledger.COLUMNS)).tolist(), strict=True)
+    }
+
+
 TIMED = """
 name: A meter with a clock
 class: water_meter
@@ -106,11 +115,10 @@ class Side:
 
     def append(self, *batches: Batch) -> int:
         for batch in batches:
-            quick: ledger.Counts = {}
-            each: ledger.Counts = {}
+            quick, each = ledger.Counted(), ledger.Counted()
             ledger.count(batch, quick)
             ledger.count(replace(batch, ordinary=0), each)
-            assert quick == each
+            assert counts_of(quick) == counts_of(each)
             assert unpack(batch.lane, batch.received_at, pack(batch)).messages == tuple(
                 structs.replace(m, unread=()) for m in batch.messages
             )

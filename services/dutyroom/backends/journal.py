@@ -16,10 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from dutyroom.backends import ledger, ledger_sums, quarantine
+from dutyroom.backends import ledger, ledger_blocks, ledger_sums, quarantine
 from dutyroom.backends.batch_bytes import pack, unpack
 from dutyroom.backends.journal_room import Room
-from dutyroom.backends.ledger import Counts
+from dutyroom.backends.ledger import Counted, Counts
+from dutyroom.backends.ledger_blocks import Names
 from dutyroom.errors import Fenced, Rejected, Unavailable
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.interfaces import (
@@ -30,6 +31,7 @@ from dutyroom.interfaces import (
     QuarantineRow,
     Spool,
     StrangerRow,
+    Tally,
 )
 from dutyroom.model.telemetry import (
     Batch,
@@ -42,7 +44,7 @@ from dutyroom.timebase import DAY, HOUR, Ms
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 STRANGERS = 1_000  # findings of unknown addresses
 _TRIES = 100  # to find the ledger's memory and table at one moment
 _MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
@@ -70,6 +72,7 @@ _STEPS = (
     ledger.SCHEMA_REFUSED,
     ledger.SCHEMA_SEQUENCE,
     ledger.SCHEMA_KEPT,
+    ledger_blocks.SCHEMA,
 )
 
 
@@ -107,7 +110,8 @@ class SqliteJournal:
         self._last = {lane: self._read_last(lane) for lane in Lane}
         self._counting = threading.Lock()
         self._counts_at = time.monotonic()  # when counts were written last
-        self._counts: ledger.Counts = {} if read_only else self._ask(self._uncounted)
+        self._names = Names()  # of the file; read-only: as far as is known
+        self._counts = Counted() if read_only else self._ask(self._uncounted)
         # Up to where the table counts: as it is, and as a commit at hand makes it.
         self._marked = self._marking = 0 if read_only else self._ask(ledger.counted_until)
 
@@ -235,11 +239,11 @@ class SqliteJournal:
         assert seq is not None
         self._quarantine.take(db, seq, batch.messages[: len(batch.messages) - batch.ordinary])
         if batch.again:  # what was read again is not in its bytes
-            counts: ledger.Counts = {}
+            counts = Counted(self._names)
             ledger.count(batch, counts)
-            ledger.write(db, counts)
+            ledger.write(db, counts.sums(), self._names)
         if batch.gaps:
-            ledger.write(db, ledger.outcomes_of({(*key, "gaps"): many for key, many in batch.gaps.items()}))
+            self._count(db, ledger.outcomes_of({(*key, "gaps"): many for key, many in batch.gaps.items()}))
         if batch.counts:
             db.executemany(
                 "INSERT OR REPLACE INTO sequence (device, state) VALUES (?,?)", batch.counts.items()
@@ -250,21 +254,32 @@ class SqliteJournal:
     # ------------------------------------------------------------ the ledger
 
     def _counts_due(self) -> bool:
-        return len(self._counts) > ledger.MOST or time.monotonic() - self._counts_at > ledger.EVERY_S
+        return self._counts.messages > ledger.MOST or time.monotonic() - self._counts_at > ledger.EVERY_S
 
     def _write_counts(self, db: sqlite3.Connection) -> None:
         """What was counted since the last time, and up to where; it is forgotten once that is durable."""
-        ledger.write(db, self._counts)
+        ledger.write(db, self._counts.sums(), self._names)
         self._marking = max(self._last.values())
         ledger.mark(db, self._marking)
 
     def _forget_counts(self) -> None:
-        self._counts, self._counts_at = {}, time.monotonic()
+        self._counts, self._counts_at = Counted(self._names), time.monotonic()
         self._marked = self._marking
 
-    def _uncounted(self, db: sqlite3.Connection) -> ledger.Counts:
-        """Of the batches after those that the table knows of."""
-        counts: ledger.Counts = {}
+    def _count(self, db: sqlite3.Connection, counts: Counts) -> None:
+        ledger.write(db, ledger.by_hour(counts, self._names), self._names)
+
+    def _file_names(self, db: sqlite3.Connection) -> Names:
+        """The one that writes has them all; one that reads must not number a device that has no number yet."""
+        with self._counting:
+            if not self._read_only and self._names:
+                return self._names
+            self._names.learn(db)
+            return Names(self._names.listed) if self._read_only else self._names
+
+    def _uncounted(self, db: sqlite3.Connection) -> Counted:
+        """Of the batches after those that the tables know of."""
+        counts = Counted(self._file_names(db))
         query = "SELECT lane, received_at, body FROM batch WHERE seq > ? ORDER BY seq"
         for lane, at, body in db.execute(query, (ledger.counted_until(db),)):
             batch = unpack(Lane(lane), at, body)
@@ -278,15 +293,15 @@ class SqliteJournal:
     def balance(self, question: LedgerQuestion) -> LedgerPage:
         return self._counted(lambda db, counts, last: ledger_sums.answer(db, question, counts, last))
 
-    def _counted(self, answer: Callable[[sqlite3.Connection, Counts, int], T]) -> T:
+    def _counted(self, answer: Callable[[sqlite3.Connection, Counted, int], T]) -> T:
         """answer: gets the file as it was at one moment, what is not in its table of the ledger, and the
         last sequence up to which both go."""
         return self._ask(lambda db: self._steady(db, answer))
 
-    def _steady(self, db: sqlite3.Connection, answer: Callable[[sqlite3.Connection, Counts, int], T]) -> T:
+    def _steady(self, db: sqlite3.Connection, answer: Callable[[sqlite3.Connection, Counted, int], T]) -> T:
         for _ in range(_TRIES):
             with self._counting:
-                marked, counts, last = self._marked, ledger.total([self._counts]), max(self._last.values())
+                marked, counts, last = self._marked, self._counts.copy(), max(self._last.values())
             db.execute("BEGIN")
             try:
                 if self._read_only:
@@ -300,15 +315,13 @@ class SqliteJournal:
         raise Unavailable(f"journal {self._path}: the ledger is written all the time; ask again")
 
     def kept(self, days: Sequence[Ms], device: str | None = None) -> Mapping[tuple[Ms, str], int]:
-        return self._ask(lambda db: ledger.kept(db, days, device))
+        return self._ask(lambda db: ledger.kept(db, days, device, self._file_names(db)))
 
     def kept_since(self) -> Ms | None:
-        (received, read), *_ = self._rows(
-            "SELECT (SELECT min(hour) FROM ledger), (SELECT min(hour) FROM kept)"
-        )
+        received, read = self._ask(ledger.first_hours)
         if received is None or read is None:
             return None
-        return max(int(str(received)), int(str(read))) + HOUR  # a device may send what is older than we are
+        return max(received, read) + HOUR  # a device may send what is older than we are
 
     def spool(self) -> Spool:
         return self._ask(self._room.state)
@@ -370,13 +383,17 @@ class SqliteJournal:
         findings: Sequence[Finding],
         outcomes: Mapping[tuple[Ms, str, str], int],
         passed: tuple[str, Lane, int] | None = None,
-        kept: Mapping[tuple[Ms, str], int] | None = None,
+        kept: Tally | None = None,
+        stored: Tally | None = None,
     ) -> None:
-        if not findings and not outcomes and passed is None:
+        if not findings and not outcomes and passed is None and stored is None:
             return
         with self._commit() as db:
-            ledger.keep(db, kept or {})
-            ledger.write(db, ledger.outcomes_of(outcomes))
+            if kept is not None:
+                ledger.keep(db, kept, self._names)
+            if stored is not None:
+                ledger.write(db, ledger.tallied(stored, ledger.STORED, self._names), self._names)
+            self._count(db, ledger.outcomes_of(outcomes))
             self._find(db, findings)
             if passed is not None:
                 self._move(db, *passed)
@@ -409,7 +426,7 @@ class SqliteJournal:
     def reopen(self, addresses: Collection[str]) -> int:
         with self._commit() as db:
             counts, many = self._quarantine.reopen(db, addresses)
-            ledger.write(db, counts)
+            self._count(db, counts)
             return many
 
     def recall(self, records: Sequence[MessageRecord]) -> int:
@@ -417,7 +434,7 @@ class SqliteJournal:
             return 0
         with self._commit() as db:
             counts, many = self._quarantine.recall(db, records)
-            ledger.write(db, counts)
+            self._count(db, counts)
             return many
 
     def settle(self, ids: Sequence[int], state: str) -> int:
@@ -457,6 +474,7 @@ class SqliteJournal:
             self._write_counts(db)
             self._quarantine.trim(db, now - round(days * DAY))
             ledger.forget(db, now)
+            ledger_blocks.close(db, now)
             for lane, seq in passed.items():
                 deleted += db.execute(
                     "DELETE FROM batch WHERE lane=? AND seq<=? AND received_at<?",

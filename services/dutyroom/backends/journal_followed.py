@@ -21,6 +21,7 @@ from dutyroom.interfaces import (
     QuarantineRow,
     Spool,
     StrangerRow,
+    Tally,
 )
 from dutyroom.model.telemetry import Batch, Finding, Lane, Message, MessageRecord
 from dutyroom.timebase import Ms
@@ -144,7 +145,8 @@ class FollowedJournal:
         findings: Sequence[Finding],
         outcomes: Mapping[tuple[Ms, str, str], int],
         passed: tuple[str, Lane, int] | None = None,
-        kept: Mapping[tuple[Ms, str], int] | None = None,
+        kept: Tally | None = None,
+        stored: Tally | None = None,
     ) -> None:
         self._refuse()
 

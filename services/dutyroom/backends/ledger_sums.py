@@ -1,7 +1,7 @@
 """Questions to the ledger, answered in SQL: sums by device, hour and local day, and what does not balance.
 
-What is counted in memory and what waits for its reader stand beside the table in a temporary one, so that
-a million rows are summed and cut into pages by SQLite.
+What blocks have, what is counted in memory and what waits for its reader stand beside the table in a temporary
+one, summed up as far as is asked for, so that a million rows are cut into pages by SQLite.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 
 from dutyroom.backends.batch_bytes import unpack
-from dutyroom.backends.ledger import COLUMNS, Counts
+from dutyroom.backends.ledger import COLUMNS, Counted, hours
+from dutyroom.backends.ledger_blocks import together
 from dutyroom.flows.keep import READER
 from dutyroom.interfaces import LedgerPage, LedgerQuestion, LedgerSum
 from dutyroom.model.telemetry import Batch, Lane
@@ -40,10 +41,10 @@ _KEYS = {
 _ORDER = {"row": "at DESC, device", "device": "device", "hour": "at DESC", "day": "at DESC"}
 
 
-def answer(db: sqlite3.Connection, question: LedgerQuestion, counts: Counts, last: int) -> LedgerPage:
-    """Inside a read transaction. counts: of batches that the table does not know; last: the newest of them."""
+def answer(db: sqlite3.Connection, question: LedgerQuestion, counted: Counted, last: int) -> LedgerPage:
+    """Inside a read transaction. counted: of batches that the table does not know; last: the newest of them."""
     waiting, oldest, exact = _waiting(db, last)
-    _fill(db, question, counts, waiting)
+    _fill(db, question, counted, waiting)
     _sum_up(db, question)
     totals = db.execute(f"SELECT NULL, NULL, {_SUMS} FROM temp.found").fetchone()  # noqa: S608 - fixed names
     wrong = _WRONG if question.wrong else ""
@@ -59,11 +60,8 @@ def _sum_up(db: sqlite3.Connection, question: LedgerQuestion) -> None:
     """The wanted rows, once through the table. Its own rows are summed by hour first where devices do not matter:
     they lie in that order."""
     where = "hour >= :since AND hour < :until" + ("" if question.device is None else " AND device = :device")
-    given: dict[str, object] = {
-        "since": question.since // HOUR * HOUR,
-        "until": 1 << 62 if question.until is None else question.until,
-        "device": question.device,
-    }
+    since, until = _span(question)
+    given: dict[str, object] = {"since": since, "until": until, "device": question.device}
     names = ", ".join(COLUMNS)
     stored = f"SELECT hour, device, {names}, 0 AS waiting FROM ledger WHERE {where}"  # noqa: S608 - fixed names
     if question.by in ("hour", "day"):
@@ -73,13 +71,20 @@ def _sum_up(db: sqlite3.Connection, question: LedgerQuestion) -> None:
     db.execute(
         f"INSERT INTO temp.found SELECT {at}, {device}, {_SUMS} FROM ("  # noqa: S608
         f"SELECT * FROM ({stored}) UNION ALL "
-        f"SELECT hour, device, {names}, waiting FROM temp.more WHERE {where}) GROUP BY 1, 2",
+        f"SELECT hour, device, {names}, waiting FROM temp.more) GROUP BY 1, 2",
         given,
     )
 
 
+def _span(question: LedgerQuestion) -> tuple[Ms, Ms]:
+    return question.since // HOUR * HOUR, 1 << 62 if question.until is None else question.until
+
+
 def _fill(
-    db: sqlite3.Connection, question: LedgerQuestion, counts: Counts, waiting: Mapping[tuple[Ms, str], int]
+    db: sqlite3.Connection,
+    question: LedgerQuestion,
+    counted: Counted,
+    waiting: Mapping[tuple[Ms, str], int],
 ) -> None:
     for statement in _TEMPORARY:
         db.execute(statement)
@@ -89,13 +94,38 @@ def _fill(
     names = f"hour, device, {', '.join(COLUMNS)}"
     db.executemany(
         f"INSERT INTO temp.more ({names}) VALUES ({marks})",  # noqa: S608
-        [(*key, *row) for key, row in counts.items()],
+        _lines(db, question, counted),
     )
+    since, until = _span(question)
     db.executemany(
         "INSERT INTO temp.more (hour, device, waiting) VALUES (?,?,?)",
-        [(*key, many) for key, many in waiting.items()],
+        [
+            (hour, device, many)
+            for (hour, device), many in waiting.items()
+            if since <= hour < until and question.device in (None, device)
+        ],
     )
     db.executemany("INSERT INTO temp.day VALUES (?)", [(start,) for start in question.days])
+
+
+def _lines(
+    db: sqlite3.Connection, question: LedgerQuestion, counted: Counted
+) -> Iterator[tuple[object, ...]]:
+    """What is in no row of the table: hour, device, counts; without what does not matter."""
+    found = hours(db, *_span(question), counted)
+    names, wide = counted.names, len(COLUMNS)
+    if question.device is not None:
+        number = names.get(question.device, -1)
+        found = ((hour, sums.only(number)) for hour, sums in found)
+    if question.by in ("hour", "day"):
+        for hour, sums in found:
+            if len(sums):
+                yield hour, None, *sums.total(wide)
+        return
+    some = [(None, together([sums for _, sums in found]))] if question.by == "device" else found
+    for at, sums in some:
+        for number, row in zip(sums.device.tolist(), sums.matrix(wide).tolist(), strict=True):
+            yield at, names.listed[number], *row
 
 
 def _waiting(db: sqlite3.Connection, last: int) -> tuple[dict[tuple[Ms, str], int], Ms | None, bool]:

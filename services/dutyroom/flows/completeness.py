@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
+from dutyroom.interfaces import Tally
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import Bools, PointTable, Quality, Readings
 from dutyroom.timebase import HOUR, SECOND, Ms
@@ -23,25 +25,25 @@ class Witnesses:
         self._table, self._version = table, 0
         self._chosen: Bools = np.zeros(0, np.bool_)  # by point id
         self._of: dict[str, int] = {}
+        self._devices: npt.NDArray[np.object_] = np.zeros(0, np.object_)  # by point id, of those chosen
 
-    def count(self, stored: Readings) -> Mapping[tuple[Ms, str], int]:
+    def count(self, stored: Readings) -> Tally | None:
         """New readings of witnesses, by hour of their own time and device."""
         if not len(stored):
-            return {}
+            return None
         self._learn()
         mine = self._chosen[stored.point] & (stored.quality != Quality.RETAINED)
         keys = (stored.at[mine] // HOUR << 32) | stored.point[mine].astype(np.int64)
-        found: dict[tuple[Ms, str], int] = {}
-        for key, many in zip(*(a.tolist() for a in np.unique(keys, return_counts=True)), strict=True):
-            point = self._table[key & 0xFFFFFFFF]
-            found[(key >> 32) * HOUR, point.device] = many
-        return found
+        once, counts = np.unique(keys, return_counts=True)
+        devices: list[str] = self._devices[once & 0xFFFFFFFF].tolist()
+        return Tally((once >> 32) * HOUR, devices, counts)
 
     def _learn(self) -> None:
         """Chooses anew for devices whose points have changed."""
         if self._table.top >= len(self._chosen):
             more = self._table.top + 1024 - len(self._chosen)
             self._chosen = np.concatenate([self._chosen, np.zeros(more, np.bool_)])
+            self._devices = np.concatenate([self._devices, np.zeros(more, np.object_)])
         self._version, names = self._table.changes.since(self._version)
         for device in {p.device for p in list(self._table)} if names is None else names:
             points = self._table.of_device(device)
@@ -49,7 +51,7 @@ class Witnesses:
                 self._chosen[self._of.pop(device)] = False
             if points:
                 best = min(points, key=lambda p: (p.spec.interval_s or 1 << 40, p.id)).id
-                self._of[device], self._chosen[best] = best, True
+                self._of[device], self._chosen[best], self._devices[best] = best, True, device
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ one a conflict, whose winner does not depend on arrival (better quality, else la
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 
@@ -16,7 +16,7 @@ import numpy as np
 
 from dutyroom.errors import Rejected
 from dutyroom.flows.completeness import Witnesses
-from dutyroom.interfaces import Journal, ManyAtOnce, ReadingStore, Records
+from dutyroom.interfaces import Journal, ManyAtOnce, ReadingStore, Records, Tally
 from dutyroom.model.telemetry import (
     Attribute,
     Batch,
@@ -25,6 +25,7 @@ from dutyroom.model.telemetry import (
     Ints,
     Lane,
     Longs,
+    MessageRecord,
     Point,
     PointTable,
     Readings,
@@ -34,7 +35,7 @@ from dutyroom.model.telemetry import (
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms
 
 READER = "keep"
-_DEVICE = attrgetter("device")
+_DEVICE, _RECEIVED = attrgetter("device"), attrgetter("message.received_at")
 _MOST = 100_000  # readings of a point that are read at once
 _ON_CHANGE = 5 * MINUTE  # what comes when it changes is late after this
 
@@ -194,7 +195,7 @@ class Keep:
         outcomes: Counter[tuple[Ms, str, str]] = Counter()
         findings: list[Finding] = []
         chosen: list[Readings] = []
-        alike: dict[tuple[Ms, int], list[str]] = {}
+        stored: list[Tally] = []
         for batch in batches:
             r = batch.readings
             plain = rising(r, self._newest)
@@ -211,9 +212,8 @@ class Keep:
             self._newest[r.point[plain]] = r.at[
                 plain
             ]  # of several of a point the last one, which is the newest
-            _count_stored(batch, plain, outcomes, alike)
+            _count_stored(batch, plain, stored)
             chosen.append(self._late(_rows(r, np.flatnonzero(store)), batch))
-        _count_alike(alike, outcomes)
         joined = _join(chosen)
         refused = self._write(joined, batches[-1].received_at, findings)
         _count_refused(refused, chosen, batches, outcomes)
@@ -226,7 +226,8 @@ class Keep:
             self._said.update({(a.device, a.name): (a.value, a.at) for a in attributes})
         # Last: a crash before this line repeats the batches, and then counts duplicates. Counts and
         # cursor go together: between them a crash would count the same readings twice.
-        self._journal.note(findings, outcomes, passed, self._witnesses.count(joined))
+        counted = self._witnesses.count(joined)
+        self._journal.note(findings, outcomes, passed, counted, _together(stored))
 
     def _unsaid(self, attributes: Sequence[Attribute]) -> list[Attribute]:
         """The newest of each, where it differs from what was kept last: a device repeats its model
@@ -335,33 +336,28 @@ class Keep:
         return replace(readings, late=dict(zip(late.tolist(), received[late].tolist(), strict=True)))
 
 
-def _count_stored(
-    batch: Batch, rows: Bools, outcomes: Counter[tuple[Ms, str, str]], alike: dict[tuple[Ms, int], list[str]]
-) -> None:
-    """Adds rows that are stored, under their messages' devices and receive hours.
-
-    alike: (hour, number of rows) -> devices of messages that have so many each: counted together at the end.
-    """
+def _count_stored(batch: Batch, rows: Bools, stored: list[Tally]) -> None:
+    """Adds rows that are stored, under their messages' devices and receive hours."""
     if not batch.messages:
         return
     numbers = np.bincount(batch.readings.message[rows], minlength=len(batch.messages))
-    hours = np.array([m.message.received_at for m in batch.messages], np.int64) // HOUR * HOUR
-    first = int(hours[0]), int(numbers[0])
-    if (numbers == numbers[0]).all() and (hours == hours[0]).all():
-        if first[1]:
-            alike.setdefault(first, []).extend(map(_DEVICE, batch.messages))
-        return
-    for record, hour, number in zip(batch.messages, hours.tolist(), numbers.tolist(), strict=True):
-        if number:
-            outcomes[hour, record.device, "stored"] += number
+    messages: Sequence[MessageRecord] = batch.messages
+    if not numbers.all():
+        some = np.flatnonzero(numbers)
+        numbers, messages = numbers[some], [messages[n] for n in some.tolist()]
+    received = np.fromiter(map(_RECEIVED, messages), np.int64, len(messages))
+    stored.append(Tally(received // HOUR * HOUR, list(map(_DEVICE, messages)), numbers))
 
 
-def _count_alike(
-    alike: Mapping[tuple[Ms, int], Sequence[str]], outcomes: Counter[tuple[Ms, str, str]]
-) -> None:
-    for (hour, number), devices in alike.items():
-        for device, messages in Counter(devices).items():
-            outcomes[hour, device, "stored"] += messages * number
+def _together(stored: Sequence[Tally]) -> Tally | None:
+    """None = there is nothing."""
+    if not any(tally.devices for tally in stored):
+        return None
+    return Tally(
+        np.concatenate([tally.hours for tally in stored]),
+        [device for tally in stored for device in tally.devices],
+        np.concatenate([tally.counts for tally in stored]),
+    )
 
 
 def _count_refused(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -105,18 +106,17 @@ def test_the_quarantine_is_written_to_a_file(tmp_path: Path, journal: SqliteJour
 def test_a_journal_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:
     from dutyroom.backends import journal as module
 
-    steps, version = module._STEPS, module.SCHEMA_VERSION
     file = tmp_path / "old.sqlite"
-    module._STEPS, module.SCHEMA_VERSION = steps[:4], 4  # type: ignore[assignment]
-    try:
-        old = SqliteJournal(file)
-        old._writer.execute(
-            "INSERT INTO ledger (hour, device, received, decoded, readings, stored) VALUES (?,?,2,2,4,4)",
-            (NOW // HOUR * HOUR, "meter-1"),
-        )
-        old.close()
-    finally:
-        module._STEPS, module.SCHEMA_VERSION = steps, version  # type: ignore[assignment]
+    old = sqlite3.connect(file)
+    for step in module._STEPS[:4]:
+        old.executescript(step)
+    old.execute(
+        "INSERT INTO ledger (hour, device, received, decoded, readings, stored) VALUES (?,?,2,2,4,4)",
+        (NOW // HOUR * HOUR, "meter-1"),
+    )
+    old.execute("PRAGMA user_version=4")
+    old.commit()
+    old.close()
     new = SqliteJournal(file)
     (row,) = new.ledger(0)
     assert (row.received, row.stored, row.refused, row.gaps) == (2, 4, 0, 0)
