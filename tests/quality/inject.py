@@ -21,6 +21,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
+from homes import made_up
 from run import Bench, Run, instant, load
 
 from dutyroom.timebase import DAY, HOUR, Ms

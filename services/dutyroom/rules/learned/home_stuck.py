@@ -3,10 +3,13 @@
 An empty home and a stuck register are the same picture. Three things tell them apart, the last one
 only just:
 
-- a home that never stood still for 6 h in a week (something always runs) now stands still for 36 h;
+- a home that never stood still for 6 h in a week (something always runs) now stands still for two
+  days and a half;
 - after a day or more of stillness one step holds most of what is used in that time, more than the
   home ever takes in an hour: the register has caught up;
-- stillness longer than a long holiday week, and than any of its own.
+- stillness longer than six days, and than any of its own.
+
+A home where nobody lives is not judged.
 """
 
 from __future__ import annotations
@@ -22,13 +25,15 @@ from dutyroom.timebase import DAY, HOUR, Ms
 
 NIGHT = 6.0  # hours: a home where nothing runs has such a spell every night
 BASE_DAYS = 7
-BASE_STILL = 36.0  # hours: longer than a day out
+BASE_STILL = 60.0  # hours: longer than a weekend away
 CATCH_STILL = 24.0  # hours
 CATCH_HOUR = 1.2  # of its own largest hour
 CATCH_SHARE = 0.4  # of the mean use in that time
 CATCH_GAP = 3.0  # hours: over a longer silence of the meter any step is ordinary
-EMPTY = 144.0  # hours: six days
+EMPTY = 144.0  # hours: six days, a working week and a weekend less one
 EMPTY_OWN = 1.5
+LIVED = 5.0  # days with use among the fortnight before it stopped: somebody lives there
+_LIVED_KEPT = 13 / 14
 _MEAN: Ms = 30 * DAY  # its mean flow is that of about a month
 _STILL, _STEP = 0, 1  # peaks: a still spell in hours, an hour's movement
 
@@ -37,7 +42,7 @@ class HomeStuck:
     """On the register of a home's water meter (m3)."""
 
     __slots__ = (
-        "active", "base_since", "begun", "cause", "evidence", "mean", "peaks", "register", "still_since"
+        "active", "base_since", "begun", "cause", "evidence", "lived", "lived_day", "mean", "peaks", "register", "still_since"
     )  # fmt: skip
 
     def __init__(self, meter: Meter) -> None:
@@ -48,6 +53,7 @@ class HomeStuck:
         self.still_since: Ms = 0
         self.base_since: Ms = 0  # end of the last spell as long as a night
         self.mean = 0.0  # m3/h
+        self.lived, self.lived_day = 0.0, 0  # days with use, the older the less
         self.evidence = [0.0, 0.0]  # hours still, m3 of the step after it
 
     def arguments(self) -> dict[str, float]:
@@ -67,7 +73,7 @@ class HomeStuck:
         still = (at - self.still_since) / HOUR
         if moved > 0.0:
             self._moves(at, moved, (self.register.since - self.still_since) / HOUR)
-        elif self._too_long(at, still):
+        elif self._too_long(still):
             self._raise(at, still, 0.0)
         span = at - self.register.since
         if not self.active:
@@ -93,11 +99,17 @@ class HomeStuck:
             self.peaks.note(_STILL, still)
             if hours <= 1.5:
                 self.peaks.note(_STEP, moved)
+        day = at // DAY
+        if day != self.lived_day:
+            self.lived = self.lived * _LIVED_KEPT ** min(day - self.lived_day, 1000) + 1.0
+            self.lived_day = day
         if still >= NIGHT:
             self.base_since = self.register.since
         self.still_since = at
 
-    def _too_long(self, at: Ms, still: float) -> bool:
+    def _too_long(self, still: float) -> bool:
+        if self.lived < LIVED:
+            return False
         base = self.still_since - self.base_since >= BASE_DAYS * DAY
         return (base and still >= BASE_STILL) or still >= max(EMPTY, EMPTY_OWN * self.peaks.largest(_STILL))
 
@@ -110,13 +122,13 @@ class HomeStuck:
     def dump(self) -> list[Any]:
         return [
             self.register.dump(), self.peaks.dump(), self.active, self.begun, self.still_since,
-            self.base_since, self.mean, self.evidence,
+            self.base_since, self.mean, self.evidence, self.lived, self.lived_day,
         ]  # fmt: skip
 
     def load(self, data: list[Any]) -> None:
         (
             register, peaks, self.active, self.begun, self.still_since,
-            self.base_since, self.mean, self.evidence,
+            self.base_since, self.mean, self.evidence, self.lived, self.lived_day,
         ) = data  # fmt: skip
         self.register.load(register)
         self.peaks.load(peaks)
