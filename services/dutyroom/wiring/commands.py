@@ -143,7 +143,7 @@ def export_quarantine(settings: Settings, wanted: str, file: Path) -> str:
     """Writes all open messages, one JSON object a line. Raises Rejected when the file cannot be written."""
     settings = data_folder(settings)
     site = choose_site(settings, wanted)
-    read_only = running_api(settings.data) is not None
+    read_only = in_use(settings.data)
     journal = SqliteJournal(settings.data / "sites" / site.id / "journal.sqlite", read_only=read_only)
     count = 0
     try:
@@ -176,8 +176,9 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
     Rejected when none of them is there."""
     settings = data_folder(settings)
     site = choose_site(settings, wanted)
-    api = running_api(settings.data)
-    journal = SqliteJournal(settings.data / "sites" / site.id / "journal.sqlite", read_only=api is not None)
+    api = running_api(settings.data) if discard else None
+    read_only = in_use(settings.data)
+    journal = SqliteJournal(settings.data / "sites" / site.id / "journal.sqlite", read_only=read_only)
     try:
         lines = []
         if discard:

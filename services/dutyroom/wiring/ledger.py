@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Literal, cast
 
 from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.datafolder import in_use
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.errors import Rejected
 from dutyroom.flows.completeness import intervals, overall, shares
@@ -15,7 +16,7 @@ from dutyroom.model.telemetry import PointTable
 from dutyroom.settings import Settings
 from dutyroom.site import Site
 from dutyroom.timebase import DAY, MINUTE, Ms, day_starts, duration, from_iso, to_iso, zone
-from dutyroom.wiring.commands import choose_site, data_folder, opened_records, printable, running_api
+from dutyroom.wiring.commands import choose_site, data_folder, opened_records, printable
 
 BY = ("device", "hour", "day")
 LATE: Ms = 5 * MINUTE  # a reading that waits for its store longer than this is a fault
@@ -51,7 +52,7 @@ def show_ledger(
     if not file.exists():
         raise Rejected(f"there is no journal of {site.id} in {settings.data} yet; start the service first")
     tz, now = zone(site.time_zone), SystemClock().now()
-    journal = SqliteJournal(file, read_only=running_api(settings.data) is not None)
+    journal = SqliteJournal(file, read_only=in_use(settings.data))
     try:
         start = _start(since, now, site.time_zone)
         days = day_starts(start, max(now, start + 1), tz) if by == "day" else []

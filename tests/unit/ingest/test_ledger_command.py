@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.records_sql import open_records
 from dutyroom.cli import app
@@ -51,6 +52,19 @@ def kept(journal: SqliteJournal, at: Ms, seq: int) -> None:
 def run(tmp_path: Path, *arguments: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, [*arguments, "--data", str(tmp_path)])
     return done.exit_code, done.output
+
+
+def test_what_only_reads_works_beside_processes_without_pages(tmp_path: Path, journal: SqliteJournal) -> None:
+    """`ingest` alone, as on a machine beside the one with `api`: nobody can be asked, and nobody needs to be."""
+    journal.append(sent(NOW), sent(NOW, outcome=Outcome.QUARANTINED))
+    with DataFolder(tmp_path, shared=True):
+        code, out = run(tmp_path, "ledger")
+        assert (code, "The ledger balances." in out) == (0, True), out
+        code, out = run(tmp_path, "quarantine")
+        assert (code, "malformed: byte 3" in out) == (0, True), out
+        assert run(tmp_path, "quarantine", "--export", str(tmp_path / "q.jsonl"))[0] == 0
+        code, out = run(tmp_path, "quarantine", "--discard", "1")
+        assert (code, "no `dutyroom api` that can be asked" in out) == (1, True), out
 
 
 def test_it_balances_while_what_came_just_now_waits(tmp_path: Path, journal: SqliteJournal) -> None:
