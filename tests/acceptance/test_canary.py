@@ -30,12 +30,14 @@ def until(holds: Callable[[], object], seconds: float = 20.0) -> None:
 
 
 @contextmanager
-def running(folder: Path, port: int, topics: str = "['meters/+/up']") -> Iterator[RunningSite]:
+def running(
+    folder: Path, *ports: int, topics: str = "['meters/+/up']", name: str = "canary-test", more: str = ""
+) -> Iterator[RunningSite]:
     site_folder = folder / "site"
-    site_folder.mkdir(exist_ok=True)
+    site_folder.mkdir(parents=True, exist_ok=True)
+    brokers = ", ".join(f"{{host: 127.0.0.1, port: {port}, topics: {topics}}}" for port in ports)
     (site_folder / "site.yaml").write_text(
-        "id: canary-test\nname: {en: Test}\ntime_zone: Asia/Shanghai\nlanguage: en\n"
-        f"broker: {{host: 127.0.0.1, port: {port}, topics: {topics}}}\n"
+        f"id: {name}\nname: {{en: Test}}\ntime_zone: Asia/Shanghai\nlanguage: en\nbroker: [{brokers}]\n{more}"
     )
     settings = Settings(data=folder / "data")
     ((site, source),) = read_sites([site_folder])
@@ -85,6 +87,51 @@ def test_it_goes_from_the_broker_to_the_store_and_is_no_device(
     with running(tmp_path, broker.port) as site:  # the store knows it from before
         health = site.runtime.health
         until(lambda: health.canary is not None and health.canary.proven)
+
+
+def test_each_broker_of_a_site_has_one(
+    tmp_path: Path, new_mosquitto: Callable[[str], Mosquitto], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("FIRST_S", 0.2), ("EVERY_S", 3.0)):
+        monkeypatch.setattr(flow, name, seconds)
+    rights = tmp_path / "rights"
+    rights.write_text("topic read #\n")
+    rights.chmod(0o600)
+    first, second = new_mosquitto(""), new_mosquitto("")
+    silent = new_mosquitto(f"acl_file {rights}\nmax_queued_messages 10000000\n")  # takes nothing of ours
+    with running(tmp_path / "two", first.port, second.port) as site:
+        health = site.runtime.health
+        until(lambda: health.canary is not None and health.canary.proven)
+        assert health.canary is not None
+        assert health.canary.where == ""
+    with running(tmp_path / "deaf", first.port, silent.port) as site:
+        health = site.runtime.health
+        until(lambda: health.canary is not None and health.canary.delay_s is not None)
+        time.sleep(4)
+        assert health.canary is not None
+        assert (health.canary.proven, health.canary.where) == (False, f"broker 127.0.0.1:{silent.port}")
+
+
+@pytest.mark.usefixtures("hurried")
+@pytest.mark.parametrize("more", ["", "adopt_unknown: true\n"])
+def test_a_site_that_hears_everything_ignores_the_canary_of_another(
+    tmp_path: Path, new_mosquitto: Callable[[str], Mosquitto], more: str
+) -> None:
+    broker, wide = new_mosquitto(""), {"topics": "['#']", "more": more}
+    with (
+        running(tmp_path / "a", broker.port, name="site-a", **wide) as a,
+        running(tmp_path / "b", broker.port, name="site-b", **wide) as b,
+    ):
+        for site in (a, b):
+            health = site.runtime.health
+            until(lambda health=health: health.canary is not None and health.canary.proven)  # type: ignore[misc]
+        for site in (a, b):
+            journal = site.runtime.journal
+            until(lambda j=journal: j.balance(LedgerQuestion(0, by="device")).totals.ignored >= 2)  # type: ignore[misc]
+            assert journal.balance(LedgerQuestion(0, by="device")).totals.quarantined == 0
+            assert [f.kind for f in journal.findings(0)] == []
+            with site.runtime.records.read() as tx:
+                assert not tx.devices.all(site.runtime.site.id)
 
 
 @pytest.mark.usefixtures("hurried")

@@ -12,6 +12,8 @@ from collections.abc import Collection, Mapping, Sequence
 from msgspec.structs import replace
 
 from dutyroom.flows.bulk import Bulk
+from dutyroom.flows.canary import PROFILE as CANARY
+from dutyroom.flows.canary import of_others
 from dutyroom.flows.draft import Draft, Times
 from dutyroom.flows.live import Live
 from dutyroom.flows.notours import REASON, NotOurs, without
@@ -227,6 +229,8 @@ class Ingest:
         draft.messages.append(record)
 
     def _decode(self, message: Message) -> Decoded | Ignored | Refused:
+        if of_others(message.topic, self._site):
+            return Ignored(CANARY, REASON)
         outcome = self._adopting(message) if self._adopt else self._library.decode(message, self._registry)
         foreign = self.not_ours.addresses
         if self._adopt and isinstance(outcome, Decoded):

@@ -198,7 +198,7 @@ def _put_together(
     live = Live()
     registry = Registry(devices)
     runtime = SiteRuntime(site, table, live, journal, store, records, clock, started_at=clock.now())
-    perch = canary_of(runtime, brokers[0], registry, session.extend) if limits.canary and brokers else None
+    perch = canary_of(runtime, brokers, registry, session.extend) if limits.canary and brokers else None
     filling = _filling(runtime)
     ingest = Ingest(site.id, library, registry, table, journal, records, live, site.adopt_unknown)
     rereading = Rereading(journal, ingest)
@@ -212,9 +212,8 @@ def _put_together(
     runtime.broker_ok = lambda: session.connected
     running = RunningSite(runtime, session, journal, Cron(clock), perch=perch)
     running.loops = _loops(running, ingest, rereading, registry, limits, speed, owned)
-    running.loops += [
-        loop for loop in (filling, perch.loop if perch is not None else None) if loop is not None
-    ]
+    running.loops += [filling] if filling is not None else []
+    running.loops += perch.loops if perch is not None else ()
     if owned is not None and owned.apart:
         running.loops.append(_following(runtime, since))
     else:

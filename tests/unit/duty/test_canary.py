@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Unavailable
-from dutyroom.flows.canary import EVERY_S, FIRST_S, Canary
+from dutyroom.flows.canary import EVERY_S, FIRST_S, Canaries, Canary
 from dutyroom.flows.outage import RULE, Outage
 from dutyroom.flows.watch import Watch
 from dutyroom.model.telemetry import PointTable
@@ -86,6 +87,62 @@ def test_its_silence_is_an_outage_after_three_minutes_and_ends() -> None:
     way.open = False
     way.go(EVERY_S)
     assert way.canary.state.trouble == "the broker is away"
+
+
+class Brokers:
+    """Two canaries that look for their beats in one store; what the brokers named hold back never comes."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.held: set[int] = set()
+        self.kept: float | None = None
+        self.canaries = [self.canary(place) for place in (0, 1)]
+        self.all = Canaries(self.canaries, ["north", "south"])
+
+    def canary(self, place: int) -> Canary:
+        def publish(payload: bytes) -> None:
+            if place not in self.held:
+                self.kept = float(json.loads(payload)["beat"])
+
+        return Canary(
+            publish,
+            lambda: self.kept,
+            lambda: self.kept,
+            lambda: T + round(self.seconds * 1000) // 2 * 2 + place,
+            lambda: self.seconds,
+            lambda: T,
+            place * EVERY_S / 2,
+        )
+
+    def go(self, seconds: float) -> None:
+        end = self.seconds + seconds
+        while self.seconds < end:
+            for canary in self.canaries:
+                canary.step()
+            self.seconds += 0.5
+
+
+def test_of_several_brokers_each_is_heard_and_the_silent_one_is_named() -> None:
+    brokers = Brokers()
+    brokers.go(1.5 * EVERY_S)
+    assert (brokers.all.state.proven, brokers.all.state.where) == (True, "")
+    brokers.held = {1}
+    brokers.go(1.5 * EVERY_S + 5)  # just after the next beat
+    assert [canary.deaf for canary in brokers.canaries] == [False, True]  # its devices are not judged
+    assert brokers.all.deaf
+    brokers.go(2 * EVERY_S)
+    assert (brokers.all.state.silent, brokers.all.state.where) == (True, "south")
+    brokers.held = set()
+    brokers.go(1.5 * EVERY_S)
+    assert (brokers.all.state.silent, brokers.all.deaf) == (False, False)
+
+
+def test_one_that_never_came_back_is_named() -> None:
+    brokers = Brokers()
+    brokers.held = {0}
+    brokers.go(5 * EVERY_S)
+    state = brokers.all.state
+    assert (state.proven, state.silent, state.where) == (False, False, "north")
 
 
 def test_whatever_fails_of_us_is_one_alarm(tmp_path: Path) -> None:
