@@ -22,6 +22,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from homes import made_up
+from networks import made_up_networks
 from run import Bench, Run, instant, load
 
 from dutyroom.timebase import DAY, HOUR, Ms
@@ -261,9 +262,10 @@ def main() -> None:
     ask.add_argument("--only", nargs="*", default=())
     ask.add_argument("--list", action="store_true", help="every event")
     ask.add_argument("--homes", type=int, default=0, help="on so many made-up homes instead")
+    ask.add_argument("--networks", type=int, default=0, help="on so many made-up networks instead")
     given = ask.parse_args()
-    if given.homes:
-        bench = made_up(given.homes, 1)
+    if given.homes or given.networks:
+        bench = made_up(given.homes, 1) if given.homes else made_up_networks(given.networks, 1)
         study = Study(bench, {m: [] for m in bench.meters}, given.only)
     else:
         bench = load(Path(given.bench))
