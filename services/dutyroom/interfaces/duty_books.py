@@ -1,0 +1,107 @@
+"""The records of what is wrong and who sees to it. See `dutyroom.interfaces`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+from dutyroom.model.duty import Alarm, AlarmChange, Occurrence, OutboxRow, Ticket, TicketChange
+from dutyroom.timebase import Ms
+
+
+class AlarmBook(Protocol):
+    def open_ones(self, site: str) -> Sequence[Alarm]:
+        """Every alarm whose episode has not ended (ended_at is None)."""
+        ...
+
+    def get(self, site: str, alarm: int) -> Alarm | None: ...
+
+    def insert(self, alarm: Alarm) -> Alarm:
+        """Stores a new episode (id 0 in, real id out). Raises Conflict if one is open already."""
+        ...
+
+    def update(self, alarm: Alarm) -> None: ...
+
+    def log(self, change: AlarmChange) -> None: ...
+
+    def history(self, alarm: int) -> Sequence[AlarmChange]: ...
+
+    def search(
+        self,
+        site: str,
+        *,
+        object: str | None = None,
+        since: Ms | None = None,
+        ended: bool | None = None,
+        limit: int = 200,
+    ) -> Sequence[Alarm]:
+        """Newest first."""
+        ...
+
+
+class TicketBook(Protocol):
+    def insert(self, ticket: Ticket) -> Ticket:
+        """Stores (id 0, number "" in). Raises Conflict when a ticket with its cause is not closed."""
+        ...
+
+    def open_for(self, site: str, cause: str) -> Ticket | None:
+        """The ticket of this cause that is neither closed nor cancelled."""
+        ...
+
+    def get(self, site: str, ticket: int) -> Ticket | None: ...
+
+    def update(self, ticket: Ticket) -> None: ...
+
+    def log(self, change: TicketChange) -> None: ...
+
+    def history(self, ticket: int) -> Sequence[TicketChange]: ...
+
+    def search(
+        self,
+        site: str,
+        *,
+        open_only: bool = False,
+        object: str | None = None,
+        since: Ms | None = None,
+        limit: int = 200,
+    ) -> Sequence[Ticket]: ...
+
+
+class OccurrenceBook(Protocol):
+    def insert(self, occurrence: Occurrence) -> Occurrence | None:
+        """None when (site, plan, object, due) is there already: somebody did it first."""
+        ...
+
+    def update(self, occurrence: Occurrence) -> None: ...
+
+    def get(self, site: str, occurrence: int) -> Occurrence | None: ...
+
+    def search(
+        self,
+        site: str,
+        *,
+        plan: str | None = None,
+        since: Ms | None = None,
+        until: Ms | None = None,
+        limit: int = 1000,
+    ) -> Sequence[Occurrence]:
+        """Ordered by due."""
+        ...
+
+
+class Outbox(Protocol):
+    def insert(self, row: OutboxRow) -> bool:
+        """False when (site, dedupe) is there already."""
+        ...
+
+    def due(self, now: Ms, limit: int = 50, sites: Collection[str] | None = None) -> Sequence[OutboxRow]:
+        """Pending rows whose time has come, oldest first. sites: None = all."""
+        ...
+
+    def claim(self, row: OutboxRow, until: Ms) -> bool:
+        """Puts a pending row off to `until`; False when another runner touched it meanwhile."""
+        ...
+
+    def update(self, row: OutboxRow) -> None: ...
+
+    def search(self, site: str, limit: int = 200) -> Sequence[OutboxRow]: ...
