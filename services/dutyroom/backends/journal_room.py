@@ -14,7 +14,7 @@ from dutyroom.model.telemetry import Lane
 
 RESERVE = 0.05  # of the limit, beyond it: for what is urgent
 AT_ONCE = 64  # passed batches that make room for an append; it adds one or two
-NEWEST = 200  # batches that stay whatever is full: a broker may deliver their messages again
+NEWEST = 200  # batches that stay, up to half of the limit: a broker may deliver their messages again
 _FULL = 0.95  # of the limit, taken by what waits: the rest are ledger, quarantine, indexes
 
 
@@ -39,7 +39,7 @@ class Room:
 
     def _trim(self, db: sqlite3.Connection) -> int:
         """The oldest batches that all readers have passed; returns how many."""
-        last = db.execute("SELECT coalesce(max(seq), 0) FROM batch").fetchone()[0] - NEWEST
+        last = self._last_to_go(db)
         gone = 0
         for lane in reversed(Lane):
             passed = min(last, self.passed(db, lane))
@@ -48,6 +48,17 @@ class Room:
                 (int(lane), passed, AT_ONCE),
             ).rowcount
         return gone
+
+    def _last_to_go(self, db: sqlite3.Connection) -> int:
+        """The sequence before the newest batches."""
+        kept = 0
+        for seq, size in db.execute(
+            "SELECT seq, length(body) FROM batch ORDER BY seq DESC LIMIT ?", (NEWEST,)
+        ):
+            kept += size
+            if kept > self._most // 2:
+                return int(seq)
+        return int(db.execute("SELECT coalesce(max(seq), 0) FROM batch").fetchone()[0]) - NEWEST
 
     def passed(self, db: sqlite3.Connection, lane: Lane) -> int:
         """The sequence that the slowest reader has passed."""

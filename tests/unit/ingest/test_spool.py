@@ -101,6 +101,24 @@ def test_the_newest_batches_stay_for_what_a_broker_delivers_again(tmp_path: Path
     journal.close()
 
 
+@pytest.mark.parametrize("size", [100_000, 3_000_000])
+def test_large_batches_that_were_passed_never_leave_it_full(tmp_path: Path, size: int) -> None:
+    """The newest 200 would be more than the whole journal may be."""
+    journal = SqliteJournal(tmp_path / "j.sqlite", most=8 * MB, readers=READERS)
+    fill_at = 0
+    for number in range(120):
+        try:
+            journal.append(batch(number, size=size))
+        except Unavailable:
+            fill_at = fill_at or number
+            pass_all(journal)
+            journal.append(batch(number, size=size))
+    assert fill_at
+    assert journal.recent(1)[0].received_at == T + 119
+    assert journal.spool().share < 1
+    journal.close()
+
+
 def test_without_a_limit_nothing_goes(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "j.sqlite")
     for number in range(300):
