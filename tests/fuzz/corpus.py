@@ -179,6 +179,10 @@ _EXTRA: Final[Mapping[str, tuple[Mapping[str, object], ...]]] = {
     "modbus": tuple(
         {"framing": framing, "registers": {"a": {"at": 0, "as": "u16"}, "b": {"at": 1, "as": "f32"}}}
         for framing in ("auto", "none", "rtu", "tcp", "json", "rtu")
+    )
+    + tuple(
+        {"framing": framing, "registers": {"a": {"at": 0, "as": "bcd"}, "b": {"at": 1, "as": "bcd", "words": 2}}}
+        for framing in ("rtu", "tcp", "rtu")
     ),
     "panel_printer": ({"date": "ymd"},),
     "watteco_batch": (

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.fuzz import frames
+
 from dutyroom.profiles.loading import read_profile
 from dutyroom.profiles.profile import Profile
 
@@ -89,9 +91,9 @@ _ALL: Final = """layouts:
   - name: sealed
     binary:
       - kind: u8
-      - body: text(rest)
+      - body: hex(rest)
       - {seek: -2}
-      - sum: u16
+      - sum: u16le
       - {check: crc16_modbus, over: [0, -2], equals: "sum"}
 """
 _TEXT: Final = """text:
@@ -117,9 +119,16 @@ def _made(name: str, layout: str, example: str) -> Profile:
     return read_profile(text, f"harsh/{name}")
 
 
+def _examples() -> str:
+    """One for each layout of the cursor program."""
+    lists, records, sealed = "0201000000059120100a", "0403010203", frames.rtu(b"\xa1abc").hex()
+    more = "".join(f'\n  - {{topic: harsh/1, hex: "{each}"}}' for each in (lists, "030003", records, sealed))
+    return '"\\u0001\\u0002abcdefghijklmnopqrstuvwxyz"}' + more.removesuffix("}")
+
+
 def harsh() -> list[Profile]:
     return [
-        _made("binary", _ALL, '"\\u0001\\u0002abcdefghijklmnopqrstuvwxyz"'),
+        _made("binary", _ALL, _examples()),
         _made("text", _TEXT, '"volume 12 = 3.5"'),
         _made("lines", _LINES, '"volume 12 m3\\npower 3e400 kW\\n"'),
     ]

@@ -160,11 +160,39 @@ def _modbus(seen: Seen) -> str:
         is_answer = len(inner) > 4 and inner[1] in (1, 2, 3, 4) and inner[2] == len(inner) - 5
         if is_answer and not _rtu_right(inner) and not _rtu_right(payload):
             return "an RTU frame in hex with a wrong CRC was accepted"
+    return _modbus_digits(seen) if framing in ("rtu", "tcp") else ""
+
+
+def _modbus_digits(seen: Seen) -> str:
+    registers: Any = seen.settings.get("registers", {})
+    for note in seen.notes:
+        if registers.get(note.name, {}).get("as") != "bcd":
+            continue
+        digits = seen.payload[note.first // 8 : note.last // 8].hex()
+        if not digits.isdecimal() or int(digits) != int(str(note.value)):
+            return f"{note.name}: {note.value!r} came out of {digits}"
     return ""
 
 
 def _rtu_right(payload: bytes) -> bool:
     return len(payload) > 4 and frames.crc_reflected(payload, frames.MODBUS) == 0
+
+
+# ---------------------------------------------------------------- cursor programs of profiles
+
+
+def _harsh(seen: Seen) -> str:
+    """What the program of harsh.py has of digits and of a checksum."""
+    if isinstance(seen.document, dict) and "body" in seen.document and not _rtu_right(seen.payload):
+        return "a message with a wrong checksum was accepted"
+    whole, size = int.from_bytes(seen.payload, "big"), len(seen.payload) * 8
+    for note in seen.notes:
+        if note.name.rpartition(".")[2] != "bcd":
+            continue
+        digits = f"{whole >> size - note.last & (1 << note.last - note.first) - 1:02x}"
+        if not digits.isdecimal() or note.value != int(digits):
+            return f"{note.name}: {note.value!r} came out of {digits}"
+    return ""
 
 
 # ---------------------------------------------------------------- M-Bus
@@ -237,6 +265,7 @@ ORACLES: Final[Mapping[str, Oracle]] = {
     "dlt645": _line_oracle(9, 1, 0x33),
     "dsmr": _dsmr,
     "gb26875": _gb26875,
+    "harsh": _harsh,
     "mbus": _mbus,
     "modbus": _modbus,
     "sia_dc09": _sia,
