@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,11 @@ def door_to(url: str, files: TlsFiles = TlsFiles()) -> Door:
     return Door(url)
 
 
+_TIMEOUT = re.compile(
+    r" \((?:read|connect) timeout=[^)]*\)"
+)  # another number each time: one outage, one line in the log
+
+
 def why(err: BaseException) -> str:
     """What urllib3 or the socket says, without the layers around it."""
     cause: BaseException = err
@@ -49,4 +55,4 @@ def why(err: BaseException) -> str:
     text = str(cause)
     if isinstance(cause, ssl.SSLError) and "alert" in text.lower() and "certificate" in text.lower():
         return f"it does not take our client certificate, or wants one (DUTYROOM_INFLUX_CERTIFICATE_FILE): {text}"
-    return text.rsplit(">: ", 1)[-1].rsplit("): ", 1)[-1]
+    return _TIMEOUT.sub("", text.rsplit(">: ", 1)[-1].rsplit("): ", 1)[-1])
