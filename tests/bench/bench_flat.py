@@ -2,8 +2,10 @@
 
 One process without a broker: messages made before (138 bytes of flat JSON, 7 values) go through Ingest (decode,
 validate, ledger), the journal (durable), the rules that are shipped and three limits, and Keep into the embedded
-store, compaction included, in batches of 4,096. All devices in turn. What is paid once (a first message of each
-device) is left out of the flat figure and told beside it. Times are of the processor, by stage.
+store, in batches of 4,096. All devices in turn, a minute between two messages of one. What is paid once (a first
+message of each device) is left out of the flat figure and told beside it. Times are of the processor, by stage;
+`upkeep` goes on until all readings are in chunks, `--least` messages of each device are measured at least, so that
+this is what it costs in the long run. Pauses are the longest call, by the clock.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ from dutyroom.rules.parse import default_rules, parse_rules
 from dutyroom.timebase import zone
 
 BATCH, EVERY, VALUES = 4_096, 60_000, 7
+TURN = 8 * BATCH  # messages between two turns of the store's reader
 STAGES = ("ingest", "rules", "keep", "upkeep")
 
 
@@ -49,19 +52,34 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--points", type=int, nargs="*", default=[1_000, 10_000, 100_000, 1_000_000])
-    parser.add_argument("--messages", type=int, default=200_000, help="measured, after one of each device")
+    parser.add_argument("--messages", type=int, default=500_000, help="measured, after one of each device")
+    parser.add_argument(
+        "--least", type=int, default=16, help="messages of each device that are measured at least"
+    )
     parser.add_argument("--profile", choices=STAGES, help="where the time of a stage goes")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.one or asked.profile:
         with tempfile.TemporaryDirectory() as folder:
-            measure(Path(folder), asked.points[0], asked.messages, asked.profile or "")
+            measure(Path(folder), asked.points[0], asked.messages, asked.least, asked.profile or "")
         return
     print(machine())
-    head = ("points", "a message", "a reading", *STAGES, "first message of a device", "memory a point")
+    head = (
+        "points", "a message", "a reading", *STAGES, "first message of a device",
+        "memory a point: after it, in the end",
+        "longest call: ingest, keep, upkeep",
+    )  # fmt: skip
     print(f"\n| {' | '.join(head)} |\n|{' --: |' * len(head)}", flush=True)
     for points in asked.points:  # each in a process of its own, for its memory
-        more = ["--one", "--points", str(points), "--messages", str(asked.messages)]
+        more = [
+            "--one",
+            "--points",
+            str(points),
+            "--messages",
+            str(asked.messages),
+            "--least",
+            str(asked.least),
+        ]
         subprocess.run([sys.executable, "-m", "tests.bench.bench_flat", *more], check=True)
 
 
@@ -92,7 +110,7 @@ class Site:
         self.engine = Engine(rules.values(), self.table, registry.by_id)
         self.keep = Keep("s", self.table, self.journal, self.store, self.records)
         self.began, self.sent, self.seen = SystemClock().now() - 86_400_000, 0, 0
-        self.spent = dict.fromkeys(STAGES, 0.0)
+        self.spent, self.longest = dict.fromkeys(STAGES, 0.0), dict.fromkeys(STAGES, 0.0)
         self.profiles = {stage: cProfile.Profile() for stage in STAGES}
         self.watched = ""
 
@@ -123,28 +141,31 @@ class Site:
             self.store.tidy()
 
     def finish(self) -> None:
-        with self._stage("upkeep"):
-            while self.store.tidy(all_of_it=True):
-                pass
+        more = True
+        while more:
+            with self._stage("upkeep"):
+                more = self.store.tidy(all_of_it=True)
 
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
         if name == self.watched:
             self.profiles[name].enable()
-        began = time.process_time()
+        began, at = time.process_time(), time.perf_counter()
         yield
         self.spent[name] += time.process_time() - began
+        self.longest[name] = max(self.longest[name], time.perf_counter() - at)
         if name == self.watched:
             self.profiles[name].disable()
 
-    def go(self, messages: Sequence[Message]) -> dict[str, float]:
+    def go(self, count: int) -> dict[str, float]:
         """Processor time by stage; the store's reader takes some batches at once, as in the service."""
-        self.spent = dict.fromkeys(STAGES, 0.0)
-        for turn, start in enumerate(range(0, len(messages), BATCH), 1):
-            self.take(messages[start : start + BATCH])
-            if turn % 8 == 0:
-                self.store_all()
-        self.store_all()
+        self.spent, self.longest = dict.fromkeys(STAGES, 0.0), dict.fromkeys(STAGES, 0.0)
+        for start in range(0, count, TURN):
+            messages = self.messages(min(TURN, count - start))
+            for first in range(0, len(messages), BATCH):
+                self.take(messages[first : first + BATCH])
+            self.store_all()
+        self.finish()
         return dict(self.spent)
 
     def close(self) -> None:
@@ -153,29 +174,29 @@ class Site:
         self.records.close()
 
 
-def measure(folder: Path, points: int, count: int, profile: str) -> None:
+def measure(folder: Path, points: int, count: int, least: int, profile: str) -> None:
     gc.collect()
     before = resident(os.getpid())
     site = Site(folder, points)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 50)  # as in the service
-    first = site.go(site.messages(max(site.count, BATCH)))
-    site.finish()
+    once = max(site.count, BATCH)
+    first = site.go(once)
     gc.collect()
     memory = (resident(os.getpid()) - before) / len(site.table)
-    made, site.watched = site.messages(count), profile
-    spent = site.go(made)
-    site.finish()
-    spent["upkeep"] = site.spent["upkeep"]
+    count, site.watched = max(count, least * site.count), profile
+    spent = site.go(count)
+    most = (resident(os.getpid()) - before) / len(site.table)
     rows = site.journal.ledger(0)
     assert sum(row.received for row in rows) == sum(row.decoded for row in rows) == site.sent
     assert sum(row.stored for row in rows) == site.sent * VALUES
     each = [f"{spent[stage] / count * 1e6:.2f} µs" for stage in STAGES]
-    whole, once = sum(spent.values()) / count * 1e6, sum(first.values()) / max(site.count, BATCH) * 1e6
+    whole, begun = sum(spent.values()) / count * 1e6, sum(first.values()) / once * 1e6
+    pauses = [f"{site.longest[stage] * 1000:.0f} ms" for stage in ("ingest", "keep", "upkeep")]
     print(
         f"| {len(site.table):,} | {whole:.1f} µs | {whole / VALUES:.2f} µs | {' | '.join(each)} | "
-        f"{once - whole:.0f} µs | {memory:,.0f} B |",
+        f"{begun - whole:.0f} µs | {memory:,.0f}, {most:,.0f} B | {', '.join(pauses)} |",
         flush=True,
     )
     if profile:

@@ -14,6 +14,7 @@ _LIMITS = (
     (store, "SLICE", 16),
     (compaction, "_A_POINT", 1),
     (compaction, "_LEAST", 20),
+    (compaction, "_AT_ONCE", 300),
     (parts, "DEEP", 5),
     (store, "_BY_POINT", 4),
     (store, "_RUN", 1),

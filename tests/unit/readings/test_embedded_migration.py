@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import zlib
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from dutyroom.backends.readings_embedded import EmbeddedReadingStore, migration
+from dutyroom.backends.readings_embedded import EmbeddedReadingStore, encoding, migration
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.model.telemetry import DeviceClass, Point, PointSpec, PointTable, Reading, Readings
 from dutyroom.timebase import DAY, HOUR
@@ -53,7 +54,7 @@ def test_all_readings_are_there_in_less_room(older: Path) -> None:
     store.close()
     assert older.stat().st_size < before / 2
     with closing(sqlite3.connect(older)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
         assert db.execute("PRAGMA page_size").fetchone() == (16_384,)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -101,8 +102,37 @@ def test_one_that_is_only_read_is_left_as_it_is(older: Path) -> None:
         assert db.execute("SELECT count(*) FROM reading").fetchone() == (len(ROWS),)
 
 
+def test_chunks_of_the_version_before_are_read_and_joined_with_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "readings.sqlite"
+    with monkeypatch.context() as patch:
+        patch.setattr(encoding, "_pack", lambda body: b"\x01" + zlib.compress(body, 1))
+        store = EmbeddedReadingStore(path)
+        store.write(Readings.of([(*row, 0) for row in ROWS[::2]]), PointTable())
+        while store.tidy(all_of_it=True):
+            pass
+        store.close()
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA user_version=2")
+        assert {data[0] for (data,) in db.execute("SELECT data FROM chunk")} == {1}
+    reader = EmbeddedReadingStore(path, read_only=True)
+    assert sorted(held(reader)) == ROWS[::2]
+    reader.close()
+    store = EmbeddedReadingStore(path)
+    assert sorted(held(store)) == ROWS[::2]
+    store.write(Readings.of([(*row, 0) for row in ROWS[1::2]]), PointTable())
+    while store.tidy(all_of_it=True):
+        pass
+    assert sorted(held(store)) == ROWS
+    store.close()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert 2 in {data[0] for (data,) in db.execute("SELECT data FROM chunk")}
+
+
 def test_a_newer_file_is_refused(older: Path) -> None:
     with closing(sqlite3.connect(older)) as db:
-        db.execute("PRAGMA user_version=3")
+        db.execute("PRAGMA user_version=4")
     with pytest.raises(Rejected, match="newer version"):
         EmbeddedReadingStore(older)

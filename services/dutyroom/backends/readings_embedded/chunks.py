@@ -4,11 +4,11 @@ A *chunk* is what a blob holds of one point. Instants are kept as differences le
 values as whole numbers (of a power of ten, where all of a chunk's values are such decimals; else the
 bits of the float, short ones where they suffice), their differences less the smallest one. Each of these
 columns takes as many bytes a row as its largest number needs, all low bytes first, then the next ones.
-All arithmetic is modulo 2**64, so everything comes back to the last bit. zlib goes over the whole blob.
+All arithmetic is modulo 2**64, so everything comes back to the last bit. zstd goes over the whole blob.
 
 Everything is done for all chunks of a slice at once: what a chunk costs by itself is a line in the head.
 
-blob    1 byte: 0 = as it is, 1 = zlib; then
+blob    1 byte: 0 = as it is, 2 = zstd, 1 = zlib (before version 3 of the file); then
 body    1 byte: number of chunks; their heads, byte by byte of all (43 * chunks); their rows, chunk after
         chunk: instants, values, qualities, receive times
 """

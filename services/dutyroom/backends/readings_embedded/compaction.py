@@ -1,9 +1,9 @@
 """From the log into chunks, and of many parts few: a slice a call, outside the writer's way.
 
 A run takes what the log has at its beginning (up to a mark, if there is one), some groups a slice; a slice
-is encoded first and committed then, with where the run has come to. The log's entries go with the last
-slice. Until then readings are in both, which harms nobody: who reads takes the newest write. Killed at any
-moment, the next step goes on after the last slice committed.
+is encoded first and committed then, with where the run has come to. The log's entries go after the last
+slice, some megabytes a step. Until then readings are in both, which harms nobody: who reads takes the newest
+write. Killed at any moment, the next step goes on after the last slice committed.
 
 When a run is through, days that are over are joined where their readings lie in several parts.
 """
@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from dutyroom.backends.readings_embedded import parts
 from dutyroom.backends.readings_embedded.chunks import Blob
 from dutyroom.backends.readings_embedded.columns import (
-    GROUP_BITS,
     Columns,
     a_day,
     join,
@@ -33,17 +32,34 @@ from dutyroom.backends.readings_embedded.latest import keep_latest
 from dutyroom.backends.readings_embedded.tail import Segment
 from dutyroom.backends.readings_embedded.view import Views
 from dutyroom.errors import Unavailable
+from dutyroom.model.telemetry import Longs
 
 SLICE = 1 << 15  # rows a call: some 20 ms
 _A_POINT = 64  # rows of a point that the log gathers, on the average
 _LEAST, _MOST = 1 << 16, 1_000_000  # rows of the log, of 21 bytes in memory
-_ENTRIES = 8_192  # of the log
+_FEW = 8  # of a point, even where that is more: the fewer a chunk gets, the more each costs
+_ENTRY = 122  # rows of the log for each entry that it may have
+_DENSE = 1 << 22  # groups from the first to the last one that are counted in an array
+_AT_ONCE = 4 << 20  # bytes of the log that are deleted by one step
 _ALL = 1 << 26  # more groups than there are
 
 
 def room(points: int) -> int:
     """How many rows the log gathers before they go into chunks. The more a point has, the less each costs."""
-    return min(max(_A_POINT * points, _LEAST), _MOST)
+    return min(max(_A_POINT * points, _LEAST), max(_FEW * points, _MOST))
+
+
+def entries(rows: int) -> int:
+    """How many entries the log may have, where it may have so many rows."""
+    return max(rows, _MOST) // _ENTRY
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """Where the slices of the run up to the write `until` end."""
+
+    until: int
+    high: Sequence[int]
 
 
 class Compaction:
@@ -55,14 +71,16 @@ class Compaction:
         self._closed = 0  # days before this one are over
         self._worth: list[int] = []
         self._look = True  # whether some days may be worth joining
+        self._rest = True  # whether the log may have entries that are in chunks
+        self._cuts = Cuts(0, ())
 
     def step(self, all_of_it: bool = False) -> bool:
         """At most a slice. Returns whether there is more to do. all_of_it: begins a run even where the log
         is small. Raises Unavailable: nothing is changed then."""
         with self._lock:
             try:
-                return self._log_step(all_of_it) or self._join_step()
-            except (ValueError, zlib.error, IndexError) as err:
+                return self._forget_step() or self._log_step(all_of_it) or self._join_step()
+            except (ValueError, IndexError) as err:
                 raise Unavailable(f"readings {self._file.path}: are damaged: {err}") from err
 
     # ------------------------------------------------------------ log into chunks
@@ -71,7 +89,8 @@ class Compaction:
         with self._views.view(segments=False) as view:
             state = read_state(view.db)
         if state.until <= state.done:
-            due = view.rows >= room(view.points) or view.entries >= _ENTRIES
+            most = room(view.points)
+            due = view.rows >= most or view.entries >= entries(most)
             if not (due or (all_of_it and view.entries)):
                 return False
             state, segments = self._begin()
@@ -91,7 +110,9 @@ class Compaction:
 
     def _slice(self, state: State, all_segments: Sequence[Segment]) -> None:
         segments = [s for s in all_segments if s.last <= state.until]
-        high = _upper(segments, state.next)
+        if self._cuts.until != state.until:
+            self._cuts = Cuts(state.until, cuts(segments, state.next))
+        high = next((cut for cut in self._cuts.high if cut > state.next), _ALL)
         c = settle(join([s.groups(state.next, high) for s in segments]))
         if len(c):
             self._closed = a_day(int(np.median(c.at)))
@@ -106,10 +127,24 @@ class Compaction:
             if len(c):
                 parts.add(db, blobs, after.until)
                 keep_latest(db, c, after.until)
-            if after.done == after.until:
-                db.execute("DELETE FROM log WHERE seq <= ?", (after.done,))
             write_state(db, after)
         self._look |= after.done == after.until
+        self._rest |= after.done == after.until
+        if after.done == after.until:
+            self._cuts = Cuts(0, ())
+
+    def _forget_step(self) -> bool:
+        """Deletes some entries of the log that are in chunks; whether there were any."""
+        if not self._rest:
+            return False
+        with self._file.reading() as db:
+            last = _some_entries(db, read_state(db).done)
+        if last is None:
+            self._rest = False
+            return False
+        with self._file.writing() as db:
+            db.execute("DELETE FROM log WHERE seq <= ?", (last,))
+        return True
 
     # ------------------------------------------------------------ of many parts few
 
@@ -152,20 +187,46 @@ class Compaction:
                     parts.replace(db, days, some, joined[days], some[-1].seq)
 
 
-def _upper(segments: Sequence[Segment], low: int) -> int:
-    """The group up to which a slice goes."""
+def cuts(segments: Sequence[Segment], low: int) -> tuple[int, ...]:
+    """The groups before which slices of a run end, rising; the last one has no end. low: where it begins."""
+    group, rows = _rows_by_group([segment.rows_of_groups(low) for segment in segments])
+    ends = np.cumsum(rows)
+    found: list[int] = []
+    begin, before = 0, 0
+    while len(group) and ends[-1] - before > SLICE:
+        end = max(begin + 1, int(np.searchsorted(ends, before + SLICE, side="right")))
+        if end >= len(group):
+            break
+        found.append(int(group[end]))
+        begin, before = end, int(ends[end - 1])
+    return tuple(found)
 
-    def rows(high: int) -> int:
-        return sum(s.rows_between(low, high) for s in segments)
 
-    if rows(_ALL) <= SLICE:
-        return _ALL
-    first = min(g for g in (s.first_group(low) for s in segments) if g is not None)
-    a, b = first + 1, max(int(s.columns.point[-1]) >> GROUP_BITS for s in segments) + 1
-    while a < b:
-        middle = (a + b + 1) // 2
-        a, b = (middle, b) if rows(middle) <= SLICE else (a, middle - 1)
-    return a
+def _rows_by_group(counted: Sequence[tuple[Longs, Longs]]) -> tuple[Longs, Longs]:
+    """All groups, rising, and their rows. counted: the same of each segment."""
+    counted = [(groups, many) for groups, many in counted if len(groups)]
+    low = min((int(groups[0]) for groups, _ in counted), default=0)
+    span = max((int(groups[-1]) for groups, _ in counted), default=-1) + 1 - low
+    if span > _DENSE:  # points with numbers far apart
+        found, place = np.unique(np.concatenate([groups for groups, _ in counted]), return_inverse=True)
+        return found, np.bincount(place, np.concatenate([many for _, many in counted])).astype(np.int64)
+    total = np.zeros(span, np.int64)
+    for groups, many in counted:
+        total[groups - low] += many
+    there = np.flatnonzero(total)
+    return there + low, total[there]
+
+
+def _some_entries(db: sqlite3.Connection, done: int) -> int | None:
+    """Up to which entry some megabytes of the log go that are in chunks."""
+    size, last = 0, None
+    for seq, length in db.execute(
+        "SELECT seq, length(data) FROM log WHERE seq <= ? ORDER BY seq LIMIT 4096", (done,)
+    ):
+        size, last = size + length, seq
+        if size >= _AT_ONCE:
+            break
+    return last
 
 
 def _to_join(some: list[parts.Part], done: int) -> list[parts.Part]:

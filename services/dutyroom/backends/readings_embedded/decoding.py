@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import zlib
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import zstandard
 
 from dutyroom.backends.readings_embedded.chunks import (
     HEAD,
@@ -22,10 +24,26 @@ from dutyroom.backends.readings_embedded.chunks import (
 from dutyroom.backends.readings_embedded.columns import EMPTY, GROUP, GROUP_BITS, NEVER, Columns
 from dutyroom.model.telemetry import Floats, Longs
 
+_local = threading.local()  # a decompressor must not be used by two threads at once
+
+
+def _body(blob: bytes) -> bytes:
+    if blob[0] == 0:
+        return blob[1:]
+    try:
+        if blob[0] == 1:
+            return zlib.decompress(memoryview(blob)[1:])
+        tool: zstandard.ZstdDecompressor | None = getattr(_local, "tool", None)
+        if tool is None:
+            tool = _local.tool = zstandard.ZstdDecompressor()
+        return tool.decompress(memoryview(blob)[1:])
+    except (zlib.error, zstandard.ZstdError) as err:
+        raise ValueError(f"a blob of chunks: {err}") from err
+
 
 def unpack(group: int, blob: bytes) -> Chunks:
-    """Raises ValueError or zlib.error: not a blob of ours."""
-    body = zlib.decompress(memoryview(blob)[1:]) if blob[0] else blob[1:]
+    """Raises ValueError: not a blob of ours."""
+    body = _body(blob)
     count = body[0]
     size = HEAD.itemsize * count
     by_byte = np.frombuffer(body, np.uint8, size, 1).reshape(HEAD.itemsize, count)

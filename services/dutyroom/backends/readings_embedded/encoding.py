@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
+import threading
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+import zstandard
 
 from dutyroom.backends.readings_embedded.chunks import (
     HEAD,
@@ -24,6 +25,8 @@ from dutyroom.model.telemetry import Floats, Longs
 
 _POWERS = (1, 2, 3, 4, 5, 6)
 _EXACT = float(2**53)
+_LEVEL = 1  # of compression; the next ones save nothing worth their time
+_local = threading.local()  # a compressor must not be used by two threads at once
 
 
 def encode(c: Columns) -> list[Blob]:
@@ -211,5 +214,8 @@ def _cut(group: npt.NDArray[np.int32], day: Longs, rows: Longs) -> Longs:
 
 
 def _pack(body: bytes) -> bytes:
-    packed = zlib.compress(body, 1)
-    return b"\x01" + packed if len(packed) < len(body) else b"\x00" + body
+    compressor: zstandard.ZstdCompressor | None = getattr(_local, "compressor", None)
+    if compressor is None:
+        compressor = _local.compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
+    packed = compressor.compress(body)
+    return b"\x02" + packed if len(packed) < len(body) else b"\x00" + body

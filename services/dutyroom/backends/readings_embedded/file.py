@@ -19,7 +19,8 @@ from pathlib import Path
 
 from dutyroom.errors import Rejected, Unavailable
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3  # 3: zstd in chunks
+READABLE = 2  # from this version on nothing has to be changed for one that only reads
 SCHEMA = """
 CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 INSERT INTO state (name, value) VALUES ('done', 0), ('until', 0), ('next', 0);
@@ -77,7 +78,7 @@ class StoreFile:
             raise Rejected(
                 f"readings {path} were written by a newer version ({self.version} > {SCHEMA_VERSION})"
             )
-        if read_only and (self.version < SCHEMA_VERSION or has_table(self.writer, OLDER)):
+        if read_only and (self.version < READABLE or has_table(self.writer, OLDER)):
             raise Unavailable(
                 f"readings {path}: the process that writes them has not begun yet, or brings them up to date"
             )

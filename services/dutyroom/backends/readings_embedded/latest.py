@@ -37,9 +37,10 @@ class Latest:
         self._value = np.zeros(0, np.float64)
         self._quality = np.zeros(0, np.uint8)
 
-    def __len__(self) -> int:
-        """Points that have a reading."""
-        return int(np.count_nonzero(self._seq != _NONE))
+    @property
+    def room(self) -> int:
+        """For so many points: about as many have a reading."""
+        return len(self._slot) * GROUP
 
     def update(self, c: Columns, seq: int) -> None:
         """Takes in the rows of one write; of equal instants in it the last row counts."""

@@ -35,6 +35,7 @@ def bring_up_to_date(file: StoreFile) -> None:
         with file.writing() as db:
             if not has_table(db, "state"):  # another process may have been quicker
                 _create(db)
+            db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     if has_table(file.writer, OLDER):
         log.info("readings.migrating", file=str(file.path))
         while _some(file):
@@ -47,7 +48,6 @@ def _create(db: sqlite3.Connection) -> None:
     for statement in SCHEMA.split(";"):
         if statement.strip():
             db.execute(statement)
-    db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
 
 
 def _some(file: StoreFile) -> bool:

@@ -11,6 +11,8 @@ from dutyroom.backends.readings_embedded.chunks import Blob
 
 _PART_BITS = 19
 _DAY_BITS = 18
+_LAST_DAY = (1 << _DAY_BITS) - 1
+_ASKED = 500  # days that are asked for at once
 DEEP = 32  # parts of one point on one day that are joined while the day still goes on
 _DEEP_LATE = 6  # and where the day is over, however little the new parts have
 
@@ -41,7 +43,7 @@ def span(group: int, first_day: int, last_day: int) -> tuple[int, int]:
 
 
 def day_in(part: int) -> int:
-    return (part >> _PART_BITS) & ((1 << _DAY_BITS) - 1)
+    return (part >> _PART_BITS) & _LAST_DAY
 
 
 def of_points(
@@ -84,25 +86,36 @@ def add(db: sqlite3.Connection, blobs: Iterable[Blob], seq: int) -> None:
     """Adds parts with readings of the write `seq` or before it."""
     new: list[tuple[int, int, int, int, int, bytes]] = []
     loose: list[tuple[int, ...]] = []
-    for (group, day), some in groupby(blobs, key=lambda b: (b.group, b.day)):
-        days = days_of(group, day)
-        part, depth, mask, rows, whole = _known(db, days)
+    by_day = [(days_of(*key), list(some)) for key, some in groupby(blobs, key=lambda b: (b.group, b.day))]
+    known = _loose(db, [days for days, _ in by_day])
+    for days, some in by_day:
+        part, depth, mask, rows, whole = known.get(days) or _in_chunks(db, days)
         for blob in some:
             new.append((days << _PART_BITS | part, seq, blob.mask, blob.rows, 0, blob.data))
             part += 1
             depth += bool(mask & blob.mask) or not depth
             mask |= blob.mask
             rows += blob.rows
-        loose.append((days, day, part, depth, mask, rows, whole))
+        loose.append((days, days & _LAST_DAY, part, depth, mask, rows, whole))
     db.executemany("INSERT INTO chunk (id, seq, mask, rows, sealed, data) VALUES (?,?,?,?,?,?)", new)
     db.executemany("INSERT OR REPLACE INTO loose VALUES (?,?,?,?,?,?,?)", loose)
 
 
-def _known(db: sqlite3.Connection, days: int) -> tuple[int, int, int, int, int]:
-    """(next part, depth, mask, loose rows, joined rows) of a group's day."""
-    found = db.execute("SELECT part, depth, mask, rows, whole FROM loose WHERE id = ?", (days,)).fetchone()
-    if found is not None:
-        return found  # type: ignore[no-any-return]
+_Known = tuple[int, int, int, int, int]  # (next part, depth, mask, loose rows, joined rows) of a group's day
+
+
+def _loose(db: sqlite3.Connection, days: Sequence[int]) -> dict[int, _Known]:
+    """What is known of those that have something loose."""
+    found: dict[int, _Known] = {}
+    for start in range(0, len(days), _ASKED):
+        some = days[start : start + _ASKED]
+        marks = ",".join("?" * len(some))
+        query = f"SELECT id, part, depth, mask, rows, whole FROM loose WHERE id IN ({marks})"  # noqa: S608
+        found.update((row[0], row[1:]) for row in db.execute(query, some))
+    return found
+
+
+def _in_chunks(db: sqlite3.Connection, days: int) -> _Known:
     ids = (days << _PART_BITS, (days + 1) << _PART_BITS)
     part, mask, whole = 0, 0, 0
     for last, one, rows in db.execute("SELECT id, mask, rows FROM chunk WHERE id >= ? AND id < ?", ids):

@@ -16,7 +16,7 @@ from dutyroom.backends.readings_embedded import logrow
 from dutyroom.backends.readings_embedded.columns import GROUP_BITS, Columns, join
 from dutyroom.backends.readings_embedded.file import read_state
 from dutyroom.backends.readings_embedded.latest import Latest
-from dutyroom.model.telemetry import Ints
+from dutyroom.model.telemetry import Ints, Longs
 
 SEGMENT = 1 << 16
 
@@ -37,15 +37,12 @@ class Segment:
         low, high = np.searchsorted(self.columns.point, np.array([point, point + 1], np.int32)).tolist()
         return self.columns.take(slice(low, high)) if high > low else None
 
-    def rows_between(self, low: int, high: int) -> int:
-        """Of low <= group < high."""
-        a, b = np.searchsorted(self.columns.point, _points(low, high)).tolist()
-        return int(b - a)
-
-    def first_group(self, low: int) -> int | None:
-        """The first one that is not below `low`."""
-        row = int(np.searchsorted(self.columns.point, _points(low, low)[0]))
-        return int(self.columns.point[row]) >> GROUP_BITS if row < len(self.columns) else None
+    def rows_of_groups(self, low: int) -> tuple[Longs, Longs]:
+        """The groups that are not below `low`, rising, and how many rows each has."""
+        point = self.columns.point[np.searchsorted(self.columns.point, _points(low, low)[0]) :]
+        group = point >> GROUP_BITS
+        starts = np.flatnonzero(np.append(np.ones(min(1, len(group)), np.bool_), group[1:] != group[:-1]))
+        return group[starts].astype(np.int64), np.diff(np.append(starts, len(group)))
 
     def groups(self, low: int, high: int) -> Columns:
         """Rows of low <= group < high."""
@@ -87,7 +84,8 @@ class Tail:
         self._until = state.until
         self._forget(state.done)
         self._stale |= self.last < state.done
-        for seq, data in db.execute("SELECT seq, data FROM log WHERE seq > ? ORDER BY seq", (self.last,)):
+        after = max(self.last, state.done)  # what is in chunks goes from the log a piece at a time
+        for seq, data in db.execute("SELECT seq, data FROM log WHERE seq > ? ORDER BY seq", (after,)):
             if data:
                 self._add(seq, logrow.unpack(data))
             else:

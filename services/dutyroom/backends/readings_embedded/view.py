@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import struct
 import threading
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from dutyroom.model.telemetry import Reading
 @dataclass(frozen=True, slots=True)
 class View:
     """segments: what the log has, oldest first. latest: of the points asked for. rows, entries: of the log;
-    points: how many have a reading."""
+    points: how many have a reading, about."""
 
     db: sqlite3.Connection
     segments: tuple[Segment, ...]
@@ -45,7 +44,7 @@ class Views:
         try:
             with self._file.reading() as db:
                 yield self._look(db, latest, segments, align)
-        except (ValueError, IndexError, struct.error, zlib.error) as err:
+        except (ValueError, IndexError, struct.error) as err:
             raise Unavailable(f"readings {self._file.path}: are damaged: {err}") from err
 
     def _look(self, db: sqlite3.Connection, latest: Sequence[int], segments: bool, align: bool) -> View:
@@ -58,4 +57,4 @@ class Views:
                 tail.align(db)
             rows = tail.segments() if segments else ()
             newest = tail.latest.of(latest)
-            return View(db, rows, newest, len(tail), tail.entries, len(tail.latest))
+            return View(db, rows, newest, len(tail), tail.entries, tail.latest.room)
