@@ -251,3 +251,14 @@ def test_a_product_that_the_server_names_is_not_taken_for_another_vendors_unaske
         with pytest.raises(Rejected, match=r"error\.other_product"):
             adoption(Wish(eui), found, library, [])
     rig.close()
+
+
+def test_a_candidate_of_another_product_than_the_message_names_is_told(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, {"narrow": UPLINK})
+    eui = "0000000000000007"
+    payload = f'{{"deviceInfo": {{"devEui": "{eui}", "deviceProfileName": "Borg Z3"}}, "data": "AKI="}}'
+    rig.ingest.handle([Message(f"application/1/device/{eui}/event/up", payload.encode(), T)])
+    found = Strangers(rig.journal).find(rig.shelf.library, eui)
+    assert found is not None
+    assert [(c.profile, c.named, c.foreign) for c in found.candidates] == [("acme/narrow", False, True)]
+    rig.close()

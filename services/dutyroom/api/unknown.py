@@ -125,6 +125,7 @@ def _candidate(shown: Presenter, candidate: Candidate) -> Json:
         "name": shown.words.pick(candidate.name),
         "class": candidate.device_class,
         "named": candidate.named,
+        "foreign": candidate.foreign,
         "readings": [_reading(shown, r, value) for r, value in candidate.readings],
         "events": candidate.events,
         "findings": [

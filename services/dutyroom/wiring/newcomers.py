@@ -65,7 +65,8 @@ def _lines(row: dict[str, Any], site: Site) -> list[str]:
         f"  last     {printable(' '.join(row['payload'].split()))[:_PAYLOAD]}",
     ]
     for candidate in row["candidates"]:
-        lines.append(f"  profile  {candidate['profile']}: {_values(candidate)}")
+        doubt = " (the message names another product)" if candidate.get("foreign") else ""
+        lines.append(f"  profile  {candidate['profile']}{doubt}: {_values(candidate)}")
     for number, offer in enumerate(row["offers"]):
         lines += _offer(offer, number == 0)
     if not row["tried"]:
