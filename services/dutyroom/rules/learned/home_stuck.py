@@ -18,6 +18,7 @@ from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.learned.packed import parts
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.rules.learned.register import UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
@@ -75,13 +76,13 @@ class HomeStuck:
             self._moves(at, moved, (self.register.since - self.still_since) / HOUR)
         elif self._too_long(still):
             self._raise(at, still, 0.0)
-        span = at - self.register.since
-        if not self.active:
-            self.mean += (
-                (moved / (span / HOUR) - self.mean) * min(span / min(_MEAN, at - self.begun + 1), 1.0)
-                if span
-                else 0.0
-            )
+        self._use(at, moved, at - self.register.since)
+
+    def _use(self, at: Ms, moved: float, span: Ms) -> None:
+        """Its mean use: of all time at first, of about a month later."""
+        if span and not self.active:
+            weight = min(span / min(_MEAN, at - self.begun + 1), 1.0)
+            self.mean += (moved / (span / HOUR) - self.mean) * weight
 
     def _moves(self, at: Ms, moved: float, still: float) -> None:
         hours = (at - self.register.since) / HOUR
@@ -122,13 +123,13 @@ class HomeStuck:
     def dump(self) -> list[Any]:
         return [
             self.register.dump(), self.peaks.dump(), self.active, self.begun, self.still_since,
-            self.base_since, self.mean, self.evidence, self.lived, self.lived_day,
+            self.base_since, self.mean, list(self.evidence), self.lived, self.lived_day,
         ]  # fmt: skip
 
     def load(self, data: list[Any]) -> None:
         (
             register, peaks, self.active, self.begun, self.still_since,
             self.base_since, self.mean, self.evidence, self.lived, self.lived_day,
-        ) = data  # fmt: skip
+        ) = parts(data, 10)  # fmt: skip
         self.register.load(register)
         self.peaks.load(peaks)

@@ -18,6 +18,7 @@ from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.learned.packed import floats, parts, unpack, zeros
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.rules.learned.register import UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
@@ -70,11 +71,11 @@ class HomeWater:
         self.opened: Ms = 0
         self.still_since: Ms = 0
         self.stood = False  # a still hour since the alarm opened
-        self.since = [0.0] * len(SPELLS)  # hours since a still spell of that length
-        self.flows: list[float] = []  # L/h of the last hours, newest first
+        self.since = zeros(len(SPELLS))  # hours since a still spell of that length
+        self.flows = floats()  # L/h of the last hours, newest first
         self.bin_hours = self.bin_moved = 0.0
         self.spell_hours = 0  # of high flow until now
-        self.spell = [0.0] * SHORTS  # its smallest flows by window
+        self.spell = zeros(SHORTS)  # its smallest flows by window
         self._set_limits()
 
     def arguments(self) -> dict[str, float]:
@@ -161,7 +162,7 @@ class HomeWater:
             for i, least in enumerate(self.spell):
                 self.peaks.learn(_FLOWS + i, least)
             self._set_limits()
-        self.spell_hours, self.spell = 0, [0.0] * SHORTS
+        self.spell_hours, self.spell = 0, zeros(SHORTS)
 
     def _flow(self, at: Ms, measure: int, least: float) -> None:
         short = measure - _FLOWS
@@ -210,18 +211,21 @@ class HomeWater:
     # ------------------------------------------------------------ state
 
     def dump(self) -> list[Any]:
+        arrays = [values.tobytes() for values in (self.since, self.flows, self.spell)]
         return [
-            self.register.dump(), self.peaks.dump(), self.active, self.cause, self.evidence, self.begun,
-            self.still_since, self.stood, self.since, self.flows, self.bin_hours, self.bin_moved,
-            self.spell_hours, self.spell, self.opened,
+            self.register.dump(), self.peaks.dump(), *arrays, list(self.evidence), self.active, self.cause,
+            self.begun, self.opened, self.still_since, self.stood, self.bin_hours, self.bin_moved,
+            self.spell_hours,
         ]  # fmt: skip
 
     def load(self, data: list[Any]) -> None:
         (
-            register, peaks, self.active, self.cause, self.evidence, self.begun,
-            self.still_since, self.stood, self.since, self.flows, self.bin_hours, self.bin_moved,
-            self.spell_hours, self.spell, self.opened,
-        ) = data  # fmt: skip
+            register, peaks, since, flows, spell, self.evidence, self.active, self.cause,
+            self.begun, self.opened, self.still_since, self.stood, self.bin_hours, self.bin_moved,
+            self.spell_hours,
+        ) = parts(data, 15)  # fmt: skip
         self.register.load(register)
         self.peaks.load(peaks)
+        self.since, self.flows = unpack(since, len(SPELLS)), unpack(flows)
+        self.spell = unpack(spell, SHORTS)
         self._set_limits()

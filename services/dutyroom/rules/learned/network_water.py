@@ -9,106 +9,68 @@ least and most alike, so a small leak is seen there; by day a large one.
   day. A thousand homes do not open their taps at once; a main that breaks takes a moment.
 
 Night and day are differences of logarithms in units of their own spread, summed up (CUSUM, Page
-1954) after taking off what is ordinary; a step is judged alone.
+1954) after taking off what is ordinary; a step is judged alone. Each has a limit of the class, and
+one from the network's own largest value that was no alarm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import exp, log
-from statistics import median
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
+from dutyroom.rules.learned.habits import HOURS, NIGHT, Hours, Nights, spread
 from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.learned.packed import floats, parts, unpack
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.rules.learned.zone_flow import ZoneFlow
 from dutyroom.timebase import DAY, HOUR, Ms
 
-KEPT = 28  # days of the profile
-QUARANTINE = 2  # days
-NIGHT_END = 6  # local hours 0..5
-FIRST_LOOK = 3  # from then on the night's smallest hour is known well enough
-NIGHT_FLOOR = 0.05  # the least spread that a night's smallest hour is taken to have
-NIGHT_DRIFT, NIGHT_CAP, NIGHT_ALARM = 0.75, 6.0, 3.5
-DAY_FLOOR = 0.10
-DAY_DRIFT, DAY_CAP, DAY_ALARM = 1.0, 8.0, 7.5
-NIGHT_TAIL, DAY_TAIL = False, True
-NIGHT_TIMES = 1.4
-OWN_TIMES = 1.4  # of its own largest sum that was none: networks whose days go their own way
+DAYS = 7  # days until sums are made: one of each weekday
+STEP_DAYS = 3  # days until rises are measured: they need the shape of a day only
+FIRST_LOOK = 2  # local hour; before it half the town is still up
+NIGHT_FLOOR = 0.05  # ln: nights differ by 5 % even where a few weeks happened to be calm
+NIGHT_DRIFT = 0.75  # spreads a night that are ordinary
+NIGHT_CAP = 6.0  # spreads: one night, however strange, is not all
+NIGHT_ALARM = 3.5  # spreads: one night 4.25 above, or two 2.5 above
+DAY_FLOOR, DAY_DRIFT, DAY_CAP, DAY_ALARM = 0.10, 1.0, 8.0, 7.5  # the same by hours
+STEP = 0.25  # ln: 28 % at once
+OWN_TIMES = 1.4  # of its own largest: networks whose days go their own way
 LIFE: Ms = 36 * HOUR  # an alarm that ended by itself within that, less than half above its limit, was none
 LIFE_TIMES = 1.5
-STEP = 0.25  # ln: a rise of 28 % at once
-STEP_DAYS = 3  # days until rises are measured
-CALM = 12.0  # hours
-BURST = 0.3  # of the ordinary flow of that hour
+CALM = 12.0  # hours: half a day like any other
+BURST = 0.3  # ln: a third above the usual flow at once is no leak
 NORMAL: Ms = 28 * DAY  # an alarm that stood so long is the new normal
-_RISES = 2  # where the peaks of rises begin
-
-
-def spread(values: Sequence[float], floor: float, tail: bool = False) -> tuple[float, float]:
-    """Median and robust standard deviation upwards, no smaller than the floor.
-
-    tail: what one day in ten reaches is ordinary, even where the others are all alike (weekends).
-    """
-    middle = median(values)
-    tenth = sorted(values)[-1 - len(values) // 10] if tail else middle
-    return middle, max(floor, 1.4826 * median([abs(v - middle) for v in values]), (tenth - middle) / 1.2816)
+_DAY, _NIGHT, _STEP = 0, 1, 2  # measures; steps have one for each hour
+_NAMES = ("calm", "cusum", "limit", "measure", "nightly", "opened", "reached", "seen")
 
 
 class NetworkWater:
     """On the zone's outlet meters (m3); of the other members it hears nothing."""
 
     __slots__ = (
-        "_local",
-        "active",
-        "begun",
-        "calm",
-        "cause",
-        "cusum",
-        "evidence",
-        "flow",
-        "hours",
-        "limit",
-        "measure",
-        "night",
-        "nightly",
-        "nights",
-        "opened",
-        "peaks",
-        "places",
-        "profile",
-        "reached",
-        "recent",
-        "residues",
-        "seen",
-        "shape",
-        "since",
-        "today",
+        *_NAMES, "_local", "active", "begun", "cause", "evidence", "flow", "hours", "nights", "peaks",
+        "places", "recent", "residues",
     )  # fmt: skip
 
     def __init__(self, meters: Sequence[Meter]) -> None:
         places = [i for i, m in enumerate(meters) if m.klass == "water_meter" and m.role == "zone_outlet"]
         self.places = {member: i for i, member in enumerate(places)}
-        self._local = meters[0].local
+        self._local = meters[places[0]].local
         self.flow = ZoneFlow([meters[i] for i in places])
+        self.hours, self.nights = Hours(DAY_FLOOR), Nights()
+        self.peaks = Peaks(_STEP + HOURS)
         self.active, self.cause = False, "leak"
         self.evidence = [0.0, 0.0]
         self.begun: Ms = 0
         self.opened: Ms = 0
-        self.since = ""  # by which it was raised: "night", "day" or "step"
-        self.recent: list[float] = []  # flow of the last bins, newest first
-        self.seen = -1  # local day of the newest bin
-        self.cusum = self.nightly = self.calm = 0.0
-        self.peaks = Peaks(_RISES + 24)  # sums by day and by night; rises by hour of day
-        self.residues: list[float] = []  # ln flow of the last bins less the usual one, newest first
-        self.measure, self.reached, self.limit = 0, 0.0, 0.0  # of the alarm
-        self.night: list[float] = []  # smallest ln flow until the end of hour 0, 1, ...
-        self.today: list[tuple[int, float]] = []  # hours that wait for their day's end: hour, ln flow
-        self.hours: list[list[tuple[int, float]]] = []  # days in quarantine, newest first
-        self.nights: list[list[float]] = []  # newest first, with those in quarantine
-        self.profile: list[list[float]] = [[] for _ in range(24)]  # by hour, newest first
-        self.shape: list[tuple[float, float]] = []  # middle and spread by hour
+        self.seen = 0  # local day of the newest bin
+        self.recent = floats()  # flow of the last bins, newest first
+        self.residues = floats()  # their logarithms less the usual ones
+        self.cusum = self.nightly = 0.0
+        self.calm = 0.0  # hours
+        self.measure, self.reached, self.limit = _DAY, 0.0, 0.0  # of the alarm
 
     def arguments(self) -> dict[str, float]:
         """flow: m3/h of the last hour; usual: of that hour on other days, or nights."""
@@ -132,133 +94,115 @@ class NetworkWater:
         if local // DAY != self.seen:
             self._new_day(local // DAY)
         count = HOUR // self.flow.bin
-        self.recent = [flow, *self.recent[: count - 1]]
+        self.recent.insert(0, flow)
+        del self.recent[count:]
         whole = len(self.recent) == count and min(self.recent) > 0.0
         last = log(sum(self.recent) / count) if whole else 0.0
-        if whole and self.shape:
+        if whole and self.hours.known >= DAYS:
             self._by_day(end, local, last)
-        if flow > 0.0 and self.shape:
+        if flow > 0.0 and self.hours.shape:
             self._by_step(end, local, log(flow))
         else:
-            self.residues = []
-        if self._local.local(end) % HOUR < self.flow.bin:
-            self._hour(end, local % DAY // HOUR, last if whole else None)
+            del self.residues[:]
+        if whole and self._local.local(end) % HOUR < self.flow.bin:
+            self.hours.note(local % DAY // HOUR, last)
+            self._by_night(end, local % DAY // HOUR, last)
 
-    def _hour(self, end: Ms, hour: int, last: float | None) -> None:
-        """A local clock hour is complete."""
-        if last is not None:
-            self.today.append((hour, last))
-        if hour < NIGHT_END and len(self.night) == hour and last is not None:
-            self.night.append(min(last, self.night[-1]) if self.night else last)
-            if hour >= FIRST_LOOK:
-                self._by_night(end, hour)
+    def _new_day(self, day: int) -> None:
+        if self.seen:
+            self.hours.close(not self.active, STEP_DAYS)
+            self.nights.close(not self.active)
+        self.peaks.roll(day)
+        self.seen = day
 
     # ------------------------------------------------------------ judging
 
-    def _usual(self, middle: Ms) -> tuple[float, float]:
-        """ln flow and spread at a local moment: between the middles of clock hours straight lines."""
-        hour, part = (middle - HOUR // 2) // HOUR, ((middle - HOUR // 2) % HOUR) / HOUR
-        (a, sa), (b, sb) = self.shape[hour % 24], self.shape[(hour + 1) % 24]
-        return a + (b - a) * part, sa + (sb - sa) * part
-
-    def _by_step(self, end: Ms, local: Ms, last: float) -> None:
-        """A rise that stands for two bins."""
-        usual, _ = self._usual(local - self.flow.bin // 2)
-        self.residues = [last - usual, *self.residues[:3]]
-        if len(self.residues) < 4:
-            return
-        rise = min(self.residues[:2]) - max(self.residues[2:])
-        hour = local % DAY // HOUR
-        near = max(self.peaks.largest(_RISES + h % 24) for h in (hour - 1, hour, hour + 1))
-        self._weigh(end, "step", _RISES + hour, rise, max(STEP, OWN_TIMES * near), last, usual)
-
     def _by_day(self, end: Ms, local: Ms, last: float) -> None:
-        usual, width = self._usual(local + 1 - HOUR // 2)
-        z = (last - usual) / width
-        share = self.flow.bin / HOUR
+        usual, width = self.hours.usual(local + 1 - HOUR // 2)
+        z, share = (last - usual) / width, self.flow.bin / HOUR
         self.cusum = max(0.0, self.cusum + (min(z, DAY_CAP) - DAY_DRIFT) * share)
         self.calm = self.calm + share if z < 1.0 else 0.0
-        limit = max(DAY_ALARM, OWN_TIMES * self.peaks.largest(0))
-        self._weigh(end, "day", 0, self.cusum, limit, last, usual)
-        if self.since in ("day", "step") and self.calm >= CALM:
+        self._weigh(end, _DAY, self.cusum, DAY_ALARM, last, usual)
+        if self.active and self.measure != _NIGHT and self.calm >= CALM:
             self._clear(end)
         if self.active and end - self.opened >= NORMAL:
             self._forget(end)
 
-    def _by_night(self, end: Ms, hour: int) -> None:
-        past = [n[hour] for n in self.nights[QUARANTINE:] if len(n) > hour]
-        if len(past) < LEARNING // DAY // 2:
+    def _by_step(self, end: Ms, local: Ms, last: float) -> None:
+        """A rise that stands for two bins, against what rises at that time of day."""
+        usual, _ = self.hours.usual(local + 1 - self.flow.bin // 2)
+        self.residues.insert(0, last - usual)
+        del self.residues[4:]
+        if len(self.residues) == 4:
+            rise = min(self.residues[:2]) - max(self.residues[2:])
+            self._weigh(end, _STEP + local % DAY // HOUR, rise, STEP, last, usual)
+
+    def _by_night(self, end: Ms, hour: int, last: float) -> None:
+        least = self.nights.note(hour, last)
+        if least is None or hour < FIRST_LOOK:
             return
-        usual, width = spread(past, NIGHT_FLOOR, NIGHT_TAIL)
-        z = min((self.night[hour] - usual) / width, NIGHT_CAP)
+        past = self.nights.past(hour)
+        if len(past) < DAYS:
+            return
+        usual, width = spread(past, NIGHT_FLOOR)
+        z = min((least - usual) / width, NIGHT_CAP)
         total = max(0.0, self.nightly + z - NIGHT_DRIFT)
-        limit = max(NIGHT_ALARM, NIGHT_TIMES * self.peaks.largest(1))
-        self._weigh(end, "night", 1, total, limit, self.night[hour], usual)
-        if hour == NIGHT_END - 1:
+        self._weigh(end, _NIGHT, total, NIGHT_ALARM, least, usual)
+        if hour == NIGHT - 1:
             self.nightly = total
-            if z < 1.0:
+            if self.active and z < 1.0:
                 self._clear(end)
 
-    def _weigh(
-        self, at: Ms, since: str, measure: int, value: float, limit: float, last: float, usual: float
-    ) -> None:
-        """Raises what is above the limit; learns what is not."""
+    def _own(self, measure: int) -> float:
+        """Its largest value that was no alarm; of steps also in the hours beside it."""
+        if measure < _STEP:
+            return self.peaks.largest(measure)
+        hour = measure - _STEP
+        return max(self.peaks.largest(_STEP + h % HOURS) for h in (hour - 1, hour, hour + 1))
+
+    def _weigh(self, at: Ms, measure: int, value: float, floor: float, last: float, usual: float) -> None:
+        """Raises what is above its limit; learns what is not."""
         if self.active:
             if measure == self.measure:
                 self.reached = max(self.reached, value)
-        elif value <= limit or at - self.begun < LEARNING:
+            return
+        limit = max(floor, OWN_TIMES * self._own(measure)) if value > floor else floor
+        if value <= limit or at - self.begun < LEARNING:
             self.peaks.note(measure, value)
-        else:
-            self.measure, self.reached, self.limit = measure, value, limit
-            self._raise(at, since, last, usual)
-
-    def _raise(self, at: Ms, since: str, last: float, usual: float) -> None:
-        self.active, self.since, self.opened = True, since, at
-        self.cause = "burst" if since != "night" and last - usual > BURST else "leak"
+            return
+        self.active, self.opened = True, at
+        self.measure, self.reached, self.limit = measure, value, limit
+        self.cause = "burst" if measure != _NIGHT and last - usual > BURST else "leak"
         self.evidence = [exp(last), exp(usual)]
-        self.hours, self.today = [], []
-        self.peaks.drop()
-        self.nights = self.nights[QUARANTINE:]
+        for learner in (self.hours, self.nights, self.peaks):
+            learner.drop()
 
     def _clear(self, at: Ms) -> None:
-        if self.active:
-            if at - self.opened <= LIFE and self.reached <= LIFE_TIMES * self.limit:
-                self.peaks.learn(self.measure, self.reached)
-            self.active, self.since = False, ""
-            self.cusum = self.nightly = self.calm = 0.0
+        if at - self.opened <= LIFE and self.reached <= LIFE_TIMES * self.limit:
+            self.peaks.learn(self.measure, self.reached)
+        self.active = False
+        self.cusum = self.nightly = self.calm = 0.0
 
     def _forget(self, at: Ms) -> None:
+        """Begins to learn anew."""
         self._clear(at)
-        self.begun, self.shape, self.nights = at, [], []
-        self.profile = [[] for _ in range(24)]
-
-    # ------------------------------------------------------------ learning
-
-    def _new_day(self, day: int) -> None:
-        if self.seen >= 0 and not self.active:
-            self.hours.insert(0, self.today)
-            if len(self.night) == NIGHT_END:
-                self.nights = [self.night, *self.nights[: KEPT + QUARANTINE - 1]]
-            while len(self.hours) > QUARANTINE:
-                for hour, value in self.hours.pop():
-                    self.profile[hour] = [value, *self.profile[hour][: KEPT - 1]]
-            if all(len(p) >= STEP_DAYS for p in self.profile):
-                self.shape = [spread(p, DAY_FLOOR, DAY_TAIL) for p in self.profile]
-        self.peaks.roll(day)
-        self.seen, self.today, self.night = day, [], []
+        self.begun, self.hours, self.nights = at, Hours(DAY_FLOOR), Nights()
 
     # ------------------------------------------------------------ state
 
     def dump(self) -> list[Any]:
-        kept = {"flow": self.flow.dump(), "peaks": self.peaks.dump()}
-        return [kept.get(name) or getattr(self, name) for name in _KEPT]
+        learned = [x.dump() for x in (self.flow, self.hours, self.nights, self.peaks)]
+        arrays = [self.recent.tobytes(), self.residues.tobytes()]
+        numbers = [getattr(self, name) for name in _NAMES]
+        return [learned, arrays, numbers, list(self.evidence), self.active, self.cause, self.begun]
 
     def load(self, data: list[Any]) -> None:
-        for name, value in zip(_KEPT, data, strict=True):
-            if name in ("flow", "peaks"):
-                getattr(self, name).load(value)
-            else:
-                setattr(self, name, value)
-
-
-_KEPT = tuple(n for n in NetworkWater.__slots__ if n not in ("_local", "places"))
+        learned, arrays, numbers, self.evidence, self.active, self.cause, self.begun = parts(data, 7)
+        flow, hours, nights, peaks = parts(learned, 4)
+        self.flow.load(flow)
+        self.hours.load(hours)
+        self.nights.load(nights)
+        self.peaks.load(peaks)
+        self.recent, self.residues = (unpack(a) for a in parts(arrays, 2))
+        for name, value in zip(_NAMES, parts(numbers, len(_NAMES)), strict=True):
+            setattr(self, name, value)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from dutyroom.rules.learned.packed import Floats, floats, parts, unpack, zeros
+
 QUARANTINE = 2  # days
 SEASON = 60  # days
 
@@ -19,10 +21,10 @@ class Peaks:
     __slots__ = ("day", "now", "old", "season", "waiting")
 
     def __init__(self, count: int) -> None:
-        self.now, self.old = [0.0] * count, [0.0] * count
+        self.now, self.old = zeros(count), zeros(count)
         self.season = 0  # day on which it began
         self.day = 0
-        self.waiting: list[list[float]] = [[0.0] * count for _ in range(QUARANTINE + 1)]  # today first
+        self.waiting: list[Floats] = [zeros(count) for _ in range(QUARANTINE + 1)]  # today first
 
     def note(self, measure: int, value: float) -> None:
         """A finished value of today."""
@@ -36,8 +38,7 @@ class Peaks:
 
     def drop(self) -> None:
         """Forgets what waits: an alarm has opened."""
-        for values in self.waiting:
-            values[:] = [0.0] * len(values)
+        self.waiting = [zeros(len(self.now)) for _ in self.waiting]
 
     def roll(self, day: int) -> bool:
         """It is this local day (a number); True when that is a new one, and values may have changed."""
@@ -47,18 +48,22 @@ class Peaks:
             self.season = day
         for _ in range(min(day - self.day, QUARANTINE + 1) if self.day else 0):
             last = self.waiting.pop()
-            self.now = list(map(max, self.now, last))
-            self.waiting.insert(0, [0.0] * len(last))
+            self.now = floats(map(max, self.now, last))
+            self.waiting.insert(0, zeros(len(last)))
         self.day = day
         if day - self.season >= SEASON:
-            self.season, self.old, self.now = day, self.now, [0.0] * len(self.now)
+            self.season, self.old, self.now = day, self.now, zeros(len(self.now))
         return True
 
     def largest(self, measure: int) -> float:
         return max(self.now[measure], self.old[measure])
 
     def dump(self) -> list[Any]:
-        return [self.day, self.season, self.now, self.old, self.waiting]
+        kept = b"".join(values.tobytes() for values in (self.now, self.old, *self.waiting))
+        return [self.day, self.season, kept]
 
     def load(self, data: list[Any]) -> None:
-        self.day, self.season, self.now, self.old, self.waiting = data
+        count = len(self.now)
+        self.day, self.season, kept = parts(data, 3)
+        rows = unpack(kept, count * (QUARANTINE + 3))
+        self.now, self.old, *self.waiting = (rows[i * count : (i + 1) * count] for i in range(QUARANTINE + 3))

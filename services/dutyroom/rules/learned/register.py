@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dutyroom.rules.learned.packed import parts
 from dutyroom.timebase import DAY, HOUR, Ms
 
 UNKNOWN = -1.0  # nothing can be said about what moved
@@ -84,9 +85,7 @@ class Register:
     def _unsettled(self, at: Ms, value: float, moved: float, hours: float) -> float:
         back = value - self.old
         rose = self.value > self.old
-        returns = (
-            back < moved + self.value - self.old and moved < -self.slack if rose else back >= -self.slack
-        )
+        returns = not rose or moved < -self.slack
         if returns and -self.slack <= back <= self.room((at - self.old_at) / HOUR):
             self.fault, self.since, self.at, self.value = "", self.old_at, at, max(value, self.old)
             self.old_at = 0
@@ -115,4 +114,4 @@ class Register:
     def load(self, data: list[Any]) -> None:
         (
             self.at, self.since, self.value, self.largest, self.fault, self.old, self.old_at, self.steps
-        ) = data  # fmt: skip
+        ) = parts(data, 8)  # fmt: skip

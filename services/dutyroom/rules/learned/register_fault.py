@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.learned.packed import parts
 from dutyroom.rules.learned.register import Register
 from dutyroom.timebase import DAY, Ms
 
@@ -56,8 +57,8 @@ class RegisterFault:
             self.active, self.cause, self.level = True, self.register.fault, [before, value]
 
     def dump(self) -> list[Any]:
-        return [self.register.dump(), self.active, self.cause, self.last, self.level]
+        return [self.register.dump(), self.active, self.cause, self.last, list(self.level)]
 
     def load(self, data: list[Any]) -> None:
-        register, self.active, self.cause, self.last, self.level = data
+        register, self.active, self.cause, self.last, self.level = parts(data, 5)
         self.register.load(register)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.learned.packed import parts
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms
 
@@ -65,7 +66,7 @@ class Silence:
         return [self.active, self.last, self.peaks.dump()]
 
     def load(self, data: list[Any]) -> None:
-        self.active, self.last, peaks = data
+        self.active, self.last, peaks = parts(data, 3)
         self.peaks.load(peaks)
         self._set_limit()
 
@@ -115,7 +116,7 @@ class ZoneSilence:
         self.last[member] = at
 
     def dump(self) -> list[Any]:
-        return [self.active, self.last, self.silent, self.gone]
+        return [self.active, list(self.last), self.silent, self.gone]
 
     def load(self, data: list[Any]) -> None:
-        self.active, self.last, self.silent, self.gone = data
+        self.active, self.last, self.silent, self.gone = parts(data, 4)

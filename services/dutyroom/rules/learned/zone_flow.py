@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.learned.packed import parts
 from dutyroom.rules.learned.register import UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
@@ -36,6 +37,9 @@ class ZoneFlow:
         register = self.registers[member]
         before = register.at
         moved = register.read(at, value)
+        if not before:
+            self.bins[at // self.bin] = float("-inf")
+            return self._complete(at)
         since = register.since if moved != UNKNOWN else before
         self._spread(since, at, moved if moved != UNKNOWN and at - since <= self.gap else float("-inf"))
         return self._complete(at)
@@ -67,6 +71,7 @@ class ZoneFlow:
         return [[r.dump() for r in self.registers], [[n, v] for n, v in self.bins.items()]]
 
     def load(self, data: list[Any]) -> None:
-        for register, kept in zip(self.registers, data[0], strict=True):
+        registers, bins = parts(data, 2)
+        for register, kept in zip(self.registers, parts(registers, len(self.registers)), strict=True):
             register.load(kept)
-        self.bins = {int(n): float(v) for n, v in data[1]}
+        self.bins = {int(n): float(v) for n, v in bins}

@@ -1,0 +1,123 @@
+"""What a day is usually like, hour by hour, and a night: medians and robust spreads over four weeks.
+
+Days wait two days before they count (quarantine); those that wait when an alarm opens are dropped,
+and nothing is learned while it is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isnan, nan
+from statistics import median
+from typing import Any
+
+from dutyroom.rules.learned.packed import Floats, floats, parts, unpack
+from dutyroom.timebase import HOUR, Ms
+
+KEPT = 28  # days
+QUARANTINE = 2  # days
+HOURS = 24
+NIGHT = 6  # local hours 0 to 5: use is least and most alike
+
+
+def spread(values: Sequence[float], floor: float) -> tuple[float, float]:
+    """Median and robust standard deviation (1.4826 MAD), no smaller than the floor."""
+    middle = median(values)
+    return middle, max(floor, 1.4826 * median([abs(v - middle) for v in values]))
+
+
+class Hours:
+    """Of the hours of a day."""
+
+    __slots__ = ("days", "floor", "shape", "today", "values")
+
+    def __init__(self, floor: float) -> None:
+        self.floor = floor
+        self.today = floats([nan] * HOURS)
+        self.days: list[Floats] = []  # in quarantine, newest first
+        self.values = [floats() for _ in range(HOURS)]  # newest first
+        self.shape: list[tuple[float, float]] = []  # middle and spread of each hour; empty = not known
+
+    def note(self, hour: int, value: float) -> None:
+        """The hour of today is over."""
+        self.today[hour] = value
+
+    def close(self, learn: bool, enough: int) -> None:
+        """Today is over. enough: values that every hour needs before anything is said."""
+        if learn:
+            self.days.insert(0, self.today)
+        while len(self.days) > QUARANTINE:
+            for hour, value in enumerate(self.days.pop()):
+                if not isnan(value):
+                    self.values[hour].insert(0, value)
+                    del self.values[hour][KEPT:]
+        self.today = floats([nan] * HOURS)
+        self._set_shape(enough)
+
+    def _set_shape(self, enough: int) -> None:
+        if self.known >= enough:
+            self.shape = [spread(v, self.floor) for v in self.values]
+
+    @property
+    def known(self) -> int:
+        """Days behind the hour that is known least."""
+        return min(map(len, self.values))
+
+    def drop(self) -> None:
+        """What waits is not learned."""
+        self.days, self.today = [], floats([nan] * HOURS)
+
+    def usual(self, middle: Ms) -> tuple[float, float]:
+        """Value and spread at a local moment: straight lines between the middles of clock hours."""
+        hour, part = (middle - HOUR // 2) // HOUR, ((middle - HOUR // 2) % HOUR) / HOUR
+        (a, sa), (b, sb) = self.shape[hour % HOURS], self.shape[(hour + 1) % HOURS]
+        return a + (b - a) * part, sa + (sb - sa) * part
+
+    def dump(self) -> list[Any]:
+        days = [d.tobytes() for d in (self.today, *self.days)]
+        return [days, [v.tobytes() for v in self.values], bool(self.shape)]
+
+    def load(self, data: list[Any]) -> None:
+        days, values, shaped = parts(data, 3)
+        self.today, *self.days = (unpack(d, HOURS) for d in days)
+        self.values = [unpack(v) for v in parts(values, HOURS)]
+        self._set_shape(1 if shaped else KEPT + 1)
+
+
+class Nights:
+    """Of the smallest hour since midnight, at the end of each hour of the night."""
+
+    __slots__ = ("kept", "night")
+
+    def __init__(self) -> None:
+        self.night = floats()
+        self.kept: list[Floats] = []  # newest first, with those in quarantine
+
+    def note(self, hour: int, value: float) -> float | None:
+        """The smallest hour until now; None in a night that is not known from its beginning."""
+        if hour >= NIGHT or len(self.night) != hour:
+            return None
+        self.night.append(min(value, self.night[-1]) if hour else value)
+        return self.night[hour]
+
+    def past(self, hour: int) -> list[float]:
+        """The same of past nights."""
+        return [n[hour] for n in self.kept[QUARANTINE:]]
+
+    def close(self, learn: bool) -> None:
+        """A new day begins."""
+        if learn and len(self.night) == NIGHT:
+            self.kept.insert(0, self.night)
+            del self.kept[KEPT + QUARANTINE :]
+        self.night = floats()
+
+    def drop(self) -> None:
+        del self.kept[:QUARANTINE]
+
+    def dump(self) -> list[Any]:
+        return [self.night.tobytes(), b"".join(n.tobytes() for n in self.kept)]
+
+    def load(self, data: list[Any]) -> None:
+        night, kept = parts(data, 2)
+        self.night, values = unpack(night), unpack(kept)
+        self.kept = [values[i : i + NIGHT] for i in range(0, len(values), NIGHT)]

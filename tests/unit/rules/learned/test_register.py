@@ -1,0 +1,90 @@
+"""Registers that leap: nothing of a leap is flow."""
+
+from __future__ import annotations
+
+import pytest
+
+from dutyroom.errors import Rejected
+from dutyroom.rules.learned.register import UNKNOWN, Register
+from dutyroom.rules.learned.register_fault import RegisterFault
+from dutyroom.timebase import DAY, HOUR
+
+from .series import BEGIN, FLAT, HOME, alarms
+
+
+def moved(*values: float, floor: float = 3.2) -> list[float]:
+    register = Register(floor, resolution=0.001)
+    return [round(register.read(BEGIN + i * HOUR, v), 3) for i, v in enumerate(values)]
+
+
+def test_a_plain_register_tells_what_moved() -> None:
+    assert moved(10.0, 10.5, 10.5, 11.0) == [UNKNOWN, 0.5, 0.0, 0.5]
+
+
+def test_a_trembling_digit_is_no_movement_and_no_fault() -> None:
+    assert moved(10.0, 9.999, 10.0, 10.001) == [UNKNOWN, 0.0, 0.0, 0.001]
+
+
+def test_a_corrupted_reading_gives_its_hours_to_the_next_one() -> None:
+    register = Register(3.2, resolution=0.001)
+    for i, value in enumerate((10.0, 9.0)):
+        register.read(BEGIN + i * HOUR, value)
+    assert register.fault == "meter_rollback"
+    assert round(register.read(BEGIN + 2 * HOUR, 10.4), 3) == 0.4
+    assert (register.fault, register.since) == ("", BEGIN)
+
+
+def test_many_corrupted_readings_in_a_row_are_no_exchange() -> None:
+    low = [9.0 + i / 100 for i in range(6)]
+    assert moved(10.0, *low, 10.1)[-1] == 0.1  # not the 1.05 of the step
+
+
+def test_an_exchanged_meter_goes_on_after_three_steps() -> None:
+    assert moved(150.0, 0.0, 0.1, 0.2, 0.3, 0.4) == [UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 0.1, 0.1]
+
+
+def test_a_flipped_digit_is_no_flow_either_way() -> None:
+    assert moved(10.0, 10.1, 20.2, 20.3, 20.4, 20.5, 10.6, 10.7) == [
+        UNKNOWN, 0.1, UNKNOWN, UNKNOWN, UNKNOWN, 0.1, 0.5, 0.1,
+    ]  # fmt: skip
+
+
+def test_a_long_silence_makes_room_for_what_flowed_in_it() -> None:
+    register = Register(3.2, resolution=0.001)
+    register.read(BEGIN, 10.0)
+    assert register.read(BEGIN + 100 * HOUR, 50.0) == 40.0
+
+
+def test_its_own_largest_rate_raises_the_limit() -> None:
+    register = Register(20.0, 15.0)
+    for i, value in enumerate((0.0, 10.0, 160.0)):
+        register.read(BEGIN + i * HOUR, value)
+    assert (register.fault, register.largest) == ("", 150.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "cause"),
+    [((10.0, 10.1, 9.0, 10.2), "meter_rollback"), ((10.0, 10.1, 20.1, 20.2, 20.3), "meter_jump")],
+)
+def test_a_leap_is_one_alarm_until_a_day_without_another(values: tuple[float, ...], cause: str) -> None:
+    readings = [(BEGIN + i * HOUR, v) for i, v in enumerate(values)]
+    readings += [(BEGIN + i * HOUR, values[-1]) for i in range(len(values), 40)]
+    found = alarms(RegisterFault(HOME), readings)
+    assert [f[:2] for f in found] == [("raised", cause), ("cleared", cause)]
+    assert found[1][2] - found[0][2] >= 1.0
+
+
+def test_water_that_runs_back_stays_one_alarm() -> None:
+    readings = [(BEGIN + i * HOUR, 10.0 - max(0, i - 3) * 0.02) for i in range(12)]
+    assert alarms(RegisterFault(HOME), readings) == [("raised", "meter_rollback", 0.17)]
+
+
+def test_a_home_that_heats_is_no_jump() -> None:
+    readings = [(BEGIN + i * 900_000, i * 0.05 + max(0, i - 50) * 4.0) for i in range(100)]
+    assert alarms(RegisterFault(FLAT), readings) == []
+
+
+def test_stored_parts_that_are_none_of_it_are_named() -> None:
+    with pytest.raises(Rejected, match="8 parts expected"):
+        Register(3.2).load([1, 2])
+    assert Register(3.2).dump()[0] == 0 < DAY
