@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
@@ -28,6 +29,8 @@ from dutyroom.model.telemetry import (
     MessageRecord,
     Outcome,
     Readings,
+    Records,
+    Senders,
 )
 from dutyroom.timebase import Ms
 
@@ -39,7 +42,7 @@ _LEVEL = 1
 _FORMAT = b"\x02"  # a row without it is of the first format, which zlib compressed
 _DAMAGED = (zlib.error, zstandard.ZstdError, msgspec.DecodeError, ValueError, IndexError)
 
-_PROFILE = attrgetter("profile")
+_TOPIC, _PAYLOAD = attrgetter("topic"), attrgetter("payload")
 
 
 class _Body(msgspec.Struct, array_like=True):
@@ -89,29 +92,36 @@ _local = threading.local()  # a compressor must not be used by two threads at on
 
 
 def pack(batch: Batch) -> bytes:
-    """The bytes of a batch, compressed. Raises IndexError where a reading is of a message that is not there."""
+    """See `packed`."""
+    return packed(batch)[0]
+
+
+def packed(batch: Batch) -> tuple[bytes, int]:
+    """The bytes of a batch, compressed, and how many they are otherwise. Raises IndexError where a reading is
+    of a message that is not there."""
     r, messages = batch.readings, batch.messages
     if len(r) and not 0 <= int(r.message.min()) <= int(r.message.max()) < len(messages):
         raise IndexError("a reading of a message that is not in its batch")
     kinds: dict[tuple[str, str, str, int], int] = {}
-    told = list(map(_KIND, messages[: len(messages) - batch.ordinary]))
+    # Of ordinary messages nothing but their profile differs.
+    odd, blocks = (batch.odd, batch.blocks) if batch.blocks else (messages, ())
+    told = list(map(_KIND, odd))
     places = {each: kinds.setdefault(_kind(*each), len(kinds)) for each in dict.fromkeys(told)}
-    kind = list(map(places.__getitem__, told))
-    profiles = list(map(_PROFILE, messages[len(told) :]))  # of ordinary messages nothing else differs
-    plain = {
-        profile: kinds.setdefault(_kind(profile, "", "", Outcome.DECODED, False, False), len(kinds))
-        for profile in dict.fromkeys(profiles)
-    }
-    kind += map(plain.__getitem__, profiles)
-    inner = [m.message for m in messages]
+    kind = [np.array(list(map(places.__getitem__, told)), "<i4")]
+    inner, devices = [m.message for m in odd], [m.device for m in odd]
+    for block in blocks:
+        plain = _kind(block.profile, "", "", Outcome.DECODED, False, False)
+        kind.append(np.full(len(block.messages), kinds.setdefault(plain, len(kinds)), "<i4"))
+        inner += block.messages
+        devices += block.senders.devices()
     body = _Body(
         batch.site,
-        [m.topic for m in inner],
-        [m.payload for m in inner],
-        [m.device for m in messages],
-        _squeezed(np.array([m.received_at for m in inner], "<i8")),
+        list(map(_TOPIC, inner)),
+        list(map(_PAYLOAD, inner)),
+        devices,
+        _squeezed(batch.times().astype("<i8")),
         list(kinds),
-        _squeezed(np.array(kind, "<i4")),
+        _squeezed(np.concatenate(kind)),
         _squeezed(r.point.astype("<i4")),
         _squeezed(r.at.astype("<i8")),
         _shuffled(r.value.astype("<f8")),
@@ -123,7 +133,8 @@ def pack(batch: Batch) -> bytes:
         [(f.kind, f.device, f.at, f.detail) for f in batch.findings],
         batch.again,
     )
-    return _FORMAT + _compressor().compress(_encoder.encode(body))
+    raw = _encoder.encode(body)
+    return _FORMAT + _compressor().compress(raw), len(raw)
 
 
 def unpack(lane: Lane, received_at: Ms, blob: bytes) -> Batch:
@@ -144,14 +155,16 @@ def _kind(
 
 
 def _batch(lane: Lane, received_at: Ms, body: _Body) -> Batch:
-    kind = _released(body.kind, "<i4").tolist()
-    received = _released(body.received, "<i8").tolist()
-    messages = []
-    columns = zip(body.topics, body.payloads, body.devices, received, kind, strict=True)
-    for topic, payload, device, at, number in columns:
-        profile, reason, detail, flags = body.kinds[number]
-        message = Message(topic, payload, at, bool(flags & _RETAINED), bool(flags & _DUPLICATE))
-        messages.append(MessageRecord(message, _OUTCOMES[flags >> 2], device, profile, reason, detail))
+    kind, received = _released(body.kind, "<i4"), _released(body.received, "<i8")
+    count = len(body.topics)
+    if not count == len(body.payloads) == len(body.devices) == len(kind) == len(received):
+        raise ValueError("columns of different lengths")
+    if count and not 0 <= int(kind.min()) <= int(kind.max()) < len(body.kinds):
+        raise ValueError("a message of no kind")
+    if not all(0 <= flags >> 2 < len(_OUTCOMES) for *_, flags in body.kinds):
+        raise ValueError("an outcome that there is not")
+    messages = Records((), count, lambda: _records(body, kind.tolist(), received.tolist()))
+    senders = Senders(body.devices, np.arange(count, dtype=np.int32))
     readings = Readings(
         _released(body.point, "<i4"),
         _released(body.at, "<i8"),
@@ -160,7 +173,17 @@ def _batch(lane: Lane, received_at: Ms, body: _Body) -> Batch:
         _released(body.message, "<i4"),
         body.text,
     )
-    return _with(lane, received_at, body, messages, readings)
+    if len(readings) and not 0 <= int(readings.message.min()) <= int(readings.message.max()) < count:
+        raise ValueError("a reading of a message that is not there")
+    return replace(_with(lane, received_at, body, messages, readings), received=received, senders=(senders,))
+
+
+def _records(body: _Body, kind: list[int], received: list[Ms]) -> Iterator[MessageRecord]:
+    columns = zip(body.topics, body.payloads, body.devices, received, kind, strict=True)
+    for topic, payload, device, at, number in columns:
+        profile, reason, detail, flags = body.kinds[number]
+        message = Message(topic, payload, at, bool(flags & _RETAINED), bool(flags & _DUPLICATE))
+        yield MessageRecord(message, _OUTCOMES[flags >> 2], device, profile, reason, detail)
 
 
 def _of_first(lane: Lane, received_at: Ms, body: _First) -> Batch:
@@ -176,17 +199,17 @@ def _of_first(lane: Lane, received_at: Ms, body: _First) -> Batch:
         np.frombuffer(body.message, "<i4"),
         body.text,
     )
-    return _with(lane, received_at, body, messages, readings)
+    return _with(lane, received_at, body, tuple(messages), readings)
 
 
 def _with(
-    lane: Lane, received_at: Ms, body: _Body | _First, messages: Iterable[MessageRecord], readings: Readings
+    lane: Lane, received_at: Ms, body: _Body | _First, messages: Sequence[MessageRecord], readings: Readings
 ) -> Batch:
     return Batch(
         body.site,
         lane,
         received_at,
-        tuple(messages),
+        messages,
         readings,
         tuple(Event(*event) for event in body.events),
         tuple(Attribute(*attribute) for attribute in body.attributes),

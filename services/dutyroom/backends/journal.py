@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from dutyroom.backends import ledger, ledger_blocks, ledger_sums, quarantine
-from dutyroom.backends.batch_bytes import pack, unpack
+from dutyroom.backends.batch_bytes import packed, unpack
 from dutyroom.backends.journal_room import Room
 from dutyroom.backends.ledger import Counted, Counts
 from dutyroom.backends.ledger_blocks import Names
@@ -47,8 +47,9 @@ T = TypeVar("T")
 SCHEMA_VERSION = 8
 STRANGERS = 1_000  # findings of unknown addresses
 _TRIES = 100  # to find the ledger's memory and table at one moment
-_MEMORY = 512  # batches kept in memory for readers that keep up, and the bytes of their payloads
-_MEMORY_BYTES = 32 << 20
+_MEMORY = 512  # batches kept in memory for readers that keep up, and about the bytes that they take
+_MEMORY_BYTES = 48 << 20
+_OBJECTS = 160  # bytes that a message takes beside what is written of it
 
 _SCHEMA = """
 CREATE TABLE batch (
@@ -98,6 +99,7 @@ class SqliteJournal:
         self._lock = threading.Lock()
         self._local = threading.local()
         self._memory: deque[tuple[int, Batch]] = deque()
+        self._weights: deque[int] = deque()  # of each of them
         self._held_bytes = 0
         self._readers: list[sqlite3.Connection] = []
         self._quarantine = quarantine.Quarantine()
@@ -200,36 +202,38 @@ class SqliteJournal:
             raise Unavailable(f"journal {self._path}: {err}") from err
 
     def append(self, *batches: Batch) -> int:
-        bodies = [pack(batch) for batch in batches]
-        added: list[tuple[int, Batch]] = []
+        bodies = [packed(batch) for batch in batches]
+        added: list[tuple[int, Batch, int]] = []
         due = self._counts_due()
         with self._commit(lambda: self._appended(added, due)) as db:
             urgent = all(batch.lane is Lane.PRIORITY for batch in batches)
-            self._room.make(db, sum(map(len, bodies)), urgent)
+            self._room.make(db, sum(len(body) for body, _ in bodies), urgent)
             if due:
                 self._write_counts(db)
-            for batch, body in zip(batches, bodies, strict=True):
+            for batch, (body, size) in zip(batches, bodies, strict=True):
                 seq = self._insert(db, batch, body)
-                added.append((seq, batch))
+                added.append((seq, batch, size))
         return added[-1][0]
 
-    def _appended(self, added: Iterable[tuple[int, Batch]], written: bool) -> None:
+    def _appended(self, added: Iterable[tuple[int, Batch, int]], written: bool) -> None:
         """Readers may see them only now that they are durable."""
         with self._counting:
             if written:
                 self._forget_counts()
-            for seq, batch in added:
+            for seq, batch, size in added:
                 if not batch.again:
                     ledger.count(batch, self._counts)
-                self._hold(seq, batch)
+                self._hold(seq, batch, size + _OBJECTS * len(batch.messages))
                 self._last[batch.lane] = seq
 
-    def _hold(self, seq: int, batch: Batch) -> None:
+    def _hold(self, seq: int, batch: Batch, weight: int) -> None:
         """Keeps the newest batches at hand; one too large for that is read from the file."""
         self._memory.append((seq, batch))
-        self._held_bytes += _weight(batch)
+        self._weights.append(weight)
+        self._held_bytes += weight
         while self._memory and (len(self._memory) > _MEMORY or self._held_bytes > _MEMORY_BYTES):
-            self._held_bytes -= _weight(self._memory.popleft()[1])
+            self._memory.popleft()
+            self._held_bytes -= self._weights.popleft()
 
     def _insert(self, db: sqlite3.Connection, batch: Batch, body: bytes) -> int:
         seq = db.execute(
@@ -237,7 +241,7 @@ class SqliteJournal:
             (int(batch.lane), batch.received_at, body),
         ).lastrowid
         assert seq is not None
-        self._quarantine.take(db, seq, batch.messages[: len(batch.messages) - batch.ordinary])
+        self._quarantine.take(db, seq, batch.odd)
         if batch.again:  # what was read again is not in its bytes
             counts = Counted(self._names)
             ledger.count(batch, counts)
@@ -507,7 +511,3 @@ def _bound_strangers(db: sqlite3.Connection) -> None:
             "(SELECT device FROM finding WHERE kind=? ORDER BY last_at DESC, device LIMIT ?)",
             (kind, kind, STRANGERS),
         )
-
-
-def _weight(batch: Batch) -> int:
-    return sum(len(m.message.payload) for m in batch.messages)

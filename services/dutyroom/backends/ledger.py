@@ -12,14 +12,13 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import attrgetter
 
 import numpy as np
 
 from dutyroom.backends import ledger_blocks as blocks
 from dutyroom.backends.ledger_blocks import Names, Sums, add_up, together
 from dutyroom.interfaces import LedgerRow, Tally
-from dutyroom.model.telemetry import Batch, Longs, MessageRecord, Outcome
+from dutyroom.model.telemetry import Batch, Longs, Outcome
 from dutyroom.timebase import DAY, HOUR, Ms
 
 SCHEMA = """
@@ -60,7 +59,6 @@ COLUMNS = (
 )  # fmt: skip
 _PLACE = {Outcome.DECODED: 1, Outcome.IGNORED: 2, Outcome.QUARANTINED: 3}
 _READINGS = 4
-_DEVICE, _RECEIVED = attrgetter("device"), attrgetter("message.received_at")
 _SET = ", ".join(f"{c} = {c} + excluded.{c}" for c in COLUMNS)
 _INSERT = (
     f"INSERT INTO ledger (hour, device, {', '.join(COLUMNS)}) "  # noqa: S608 fixed names
@@ -120,8 +118,8 @@ def count(batch: Batch, into: Counted) -> None:
     odd = len(batch.messages) - batch.ordinary
     into.messages += len(batch.messages)
     if batch.ordinary:
-        _ordinary(batch.messages[odd:], numbers[odd:], into)
-    for record, number in zip(batch.messages[:odd], numbers[:odd].tolist(), strict=True):
+        _ordinary(batch, odd, numbers[odd:], into)
+    for record, number in zip(batch.odd, numbers[:odd].tolist(), strict=True):
         hour = record.message.received_at // HOUR * HOUR
         row = into.rows.setdefault((hour, record.device), [0] * len(COLUMNS))
         row[_READINGS] += number
@@ -135,12 +133,13 @@ def count(batch: Batch, into: Counted) -> None:
         row[_PLACE[record.outcome]] += 1
 
 
-def _ordinary(messages: Sequence[MessageRecord], numbers: Longs, into: Counted) -> None:
+def _ordinary(batch: Batch, first: int, numbers: Longs, into: Counted) -> None:
     """The same of messages that were decoded just now. numbers: of readings, by message."""
-    devices = into.names.of(list(map(_DEVICE, messages)))
-    hours = np.fromiter(map(_RECEIVED, messages), np.int64, len(messages)) // HOUR
-    for hour in np.unique(hours).tolist():
-        mine = hours == hour
+    devices = into.names.of(batch.of_whom(np.arange(first, len(batch.messages))))
+    hours = batch.times()[first:] // HOUR
+    low, high = int(hours.min()), int(hours.max())
+    for hour in (low,) if low == high else sorted(set(hours.tolist())):
+        mine = slice(None) if low == high else hours == hour
         into.parts.setdefault(hour * HOUR, []).append((devices[mine], numbers[mine]))
 
 

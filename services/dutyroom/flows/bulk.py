@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
 from operator import attrgetter
 from typing import Any
 
@@ -26,36 +25,38 @@ from dutyroom.model.telemetry import (
     Lane,
     Longs,
     Message,
-    MessageRecord,
-    Outcome,
+    Ordinary,
     PointTable,
     Scalar,
+    Senders,
 )
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.express import Form, form_of, reader_of
 from dutyroom.profiles.values import stored
 
-_TOPIC, _FLEET, _DEVICE = attrgetter("topic"), attrgetter("fleet"), attrgetter("device")
+_TOPIC, _FLEET = attrgetter("topic"), attrgetter("fleet")
 _ROW, _RECEIVED = attrgetter("row"), attrgetter("received_at")
+_AGAIN, _RETAINED = attrgetter("duplicate"), attrgetter("retained")
 FEW = 4  # messages of one form are not worth the columns
 MAX_TOPICS = 200_000
 
 
 @dataclass(slots=True, eq=False)
 class _Fleet:
-    """The devices of one form: their point ids, one row a device."""
+    """The devices of one form: their names and point ids, one row a device."""
 
     form: Form
     lane: Lane
     points: Ints
-    used: int = 0
+    names: list[str] = field(default_factory=list)
 
-    def add(self, points: Sequence[int]) -> int:
-        if self.used == len(self.points):
+    def add(self, device: str, points: Sequence[int]) -> int:
+        row = len(self.names)
+        if row == len(self.points):
             self.points = np.concatenate([self.points, np.zeros_like(self.points)])
-        self.points[self.used] = points
-        self.used += 1
-        return self.used - 1
+        self.points[row] = points
+        self.names.append(device)
+        return row
 
 
 @dataclass(slots=True, eq=False)
@@ -76,13 +77,14 @@ class _Load:
     messages: list[Message] = field(default_factory=list)
     plans: list[_Plan] = field(default_factory=list)
     rows: list[Any] = field(default_factory=list)  # what each says
-    places: Ints = field(default_factory=lambda: np.empty(0, np.int32))  # of each in the fleet's points
+    places: Ints = field(default_factory=lambda: np.empty(0, np.int32))  # of each in the fleet
+    received: Longs = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def _decoded(load: _Load) -> list[Any]:
     """By message what its payload says; None = with care."""
     form, messages = load.fleet.form, load.messages
-    if not any(m.duplicate or m.retained for m in messages):
+    if not (any(map(_AGAIN, messages)) or any(map(_RETAINED, messages))):
         rows = form.decode_all([m.payload for m in messages])
         if rows is not None:
             return rows
@@ -176,7 +178,7 @@ class Bulk:
                 some if row is None else row for row in load.rows
             ]  # of devices that are done otherwise
         form = load.fleet.form
-        received = np.array(list(map(_RECEIVED, load.messages)), np.int64)
+        received = load.received = np.array(list(map(_RECEIVED, load.messages)), np.int64)
         columns = form.columns(load.rows, received)
         rows = load.places = np.array(list(map(_ROW, load.plans)), np.int32)
         newest = np.where(columns.present, self._times.newest[load.fleet.points[rows]], 0).max(axis=1)
@@ -193,12 +195,14 @@ class Bulk:
         self, draft: Draft, load: _Load, mine: Ints | None, values: Any, present: Bools, at: Longs
     ) -> None:
         """mine: the messages, None = all of them."""
-        form, messages, plans, places = load.fleet.form, load.messages, load.plans, load.places
+        form, messages, places = load.fleet.form, load.messages, load.places
+        received = load.received
         listed: Sequence[int] = range(len(messages))
         if mine is not None:
             listed = mine.tolist()
-            messages, plans = [messages[n] for n in listed], [plans[n] for n in listed]
+            messages = [messages[n] for n in listed]
             places, values, present, at_mine = places[mine], values[mine], present[mine], at[mine]
+            received = received[mine]
         else:
             at_mine = at
         count, width = present.shape
@@ -207,8 +211,6 @@ class Bulk:
         there, numbers = present.reshape(-1), values.reshape(-1)
         if not there.all():
             points, when, which, numbers = points[there], when[there], which[there], numbers[there]
-        devices = list(map(_DEVICE, plans))
-        records = list(map(MessageRecord, messages, repeat(Outcome.DECODED), devices, repeat(form.profile)))
         texts: dict[int, str] = {}
         if form.texts:
             ranks = np.cumsum(there).reshape(present.shape) - 1
@@ -223,8 +225,9 @@ class Bulk:
                 if (value := attribute(load.rows[n])) is not None:
                     shown = stored(value) if isinstance(value, str) else value
                     self._tell(draft, load.plans[n], name, shown, load.messages[n].received_at)
-        draft.blocks.append(Block(records, points, when, numbers, which, texts))
-        draft.heard.update(devices)
+        ordinary = Ordinary(messages, form.profile, Senders(load.fleet.names, places))
+        draft.blocks.append(Block(ordinary, received, points, when, numbers, which, texts))
+        draft.heard.update(ordinary.senders.devices())
         self._moved.append((points, when))
 
     def _tell(self, draft: Draft, plan: _Plan, name: str, value: Scalar, at: int) -> None:
@@ -290,4 +293,5 @@ class Bulk:
             same = point.spec.step == spec.step and point.spec.quantity == spec.quantity
             if not same and Kind.TEXT not in (point.spec.kind, spec.kind):
                 return None
-        return _Plan(fleet, fleet.add([p.id for p in points if p is not None]), device.id)
+        row = fleet.add(device.id, [p.id for p in points if p is not None])
+        return _Plan(fleet, row, device.id)

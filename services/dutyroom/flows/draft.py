@@ -23,11 +23,13 @@ from dutyroom.model.telemetry import (
     Longs,
     Message,
     MessageRecord,
+    Ordinary,
     Point,
     PointSpec,
     PointTable,
     Quality,
     Readings,
+    Records,
 )
 from dutyroom.profiles.result import DecodedEvent, DecodedReading
 from dutyroom.timebase import HOUR, Ms
@@ -94,9 +96,11 @@ class Times:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Readings of ordinary messages, as columns. message: index in `records`; text: by row."""
+    """Ordinary messages and their readings, as columns. received: when each message came; message: index in
+    `ordinary`; text: by row."""
 
-    records: list[MessageRecord]
+    ordinary: Ordinary
+    received: Longs
     point: Ints
     at: Longs
     value: Floats
@@ -129,30 +133,35 @@ class Draft:
         counts: Mapping[str, bytes] = _NO_COUNTS,
     ) -> Batch:
         """gaps, counts: of sequence numbers, as a batch has them."""
-        messages = list(self.messages)
-        parts, text = [Readings.of(self.rows)], dict(self.text)
-        rows = len(self.rows)
+        parts, text = [Readings.of(self.rows)] if self.rows else [], dict(self.text)
+        rows, count = len(self.rows), len(self.messages)
         for block in self.blocks:
             good = np.zeros(len(block.point), np.uint8)
-            parts.append(
-                Readings(block.point, block.at, block.value, good, block.message + np.int32(len(messages)))
-            )
+            which = block.message + np.int32(count) if count else block.message
+            parts.append(Readings(block.point, block.at, block.value, good, which))
             text.update({rows + row: shown for row, shown in block.text.items()})
-            messages += block.records
+            count += len(block.received)
             rows += len(block.point)
+        odd = np.array([m.message.received_at for m in self.messages], np.int64)
+        received = np.concatenate([odd, *(block.received for block in self.blocks)])
+        ordinary = tuple(block.ordinary for block in self.blocks)
+        more = count - len(self.messages)
         return Batch(
             site,
             lane,
-            max(m.message.received_at for m in messages),
-            tuple(messages),
-            Readings.joined(parts, text),
+            int(received.max()),
+            Records(tuple(self.messages), more, lambda: (r for each in ordinary for r in each.records())),
+            Readings.joined(parts, text) if parts else Readings.empty(),
             tuple(self.events),
             tuple(self.attributes),
             tuple(self.findings),
             self.again,
-            len(messages) - len(self.messages),
+            more,
             gaps,
             counts,
+            ordinary,
+            received,
+            tuple(each.senders for each in ordinary),
         )
 
     def read(

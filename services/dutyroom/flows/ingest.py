@@ -197,7 +197,7 @@ class Ingest:
             received = [m.message.received_at for m in batch.messages] if batch.again else None
             count = 0 if batch.again else len(batch.messages)
             self._live.update(batch.readings, batch.received_at, count, heard, received)
-            decoded += sum(m.outcome is Outcome.DECODED for m in batch.messages)
+            decoded += batch.ordinary + sum(m.outcome is Outcome.DECODED for m in batch.odd)
         self._times.committed()
         return decoded
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 
 import numpy as np
+import numpy.ma  # np.unique does it at its first call, which took 40 ms of the first batch
 
 from dutyroom.errors import Rejected
 from dutyroom.flows.completeness import Witnesses
@@ -25,7 +25,6 @@ from dutyroom.model.telemetry import (
     Ints,
     Lane,
     Longs,
-    MessageRecord,
     Point,
     PointTable,
     Readings,
@@ -35,7 +34,7 @@ from dutyroom.model.telemetry import (
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms
 
 READER = "keep"
-_DEVICE, _RECEIVED = attrgetter("device"), attrgetter("message.received_at")
+_ROWS = 250_000  # readings of a pass, about: it has them in memory several times
 _MOST = 100_000  # readings of a point that are read at once
 _ON_CHANGE = 5 * MINUTE  # what comes when it changes is late after this
 
@@ -156,6 +155,7 @@ class Keep:
         self._site, self._table = site, table
         self._journal, self._store, self._records = journal, store, records
         self._batches = batches
+        self._rows = 0  # readings of a batch, about
         self._newest: Longs = np.full(0, -1, np.int64)  # by point id
         self._known: Bools = np.zeros(0, np.bool_)
         self._usual: Longs = np.zeros(0, np.int64)  # how old a reading of a point may be when it comes, ms
@@ -168,15 +168,27 @@ class Keep:
         Raises Unavailable when the store or the records do not answer: the cursor stays.
         """
         done = 0
-        while count := self._take(Lane.PRIORITY) or self._take(Lane.NORMAL):
-            done += count
-        return done
+        while True:
+            urgent = self._take(Lane.PRIORITY)
+            taken, full = (urgent, True) if urgent else self._take_some(Lane.NORMAL)
+            done += taken
+            if not full:  # what has come meanwhile is better taken with more of it
+                return done
 
-    def _take(self, lane: Lane) -> int:
+    def _take_some(self, lane: Lane) -> tuple[int, bool]:
+        """As many batches as one pass should have, and whether there were as many."""
+        most = max(1, min(self._batches, _ROWS // max(self._rows, 1)))
+        taken = self._take(lane, most)
+        return taken, taken == most
+
+    def _take(self, lane: Lane, most: int | None = None) -> int:
         """Some batches of a lane. After each the priority lane is looked at again: however long the other one
         has become meanwhile, what is urgent waits for a few batches of it at most."""
-        pending = self._journal.read(lane, self._journal.cursor(READER, lane), self._batches)
+        after = self._journal.cursor(READER, lane)
+        pending = self._journal.read(lane, after, self._batches if most is None else most)
         if pending:
+            if lane is Lane.NORMAL:
+                self._rows = sum(len(batch.readings) for _, batch in pending) // len(pending)
             self._pass([batch for _, batch in pending], (READER, lane, pending[-1][0]))
         return len(pending)
 
@@ -329,7 +341,7 @@ class Keep:
 
     def _late(self, readings: Readings, batch: Batch) -> Readings:
         """With the receive times of what came later than is usual for its point."""
-        received = np.array([m.message.received_at for m in batch.messages], np.int64)[readings.message]
+        received = batch.times()[readings.message]
         late = np.flatnonzero(received - readings.at > self._usual[readings.point])
         if not len(late):
             return readings
@@ -340,13 +352,11 @@ def _count_stored(batch: Batch, rows: Bools, stored: list[Tally]) -> None:
     """Adds rows that are stored, under their messages' devices and receive hours."""
     if not batch.messages:
         return
-    numbers = np.bincount(batch.readings.message[rows], minlength=len(batch.messages))
-    messages: Sequence[MessageRecord] = batch.messages
-    if not numbers.all():
-        some = np.flatnonzero(numbers)
-        numbers, messages = numbers[some], [messages[n] for n in some.tolist()]
-    received = np.fromiter(map(_RECEIVED, messages), np.int64, len(messages))
-    stored.append(Tally(received // HOUR * HOUR, list(map(_DEVICE, messages)), numbers))
+    which = batch.readings.message if rows.all() else batch.readings.message[rows]
+    numbers = np.bincount(which, minlength=len(batch.messages))
+    some = np.flatnonzero(numbers)
+    hours = batch.times()[some] // HOUR * HOUR
+    stored.append(Tally(hours, batch.of_whom(some), numbers[some]))
 
 
 def _together(stored: Sequence[Tally]) -> Tally | None:

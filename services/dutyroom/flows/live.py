@@ -96,17 +96,23 @@ class Live:
 
     def _take(self, readings: Readings, rows: Slots, received_at: Ms, received: Sequence[Ms] | None) -> None:
         """Of each point the newest; of those at one instant the last, which is the correction."""
-        point, at = readings.point[rows].astype(np.intp), readings.at[rows]
+        every = len(rows) == len(readings)
+        point, at = (readings.point, readings.at) if every else (readings.point[rows], readings.at[rows])
+        point = point.astype(np.intp)
         newer = at >= self._at[point]
         if not newer.all():
             rows, point, at = rows[newer], point[newer], at[newer]
-        np.maximum.at(self._at, point, at)
-        newest = at == self._at[point]
-        rows, point = rows[newest], point[newest]
-        self._row[point] = -1
-        np.maximum.at(self._row, point, rows)
-        last = self._row[point] == rows
-        rows, point = rows[last], point[last]
+        self._row[point] = rows
+        if (self._row[point] == rows).all():  # each point once, as mostly
+            self._at[point] = at
+        else:
+            np.maximum.at(self._at, point, at)
+            newest = at == self._at[point]
+            rows, point = rows[newest], point[newest]
+            self._row[point] = -1
+            np.maximum.at(self._row, point, rows)
+            last = self._row[point] == rows
+            rows, point = rows[last], point[last]
         self._received[point] = (
             received_at if received is None else np.array(received, np.int64)[readings.message[rows]]
         )

@@ -111,7 +111,7 @@ class IngestWork:
         inbound: Inbound,
         ingest: Ingest,
         wake: Callable[[], None],
-        limit: int = 4096,
+        limit: int = 8192,
         between: Callable[[], bool] = lambda: False,
         urgent: Urgent | None = None,
     ) -> None:

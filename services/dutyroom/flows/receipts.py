@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterable
+from operator import attrgetter
 
 from msgspec.structs import replace
 
@@ -16,14 +17,14 @@ _TOPICS = 50_000  # topics whose last receipt is remembered, to keep two in one 
 
 _SHORT = 512  # bytes of a payload that are compared as they are
 
-_Receipt = tuple[str, bytes, Ms]  # topic, payload (of a long one its hash), and when it was first received
+_PAYLOAD = attrgetter("payload")
 
 
 class Receipts:
     """The last messages of a site. `recent`: what the journal has, oldest first."""
 
     def __init__(self, recent: Iterable[Message]) -> None:
-        self._recent: deque[_Receipt] = deque(map(_receipt, recent), maxlen=WINDOW)
+        self._recent: deque[Message] = deque(map(_short, recent), maxlen=WINDOW)
         self._last: dict[str, Ms] = {}  # by topic
         self._new: list[Message] = []  # not committed yet
         self._matched: set[tuple[bool, int]] = set()  # (of the new ones, place): each is delivered again once
@@ -37,7 +38,9 @@ class Receipts:
             gone = {place for new, place in self._matched if not new}
             kept = [receipt for place, receipt in enumerate(self._recent) if place not in gone]
             self._recent = deque(kept, maxlen=WINDOW)
-        self._recent.extend(map(_receipt, self._new[-WINDOW:]))
+        new = self._new[-WINDOW:]
+        long = max(map(len, map(_PAYLOAD, new)), default=0) > _SHORT
+        self._recent.extend(map(_short, new) if long else new)
         self.begin()
 
     def of(self, messages: Iterable[Message]) -> list[Message]:
@@ -65,21 +68,26 @@ class Receipts:
 
     def _first(self, message: Message) -> Ms | None:
         """When a message that is delivered again was first received."""
-        topic, content, _ = _receipt(message)
+        topic, content = message.topic, _content(message.payload)
         for place, receipt in enumerate(self._recent):
-            if receipt[1] == content and receipt[0] == topic and (False, place) not in self._matched:
+            if receipt.payload == content and receipt.topic == topic and (False, place) not in self._matched:
                 self._matched.add((False, place))
-                return receipt[2]
+                return receipt.received_at
         for place, other in enumerate(self._new):
-            if other.topic == topic and _receipt(other)[1] == content and (True, place) not in self._matched:
+            same = other.topic == topic and _content(other.payload) == content
+            if same and (True, place) not in self._matched:
                 self._matched.add((True, place))
                 return other.received_at
         return None
 
 
-def _receipt(message: Message) -> _Receipt:
-    """What makes a redelivery recognisable."""
-    payload = message.payload
-    if len(payload) > _SHORT:
-        payload = hashlib.blake2b(payload, digest_size=16).digest()
-    return message.topic, payload, message.received_at
+def _content(payload: bytes) -> bytes:
+    """What makes a redelivery recognisable: the payload, of a long one its hash."""
+    return payload if len(payload) <= _SHORT else hashlib.blake2b(payload, digest_size=16).digest()
+
+
+def _short(message: Message) -> Message:
+    """A message with no more than that."""
+    if len(message.payload) <= _SHORT:
+        return message
+    return replace(message, payload=_content(message.payload))

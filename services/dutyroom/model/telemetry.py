@@ -6,12 +6,14 @@ equal length), so the journal, the store and the rules work on the same memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import IntEnum, StrEnum
 from fractions import Fraction
-from typing import TypeAlias
+from itertools import repeat
+from operator import attrgetter
+from typing import TypeAlias, overload
 
 import msgspec
 import numpy as np
@@ -26,6 +28,8 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Bytes8: TypeAlias = npt.NDArray[np.uint8]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 Scalar: TypeAlias = str | int | float | bool
+
+_RECEIVED = attrgetter("message.received_at")
 
 COUNTER_RESET = "counter_reset"  # code of an event of a counter: its device says that it began again at 0
 
@@ -284,6 +288,76 @@ class Finding:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Senders:
+    """Of whom messages are that follow each other: names[row[n]]. There may be more names than these need;
+    more are added, none is ever changed."""
+
+    names: Sequence[str]
+    row: Ints
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def devices(self) -> list[str]:
+        """By message."""
+        return list(map(self.names.__getitem__, self.row.tolist()))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ordinary:
+    """Messages that were decoded just now, by one profile, for known devices, and hold nothing else."""
+
+    messages: Sequence[Message]
+    profile: str
+    senders: Senders
+
+    def records(self) -> list[MessageRecord]:
+        what = repeat(Outcome.DECODED), self.senders.devices(), repeat(self.profile)
+        return list(map(MessageRecord, self.messages, *what))
+
+
+class Records(Sequence[MessageRecord]):
+    """What became of a batch's messages: of those that `make` gives an object is made when one is asked for,
+    which hardly ever happens. head: the first ones; more: how many follow."""
+
+    __slots__ = ("_all", "_make", "_more", "head")
+
+    def __init__(
+        self,
+        head: tuple[MessageRecord, ...],
+        more: int = 0,
+        make: Callable[[], Iterable[MessageRecord]] = tuple,
+    ) -> None:
+        self.head, self._more, self._make = head, more, make
+        self._all: tuple[MessageRecord, ...] | None = None if more else head
+
+    def _made(self) -> tuple[MessageRecord, ...]:
+        if self._all is None:
+            self._all = (*self.head, *self._make())
+        return self._all
+
+    def __len__(self) -> int:
+        return len(self.head) + self._more
+
+    @overload
+    def __getitem__(self, place: int) -> MessageRecord: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[MessageRecord, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> MessageRecord | tuple[MessageRecord, ...]:
+        return self._made()[place]
+
+    def __iter__(self) -> Iterator[MessageRecord]:
+        return iter(self._made())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Records | tuple) and self._made() == tuple(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What is committed to the journal at once and then acknowledged."""
@@ -291,19 +365,50 @@ class Batch:
     site: str
     lane: Lane
     received_at: Ms  # of its newest message
-    messages: tuple[MessageRecord, ...]
+    messages: Sequence[MessageRecord]
     readings: Readings
     events: tuple[Event, ...] = ()
     attributes: tuple[Attribute, ...] = ()
     findings: tuple[Finding, ...] = ()
     again: bool = False  # read again from quarantine: its receive times lie in the past
-    ordinary: int = (
-        0  # its last so many messages were decoded just now, for known devices, and hold nothing else
-    )
+    ordinary: int = 0  # its last so many messages are what `Ordinary` says
     # Stored beside the batch, not in its bytes: messages that never came, by receive hour and device (fewer where
     # one came late), and how far devices have counted.
     gaps: Mapping[tuple[Ms, str], int] = field(default_factory=dict)
     counts: Mapping[str, bytes] = field(default_factory=dict)
+    # The same as the records say, where somebody had it: the ordinary messages; when each message came; whose
+    # the last ones are, in their order.
+    blocks: tuple[Ordinary, ...] = field(default=(), compare=False)
+    received: Longs | None = field(default=None, compare=False)
+    senders: tuple[Senders, ...] = field(default=(), compare=False)
+
+    @property
+    def odd(self) -> Sequence[MessageRecord]:
+        """What became of the messages that are not ordinary: they are the first ones."""
+        if (
+            isinstance(self.messages, Records)
+            and len(self.messages.head) == len(self.messages) - self.ordinary
+        ):
+            return self.messages.head
+        return self.messages[: len(self.messages) - self.ordinary]
+
+    def times(self) -> Longs:
+        """When each message came."""
+        if self.received is not None:
+            return self.received
+        return np.array(list(map(_RECEIVED, self.messages)), np.int64)
+
+    def of_whom(self, found: npt.NDArray[np.intp]) -> list[str]:
+        """The devices of these messages."""
+        first = len(self.messages) - sum(map(len, self.senders))
+        if len(found) and int(found.min()) < first:
+            records = self.messages
+            return [records[n].device for n in found.tolist()]
+        if len(self.senders) == 1:
+            (senders,) = self.senders
+            return Senders(senders.names, senders.row[found - first]).devices()
+        devices = [device for senders in self.senders for device in senders.devices()]
+        return list(map(devices.__getitem__, (found - first).tolist()))
 
 
 @dataclass(frozen=True, slots=True)

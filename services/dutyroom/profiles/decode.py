@@ -89,7 +89,7 @@ class Library:
         Raises nothing."""
         if len(message.payload) > MAX_PAYLOAD:
             return Refused("too_large", f"{len(message.payload)} bytes, at most {MAX_PAYLOAD} are read")
-        groups, captures = self._for_topic(message.topic)
+        groups, captures = self.for_topic(message.topic)
         if not groups:
             return Refused("unknown_topic", "no profile reads this topic")
         if not message.payload:
@@ -118,13 +118,13 @@ class Library:
         """What the profiles of this topic would make of the message, the best first. Raises nothing."""
         if len(message.payload) > MAX_PAYLOAD or not message.payload:
             return []
-        groups, captures = self._for_topic(message.topic)
+        groups, captures = self.for_topic(message.topic)
         ranked = _ranked(groups, Sight(message, captures, self.memory.aside()))
         return [trial for _, trial in ranked[:limit]]
 
     def refusals(self, message: Message) -> list[tuple[str, str]]:
         """(profile, why it does not read the message), as `told` has it."""
-        groups, captures = self._for_topic(message.topic)
+        groups, captures = self.for_topic(message.topic)
         return told([c for g in groups for c in g.candidates], Sight(message, captures, self.memory.aside()))
 
     def elsewhere(
@@ -136,16 +136,16 @@ class Library:
 
     def shown(self, topic: str, payload: bytes) -> bytes:
         """A payload as people may see it: without what the profiles of its topic call personal."""
-        groups, _ = self._for_topic(topic)
+        groups, _ = self.for_topic(topic)
         return masked(payload, (c.profile for group in groups for c in group.candidates))
 
     def look(self, profile: str, message: Message, note: Note) -> tuple[Candidate, Sight] | None:
         """One profile and a message of a topic, to be watched; None when it does not read the topic."""
-        groups, captures = self._for_topic(message.topic)
+        groups, captures = self.for_topic(message.topic)
         found = next((g.by_id[profile] for g in groups if profile in g.by_id), None)
         return None if found is None else (found, Sight(message, captures, self.memory.aside(), note))
 
-    def _for_topic(self, topic: str) -> tuple[tuple[Group, ...], Mapping[str, Captures]]:
+    def for_topic(self, topic: str) -> tuple[tuple[Group, ...], Mapping[str, Captures]]:
         """The profiles of a topic, and its named levels by topic filter."""
         found = self._seen.get(topic)
         if found is None:
