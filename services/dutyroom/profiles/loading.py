@@ -201,9 +201,14 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
 def _check_scales(
     form: Form, layouts: Sequence[Layout], parameters: Mapping[str, Scalar], points: Node
 ) -> None:
-    """A parameter that is misspelt would leave the value as it is: a bill without the ratio."""
+    """A parameter that is misspelt would leave the value as it is: a bill without the ratio. With a default of 0
+    or less no device without its own would have a reading."""
     own = points.value if isinstance(points.value, dict) else {}
     for rule in {r.spec.name: r for layout in layouts for r in layout.points}.values():
+        usual = parameters.get(rule.scale_by, 1)
+        if isinstance(usual, int | float) and usual <= 0:
+            said = f"the parameter {rule.scale_by!r} is {usual}: must be a number above 0"
+            form.note(own.get(rule.spec.name, points), join("points", f"{rule.spec.name}.scale"), said)
         if rule.scale_by and rule.scale_by not in parameters:
             close = get_close_matches(rule.scale_by, parameters, 1)
             hint = f"; did you mean {close[0]!r}?" if close else ", for example `parameters: {ct: 1}`"

@@ -213,6 +213,8 @@ def test_named_groups() -> None:
         ('[{let: a, value: "b +"}]', "binary[0].value: 'b +' is no expression"),
         ("[{repeat: a}]", "binary[0].read: is missing"),
         ("[{switch: a}]", "binary[0].cases: is missing"),
+        ("[a: u8, {switch: a, cases: {1-: [b: u8]}}]", "binary[1].cases.1-: '1-' is no range"),
+        ("[a: u8, {switch: a, cases: {7-4: [b: u8]}}]", "binary[1].cases.7-4: '7-4' is no range"),
         ("[{use: x}]", "there is no group 'x'"),
         ("[1]", "must be a field"),
         (

@@ -97,6 +97,12 @@ def test_a_parameter_that_is_misspelt_is_told() -> None:
     )
 
 
+def test_a_default_by_which_nothing_could_be_scaled_is_told() -> None:
+    text = GOOD.replace("from: total", "from: total, scale: ct") + "parameters: {ct: 0}\n"
+    (told,) = mistakes(text)
+    assert told.endswith("points.volume.scale: the parameter 'ct' is 0: must be a number above 0")
+
+
 def test_values_that_mean_no_reading_are_compared_as_numbers() -> None:
     profile = read_profile(
         GOOD.replace("from: total", "from: total, none: [-999.0, 1e3, 0xFF, 850.10, '1.0']")

@@ -267,8 +267,11 @@ class Reader:
             span = re.fullmatch(r"(-?[0-9]+)-(-?[0-9]+)", key)
             if key == "else":
                 other = steps
-            elif span:
+            elif span and float(span[1]) <= float(span[2]):
                 ranges.append((float(span[1]), float(span[2]), steps))
+            elif span or re.fullmatch(r"-?[0-9]+-", key):
+                said = f"{key!r} is no range: write the lower and the higher value, for example 4-7"
+                self.form.note(child, join(where, f"cases.{key}"), said)
             else:
                 for one in key.split(","):
                     cases[code_text(one.strip())] = steps
