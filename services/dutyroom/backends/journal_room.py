@@ -31,8 +31,11 @@ class Room:
         if not self._most:
             return
         over = used(db) + size - self._most
-        self.full = over > 0 and not self._trim(db)
-        if self.full and not (urgent and over <= RESERVE * self._most):
+        room = over <= 0 or self._trim(db) > 0
+        if urgent and (room or over <= RESERVE * self._most):
+            return  # which says nothing of the others
+        self.full = not room
+        if self.full:
             raise Unavailable(
                 f"the journal is full ({self._most >> 20} MB): its readers have not passed what is in it"
             )
