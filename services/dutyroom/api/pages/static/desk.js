@@ -34,8 +34,10 @@ function rowNode(row) {
   if (row.late) what.append(" ", make("span", "tag", t("js.late")));
   const where = make("td", "more", row.where);
   where.title = row.place;
-  const value = make("td", "wide dim", row.value || row.text || row.place);
-  if (row.affected) value.textContent += ` · ${t("js.affected", { count: row.affected })}`;
+  const value = make("td", "wide dim");
+  const words = make("span", "two-lines", row.value || row.text || row.place);
+  if (row.affected) words.textContent += ` · ${t("js.affected", { count: row.affected })}`;
+  value.append(words);
   const age = make("td", "num age end");
   const span = make("span", "", duration(now() - row.raised_at));
   span.dataset.age = row.raised_at;
