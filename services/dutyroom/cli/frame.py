@@ -24,7 +24,7 @@ app = typer.Typer(
     add_completion=False,
 )
 
-Data = Annotated[Path | None, typer.Option("--data", help="Data folder [default: see docs/settings.md].")]
+Data = Annotated[Path | None, typer.Option("--data", help="Data folder; default: see docs/settings.md.")]
 Sites = Annotated[list[Path], typer.Option("--site", help="Site folder; may be given several times.")]
 Readings = Annotated[str | None, typer.Option("--readings", help="embedded or influx.")]
 RecordsAt = Annotated[

@@ -23,7 +23,7 @@ def demo(
     empty: Annotated[
         bool, typer.Option("--empty", help="No simulated estate: publish your own devices.")
     ] = False,
-    units: Annotated[int | None, typer.Option(help="Units of a new estate [default: 480].")] = None,
+    units: Annotated[int | None, typer.Option(help="Units of a new estate; default: 480.")] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="Do not open a browser.")] = False,
     no_scenarios: Annotated[
         bool, typer.Option("--no-scenarios", help="Nothing goes wrong by itself.")
