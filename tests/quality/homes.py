@@ -10,7 +10,7 @@ nothing was chosen on them alone.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 
 from run import Bench, Reading
@@ -145,16 +145,18 @@ def readings(
     return out
 
 
-def made_up(count: int, seed: int, days: int = 112) -> Bench:
-    """So many homes in buildings of six."""
+def made_up(count: int, seed: int, days: int = 112, drips: bool = False) -> Bench:
+    """So many homes in buildings of six; drips: some leak from the first day on."""
     local = LocalTime(zone("Europe/Madrid"))
     bench = Bench({}, {})
     for n in range(count):
         rng = random.Random(f"home {seed} {n}")
         name, digit = f"home-{seed}-{n}", rng.choice((1.0, 1.0, 1.0, 10.0))
         interval = rng.choice((HOUR, HOUR, 15 * MINUTE))
+        home = draw_home(rng)
+        home = home if drips else replace(home, drip=0.0)
         bench.meters[name] = Meter("water_meter", "unit", local, interval // 1000, digit / 1000.0)
         bench.zones.setdefault(f"made-up-{seed}-{n // 6}", []).append(name)
-        bench.readings += readings(draw_home(rng), name, days, interval, digit, rng)
+        bench.readings += readings(home, name, days, interval, digit, rng)
     bench.readings.sort(key=lambda r: r[0])
     return bench

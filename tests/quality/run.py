@@ -143,6 +143,8 @@ class Run:
 
     def _judge(self, at: Ms, place: str, rule: str, detector: Detector | ZoneDetector) -> None:
         if detector.active:
+            if (place, rule) in self.open and self.open[place, rule].kind != detector.cause:
+                self.open.pop((place, rule)).cleared = at  # a leak has become a burst
             if (place, rule) not in self.open and not self._covered(place, rule):
                 alarm = Alarm(place, detector.cause, rule, at)
                 self.open[place, rule] = alarm

@@ -25,7 +25,9 @@ class Finding(Protocol):
 
     @property
     def cause(self) -> str:
-        """What it is while active (the last one after that): a kind of alarm, e.g. "leak", "burst"."""
+        """What it is while active (the last one after that): a kind of alarm, e.g. "leak", "burst".
+
+        Another one while active is another alarm: a leak that becomes a burst."""
         ...
 
     def arguments(self) -> dict[str, float]:

@@ -31,8 +31,8 @@ SPELL_FLOORS = (36.0, 60.0, 96.0, 168.0)  # hours: a day with a night on either 
 SPELL_FACTORS = (1.4, 1.5, 1.6, 2.0)  # longer spells are rarer: their largest is known less well
 TOLERANCE = 0.9  # readings are not on the second
 
-WINDOWS = (1, 2, 3, 4, 6, 8, 12, 18)  # hours
-FLOW_FLOORS = (350.0, 200.0, 130.0, 80.0, 55.0, 35.0, 25.0, 5.0)  # L/h
+WINDOWS = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # hours
+FLOW_FLOORS = (350.0, 200.0, 130.0, 80.0, 55.0, 35.0, 25.0, 5.0, 1.5)  # L/h
 FLOW_FACTOR = 1.4
 BURST_WINDOWS = 2  # the first two are a burst
 
@@ -101,7 +101,7 @@ class HomeWater:
         self._spells(at, moved, hours)
         self.bin_hours += hours
         self.bin_moved += 0.0 if caught_up else moved  # after a day of stillness: a register that was stuck
-        if self.bin_hours >= 0.75:
+        if self.bin_hours >= 0.8:  # readings are not on the second
             self._hour(at, max(self.bin_moved - self.unknown, 0.0) / LITRE / self.bin_hours)
         self._clear(at)
 
@@ -192,7 +192,8 @@ class HomeWater:
     def _raise(self, at: Ms, cause: str, measure: int, value: float) -> None:
         if self.active and measure == self.evidence[0]:
             self.evidence[1] = max(self.evidence[1], value)
-        if self.active or at - self.begun < LEARNING:
+        worse = self.active and (self.cause, cause) == ("leak", "burst")
+        if (self.active and not worse) or at - self.begun < LEARNING:
             return
         self.active, self.cause, self.stood, self.opened = True, cause, False, at
         self.evidence = [float(measure), value, self.limits[measure]]
