@@ -19,6 +19,7 @@ from dutyroom.model.telemetry import DeviceClass, Point, PointSpec, PointTable
 from dutyroom.timebase import Ms
 
 EVERY_S = 60.0
+AGAIN_S = 10.0  # where the broker did not take it: its outage ends soon after it is back
 FIRST_S = 30.0  # after the start
 SILENT_S = 180.0  # without one that came back: an outage of our own
 DEAF_S = 15.0  # a beat that the broker took and that nobody here has read: devices may be silent for our sake
@@ -118,6 +119,7 @@ class Canary:
             self._publish(json.dumps({"beat": beat}).encode())
         except Unavailable as err:
             del self._sent[beat]
+            self._next = now + AGAIN_S
             self._say(trouble=str(err))
             return 1.0
         self._say(trouble="")

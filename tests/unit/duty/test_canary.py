@@ -8,7 +8,7 @@ from pathlib import Path
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Unavailable
-from dutyroom.flows.canary import EVERY_S, FIRST_S, Canaries, Canary
+from dutyroom.flows.canary import AGAIN_S, EVERY_S, FIRST_S, Canaries, Canary
 from dutyroom.flows.outage import RULE, Outage
 from dutyroom.flows.watch import Watch
 from dutyroom.model.telemetry import PointTable
@@ -87,6 +87,18 @@ def test_its_silence_is_an_outage_after_three_minutes_and_ends() -> None:
     way.open = False
     way.go(EVERY_S)
     assert way.canary.state.trouble == "the broker is away"
+
+
+def test_it_is_back_soon_after_a_broker_that_was_away() -> None:
+    """An outage that lasts on after the broker is back hides devices that are really silent."""
+    way = Way()
+    way.go(2 * EVERY_S)
+    way.open = False
+    way.go(4 * EVERY_S)
+    assert way.canary.state.silent
+    way.open = True
+    way.go(AGAIN_S + 1)
+    assert (way.canary.state.silent, way.canary.state.trouble) == (False, "")
 
 
 class Brokers:

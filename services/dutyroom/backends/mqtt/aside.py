@@ -13,6 +13,7 @@ from dutyroom.errors import Unavailable
 from dutyroom.site import BrokerAddress
 
 _KEEPALIVE_S = 30
+_LONGEST_PAUSE_S = 10  # between two tries to connect; the library's own are up to two minutes
 _TAKEN_S = 5.0  # within which the broker must say that it has a message
 
 
@@ -24,6 +25,7 @@ class MqttAside:
         self._address, self._name = address, name_of(address)
         version = MQTTProtocolVersion.MQTTv5 if address.version == "5" else MQTTProtocolVersion.MQTTv311
         self._client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=version)
+        self._client.reconnect_delay_set(1, _LONGEST_PAUSE_S)
         if address.username:
             self._client.username_pw_set(address.username, secret(address.password_file, self._name))
         if (context := tls_context(address)) is not None:
