@@ -44,6 +44,10 @@ def _test(condition: Condition) -> Test:
 
         return of_capture
     get = getter([condition.path])
+    if condition.test == "exists":  # the most usual, and without a call more
+        if condition.values[0] == "true":
+            return lambda captures, item, document: get(item, document) is not MISSING
+        return lambda captures, item, document: get(item, document) is MISSING
     return lambda captures, item, document: check(get(item, document))
 
 

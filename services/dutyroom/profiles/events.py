@@ -76,7 +76,7 @@ class EventProgram:
             at = self._clock(item, job, here.address)[0]
         event_id = self._id(captures, item, job.document) if self._id is not None else None
         if not event_id or len(event_id) > 100 or not event_id.isprintable():
-            event_id = _digest(item, self._key)
+            event_id = job.kept.get(id(item)) or job.kept.setdefault(id(item), _digest(item, self._key))
         code = stored(self._rule.codes.get(code, code), 100)
         given = self._given(item, job.document)
         job.events.append(DecodedEvent(here.address, self._rule.spec, at, event_id, code, given))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from msgspec import Struct
@@ -68,6 +68,7 @@ class Job(Struct):
     unknown: list[tuple[str, str]] = make_field(default_factory=list)
     addresses: list[str] = make_field(default_factory=list)
     sequences: list[tuple[str, int, int | None]] = make_field(default_factory=list)
+    kept: dict[int, Any] = make_field(default_factory=dict)  # what the items of one document have in common
     items: int = 0
     looked: int = 0  # elements of series that were looked at
 
@@ -113,6 +114,7 @@ def clock(rule: TimeRule | None, tz: ZoneInfo, again: bool = False) -> Clock | N
         read = remembering(read)
     sources = tuple((getter([path]), path.text) for path in rule.paths)
     ago, every = rule.ago, _every(rule)
+    same = bool(sources) and ago is None and every is None and all(path.whole for path in rule.paths)
 
     def tell(
         item: object,
@@ -122,6 +124,8 @@ def clock(rule: TimeRule | None, tz: ZoneInfo, again: bool = False) -> Clock | N
         names: Names | None = None,
         base: Ms | None = None,
     ) -> tuple[Ms | None, Quality, str]:
+        if same and (told := job.kept.get(id(tell))) is not None:
+            return told  # type: ignore[no-any-return]
         wrong = ""
         start = job.received_at if base is None else base
         for get, name in sources:
@@ -132,6 +136,8 @@ def clock(rule: TimeRule | None, tz: ZoneInfo, again: bool = False) -> Clock | N
             if at is not None and plausible(at, job.received_at):
                 if wrong:
                     job.findings.append(("clock_wrong", address, wrong))
+                if same and not wrong:
+                    job.kept[id(tell)] = at, Quality.GOOD, name
                 return (at if every is None else at + every(index, names)), Quality.GOOD, name
             wrong = f"{name}: {shortened(str(raw), 40)}"
         if wrong:

@@ -1,8 +1,8 @@
-"""What `rest` would call the fields that points and attributes read."""
+"""What `rest` would call the fields that points and attributes read, and what a name says of its unit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 from dutyroom.profiles.paths import Getter, Index, Key, Path, Where, getter
@@ -10,6 +10,23 @@ from dutyroom.profiles.profile import Layout, RestRule
 
 # Of one point: (path, leaf's name), the first counts.
 Alternatives: TypeAlias = tuple[tuple[Getter, str], ...]
+
+# Suffix of a field's name -> (quantity, unit). `h` and others that are words too stay out.
+SUFFIXES: Mapping[str, tuple[str, str]] = {
+    "m3": ("volume", "m3"), "l": ("volume", "L"), "ft3": ("volume", "ft3"),
+    "m3h": ("flow", "m3/h"), "lh": ("flow", "L/h"),
+    "kwh": ("energy", "kWh"), "wh": ("energy", "Wh"), "mj": ("energy", "MJ"), "gj": ("energy", "GJ"),
+    "kvarh": ("reactive_energy", "kvarh"), "kvah": ("apparent_energy", "kVAh"),
+    "kw": ("power", "kW"), "w": ("power", "W"), "kvar": ("reactive_power", "kvar"), "kva": ("apparent_power", "kVA"),
+    "v": ("voltage", "V"), "mv": ("voltage", "mV"), "a": ("current", "A"), "ma": ("current", "mA"),
+    "hz": ("frequency", "Hz"), "mhz": ("frequency", "MHz"),
+    "c": ("temperature", "degC"), "f": ("temperature", "degF"), "k": ("temperature", "K"),
+    "bar": ("pressure", "bar"), "kpa": ("pressure", "kPa"), "hpa": ("pressure", "hPa"), "psi": ("pressure", "psi"),
+    "rh": ("humidity", "%"), "hca": ("heat_units", "hca"),
+    "m": ("level", "m"), "cm": ("level", "cm"), "mm": ("level", "mm"), "kg": ("mass", "kg"),
+    "h": ("running_time", "h"), "min": ("duration", "min"), "s": ("duration", "s"), "y": ("duration", "y"),
+    "dbm": ("signal", "dBm"), "db": ("signal_to_noise", "dB"), "lux": ("illuminance", "lx"), "ppm": ("concentration", "ppm"),
+}  # fmt: skip
 
 
 def taken_names(layout: Layout, rule: RestRule) -> tuple[frozenset[str], tuple[Alternatives, ...]]:

@@ -188,6 +188,15 @@ def _one(path: Path) -> Getter:
 
         return outer
 
+    if len(steps) == 2 and not whole and isinstance(steps[0], str) and isinstance(steps[1], str):
+        first, second = steps[0], steps[1]
+
+        def inner(item: object, document: object) -> object:
+            value = item.get(first) if type(item) is dict else None
+            return value.get(second, MISSING) if type(value) is dict else MISSING
+
+        return inner
+
     def deep(item: object, document: object) -> object:
         value = document if whole else item
         for step in steps:
@@ -242,7 +251,9 @@ def _of_one(steps: tuple[Step, ...], at: int, whole: bool) -> Walker:
         value = document if whole else item
         for key in before:
             value = value.get(key) if isinstance(value, dict) else None
-        return _counted(found(value))
+        matches = found(value)
+        few = isinstance(value, dict | list) and len(value) <= MAX_ITEMS
+        return matches if few else _counted(matches)
 
     return walk
 

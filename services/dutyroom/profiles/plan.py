@@ -6,21 +6,22 @@ only those whose object is there are run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields
 from typing import Any, TypeAlias
 
 from dutyroom.model.telemetry import Kind
+from dutyroom.profiles.codecs.seam import READY, Finish
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.meter import PARAMETER
 from dutyroom.profiles.paths import MISSING, Getter, Key, Keys, Path, getter
 from dutyroom.profiles.points import PointProgram, Quick
 from dutyroom.profiles.profile import PointRule
 from dutyroom.profiles.result import DecodedReading
+from dutyroom.profiles.tables import Table
 from dutyroom.profiles.ways import NamedPoints, One, TestedPoint, inside, leading, take, take_long
 
-Table: TypeAlias = dict[str, Quick]  # field -> its point
 Keyed: TypeAlias = tuple[str, ...]
 Tables: TypeAlias = tuple[bool, Keyed, tuple[Table, ...]]  # of the whole message, object, its fields
 Sought: TypeAlias = tuple[Getter, Quick]
@@ -50,15 +51,30 @@ class PointPlan:
         listed = tuple(zip(rules, programs, strict=True))
         self._usual = _Sorted(listed, True, private)
         self._metered = _Sorted(listed, False, private)  # registers of the device's own kind apart
+        self._specs = [rule.spec for rule in rules]
+        places = {id(point): place for place, point in enumerate(programs)}
+        self.finishes = {
+            name: _finish(places[id(quick[8])], quick)
+            for name, quick in self._metered.plain()
+            if quick[0]  # a personal value goes the long way
+        }
 
     def run(self, here: Here, job: Job) -> None:
-        if type(here.item) is not dict:
+        item = here.item
+        if type(item) is not dict:
             for point in self._programs:
                 point.run(here, job)
-        elif PARAMETER in here.parameters:
-            self._metered.run(here.item, here, job)
+            return
+        ready = item.get(READY)
+        if ready:
+            address, specs, at, quality = here.address, self._specs, here.at, here.quality
+            job.readings += [
+                DecodedReading(address, specs[n], at, v, quality, None) for n, v in ready.items()
+            ]
+        if PARAMETER in here.parameters:
+            self._metered.run(item, here, job)
         else:
-            self._usual.run(here.item, here, job)
+            self._usual.run(item, here, job)
 
 
 class _Sorted:
@@ -107,6 +123,11 @@ class _Sorted:
         self._others: tuple[Nested, ...] = tuple(
             (key, tuple(found), _by_name(found)) for key, found in others
         )
+
+    def plain(self) -> Iterator[tuple[str, Quick]]:
+        """Fields of the item, and the point that each of them is."""
+        for table in self._top[:1]:
+            yield from table.items()
 
     def run(self, item: dict[str, object], here: Here, job: Job) -> None:
         for fields_of in self._top:
@@ -168,7 +189,7 @@ def _enter(several: list[Table], key: str, quick: Quick) -> None:
         if key not in fields_of:
             fields_of[key] = quick
             return
-    several.append({key: quick})
+    several.append(Table(key, quick))
 
 
 def _quick(own: Table, table: dict[str, Any], here: Here, job: Job) -> None:
@@ -178,7 +199,11 @@ def _quick(own: Table, table: dict[str, Any], here: Here, job: Job) -> None:
     known: Iterable[tuple[Quick | None, Any]]
     if len(table) < len(own):
         known = zip(map(own.get, table), table.values(), strict=False)
+    elif own.straight is not None:
+        own.straight(table.get, add, address, at, quality, here, job)
+        return
     else:
+        own.asked()
         known = zip(own.values(), map(table.get, own), strict=False)
     for quick, raw in known:
         if raw is None or quick is None:
@@ -199,6 +224,11 @@ def _quick(own: Table, table: dict[str, Any], here: Here, job: Job) -> None:
             add(DecodedReading(address, spec, at, found, quality, None))
         else:
             point.emit(found, raw, spec, here, job)
+
+
+def _finish(place: int, quick: Quick) -> Finish:
+    types, factor, divisor, added, _, low, high, spec, _ = quick
+    return Finish(place, spec.name, types, factor, divisor, added, low, high)
 
 
 def _only(rule: PointRule, known: frozenset[str]) -> bool:

@@ -103,6 +103,11 @@ class PointProgram:
             low, high = max(low, least + 1), min(high, most - 0.5)
         return *short, shared(low), shared(high), self.spec, self
 
+    @property
+    def guarded(self) -> bool:
+        """True where its values are personal."""
+        return self._guard is not None
+
     def run(self, here: Here, job: Job) -> None:
         if self.spec.kind is Kind.COUNTER and (self._rule.device_wrap or PARAMETER in here.parameters):
             program = self._of_device(here.parameters)

@@ -63,7 +63,9 @@ class LayoutProgram:
         self.test, self.bytes_test, self.fits = all_of(outer), all_of(of_bytes), all_of(inner)
         self._walks = tuple(walker(path) for path in layout.each)
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
-        read, narrow = narrowed_codec(profile, layout)
+        programs = [PointProgram(rule, tz, profile, key) for rule in layout.points]
+        self._points = PointPlan(layout.points, programs, bool(profile.privacy))
+        read, narrow = narrowed_codec(profile, layout, self._points.finishes)
         self._narrow = narrow or self._codec
         self.shared = shared_rule(layout.decoder)
         named = isinstance(layout.decoder, CodecRule)
@@ -81,8 +83,6 @@ class LayoutProgram:
         self.asks = _READS.setdefault(asks, len(_READS))  # the same for layouts with the same short form
         self._number = numbering(layout.sequence)
         self._clock = clock(layout.time, tz)
-        programs = [PointProgram(rule, tz, profile, key) for rule in layout.points]
-        self._points = PointPlan(layout.points, programs, bool(profile.privacy))
         self._events = tuple(EventProgram(rule, profile, tz, key) for rule in layout.events)
         self._attributes = tuple(
             (name, _field(paths), getter(paths), guard_of(profile, (name, *(p.leaf for p in paths)), key))

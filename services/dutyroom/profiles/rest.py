@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
-from dutyroom.profiles.leafnames import taken_names
+from dutyroom.profiles.leafnames import SUFFIXES, taken_names
 from dutyroom.profiles.linear import NEVER, Linear, linear
 from dutyroom.profiles.paths import MISSING, as_text, getter
 from dutyroom.profiles.points import MOST
@@ -29,23 +29,6 @@ MAX_LEAVES = 1000  # of a message
 MAX_DEPTH = 32
 MAX_NAMES = 20_000  # remembered by a profile
 MAX_NAME = 120
-
-# Suffix of a field's name -> (quantity, unit). `h` and others that are words too stay out.
-SUFFIXES: Mapping[str, tuple[str, str]] = {
-    "m3": ("volume", "m3"), "l": ("volume", "L"), "ft3": ("volume", "ft3"),
-    "m3h": ("flow", "m3/h"), "lh": ("flow", "L/h"),
-    "kwh": ("energy", "kWh"), "wh": ("energy", "Wh"), "mj": ("energy", "MJ"), "gj": ("energy", "GJ"),
-    "kvarh": ("reactive_energy", "kvarh"), "kvah": ("apparent_energy", "kVAh"),
-    "kw": ("power", "kW"), "w": ("power", "W"), "kvar": ("reactive_power", "kvar"), "kva": ("apparent_power", "kVA"),
-    "v": ("voltage", "V"), "mv": ("voltage", "mV"), "a": ("current", "A"), "ma": ("current", "mA"),
-    "hz": ("frequency", "Hz"), "mhz": ("frequency", "MHz"),
-    "c": ("temperature", "degC"), "f": ("temperature", "degF"), "k": ("temperature", "K"),
-    "bar": ("pressure", "bar"), "kpa": ("pressure", "kPa"), "hpa": ("pressure", "hPa"), "psi": ("pressure", "psi"),
-    "rh": ("humidity", "%"), "hca": ("heat_units", "hca"),
-    "m": ("level", "m"), "cm": ("level", "cm"), "mm": ("level", "mm"), "kg": ("mass", "kg"),
-    "h": ("running_time", "h"), "min": ("duration", "min"), "s": ("duration", "s"), "y": ("duration", "y"),
-    "dbm": ("signal", "dBm"), "db": ("signal_to_noise", "dB"), "lux": ("illuminance", "lx"), "ppm": ("concentration", "ppm"),
-}  # fmt: skip
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -96,6 +79,9 @@ class Rest:
         self._known = frozenset(spec.name for spec in profile.points)  # names of the profile's own points
         self._get = getter([rule.source]) if rule.source is not None else None
         self._profile, self._key = profile, key
+        # Of the whole message, and the same for each of several items.
+        whole = rule.source is not None and rule.source.whole and not self._alternatives
+        self._common = whole and bool(layout.each)
         self._leaves: dict[str, Leaf] = {}
         self._top = _Place("", 0, False)
         self._places = 0
@@ -104,6 +90,22 @@ class Rest:
 
     def run(self, here: Here, job: Job) -> None:
         """Every unnamed leaf; null and empty containers are nothing."""
+        if not self._common:
+            self._run(here, job)
+            return
+        key = id(self)
+        known = job.kept.get(key)
+        if known is not None and known[0] == here.taken:
+            _, readings, attributes = known
+            at, quality, address = here.at, here.quality, here.address
+            job.readings += [DecodedReading(address, r.spec, at, r.value, quality, r.text) for r in readings]
+            job.attributes += [(address, name, value) for _, name, value in attributes]
+            return
+        count, others = len(job.readings), len(job.attributes)
+        self._run(here, job)
+        job.kept[key] = here.taken, job.readings[count:], job.attributes[others:]
+
+    def _run(self, here: Here, job: Job) -> None:
         root = self._get(here.item, job.document) if self._get is not None else here.item
         used = self._used(here.item, job.document) if self._alternatives else set()
         used.add(here.taken)
@@ -122,9 +124,10 @@ class Rest:
         """The leaves of an object or list; null is nothing. Without recursion: a call costs as much as a few leaves.
         Raises Rejected, when some may have come out."""
         add, address, at, quality = job.readings.append, here.address, here.at, here.quality
-        place, count = self._top, 0
+        place = self._top
         leaves, inner = place.leaves, place.inner
         around: list[tuple[Iterator[tuple[Any, Any]], _Place]] = []
+        count, fresh = len(root), 0  # leaves, and of them those that are not known yet
         pairs = iter(root.items()) if isinstance(root, dict) else enumerate(root)
         while True:
             for key, child in pairs:
@@ -132,18 +135,21 @@ class Rest:
                 if kind is dict or kind is list:
                     within = inner.get(key) or self._inner(place, key)
                     if within.skip:
+                        count -= 1
                         continue
                     around.append((pairs, place))
                     place, leaves, inner = within, within.leaves, within.inner
+                    count += len(child) - 1
                     pairs = iter(child.items()) if kind is dict else enumerate(child)
                     break
-                count += 1
                 if child is None:
                     continue
-                found = leaves.get(key)
-                if found is None:
-                    if count > MAX_LEAVES:
-                        raise _too_many()
+                try:
+                    found = leaves[key]
+                except KeyError:
+                    fresh += 1
+                    if fresh > MAX_LEAVES:
+                        raise _too_many() from None
                     found = self._entered(place, key)
                 if not found:
                     continue

@@ -108,6 +108,8 @@ def _epoch(value: object, scale: float) -> Ms | None:
 
 
 def _auto(value: object, tz: ZoneInfo) -> Ms | None:
+    if type(value) is float or type(value) is int:
+        return _by_size(value)
     if isinstance(value, str):
         text = value.strip() if len(value) <= LONGEST else ""
         if text.endswith("]"):  # RFC 9557: the zone's name behind the time

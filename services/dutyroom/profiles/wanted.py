@@ -15,7 +15,7 @@ import orjson
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind
 from dutyroom.profiles.codecs import CODECS
-from dutyroom.profiles.codecs.seam import Codec, Wanted
+from dutyroom.profiles.codecs.seam import Codec, Finish, Wanted
 from dutyroom.profiles.expressions import Expression
 from dutyroom.profiles.paths import Elements, Key, Keys, Path, Where, parse
 from dutyroom.profiles.profile import CodecRule, Layout, PointRule, Profile, RestRule
@@ -25,11 +25,16 @@ _IN_TEXT = re.compile(r"\{([@$][^{}|]*)")
 _OUTSIDE = frozenset({"name", "filters", "unwrap", "ignore", "reject", "decoder", "source", "rest"})
 
 
+REASONS = Key("reasons")  # field of an item: name of another field -> why that has no value
+
+
 @dataclass(slots=True)
 class _Found:
-    """everything: some path has a wildcard for the name of a field. open: ... of a field of the item, or is the item."""
+    """everything: some path has a wildcard for the name of a field. open: ... of a field of the item, or is the item.
+    exact: of the names, those whose values may be read; not of those whose reasons are."""
 
     names: set[str] = field(default_factory=set)
+    exact: set[str] = field(default_factory=set)
     everything: bool = False
     open: bool = False
 
@@ -39,6 +44,7 @@ class _Found:
             self._path(value)
         elif isinstance(value, Expression):
             self.names |= value.names
+            self.exact |= value.names
         elif isinstance(value, str):
             self._text(value)
         elif isinstance(value, Mapping):
@@ -51,7 +57,9 @@ class _Found:
                 self.add(getattr(value, part.name))
 
     def _path(self, path: Path) -> None:
-        self.names |= {step.name for step in path.steps if isinstance(step, Key)}
+        keys = [step.name for step in path.steps if isinstance(step, Key)]
+        self.names.update(keys)
+        self.exact.update(keys[:1] if path.steps[:1] == (REASONS,) and not path.whole else keys)
         self.names |= {step.key for step in path.steps if isinstance(step, Where)}
         if path.steps and isinstance(path.steps[-1], Keys):
             self.everything = True
@@ -68,24 +76,46 @@ class _Found:
                 self.everything = self.open = True
 
 
-def wanted(layouts: Sequence[Layout]) -> Wanted | None:
-    """What any of the layouts reads; None where that cannot be said by name."""
-    found, others, digested = _Found(), _Found(), set[str]()
+def wanted(layouts: Sequence[Layout], finishes: Mapping[str, Finish] | None = None) -> Wanted | None:
+    """What any of the layouts reads; None where that cannot be said by name. finishes: see `Wanted`, of the points of
+    one of them."""
+    found, others, exact, digested = _Found(), _Found(), _Found(), set[str]()
     for layout in layouts:
         digested.update(_digested(layout))
         for part in fields(layout):
             if part.name not in _OUTSIDE | {"points"}:
                 others.add(getattr(layout, part.name))
+                exact.add(getattr(layout, part.name))
         for rule in layout.points:
             found.add(rule.paths)
             others.add(replace(rule, paths=()) if _pure(rule) else rule)
+            exact.add(_looked_at(rule))
     passed_over = {_passed_over(layout.rest) for layout in layouts}
     if found.everything or others.everything or "" in digested or len(passed_over) > 1 or () in passed_over:
         return None
     names = frozenset(found.names | others.names)
+    numbers = names - others.names
+    same = finishes is not None and all(layout.points == layouts[0].points for layout in layouts)
     return Wanted(
-        names, names - others.names, frozenset(digested), passed_over.pop() if passed_over else None
+        names,
+        numbers,
+        frozenset(digested),
+        passed_over.pop() if passed_over else None,
+        names - numbers - exact.exact,
+        tuple((n, f) for n, f in (finishes or {}).items() if n in numbers and same and _once(layouts[0], n)),
     )
+
+
+def _once(layout: Layout, name: str) -> bool:
+    """True where one point alone reads the field."""
+    return sum(any(Key(name) in path.steps for path in rule.paths) for rule in layout.points) == 1
+
+
+def _looked_at(rule: PointRule) -> PointRule:
+    """The rule without what it reads as a number, in an expression too, or looks whether it is there."""
+    paths = {n: p for n, p in rule.names.items() if p.whole or len(p.steps) != 1}
+    when = tuple(c for c in rule.when if c.test != "exists" or c.path is None or len(c.path.steps) != 1)
+    return replace(rule, paths=() if _pure(rule) else rule.paths, value=None, names=paths, when=when)
 
 
 def _passed_over(rule: RestRule | None) -> tuple[str, ...] | None:
@@ -133,7 +163,9 @@ def left_out(layouts: Sequence[Layout], optional: frozenset[str]) -> frozenset[s
     return optional - found.names
 
 
-def narrowed_codec(profile: Profile, layout: Layout) -> tuple[object, Codec | None]:
+def narrowed_codec(
+    profile: Profile, layout: Layout, finishes: Mapping[str, Finish]
+) -> tuple[object, Codec | None]:
     """What the layout, and others of the profile that share what its codec makes, read of that (what says this is equal
     for layouts that read the same); and the codec that makes no more. (None, None) where there is none."""
     rule = layout.decoder
@@ -144,7 +176,7 @@ def narrowed_codec(profile: Profile, layout: Layout) -> tuple[object, Codec | No
     sharing = sharing if layout in sharing else [layout, *sharing]
     if kind.without is not None and (unread := left_out(sharing, kind.optional)):
         return unread, kind.without(settings, unread)
-    read = wanted(sharing) if kind.narrow is not None else None
+    read = wanted(sharing, finishes) if kind.narrow is not None else None
     if kind.narrow is not None and read is not None and (codec := kind.narrow(settings, read)) is not None:
         return read, codec
     return None, None

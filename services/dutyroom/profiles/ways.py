@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import PointSpec
 from dutyroom.profiles.conditions import all_of
+from dutyroom.profiles.expressions import Expression
 from dutyroom.profiles.job import Fields, Here, Job
 from dutyroom.profiles.paths import MAX_ITEMS, MISSING, Key, Path, getter
 from dutyroom.profiles.points import PointProgram, Quick
@@ -53,23 +54,43 @@ class NamedPoints:
 class TestedPoint:
     """A point that is computed, or has a condition, and is no more than that."""
 
-    __slots__ = ("_absent", "_get", "_names", "_quick", "_test", "_value")
+    __slots__ = ("_absent", "_get", "_known", "_names", "_over", "_quick", "_test")
 
     def __init__(self, rule: PointRule, quick: Quick) -> None:
         self._quick, self._absent = quick, rule.absent
         self._get, self._test = getter(rule.paths), all_of(rule.when)
-        self._value = None if rule.value is None else rule.value.compiled()
+        self._over = None if rule.value is None else rule.value.over_fields(_fields(rule, rule.value))
         self._names = {name: getter([path]) for name, path in rule.names.items()}
+        low, high, _, point = quick[5:]
+        mapping = {} if rule.none or point.guarded else rule.mapping
+        self._known = {t: v for t, v in mapping.items() if type(v) is float and low <= v <= high}
 
     def run(self, here: Here, job: Job) -> None:
-        item, document = here.item, job.document
-        if self._value is not None:
-            raw = self._value(Fields(item, document, here.parameters, self._names))
-        else:
+        item: Any = here.item  # a dict
+        document = job.document
+        raw: Any
+        if self._over is None:
             raw = self._get(item, document)
             raw = self._absent if raw is MISSING else raw
-        if raw is not None and (self._test is None or self._test(here.captures, item, document)):
+        else:
+            raw = self._over(Fields(item, document, here.parameters, self._names), item.get)
+        if raw is None or (self._test is not None and not self._test(here.captures, item, document)):
+            return
+        if type(raw) is str and raw in self._known:
+            value, spec = self._known[raw], self._quick[7]
+            job.readings.append(DecodedReading(here.address, spec, here.at, value, here.quality, None))
+        else:
             take(raw, self._quick, self._quick[7], here, job)
+
+
+def _fields(rule: PointRule, value: Expression) -> dict[str, str]:
+    """The names of an expression that are fields of the item."""
+    found = {name: name for name in value.names if name not in rule.names}
+    for name, path in rule.names.items():
+        keys = leading(path)
+        if len(keys) == 1 and len(path.steps) == 1:
+            found[name] = keys[0]
+    return found
 
 
 def inside(value: object, keys: tuple[str, ...]) -> object:

@@ -125,3 +125,17 @@ points:
 def test_a_field_that_costs_much_is_left_out_where_nothing_reads_it(more: str, unread: bool) -> None:
     layouts = read_profile(dedent(TELEGRAMS) + more, "acme/m").layouts
     assert left_out(layouts, frozenset({"records"})) == (frozenset({"records"}) if unread else frozenset())
+
+
+def test_fields_that_are_read_as_numbers_or_looked_at_whether_they_are_there() -> None:
+    more = """\
+  c: {value: "three * 2 if four else 0", names: {four: five}}
+  d: {from: reasons.one, when: {two: {exists: true}}, kind: state, map: {x: 1}}
+  e: {from: six, kind: text}
+  f: {value: "six + 1"}
+"""
+    found = read(more)
+    assert found is not None
+    assert found.numbers == frozenset()
+    assert {"one", "two", "three", "five"} <= found.computed
+    assert not found.computed & {"six", "reasons", "at", "who"}

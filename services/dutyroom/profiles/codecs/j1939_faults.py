@@ -6,18 +6,27 @@ from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.j1939_table import FAILURES, NAMES
 
 _LAMPS = ("lamp_protect", "lamp_amber_warning", "lamp_red_stop", "lamp_malfunction")
+_LAMP_NAMES = {prefix: tuple(prefix + lamp for lamp in _LAMPS) for prefix in ("", "past_")}
+_LAMP_STATES = tuple(
+    tuple(state if (state := byte >> 2 * number & 3) < 2 else None for number in range(len(_LAMPS)))
+    for byte in range(256)
+)
+_NO_FAULT = bytes(4)
 
 
 def read_faults(data: bytes, prefix: str = "") -> dict[str, object]:
-    """Lamps (0, 1, null) and faults [{spn, parameter, fmi, failure, occurrences}] of DM1 or DM2."""
+    """prefix: "" | "past_". Lamps (0, 1, null) and faults [{spn, parameter, fmi, failure, occurrences}] of DM1 or DM2."""
     if len(data) < 6:
         raise Rejected(f"fault message cut at byte {len(data)}: at least 6 bytes expected")
-    document: dict[str, object] = {}
-    for number, lamp in enumerate(_LAMPS):
-        state = data[0] >> 2 * number & 3
-        document[prefix + lamp] = state if state < 2 else None
-    faults = [f for at in range(2, len(data) - 3, 4) if (f := _fault(data[at : at + 4]))]
-    return document | {f"{prefix}faults": faults, f"{prefix}fault_count": len(faults)}
+    lamps, first = data[0], data[2:6]
+    document: dict[str, object] = dict(zip(_LAMP_NAMES[prefix], _LAMP_STATES[lamps], strict=True))
+    if len(data) < 10 and first == _NO_FAULT:  # most of the time
+        faults = []
+    else:
+        faults = [f for at in range(2, len(data) - 3, 4) if (f := _fault(data[at : at + 4]))]
+    document[f"{prefix}faults"] = faults
+    document[f"{prefix}fault_count"] = len(faults)
+    return document
 
 
 def _fault(code: bytes) -> dict[str, object] | None:

@@ -117,6 +117,9 @@ class Collected:
 
     def _faults(self, found: Values) -> None:
         """Those of several control units together."""
+        if self.values.keys().isdisjoint(found):
+            self.values |= found
+            return
         for name, value in found.items():
             old = self.values.get(name)
             if isinstance(value, list) and isinstance(old, list):

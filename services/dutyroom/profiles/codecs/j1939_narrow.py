@@ -6,12 +6,21 @@ Whatever is no usual frame is left to the full way: it reads it, or says what is
 
 from __future__ import annotations
 
-import math
-from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.codecs.j1939_fields import OWN_WAY, Collected, Field, Groups, Values
+from dutyroom.profiles.codecs.j1939_code import (
+    Gathered,
+    Number,
+    Read,
+    active_faults,
+    compiled,
+    number_of,
+    past_faults,
+    silent,
+)
+from dutyroom.profiles.codecs.j1939_fields import ACTIVE_FAULTS, OWN_WAY, PAST_FAULTS, Field, Groups, Values
 from dutyroom.profiles.codecs.j1939_frames import (
     LONGEST,
     MAX_FRAMES,
@@ -21,30 +30,23 @@ from dutyroom.profiles.codecs.j1939_frames import (
     frame,
     read_id,
 )
-from dutyroom.profiles.codecs.seam import Wanted
+from dutyroom.profiles.codecs.seam import Finish, Wanted
 
-MAX_PLANS = 4096  # CAN ids that are remembered
+MAX_READERS = 4096  # CAN ids that are remembered
 _ONES = "FF" * 8  # most groups of most engines have nothing to say
+_FAULTS = {ACTIVE_FAULTS: active_faults, PAST_FAULTS: past_faults}
 _hex = bytes.fromhex
 
-# name, its byte, its value for each value of that byte; None where that is none.
-_InByte: TypeAlias = tuple[str, int, tuple[int | float | None, ...]]
-# name, first bit, mask, raw values from here on are none, then (raw * whole + added) / divisor is the value.
-_Number: TypeAlias = tuple[str, int, int, int, int, int, int]
 
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What is read of the frames of one group. others: with the texts of their values. silent: nothing comes of a frame
+    of ones."""
 
-class _Plan(NamedTuple):
-    """What is read of the frames of one CAN id. in_bytes, numbers: a value or nothing; others: with the reason why
-    there is none. silent: nothing comes of a frame of ones. whole: it is read in the full way."""
-
-    in_bytes: tuple[_InByte, ...]
-    numbers: tuple[_Number, ...]
+    read: Read
+    numbers: tuple[Number, ...]
     others: tuple[Field, ...]
     silent: bool
-    whole: bool = False
-
-
-_NOTHING: Final = _Plan((), (), (), True)
 
 
 class Narrow:
@@ -52,110 +54,118 @@ class Narrow:
 
     def __init__(self, groups: Groups, sources: frozenset[int] | None, wanted: Wanted) -> None:
         self._groups, self._sources, self._wanted = groups, sources, wanted
-        self._plans: dict[int | str, _Plan] = {}
+        self._finishes = _finishes(groups, wanted)
+        self._compiled: dict[int, _Group] = {}
+        self._nothing = _Group(compiled((), ()), (), (), True)
+        self._readers: dict[int | str, Read | None] = {}  # None: a frame that is read in the long way
+        self._silent: set[int | str] = set()
 
     def read(self, value: object) -> Values | None:
         """{engine: {engine_speed: 1498.75, ..., reasons: {...}}}; None = the full way must be gone."""
         elements: list[Any] = value if isinstance(value, list) else [value]
         if len(elements) > MAX_FRAMES:
             return None
-        collected, assembly, plans = Collected(), Assembly(), self._plans
-        values = collected.values
+        gathered, assembly, readers, quiet = Gathered(), Assembly(), self._readers, self._silent
+        ready, values, nothing = gathered.ready, gathered.values, self._nothing.read
         for element in elements:
             try:
                 own, data = element["id"], element["data"]
             except (TypeError, KeyError):
                 return None
-            if type(data) is not str or (type(own) is not int and type(own) is not str):
+            if type(own) is not int and type(own) is not str:
                 return None
-            plan = plans.get(own) or self._plan(own)
-            if plan is None:
-                return None
-            if plan.silent and data == _ONES:
+            if data == _ONES and own in quiet:
                 continue
             try:
                 content = _hex(data)
-            except ValueError:
+            except (TypeError, ValueError):
                 return None
-            if plan.whole or len(content) != 8:
-                long = len(data) > LONGEST
-                if long or not self._whole(frame(read_id(own, ""), content), collected, assembly):
+            try:
+                read = readers[own]
+            except KeyError:
+                try:
+                    read = self._reader(own)
+                except Rejected:
                     return None
+            if read is nothing and len(data) <= 16:
                 continue
-            for name, at, known in plan.in_bytes:
-                if (found := known[content[at]]) is not None:
-                    values[name] = found
-            if plan.numbers:
-                bits = int.from_bytes(content, "little")
-                for name, start, mask, odd, whole, added, divisor in plan.numbers:
-                    raw = bits >> start & mask
-                    if raw < odd:
-                        number = raw * whole + added
-                        values[name] = number / divisor if number % divisor else number // divisor
-            if plan.others:
-                collected.read(content, plan.others, None)
-        values["reasons"] = collected.reasons
-        return {"engine": values}
+            if read is not None and len(content) == 8:
+                read(content, ready, values, gathered)
+            elif len(data) > LONGEST or (
+                read is not nothing and not self._long(frame(read_id(own, ""), content), gathered, assembly)
+            ):
+                return None
+        return gathered.item()
 
-    def _whole(self, found: Frame, collected: Collected, assembly: Assembly) -> bool:
-        """The full way of one frame, and of the long message that it may complete. False where that cannot be read:
+    def _long(self, found: Frame, gathered: Gathered, assembly: Assembly) -> bool:
+        """The long way of one frame, and of the long message that it may complete. False where that cannot be read:
         something else may be wrong with the frames behind it, which the full way would say first."""
         if self._sources is not None and found.source not in self._sources:
             return True
         try:
-            collected.add(found, self._groups)
+            self._add(found, gathered)
             if found.pgn in PIECES and (complete := assembly.take(found)) is not None:
-                collected.add(complete, self._groups)
+                self._add(complete, gathered)
         except Rejected:
             return False
         return True
 
-    def _plan(self, own: int | str) -> _Plan | None:
-        """None: no id."""
-        try:
-            found = frame(read_id(own, ""), b"")
-        except Rejected:
-            return None
+    def _add(self, found: Frame, gathered: Gathered) -> None:
+        if found.pgn in OWN_WAY:
+            if found.pgn not in PIECES or found.pgn in self._groups:
+                gathered.add(found, self._groups)
+            return
+        group, bits = self._group(found.pgn), int.from_bytes(found.data, "little")
+        for number in group.numbers:
+            if number.field.end <= len(found.data) * 8:
+                number.read(bits, gathered)
+        gathered.read(found.data, group.others, None)
+
+    def _reader(self, own: int | str) -> Read | None:
+        """Raises Rejected: no id."""
+        found = frame(read_id(own, ""), b"")
         if self._sources is not None and found.source not in self._sources:
-            plan = _NOTHING
-        elif found.pgn in OWN_WAY:
-            plan = _Plan((), (), (), False, True)
+            group: _Group | None = self._nothing
         else:
-            plan = self._of_group(self._groups.get(found.pgn, ()))
-        if len(self._plans) < MAX_PLANS:
-            self._plans[own] = plan
-        return plan
+            group = None if found.pgn in OWN_WAY else self._group(found.pgn)
+        read = None if group is None else group.read
+        if group is None and found.pgn not in self._groups:
+            read = _FAULTS.get(found.pgn)
+        if len(self._readers) < MAX_READERS:
+            self._readers[own] = read
+            if group is not None and group.silent:
+                self._silent.add(own)
+        return read
 
-    def _of_group(self, fields: tuple[Field, ...]) -> _Plan:
-        names = self._wanted.names
-        numbers = [n for f in fields if f.name in self._wanted.numbers and (n := _number(f)) is not None]
-        known = {n[0] for n in numbers}
-        others = tuple(f for f in fields if f.name in names and f.name not in known)
-        silent = not others and all(odd <= mask for _, _, mask, odd, *_ in numbers)
-        small = [n for n in numbers if n[1] // 8 == (n[1] + n[2].bit_length() - 1) // 8]
-        in_bytes = tuple((n[0], n[1] // 8, _of_byte(n[1] % 8, *n[2:])) for n in small)
-        return _Plan(in_bytes, tuple(n for n in numbers if n not in small), others, silent)
+    def _group(self, pgn: int) -> _Group:
+        if pgn not in self._groups:
+            return self._nothing
+        group = self._compiled.get(pgn)
+        if group is None:
+            group = self._compiled[pgn] = self._of_fields(self._groups[pgn])
+        return group
+
+    def _of_fields(self, fields: tuple[Field, ...]) -> _Group:
+        wanted = self._wanted
+        numbers = []
+        for f in fields:
+            if f.name in wanted.numbers or f.name in wanted.computed:
+                number = number_of(f, self._finishes.get(f.name), f.name in wanted.computed)
+                if number is not None:
+                    numbers.append(number)
+        known = {number.field.name for number in numbers}
+        others = tuple(f for f in fields if f.name in wanted.names and f.name not in known)
+        return _Group(compiled(numbers, others), tuple(numbers), others, silent(numbers) and not others)
 
 
-@lru_cache(maxsize=1024)
-def _of_byte(
-    start: int, mask: int, odd: int, whole: int, added: int, divisor: int
-) -> tuple[int | float | None, ...]:
-    """The value of a parameter inside a byte, for all values of the byte. Few parameters differ in all this."""
-    raws = [byte >> start & mask for byte in range(256)]
-    return tuple(_scaled(raw * whole + added, divisor) if raw < odd else None for raw in raws)
-
-
-def _scaled(number: int, divisor: int) -> int | float:
-    return number / divisor if number % divisor else number // divisor
-
-
-def _number(f: Field) -> _Number | None:
-    """How the parameter becomes a number whose shortest decimal text is its exact value; None where that cannot
-    be: a float has 15 digits, and below 0.0001 is written with an exponent."""
-    shared = math.gcd(f.whole, f.added, f.ten)
-    largest = f.mask * abs(f.whole) + abs(f.added)
-    fine = math.gcd(f.whole, f.added) * 10_000 < f.ten
-    if f.negative <= f.mask or largest >= 10**15 or fine or f.end > 64:
-        return None
-    return f.name, f.start, f.mask, f.odd, f.whole // shared, f.added // shared, f.ten // shared
+def _finishes(groups: Groups, wanted: Wanted) -> dict[str, Finish]:
+    """Of parameters that are numbers wherever they stand, and that faults cannot have the name of: else one would
+    stand there twice."""
+    known = dict(wanted.finishes)
+    apart = {
+        f.name
+        for pgn, listed in groups.items()
+        for f in listed
+        if f.name in known and (pgn in OWN_WAY or not f.parameter.spn or number_of(f, None, False) is None)
+    }
+    return {n: finish for n, finish in known.items() if n in wanted.numbers and n not in apart}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from msgspec import Struct
 from msgspec import field as make_field
@@ -52,6 +52,25 @@ class Codec(Protocol):
 AS_TOLD: Final = "\0as told"  # field of an item of a narrow codec: a Told
 
 
+READY: Final = (
+    "\0ready"  # field of an item of a narrow codec: readings of points, by their place in the layout
+)
+
+
+class Finish(NamedTuple):
+    """What the one point that reads a field makes of a number: number * factor / divisor + added, where that is in
+    range and the number of one of these types. place: of the point in the layout."""
+
+    place: int
+    name: str
+    types: frozenset[type]
+    factor: float
+    divisor: float
+    added: float
+    low: float
+    high: float
+
+
 class Told:
     """The texts of numbers that a narrow codec gave as floats, for people: "0230.10" where the float is 230.1."""
 
@@ -69,13 +88,16 @@ class Wanted:
     names: of all fields that it reads, wherever they stand. numbers: of those that only points read, as
     numbers: a float in place of decimal text does there. digested: lists whose elements are wanted whole.
     passed_over: beginnings of fields of the document that are not gone through with what nobody named; None =
-    nothing is gone through.
+    nothing is gone through. computed: of the others, those that are read as numbers, by expressions too, or looked at
+    whether they are there. finishes: what becomes of fields, so that a codec can give readings (`READY`) in their place.
     """
 
     names: frozenset[str]
     numbers: frozenset[str] = frozenset()
     digested: frozenset[str] = frozenset()
     passed_over: tuple[str, ...] | None = None
+    computed: frozenset[str] = frozenset()
+    finishes: tuple[tuple[str, Finish], ...] = ()
 
     def free(self, field: str) -> bool:
         """True where nothing looks for fields without a name in this one of the document."""

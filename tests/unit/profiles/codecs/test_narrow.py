@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from dutyroom.profiles.codecs.dsmr_shapes import MAX_LEARNED, MAX_STILLS, Shapes
 from dutyroom.profiles.codecs.dsmr_tables import REGISTERS
 from dutyroom.profiles.codecs.j1939_frames import can_id
 from dutyroom.profiles.codecs.j1939_table import GROUPS
-from dutyroom.profiles.codecs.seam import AS_TOLD, Ask, Codec, Told, Wanted
+from dutyroom.profiles.codecs.seam import AS_TOLD, READY, Ask, Codec, Finish, Told, Wanted
 from dutyroom.profiles.paths import as_text
 from dutyroom.profiles.yamlnode import Plain
 
@@ -81,6 +82,66 @@ def checked(listed: list[dict[str, Any]]) -> None:
 @settings(max_examples=150)
 def test_frames_give_the_same_numbers(frames: list[tuple[int, str]]) -> None:
     checked([{"id": own, "data": data} for own, data in frames])
+
+
+# ---------------------------------------------------------------- readings in place of fields
+
+NUMBERS, WHOLE = frozenset({int, float}), frozenset({int})
+FINISHES = tuple(
+    (name, Finish(place, name, WHOLE if place % 5 == 0 else NUMBERS, factor, divisor, added, low, high))
+    for place, name in enumerate(sorted(READ.numbers))
+    for factor, divisor, added, low, high in [
+        [(1.0, 1.0, -0.0, -1e308, 1e308), (1.0, 100.0, -0.0, 0.0, 5.0), (0.5, 1.0, 7.25, 10.0, 1e6)][
+            place % 3
+        ]
+    ]
+)
+COMPUTED = frozenset({"engine_speed", "oil_pressure"})
+_, READY_MADE = both(
+    "j1939", {"frames": ["can1", "can2"]}, replace(READ, finishes=FINISHES, computed=COMPUTED)
+)
+
+
+@given(st.lists(_FRAMES, max_size=12))
+@settings(max_examples=150)
+def test_readings_are_what_the_points_would_make_of_the_fields(frames: list[tuple[int, str]]) -> None:
+    payload = orjson.dumps({"can1": [{"id": own, "data": data} for own, data in frames]})
+    plain, made = outcome(NARROW, payload), outcome(READY_MADE, payload)
+    if isinstance(plain, str):
+        assert made == plain
+        return
+    have, found = plain["can1"]["engine"], made["can1"]["engine"]
+    ready = found.get(READY, {})
+    for name, finish in FINISHES:
+        value = have.get(name)
+        if type(value) is str:  # read in the long way: exact text
+            value = float(value)
+        result = None if value is None else value * finish.factor / finish.divisor + finish.added
+        fits = result is not None and type(value) in finish.types and finish.low <= result <= finish.high
+        if finish.place in ready:
+            assert fits
+            assert (type(ready[finish.place]), repr(ready[finish.place])) == (float, repr(result))
+            assert name not in found
+        else:
+            assert str(found.get(name)) == str(have.get(name))
+    for name in COMPUTED:  # a number in place of text, and why there is none
+        assert str(found.get(name)) == str(have.get(name))
+        assert (name in found) is (name in have)
+        assert found["reasons"].get(name) == have["reasons"].get(name)
+
+
+def test_the_later_reading_counts_also_where_the_earlier_one_was_out_of_range() -> None:
+    name, finish = next((n, f) for n, f in FINISHES if n == "fuel_delivery_pressure")
+    finish = finish._replace(types=NUMBERS, factor=1.0, divisor=1.0, added=-0.0, low=0.0, high=100.0)
+    _, codec = both("j1939", {"frames": ""}, replace(READ, finishes=((name, finish),)))
+    low, high, none = ("05" + "FF" * 7, "C8" + "FF" * 7, "FF" * 8)  # 20 kPa, 800 kPa
+    for order, ready, value in [
+        ((low, high), None, 800), ((high, low), 20.0, None), ((high, low, none), 20.0, None),
+        ((low, high, none), None, 800), ((high, high[:2], low[:2]), 20.0, None), ((low, "C8"), None, 800),
+    ]:  # fmt: skip
+        listed = [{"id": can_id(65263, source), "data": data} for source, data in enumerate(order)]
+        found = outcome(codec, orjson.dumps(listed))["engine"]
+        assert (found[READY].get(finish.place), found.get(name)) == (ready, value)
 
 
 def test_every_parameter_at_the_ends_of_its_range() -> None:
