@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from dutyroom.cli import checking, devices, keeping, profile, readings, servers, service, trying
+from dutyroom.cli import checking, devices, keeping, profile, quality, readings, servers, service, trying
 from dutyroom.cli.frame import app
 
 __all__ = ["app", "main"]
@@ -27,6 +27,7 @@ app.command(name="import")(readings.import_readings)
 app.command()(readings.readings)
 app.command()(readings.quarantine)
 app.command()(readings.ledger)
+app.command()(quality.backtest)
 app.command()(keeping.password)
 app.command()(keeping.backup)
 app.command()(keeping.restore)

@@ -17,7 +17,7 @@ from dutyroom.model.telemetry import COUNTER_RESET, Batch, Lane, Point, PointTab
 from dutyroom.rules import snapshot
 from dutyroom.rules.columns import Shelf, Slots
 from dutyroom.rules.hearing import Hearing, Silences
-from dutyroom.rules.kind import Instance
+from dutyroom.rules.kind import NOWHERE, Ground, Instance
 from dutyroom.rules.points import Points
 from dutyroom.rules.roster import Key, Roster, load
 from dutyroom.rules.spec import Rule
@@ -37,8 +37,9 @@ class Engine:
         table: PointTable,
         devices: Mapping[str, Device],
         one_by_one: bool = False,
+        ground: Ground = NOWHERE,
     ) -> None:
-        """one_by_one: judge every reading on its own, as if nothing were ever calm (for tests and
+        """ground: where and when the devices stand. one_by_one: judge every reading on its own, as if nothing were ever calm (for tests and
         benchmarks: what is said must be the same)."""
         self.late: Counter[str] = Counter()  # readings not judged because older, by device
         self._one_by_one = one_by_one
@@ -49,7 +50,7 @@ class Engine:
         self._followers: dict[str, list[Instance]] = {}
         self._moved: set[Instance] = set()  # may keep more than their columns
         self._muster = snapshot.Muster()
-        self._roster = Roster(table, shelf, self._meet, self._join, self._leave)
+        self._roster = Roster(table, shelf, self._meet, self._join, self._leave, ground, self.heard)
         self.reload(rules, devices)
 
     # ------------------------------------------------------------ rules and devices

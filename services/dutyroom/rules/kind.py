@@ -7,8 +7,9 @@ does not exist yet, `Rejected` when it never can). State is plain data, so that 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from math import inf
 from typing import Any, Protocol, TypeAlias
 
@@ -24,6 +25,19 @@ GAPS = 3  # a silence longer than this many expected intervals is a gap
 
 
 @dataclass(frozen=True, slots=True)
+class Ground:
+    """Where and when the devices of a site stand."""
+
+    time_zone: str = "UTC"
+    below: Callable[[str, str], Sequence[str]] = lambda utility, device: ()  # the devices it feeds directly
+    above: Callable[[str], Sequence[str]] = lambda device: ()  # what feeds it, in any utility
+    holiday: Callable[[date], bool] = lambda day: False
+
+
+NOWHERE = Ground()
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
     """Where an instance is built: its device, among the others and all points."""
 
@@ -31,6 +45,13 @@ class Place:
     devices: Mapping[str, Device]
     table: PointTable
     shelf: Shelf = field(default_factory=Shelf)  # the columns of the engine
+    ground: Ground = NOWHERE
+    heard: Callable[[str], Ms | None] = lambda device: None  # receive time of its last sign of life
+
+    def members(self, utility: str) -> list[Device]:
+        """The devices that ours feeds directly."""
+        listed = self.ground.below(utility, self.device.id)
+        return [self.devices[device] for device in listed if device in self.devices]
 
 
 class KindModule(Protocol):

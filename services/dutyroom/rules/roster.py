@@ -13,9 +13,10 @@ from dutyroom.errors import Rejected
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import Point, PointTable
 from dutyroom.rules.columns import Shelf
-from dutyroom.rules.kind import Instance, Place
+from dutyroom.rules.kind import NOWHERE, Ground, Instance, Place
 from dutyroom.rules.kinds import kind
 from dutyroom.rules.spec import Rule, matches
+from dutyroom.timebase import Ms
 
 Key = tuple[str, str]  # rule, device
 
@@ -31,8 +32,10 @@ class Roster:
         meet: Callable[[Point], None],
         join: Callable[[Instance], None],
         leave: Callable[[Instance], None],
+        ground: Ground = NOWHERE,
+        heard: Callable[[str], Ms | None] = lambda device: None,
     ) -> None:
-        self._table, self._shelf = table, shelf
+        self._table, self._shelf, self._ground, self._heard = table, shelf, ground, heard
         self._meet, self._join, self._leave = meet, join, leave
         self.devices: Mapping[str, Device] = {}
         self.rules: dict[str, Rule] = {}
@@ -134,7 +137,11 @@ class Roster:
         for device, before_too in changed:
             if before_too:
                 self._build_again(device)
-        return [device for device, _ in changed]
+        above = {feed: None for device, _ in changed for feed in self._ground.above(device)}
+        for feed in above:  # rules on a group look at the points of its members
+            if feed in self._order:
+                self._build_again(feed)
+        return [*(device for device, _ in changed), *above]
 
     def _concerned(self, grown: Collection[str], fresh: Collection[str]) -> set[str]:
         """Devices with a rule that may be built now."""
@@ -190,7 +197,8 @@ class Roster:
     def _made(self, rule: Rule, device: str) -> Instance | None:
         """None while its points are missing, or where it can never stand: `problems` says why."""
         try:
-            place = Place(self.devices[device], self.devices, self._table, self._shelf)
+            mine = self.devices[device]
+            place = Place(mine, self.devices, self._table, self._shelf, self._ground, self._heard)
             return kind(rule.kind).build(rule, place)
         except Rejected as err:
             self.problems[rule.id, device] = err.reason

@@ -24,6 +24,10 @@ BY_KIND = {
     "decrease": {"before", "after"},
     "continuous_flow": {"hours", "flow"},
     "expect": {"device", "seconds"},
+    "home_stuck": {"hours", "step"},
+    "register_fault": {"before", "after"},
+    "network_water": {"flow", "usual"},
+    "zone_silence": {"silent", "devices"},
 }
 
 

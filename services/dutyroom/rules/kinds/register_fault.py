@@ -1,0 +1,19 @@
+"""register_fault: a register that leaps."""
+
+from __future__ import annotations
+
+from dutyroom.fields import Fields
+from dutyroom.rules.kind import Place
+from dutyroom.rules.learned.register_fault import RegisterFault
+from dutyroom.rules.learner import Learner, learner
+from dutyroom.rules.spec import Rule
+
+DOC = "A register that went back, or leapt farther than anything can flow through it; ends a day after the last leap."
+
+
+def parameters(fields: Fields) -> dict[str, object]:
+    return {}
+
+
+def build(rule: Rule, place: Place) -> Learner | None:
+    return learner(rule, place, RegisterFault)

@@ -1,0 +1,156 @@
+"""Detectors that learn (`learned`) as instances of a rule: of one point, or of a group of devices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from dutyroom.model.duty import Condition, Device
+from dutyroom.model.telemetry import Floats, Longs, Point
+from dutyroom.rules.columns import NEVER, Bools, Field, Keep, Slots, Stepped
+from dutyroom.rules.kind import ANY, Bounds, Instance, Place, counters
+from dutyroom.rules.learned import Detector, Finding, ZoneDetector
+from dutyroom.rules.learned.localtime import LocalTime
+from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, zone
+
+_USUAL_S = HOUR // SECOND  # of a device that says no interval of its own
+_PACE: Ms = 5 * MINUTE
+
+
+@lru_cache(maxsize=64)
+def local_time(name: str) -> LocalTime:
+    """Of an IANA zone; the same for all who ask. Raises Rejected for an unknown name."""
+    return LocalTime(zone(name))
+
+
+def meter_of(place: Place, device: Device, point: Point) -> Meter:
+    """What the registry knows of a point. A device may stand in a time zone of its own."""
+    spec = point.spec
+    own = device.parameters.get("time_zone")
+    low, high = spec.low, spec.high
+    height = device.parameters.get("height")
+    if isinstance(height, int | float) and not isinstance(height, bool):
+        low, high = 0.0, float(height)
+    return Meter(
+        device.device_class,
+        str(device.parameters.get("use", "unit")),
+        local_time(str(own) if own else place.ground.time_zone),
+        device.interval_s or spec.interval_s or _USUAL_S,
+        float(spec.step) if spec.step is not None else 0.0,
+        low,
+        high,
+    )
+
+
+class Paces(Stepped):
+    """Of each instance when it wants its next reading: what one learns from is hours, not seconds."""
+
+    FIELDS: ClassVar = {"due": Field(np.int64, NEVER)}
+    due: Longs
+
+    def look(self, slots: Slots, at: Longs, value: Floats) -> tuple[Bools, Keep]:
+        return at < self.due[slots], _nothing
+
+
+def _nothing(which: Bools) -> None:
+    """A reading that is not wanted leaves no trace."""
+
+
+class Learner(Instance):
+    """A detector on one point."""
+
+    __slots__ = ("columns", "detector", "pace", "point", "slot")
+    columns: Paces
+
+    def __init__(self, rule: Rule, point: Point, detector: Detector, interval_s: int, paces: Paces) -> None:
+        """interval_s: expected between readings; of more frequent ones some are passed over."""
+        self.columns, self.slot = paces, paces.add()
+        super().__init__(rule, point.device, (point.id,), (self.slot,))
+        self.point, self.detector = point, detector
+        self.pace = min(_PACE, interval_s * SECOND // 2)
+
+    def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
+        if retained or at < self.columns.due.item(self.slot):
+            return None
+        self.columns.due[self.slot] = at + self.pace
+        detector = self.detector
+        detector.tick(at)
+        detector.read(at, value)
+        if detector.active == self._active:
+            return None
+        return said(self, detector, at, self.point, value)
+
+    def calm(self, point: int, value: float) -> Bounds | None:
+        return ANY
+
+    def dump(self) -> list[Any]:
+        return [self._active, self.columns.due.item(self.slot), self.detector.dump()]
+
+    def load(self, data: Sequence[Any]) -> None:
+        self._active = bool(data[0])
+        self.columns.due[self.slot] = int(data[1])
+        self.detector.load(data[2])
+
+
+def learner(rule: Rule, place: Place, detector: Callable[[Meter], Detector]) -> Learner | None:
+    """A detector on the rule's point of a device, or on its register where the rule names none; None while
+    there is none."""
+    device = place.device
+    point = place.table.find(device.id, rule.point) if rule.point else next(iter(counters(place, "")), None)
+    if point is None:
+        return None
+    meter = meter_of(place, device, point)
+    return Learner(rule, point, detector(meter), meter.interval_s, place.shelf.of(Paces))
+
+
+class GroupLearner(Instance):
+    """A detector on the points of the devices that its device feeds."""
+
+    __slots__ = ("detector", "places")
+    detector: ZoneDetector
+
+    def __init__(self, rule: Rule, device: str, points: Sequence[Point], detector: ZoneDetector) -> None:
+        super().__init__(rule, device, tuple(p.id for p in points))
+        self.detector = detector
+        self.places = {p.id: i for i, p in enumerate(points)}
+
+    def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
+        if retained:
+            return None
+        self.detector.tick(at)
+        self.detector.read(self.places[point], at, value)
+        return said(self, self.detector, at) if self.detector.active != self._active else None
+
+    def dump(self) -> list[Any]:
+        return [self._active, list(self.places), self.detector.dump()]
+
+    def load(self, data: Sequence[Any]) -> None:
+        """Raises ValueError where the group is another one than it was: it learns anew."""
+        if list(data[1]) != list(self.places):
+            raise ValueError("another group")
+        self._active = bool(data[0])
+        self.detector.load(data[2])
+
+
+def said(
+    instance: Instance, detector: Finding, at: Ms, point: Point | None = None, value: float | None = None
+) -> Condition:
+    """That it is otherwise now than it was."""
+    instance.adopt(detector.active)
+    arguments = {name: round(number, 3) for name, number in detector.arguments().items()}
+    return Condition(
+        instance.rule.id,
+        instance.device,
+        detector.active,
+        at,
+        point.spec.name if point is not None else "",
+        value,
+        None,
+        point.spec.unit if point is not None else "",
+        {**arguments, "cause": detector.cause},
+    )
