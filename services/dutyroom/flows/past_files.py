@@ -7,6 +7,7 @@ value, perhaps received_at; further ones are not read.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
@@ -230,16 +231,26 @@ def _numbers(texts: Sequence[str], file: str, first: int) -> Floats:
 
 
 def _instants(texts: Sequence[str], column: str, file: str, first: int) -> Longs:
+    """ISO 8601 in UTC, with Z, +00:00 or nothing."""
     try:
-        found = np.array([text.removesuffix("Z") for text in texts], dtype="datetime64[ms]")
-        return found.astype(np.int64)
-    except ValueError:
+        return _parsed(texts)
+    except (ValueError, UserWarning):
         for line, text in enumerate(texts, first):
             try:
-                np.datetime64(text.removesuffix("Z"), "ms")
-            except ValueError:
+                _parsed([text])
+            except (ValueError, UserWarning):
                 raise Invalid([Mistake(file, line, column, f"{text!r} is no instant in UTC")]) from None
         raise
+
+
+def _parsed(texts: Sequence[str]) -> Longs:
+    bare = [text.removesuffix("Z").removesuffix("+00:00") for text in texts]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # numpy only warns of another offset
+        found = np.array(bare, dtype="datetime64[ms]")
+    if np.isnat(found).any():
+        raise ValueError("empty")
+    return found.astype(np.int64)
 
 
 def batches_of(columns: Iterable[Columns], slot: Ms) -> Iterator[Batch]:

@@ -78,7 +78,7 @@ def test_what_was_learned_survives_a_restart() -> None:
     known = table(2)
     engine, other = (Engine(OURS, known.table, known.devices) for _ in range(2))
     rows = [(f"w{i}", START + n * HOUR + i, 1000 * i + n) for n in range(80) for i in range(2)]
-    times = [to_datetime(t).isoformat()[:23] for _, t, _ in rows]
+    times = [to_datetime(t).isoformat(timespec="milliseconds") for _, t, _ in rows]
     columns = columns_of(
         [d for d, _, _ in rows], ["volume_total"] * 160, ["L"] * 160, times,
         [str(v) for _, _, v in rows], None, known, "t.csv", 2,
