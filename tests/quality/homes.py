@@ -75,7 +75,7 @@ def occupied(home: Home, days: int, rng: random.Random) -> list[int]:
 def day_of(home: Home, people: int, day: int, rng: random.Random) -> list[Use]:
     """What is used on one day; hours count from local midnight."""
     uses: list[Use] = []
-    out = rng.random() < home.works and day % 7 < 5
+    out = rng.random() < home.works and day % 7 not in (0, 6)  # the first day is a Sunday
     bed = home.bed + (rng.expovariate(0.7) if rng.random() < 0.15 else rng.gauss(0, 0.4))
 
     def use(hour: float, minutes: float, litres: float) -> None:

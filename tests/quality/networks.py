@@ -35,7 +35,7 @@ def flows(rng: random.Random, days: int) -> list[float]:
     own, of_day, of_night, out = 0.0, 0.0, 0.0, []
     for step in range(days * 96):
         day, hour = step // 96, step % 96 / 4
-        weekend = day % 7 >= 5
+        weekend = day % 7 in (0, 6)  # the first day is a Sunday
         if hour == 0:
             of_day = 0.5 * of_day + rng.gauss(0, by_day)
             of_night, waters = rng.gauss(0, by_night), watering and rng.random() < 0.4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
 from dutyroom.timebase import DAY, HOUR, Ms, to_datetime
@@ -12,10 +13,12 @@ _KEPT = 4  # hours that are remembered: readings come from a few hours at a time
 class LocalTime:
     """Of one zone."""
 
-    __slots__ = ("_offsets", "tz")
+    __slots__ = ("_offsets", "_special", "tz")
 
-    def __init__(self, tz: ZoneInfo) -> None:
+    def __init__(self, tz: ZoneInfo, special: Mapping[int, bool] | None = None) -> None:
+        """special: by local day number, whether it is a day of rest: holidays and make-up working days."""
         self.tz = tz
+        self._special = special or {}
         self._offsets: dict[int, Ms] = {}
 
     def local(self, at: Ms) -> Ms:
@@ -30,3 +33,7 @@ class LocalTime:
             self._offsets.clear()
         self._offsets[hour] = offset
         return offset
+
+    def rests(self, day: int) -> bool:
+        """Whether that local day (days since 1970-01-01, a Thursday) is a day of rest."""
+        return self._special.get(day, (day + 3) % 7 >= 5)
