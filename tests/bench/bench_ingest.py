@@ -152,7 +152,7 @@ def drained(way: str, folder: Path, port: int, bucket: Bucket, count: int) -> di
     )
     if done.returncode:
         raise SystemExit(f"{way} failed:\n{done.stderr[-2000:]}")
-    _forget(port, CLIENT[way])
+    forget(port, CLIENT[way])
     told = next(line for line in reversed(done.stdout.splitlines()) if line.startswith("{"))
     return {**json.loads(told), "published_s": round(took, 1)}
 
@@ -181,13 +181,13 @@ def _by_telegraf(folder: Path, port: int, bucket: Bucket, count: int) -> dict[st
         peak = resident(second.pid)
         second.terminate()
         second.wait()
-    _forget(port, "bench-telegraf")
+    forget(port, "bench-telegraf")
     return {
         "messages": count, "cpu_s": last - start, "wall_s": ended - began, "peak_mb": peak >> 20, "start_s": start
     }  # fmt: skip
 
 
-def _forget(port: int, client: str) -> None:
+def forget(port: int, client: str) -> None:
     """Removes a session, so that the broker queues nothing for it any more."""
     import paho.mqtt.client as paho
     from paho.mqtt.enums import CallbackAPIVersion

@@ -29,7 +29,8 @@ from typing import Any
 
 from tests.acceptance.demo_process import Program, tree, wait_for
 from tests.bench import stream
-from tests.bench.bench_ingest import fresh_bucket
+from tests.bench.bench_ingest import forget, fresh_bucket
+from tests.bench.consumers import CLIENT
 from tests.bench.measure import cpu_seconds, machine, median, resident
 from tests.servers.influx import Bucket, find_influx
 from tests.servers.mosquitto import Mosquitto
@@ -44,7 +45,8 @@ from dutyroom.settings import Settings
 from dutyroom.wiring.stores import store_of
 
 ROOT = Path(__file__).parents[2]
-SETTINGS = "max_inflight_messages 0\nset_tcp_nodelay true\n"
+# That it writes down all that waits in it every second is for the tests that kill it.
+SETTINGS = "max_inflight_messages 0\nset_tcp_nodelay true\nautosave_interval 600\n"
 SITE, SAMPLE = "tb", 100  # of 5,000 meters are compared one by one
 RATES = (5_000, 10_000, 20_000)
 
@@ -87,6 +89,7 @@ def rate(folder: Path, count: int, runs: int) -> None:
             found["C"].append(_beside(command, broker.port, count))
             ours = _consumer("journal", folder / f"ours-{run}", broker.port, count)
             found["ours"].append(_beside(ours, broker.port, count))
+            forget(broker.port, CLIENT["journal"])  # else the broker keeps the next run's for it, too
     finally:
         broker.stop()
     print(f"\n| live, QoS 1, {count:,} messages | messages/s | CPU a message | runs |")
@@ -207,40 +210,25 @@ def _site(folder: Path, port: int) -> Path:
 
 
 def load(folder: Path, kind: str, rates: Sequence[int], seconds: float) -> None:
-    print(f"\n| {kind}: messages/s | for | ", end="")
-    print("reached | drained after | CPU of a core: service, broker, store | memory, MB | compared |")
-    print("| --: | --: | --: | --: | --- | --- | --- |", flush=True)
+    print(f"\n| {kind}: messages/s | for | reached | load | behind, drained after | ", end="")
+    print("CPU of a core: service, broker, store | memory, MB | compared |")
+    print("| --: | --: | --: | --: | --: | --- | --- | --- |", flush=True)
     with _rig(folder, kind) as rig:
         journal = SqliteJournal(rig.settings.data / "sites" / SITE / "journal.sqlite", read_only=True)
         store = store_of(rig.settings, SITE) if kind == "influx" else _followed(rig.settings)
         sent = 0
         for pace, lasting in [*((r, seconds) for r in rates), (3 * rates[-1], seconds / 2)]:
-            count = round(pace * lasting) // stream.DEVICES * stream.DEVICES
             before, began = _cpu(rig), time.monotonic()
-            command = [
-                sys.executable,
-                "-m",
-                "tests.bench.stream",
-                str(rig.broker.port),
-                str(count),
-                str(pace),
-            ]
-            said = subprocess.run(
-                [*command, str(sent)],
-                check=True,
-                cwd=ROOT,
-                env=_environment(),
-                capture_output=True,
-                text=True,
-            )
-            took, published = float(said.stdout), time.monotonic()
+            took, count = _published(rig, pace, lasting, sent)
+            published, loaded = time.monotonic(), os.getloadavg()[1]
             sent += count
+            behind = sent - sum(row.received for row in journal.ledger(0))
             wait_for(partial(_drained, journal, sent), 1800, f"{sent} messages stored", 0.5)
             drained, whole = time.monotonic() - published, time.monotonic() - began
             cpu = {name: (now - before[name]) / whole for name, now in _cpu(rig).items()}
             memory = {name: sum(map(resident, pids)) >> 20 for name, pids in rig.processes().items()}
             print(
-                f"| {pace:,} | {lasting:.0f} s | {count / took:,.0f}/s | {drained:.1f} s | "
+                f"| {pace:,} | {took:.0f} s | {count / took:,.0f}/s | {loaded:.1f} | {behind:,}, {drained:.1f} s | "
                 f"{', '.join(f'{name} {share:.0%}' for name, share in cpu.items())} | "
                 f"{', '.join(f'{name} {size}' for name, size in memory.items())} | "
                 f"{_compared(journal, store, rig.settings, sent)} |",
@@ -248,6 +236,22 @@ def load(folder: Path, kind: str, rates: Sequence[int], seconds: float) -> None:
             )
         store.close()
         journal.close()
+
+
+def _published(rig: Rig, pace: int, lasting: float, first: int) -> tuple[float, int]:
+    """Seconds it took, and how many messages a busy machine let it send in about that time."""
+    count = round(pace * lasting) // stream.DEVICES * stream.DEVICES
+    command = [sys.executable, "-m", "tests.bench.stream", *map(str, (rig.broker.port, count, pace))]
+    said = subprocess.run(
+        [*command, str(first), str(lasting + 1)],
+        check=True,
+        cwd=ROOT,
+        env=_environment(),
+        capture_output=True,
+        text=True,
+    )
+    took, sent = said.stdout.split()
+    return float(took), int(sent)
 
 
 def _followed(settings: Settings) -> ReadingStore:

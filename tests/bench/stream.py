@@ -1,13 +1,15 @@
-"""Publishes messages while it makes them, at a pace: `python -m tests.bench.stream PORT COUNT RATE [FIRST]`.
+"""Publishes messages while it makes them, at a pace: `python -m tests.bench.stream PORT COUNT RATE [FIRST [SECONDS]]`.
 
 The load that ThingsBoard has published: 5,000 meters, each message a pulse counter, a leak flag and a battery. The
 counter is the message's number, so what is stored can be compared one by one; one message in 9,973 has a leak,
-which the meter's next one has not. QoS 1 over one raw connection; prints the seconds it took.
+which the meter's next one has not. QoS 1 over one raw connection; after SECONDS it ends with the last meter, however
+few of them a busy machine let it send. Prints the seconds it took, and how many messages it sent.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import selectors
 import socket
 import struct
@@ -57,9 +59,15 @@ def publishes(count: int, first: int = 0) -> Iterator[bytes]:
 
 
 def publish(
-    port: int, count: int, rate: float, packets: Callable[[int, int], Iterator[bytes]], first: int = 0
-) -> float:
-    """Seconds until the last one was acknowledged. rate: messages a second, 0 = as fast as it goes."""
+    port: int,
+    count: int,
+    rate: float,
+    packets: Callable[[int, int], Iterator[bytes]],
+    first: int = 0,
+    seconds: float = math.inf,
+) -> tuple[float, int]:
+    """Seconds until the last one was acknowledged, and how many there were. rate: messages a second, 0 = as fast
+    as it goes."""
     link = socket.create_connection(("127.0.0.1", port))
     link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     link.sendall(_CONNECT)
@@ -70,6 +78,8 @@ def publish(
     made, began = packets(count, first), time.monotonic()
     sent, answered, waiting = 0, 0, b""
     while answered < count * 4:
+        if time.monotonic() - began > seconds:
+            count, seconds = min(count, -(-sent // DEVICES) * DEVICES), math.inf
         allowed = count if not rate else min(count, int((time.monotonic() - began) * rate))
         room = min(allowed, answered // 4 + WINDOW) - sent
         if not waiting and room > 0:
@@ -83,9 +93,10 @@ def publish(
     link.setblocking(True)
     link.sendall(b"\xe0\x00")
     link.close()
-    return time.monotonic() - began
+    return time.monotonic() - began, count
 
 
 if __name__ == "__main__":
-    port, count, rate, *first = sys.argv[1:]
-    print(round(publish(int(port), int(count), float(rate), publishes, int((*first, 0)[0])), 2))
+    port, count, rate, first, seconds = (*sys.argv[1:], "0", "inf")[:5]
+    took, sent = publish(int(port), int(count), float(rate), publishes, int(first), float(seconds))
+    print(round(took, 2), sent)

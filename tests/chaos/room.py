@@ -15,23 +15,25 @@ from tests.servers.mosquitto import Mosquitto
 
 from dutyroom.interfaces import LedgerRow
 
-AUTOSAVE_S = 1.0  # of the test's Mosquitto
-BROKER = "max_inflight_messages 200\n"
+SAVING_S = 1.0  # that it may take to write its sessions down
+BROKER = "max_inflight_messages 200\nautosave_interval {autosave_s}\n"
 
 
 @dataclass
 class Room:
-    """One plant. port: where the service finds the broker, where that is not the broker itself."""
+    """One plant. port: where the service finds the broker, where that is not the broker itself. autosave_s: between
+    two times that the broker writes down all that waits in it, serving nobody meanwhile."""
 
     folder: Path
     meters: int
     influx: tuple[str, str, str, str] | None = None
     port: Callable[[int], int] = lambda port: port
+    autosave_s: int = 600
     broker: Mosquitto = field(init=False)
     service: Service = field(init=False)
 
     def __post_init__(self) -> None:
-        self.broker = Mosquitto(self.folder / "mosquitto", BROKER)
+        self.broker = Mosquitto(self.folder / "mosquitto", BROKER.format(autosave_s=self.autosave_s))
         self.broker.start()
         write_site(self.folder / "site", self.port(self.broker.port), self.meters)
         self.service = Service(self.folder / "site", self.folder / "data", self.influx)
@@ -39,8 +41,16 @@ class Room:
     def open(self) -> None:
         """The service has its session, so that the broker keeps for it what comes."""
         self.service.start()
-        self.until(lambda: "broker.connected" in self.log(), 60, "the service is connected")
+        self.connected(1)
         time.sleep(0.3)
+
+    def connected(self, times: int) -> None:
+        """Waits until the service has been connected to the broker so many times."""
+        self.until(
+            lambda: self.log().count("broker.connected") >= times,
+            120,
+            f"the service is connected, time {times}",
+        )
 
     def log(self) -> str:
         file = self.service.data / "dutyroom-ingest.log"
@@ -49,6 +59,23 @@ class Room:
     def close(self) -> None:
         self.service.stop()
         self.broker.stop()
+
+    def remembered(self) -> None:
+        """Waits until the broker has written down the session that the service has now: one that is killed
+        sooner knows no session, and keeps nothing for it."""
+        now, saved = time.time(), self.folder / "mosquitto" / "mosquitto.db"
+        self.until(
+            lambda: saved.exists() and saved.stat().st_mtime > now, 30, "the broker writes its sessions"
+        )
+
+    def kill_broker(self) -> float:
+        """Returns since when it has forgotten everything, of `time.monotonic`."""
+        self.broker.kill()
+        saved = self.folder / "mosquitto" / "mosquitto.db"
+        if not saved.exists():
+            return 0.0
+        # The file's time is that of the end of its writing.
+        return time.monotonic() - (time.time() - saved.stat().st_mtime) - SAVING_S
 
     def until(self, true: Callable[[], object], seconds: float, what: str) -> None:
         deadline = time.monotonic() + seconds
@@ -106,7 +133,7 @@ def same_set(wanted: dict[Key, float], stored: dict[Key, float]) -> None:
     assert not other, f"{len(other)} readings with another value, such as {other[:3]}"
 
 
-def load(room: Room, sent: Sequence[Sent], rate: float, repeat_s: float = 0.0) -> Sender:
-    sender = Sender(room.broker.port, sent, rate, repeat_s)
+def load(room: Room, sent: Sequence[Sent], rate: float) -> Sender:
+    sender = Sender(room.broker.port, sent, rate)
     sender.start()
     return sender

@@ -1,12 +1,14 @@
 """Devices that lose nothing themselves: what a broker has not acknowledged they send again.
 
 One connection for all of them, QoS 1, at a steady rate. A broker that is killed forgets what it took since it
-wrote its sessions down last: what it acknowledged in that time is sent again, too, as a device's own buffer would.
+wrote its sessions down last: what it acknowledged in that time is sent again, too, as a device's own buffer would
+do it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import socket
 import struct
 import threading
@@ -18,6 +20,7 @@ from tests.chaos.plant import Sent
 
 _CONNECT = b"\x10\x12\x00\x04MQTT\x04\x02\x00\x3c\x00\x06plant1"
 _WINDOW = 500  # messages that wait for their acknowledgement
+_REMEMBERED_S = 60.0  # what was acknowledged, at most
 
 
 def publish(topic: str, payload: bytes, number: int, again: bool = False) -> bytes:
@@ -33,12 +36,16 @@ def publish(topic: str, payload: bytes, number: int, again: bool = False) -> byt
 
 
 class Sender(threading.Thread):
-    """Sends messages at a rate; `done` once all are acknowledged. repeat_s: of what was acknowledged this long
-    before a connection ended, everything is sent again (a broker that was killed)."""
+    """Sends messages at a rate; `done` once all are acknowledged.
 
-    def __init__(self, port: int, messages: Sequence[Sent], rate: float, repeat_s: float = 0.0) -> None:
+    repeat_from: with the next connection everything is sent again that was acknowledged since then, of
+    `time.monotonic`.
+    """
+
+    def __init__(self, port: int, messages: Sequence[Sent], rate: float) -> None:
         super().__init__(daemon=True)
-        self._port, self._rate, self._repeat_s = port, rate, repeat_s
+        self._port, self._rate = port, rate
+        self.repeat_from = math.inf
         self._waiting = deque(messages)
         self._flying: dict[int, Sent] = {}
         self._taken: deque[tuple[float, Sent]] = deque()
@@ -57,14 +64,22 @@ class Sender(threading.Thread):
                 time.sleep(0.1)
         self.done.set()
 
+    @property
+    def left(self) -> int:
+        """Messages that were not sent yet."""
+        return len(self._waiting)
+
     def _lost(self) -> None:
         """What is not known to be safe goes first, in its order."""
-        since = time.monotonic() - self._repeat_s
-        again = [sent for at, sent in self._taken if at >= since] if self._repeat_s else []
-        self.repeated += len(again)
-        again += self._flying.values()
-        self._waiting.extendleft(reversed(again))
+        self._waiting.extendleft(reversed(self._flying.values()))
         self._flying.clear()
+
+    def _remind(self) -> None:
+        """What the broker has forgotten goes before all else."""
+        again = [sent for at, sent in self._taken if at >= self.repeat_from]
+        self.repeat_from = math.inf
+        self.repeated += len(again)
+        self._waiting.extendleft(reversed(again))
         self._taken.clear()
 
     def _talk(self, link: socket.socket) -> None:
@@ -72,6 +87,7 @@ class Sender(threading.Thread):
         link.sendall(_CONNECT)
         if link.recv(4)[:1] != b"\x20":
             raise OSError("refused")
+        self._remind()
         link.settimeout(0.02)
         began, sent, rest = time.monotonic(), 0, b""
         while not self.ending.is_set() and (self._waiting or self._flying):
@@ -104,6 +120,6 @@ class Sender(threading.Thread):
             found = self._flying.pop(int.from_bytes(data[at + 2 : at + 4], "big"), None)
             if found is not None:
                 self._taken.append((now, found))
-        while self._taken and self._taken[0][0] < now - max(self._repeat_s, 0.1):
+        while self._taken and self._taken[0][0] < now - _REMEMBERED_S:
             self._taken.popleft()
         return data[len(data) - len(data) % 4 :]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from tests.chaos.nursery import Born, Nursery
 from tests.chaos.plant import SITE, Key
 
 from dutyroom.backends.journal import SqliteJournal
@@ -26,13 +28,35 @@ ROOT = Path(__file__).parents[2]
 FAR = 1 << 50
 
 
+class Own:
+    """A process that was started from nothing."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child, self.pid = child, child.pid
+
+    def ended(self, seconds: float) -> bool:
+        """Waits for its end at most so long."""
+        try:
+            self._child.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def signal(self, number: int) -> None:
+        self._child.send_signal(number)
+
+    def close(self) -> None:
+        """Nothing of it is held."""
+
+
 class Service:
     """influx: (url, token, org, bucket) where readings live there."""
 
     def __init__(self, site: Path, data: Path, influx: tuple[str, str, str, str] | None = None) -> None:
         self.site, self.data, self.influx = site, data, influx
         self.log = data.parent / f"{data.name}.out"
-        self._process: subprocess.Popen[bytes] | None = None
+        self.nursery: Nursery | None = None
+        self._process: Own | Born | None = None
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT / "services"), "DUTYROOM_LOG_LEVEL": "info"}
         if influx is not None:
             token = data.parent / f"{data.name}.token"
@@ -42,26 +66,32 @@ class Service:
                 "DUTYROOM_INFLUX_BUCKET": influx[3], "DUTYROOM_INFLUX_TOKEN_FILE": str(token),
             }  # fmt: skip
 
-    def start(self) -> None:
-        command = [
-            sys.executable,
-            "-m",
-            "dutyroom.cli",
-            "ingest",
-            "--site",
-            str(self.site),
-            "--data",
-            str(self.data),
-        ]
+    def start(self, end: tuple[str, float, int, str] | None = None) -> None:
+        """end: of `inside.befall`, in a service that a nursery splits off. Where one was killed before, its lease
+        on the site has run out."""
+        arguments = ["ingest", "--site", str(self.site), "--data", str(self.data)]
+        if self.nursery is not None:
+            if self._process is not None:
+                self._process.close()
+                self._let_go()
+            self._process = self.nursery.start(arguments, self.environment, self.log, end)
+            return
+        assert end is None
         with self.log.open("ab") as out:
-            self._process = subprocess.Popen(
-                command,
+            child = subprocess.Popen(
+                [sys.executable, "-m", "dutyroom.cli", *arguments],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=out,
                 env=self.environment,
                 start_new_session=True,
             )
+        self._process = Own(child)
+
+    def _let_go(self) -> None:
+        """As if the seconds had passed that a lease outlives its process."""
+        with contextlib.closing(sqlite3.connect(self.data / "records.sqlite", timeout=10)) as db, db:
+            db.execute("UPDATE leases SET expires_at = 0")
 
     @property
     def pid(self) -> int:
@@ -70,13 +100,17 @@ class Service:
 
     @property
     def running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+        return self._process is not None and not self._process.ended(0)
+
+    def ended(self, seconds: float) -> bool:
+        """Waits for its end at most so long."""
+        return self._process is None or self._process.ended(seconds)
 
     def kill(self) -> None:
         """As a power cut would."""
         if self._process is not None:
-            os.kill(self._process.pid, signal.SIGKILL)
-            self._process.wait(10)
+            self._process.signal(signal.SIGKILL)
+            assert self._process.ended(10)
 
     def freeze(self, seconds: float) -> None:
         os.kill(self.pid, signal.SIGSTOP)
@@ -84,9 +118,9 @@ class Service:
         os.kill(self.pid, signal.SIGCONT)
 
     def stop(self) -> None:
-        if self._process is not None and self.running:
-            self._process.terminate()
-            self._process.wait(30)
+        if self._process is not None:
+            self._process.signal(signal.SIGTERM)
+            assert self._process.ended(60)
 
     # ------------------------------------------------------------ what it has kept
 

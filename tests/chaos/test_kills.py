@@ -14,37 +14,51 @@ from pathlib import Path
 
 import pytest
 from tests.chaos.long import LONG, WHY
+from tests.chaos.nursery import Nursery
 from tests.chaos.plant import messages
-from tests.chaos.room import AUTOSAVE_S, Room, load
+from tests.chaos.room import Room, load
 
 METERS, RATE = 80, 2_000
 KILLS = int(os.environ.get("DUTYROOM_KILLS", "2"))
 SEED = int(os.environ.get("DUTYROOM_CHAOS_SEED", "1"))
-EVERY_S = 2.0  # between two kills, on average
+EVERY_S = 3.0  # between two kills, on average
+SENT = messages(METERS, round(RATE / METERS * EVERY_S * (KILLS + 1)), (int(time.time()) - 3 * 3600) * 1000)
+
+Outcome = tuple[Counter[object], Counter[object]]
 
 
-def start() -> int:
-    return (int(time.time()) - 3 * 3600) * 1000
-
-
-SENT = messages(METERS, round(RATE / METERS * EVERY_S * (KILLS + 1)), start())
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    made = Nursery()
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Room]:
+def room(tmp_path: Path, nursery: Nursery) -> Iterator[Room]:
     made = Room(tmp_path, METERS)
+    made.service.nursery = nursery
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def saving_room(tmp_path: Path, nursery: Nursery) -> Iterator[Room]:
+    """Its broker writes down every second what it has."""
+    made = Room(tmp_path, METERS, autosave_s=1)
+    made.service.nursery = nursery
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Counter[object], Counter[object]]:
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """Alarms and tickets of the same messages, when nothing goes wrong."""
     room = Room(tmp_path_factory.mktemp("undisturbed"), METERS)
     try:
         room.open()
         load(room, SENT, RATE * 3).done.wait(120 + KILLS * 10)
-        room.settled(SENT, 90 + KILLS * 3)
+        room.settled(SENT, 120 + KILLS * 3)
         found = room.alarms()
         assert found[0]
         assert found[1]
@@ -53,51 +67,89 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Counter[objec
         room.close()
 
 
-def moments() -> Iterator[float]:
+def moments(least: float = 0.3) -> Iterator[float]:
     dice = random.Random(SEED)
-    return (dice.uniform(0.3, 2 * EVERY_S - 0.3) for _ in range(KILLS))
+    return (dice.uniform(least, 2 * EVERY_S - least) for _ in range(KILLS))
 
 
-def test_the_service_is_killed(room: Room, undisturbed: tuple[Counter[object], Counter[object]]) -> None:
+def test_the_service_is_killed(room: Room, undisturbed: Outcome) -> None:
+    """Most times while it works, sometimes while it starts."""
     room.open()
     sender = load(room, SENT, RATE)
-    for pause in moments():
-        time.sleep(pause)
+    dice, starts, killed = random.Random(SEED + 1), 1, 0
+    for pause in moments(0.1):
+        if dice.random() < 0.8:
+            room.connected(starts)
+        time.sleep(pause / 2)
         room.service.kill()
+        killed += not sender.done.is_set()
+        starts = room.log().count("broker.connected") + 1
         room.service.start()
     sender.done.wait(120 + KILLS * 10)
-    room.settled(SENT, 90 + KILLS * 3)
+    print(f"{killed} of {KILLS} kills while messages came; connected {starts} times")
+    room.settled(SENT, 120 + KILLS * 3)
     assert room.alarms() == undisturbed
 
 
-def test_the_broker_is_killed(room: Room, undisturbed: tuple[Counter[object], Counter[object]]) -> None:
-    """It forgets what it took since it wrote its sessions down last; devices send that again."""
+def test_the_service_ends_inside_commits(room: Room, undisturbed: Outcome) -> None:
+    """Of the loops that keep readings and that watch over them: into the store, the journal and the records, at a
+    random moment of the commit."""
+    notes = room.folder / "notes"
     room.open()
-    sender = load(room, SENT, RATE, repeat_s=AUTOSAVE_S + 1.0)
-    for pause in moments():
-        time.sleep(pause)
-        room.broker.kill()
-        room.broker.start()
+    sender = load(room, SENT, RATE)
+    room.service.kill()
+    for number, pause in enumerate(moments(0.0)):
+        loop = ("keep", "watch")[number % 2]
+        room.service.start((loop, pause / 2, SEED * 1000 + number, str(notes)))
+        while not room.service.ended(0.2) and not sender.done.is_set():
+            pass
+        room.service.kill()
+    room.service.start()
     sender.done.wait(120 + KILLS * 10)
-    room.settled(SENT, 90 + KILLS * 3)
-    assert sender.repeated
+    ends = Counter(notes.read_text().splitlines())
+    print(f"{ends.total()} ends in commits of {KILLS}: {dict(ends)}")
+    room.settled(SENT, 120 + KILLS * 3)
     assert room.alarms() == undisturbed
+    assert ends
+    assert KILLS < 20 or sum(many for end, many in ends.items() if " inside " in end) > KILLS / 4
+
+
+def test_the_broker_is_killed(saving_room: Room, undisturbed: Outcome) -> None:
+    """It forgets what it took since it wrote its sessions down last; devices send that again."""
+    saving_room.open()
+    saving_room.remembered()
+    sender, killed = load(saving_room, SENT, RATE), 0
+    for pause in moments():
+        time.sleep(pause / 2)
+        if sender.left < RATE:  # a device that has nothing more to send would send nothing again
+            break
+        sender.repeat_from = saving_room.kill_broker()
+        killed += 1
+        saving_room.broker.start()
+    sender.done.wait(120 + KILLS * 10)
+    print(f"{killed} of {KILLS} kills; {sender.repeated} messages sent again")
+    saving_room.settled(SENT, 120 + KILLS * 3)
+    assert sender.repeated
+    assert killed > KILLS / 2
+    assert saving_room.alarms() == undisturbed
 
 
 @pytest.mark.skipif(not LONG, reason=WHY)
-def test_without_the_devices_memory_what_a_killed_broker_forgot_shows_as_a_gap(room: Room) -> None:
-    room.open()
-    sender = load(room, SENT, RATE)
+def test_without_the_devices_memory_what_a_killed_broker_forgot_shows_as_a_gap(saving_room: Room) -> None:
+    sent = SENT[: 12 * RATE]
+    saving_room.open()
+    saving_room.remembered()
+    sender = load(saving_room, sent, RATE)
     time.sleep(3)
-    room.broker.kill()
-    room.broker.start()
-    sender.done.wait(120 + KILLS * 10)
+    forgotten = time.monotonic() - saving_room.kill_broker()
+    saving_room.broker.start()
+    sender.done.wait(120)
     time.sleep(5)
-    stored = {key for key in room.service.stored() if key[1] == "energy"}
-    lost = [message for message in SENT if (message.device, "energy", message.at) not in stored]
+    stored = {key for key in saving_room.service.stored() if key[1] == "energy"}
+    lost = [message for message in sent if (message.device, "energy", message.at) not in stored]
     # All of it was taken within the time that the broker does not remember.
-    assert len(lost) <= RATE * (AUTOSAVE_S + 1.5)
-    positions = {id(message): n for n, message in enumerate(SENT)}
+    assert len(lost) <= RATE * (forgotten + 0.5)
+    positions = {id(message): n for n, message in enumerate(sent)}
     if lost:
         first, last = positions[id(lost[0])], positions[id(lost[-1])]
-        assert last - first <= RATE * (AUTOSAVE_S + 1.5)
+        assert last - first <= RATE * (forgotten + 0.5)

@@ -15,8 +15,10 @@ from tests.servers.influx import Bucket, Influx
 
 METERS, RATE = 60, 2_000
 KILLS = int(os.environ.get("DUTYROOM_KILLS", "1"))
+SEED = int(os.environ.get("DUTYROOM_CHAOS_SEED", "1"))
 AWAY_S = float(os.environ.get("DUTYROOM_AWAY_S", "6"))
 EVERY_S = 3.0
+START = (int(time.time()) - 3 * 3600) * 1000
 
 
 @pytest.fixture
@@ -28,30 +30,45 @@ def room(tmp_path: Path, influx: Bucket) -> Iterator[Room]:
 
 
 def test_influxdb_is_killed(room: Room, influx_server: Influx) -> None:
+    """And alarms and tickets are those of a run into the embedded store in which nothing went wrong."""
     assert influx_server.child is not None
-    sent = messages(
-        METERS, round(RATE / METERS * EVERY_S * (KILLS + 0.5)), (int(time.time()) - 3 * 3600) * 1000
-    )
-    sender = load(room, sent, RATE)
-    dice = random.Random(3)
+    sent = messages(METERS, round(RATE / METERS * EVERY_S * (KILLS + 0.5)), START)
+    sender, killed = load(room, sent, RATE), 0
+    dice = random.Random(SEED)
     for _ in range(KILLS):
-        time.sleep(dice.uniform(0.3, 2 * EVERY_S - 0.3) / 2)
+        time.sleep(dice.uniform(0.15, EVERY_S - 0.15))
         influx_server.child.kill()
-        time.sleep(1)
+        killed += not sender.done.is_set()
+        time.sleep(dice.uniform(0.0, 1.0))
         influx_server.child.start()
-    sender.done.wait(120)
-    room.settled(sent, 120)
+    assert sender.done.wait(120 + 10 * KILLS)
+    print(f"{killed} of {KILLS} kills while messages came")
+    room.settled(sent, 120 + 3 * KILLS)
+    disturbed = room.alarms()
+    calm = Room(room.folder / "calm", METERS)
+    try:
+        calm.open()
+        load(calm, sent, RATE * 3).done.wait(120 + 10 * KILLS)
+        calm.settled(sent, 120 + 3 * KILLS)
+        assert calm.alarms() == disturbed
+    finally:
+        calm.close()
 
 
 def test_influxdb_is_away_for_a_while(room: Room, influx_server: Influx) -> None:
     assert influx_server.child is not None
-    sent = messages(METERS, round(RATE / METERS * (AWAY_S + 2)), (int(time.time()) - 3 * 3600) * 1000)
+    sent = messages(METERS, round(RATE / METERS * (AWAY_S + 2)), START)
     sender = load(room, sent, RATE)
     time.sleep(1)
     influx_server.child.kill()
     time.sleep(AWAY_S)
     assert room.service.running
+    received = room.service.received()
     influx_server.child.start()
-    sender.done.wait(60 + AWAY_S)
-    room.settled(sent, 120 + AWAY_S)
+    back = time.monotonic()
+    assert sender.done.wait(60 + 4 * AWAY_S)
+    room.settled(sent, 120 + 4 * AWAY_S)
+    print(
+        f"{received} of {len(sent)} came while it was away; all stored {time.monotonic() - back:.0f} s later"
+    )
     assert len(room.service.outages()) <= 1  # ours is one alarm, whatever waits for it
