@@ -9,17 +9,20 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from dutyroom.model.telemetry import Bytes8, Floats, Longs, Quality, Reading, Readings
-from dutyroom.timebase import Ms
+from dutyroom.timebase import HOUR, MINUTE, Ms
 
 Slots: TypeAlias = npt.NDArray[np.intp]
+_Instants: TypeAlias = Longs | Ms
 
 _NONE: Ms = -(1 << 62)  # no value yet
+AHEAD: Ms = 5 * MINUTE  # a value so far in the future was read by a clock that was wrong then
+CURRENT: Ms = HOUR  # and gives way to one that is no older than this
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,8 @@ class Live:
         devices: Iterable[str] = (),
         received: Sequence[Ms] | None = None,
     ) -> None:
-        """Takes a batch; an older or suspect reading never replaces a newer good one.
+        """Takes a batch; an older or suspect reading never replaces a newer good one, unless that one lies in the
+        future: a clock that was wrong for a moment would hide what its device says for hours.
 
         devices: those that were heard. received: by message, where that lies in the past. What a
         broker had retained is only news where it differs, and is no younger than what was known.
@@ -99,8 +103,12 @@ class Live:
         every = len(rows) == len(readings)
         point, at = (readings.point, readings.at) if every else (readings.point[rows], readings.at[rows])
         point = point.astype(np.intp)
-        newer = at >= self._at[point]
+        held = self._at[point]
+        newer = at >= held
         if not newer.all():
+            if received is None and (wrong := ~newer & _put_right(held, at, received_at)).any():
+                newer |= wrong
+                self._at[point[wrong]] = _NONE
             rows, point, at = rows[newer], point[newer], at[newer]
         self._row[point] = rows
         if (self._row[point] == rows).all():  # each point once, as mostly
@@ -137,7 +145,11 @@ class Live:
         for row in rows.tolist():
             point, at = readings.point.item(row), readings.at.item(row)
             old = self._get(point)
-            if old is not None and at < old.at:
+            if (
+                old is not None
+                and at < old.at
+                and (received is not None or not _put_right(old.at, at, received_at))
+            ):
                 continue
             then = received_at if received is None else received[readings.message.item(row)]
             quality, text = readings.quality.item(row), readings.text.get(row, "")
@@ -213,6 +225,11 @@ class Live:
             if version >= self.version:
                 return self.version, []
             return self.version, self._all(np.flatnonzero(self._changed > version))
+
+
+def _put_right(held: _Instants, at: _Instants, now: Ms) -> Any:
+    """Where a value of `at` that comes now replaces one of a later instant."""
+    return (held > now + AHEAD) & (at >= now - CURRENT)
 
 
 def _retained(old: LiveValue, new: LiveValue) -> LiveValue:

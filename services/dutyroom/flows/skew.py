@@ -68,8 +68,12 @@ class Skews:
     def _one(self, device: str, value: LiveValue, now: Ms) -> list[Finding]:
         clock = self._clocks.setdefault(device, _Clock())
         clock.wrong = value.quality == Quality.CLOCK
-        if clock.wrong or value.at <= clock.at:
-            return []
+        if (
+            clock.wrong
+            or value.at == clock.at
+            or (value.at < clock.at and clock.at <= value.received_at + TOO_MUCH)
+        ):
+            return []  # one in the future was a clock that is put right since
         here, there = value.received_at - clock.received, value.at - clock.at
         if clock.at and abs(here - there) <= max(_STEP, here // 10):
             clock.seen.append(value.received_at - value.at)

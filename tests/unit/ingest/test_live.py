@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 from dutyroom.flows.live import Live, LiveValue
 from dutyroom.model.telemetry import Quality, Reading, Readings
+from dutyroom.timebase import HOUR, MINUTE, SECOND
 
 GOOD, SUSPECT, RETAINED = int(Quality.GOOD), int(Quality.SUSPECT), int(Quality.RETAINED)
+T = 1_800_000_000_000
 
 
 class Plain:
@@ -93,3 +95,24 @@ def test_what_was_counted_and_heard() -> None:
     assert (live.heard("d"), live.heard("e")) == (10, 9)
     assert live.since(live.version) == (2, [])
     assert live.get(3) == LiveValue(3, 5, 10, 1.0, GOOD)
+
+
+def test_a_clock_that_was_wrong_for_a_moment_hides_nothing() -> None:
+    """A message that says it is tomorrow, then right ones: among others, and one beside what was retained."""
+    live = Live()
+    live.update(Readings.of([(1, T + 20 * HOUR, 0.0, GOOD, 0), (2, T, 5.0, GOOD, 0)]), T, 1)
+    late = Readings.of([(1, T - 2 * HOUR, 7.0, GOOD, 0)])
+    live.update(late, T + SECOND, 1)  # what is late is not how things stand now
+    live.update(
+        Readings.of([(1, T, 8.0, GOOD, 0)]), T + SECOND, 1, received=[T]
+    )  # what is read again neither
+    assert live.get(1) == LiveValue(1, T + 20 * HOUR, T, 0.0, GOOD)
+    rows = [(2, T + SECOND, 6.0, GOOD, 0), (1, T + SECOND, 1.0, GOOD, 0), (1, T, 3.0, GOOD, 0)]
+    live.update(Readings.of(rows), T + 2 * SECOND, 1)
+    assert live.get(1) == LiveValue(1, T + SECOND, T + 2 * SECOND, 1.0, GOOD)
+    live.update(Readings.of([(1, T + 20 * HOUR, 0.0, GOOD, 0)]), T + 3 * SECOND, 1)
+    live.update(Readings.of([(1, T + 4 * SECOND, 1.0, GOOD, 0), (1, T, 9.0, RETAINED, 0)]), T + 5 * SECOND, 1)
+    assert live.get(1) == LiveValue(1, T + 4 * SECOND, T + 5 * SECOND, 1.0, GOOD)
+    live.update(Readings.of([(1, T + 4 * MINUTE, 2.0, GOOD, 0)]), T + 6 * SECOND, 1)
+    live.update(Readings.of([(1, T + 7 * SECOND, 1.0, GOOD, 0)]), T + 7 * SECOND, 1)
+    assert live.get(1) == LiveValue(1, T + 4 * MINUTE, T + 6 * SECOND, 2.0, GOOD)  # as far off as clocks are

@@ -49,6 +49,13 @@ def test_a_clock_ahead_and_one_that_was_put_right() -> None:
     assert (skew(skews), said, dict(skews.odd())) == (200, ["-600 s"], {})
 
 
+def test_a_clock_that_was_a_day_ahead_for_a_moment_is_measured_again_at_once() -> None:
+    jump = [(T + 20 * HOUR, T)]
+    right = [(T + n * MINUTE - 400 * SECOND, T + n * MINUTE) for n in range(1, 6)]
+    skews, said = told(*jump, *right)
+    assert (skew(skews), said) == (400 * SECOND, ["+400 s"])
+
+
 def test_a_late_batch_is_no_skew() -> None:
     """A day of readings in a second, an hour of them, and then live ones."""
     late = [(T - DAY + n * 15 * MINUTE, T + n * 10) for n in range(96)]

@@ -127,7 +127,7 @@ function showValue(row) {
     (node.querySelector(".value") ?? node).textContent = row.text;
     node.dataset.received = row.received_at;
     const age = node.querySelector("[data-age]");
-    if (age) age.dataset.age = row.at;
+    if (age) age.dataset.age = Math.min(row.at, row.received_at); // a clock that is ahead makes nothing younger
     markStale(node, now());
   }
 }
