@@ -32,13 +32,13 @@ SPELL_FACTORS = (1.4, 1.5, 1.6, 2.0)  # longer spells are rarer: their largest i
 TOLERANCE = 0.9  # readings are not on the second
 
 WINDOWS = (1, 2, 3, 4, 6, 8, 12, 18, 24)  # hours
-FLOW_FLOORS = (350.0, 200.0, 130.0, 80.0, 55.0, 35.0, 25.0, 5.0, 1.5)  # L/h
+FLOW_FLOORS = (350.0, 200.0, 130.0, 80.0, 55.0, 35.0, 25.0, 5.0, 2.0)  # L/h
 FLOW_FACTOR = 1.4
 BURST_WINDOWS = 2  # the first two are a burst
 
 NIGHT = (4 * HOUR, 7 * HOUR + HOUR // 2)  # local: who was up late sleeps, who is up early is not up yet
 NIGHT_WINDOWS = (3, 4, 6)
-NIGHT_FLOORS = (40.0, 20.0, 10.0)  # L/h
+NIGHT_FLOORS = (40.0, 20.0, 15.0)  # L/h
 NIGHT_FACTOR = 1.5
 
 SHORT = (

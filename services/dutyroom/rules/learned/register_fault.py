@@ -31,9 +31,11 @@ def trusted(meter: Meter) -> Register:
 class RegisterFault:
     """On any register."""
 
-    __slots__ = ("active", "cause", "last", "level", "register")
+    __slots__ = ("active", "cause", "jumps_only", "last", "level", "register")
 
-    def __init__(self, meter: Meter) -> None:
+    def __init__(self, meter: Meter, jumps_only: bool = False) -> None:
+        """jumps_only: another rule tells of registers that went back."""
+        self.jumps_only = jumps_only
         self.register = trusted(meter)
         self.active, self.cause = False, "meter_rollback"
         self.last: Ms = 0  # of the newest suspicious reading
@@ -50,11 +52,12 @@ class RegisterFault:
     def read(self, at: Ms, value: float) -> None:
         before = self.register.value
         self.register.read(at, value)
-        if not self.register.fault:
+        fault = self.register.fault
+        if not fault or (self.jumps_only and fault != "meter_jump"):
             return
         self.last = at
         if not self.active:
-            self.active, self.cause, self.level = True, self.register.fault, [before, value]
+            self.active, self.cause, self.level = True, fault, [before, value]
 
     def dump(self) -> list[Any]:
         return [self.register.dump(), self.active, self.cause, self.last, list(self.level)]
