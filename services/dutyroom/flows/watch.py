@@ -299,7 +299,7 @@ class Watch:
 
         def is_exchange(rule: str, object: str, at: Ms) -> bool:
             known = self._engine.rules.get(rule)
-            if known is None or known.kind != "decrease":
+            if known is None or known.kind not in ("decrease", "register_fault"):
                 return False
             if not book:
                 book.append(tx.metering.exchanges(self._site.id))

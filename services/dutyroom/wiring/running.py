@@ -19,6 +19,7 @@ from dutyroom.backends.mqtt import MqttInbound
 from dutyroom.errors import Fenced, Unavailable
 from dutyroom.flows.devices import DeviceDesk, estate_of, fed
 from dutyroom.flows.following import Following, last_change
+from dutyroom.flows.ground import ground_of
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.intake import Intake
 from dutyroom.flows.keep import Keep
@@ -267,7 +268,8 @@ def _loops(
     r, site = running.runtime, running.runtime.site
     check = owned.check if owned is not None else lambda: None
     keep = Keep(site.id, r.table, r.journal, r.store, r.records)
-    engine = Engine(site.rules, r.table, registry.by_id)
+    ground = ground_of(site.topology, site.time_zone)
+    engine = Engine(site.rules, r.table, registry.by_id, ground=ground)
     lag = round(_ON_ITS_WAY * max(0.0, speed - 1))
     canary = running.perch.canary if running.perch is not None else None
 

@@ -12,8 +12,9 @@ DOC = "A register that went back, or leapt farther than anything can flow throug
 
 
 def parameters(fields: Fields) -> dict[str, object]:
-    return {}
+    return {"jumps_only": fields.flag("jumps_only")}
 
 
 def build(rule: Rule, place: Place) -> Learner | None:
-    return learner(rule, place, RegisterFault)
+    jumps_only = rule.parameters.get("jumps_only") is True
+    return learner(rule, place, lambda meter: RegisterFault(meter, jumps_only))
