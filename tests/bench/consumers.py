@@ -222,7 +222,7 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
             time.sleep(0.002)
         heard = time.monotonic()
         while live.messages < count:
-            time.sleep(0.02)
+            time.sleep(0.05)
         wall, live_s = time.monotonic() - began, time.monotonic() - heard
 
         def watched() -> int:
@@ -230,10 +230,10 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
                 return tx.cursor(site.id, WATCH, Lane.NORMAL)
 
         while count and kind != "journal" and journal.cursor(KEEP, Lane.NORMAL) < journal.last(Lane.NORMAL):
-            time.sleep(0.05)
+            time.sleep(0.25)
             wall = time.monotonic() - began
         while count and watched() < journal.last(Lane.NORMAL):  # where nothing was found, with the next tick
-            time.sleep(0.1)
+            time.sleep(0.25)
         store = running.runtime.store
         while count and kind == "embedded" and isinstance(store, EmbeddedReadingStore):
             if not store.tidy(all_of_it=True):  # all of it in chunks: what is left for later is counted too

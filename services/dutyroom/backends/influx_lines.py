@@ -7,14 +7,14 @@ a device at one instant share a line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dutyroom.backends.influx_companions import Companion, Field, Rows, numbers
+from dutyroom.backends.influx_even import FEW, alike, pieces_of, shapes, written
 from dutyroom.backends.influx_names import (
     FLOAT,
     INTEGER,
@@ -29,29 +29,10 @@ from dutyroom.backends.influx_names import (
     tag,
     unnameable,
 )
+from dutyroom.backends.influx_order import Lines, ordered
 from dutyroom.backends.influx_slots import AS_FLOAT, AS_INTEGER, AS_STRING, NOT, Slots, Texts
-from dutyroom.model.telemetry import Longs, Point, PointTable, Readings
+from dutyroom.model.telemetry import Point, PointTable, Readings
 from dutyroom.timebase import Ms
-
-
-@dataclass(slots=True)
-class Lines:
-    """Readings as lines. rows: of the readings, in the order of their pieces; starts: where in `rows` each line
-    begins, and the number of rows at the end; refused: {row: reason} of what cannot be a line."""
-
-    rows: Rows
-    starts: Rows
-    pieces: list[bytes]  # four a row
-    refused: dict[int | str, str]
-
-    def __len__(self) -> int:
-        return len(self.starts) - 1
-
-    def blocks(self, limit: int) -> Iterator[tuple[Rows, bytes]]:
-        """Blocks of at most `limit` lines, with the rows that they carry."""
-        for line in range(0, len(self), limit):
-            start, end = int(self.starts[line]), int(self.starts[min(line + limit, len(self))])
-            yield self.rows[start:end], b"".join(self.pieces[4 * start : 4 * end])[1:]
 
 
 class LineMaker:
@@ -64,6 +45,11 @@ class LineMaker:
         self._reasons: dict[int, str] = {}
         self._points: dict[int, Point] = {}  # by slot
         self._version: tuple[int, int] = (0, -1)
+        # What is the same for all devices of a class (form, head, tail and name of a slot), until a name changes.
+        self._named: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        self._last: tuple[
+            Any, ...
+        ] = ()  # site, device and class of the series that was named last, its number
         self.changes = 0  # how often the name of a field that was in use became another
         self._types: dict[Field, set[str]] = {}  # of all points met, by plain name
         self._floats: set[Field] = set()  # integers that the server has as floats
@@ -91,7 +77,26 @@ class LineMaker:
             s.form[slot], self._reasons[slot] = NOT, reason
             return
         self._points[slot] = point
-        plain = (point.device_class.value, point.spec.name)
+        spec = point.spec
+        alike = (point.device_class, spec.name, spec.kind, spec.step)
+        known = self._named.get(alike)
+        if known is None:
+            self._name_anew(slot, point)
+            self._named[alike] = s.form[slot], s.head[slot], s.tail[slot], s.name[slot]
+        else:
+            s.form[slot], s.head[slot], s.tail[slot], s.name[slot] = known
+        if self._last[:3] != (
+            point.site,
+            point.device,
+            point.device_class,
+        ):  # points of a device come together
+            number = self._series.number(f"\n{series(point)} ".encode())
+            self._last = (point.site, point.device, point.device_class, number)
+        s.series[slot] = self._last[3]
+
+    def _name_anew(self, slot: int, point: Point) -> None:
+        """All that does not depend on the device."""
+        s, plain = self.slots, (point.device_class.value, point.spec.name)
         kinds, mine = self._types.setdefault(plain, set()), TYPES[point.spec.kind]
         if mine not in kinds:
             kinds.add(mine)
@@ -104,7 +109,6 @@ class LineMaker:
         if point.spec.step is not None:
             tail += f",{tag(point.spec.name + STEP)}={float(point.spec.step)!r}"
         s.form[slot] = AS_STRING if mine == STRING else AS_INTEGER if integer else AS_FLOAT
-        s.series[slot] = self._series.number(f"\n{series(point)} ".encode())
         s.head[slot] = self._heads.number(f"{tag(field)}=".encode())
         s.tail[slot] = self._tails.number(tail.encode())
         s.name[slot] = self._qualities.number(*plain)
@@ -125,6 +129,7 @@ class LineMaker:
     def _again(self, plain: Field) -> None:
         """The points of this name get their names anew."""
         self.changes += 1
+        self._named.clear()
         for slot, point in self._points.items():
             if (point.device_class.value, point.spec.name) == plain:
                 self.slots.fresh[slot] = False
@@ -182,7 +187,73 @@ class LineMaker:
             refused = {row: self._reason(readings, row, int(slots[row])) for row in rows[~fits].tolist()}
             rows = rows[fits]
         rows, starts = ordered(self.slots.series[slots[rows]], slots[rows], readings.at[rows], rows)
-        return Lines(rows, starts, self._pieces(readings, slots[rows], rows, starts), refused)
+        if not self._bare(readings, slots[rows], rows):
+            pieces = self._pieces(readings, slots[rows], rows, starts)
+            return Lines(rows, starts, pieces, 4 * starts, refused)
+        return self._shaped(readings, slots, rows, starts, refused)
+
+    def _bare(self, readings: Readings, slots: npt.NDArray[np.int32], rows: Rows) -> bool:
+        """Whether the lines hold numbers and nothing beside them."""
+        return bool(
+            len(rows)
+            and not _touch(readings.late, int(rows.min()), int(rows.max()))
+            and not readings.quality.any()
+            and not (self.slots.form[slots] == AS_STRING).any()
+            and not (readings.at[rows] <= self.slots.newest[slots]).any()
+        )
+
+    def _shaped(
+        self,
+        readings: Readings,
+        slots: npt.NDArray[np.int32],
+        rows: Rows,
+        starts: Rows,
+        refused: dict[int | str, str],
+    ) -> Lines:
+        """Bare lines, those of one shape together."""
+        s, sizes = self.slots, np.diff(starts)
+        names: list[npt.NDArray[Any]] = [column[slots[rows]] for column in (s.head, s.tail, s.form)]
+        one = bool((sizes == sizes[0]).all()) and alike(names, int(sizes[0]))
+        groups = [np.arange(len(sizes))] if one else shapes(names, starts)
+        parts, all_rows, all_sizes, all_widths = list[bytes](), [], [], []
+        for lines in groups:
+            size = sizes[lines]
+            if len(groups) > 1:
+                begins = np.repeat(starts[lines] - (np.cumsum(size) - size), size)
+                mine = rows[begins + np.arange(int(size.sum()))]
+            else:
+                mine = rows
+            begun = np.append(0, np.cumsum(size))
+            found = self._even(readings, slots[mine], mine, int(size[0]), len(lines))
+            widths = np.full(len(lines), 2 * int(size[0]) + 3) if found else 4 * size
+            parts += found or self._pieces(readings, slots[mine], mine, begun)
+            all_rows.append(mine)
+            all_sizes.append(size)
+            all_widths.append(widths)
+        begins, places = (np.append(0, np.cumsum(np.concatenate(x))) for x in (all_sizes, all_widths))
+        return Lines(np.concatenate(all_rows), begins, parts, places, refused)
+
+    def _even(
+        self, readings: Readings, slots: npt.NDArray[np.int32], rows: Rows, width: int, count: int
+    ) -> list[bytes]:
+        """The pieces of lines of one shape, `width` rows each; [] = they are not, or are few."""
+        s = self.slots
+        names: list[npt.NDArray[Any]] = [s.head[slots], s.tail[slots], s.form[slots]]
+        if count < FEW or len(rows) != count * width or not alike(names, width):
+            return []
+        first, values = slots[:width], readings.value[rows].reshape(count, width)
+        heads, tails = self._heads.take(s.head[first]).tolist(), self._tails.take(s.tail[first]).tolist()
+        between = [
+            b"".join(x)
+            for x in zip([b"", *tails], [b"", *[b","] * (width - 1), b" "], [*heads, b""], strict=True)
+        ]
+        forms = s.form[first].tolist()
+        texts = [
+            written(values[:, n].astype(np.int64) if form == AS_INTEGER else values[:, n])
+            for n, form in enumerate(forms)
+        ]
+        series = self._series.take(s.series[slots[::width]]).tolist()
+        return pieces_of(series, between, texts, written(readings.at[rows[::width]]))
 
     def _reason(self, readings: Readings, row: int, slot: int) -> str:
         if self.slots.form[slot] == NOT:
@@ -243,6 +314,11 @@ class LineMaker:
             np.maximum.at(self.slots.newest, slots, np.fromiter(newest.values(), np.int64, len(newest)))
 
 
+def _touch(late: Mapping[int, Ms], first: int, last: int) -> bool:
+    """Whether any of these rows may be late."""
+    return bool(late) and min(late) <= last and max(late) >= first
+
+
 def _values(readings: Readings, form: npt.NDArray[np.uint8], rows: Rows) -> npt.NDArray[np.object_]:
     """Values as texts: floats with a point, integers without, strings in quotes."""
     value = readings.value[rows]
@@ -256,35 +332,3 @@ def _values(readings: Readings, form: npt.NDArray[np.uint8], rows: Rows) -> npt.
     for place in np.flatnonzero(form == AS_STRING).tolist():
         texts[place] = string(readings.text.get(int(rows[place]), "")).encode()
     return texts
-
-
-def ordered(
-    series_of: npt.NDArray[np.int32], slots: npt.NDArray[np.int32], at: Longs, rows: Rows
-) -> tuple[Rows, Rows]:
-    """Rows in an order where those of one series and instant stand together, of equal (slot, at) the last one;
-    and where the groups start, with the number of rows at the end.
-
-    Usually they come so: a message is a line. Then nothing is sorted but keys, to know.
-    """
-    if not len(rows):
-        return rows, np.zeros(1, np.int64)
-    low, span = int(at.min()), int(at.max()) - int(at.min()) + 1
-    if span * (int(slots.max()) + 1) < 2**62:
-        keys = np.sort(slots.astype(np.int64) * span + (at - low))
-        starts = _starts(series_of, at)
-        heads = np.sort(series_of[starts].astype(np.int64) * span + (at[starts] - low))
-        if (keys[1:] != keys[:-1]).all() and (heads[1:] != heads[:-1]).all():
-            return rows, np.append(starts, len(rows))
-    order = np.lexsort((np.arange(len(rows)), at, slots))  # of equal ones the last row comes last
-    p, t = slots[order], at[order]
-    last = np.ones(len(order), dtype=bool)
-    last[:-1] = (p[1:] != p[:-1]) | (t[1:] != t[:-1])
-    order = order[last]
-    order = order[np.lexsort((slots[order], at[order], series_of[order]))]
-    return rows[order], np.append(_starts(series_of[order], at[order]), len(order))
-
-
-def _starts(series_of: npt.NDArray[np.int32], at: Longs) -> Rows:
-    fresh = np.ones(len(at), dtype=bool)
-    fresh[1:] = (series_of[1:] != series_of[:-1]) | (at[1:] != at[:-1])
-    return np.flatnonzero(fresh)

@@ -55,7 +55,7 @@ def literal(text: str) -> str:
 def unnameable(point: Point) -> str:
     """Why a point cannot be named in line protocol, "" = it can."""
     for text in (point.site, point.device, point.spec.name):
-        if not text or text.endswith("\\") or any(ord(c) < 32 for c in text):
+        if not text or text.endswith("\\") or not (text.isprintable() or all(ord(c) >= 32 for c in text)):
             return f"{text!r} cannot be a name in InfluxDB"
     return ""
 

@@ -211,10 +211,14 @@ class InfluxReader:
 
     def _last(self, bucket: str, points: Sequence[Point], between: str) -> dict[int, Reading]:
         """One statement for each field of a class, its devices together."""
-        by_field: dict[tuple[str, str, str], dict[str, Point]] = defaultdict(dict)
+        alike: dict[tuple[str, str, Kind], dict[str, Point]] = defaultdict(dict)
         for point in points:
-            for name in self._names(point):
-                by_field[point.device_class.value, name, point.spec.name][point.device] = point
+            spec = point.spec
+            alike[point.device_class, spec.name, spec.kind][point.device] = point
+        by_field: dict[tuple[str, str, str], dict[str, Point]] = defaultdict(dict)
+        for (measurement, plain, _), some in alike.items():
+            for name in self._names(next(iter(some.values()))):
+                by_field[str(measurement), name, plain] |= some
         statements = [
             f"SELECT last({quoted(name)}), {quoted(plain + QUALITY)}, {quoted(plain + RECEIVED)} "  # noqa: S608 names and texts are quoted
             f"FROM {quoted(measurement)} WHERE site = {literal(self._site)} AND {AGG} = '' {_devices(wanted)} {between} "

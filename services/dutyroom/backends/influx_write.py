@@ -19,7 +19,8 @@ from dutyroom.model.telemetry import Point, PointTable, Reading, Readings
 from dutyroom.timebase import DAY, Ms
 
 LINES = 10_000  # a request
-ROWS = 100_000  # turned into lines at once: some 20 MB
+ROWS = 70_000  # turned into lines at once: some 10 MB
+_WIDEST = 1_000  # rows of a line that stay together
 EVER = 2**62
 _CONFLICT = re.compile(
     r'input field \\?"(?P<field>.+?)\\?" on measurement \\?"(?P<measurement>.+?)\\?" is type \w+, '
@@ -39,7 +40,7 @@ class InfluxWriter:
     def __init__(self, link: InfluxLink, buckets: Sequence[str], latest: Latest) -> None:
         self._link, self._buckets, self._latest = link, tuple(buckets), latest
         self.maker = LineMaker()
-        self._known: set[int] = set()
+        self._known = np.zeros(0, np.bool_)  # slots whose newest reading was asked for
         self._asked = False
         self._lock = threading.Lock()
 
@@ -48,27 +49,58 @@ class InfluxWriter:
         if not len(readings):
             return
         with self._lock:
-            self._meet(readings, table)
             slots = self.maker.learn(readings, table)
+            self._meet(slots, table)
             refused: Reasons = {}
-            for start in range(0, len(readings), ROWS):
-                rows = np.arange(start, min(start + ROWS, len(readings)))
+            start = 0
+            while start < len(readings):
+                stop = self._end_of_line(readings, slots, min(start + ROWS, len(readings)))
+                rows = np.arange(start, stop)
                 refused |= self._send(readings, table, slots, rows, 0)
                 self.maker.written(readings, slots, rows)
+                start = stop
         if refused:
             first = next(iter(refused.values()))
             raise Rejected(f"InfluxDB refused {len(refused)} of {len(readings)} readings: {first}", refused)
 
-    def _meet(self, readings: Readings, table: PointTable) -> None:
+    def _end_of_line(self, readings: Readings, slots: Slots, stop: int) -> int:
+        """The first place from `stop` on at which a line may end."""
+        series, at, last = self.maker.slots.series, readings.at, min(stop + _WIDEST, len(readings))
+        while stop < last and at[stop] == at[stop - 1] and series[slots[stop]] == series[slots[stop - 1]]:
+            stop += 1
+        return stop
+
+    def _meet(self, slots: Slots, table: PointTable) -> None:
         """Latest instants of points not met since the start."""
         if not self._asked:
             for bucket in self._buckets:
                 self.maker.server_has(self._fields(bucket))
             self._asked = True
-        fresh = set(np.unique(readings.point).tolist()) - self._known
-        points = [p for p in (table.get(point) for point in fresh) if p is not None]
-        self.maker.know({point: reading.at for point, reading in self._latest(points).items()})
-        self._known |= fresh
+        self._reach()
+        fresh = slots[~self._known[slots]]
+        if len(fresh):
+            ids = self.maker.slots.ids[np.unique(fresh)].tolist()
+            points = [p for p in (table.get(point) for point in ids) if p is not None]
+            self.maker.know({point: reading.at for point, reading in self._latest(points).items()})
+            self._known[fresh] = True
+
+    def _reach(self) -> None:
+        """Makes room for all slots."""
+        known = self.maker.slots
+        if len(self._known) < known.size:
+            self._known = np.append(self._known, np.zeros(len(known.ids) - len(self._known), np.bool_))
+
+    def met(self, points: Sequence[Point], latest: Mapping[int, Reading]) -> None:
+        """Somebody has asked for the newest readings of these points: they need not be asked for again."""
+        if not points or not self._lock.acquire(blocking=False):
+            return
+        try:
+            slots = self.maker.slots.find(np.array([point.id for point in points], np.int64))
+            self.maker.know({point: reading.at for point, reading in latest.items()})
+            self._reach()
+            self._known[slots] = True
+        finally:
+            self._lock.release()
 
     def _fields(self, bucket: str) -> Iterator[Field]:
         """Its integers: companions are."""

@@ -41,7 +41,7 @@ class InfluxReadingStore:
         buckets = (bucket, *coarser)
         door = url if isinstance(url, Door) else door_to(url)
         self._link = InfluxLink(door, token, org, timeout_s, monotonic)
-        self._writer = InfluxWriter(self._link, buckets, self.latest)
+        self._writer = InfluxWriter(self._link, buckets, lambda points: self._reader.latest(points))  # noqa: PLW0108 made below
         self._reader = InfluxReader(self._link, buckets, site, self._writer.maker.others, monotonic)
 
     def write(self, readings: Readings, table: PointTable) -> None:
@@ -61,7 +61,9 @@ class InfluxReadingStore:
         return self._reader.at(points, moment, back)
 
     def latest(self, points: Sequence[Point]) -> Mapping[int, Reading]:
-        return self._reader.latest(points)
+        found = self._reader.latest(points)
+        self._writer.met(points, found)
+        return found
 
     def close(self) -> None:
         self._link.close()

@@ -155,7 +155,7 @@ class Keep:
         self._site, self._table = site, table
         self._journal, self._store, self._records = journal, store, records
         self._batches = batches
-        self._rows = 0  # readings of a batch, about
+        self._rows = _ROWS // 4  # readings of a batch, about
         self._newest: Longs = np.full(0, -1, np.int64)  # by point id
         self._known: Bools = np.zeros(0, np.bool_)
         self._usual: Longs = np.zeros(0, np.int64)  # how old a reading of a point may be when it comes, ms

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from decimal import Decimal
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dutyroom.backends import influx_even, influx_lines
 from dutyroom.backends.influx_lines import LineMaker
 from dutyroom.model.telemetry import DeviceClass, Kind, Point, PointSpec, PointTable, Readings
 
@@ -111,8 +113,16 @@ def same_number(one: str, two: str) -> bool:
         return one == two
 
 
-@given(st.lists(st.lists(ROW, max_size=30), min_size=1, max_size=3), st.integers(1, 7))
-def test_lines_say_what_a_plain_loop_says(batches: list[list[Row]], limit: int) -> None:
+@given(
+    st.lists(st.lists(ROW, max_size=30), min_size=1, max_size=3), st.integers(1, 7), st.sampled_from((1, 16))
+)
+def test_lines_say_what_a_plain_loop_says(batches: list[list[Row]], limit: int, few: int) -> None:
+    """few: lines of one shape from which on they are written together."""
+    with patch.object(influx_even, "FEW", few), patch.object(influx_lines, "FEW", few):
+        _said(batches, limit)
+
+
+def _said(batches: list[list[Row]], limit: int) -> None:
     maker, newest = LineMaker(), dict[int, int]()
     seen: dict[tuple[str, str], set[str]] = defaultdict(set)
     for rows in batches:
