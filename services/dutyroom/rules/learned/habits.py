@@ -29,13 +29,14 @@ def spread(values: Sequence[float], floor: float) -> tuple[float, float]:
 class Hours:
     """Of the hours of a day."""
 
-    __slots__ = ("days", "floor", "shape", "today", "values")
+    __slots__ = ("days", "floor", "kept", "known", "shape", "today")
 
     def __init__(self, floor: float) -> None:
         self.floor = floor
-        self.today = floats([nan] * HOURS)
+        self.today = floats([nan] * HOURS)  # not a number: not known
         self.days: list[Floats] = []  # in quarantine, newest first
-        self.values = [floats() for _ in range(HOURS)]  # newest first
+        self.kept: list[Floats] = []  # newest first
+        self.known = 0  # days behind the hour that is known least
         self.shape: list[tuple[float, float]] = []  # middle and spread of each hour; empty = not known
 
     def note(self, hour: int, value: float) -> None:
@@ -47,21 +48,15 @@ class Hours:
         if learn:
             self.days.insert(0, self.today)
         while len(self.days) > QUARANTINE:
-            for hour, value in enumerate(self.days.pop()):
-                if not isnan(value):
-                    self.values[hour].insert(0, value)
-                    del self.values[hour][KEPT:]
+            self.kept.insert(0, self.days.pop())
+            del self.kept[KEPT:]
         self.today = floats([nan] * HOURS)
         self._set_shape(enough)
 
     def _set_shape(self, enough: int) -> None:
-        if self.known >= enough:
-            self.shape = [spread(v, self.floor) for v in self.values]
-
-    @property
-    def known(self) -> int:
-        """Days behind the hour that is known least."""
-        return min(map(len, self.values))
+        by_hour = [[v for v in column if not isnan(v)] for column in zip(*self.kept, strict=True)]
+        self.known = min(map(len, by_hour), default=0)
+        self.shape = [spread(v, self.floor) for v in by_hour] if self.known >= enough else []
 
     def drop(self) -> None:
         """What waits is not learned."""
@@ -73,14 +68,26 @@ class Hours:
         (a, sa), (b, sb) = self.shape[hour % HOURS], self.shape[(hour + 1) % HOURS]
         return a + (b - a) * part, sa + (sb - sa) * part
 
+    def largest(self, drift: float, cap: float) -> float:
+        """The largest sum of deviations (spreads, less the drift) that any of the kept days came to."""
+        most = 0.0
+        for day in self.kept:
+            total = 0.0
+            for value, (middle, width) in zip(day, self.shape, strict=False):
+                if not isnan(value):
+                    total = max(0.0, total + min((value - middle) / width, cap) - drift)
+                    most = max(most, total)
+        return most
+
     def dump(self) -> list[Any]:
-        days = [d.tobytes() for d in (self.today, *self.days)]
-        return [days, [v.tobytes() for v in self.values], bool(self.shape)]
+        rows = [self.today, *self.days, *self.kept]
+        return [len(self.days), b"".join(r.tobytes() for r in rows), len(self.shape)]
 
     def load(self, data: list[Any]) -> None:
-        days, values, shaped = parts(data, 3)
-        self.today, *self.days = (unpack(d, HOURS) for d in days)
-        self.values = [unpack(v) for v in parts(values, HOURS)]
+        waiting, kept, shaped = parts(data, 3)
+        values = unpack(kept)
+        rows = [values[i : i + HOURS] for i in range(0, len(values), HOURS)]
+        self.today, self.days, self.kept = rows[0], rows[1 : 1 + waiting], rows[1 + waiting :]
         self._set_shape(1 if shaped else KEPT + 1)
 
 

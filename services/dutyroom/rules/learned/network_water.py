@@ -29,21 +29,22 @@ from dutyroom.timebase import DAY, HOUR, Ms
 
 DAYS = 7  # days until sums are made: one of each weekday
 STEP_DAYS = 3  # days until rises are measured: they need the shape of a day only
-FIRST_LOOK = 2  # local hour; before it half the town is still up
+FIRST_LOOK = 3  # local hour; before it half the town is still up
 NIGHT_FLOOR = 0.05  # ln: nights differ by 5 % even where a few weeks happened to be calm
-NIGHT_DRIFT = 0.75  # spreads a night that are ordinary
+NIGHT_DRIFT = 1.0  # spreads a night that are ordinary
 NIGHT_CAP = 6.0  # spreads: one night, however strange, is not all
-NIGHT_ALARM = 3.5  # spreads: one night 4.25 above, or two 2.5 above
+NIGHT_ALARM = 2.0  # spreads: one night 3 above, or two 2 above
 DAY_FLOOR, DAY_DRIFT, DAY_CAP, DAY_ALARM = 0.10, 1.0, 8.0, 7.5  # the same by hours
 STEP = 0.25  # ln: 28 % at once
 OWN_TIMES = 1.4  # of its own largest: networks whose days go their own way
+SEEN_TIMES = 0.85  # of the largest sum by day among the days it was learned from
 LIFE: Ms = 36 * HOUR  # an alarm that ended by itself within that, less than half above its limit, was none
 LIFE_TIMES = 1.5
 CALM = 12.0  # hours: half a day like any other
 BURST = 0.3  # ln: a third above the usual flow at once is no leak
 NORMAL: Ms = 28 * DAY  # an alarm that stood so long is the new normal
 _DAY, _NIGHT, _STEP = 0, 1, 2  # measures; steps have one for each hour
-_NAMES = ("calm", "cusum", "limit", "measure", "nightly", "opened", "reached", "seen")
+_NAMES = ("calm", "cusum", "limit", "measure", "nightly", "opened", "own_day", "reached", "seen")
 
 
 class NetworkWater:
@@ -70,6 +71,7 @@ class NetworkWater:
         self.residues = floats()  # their logarithms less the usual ones
         self.cusum = self.nightly = 0.0
         self.calm = 0.0  # hours
+        self.own_day = 0.0  # the largest sum by day of the days that it was learned from
         self.measure, self.reached, self.limit = _DAY, 0.0, 0.0  # of the alarm
 
     def arguments(self) -> dict[str, float]:
@@ -112,6 +114,7 @@ class NetworkWater:
         if self.seen:
             self.hours.close(not self.active, STEP_DAYS)
             self.nights.close(not self.active)
+            self.own_day = self.hours.largest(DAY_DRIFT, DAY_CAP)
         self.peaks.roll(day)
         self.seen = day
 
@@ -122,7 +125,7 @@ class NetworkWater:
         z, share = (last - usual) / width, self.flow.bin / HOUR
         self.cusum = max(0.0, self.cusum + (min(z, DAY_CAP) - DAY_DRIFT) * share)
         self.calm = self.calm + share if z < 1.0 else 0.0
-        self._weigh(end, _DAY, self.cusum, DAY_ALARM, last, usual)
+        self._weigh(end, _DAY, self.cusum, max(DAY_ALARM, SEEN_TIMES * self.own_day), last, usual)
         if self.active and self.measure != _NIGHT and self.calm >= CALM:
             self._clear(end)
         if self.active and end - self.opened >= NORMAL:

@@ -27,6 +27,7 @@ class Register:
         "fault",
         "floor",
         "largest",
+        "lasting",
         "old",
         "old_at",
         "since",
@@ -36,10 +37,13 @@ class Register:
         "value",
     )
 
-    def __init__(self, floor: float, times: float = 0.0, resolution: float = 0.0) -> None:
-        """floor: unit/h that the class can always reach; times: so many times its own largest rate
-        are possible as well; resolution: unit a step of the last digit."""
+    def __init__(
+        self, floor: float, times: float = 0.0, resolution: float = 0.0, lasting: float | None = None
+    ) -> None:
+        """floor: unit/h that the class can always reach, for an hour; lasting: for longer; times: so
+        many times its own largest rate are possible as well; resolution: unit a step of the last digit."""
         self.floor, self.times = floor, times
+        self.lasting = floor if lasting is None else lasting
         self.slack = 1.5 * resolution + 1e-9  # rounding: the last digit may tremble by one
         self.at: Ms = 0  # of the newest reading; 0 = there is none
         self.since: Ms = 0  # of the reading before: the last movement lies between the two
@@ -68,7 +72,8 @@ class Register:
     def room(self, hours: float) -> float:
         """What can flow in so many hours. Two readings that come close together count as half an hour:
         the time of a reading is not that of its counting."""
-        return max(self.floor, self.times * self.largest) * max(hours, 0.5) + self.slack
+        most = self.floor * min(max(hours, 0.5), 1.0) + self.lasting * max(hours - 1.0, 0.0)
+        return max(most, self.times * self.largest * max(hours, 0.5)) + self.slack
 
     def _go_on(self, at: Ms, value: float) -> None:
         self.since, self.at, self.value = self.at, at, value

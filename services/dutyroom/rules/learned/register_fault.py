@@ -13,6 +13,7 @@ from dutyroom.rules.learned.packed import parts
 from dutyroom.rules.learned.register import Register
 from dutyroom.timebase import DAY, Ms
 
+HOME_HOURS = 1.0  # m3/h for more than an hour: a burst pipe, a pool that is filled
 HOME_WATER = 3.2  # m3/h: the overload flow of the usual meter of a home (Q3 2.5, EN ISO 4064-1)
 MAIN_WATER = 1000.0  # m3/h: DN 350 at 3 m/s
 HOME_POWER = 20.0  # kW: three phases of 32 A
@@ -24,7 +25,9 @@ def trusted(meter: Meter) -> Register:
     """The register of a meter, with what its class can do."""
     unit = meter.role == "unit"
     if meter.klass == "water_meter":
-        return Register(HOME_WATER if unit else MAIN_WATER, 0.0, meter.resolution)
+        if unit:
+            return Register(HOME_WATER, 0.0, meter.resolution, HOME_HOURS)
+        return Register(MAIN_WATER, 0.0, meter.resolution)
     return Register(HOME_POWER if unit else PLANT_POWER, OWN_TIMES, meter.resolution)
 
 
