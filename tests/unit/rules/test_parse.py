@@ -45,7 +45,7 @@ def test_shipped_rules_are_complete_in_both_languages() -> None:
         assert all(len(rule.advice[language]) >= 1 for language in ("zh-CN", "en")), rule.id
         assert len(rule.advice["zh-CN"]) == len(rule.advice["en"]), rule.id
         assert (rule.ticket.after is None) or rule.respond_within, rule.id
-        assert rule.latched == (rule.id in ("fire.alarm", "elevator.entrapment"))
+        assert rule.latched == (rule.id in ("fire.alarm", "fire.smoke", "elevator.entrapment"))
 
 
 def test_what_an_alarm_must_be_answered_within_follows_its_priority() -> None:
