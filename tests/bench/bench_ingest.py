@@ -5,12 +5,14 @@ consumer drains it as a process of its own, and its processor time from the conn
 (of Telegraf all but what a start without messages took). What is said to be in InfluxDB is counted there:
 
 stock     paho's callbacks, pydantic, influxdb-client's batching writer with Point objects, into InfluxDB
-telegraf  mqtt_consumer with a persistent session into InfluxDB (only where it was built: tests/servers/build_telegraf.sh)
+telegraf  mqtt_consumer with a persistent session into InfluxDB, by its parser `json` (only where it was built:
+          tests/servers/build_telegraf.sh)
+json_v2   the same by its parser `json_v2`
 journal   ours until the journal and the rules: durable, validated, counted in the ledger, acknowledged
 embedded  the same, down into the embedded store, all of it compacted into chunks
 influx    the same, down into InfluxDB
 
-All in one run, in turn, `--runs` times; the ratios are between medians.
+Each acknowledges what it has kept. All in one run, in turn, `--runs` times; the ratios are between medians.
 """
 
 from __future__ import annotations
@@ -36,8 +38,9 @@ from tests.servers.influx import Bucket, Influx, cached_build, find_influx
 from tests.servers.mosquitto import Mosquitto
 
 ROOT = Path(__file__).parents[2]
-WAYS = ("stock", "telegraf", "journal", "embedded", "influx")
-INTO_INFLUX = ("stock", "telegraf", "influx")
+WAYS = ("stock", "telegraf", "json_v2", "journal", "embedded", "influx")
+BY_TELEGRAF = ("telegraf", "json_v2")
+INTO_INFLUX = ("stock", *BY_TELEGRAF, "influx")
 VALUES = 7  # of a message
 TELEGRAF = "telegraf-1.37.2"
 CONFIG = """
@@ -55,17 +58,36 @@ CONFIG = """
   client_id = "bench-telegraf"
   max_undelivered_messages = 20000
   topic_tag = ""
-  data_format = "json"
-  tag_keys = ["id"]
-  json_time_key = "ts"
-  json_time_format = "unix_ms"
-  name_override = "electricity_meter"
+  {parser}
 [[outputs.influxdb_v2]]
   urls = ["{url}"]
   token = "{token}"
   organization = "{org}"
   bucket = "{bucket}"
 """
+PARSER = {
+    "telegraf": """data_format = "json"
+  tag_keys = ["id"]
+  json_time_key = "ts"
+  json_time_format = "unix_ms"
+  name_override = "electricity_meter"
+""",
+    "json_v2": """data_format = "json_v2"
+  [[inputs.mqtt_consumer.json_v2]]
+    measurement_name = "electricity_meter"
+    timestamp_path = "ts"
+    timestamp_format = "unix_ms"
+    [[inputs.mqtt_consumer.json_v2.tag]]
+      path = "id"
+"""
+    + "".join(
+        f"""    [[inputs.mqtt_consumer.json_v2.field]]
+      path = "{path}"
+      type = "{"int" if path == "rly" else "float"}"
+"""
+        for path in ("kwh", "kw", "v", "a", "hz", "t", "rly")
+    ),
+}
 
 
 def main() -> None:
@@ -91,7 +113,7 @@ def measured(folder: Path, ways: Sequence[str], count: int, runs: int) -> dict[s
     try:
         for run in range(runs):
             for way in ways:
-                if way == "telegraf" and telegraf() is None:
+                if way in BY_TELEGRAF and telegraf() is None:
                     continue
                 bucket, before = fresh_bucket(server), _server_s(server)
                 one = drained(way, folder / f"{way}-{run}", broker.port, bucket, count)
@@ -140,8 +162,8 @@ def telegraf() -> Path | None:
 def drained(way: str, folder: Path, port: int, bucket: Bucket, count: int) -> dict[str, Any]:
     """One consumer: makes its session, gets its queue, drains it; the session is removed afterwards."""
     folder.mkdir(parents=True)
-    if way == "telegraf":
-        return _by_telegraf(folder, port, bucket, count)
+    if way in BY_TELEGRAF:
+        return _by_telegraf(way, folder, port, bucket, count)
     command = [sys.executable, "-m", "tests.bench.consumers", way, str(folder), str(port)]
     rest = [bucket.url, bucket.token, bucket.org, bucket.name]
     path = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'services'}"}
@@ -157,10 +179,17 @@ def drained(way: str, folder: Path, port: int, bucket: Bucket, count: int) -> di
     return {**json.loads(told), "published_s": round(took, 1)}
 
 
-def _by_telegraf(folder: Path, port: int, bucket: Bucket, count: int) -> dict[str, Any]:
+def _by_telegraf(way: str, folder: Path, port: int, bucket: Bucket, count: int) -> dict[str, Any]:
     config = folder / "telegraf.conf"
     config.write_text(
-        CONFIG.format(port=port, url=bucket.url, token=bucket.token, org=bucket.org, bucket=bucket.name)
+        CONFIG.format(
+            port=port,
+            parser=PARSER[way],
+            url=bucket.url,
+            token=bucket.token,
+            org=bucket.org,
+            bucket=bucket.name,
+        )
     )
     command = [str(telegraf()), "--config", str(config)]
     with (folder / "log").open("w") as log:
@@ -216,8 +245,9 @@ def show(found: dict[str, list[dict[str, Any]]], count: int) -> None:
         beside = f"{median(server):.0f} µs" if server else ""
         memory = f"{median(row['peak_mb'] for row in rows):.0f} MB"
         print(f"| {way} | {cost[way]:.1f} µs | {rate:,.0f} | {ratio} | {beside} | {memory} | {runs} |")
-    if "telegraf" in cost and "influx" in cost:
-        print(f"\ninto InfluxDB: {cost['influx'] / cost['telegraf']:.2f} of Telegraf's CPU a message")
+    for way in BY_TELEGRAF:
+        if way in cost and "influx" in cost:
+            print(f"\ninto InfluxDB: {cost['influx'] / cost[way]:.2f} of what Telegraf spends ({way})")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import resource
 import sys
 import threading
 import time
+from collections import defaultdict, deque
 from pathlib import Path
 from typing import Any
 
@@ -110,8 +111,8 @@ def tell(count: int, cpu: float, wall: float, **more: Any) -> None:
 
 
 def stock(folder: Path, port: int, count: int, influx: list[str]) -> None:
-    """paho's callbacks, pydantic's models, influxdb-client's batching writer with Point objects; a message is
-    acknowledged when its callback returns."""
+    """paho's callbacks, pydantic's models, influxdb-client's batching writer with Point objects; three limits, a
+    count by device and hour, and a message is acknowledged when InfluxDB has it, as with all others here."""
     import paho.mqtt.client as paho
     from influxdb_client.client.influxdb_client import InfluxDBClient
     from influxdb_client.client.write.point import Point
@@ -133,9 +134,21 @@ def stock(folder: Path, port: int, count: int, influx: list[str]) -> None:
 
     url, token, org, bucket = influx
     client = InfluxDBClient(url=url, token=token, org=org)
-    writer = client.write_api(write_options=WriteOptions(batch_size=5_000, flush_interval=1_000))
-    taken, done, subscribed = [0], threading.Event(), threading.Event()
+    waiting: deque[tuple[int, int]] = deque()  # what InfluxDB does not have yet: packet id, QoS
+    acknowledged, done, subscribed = [0], threading.Event(), threading.Event()
     alarms: dict[tuple[str, str], bool] = {}
+    ledger: dict[tuple[int, str], int] = defaultdict(int)
+
+    def written(_of: object, lines: bytes | str) -> None:
+        """The batches of a writer are written one after the other."""
+        for _ in range((lines if isinstance(lines, bytes) else lines.encode()).count(b"\n") + 1):
+            mqtt.ack(*waiting.popleft())
+            acknowledged[0] += 1
+        if acknowledged[0] == count:
+            done.set()
+
+    options = WriteOptions(batch_size=5_000, flush_interval=1_000)
+    writer = client.write_api(write_options=options, success_callback=written)
 
     def on_message(_client: Any, _data: Any, message: Any) -> None:
         r = Reading.model_validate_json(message.payload)
@@ -145,12 +158,13 @@ def stock(folder: Path, port: int, count: int, influx: list[str]) -> None:
         point = Point("electricity_meter").tag("site", SITE).tag("device", r.id)
         point.field("energy", r.kwh).field("power", r.kw).field("voltage", r.v).field("current", r.a)
         point.field("frequency", r.hz).field("temperature", r.t).field("relay", r.rly)
+        ledger[int(time.time()) // 3600, r.id] += 1
+        waiting.append((message.mid, message.qos))
         writer.write(bucket, org, point.time(r.ts, WritePrecision.MS))
-        taken[0] += 1
-        if taken[0] == count:
-            done.set()
 
-    mqtt = paho.Client(CallbackAPIVersion.VERSION2, client_id=CLIENT["stock"], clean_session=False)
+    mqtt = paho.Client(
+        CallbackAPIVersion.VERSION2, client_id=CLIENT["stock"], clean_session=False, manual_ack=True
+    )
     mqtt.on_message = on_message
     mqtt.on_connect = lambda c, *_: c.subscribe("meters/+/up", 1)
     mqtt.on_subscribe = lambda *_: subscribed.set()
@@ -161,6 +175,7 @@ def stock(folder: Path, port: int, count: int, influx: list[str]) -> None:
     if count:
         done.wait()
         writer.close()
+        assert sum(ledger.values()) == count
         tell(count, used() - cpu, time.monotonic() - began)
     mqtt.disconnect()
     mqtt.loop_stop()
