@@ -34,6 +34,7 @@ CLASS_ORDER = (
 )  # fmt: skip
 METERS = ("water_meter", "electricity_meter", "gas_meter", "heat_meter", "feeder")
 PAGE_ROWS = 200
+_QUARANTINED = 10  # messages shown at first, above the ledger
 
 
 @router.get("/sites/{site}/alarms", name="page_desk")
@@ -235,21 +236,25 @@ def data_page(
     by: str = "hour",
     device: str = "",
     start: Annotated[int, Query(ge=0)] = 0,
+    rows: Annotated[int, Query(ge=1, le=100)] = _QUARANTINED,
 ) -> HTMLResponse:
     """Data health: broker, ledger, quarantine, findings, gateways, import of history."""
     now = ask.room.clock.now()
     shown = ask.presenter()
     gateways = [d for d in shown.devices.values() if d.device_class == "gateway"]
     chosen = state if state in ("open", "reprocessed", "discarded") else "open"
+    set_aside = ask.site.journal.quarantine(chosen, 100)
+    waiting = ask.site.journal.quarantine_size() if chosen == "open" else len(set_aside)
     values = {
         **ledger_shown(ask, by, device, start),
         **health_shown(ask, shown),
         "known": shown.devices,
         "state": chosen,
         "quarantine": [
-            quarantined(r, library_of(ask)) | {"why": detail_text(shown, r.detail)}
-            for r in ask.site.journal.quarantine(chosen, 100)
+            quarantined(r, library_of(ask)) | {"why": detail_text(shown, r.detail)} for r in set_aside[:rows]
         ],
+        "more_quarantine": max(0, waiting - rows),
+        "rows": rows,
         "findings": [
             (row, finding_text(shown, row)) for row in ask.site.journal.findings(now - 7 * DAY, 100)
         ],

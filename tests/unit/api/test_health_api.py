@@ -80,3 +80,11 @@ def test_the_quarantine_is_exported_by_a_clerk_and_read_again_by_an_operator(
     lines = house.person("clerk").get(f"{API}/quarantine.ndjson").text.splitlines()
     assert [json.loads(line)["reason"] for line in lines] == ["malformed", "unknown_device", "unknown_topic"]
     assert house.person("operator").post(f"{API}/quarantine/reprocess").json() == {"open": 3}
+
+
+def test_a_long_quarantine_does_not_push_the_ledger_off_the_page(viewer: TestClient) -> None:
+    page = viewer.get(f"/sites/{SITE}/data?lang=en&rows=2").text
+    assert page.count("<details data-keep") == 2
+    assert '<a href="?state=open&amp;rows=100">1 more</a>' in page
+    assert "more</a>" not in viewer.get(f"/sites/{SITE}/data?lang=en").text
+    assert viewer.get(f"/sites/{SITE}/data?rows=1000").status_code == 422
