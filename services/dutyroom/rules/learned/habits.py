@@ -15,14 +15,16 @@ from dutyroom.rules.learned.packed import Floats, floats, parts, unpack
 from dutyroom.timebase import HOUR, Ms
 
 KEPT = 28  # days
+LEVEL = 14  # days
 QUARANTINE = 2  # days
 HOURS = 24
 NIGHT = 6  # local hours 0 to 5: use is least and most alike
 
 
 def spread(values: Sequence[float], floor: float) -> tuple[float, float]:
-    """Median and robust standard deviation (1.4826 MAD), no smaller than the floor."""
-    middle = median(values)
+    """Median of the newest fortnight (they come first) and robust standard deviation (1.4826 MAD) of all,
+    no smaller than the floor: a season moves the level within weeks."""
+    middle = median(values[:LEVEL])
     return middle, max(floor, 1.4826 * median([abs(v - middle) for v in values]))
 
 

@@ -164,14 +164,15 @@ class NetworkWater:
         return max(self.peaks.largest(_STEP + h % HOURS) for h in (hour - 1, hour, hour + 1))
 
     def _weigh(self, at: Ms, measure: int, value: float, floor: float, last: float, usual: float) -> None:
-        """Raises what is above its limit; learns what is not."""
-        if self.active:
-            if measure == self.measure:
-                self.reached = max(self.reached, value)
+        """Raises what is above its limit; learns what is not. A burst is told in a leak, too."""
+        if self.active and measure == self.measure:
+            self.reached = max(self.reached, value)
+        if self.active and (measure < _STEP or self.cause == "burst"):
             return
         limit = max(floor, OWN_TIMES * self._own(measure)) if value > floor else floor
         if value <= limit or at - self.begun < LEARNING:
-            self.peaks.note(measure, value)
+            if not self.active:
+                self.peaks.note(measure, value)
             return
         self.active, self.opened = True, at
         self.measure, self.reached, self.limit = measure, value, limit
