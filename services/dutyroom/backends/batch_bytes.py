@@ -39,6 +39,7 @@ _CODES = {outcome: code << 2 for code, outcome in enumerate(_OUTCOMES)}
 _RETAINED, _DUPLICATE = 1, 2
 _KIND = attrgetter("profile", "reason", "detail", "outcome", "message.retained", "message.duplicate")
 _LEVEL = 1
+_KEPT = 8 << 20  # bytes of a place to write to that is kept for the next batch
 _FORMAT = b"\x02"  # a row without it is of the first format, which zlib compressed
 _DAMAGED = (zlib.error, zstandard.ZstdError, msgspec.DecodeError, ValueError, IndexError)
 
@@ -133,8 +134,12 @@ def packed(batch: Batch) -> tuple[bytes, int]:
         [(f.kind, f.device, f.at, f.detail) for f in batch.findings],
         batch.again,
     )
-    raw = _encoder.encode(body)
-    return _FORMAT + _compressor().compress(raw), len(raw)
+    raw = _room()
+    _encoder.encode_into(body, raw)
+    found, size = _FORMAT + _compressor().compress(raw), len(raw)
+    if size > _KEPT:
+        raw.clear()
+    return found, size
 
 
 def unpack(lane: Lane, received_at: Ms, blob: bytes) -> Batch:
@@ -246,6 +251,14 @@ def _ordered(data: bytes, kind: str) -> npt.NDArray[Any]:
     if len(data) % size:
         raise ValueError(f"{len(data)} bytes are no column of {size}")
     return np.ascontiguousarray(np.frombuffer(data, np.uint8).reshape(size, -1).T).view(kind).reshape(-1)
+
+
+def _room() -> bytearray:
+    """A place to write to that is there already: megabytes of fresh memory cost as much as filling them."""
+    found: bytearray | None = getattr(_local, "room", None)
+    if found is None:
+        found = _local.room = bytearray()
+    return found
 
 
 def _compressor() -> zstandard.ZstdCompressor:

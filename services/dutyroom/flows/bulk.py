@@ -113,7 +113,10 @@ class Bulk:
         self._renew(library)
         self._loads, self._careful, self._moved, self._said = {}, set(), [], []
         plans, held = self._plans, list(messages)
-        found = [plans[topic] if topic in plans else self._plan(topic) for topic in map(_TOPIC, held)]
+        topics = list(map(_TOPIC, held))
+        found = list(map(plans.get, topics))
+        if None in found:
+            found = [plans[topic] if topic in plans else self._plan(topic) for topic in topics]
         if None not in found and len(fleets := set(map(_FLEET, found))) == 1:  # as nearly always
             fleet: _Fleet = fleets.pop()
             self._loads[fleet] = _Load(fleet, held, found)  # type: ignore[arg-type]
@@ -185,7 +188,9 @@ class Bulk:
         at = received if columns.at is None else columns.at
         careful = columns.careful | ((at <= newest) if columns.at is None else (at < newest - LATE))
         if columns.at is not None:  # of a device in the order of its clock, or else with care
-            order = np.argsort(rows, kind="stable")
+            # Of numbers this small numpy sorts by digits, which is ten times as fast.
+            small = len(load.fleet.names) <= 1 << 16
+            order = np.argsort(rows.astype(np.uint16) if small else rows, kind="stable")
             back = (np.diff(rows[order]) == 0) & (np.diff(at[order]) < 0)
             careful[order[1:][back]] = True
         self._careful.update(load.plans[n].device for n in np.flatnonzero(careful).tolist())
