@@ -2,7 +2,8 @@
 
 rate    As fast as the broker gives: a subscriber in C (subscriber.c; it keeps nothing) and ours until the journal
         and the rules, in turn, each beside the same publisher; the share of the C subscriber's rate that ours takes.
-paced   20,000 messages/s: the share of a core that we use, into the journal and into the embedded store.
+paced   20,000 messages/s: the share of a core that we use, into the journal and into the embedded store, and what
+        the C subscriber uses.
 load    ThingsBoard's published load (stream.py) against a whole `dutyroom serve`, alarms on, with broker and store
         on this machine: 5,000, 10,000 and 20,000 messages/s, then three times the last for half as long, until
         the backlog has drained. Processor and memory of each process; after each the ledger must balance, all
@@ -20,19 +21,17 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.demo_process import Program, tree, wait_for
+from tests.acceptance.demo_process import wait_for
 from tests.bench import stream
-from tests.bench.bench_ingest import forget, fresh_bucket
+from tests.bench.bench_ingest import forget
 from tests.bench.consumers import CLIENT
 from tests.bench.measure import cpu_seconds, machine, median, resident
-from tests.servers.influx import Bucket, find_influx
+from tests.bench.rig import SETTINGS, SITE, Rig, rig_of
 from tests.servers.mosquitto import Mosquitto
 
 from dutyroom.backends.journal import SqliteJournal
@@ -45,9 +44,7 @@ from dutyroom.settings import Settings
 from dutyroom.wiring.stores import store_of
 
 ROOT = Path(__file__).parents[2]
-# That it writes down all that waits in it every second is for the tests that kill it.
-SETTINGS = "max_inflight_messages 0\nset_tcp_nodelay true\nautosave_interval 600\n"
-SITE, SAMPLE = "tb", 100  # of 5,000 meters are compared one by one
+SAMPLE = 100  # of 5,000 meters are compared one by one
 RATES = (5_000, 10_000, 20_000)
 
 
@@ -80,12 +77,11 @@ def main() -> None:
 def rate(folder: Path, count: int, runs: int) -> None:
     broker = Mosquitto(folder / "broker", SETTINGS)
     broker.start()
-    program = folder / "subscriber"
-    subprocess.run(["cc", "-O2", "-o", str(program), str(ROOT / "tests/bench/subscriber.c")], check=True)
+    program = _subscriber(folder)
     found: dict[str, list[dict[str, Any]]] = {"C": [], "ours": []}
     try:
         for run in range(runs):
-            command = [str(program), str(broker.port), "meters/+/up", str(count)]
+            command = [program, str(broker.port), "meters/+/up", str(count)]
             found["C"].append(_beside(command, broker.port, count))
             ours = _consumer("journal", folder / f"ours-{run}", broker.port, count)
             found["ours"].append(_beside(ours, broker.port, count))
@@ -101,6 +97,12 @@ def rate(folder: Path, count: int, runs: int) -> None:
         cpu = median(row["cpu_s"] for row in rows) / count * 1e6
         print(f"| {name} | {speed[name]:,.0f} | {cpu:.2f} µs | {', '.join(f'{s:,.0f}' for s in speeds)} |")
     print(f"\nours takes {speed['ours'] / speed['C']:.0%} of it; every message is in the ledger", flush=True)
+
+
+def _subscriber(folder: Path) -> str:
+    program = folder / "subscriber"
+    subprocess.run(["cc", "-O2", "-o", str(program), str(ROOT / "tests/bench/subscriber.c")], check=True)
+    return str(program)
 
 
 def _consumer(kind: str, folder: Path, port: int, count: int) -> list[str]:
@@ -130,14 +132,18 @@ def paced(folder: Path, seconds: int, pace: int = 20_000) -> None:
     broker = Mosquitto(folder / "broker", SETTINGS)
     broker.start()
     print(f"\n| {pace:,} messages/s for {seconds} s | of a core | CPU a message |\n| --- | --: | --: |")
+    count = seconds * pace
+    program = _subscriber(folder)
+    ways = {"a subscriber in C, kept nowhere": [program, str(broker.port), "meters/+/up", str(count)]}
+    ways |= {
+        name: _consumer(kind, folder / kind, broker.port, count)
+        for kind, name in (("journal", "into the journal"), ("embedded", "into the embedded store"))
+    }
     try:
-        for kind in ("journal", "embedded"):
-            count = seconds * pace
-            row = _beside(_consumer(kind, folder / kind, broker.port, count), broker.port, count, pace)
-            share, each = row["cpu_s"] / row["live_s"], row["cpu_s"] / count * 1e6
+        for name, command in ways.items():
+            row = _beside(command, broker.port, count, pace)
             print(
-                f"| into the {kind}{' store' if kind != 'journal' else ''} | {share:.1%} | {each:.1f} µs |",
-                flush=True,
+                f"| {name} | {row['cpu_s'] / seconds:.1%} | {row['cpu_s'] / count * 1e6:.1f} µs |", flush=True
             )
     finally:
         broker.stop()
@@ -146,74 +152,11 @@ def paced(folder: Path, seconds: int, pace: int = 20_000) -> None:
 # ---------------------------------------------------------------- a whole service under ThingsBoard's load
 
 
-@dataclass(frozen=True, slots=True)
-class Rig:
-    """A service that runs, and what runs beside it by name: processes."""
-
-    settings: Settings
-    broker: Mosquitto
-    processes: Callable[[], Mapping[str, Sequence[int]]]
-
-
-@contextmanager
-def _rig(folder: Path, kind: str) -> Iterator[Rig]:
-    folder.mkdir(parents=True)
-    broker = Mosquitto(folder / "broker", SETTINGS)
-    broker.start()
-    server = find_influx(folder / "influx") if kind == "influx" else None
-    try:
-        settings, more = _settings(folder, fresh_bucket(server) if server is not None else None)
-        site = _site(folder / "site", broker.port)
-        arguments = ("serve", "--site", site, "--data", settings.data, "--port", "0")
-        with Program(*arguments, more=more) as service:
-            service.url(180)
-            memory = settings.data / "sites" / SITE / "subscriptions.json"
-            wait_for(lambda: memory.exists() and "tb/+/telemetry" in memory.read_text(), 60, "a subscription")
-
-            def processes() -> Mapping[str, Sequence[int]]:
-                beside = [server.child.pid] if server is not None and server.child is not None else []
-                found = {"service": tree(service.pid), "broker": [broker._child.pid], "InfluxDB": beside}
-                return {name: list(pids) for name, pids in found.items() if pids}
-
-            yield Rig(settings, broker, processes)
-    finally:
-        broker.stop()
-        if server is not None:
-            server.stop()
-
-
-def _settings(folder: Path, bucket: Bucket | None) -> tuple[Settings, dict[str, str]]:
-    """As the commands read them, and the same as variables of the environment."""
-    given: dict[str, Any] = {"data": folder / "data", "canary": False}
-    if bucket is not None:
-        token = folder / "token"
-        token.write_text(bucket.token)
-        given |= {"readings": "influx", "influx_url": bucket.url, "influx_token_file": token}
-        given |= {"influx_org": bucket.org, "influx_bucket": bucket.name}
-    more = {f"DUTYROOM_{name.upper()}": str(value) for name, value in given.items() if name != "data"}
-    return Settings(**given), more
-
-
-def _site(folder: Path, port: int) -> Path:
-    profiles = folder / "device_profiles" / "bench"
-    profiles.mkdir(parents=True)
-    (profiles / "pulse.yaml").write_text(stream.PROFILE)
-    (folder / "rules.yaml").write_text(stream.RULES)
-    (folder / "site.yaml").write_text(
-        f"id: {SITE}\nname: {{en: Load}}\ntime_zone: Asia/Shanghai\nlanguage: en\n"
-        f"broker: {{host: 127.0.0.1, port: {port}, topics: ['tb/+/telemetry']}}\n"
-    )
-    rows = [f"m{n:05d},Meter {n},water_meter,bench/pulse,m{n:05d},,900," for n in range(stream.DEVICES)]
-    head = "id,name,class,profile,address,space,interval_s,parameters"
-    (folder / "devices.csv").write_text("\n".join([head, *rows, ""]))
-    return folder
-
-
 def load(folder: Path, kind: str, rates: Sequence[int], seconds: float) -> None:
     print(f"\n| {kind}: messages/s | for | reached | load | behind, drained after | ", end="")
     print("CPU of a core: service, broker, store | memory, MB | compared |")
     print("| --: | --: | --: | --: | --: | --- | --- | --- |", flush=True)
-    with _rig(folder, kind) as rig:
+    with rig_of(folder, kind) as rig:
         journal = SqliteJournal(rig.settings.data / "sites" / SITE / "journal.sqlite", read_only=True)
         store = store_of(rig.settings, SITE) if kind == "influx" else _followed(rig.settings)
         sent = 0

@@ -6,6 +6,7 @@ for some time, so that alarms and tickets are known beforehand, too.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,6 +52,12 @@ class Sent:
     def readings(self) -> Iterator[tuple[Key, float]]:
         yield (self.device, "energy", self.at), float(self.energy)
         yield (self.device, "voltage", self.at), self.voltage
+
+
+def since(rounds: int, apart: int = 1000) -> int:
+    """Instant of the first of so many rounds, so that none of them comes from the future: of the clock of such a
+    device an alarm would depend on when its message came."""
+    return int(time.time() - 600) * 1000 - rounds * apart
 
 
 def messages(meters: int, rounds: int, start: int, apart: int = 1000) -> list[Sent]:

@@ -15,14 +15,15 @@ from pathlib import Path
 import pytest
 from tests.chaos.long import LONG, WHY
 from tests.chaos.nursery import Nursery
-from tests.chaos.plant import messages
+from tests.chaos.plant import messages, since
 from tests.chaos.room import Room, load
 
 METERS, RATE = 80, 2_000
 KILLS = int(os.environ.get("DUTYROOM_KILLS", "2"))
 SEED = int(os.environ.get("DUTYROOM_CHAOS_SEED", "1"))
-EVERY_S = 3.0  # between two kills, on average
-SENT = messages(METERS, round(RATE / METERS * EVERY_S * (KILLS + 1)), (int(time.time()) - 3 * 3600) * 1000)
+EVERY_S = 2.0  # between two kills, on average
+ROUNDS = round(RATE / METERS * EVERY_S * (KILLS + 1))
+SENT = messages(METERS, ROUNDS, since(ROUNDS))
 
 Outcome = tuple[Counter[object], Counter[object]]
 

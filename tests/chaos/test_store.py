@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.chaos.plant import messages
+from tests.chaos.plant import messages, since
 from tests.chaos.room import Room, load
 from tests.servers.influx import Bucket, Influx
 
@@ -18,7 +18,6 @@ KILLS = int(os.environ.get("DUTYROOM_KILLS", "1"))
 SEED = int(os.environ.get("DUTYROOM_CHAOS_SEED", "1"))
 AWAY_S = float(os.environ.get("DUTYROOM_AWAY_S", "6"))
 EVERY_S = 3.0
-START = (int(time.time()) - 3 * 3600) * 1000
 
 
 @pytest.fixture
@@ -32,7 +31,8 @@ def room(tmp_path: Path, influx: Bucket) -> Iterator[Room]:
 def test_influxdb_is_killed(room: Room, influx_server: Influx) -> None:
     """And alarms and tickets are those of a run into the embedded store in which nothing went wrong."""
     assert influx_server.child is not None
-    sent = messages(METERS, round(RATE / METERS * EVERY_S * (KILLS + 0.5)), START)
+    rounds = round(RATE / METERS * EVERY_S * (KILLS + 0.5))
+    sent = messages(METERS, rounds, since(rounds))
     sender, killed = load(room, sent, RATE), 0
     dice = random.Random(SEED)
     for _ in range(KILLS):
@@ -57,7 +57,8 @@ def test_influxdb_is_killed(room: Room, influx_server: Influx) -> None:
 
 def test_influxdb_is_away_for_a_while(room: Room, influx_server: Influx) -> None:
     assert influx_server.child is not None
-    sent = messages(METERS, round(RATE / METERS * (AWAY_S + 2)), START)
+    rounds = round(RATE / METERS * (AWAY_S + 2))
+    sent = messages(METERS, rounds, since(rounds))
     sender = load(room, sent, RATE)
     time.sleep(1)
     influx_server.child.kill()
