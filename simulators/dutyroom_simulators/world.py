@@ -348,7 +348,7 @@ class World:
             "fault": 0,
             "alarm_loop": 2 if burning else 0,
             "alarm_detector": 17 if burning else 0,
-            "isolated": 1,
+            "isolated": 0,
             "mains": 1,
         }
         return [payloads.neuron(d.address, tags, at)]
