@@ -17,7 +17,7 @@ _TOPICS = 50_000  # topics whose last receipt is remembered, to keep two in one 
 
 _SHORT = 512  # bytes of a payload that are compared as they are
 
-_PAYLOAD = attrgetter("payload")
+_PAYLOAD, _AT = attrgetter("payload"), attrgetter("received_at")
 
 
 class Receipts:
@@ -25,7 +25,8 @@ class Receipts:
 
     def __init__(self, recent: Iterable[Message]) -> None:
         self._recent: deque[Message] = deque(map(_short, recent), maxlen=WINDOW)
-        self._last: dict[str, Ms] = {}  # by topic
+        self._last: dict[str, Ms] = {}  # by topic, of receipts that may be as late as the next ones
+        self._newest: Ms = 0  # of all receipts
         self._new: list[Message] = []  # not committed yet
         self._matched: set[tuple[bool, int]] = set()  # (of the new ones, place): each is delivered again once
 
@@ -50,10 +51,10 @@ class Receipts:
         Only what the broker marks as delivered again, or as retained, is taken for that: a device
         may say the same thing twice.
         """
-        last = self._last
-        if len(last) > _TOPICS:
-            last.clear()
-        for message in messages:
+        last, held = self._last, list(messages)
+        if len(last) > _TOPICS or self._newest < min(map(_AT, held), default=0):
+            last.clear()  # of many topics most would be looked for in vain
+        for message in held:
             topic, at = message.topic, message.received_at
             if (message.duplicate or message.retained) and (first := self._first(message)) is not None:
                 self._new.append(replace(message, received_at=first, duplicate=True))
@@ -64,6 +65,7 @@ class Receipts:
                 message = replace(message, received_at=at)
             last[topic] = at
             self._new.append(message)
+        self._newest = max(self._newest, max(map(_AT, self._new), default=0))
         return self._new
 
     def _first(self, message: Message) -> Ms | None:

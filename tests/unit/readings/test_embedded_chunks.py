@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from dutyroom.backends.readings_embedded import compaction, logrow
+from dutyroom.backends.readings_embedded import logrow
 from dutyroom.backends.readings_embedded.columns import NEVER, Columns, join, settle
 from dutyroom.backends.readings_embedded.decoding import decode, only, pick, unpack
 from dutyroom.backends.readings_embedded.encoding import encode
+from dutyroom.backends.readings_embedded.slices import BEGIN, END, slices_of
 from dutyroom.backends.readings_embedded.tail import Segment
 from dutyroom.timebase import DAY
 
@@ -110,24 +111,27 @@ def test_columns_too_wide_for_one_sort_are_sorted_all_the_same() -> None:
 
 
 @pytest.mark.parametrize("apart", [1, 1_000_000])
-def test_slices_of_a_run_are_even_and_leave_nothing_out(apart: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "SLICE", 100)
+def test_slices_of_a_run_are_even_and_leave_nothing_out(apart: int) -> None:
     dice = np.random.default_rng(3)
     some = []
     for n in range(3):
-        points = np.sort(dice.choice(64, 400 + n)).astype(np.int32) * apart
+        points = dice.choice(640, 400 + n).astype(np.int32) * apart
         points[:150] = points[0]  # one that has more than a slice by itself
         listed = [(int(p), T + k, 1.0, 0, NEVER) for k, p in enumerate(np.sort(points))]
         some.append(Segment(n, n, columns(listed)))
-    high = compaction.cuts(some, -10)
-    assert list(high) == sorted(set(high))
-    total = 0
-    for low, end in zip((-10, *high), (*high, 1 << 26), strict=True):
-        groups = {int(g) for s in some for g in s.rows_of_groups(low)[0] if g < end}
-        rows = sum(len(s.groups(low, end)) for s in some)
-        assert rows <= 100 or len(groups) == 1
-        total += rows
-    assert total == 1203
-    assert compaction.cuts(some, high[-1]) == ()
-    assert compaction.cuts(some, high[0])[:2] == high[1:3]
-    assert compaction.cuts([], 0) == ()
+    slices = slices_of(some, BEGIN, 100)
+    low, taken = BEGIN, []
+    while low != END:
+        assert slices.fit(some, low)
+        high, rows = slices.rows(some, low)
+        c = join(rows)
+        groups = np.unique(c.point >> 5)
+        assert low <= groups.min() <= groups.max() < high
+        assert len(c) <= 100 or len(groups) == 1
+        taken += c.point.tolist()
+        low = high
+    assert sorted(taken) == sorted(p for s in some for p in s.columns.point.tolist())
+    assert slices_of(some, slices.edges[2], 100).edges == slices.edges[2:]  # begun anew in the middle
+    assert not slices.fit(some[1:], BEGIN)
+    assert not slices.fit(some, slices.edges[1] + 1)
+    assert slices_of([], 5, 100).rows([], 5) == (END, [])

@@ -13,7 +13,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -29,19 +28,17 @@ from dutyroom.backends.readings_embedded.decoding import decode, unpack
 from dutyroom.backends.readings_embedded.encoding import encode
 from dutyroom.backends.readings_embedded.file import State, StoreFile, read_state, write_state
 from dutyroom.backends.readings_embedded.latest import keep_latest
+from dutyroom.backends.readings_embedded.slices import BEGIN, END, Slices, slices_of
 from dutyroom.backends.readings_embedded.tail import Segment
 from dutyroom.backends.readings_embedded.view import Views
 from dutyroom.errors import Unavailable
-from dutyroom.model.telemetry import Longs
 
 SLICE = 1 << 15  # rows a call: some 20 ms
 _A_POINT = 64  # rows of a point that the log gathers, on the average
 _LEAST, _MOST = 1 << 16, 1_000_000  # rows of the log, of 21 bytes in memory
 _FEW = 8  # of a point, even where that is more: the fewer a chunk gets, the more each costs
 _ENTRY = 122  # rows of the log for each entry that it may have
-_DENSE = 1 << 22  # groups from the first to the last one that are counted in an array
 _AT_ONCE = 4 << 20  # bytes of the log that are deleted by one step
-_ALL = 1 << 26  # more groups than there are
 
 
 def room(points: int) -> int:
@@ -54,14 +51,6 @@ def entries(rows: int) -> int:
     return max(rows, _MOST) // _ENTRY
 
 
-@dataclass(frozen=True, slots=True)
-class Cuts:
-    """Where the slices of the run up to the write `until` end."""
-
-    until: int
-    high: Sequence[int]
-
-
 class Compaction:
     """One step at a time, from whichever thread."""
 
@@ -72,7 +61,7 @@ class Compaction:
         self._worth: list[int] = []
         self._look = True  # whether some days may be worth joining
         self._rest = True  # whether the log may have entries that are in chunks
-        self._cuts = Cuts(0, ())
+        self._slices: Slices | None = None
 
     def step(self, all_of_it: bool = False) -> bool:
         """At most a slice. Returns whether there is more to do. all_of_it: begins a run even where the log
@@ -106,17 +95,17 @@ class Compaction:
             done = read_state(view.db).done
         last = view.segments[-1].last if view.segments else done + view.entries
         until = next((s.last for s in view.segments if s.marked), last)
-        return State(done, until, -_ALL), view.segments
+        return State(done, until, BEGIN), view.segments
 
     def _slice(self, state: State, all_segments: Sequence[Segment]) -> None:
         segments = [s for s in all_segments if s.last <= state.until]
-        if self._cuts.until != state.until:
-            self._cuts = Cuts(state.until, cuts(segments, state.next))
-        high = next((cut for cut in self._cuts.high if cut > state.next), _ALL)
-        c = settle(join([s.groups(state.next, high) for s in segments]))
+        if self._slices is None or not self._slices.fit(segments, state.next):
+            self._slices = slices_of(segments, state.next, SLICE)
+        high, rows = self._slices.rows(segments, state.next)
+        c = settle(join(rows))
         if len(c):
             self._closed = a_day(int(np.median(c.at)))
-        done = state.until if high == _ALL else state.done
+        done = state.until if high == END else state.done
         self._commit(state, State(done, state.until, high), c, encode(c))
 
     def _commit(self, before: State, after: State, c: Columns, blobs: Sequence[Blob]) -> None:
@@ -131,7 +120,7 @@ class Compaction:
         self._look |= after.done == after.until
         self._rest |= after.done == after.until
         if after.done == after.until:
-            self._cuts = Cuts(0, ())
+            self._slices = None
 
     def _forget_step(self) -> bool:
         """Deletes some entries of the log that are in chunks; whether there were any."""
@@ -185,36 +174,6 @@ class Compaction:
             for days, some in taken:
                 if _still_there(db, some):
                     parts.replace(db, days, some, joined[days], some[-1].seq)
-
-
-def cuts(segments: Sequence[Segment], low: int) -> tuple[int, ...]:
-    """The groups before which slices of a run end, rising; the last one has no end. low: where it begins."""
-    group, rows = _rows_by_group([segment.rows_of_groups(low) for segment in segments])
-    ends = np.cumsum(rows)
-    found: list[int] = []
-    begin, before = 0, 0
-    while len(group) and ends[-1] - before > SLICE:
-        end = max(begin + 1, int(np.searchsorted(ends, before + SLICE, side="right")))
-        if end >= len(group):
-            break
-        found.append(int(group[end]))
-        begin, before = end, int(ends[end - 1])
-    return tuple(found)
-
-
-def _rows_by_group(counted: Sequence[tuple[Longs, Longs]]) -> tuple[Longs, Longs]:
-    """All groups, rising, and their rows. counted: the same of each segment."""
-    counted = [(groups, many) for groups, many in counted if len(groups)]
-    low = min((int(groups[0]) for groups, _ in counted), default=0)
-    span = max((int(groups[-1]) for groups, _ in counted), default=-1) + 1 - low
-    if span > _DENSE:  # points with numbers far apart
-        found, place = np.unique(np.concatenate([groups for groups, _ in counted]), return_inverse=True)
-        return found, np.bincount(place, np.concatenate([many for _, many in counted])).astype(np.int64)
-    total = np.zeros(span, np.int64)
-    for groups, many in counted:
-        total[groups - low] += many
-    there = np.flatnonzero(total)
-    return there + low, total[there]
 
 
 def _some_entries(db: sqlite3.Connection, done: int) -> int | None:

@@ -8,6 +8,7 @@ log that stands for readings which went straight into chunks.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,21 +40,21 @@ class Segment:
 
     def rows_of_groups(self, low: int) -> tuple[Longs, Longs]:
         """The groups that are not below `low`, rising, and how many rows each has."""
-        point = self.columns.point[np.searchsorted(self.columns.point, _points(low, low)[0]) :]
+        point = self.columns.point[self.places([low])[0] :]
         group = point >> GROUP_BITS
         starts = np.flatnonzero(np.append(np.ones(min(1, len(group)), np.bool_), group[1:] != group[:-1]))
         return group[starts].astype(np.int64), np.diff(np.append(starts, len(group)))
 
-    def groups(self, low: int, high: int) -> Columns:
-        """Rows of low <= group < high."""
-        a, b = np.searchsorted(self.columns.point, _points(low, high)).tolist()
-        return self.columns.take(slice(a, b))
+    def places(self, groups: Sequence[int]) -> Longs:
+        """The rows at which these groups begin. groups: rising."""
+        return np.searchsorted(self.columns.point, _points(groups))
 
 
-def _points(low: int, high: int) -> Ints:
-    """The first points of two groups. Of the column's own kind: for numbers of another one it would be
+def _points(groups: Sequence[int]) -> Ints:
+    """The first points of groups. Of the column's own kind: for numbers of another one it would be
     converted as a whole."""
-    return np.clip([low << GROUP_BITS, high << GROUP_BITS], -(2**31), 2**31 - 1).astype(np.int32)
+    first: Longs = np.array(groups, np.int64) << GROUP_BITS
+    return first.clip(-(2**31), 2**31 - 1).astype(np.int32)
 
 
 class Tail:
