@@ -1,25 +1,59 @@
-"""Commands that look back: what the rules would have done."""
+"""Commands that look back: what the rules would have done, and how the alarms were. See docs/commands.md."""
 
 from __future__ import annotations
 
+from datetime import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dutyroom.cli.frame import plain_errors, say
+from dutyroom.cli.frame import Data, plain_errors, say, settings_with
+from dutyroom.errors import Rejected
+
+Since = Annotated[str, typer.Option("--from", help="Local date, or an instant.")]
+Until = Annotated[str, typer.Option("--to", help="Local date (with that day), or an instant.")]
+Shifts = Annotated[str, typer.Option("--shifts", help="When shifts begin.")]
 
 
 def backtest(
-    telemetry: Annotated[Path, typer.Option(help="CSV of readings, perhaps .gz.")],
-    devices: Annotated[Path, typer.Option(help="CSV of devices.")],
-    out: Annotated[Path, typer.Option(help="Folder for alarms.csv.")],
-    rules: Annotated[
-        Path | None, typer.Option(help="rules.yaml of a site; without it the shipped rules.")
+    out: Annotated[Path, typer.Option(help="Folder for alarms.csv and the summary.")],
+    site: Annotated[Path | None, typer.Option(help="Site folder.")] = None,
+    since: Since = "",
+    until: Until = "",
+    telemetry: Annotated[
+        Path | None, typer.Option(help="CSV of readings, perhaps .gz, in place of the readings store.")
     ] = None,
+    devices: Annotated[Path | None, typer.Option(help="CSV of devices, in place of a site folder.")] = None,
+    rules: Annotated[Path | None, typer.Option(help="rules.yaml in place of the site's.")] = None,
+    compare: Annotated[
+        Path | None, typer.Option(help="A changed rules.yaml: what it would add and remove.")
+    ] = None,
+    events: Annotated[
+        Path | None, typer.Option(help="CSV of known events: which are told, and how soon.")
+    ] = None,
+    learn_days: Annotated[
+        int, typer.Option(min=0, max=3660, help="Days of the store before --from that rules learn from.")
+    ] = 28,
+    shifts: Shifts = "00:00,08:00,16:00",
+    data: Data = None,
 ) -> None:
-    """Run the rules over readings of the past."""
-    from dutyroom.wiring.backtest import run_files
+    """Run the rules over readings of the past: the alarms and tickets that there would have been."""
+    from dutyroom.wiring.backtest import Wanted, run_backtest
 
     with plain_errors():
-        run_files(telemetry, devices, rules, out, say)
+        wanted = Wanted(
+            out, since, until, telemetry, devices, site, rules, compare, events, learn_days, begins(shifts)
+        )
+        run_backtest(settings_with(data=data), wanted, say)
+
+
+def begins(text: str) -> list[time]:
+    """Raises Rejected for what is no list of times of the day."""
+    try:
+        found = [time.fromisoformat(part.strip()) for part in text.split(",")]
+    except ValueError as err:
+        raise Rejected(f"--shifts {text!r}: write for example 08:00,20:00") from err
+    if any(t.tzinfo is not None for t in found):
+        raise Rejected(f"--shifts {text!r}: local times have no offset")
+    return sorted(set(found))

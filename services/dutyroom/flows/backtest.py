@@ -7,6 +7,7 @@ of the past stands for itself.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -61,14 +62,31 @@ class Raised:
     arguments: Arguments = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run gave. late: readings not judged because older, by device; problems: (rule, device) -> why it
+    does not run; running: how many devices each rule looks at."""
+
+    raised: list[Raised]
+    late: Mapping[str, int]
+    problems: Mapping[tuple[str, str], str]
+    running: Mapping[str, int]
+
+
 def backtest(batches: Iterable[Batch], past: Past) -> list[Raised]:
     """Runs the rules over batches in the order of arrival. Alarms in the order in which they were raised."""
+    return run(batches, past).raised
+
+
+def run(batches: Iterable[Batch], past: Past) -> Outcome:
+    """The same, with what the engine could not do."""
     engine = Engine(past.rules, past.table, past.devices, ground=ground_of(past.topology, past.time_zone))
     context = Context(past.site, engine.rules, past.devices, past.topology, engine.heard)
     officer = _Officer(context)
     for now, conditions in _said(engine, batches):
         officer.act(conditions, now)
-    return officer.told()
+    running = Counter(rule for rule, _ in engine.running)
+    return Outcome(officer.told(), dict(engine.late), dict(engine.problems), running)
 
 
 def _said(engine: Engine, batches: Iterable[Batch]) -> Iterator[tuple[Ms, list[Condition]]]:

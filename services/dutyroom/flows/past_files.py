@@ -1,40 +1,26 @@
-"""Telemetry and devices of a backtest from CSV files: rows in, points and columns out.
+"""Devices of a backtest from a CSV file: rows in, devices, points and topology out.
 
-Columns of devices: device_id, class, point, unit, zone, role, tz, interval_s, resolution, range_min,
-range_max (the last seven may be empty). Columns of telemetry: device_id, point, unit, time_utc_iso,
-value, perhaps received_at; further ones are not read.
+Columns: device_id, class, point, unit, zone, role, tz, interval_s, resolution, range_min, range_max (the last
+seven may be empty).
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-
-import numpy as np
+from typing import TypeAlias
 
 from dutyroom.errors import Invalid, Mistake
 from dutyroom.model.duty import Device
-from dutyroom.model.telemetry import (
-    Batch,
-    DeviceClass,
-    Floats,
-    Ints,
-    Kind,
-    Lane,
-    Longs,
-    Point,
-    PointSpec,
-    PointTable,
-    Readings,
-)
+from dutyroom.model.telemetry import DeviceClass, Kind, Point, PointSpec, PointTable
 from dutyroom.quantities import QUANTITIES
-from dutyroom.timebase import Ms
 from dutyroom.topology import Topology
 
 Row = Mapping[str, str]
+# (device, point, unit) -> id, factor, offset: column value * factor + offset = what the engine sees
+Factors: TypeAlias = Mapping[tuple[str, str, str], tuple[int, float, float]]
 
 SITE = "backtest"
 _CLASSES = {
@@ -54,9 +40,7 @@ class Listed:
     devices: Mapping[str, Device]
     table: PointTable
     topology: Topology
-    factors: Mapping[
-        tuple[str, str, str], tuple[int, float, float]
-    ]  # (device, point, unit) -> id, factor, offset
+    factors: Factors
     zones: Mapping[str, str]
 
 
@@ -75,12 +59,12 @@ def listed(rows: Sequence[Row], file: str) -> Listed:
         try:
             device = _device(row)
             point = _point(row, device, len(table) + 1)
-        except (ValueError, InvalidOperation, KeyError) as err:
+        except (ValueError, InvalidOperation, ZeroDivisionError, KeyError, OverflowError) as err:
             mistakes.append(Mistake(file, number, "", f"cannot be read: {err}"))
             continue
         devices.setdefault(device.id, device)
         table.add(point)
-        factors[device.id, row["point"], row["unit"]] = (point.id, *_conversion(row, point))
+        factors[device.id, row["point"], row["unit"]] = (point.id, *_conversion(row["unit"], point))
     if mistakes:
         raise Invalid(mistakes)
     feeds, groups, zones = _zones(rows, devices)
@@ -118,6 +102,8 @@ def _point(row: Row, device: Device, number: int) -> Point:
     step = None
     if counter:
         size = Fraction(row.get("resolution") or "0.001") * _factor(quantity, row["unit"])
+        if size <= 0:
+            raise ValueError(f"resolution {row['resolution']} is not above 0")
         step = Decimal(size.numerator) / Decimal(size.denominator)
     spec = PointSpec(
         name, quantity, unit, Kind.COUNTER if counter else Kind.GAUGE, step, interval_s=device.interval_s
@@ -125,15 +111,30 @@ def _point(row: Row, device: Device, number: int) -> Point:
     return Point(number, SITE, device.id, DeviceClass(device.device_class), device.space, spec)
 
 
+def factors_of(points: Iterable[Point]) -> Factors:
+    """Of points in a registry: in any unit of their quantity; a file may leave the unit away, and may write
+    `volume_total` for a register."""
+    found: dict[tuple[str, str, str], tuple[int, float, float]] = {}
+    for point in points:
+        spec = point.spec
+        names = (spec.name, f"{spec.name}_total") if spec.kind is Kind.COUNTER else (spec.name,)
+        units = {"", spec.unit, *(QUANTITIES[spec.quantity].units if spec.quantity in QUANTITIES else ())}
+        for unit in units:
+            factor, offset = _conversion(unit, point)
+            for name in names:
+                found[point.device, name, unit] = (point.id, factor, offset)
+    return found
+
+
 def _factor(quantity: str, unit: str) -> Fraction:
     units = QUANTITIES[quantity].units
     return units[unit].factor if unit in units else Fraction(1)
 
 
-def _conversion(row: Row, point: Point) -> tuple[float, float]:
-    """column value * factor + offset = what the engine sees: steps of a counter, or the canonical unit."""
-    units = QUANTITIES[point.spec.quantity].units
-    unit = units.get(row["unit"])
+def _conversion(name: str, point: Point) -> tuple[float, float]:
+    """To steps of a counter, or to the canonical unit."""
+    quantity = QUANTITIES.get(point.spec.quantity)
+    unit = quantity.units.get(name) if quantity is not None else None
     factor, offset = (unit.factor, unit.offset) if unit is not None else (Fraction(1), Fraction(0))
     if point.spec.step is not None:
         return float(factor / Fraction(point.spec.step)), 0.0
@@ -173,118 +174,3 @@ def _hangs(utility: str, device: Device) -> bool:
     if utility == "water":
         return device.device_class in water or device.parameters.get("use") == "pump"
     return True
-
-
-# ---------------------------------------------------------------- telemetry
-
-
-@dataclass(slots=True)
-class Columns:
-    """Readings in their order of arrival."""
-
-    point: Ints
-    at: Longs
-    value: Floats
-    received: Longs
-
-
-def columns_of(
-    device: Sequence[str],
-    name: Sequence[str],
-    unit: Sequence[str],
-    at: Sequence[str],
-    value: Sequence[str],
-    received: Sequence[str] | None,
-    known: Listed,
-    file: str,
-    first: int,
-) -> Columns:
-    """A stretch of rows. Raises Invalid naming the first row that cannot be read, by file line."""
-    factors = known.factors
-    try:
-        rules = [factors[key] for key in zip(device, name, unit, strict=True)]
-    except KeyError as err:
-        key = err.args[0]
-        line = next(i for i, k in enumerate(zip(device, name, unit, strict=True)) if k == key)
-        what = "device_id, point and unit are in no row of the devices"
-        raise Invalid([Mistake(file, first + line, "device_id", f"{', '.join(key)}: {what}")]) from None
-    point, factor, offset = (np.array(column) for column in zip(*rules, strict=True))
-    number = _numbers(value, file, first) * factor + offset
-    counts = np.fromiter((known.table[p].spec.step is not None for p in point.tolist()), bool, len(point))
-    number[counts] = np.rint(number[counts])
-    when = _instants(at, "time_utc_iso", file, first)
-    came = when if received is None else _instants(received, "received_at", file, first)
-    return Columns(point.astype(np.int32), when, number, came)
-
-
-def _numbers(texts: Sequence[str], file: str, first: int) -> Floats:
-    """An empty or unreadable number is NaN where it is empty or says so; else a mistake."""
-    try:
-        return np.array([text or "nan" for text in texts], dtype=np.float64)
-    except ValueError:
-        for line, text in enumerate(texts, first):
-            try:
-                float(text or "nan")
-            except ValueError:
-                raise Invalid([Mistake(file, line, "value", f"{text!r} is no number")]) from None
-        raise
-
-
-def _instants(texts: Sequence[str], column: str, file: str, first: int) -> Longs:
-    """ISO 8601 in UTC, with Z, +00:00 or nothing."""
-    try:
-        return _parsed(texts)
-    except (ValueError, UserWarning):
-        for line, text in enumerate(texts, first):
-            try:
-                _parsed([text])
-            except (ValueError, UserWarning):
-                raise Invalid([Mistake(file, line, column, f"{text!r} is no instant in UTC")]) from None
-        raise
-
-
-def _parsed(texts: Sequence[str]) -> Longs:
-    bare = [text.removesuffix("Z").removesuffix("+00:00") for text in texts]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")  # numpy only warns of another offset
-        found = np.array(bare, dtype="datetime64[ms]")
-    if np.isnat(found).any():
-        raise ValueError("empty")
-    return found.astype(np.int64)
-
-
-def batches_of(columns: Iterable[Columns], slot: Ms) -> Iterator[Batch]:
-    """Readings as they would have come, those of one slot (ms) together; in order of arrival."""
-    rest: Columns | None = None
-    for more in columns:
-        whole = more if rest is None else _joined(rest, more)
-        slots = whole.received // slot
-        cut = int(np.searchsorted(slots, slots[-1])) if len(slots) else 0
-        yield from _slots(whole, slots, cut)
-        rest = Columns(whole.point[cut:], whole.at[cut:], whole.value[cut:], whole.received[cut:])
-    if rest is not None and len(rest.at):
-        yield from _slots(rest, rest.received // slot, len(rest.at))
-
-
-def _slots(columns: Columns, slots: Longs, end: int) -> Iterator[Batch]:
-    if not end:
-        return
-    starts = np.flatnonzero(np.diff(slots[:end], prepend=slots[0] - 1)).tolist()
-    quality, message = np.zeros(end, np.uint8), np.zeros(end, np.int32)
-    for a, b in zip(starts, [*starts[1:], end], strict=True):
-        yield Batch(
-            SITE,
-            Lane.NORMAL,
-            int(columns.received[a:b].max()),
-            (),
-            Readings(columns.point[a:b], columns.at[a:b], columns.value[a:b], quality[a:b], message[a:b]),
-        )
-
-
-def _joined(a: Columns, b: Columns) -> Columns:
-    return Columns(
-        np.concatenate([a.point, b.point]),
-        np.concatenate([a.at, b.at]),
-        np.concatenate([a.value, b.value]),
-        np.concatenate([a.received, b.received]),
-    )

@@ -68,6 +68,11 @@ class Engine:
         """(rule, device) -> why it does not run."""
         return self._roster.problems
 
+    @property
+    def running(self) -> Collection[Key]:
+        """The (rule, device) pairs that look at readings now."""
+        return self._roster.instances.keys()
+
     def reload(
         self, rules: Iterable[Rule], devices: Mapping[str, Device], changed: Collection[str] = ()
     ) -> set[Key]:

@@ -1,116 +1,255 @@
-"""`dutyroom backtest`: files of the past in, alarms.csv and a summary out."""
+"""`dutyroom backtest`: the past of a file or of the readings store in, alarms.csv and a summary out."""
 
 from __future__ import annotations
 
 import csv
-import gzip
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
-from itertools import islice
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from datetime import time as wall_time
 from pathlib import Path
-from typing import IO
 
-from dutyroom.errors import Invalid, Mistake, Rejected
-from dutyroom.flows.backtest import Past, Raised, backtest
-from dutyroom.flows.past_files import Columns, Listed, batches_of, columns_of, listed
+import numpy as np
+
+from dutyroom.api.words import Words, read_catalogue
+from dutyroom.errors import Rejected
+from dutyroom.flows.alarm_kinds import kind_of
+from dutyroom.flows.alarm_load import SHIFTS, load_of
+from dutyroom.flows.backtest import Outcome, Raised, run
+from dutyroom.flows.backtest_compare import Difference, differences
+from dutyroom.flows.backtest_summary import Summary, kinds_of, rings_of, run_troubles
+from dutyroom.flows.known_events import NEEDED, Known, Told, Verdict, judged, known_events
+from dutyroom.flows.past_files import Listed
+from dutyroom.flows.past_readings import Columns, arrived, batches_of, joined
+from dutyroom.flows.past_troubles import Census, Troubles, history_troubles
 from dutyroom.rules.parse import default_rules, parse_rules
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import MINUTE, Ms
+from dutyroom.settings import Settings
+from dutyroom.timebase import DAY, MINUTE, Ms, day_start, from_iso, to_iso, zone
+from dutyroom.wiring import past_csv
+from dutyroom.wiring.backtest_text import written
+from dutyroom.wiring.scene import Scene, of_devices, of_site
 
-_CHUNK = 50_000  # rows
-_SLOT: Ms = 5 * MINUTE
-_WANTED = ("device_id", "point", "unit", "time_utc_iso", "value")
-
-# What an alarm is called in alarms.csv, where that is not the last word of its rule.
-KINDS = {
-    "water.burst": "burst",
-    "water.unit_burst": "burst",
-    "electricity.stuck": "power_cut",
-    "meter.decrease": "meter_rollback",
-    "power.mains_lost": "power_cut",
-    "tank.overflow": "tank_overflow",
-    "tank.dry": "tank_dry",
-}
+_SLOT: Ms = 5 * MINUTE  # readings that are judged together
+Said = Callable[[str], None]
 
 
-def kind_of(one: Raised) -> str:
-    """What a detector says it is, or what its rule stands for."""
-    cause = one.arguments.get("cause")
-    if isinstance(cause, str) and cause:
-        return cause
-    last = one.rule.rpartition(".")[2]
-    return KINDS.get(one.rule, "offline" if last in ("silent", "offline") else last)
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a person asked for. since, until: a local date or an instant; "" = all there is."""
+
+    out: Path
+    since: str = ""
+    until: str = ""
+    telemetry: Path | None = None
+    devices: Path | None = None
+    site: Path | None = None
+    rules: Path | None = None
+    compare: Path | None = None
+    events: Path | None = None
+    learn_days: int = 28
+    shifts: Sequence[wall_time] = SHIFTS
 
 
-def run_files(
-    telemetry: Path, devices: Path, rules: Path | None, out: Path, say: Callable[[str], None]
-) -> list[Raised]:
-    """Runs a file of telemetry; writes OUT/alarms.csv. rules: None = the shipped ones. Raises Invalid, Rejected."""
-    return run_with(telemetry, devices, _rules(rules), out, say)
+def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
+    """Writes alarms.csv, summary.md, summary.json and, of changed rules, compare.csv. Raises Invalid, Rejected,
+    Unavailable."""
+    began = time.perf_counter()
+    if (wanted.site is None) == (wanted.devices is None):
+        raise Rejected("name either --site FOLDER or --devices FILE")
+    troubles = Troubles()
+    with _scene(settings, wanted) as scene:
+        changed = _rules(wanted.compare) if wanted.compare is not None else None
+        known = (
+            None
+            if wanted.events is None
+            else known_events(past_csv.rows(wanted.events, NEEDED), wanted.events.name)
+        )
+        span = _span(wanted, scene.past.time_zone)
+        source = _source(wanted, scene, span, troubles)
+        census = Census.of(scene.past.table)
+        before = run(_batches(source(), census), scene.past)
+        after = None if changed is None else run(_batches(source()), replace(scene.past, rules=changed))
+    since, until = _bounds(span, census)
+    run_troubles(troubles, before, scene.past, census)
+    _odd_numbers(troubles, scene, census, since, until)
+    mine = _inside(before.raised, since, until)
+    compared = None if after is None else differences(mine, _inside(after.raised, since, until))
+    summary = Summary(
+        scene.past.site,
+        since,
+        until,
+        census.readings,
+        len({scene.past.table[p].device for p in np.flatnonzero(census.count).tolist()}),
+        load_of(rings_of(mine), since, until, zone(scene.past.time_zone), wanted.shifts),
+        kinds_of(mine),
+        troubles.rows(),
+        troubles.more,
+        None if known is None else _verdict(known, mine, scene, since, until),
+        compared,
+        time.perf_counter() - began,
+        scene.names,
+    )
+    _write(wanted.out, mine, scene, summary, say)
+    return summary
 
 
-def _rules(file: Path | None) -> Sequence[Rule]:
-    if file is None:
-        return default_rules()
+def _scene(settings: Settings, wanted: Wanted) -> Scene:
+    if wanted.devices is not None:
+        if wanted.telemetry is None:
+            raise Rejected("--devices FILE needs --telemetry FILE")
+        return of_devices(wanted.devices, _rules(wanted.rules) if wanted.rules else default_rules())
+    assert wanted.site is not None
+    scene = of_site(settings, wanted.site, store=wanted.telemetry is None)
+    return scene if wanted.rules is None else scene.under(_rules(wanted.rules))
+
+
+def _rules(file: Path) -> Sequence[Rule]:
     try:
         return parse_rules(file.read_text(encoding="utf-8"), str(file))
-    except OSError as err:
-        raise Rejected(f"{file}: {err.strerror}") from err
+    except (OSError, UnicodeDecodeError) as err:
+        raise Rejected(f"{file}: {getattr(err, 'strerror', None) or err}") from err
 
 
-def run_with(
-    telemetry: Path, devices: Path, rules: Sequence[Rule], out: Path, say: Callable[[str], None]
-) -> list[Raised]:
-    with _opened(devices) as file:
-        known = listed(list(csv.DictReader(file)), devices.name)
-    past = Past("backtest", rules, known.devices, known.table, known.topology)
-    with _opened(telemetry) as file:
-        raised = backtest(batches_of(_columns(file, known, telemetry.name), _SLOT), past)
-    out.mkdir(parents=True, exist_ok=True)
-    _write(out / "alarms.csv", raised, known)
-    say(f"{len(raised)} alarms: {out / 'alarms.csv'}")
-    return raised
+# ---------------------------------------------------------------- time
 
 
-def _opened(path: Path) -> IO[str]:
+def _span(wanted: Wanted, time_zone: str) -> tuple[Ms | None, Ms | None]:
+    """A date in `until` is a whole day."""
+    since, until = (_instant(text, time_zone, last) for text, last in ((wanted.since, 0), (wanted.until, 1)))
+    if since is not None and until is not None and until <= since:
+        raise Rejected(f"--to {wanted.until} is not after --from {wanted.since}")
+    return since, until
+
+
+def _instant(text: str, time_zone: str, days: int) -> Ms | None:
+    if not text:
+        return None
     try:
-        if path.suffix == ".gz":
-            return gzip.open(path, "rt", encoding="utf-8", newline="")
-        return path.open(encoding="utf-8-sig", newline="")
+        day = date.fromisoformat(text)
+    except ValueError:
+        return from_iso(text, zone(time_zone))
+    return day_start(day + timedelta(days=days), zone(time_zone))
+
+
+def _bounds(span: tuple[Ms | None, Ms | None], census: Census) -> tuple[Ms, Ms]:
+    """Of the readings where nobody said."""
+    first, last = census.span() or (0, 0)
+    since, until = span
+    since = first if since is None else since
+    until = max(since, last) + 1 if until is None else until
+    return since, until
+
+
+def _inside(raised: Sequence[Raised], since: Ms, until: Ms) -> list[Raised]:
+    return [one for one in raised if since <= one.raised_at < until]
+
+
+# ---------------------------------------------------------------- readings
+
+
+def _source(
+    wanted: Wanted, scene: Scene, span: tuple[Ms | None, Ms | None], troubles: Troubles
+) -> Callable[[], Iterable[Columns]]:
+    """What came, in order; may be asked for twice."""
+    since, until = span
+    if wanted.telemetry is None:
+        if since is None or until is None:
+            raise Rejected("--from and --to are needed where readings come from the store")
+        begin, end = since - wanted.learn_days * DAY, until
+        return lambda: scene.stored(begin, end)
+    parts, told = past_csv.telemetry(wanted.telemetry, scene.known, troubles, unit=wanted.site is None)
+    whole = [arrived(joined(parts), told, troubles, scene.past.table)] if parts else []
+    if until is not None:
+        whole = [c.rows(slice(0, int(np.searchsorted(c.received, until)))) for c in whole]
+    for columns in whole:
+        empty = Counter(columns.point[~np.isfinite(columns.value)].tolist())
+        for point, count in empty.items():
+            troubles.add(
+                "number", f"{scene.past.table[point].device} {scene.past.table[point].spec.name}", count
+            )
+    return lambda: whole
+
+
+def _batches(source: Iterable[Columns], census: Census | None = None) -> Iterator:  # type: ignore[type-arg]
+    def counted() -> Iterator[Columns]:
+        for columns in source:
+            if census is not None:
+                census.take(columns.point, columns.at)
+            yield columns
+
+    return batches_of(counted(), _SLOT)
+
+
+def _odd_numbers(troubles: Troubles, scene: Scene, census: Census, since: Ms, until: Ms) -> None:
+    span = census.span()
+    tz = zone(scene.past.time_zone)
+    history_troubles(troubles, span, since, until, [to_iso(at, tz) for at in span or ()])
+
+
+def _verdict(known: Sequence[Known], mine: Sequence[Raised], scene: Scene, since: Ms, until: Ms) -> Verdict:
+    told = [Told(scene.known.zones.get(r.object, r.object), _kind(r), r.raised_at) for r in mine]
+    inside = [e for e in known if e.end >= since and e.start < until]
+    return judged(inside, told, scene.zone_of)
+
+
+# ---------------------------------------------------------------- files
+
+
+def _kind(one: Raised) -> str:
+    return kind_of(one.rule, one.arguments)
+
+
+def _write(out: Path, mine: Sequence[Raised], scene: Scene, summary: Summary, say: Said) -> None:
+    words = Words(scene.language, read_catalogue(), zone(scene.past.time_zone))
+    text = written(summary, words, scene.past.rules)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        _alarms(out / "alarms.csv", mine, scene.known)
+        (out / "summary.md").write_text(text, encoding="utf-8")
+        (out / "summary.json").write_text(
+            json.dumps(summary.plain(), ensure_ascii=False, indent=1), encoding="utf-8"
+        )
+        if summary.compared is not None:
+            _compare(out / "compare.csv", summary.compared, scene.known)
     except OSError as err:
-        raise Rejected(f"{path}: {err.strerror}") from err
+        raise Rejected(f"{out}: {err.strerror}") from err
+    say(text)
+    say(words.t("backtest.written", folder=str(out)))
 
 
-def _columns(file: IO[str], known: Listed, name: str) -> Iterator[Columns]:
-    rows = csv.reader(file)
-    head = next(rows, [])
-    missing = [column for column in _WANTED if column not in head]
-    if missing:
-        raise Invalid([Mistake(name, 1, column, "this column is missing") for column in missing])
-    places = [head.index(column) for column in _WANTED]
-    came = head.index("received_at") if "received_at" in head else None
-    line = 2
-    while chunk := list(islice(rows, _CHUNK)):
-        short = next((i for i, row in enumerate(chunk) if len(row) != len(head)), None)
-        if short is not None:
-            raise Invalid([Mistake(name, line + short, "", f"{len(chunk[short])} fields, not {len(head)}")])
-        by_column = list(zip(*chunk, strict=True))
-        device, point, unit, at, value = (by_column[place] for place in places)
-        received = None if came is None else by_column[came]
-        yield columns_of(device, point, unit, at, value, received, known, name, line)
-        line += len(chunk)
-
-
-def _write(path: Path, raised: Sequence[Raised], known: Listed) -> None:
+def _alarms(path: Path, raised: Sequence[Raised], known: Listed) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["device_id", "kind", "raised_at", "cleared_at"])
         for one in raised:
-            cleared = "" if one.cleared_at is None else _iso(one.cleared_at)
-            writer.writerow(
-                [known.zones.get(one.object, one.object), kind_of(one), _iso(one.raised_at), cleared]
-            )
+            writer.writerow([_named(one, known), _kind(one), _iso(one.raised_at), _iso(one.cleared_at)])
 
 
-def _iso(at: Ms) -> str:
-    return datetime.fromtimestamp(at / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _compare(path: Path, found: Sequence[Difference], known: Listed) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            ["change", "device_id", "rule", "kind", "raised_before", "raised_after", "cleared_at"]
+        )
+        for one in found:
+            shown = one.shown
+            before = _iso(one.before.raised_at if one.before else None)
+            after = _iso(one.after.raised_at if one.after else None)
+            what = [one.change, _named(shown, known), shown.rule, _kind(shown), before, after]
+            writer.writerow([*what, _iso(shown.cleared_at)])
+
+
+def _named(one: Raised, known: Listed) -> str:
+    """A group of a zone goes by the zone's name."""
+    return known.zones.get(one.object, one.object)
+
+
+def _iso(at: Ms | None) -> str:
+    return "" if at is None else to_iso(at // 1000 * 1000)
+
+
+__all__ = ["Outcome", "Wanted", "run_backtest"]

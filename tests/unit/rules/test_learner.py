@@ -6,7 +6,8 @@ import pytest
 
 from dutyroom.errors import Invalid
 from dutyroom.flows.backtest import Past, Raised, backtest
-from dutyroom.flows.past_files import Listed, batches_of, columns_of, listed
+from dutyroom.flows.past_files import Listed, listed
+from dutyroom.flows.past_readings import batches_of, columns_of
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.parse import parse_rules
 from dutyroom.timebase import DAY, HOUR, MINUTE, to_datetime

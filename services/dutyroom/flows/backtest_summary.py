@@ -1,0 +1,147 @@
+"""A run over the past in duty-room terms: what the people of each shift would have had to see to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from dutyroom.flows.alarm_kinds import kind_of
+from dutyroom.flows.alarm_load import Load, Ring
+from dutyroom.flows.backtest import Outcome, Past, Raised
+from dutyroom.flows.backtest_compare import CHANGES, Difference
+from dutyroom.flows.known_events import Verdict
+from dutyroom.flows.past_troubles import Census, Trouble, Troubles
+from dutyroom.rules.spec import Rule, matches
+from dutyroom.timebase import MINUTE, Ms, to_iso
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """kinds: alarms by kind. more: by sort of trouble, how many are not named."""
+
+    site: str
+    since: Ms
+    until: Ms
+    readings: int
+    devices: int
+    load: Load
+    kinds: Mapping[str, int]
+    troubles: Sequence[Trouble]
+    more: Mapping[str, int]
+    verdict: Verdict | None = None
+    compared: Sequence[Difference] | None = None
+    seconds: float = 0.0
+    shown: Mapping[str, str] = field(default_factory=dict)  # device -> how people name it
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON values; instants as ISO 8601 in UTC."""
+        load = self.load
+        return {
+            "site": self.site,
+            "from": to_iso(self.since),
+            "to": to_iso(self.until),
+            "readings": self.readings,
+            "devices": self.devices,
+            "alarms": load.alarms,
+            "tickets": load.tickets,
+            "kinds": dict(self.kinds),
+            **plain_load(load),
+            "events": None if self.verdict is None else _events(self.verdict),
+            "compare": None if self.compared is None else counted(self.compared),
+            "troubles": [asdict(t) for t in self.troubles],
+            "troubles_not_named": dict(self.more),
+            "seconds": round(self.seconds, 2),
+        }
+
+
+def plain_load(load: Load) -> dict[str, Any]:
+    """The figures of a stretch of time as JSON values."""
+    return {
+        "figures": {
+            f.name: {"value": _short(f.value), "target": f.target, "most": f.most, "grade": f.grade}
+            for f in load.figures
+        },
+        "peak_at": None if load.peak_at is None else to_iso(load.peak_at),
+        "priorities": [
+            {"priority": p, "alarms": count, "share": round(share, 4)} for p, count, share in load.priorities
+        ],
+        "shifts": [{**asdict(s), "begins": s.begins.strftime("%H:%M")} for s in load.shifts],
+        "worst": [{**asdict(a), "share": round(a.share, 4)} for a in load.worst],
+        "acknowledged_within_10min": load.prompt,
+        "acknowledged_after_median_s": None if load.waited is None else load.waited / 1000,
+    }
+
+
+def _short(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)
+
+
+def _events(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "events": len(verdict.found),
+        "detected": sum(f.after is not None for f in verdict.found),
+        "other_alarms": verdict.aside,
+        "kinds": [
+            {"kind": kind, "events": n, "detected": told, "median_minutes": _minutes(after)}
+            for kind, n, told, after in verdict.by_kind()
+        ],
+        "each": [
+            {
+                "event": f.event.id,
+                "kind": f.event.kind,
+                "device": f.event.device or f.event.zone,
+                "start": to_iso(f.event.start),
+                "detected_after_minutes": _minutes(f.after),
+            }
+            for f in verdict.found
+        ],
+    }
+
+
+def _minutes(span: Ms | None) -> float | None:
+    return None if span is None else round(span / MINUTE, 1)
+
+
+def counted(found: Sequence[Difference]) -> dict[str, int]:
+    """How many alarms the changed rules add, remove, raise earlier and later."""
+    return {change: sum(d.change == change for d in found) for change in CHANGES}
+
+
+def rings_of(raised: Sequence[Raised]) -> list[Ring]:
+    return [
+        Ring(one.raised_at, one.rule, one.object, one.priority, one.cleared_at, ticket=one.ticket)
+        for one in raised
+    ]
+
+
+def kinds_of(raised: Sequence[Raised]) -> dict[str, int]:
+    """The most frequent first."""
+    found: dict[str, int] = {}
+    for one in raised:
+        kind = kind_of(one.rule, one.arguments)
+        found[kind] = found.get(kind, 0) + 1
+    return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def run_troubles(troubles: Troubles, outcome: Outcome, past: Past, census: Census) -> None:
+    """What the engine could not do, by rule and device."""
+    for (rule, device), why in outcome.problems.items():
+        troubles.add("rule", f"{rule}: {why}", 1, device)
+    for rule_row in past.rules:
+        _idle(troubles, rule_row, outcome, past)
+    for device, count in outcome.late.items():
+        troubles.add("late", device, count)
+    for what, count, times in census.floods(past.table):
+        troubles.add("flood", what, count, f"x{times:.0f}")
+
+
+def _idle(troubles: Troubles, rule: Rule, outcome: Outcome, past: Past) -> None:
+    """A site's own rule that looks at nothing."""
+    if rule.shipped or outcome.running.get(rule.id):
+        return
+    meant = [device for device in past.devices.values() if matches(rule.select, device)]
+    if not meant:
+        troubles.add("no_device", rule.id, 0)
+    elif not any(key[0] == rule.id for key in outcome.problems):
+        troubles.add("no_point", f"{rule.id}: {rule.point or '?'}", len(meant), meant[0].id)
