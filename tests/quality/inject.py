@@ -22,7 +22,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from homes import made_up
-from networks import made_up_networks
+from networks import made_up_networks, of_homes
 from run import Bench, Run, instant, load
 
 from dutyroom.timebase import DAY, HOUR, Ms
@@ -263,8 +263,12 @@ def main() -> None:
     ask.add_argument("--list", action="store_true", help="every event")
     ask.add_argument("--homes", type=int, default=0, help="on so many made-up homes instead")
     ask.add_argument("--networks", type=int, default=0, help="on so many made-up networks instead")
+    ask.add_argument("--of-homes", type=int, default=0, help="on so many networks of the bench's homes")
     given = ask.parse_args()
-    if given.homes or given.networks:
+    if given.of_homes:
+        bench = of_homes(load(Path(given.bench)), given.of_homes, 1)
+        study = Study(bench, {m: [] for m in bench.meters}, given.only)
+    elif given.homes or given.networks:
         bench = made_up(given.homes, 1) if given.homes else made_up_networks(given.networks, 1)
         study = Study(bench, {m: [] for m in bench.meters}, given.only)
     else:

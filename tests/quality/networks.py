@@ -8,6 +8,7 @@ a few hundred to some ten thousand homes.
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 from math import cos, exp, pi
 
 from run import Bench
@@ -66,3 +67,50 @@ def made_up_networks(count: int, seed: int, days: int = 70) -> Bench:
     assert all(r[0] < BEGIN + (days + 1) * DAY for r in bench.readings)
     bench.readings.sort(key=lambda r: r[0])
     return bench
+
+
+def hourly(bench: Bench) -> list[list[float]]:
+    """L in each hour of each home of a bench, by its meter; what a leap or a gap hides is spread or left out."""
+    out: list[list[float]] = []
+    first = min(r[0] for r in bench.readings) // DAY * DAY
+    hours = (max(r[0] for r in bench.readings) - first) // HOUR
+    for name, meter in bench.meters.items():
+        if meter.klass != "water_meter" or meter.role != "unit":
+            continue
+        flow = [0.0] * hours
+        rows = [(at, v) for at, device, v in bench.readings if device == name]
+        for (a, v), (b, w) in pairwise(rows):
+            moved = w - v
+            if 0.0 <= moved <= 0.4 * max(1.0, (b - a) / HOUR):
+                for hour in range((a - first) // HOUR, min((b - first) // HOUR, hours)):
+                    flow[hour] += 1000 * moved * HOUR / max(b - a, HOUR)
+        out.append(flow)
+    return out
+
+
+def of_homes(bench: Bench, count: int, seed: int, days: int = 70) -> Bench:
+    """Networks whose consumption is that of real homes, each some weeks apart from the others."""
+    homes = hourly(bench)
+    week = 7 * 24
+    nets = Bench({}, {})
+    local = LocalTime(zone("Etc/GMT-1"))  # the homes' hours are moved as they are: no summer time
+    for n in range(count):
+        rng = random.Random(f"of homes {seed} {n}")
+        size, mean = rng.randint(40, 200), rng.uniform(30, 400)
+        total = [0.0] * (days * 24 + 1)
+        for _ in range(size):
+            home = rng.choice(homes)
+            whole, start = len(home) // week * week, rng.randrange(len(home) // week) * week
+            total = [t + home[(start + i) % whole] for i, t in enumerate(total)]
+        scale = mean / (sum(total) / len(total))
+        name, level, phase = f"homes-{seed}-{n}", rng.uniform(1e4, 1e6), rng.randrange(STEP)
+        nets.meters[name] = Meter("water_meter", "zone_outlet", local, STEP // 1000, 0.1)
+        nets.zones[f"net-{name}"] = [name]
+        for i in range(days * 96):
+            part = i % 4 / 4
+            flow = total[i // 4] * (1 - part) + total[i // 4 + 1] * part
+            level += max(0.0, flow * scale * rng.gauss(1.0, 0.02)) * STEP / HOUR
+            if rng.random() > 0.004:
+                nets.readings.append((BEGIN + (i + 1) * STEP + phase, name, int(level * 10) / 10.0))
+    nets.readings.sort(key=lambda r: r[0])
+    return nets

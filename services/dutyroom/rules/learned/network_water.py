@@ -35,8 +35,10 @@ NIGHT_DRIFT = 1.0  # spreads a night that are ordinary
 NIGHT_CAP = 6.0  # spreads: one night, however strange, is not all
 NIGHT_ALARM = 2.0  # spreads: one night 3 above, or two 2 above
 DAY_FLOOR, DAY_DRIFT, DAY_CAP, DAY_ALARM = 0.10, 1.0, 8.0, 7.5  # the same by hours
+NEAR = 2  # hours: a morning's rise comes an hour or two later on other days
 STEP = 0.25  # ln: 28 % at once
-OWN_TIMES = 1.4  # of its own largest: networks whose days go their own way
+OWN_TIMES = 1.8  # of its own largest sum: networks whose days go their own way
+STEP_TIMES = 1.4  # of its own largest rise in these hours: there are many of them, so it is well known
 SEEN_TIMES = 0.85  # of the largest sum by day among the days it was learned from
 LIFE: Ms = 36 * HOUR  # an alarm that ended by itself within that, less than half above its limit, was none
 LIFE_TIMES = 1.5
@@ -159,9 +161,11 @@ class NetworkWater:
     def _own(self, measure: int) -> float:
         """Its largest value that was no alarm; of steps also in the hours beside it."""
         if measure < _STEP:
-            return self.peaks.largest(measure)
+            return OWN_TIMES * self.peaks.largest(measure)
         hour = measure - _STEP
-        return max(self.peaks.largest(_STEP + h % HOURS) for h in (hour - 1, hour, hour + 1))
+        return STEP_TIMES * max(
+            self.peaks.largest(_STEP + h % HOURS) for h in range(hour - NEAR, hour + NEAR + 1)
+        )
 
     def _weigh(self, at: Ms, measure: int, value: float, floor: float, last: float, usual: float) -> None:
         """Raises what is above its limit; learns what is not. A burst is told in a leak, too."""
@@ -169,7 +173,7 @@ class NetworkWater:
             self.reached = max(self.reached, value)
         if self.active and (measure < _STEP or self.cause == "burst"):
             return
-        limit = max(floor, OWN_TIMES * self._own(measure)) if value > floor else floor
+        limit = max(floor, self._own(measure)) if value > floor else floor
         if value <= limit or at - self.begun < LEARNING:
             if not self.active:
                 self.peaks.note(measure, value)
