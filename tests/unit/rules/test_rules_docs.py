@@ -28,6 +28,7 @@ BY_KIND = {
     "register_fault": {"before", "after"},
     "network_water": {"flow", "usual"},
     "zone_silence": {"silent", "devices"},
+    "abnormal_load": {"load", "usual"},
     "power_still": {"hours"},
     "building_still": {"silent", "devices"},
 }

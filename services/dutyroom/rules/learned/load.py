@@ -1,0 +1,304 @@
+"""A home that takes more electricity than it did at that time of day, and more than its neighbours explain.
+
+A day has four blocks of six local hours. Of a block count the mean power and the smallest hour (what
+never stops), both as logarithms against the last 20 blocks of the same time of day. Weather, holidays
+and gateways are common to the neighbours on the same feeder: what most of them do is taken off as far
+as this home usually goes with them. What is left is summed up over blocks, and over days for each
+time of day (loads that run at night only), after taking off what is ordinary (CUSUM, Page 1954).
+
+A sum says that it is unusual, not that it is much. So a deviation counts as far as it matters to the
+mean of the home, and there must be more than this home took before: in a whole day, or of a load at
+night in that time of day. Where what never stops is far above all that was, a smaller sum will do.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Sequence
+from math import exp, isnan, log, nan, sqrt
+from statistics import median
+from typing import Any, TypeAlias
+
+from dutyroom.errors import Rejected
+from dutyroom.rules.learned import LEARNING
+from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.learned.packed import parts
+from dutyroom.rules.learned.peaks import Peaks
+from dutyroom.rules.learned.register import UNKNOWN
+from dutyroom.rules.learned.register_fault import trusted
+from dutyroom.timebase import DAY, HOUR, SECOND, Ms
+
+HOURS = 6  # of a block: night, morning, afternoon and evening are lived differently
+BLOCK: Ms = HOURS * HOUR
+TIMES = 4  # blocks of a day
+MOST_LOST = 2  # hours of a block that may be unknown
+SMALL = 0.02  # kW: below it powers are alike; the standby of one device
+KEPT = 20  # days behind the newest ones: about three weeks, so that weekends count and seasons pass
+QUARANTINE = 2  # days
+ENOUGH = 7  # days: one of each weekday
+FLOOR = 0.15  # ln: a home differs by 15 % from day to day even where three weeks happened to be calm
+LOW, HIGH = -3.0, 4.0  # spreads: one block, however strange, is not all
+MATTERS = 0.6  # of its mean power: as much more counts in full, less in proportion
+DRIFT = 1.0  # spreads that are ordinary
+SUM_ALARM = 5.0  # spreads: half a day as high as counts
+DAILY_ALARM = 4.5  # two such nights
+BASE_SUM = 0.8  # of them, where what never stops is
+BASE_OWN = 1.5  # times its own largest
+DAY_OWN, TIME_OWN = 1.0, 1.1  # of its own largest day, and its own largest block at that time
+ALONE = 1.5  # times higher sums where there are no neighbours to ask
+CALM, CALM_BLOCKS = 0.8, 4  # spreads; a whole day below them ends it
+NORMAL: Ms = 8 * DAY  # an alarm that stood so long is the new normal
+NORMAL_DAYS = 8
+EMPTY, EMPTY_BLOCKS, EMPTY_MOST = (
+    -1.0,
+    4,
+    120,
+)  # after a day as low it is an empty home: a month is not learned
+TIED, TIED_WEIGHT, TIED_MOST = 0.5, 10.0, 1.2  # how far a home goes with its neighbours before that is known
+FADES = 0.99  # a block: that is known from about a month
+FEWEST = 3  # neighbours
+_GAP = 3.5  # intervals: over a longer silence nothing is known of the hours
+_FINE = 1000.0  # logarithms are kept in thousandths: 0.1 % of the power
+_DAY, _HALF, _WHOLE, _TIME = 0, 1, 2, 3  # peaks: kW of a day, least of 12 h and of 24 h, of each time of day
+
+Shorts: TypeAlias = "array[int]"
+_NAMES = (
+    "active", "begun", "opened", "hour", "amount", "count", "total", "least", "sum", "calm", "empty",
+    "with_them", "of_them", "pending", "z", "others",
+)  # fmt: skip
+
+
+class Neighbours:
+    """What the homes on one feeder said of their newest blocks."""
+
+    __slots__ = ("said",)
+
+    def __init__(self) -> None:
+        self.said: dict[str, tuple[int, float, int, float]] = {}  # block and z, and those before
+
+    def say(self, member: str, block: int, z: float) -> None:
+        last, last_z, *_ = self.said.get(member, (0, 0.0, 0, 0.0))
+        if block > last:
+            self.said[member] = (block, z, last, last_z)
+
+    def median(self, member: str, block: int) -> float | None:
+        """Of the others; None where they are too few."""
+        found = [
+            z if block == newest else before_z
+            for name, (newest, z, before, before_z) in self.said.items()
+            if name != member and block in (newest, before)
+        ]
+        return median(found) if len(found) >= FEWEST else None
+
+
+class Load:
+    """On the register of a home's electricity meter (kWh)."""
+
+    __slots__ = (
+        *_NAMES, "_gap", "_local", "cause", "daily", "day", "evidence", "member", "neighbours", "past",
+        "peaks", "recent", "register",
+    )  # fmt: skip
+
+    def __init__(self, meter: Meter, member: str = "", neighbours: Neighbours | None = None) -> None:
+        """member: its name among the neighbours."""
+        self._local = meter.local
+        self._gap: Ms = max(int(_GAP * meter.interval_s * SECOND), HOUR)
+        self.member, self.neighbours = member, neighbours or Neighbours()
+        self.register = trusted(meter)
+        self.active, self.cause = False, "elec_abnormal"
+        self.begun: Ms = 0
+        self.opened: Ms = 0
+        self.hour = 0  # local number of the one that is filled
+        self.amount = nan  # kWh in it
+        self.count, self.total, self.least = 0, 0.0, 0.0  # known hours of the block that is filled, kW
+        self.past: list[Shorts] = [
+            array("h") for _ in range(TIMES)
+        ]  # mean and smallest hour in turn, newest first
+        self.recent: list[Shorts] = [array("h") for _ in range(TIMES)]  # the same while it is active
+        self.day: list[list[float]] = []  # number, mean and smallest hour of the newest blocks, newest first
+        self.peaks = Peaks(_TIME + TIMES)
+        self.sum, self.daily = 0.0, [0.0] * TIMES
+        self.calm = self.empty = 0  # blocks in a row
+        self.with_them, self.of_them = 0.0, 0.0  # sums of products with the neighbours', and of their squares
+        self.pending = 0  # block that waits for what the neighbours say; 0 = none
+        self.z = self.others = 0.0
+        self.evidence = [0.0, 0.0]
+
+    def arguments(self) -> dict[str, float]:
+        """load, usual: kW of the last six hours, and at that time of day."""
+        return {"load": self.evidence[0], "usual": self.evidence[1]}
+
+    def tick(self, now: Ms) -> None:
+        return
+
+    def read(self, at: Ms, value: float) -> None:
+        before = self.register.at
+        moved = self.register.read(at, value)
+        self.begun = self.begun or at
+        local = self._local.local(at)
+        if self.pending and local >= (self.pending + 1) * BLOCK + HOUR:
+            self._judge(at)
+        since = (self.register.since if moved != UNKNOWN else before) or at
+        self._spread(local - (at - since), local, moved)
+
+    # ------------------------------------------------------------ hours and blocks
+
+    def _spread(self, since: Ms, local: Ms, moved: float) -> None:
+        """What moved between two moments of local time, over the hours."""
+        span, hour = local - since, local // HOUR
+        if not 0 < span <= 2 * DAY or not 0 <= hour - self.hour <= 2 * DAY // HOUR:
+            self.hour, self.amount, self.count, self.total = hour, nan, 0, 0.0
+            return
+        rate = moved / span if moved != UNKNOWN and span <= self._gap else nan
+        while self.hour < hour:
+            self.amount += rate * max((self.hour + 1) * HOUR - max(since, self.hour * HOUR), 0)
+            self._close_hour()
+        self.amount += rate * (local - max(since, hour * HOUR))
+
+    def _close_hour(self) -> None:
+        kw = self.amount
+        if not isnan(kw):
+            self.least = min(self.least, kw) if self.count else kw
+            self.count, self.total = self.count + 1, self.total + kw
+        self.hour, self.amount = self.hour + 1, 0.0
+        if self.hour % HOURS == 0:
+            if self.count >= HOURS - MOST_LOST:
+                self._close_block(self.hour // HOURS - 1, self.total / self.count, self.least)
+            self.count, self.total = 0, 0.0
+
+    def _close_block(self, block: int, mean: float, least: float) -> None:
+        self.day = [[block, mean, least], *(b for b in self.day if b[0] > block - TIMES)]
+        settled = self.past[block % TIMES][2 * QUARANTINE :]
+        if len(settled) < 2 * ENOUGH:
+            self._keep(self.past, block % TIMES, KEPT + QUARANTINE)
+            return
+        self.z = 0.0
+        for i, kw in enumerate((mean, least)):
+            middle, width = _usual(settled[i::2])
+            self.z += min(max((_logarithm(kw) - middle) / width, LOW), HIGH) / 2.0
+        self.pending = block
+        self.neighbours.say(self.member, block, self.z)
+
+    def _keep(self, where: list[Shorts], time: int, days: int) -> None:
+        where[time][:0] = array("h", (round(_logarithm(kw) * _FINE) for kw in self.day[0][1:]))
+        del where[time][2 * days :]
+
+    # ------------------------------------------------------------ judging
+
+    def _judge(self, at: Ms) -> None:
+        block, self.pending = self.pending, 0
+        time = block % TIMES
+        self.peaks.roll(block // TIMES)
+        alone = (others := self.neighbours.median(self.member, block)) is None
+        usual = [_power(median(p[2 * QUARANTINE :: 2])) for p in self.past if len(p) > 2 * QUARANTINE]
+        ordinary = _power(median(self.past[time][2 * QUARANTINE :: 2]))
+        z = self._without_them(others)
+        if z > 0.0:
+            matters = MATTERS * max(sum(usual) / len(usual), SMALL)
+            z *= min(1.0, max(self.day[0][1] - ordinary, 0.0) / matters)
+        self.sum = max(0.0, self.sum + z - DRIFT)
+        self.daily[time] = max(0.0, self.daily[time] + z - DRIFT)
+        self.calm = self.calm + 1 if z < CALM else 0
+        self.empty = self.empty + 1 if z < EMPTY else 0
+        learned = self.empty < EMPTY_BLOCKS or self.empty > EMPTY_MOST
+        if learned:
+            days = NORMAL_DAYS if self.active else KEPT + QUARANTINE
+            self._keep(self.recent if self.active else self.past, time, days)
+        if self.active:
+            self._stands(at, z)
+        elif self._high(time, ALONE if alone else 1.0) and at - self.begun >= LEARNING:
+            self._raise(at, ordinary)
+
+    def _without_them(self, others: float | None) -> float:
+        """What the neighbours do not explain."""
+        if others is None:
+            return self.z
+        tied = (TIED * TIED_WEIGHT + self.with_them) / (TIED_WEIGHT + self.of_them)
+        z = self.z - min(max(tied, 0.0), TIED_MOST) * others
+        if not self.active:
+            self.with_them = self.with_them * FADES + others * self.z
+            self.of_them = self.of_them * FADES + others * others
+        return z
+
+    def _high(self, time: int, times: float) -> bool:
+        """Whether the sums are high and the powers higher than ever; learns the powers."""
+        least = [b[2] for b in self.day]
+        now = {
+            _DAY: sum(b[1] for b in self.day) / len(self.day),
+            _HALF: min(least[:2]) if len(least) >= 2 else 0.0,
+            _WHOLE: min(least) if len(least) == TIMES else 0.0,
+            _TIME + time: self.day[0][1],
+        }
+        own = {measure: self.peaks.largest(measure) for measure in now}
+        for measure, kw in now.items():
+            self.peaks.note(measure, kw)
+        by_sum, by_day = self.sum / (SUM_ALARM * times), self.daily[time] / (DAILY_ALARM * times)
+        base = any(now[m] > BASE_OWN * own[m] > 0.0 for m in (_HALF, _WHOLE))
+        return (
+            (by_sum > 1.0 and now[_DAY] > DAY_OWN * own[_DAY])
+            or (by_day > 1.0 and now[_TIME + time] > TIME_OWN * own[_TIME + time])
+            or (base and max(by_sum, by_day) > BASE_SUM)
+        )
+
+    def _raise(self, at: Ms, usual: float) -> None:
+        self.active, self.opened = True, at
+        self.evidence = [self.day[0][1], usual]
+        self.peaks.drop()
+        for past in self.past:
+            del past[: 2 * QUARANTINE]
+
+    def _stands(self, at: Ms, z: float) -> None:
+        if self.calm >= CALM_BLOCKS:
+            self._clear()
+        elif at - self.opened >= NORMAL and z >= CALM:
+            for time, recent in enumerate(self.recent):
+                self.past[time] = recent[: 2 * QUARANTINE] + recent  # it has stood for days and waits no more
+            self._clear()
+
+    def _clear(self) -> None:
+        self.active, self.sum, self.daily = False, 0.0, [0.0] * TIMES
+        self.recent = [array("h") for _ in range(TIMES)]
+
+    # ------------------------------------------------------------ state
+
+    def dump(self) -> list[Any]:
+        said = self.neighbours.said.get(self.member, (0, 0.0, 0, 0.0))
+        names = [getattr(self, name) for name in _NAMES]
+        kept = [past.tobytes() for past in (*self.past, *self.recent)]
+        lists = [list(self.daily), [list(b) for b in self.day], list(self.evidence), list(said)]
+        return [self.register.dump(), self.peaks.dump(), names, kept, lists]
+
+    def load(self, data: list[Any]) -> None:
+        register, peaks, names, kept, lists = parts(data, 5)
+        self.register.load(register)
+        self.peaks.load(peaks)
+        for name, value in zip(_NAMES, parts(names, len(_NAMES)), strict=True):
+            setattr(self, name, value)
+        rows = [_shorts(row) for row in parts(kept, 2 * TIMES)]
+        self.past, self.recent = rows[:TIMES], rows[TIMES:]
+        self.daily, self.day, self.evidence, said = parts(lists, 4)
+        newest, z, before, before_z = parts(said, 4)
+        if newest:
+            self.neighbours.said[self.member] = (int(newest), float(z), int(before), float(before_z))
+
+
+def _logarithm(kw: float) -> float:
+    return log(max(kw, 0.0) + SMALL)
+
+
+def _power(thousandths: float) -> float:
+    return exp(thousandths / _FINE) - SMALL
+
+
+def _usual(thousandths: Sequence[int]) -> tuple[float, float]:
+    """Median, and robust standard deviation with the floor added in squares."""
+    middle = median(thousandths)
+    mad = 1.4826 * median([abs(v - middle) for v in thousandths]) / _FINE
+    return middle / _FINE, sqrt(mad * mad + FLOOR * FLOOR)
+
+
+def _shorts(data: object) -> Shorts:
+    """Raises Rejected for what is none."""
+    if not isinstance(data, bytes) or len(data) % 4:
+        raise Rejected(f"a stored detector: packed numbers expected, {data!r:.40} found")
+    return array("h", data)
