@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from dutyroom.errors import Mistake
-from dutyroom.fields import nearest
+from dutyroom.errors import Mistake, Rejected
+from dutyroom.fields import Fields, nearest
 from dutyroom.metering.tariff import METER_CLASSES
 from dutyroom.model.duty import Device
 from dutyroom.profiles.checking import check_profile
@@ -15,6 +15,7 @@ from dutyroom.profiles.labels import Keys, wrong_labels
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Profile
 from dutyroom.rules.spec import Rule, matches
+from dutyroom.rules.trial import failures, read_trial
 from dutyroom.site.addresses import example, may_be
 from dutyroom.site.devices import Row
 from dutyroom.site.folder import read_site
@@ -84,16 +85,34 @@ def _parameters(row: Row, profile: Profile, asked: frozenset[str]) -> None:
 
 
 def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:
-    """Notes rules that look at a point which none of their devices has."""
+    """Notes rules whose tests fail, and those that look at a point which none of their devices has."""
     rules = {rule.id: rule for rule in site.rules}
     for entry in written(source, "rules.yaml", "rules") if rules else ():
         rule = rules.get(str(entry.data.get("id")))
-        if rule is None or not rule.point:
+        if rule is None:
+            continue
+        _tests(entry, rule)
+        if not rule.point:
             continue
         known = _points(rule, site.devices, library)
         if known is not None and rule.point not in known:
             hint = nearest(rule.point, known) or f" (they have {', '.join(sorted(known))})"
             entry.wrong("point", f"none of the rule's devices has a point {rule.point!r}{hint}")
+
+
+def _tests(entry: Fields, rule: Rule) -> None:
+    """Runs the tests that stand beside a rule."""
+    for test in entry.children("tests"):
+        trial = read_trial(test)
+        if trial is None:
+            continue
+        try:
+            wrong = failures(rule, trial)
+        except Rejected as err:
+            entry.wrong("tests", err.reason)
+            return
+        for name, message in wrong:
+            test.wrong(name, message)
 
 
 def _points(rule: Rule, devices: Iterable[Device], library: Mapping[str, Profile]) -> set[str] | None:

@@ -100,6 +100,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
     name = row.choice("kind", known())
     parameters = _parameters(row, name)
     row.flag("enabled", True)
+    row.raw("tests")  # of `dutyroom check`: see checks
     utility = row.choice("utility", _UTILITIES, "")
     rule = Rule(
         id=row.text("id"),

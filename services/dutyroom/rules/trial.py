@@ -1,0 +1,185 @@
+"""A rule's own tests: readings of one made-up device in, when it raised and cleared out.
+
+tests:
+  - title: a burst of half a minute
+    readings: [[0s, 0.1], [10s, 5], [60s, 5]]
+    raised: 40s
+    cleared: never
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+
+from dutyroom.errors import Rejected
+from dutyroom.fields import Fields
+from dutyroom.model.duty import Device
+from dutyroom.model.telemetry import (
+    Batch,
+    DeviceClass,
+    Kind,
+    Lane,
+    Point,
+    PointSpec,
+    PointTable,
+    Readings,
+    Scalar,
+)
+from dutyroom.rules.engine import Engine
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import DAY, MINUTE, SECOND, Ms, duration
+
+NEVER: Ms = -1
+START: Ms = 1_709_510_400_000  # 2024-03-04T00:00Z, a Monday
+STEP = Decimal("0.001")  # of a register
+_REGISTERS = (
+    "continuous_flow",
+    "decrease",
+    "home_stuck",
+    "home_water",
+    "power_still",
+    "rate",
+    "register_fault",
+    "stuck",
+)
+_CODES = ("state",)
+_ALONE = ("expect", "meanwhile", "network_water", "zone_silence", "building_still")  # look at several devices
+_LOOKS = 2_000  # of the clock between two readings, at most
+_MOST = 100_000  # readings of one test
+_LONGEST = 400 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One test. Times count from its first moment; NEVER = it must not happen; None = not said."""
+
+    title: str
+    readings: tuple[tuple[Ms, float], ...]
+    raised: Ms
+    cleared: Ms | None
+    interval: Ms
+    until: Ms
+    parameters: Mapping[str, Scalar]
+
+
+def read_trial(fields: Fields) -> Trial | None:
+    """A test as people write it; None where it has a mistake, which is noted."""
+    before = len(fields.mistakes)
+    readings = _readings(fields)
+    raised = _moment(fields, "raised")
+    cleared = _moment(fields, "cleared") if fields.has("cleared") else None
+    last = max([at for at, _ in readings] + [raised, cleared or 0])
+    given = fields.raw("parameters")
+    if given is not None and not isinstance(given, dict):
+        fields.wrong("parameters", "must be a mapping: parameter: value")
+    trial = Trial(
+        fields.text("title", ""),
+        readings,
+        raised,
+        cleared,
+        fields.duration("interval", 0),
+        fields.duration("until", last + MINUTE),
+        {str(k): v for k, v in given.items()} if isinstance(given, dict) else {},
+    )
+    fields.finish()
+    if trial.until > _LONGEST:
+        fields.wrong("until", "a test may last 400 days at most")
+    return trial if len(fields.mistakes) == before else None
+
+
+def _moment(fields: Fields, name: str) -> Ms:
+    value = fields.raw(name)
+    if value == "never":
+        return NEVER
+    if not isinstance(value, str | int | float) or isinstance(value, bool):
+        fields.wrong(name, "must be never or a time from the start, for example 40s")
+        return NEVER
+    return _time(fields, name, value)
+
+
+def _time(fields: Fields, name: str, value: str | int | float) -> Ms:
+    try:
+        return duration(value)
+    except Rejected as err:
+        fields.wrong(name, err.reason)
+        return 0
+
+
+def _readings(fields: Fields) -> tuple[tuple[Ms, float], ...]:
+    rows = fields.raw("readings")
+    if not isinstance(rows, list) or not rows or len(rows) > _MOST:
+        fields.wrong("readings", "must be a list of [time, value], for example [[0s, 0.1], [10s, 5]]")
+        return ()
+    found: list[tuple[Ms, float]] = []
+    for row in rows:
+        pair = isinstance(row, list) and len(row) == 2
+        if not pair or not isinstance(row[0], str | int | float) or not isinstance(row[1], int | float):
+            fields.wrong("readings", f"{row!r} is not [time, value]")
+            return ()
+        found.append((_time(fields, "readings", row[0]), float(row[1])))
+    if any(b[0] <= a[0] for a, b in pairwise(found)):
+        fields.wrong("readings", "their times must rise")
+    return tuple(found)
+
+
+def failures(rule: Rule, trial: Trial) -> list[tuple[str, str]]:
+    """(field, what was otherwise than the test says); [] = it holds. Raises Rejected where the rule cannot
+    stand on a device alone."""
+    if rule.kind in _ALONE or not rule.select.classes:
+        raise Rejected(f"a rule of kind {rule.kind} looks at several devices; it has no tests")
+    said = _played(rule, trial)
+    found = []
+    for name, wanted, active in (("raised", trial.raised, True), ("cleared", trial.cleared, False)):
+        first = next((at for at, what in said if what is active), NEVER)
+        if wanted is not None and abs(first - wanted) >= SECOND:
+            found.append((name, f"{trial.title or 'the test'}: {name} {_text(first)}, not {_text(wanted)}"))
+    return found
+
+
+def _text(at: Ms) -> str:
+    return "never" if at == NEVER else f"after {at / SECOND:g} s"
+
+
+def _played(rule: Rule, trial: Trial) -> list[tuple[Ms, bool]]:
+    """(event time from the start, active) of each thing that the rule says."""
+    engine, point = _stage(rule, trial)
+    steps = float(STEP) if point.spec.kind is Kind.COUNTER else 1.0
+    said: list[tuple[Ms, bool]] = []
+    engine.started(START)
+    now: Ms = 0
+    for at, value in trial.readings:
+        said += _wait(engine, now, at)
+        row = (point.id, START + at, round(value / steps) if steps != 1.0 else value, 0, 0)
+        batch = Batch("trial", Lane.NORMAL, START + at, (), Readings.of([row]))
+        said += [(c.at - START, c.active) for c in engine.feed(batch)]
+        now = at
+    return said + _wait(engine, now, trial.until)
+
+
+def _wait(engine: Engine, after: Ms, until: Ms) -> list[tuple[Ms, bool]]:
+    step = max(SECOND, (until - after) // _LOOKS)
+    moments = range(after + step, until + 1, step)
+    return [(c.at - START, c.active) for moment in moments for c in engine.tick(START + moment)]
+
+
+def _stage(rule: Rule, trial: Trial) -> tuple[Engine, Point]:
+    """One device of the first class that the rule selects, with the parameters that it asks for."""
+    where = {name: values[0] for name, values in rule.select.where.items() if values}
+    device_class = DeviceClass(rule.select.classes[0])
+    interval = trial.interval // SECOND or None
+    device = Device(
+        "trial", "device", "device", device_class, "trial/trial", "device", "",
+        {**where, **trial.parameters}, interval_s=interval,
+    )  # fmt: skip
+    kind = Kind.COUNTER if rule.kind in _REGISTERS else Kind.STATE if rule.kind in _CODES else Kind.GAUGE
+    step = STEP if kind is Kind.COUNTER else None
+    spec = PointSpec(rule.point or "value", kind=kind, step=step, interval_s=interval)
+    point = Point(1, "trial", device.id, device_class, "", spec)
+    engine = Engine([rule], PointTable([point]), {device.id: device})
+    engine.tick(START)
+    if engine.problems:
+        raise Rejected(next(iter(engine.problems.values())))
+    return engine, point
