@@ -46,12 +46,13 @@ class Hours:
         self.today[hour] = value
 
     def close(self, learn: bool, enough: int) -> None:
-        """Today is over. enough: values that every hour needs before anything is said."""
-        if learn:
-            self.days.insert(0, self.today)
-        while len(self.days) > QUARANTINE:
+        """Today is over. enough: values that every hour needs before anything is said. Without `learn` the
+        days wait, until they are dropped or adopted."""
+        self.days.insert(0, self.today)
+        while learn and len(self.days) > QUARANTINE:
             self.kept.insert(0, self.days.pop())
             del self.kept[KEPT:]
+        del self.days[KEPT:]
         self.today = floats([nan] * HOURS)
         self._set_shape(enough)
 
@@ -63,6 +64,10 @@ class Hours:
     def drop(self) -> None:
         """What waits is not learned."""
         self.days, self.today = [], floats([nan] * HOURS)
+
+    def adopt(self) -> None:
+        """What waits is the new normal, in place of the old."""
+        self.kept, self.days = self.days, []
 
     def usual(self, middle: Ms) -> tuple[float, float]:
         """Value and spread at a local moment: straight lines between the middles of clock hours."""
@@ -96,11 +101,12 @@ class Hours:
 class Nights:
     """Of the smallest hour since midnight, at the end of each hour of the night."""
 
-    __slots__ = ("kept", "night")
+    __slots__ = ("kept", "night", "waiting")
 
     def __init__(self) -> None:
         self.night = floats()
         self.kept: list[Floats] = []  # newest first, with those in quarantine
+        self.waiting: list[Floats] = []  # of an open alarm
 
     def note(self, hour: int, value: float) -> float | None:
         """The smallest hour until now; None in a night that is not known from its beginning."""
@@ -115,18 +121,26 @@ class Nights:
 
     def close(self, learn: bool) -> None:
         """A new day begins."""
-        if learn and len(self.night) == NIGHT:
-            self.kept.insert(0, self.night)
-            del self.kept[KEPT + QUARANTINE :]
+        kept = self.kept if learn else self.waiting
+        if len(self.night) == NIGHT:
+            kept.insert(0, self.night)
+            del kept[KEPT + QUARANTINE :]
         self.night = floats()
 
     def drop(self) -> None:
+        """Those in quarantine are not learned."""
         del self.kept[:QUARANTINE]
 
+    def adopt(self) -> None:
+        """What waits is the new normal, in place of the old."""
+        self.kept, self.waiting = self.waiting, []
+
     def dump(self) -> list[Any]:
-        return [self.night.tobytes(), b"".join(n.tobytes() for n in self.kept)]
+        rows = [*self.kept, *self.waiting]
+        return [self.night.tobytes(), len(self.kept), b"".join(n.tobytes() for n in rows)]
 
     def load(self, data: list[Any]) -> None:
-        night, kept = parts(data, 2)
+        night, known, kept = parts(data, 3)
         self.night, values = unpack(night), unpack(kept)
-        self.kept = [values[i : i + NIGHT] for i in range(0, len(values), NIGHT)]
+        rows = [values[i : i + NIGHT] for i in range(0, len(values), NIGHT)]
+        self.kept, self.waiting = rows[:known], rows[known:]

@@ -37,14 +37,14 @@ NIGHT_ALARM = 2.0  # spreads: one night 3 above, or two 2 above
 DAY_FLOOR, DAY_DRIFT, DAY_CAP, DAY_ALARM = 0.10, 1.0, 8.0, 7.5  # the same by hours
 NEAR = 2  # hours: a morning's rise comes an hour or two later on other days
 STEP = 0.25  # ln: 28 % at once
-OWN_TIMES = 1.8  # of its own largest sum: networks whose days go their own way
-STEP_TIMES = 1.4  # of its own largest rise in these hours: there are many of them, so it is well known
+OWN_TIMES = 1.4  # of its own largest night's sum, or rise in these hours
+DAY_TIMES = 1.8  # of its own largest sum by day: weather and feasts go on for days
 SEEN_TIMES = 0.85  # of the largest sum by day among the days it was learned from
 LIFE: Ms = 36 * HOUR  # an alarm that ended by itself within that, less than half above its limit, was none
 LIFE_TIMES = 1.5
 CALM = 12.0  # hours: half a day like any other
 BURST = 0.3  # ln: a third above the usual flow at once is no leak
-NORMAL: Ms = 28 * DAY  # an alarm that stood so long is the new normal
+NORMAL: Ms = 14 * DAY  # an alarm that stood so long is the new normal: it is known, and would hide the next
 _DAY, _NIGHT, _STEP = 0, 1, 2  # measures; steps have one for each hour
 _NAMES = ("calm", "cusum", "limit", "measure", "nightly", "opened", "own_day", "reached", "seen")
 
@@ -131,7 +131,7 @@ class NetworkWater:
         if self.active and self.measure != _NIGHT and self.calm >= CALM:
             self._clear(end)
         if self.active and end - self.opened >= NORMAL:
-            self._forget(end)
+            self._accept(end)
 
     def _by_step(self, end: Ms, local: Ms, last: float) -> None:
         """A rise that stands for two bins, against what rises at that time of day."""
@@ -161,9 +161,9 @@ class NetworkWater:
     def _own(self, measure: int) -> float:
         """Its largest value that was no alarm; of steps also in the hours beside it."""
         if measure < _STEP:
-            return OWN_TIMES * self.peaks.largest(measure)
+            return (DAY_TIMES if measure == _DAY else OWN_TIMES) * self.peaks.largest(measure)
         hour = measure - _STEP
-        return STEP_TIMES * max(
+        return OWN_TIMES * max(
             self.peaks.largest(_STEP + h % HOURS) for h in range(hour - NEAR, hour + NEAR + 1)
         )
 
@@ -188,13 +188,16 @@ class NetworkWater:
     def _clear(self, at: Ms) -> None:
         if at - self.opened <= LIFE and self.reached <= LIFE_TIMES * self.limit:
             self.peaks.learn(self.measure, self.reached)
+        self.hours.drop()
+        self.nights.waiting.clear()
         self.active = False
         self.cusum = self.nightly = self.calm = 0.0
 
-    def _forget(self, at: Ms) -> None:
-        """Begins to learn anew."""
+    def _accept(self, at: Ms) -> None:
+        """What was seen since the alarm opened is ordinary from now on."""
+        self.hours.adopt()
+        self.nights.adopt()
         self._clear(at)
-        self.begun, self.hours, self.nights = at, Hours(DAY_FLOOR), Nights()
 
     # ------------------------------------------------------------ state
 
