@@ -19,7 +19,7 @@ from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import IngestWork
 from dutyroom.flows.registry import Registry
-from dutyroom.interfaces import ReadingStore, Records
+from dutyroom.interfaces import LedgerQuestion, ReadingStore, Records
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Attribute, Batch, Lane, Message, PointTable, Quality, Reading
 from dutyroom.profiles.decode import Library, load_library
@@ -417,6 +417,42 @@ def test_a_message_on_which_our_own_code_fails_is_set_aside(
     assert [row.reason for row in rig.journal.quarantine()] == ["internal_error"]
 
 
+def test_what_was_committed_before_the_journal_failed_is_not_committed_again(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, append = rig.library.decode, rig.journal.append
+    appended: list[int] = []
+
+    def fragile(message: Message, *args: object, **kwargs: object) -> object:
+        if b"boom" in message.payload:
+            raise ZeroDivisionError("a bug")
+        return whole(message, *args, **kwargs)  # type: ignore[arg-type]
+
+    def third_fails(*batches: Batch) -> int:
+        appended.append(sum(len(batch.messages) for batch in batches))
+        if len(appended) == 3:
+            raise Unavailable("disk full")
+        return append(*batches)
+
+    monkeypatch.setattr(rig.library, "decode", fragile)
+    monkeypatch.setattr(rig.journal, "append", third_fails)
+    hours = [f"2026-11-25T{hour:02d}:00:00Z" for hour in range(3, 10)]
+    given = [water(float(number), at=at) for number, at in enumerate(hours)]
+    broker = Broker(*given[:3], Message("a", b"boom", T), *given[3:])
+    work = IngestWork(broker, rig.ingest, lambda: None)
+    with pytest.raises(Unavailable):
+        work()
+    before = list(broker.acknowledged)
+    assert before == list(range(sum(appended[:2]))) != []
+    work()
+    assert broker.acknowledged == list(range(8))  # each of them once, in order
+    rig.keep.drain()
+    totals = rig.journal.balance(LedgerQuestion(0, by="device")).totals
+    assert (totals.received, totals.readings, totals.duplicate) == (8, 7, 0)
+    assert [row.reason for row in rig.journal.quarantine()] == ["internal_error"]
+    assert len(rig.stored("A-1204-water", "volume")) == 7
+
+
 def test_a_store_that_is_away_loses_nothing(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     def away(*_: object) -> None:
         raise Unavailable("influx: timeout")
@@ -437,9 +473,9 @@ def test_a_store_that_is_away_loses_nothing(rig: Rig, monkeypatch: pytest.Monkey
 
 def test_live_never_goes_back_and_keeps_its_age(rig: Rig) -> None:
     live, table = rig.live, rig.table
-    rig.ingest.handle([water(2.0, at="2026-11-25T04:00:00Z")])
+    rig.ingest.handle([water(2.0, at="2026-11-25T04:00:00Z", received=T + HOUR)])
     version = live.version
-    rig.ingest.handle([water(1.0, at="2026-11-25T03:00:00Z")])
+    rig.ingest.handle([water(1.0, at="2026-11-25T03:00:00Z", received=T + HOUR)])
     point = table.find("A-1204-water", "volume")
     assert point is not None
     value = live.get(point.id)

@@ -118,21 +118,19 @@ class IngestWork:
         self._inbound, self._ingest, self._wake, self._limit = inbound, ingest, wake, limit
         self._between, self._more = between, False
         self._urgent = urgent
-        self._held: Taken = ()
-        self._first: Taken = ()  # urgent ones
+        self._held: list[tuple[object, Message]] = []
+        self._first: list[tuple[object, Message]] = []  # urgent ones
 
     def __call__(self) -> float:
         # What could not be committed is tried again before anything new of its lane is taken.
         if self._held and not self._first and self._urgent is not None:
-            self._first = self._urgent.take_urgent(_LISTEN_S, self._limit)
+            self._first = list(self._urgent.take_urgent(_LISTEN_S, self._limit))
         elif not (self._held or self._first):
             self._take()
         if self._first:
             self._commit(self._first, True)
-            self._first = ()
         if self._held:
             self._commit(self._held)
-            self._held = ()
         before, self._more = self._more, self._between()
         if before or self._more:
             self._wake()
@@ -141,27 +139,34 @@ class IngestWork:
     def _take(self) -> None:
         taken = self._inbound.take(0.0 if self._more else 0.25, self._limit)
         if self._urgent is not None and self._urgent.urgent:
-            self._first = taken
+            self._first = list(taken)
         else:
-            self._held = taken
+            self._held = list(taken)
 
-    def _commit(self, taken: Taken, urgent: bool = False) -> None:
-        self._handle([message for _, message in taken], urgent)
-        self._inbound.acknowledge([token for token, _ in taken])
-        self._wake()
-
-    def _handle(self, messages: Sequence[Message], urgent: bool) -> None:
-        """All at once; where our own code fails, one by one, so that a single message cannot stop
-        the others: it goes to quarantine."""
+    def _commit(self, held: list[tuple[object, Message]], urgent: bool = False) -> None:
+        """All at once; where our own code fails, in ever smaller parts, so that a single message cannot
+        stop the others: it goes to quarantine. `held` loses what is committed as soon as it is: whatever
+        happens to the rest, it is not committed once more."""
         lane = (True,) if urgent else ()
-        try:
-            self._ingest.handle(messages, *lane)
-        except Unavailable:
-            raise
-        except Exception as err:
-            if len(messages) == 1:
-                log.exception("ingest.error", topic=messages[0].topic)
-                self._ingest.quarantine(messages[0], repr(err), *lane)
-                return
-            for message in messages:
-                self._handle([message], urgent)
+        size = len(held)
+        while held:
+            part = [message for _, message in held[:size]]
+            try:
+                self._ingest.handle(part, *lane)
+            except Unavailable:
+                raise
+            except Exception as err:
+                if len(part) > 1:
+                    size = len(part) // 2
+                    continue
+                log.exception("ingest.error", topic=part[0].topic)
+                self._ingest.quarantine(part[0], repr(err), *lane)
+            self._done(held, len(part))
+            size *= 2
+
+    def _done(self, held: list[tuple[object, Message]], count: int) -> None:
+        """The first of them are durable."""
+        tokens = [token for token, _ in held[:count]]
+        del held[:count]
+        self._inbound.acknowledge(tokens)
+        self._wake()
