@@ -28,6 +28,8 @@ BY_KIND = {
     "register_fault": {"before", "after"},
     "network_water": {"flow", "usual"},
     "zone_silence": {"silent", "devices"},
+    "tank_level": {"level", "hours"},
+    "pump_station": {"level", "hours"},
     "abnormal_load": {"load", "usual"},
     "power_still": {"hours"},
     "building_still": {"silent", "devices"},
