@@ -45,7 +45,8 @@ from dutyroom.timebase import DAY, HOUR, Ms
 T = TypeVar("T")
 
 SCHEMA_VERSION = 8
-STRANGERS = 1_000  # findings of unknown addresses
+STRANGERS = 1_000  # findings of a kind that unknown addresses have
+_OF_STRANGERS = frozenset((quarantine.UNKNOWN, "malformed"))
 _TRIES = 100  # to find the ledger's memory and table at one moment
 _MEMORY = 512  # batches kept in memory for readers that keep up, and about the bytes that they take
 _MEMORY_BYTES = 48 << 20
@@ -102,7 +103,7 @@ class SqliteJournal:
         self._weights: deque[int] = deque()  # of each of them
         self._held_bytes = 0
         self._readers: list[sqlite3.Connection] = []
-        self._quarantine = quarantine.Quarantine()
+        self._quarantine = quarantine.Quarantine.of(most)
         self._writer = self._connect()
         if not read_only:
             self._writer.execute("PRAGMA journal_mode=WAL")
@@ -241,7 +242,8 @@ class SqliteJournal:
             (int(batch.lane), batch.received_at, body),
         ).lastrowid
         assert seq is not None
-        self._quarantine.take(db, seq, batch.odd)
+        if crowded := self._quarantine.take(db, seq, batch.odd):
+            self._find(db, [Finding(quarantine.FULL, "", batch.received_at, str(crowded))])
         if batch.again:  # what was read again is not in its bytes
             counts = Counted(self._names)
             ledger.count(batch, counts)
@@ -342,8 +344,8 @@ class SqliteJournal:
             "count = count + 1, detail = excluded.detail",
             [(f.kind, f.device, f.at, f.at, f.detail) for f in findings],
         )
-        if any(f.kind == quarantine.UNKNOWN for f in findings):
-            _bound_strangers(db)
+        for kind in _OF_STRANGERS.intersection(f.kind for f in findings):
+            _bound_strangers(db, kind)
 
     def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:
         if not self._read_only and after >= self._last[lane]:
@@ -446,8 +448,13 @@ class SqliteJournal:
             return self._quarantine.settle(db, ids, state)
 
     def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
+        # A flood of one kind, as of unknown devices, hides no other: each has its share of the rows.
         rows = self._rows(
-            "SELECT * FROM finding WHERE last_at>=? ORDER BY last_at DESC LIMIT ?", since, limit
+            "SELECT kind, device, first_at, last_at, count, detail FROM (SELECT *, row_number() OVER "
+            "(PARTITION BY kind ORDER BY last_at DESC, device) AS place FROM finding WHERE last_at>=? "
+            "ORDER BY place, last_at DESC LIMIT ?) ORDER BY last_at DESC",
+            since,
+            limit,
         )
         return [FindingRow(*row) for row in rows]  # type: ignore[arg-type]
 
@@ -501,9 +508,8 @@ class SqliteJournal:
                 connection.close()
 
 
-def _bound_strangers(db: sqlite3.Connection) -> None:
+def _bound_strangers(db: sqlite3.Connection, kind: str) -> None:
     """There is no end of addresses that are not in the registry: the newest are kept."""
-    kind = quarantine.UNKNOWN
     many = db.execute("SELECT count(*) FROM finding WHERE kind=?", (kind,)).fetchone()[0]
     if many > STRANGERS + STRANGERS // 10:  # not with every message
         db.execute(

@@ -15,6 +15,7 @@ from dutyroom.model.telemetry import Lane
 RESERVE = 0.05  # of the limit, beyond it: for what is urgent
 AT_ONCE = 64  # passed batches that make room for an append; it adds one or two
 NEWEST = 200  # batches that stay, up to half of the limit: a broker may deliver their messages again
+_ALL = 1 << 62  # also the newest, where nothing else can make room
 _FULL = 0.95  # of the limit, taken by what waits: the rest are ledger, quarantine, indexes
 
 
@@ -31,18 +32,26 @@ class Room:
         if not self._most:
             return
         over = used(db) + size - self._most
-        room = over <= 0 or self._trim(db) > 0
+        room = over <= 0 or self._trim(db, self._last_to_go(db)) > 0 or self._trim(db, _ALL) > 0
         if urgent and (room or over <= RESERVE * self._most):
             return  # which says nothing of the others
         self.full = not room
         if self.full:
-            raise Unavailable(
-                f"the journal is full ({self._most >> 20} MB): its readers have not passed what is in it"
-            )
+            raise Unavailable(f"the journal is full ({self._most >> 20} MB): {self._why(db)}")
 
-    def _trim(self, db: sqlite3.Connection) -> int:
-        """The oldest batches that all readers have passed; returns how many."""
-        last = self._last_to_go(db)
+    def _why(self, db: sqlite3.Connection) -> str:
+        """What takes the room, and who can make some."""
+        waiting = self._waiting(db)
+        beside = max(0, used(db) - waiting)
+        if waiting >= beside:
+            return "its readers have not passed what is in it"
+        return (
+            f"quarantine, ledger and findings take {beside / (1 << 20):.1f} MB of it; "
+            "give it more room with DUTYROOM_SPOOL_GB"
+        )
+
+    def _trim(self, db: sqlite3.Connection, last: int) -> int:
+        """The oldest batches up to that one that all readers have passed; returns how many."""
         gone = 0
         for lane in reversed(Lane):
             passed = min(last, self.passed(db, lane))
@@ -67,13 +76,18 @@ class Room:
         """The sequence that the slowest reader has passed."""
         return min((cursor_of(db, reader, lane) for reader in self._readers), default=0)
 
-    def state(self, db: sqlite3.Connection) -> Spool:
+    def _waiting(self, db: sqlite3.Connection) -> int:
+        """Bytes of what some reader has not passed."""
         waiting = 0
         for lane in Lane:
             waiting += db.execute(
                 "SELECT coalesce(sum(length(body)), 0) FROM batch WHERE lane=? AND seq>?",
                 (int(lane), self.passed(db, lane)),
             ).fetchone()[0]
+        return waiting
+
+    def state(self, db: sqlite3.Connection) -> Spool:
+        waiting = self._waiting(db)
         share = min(1.0, waiting / (_FULL * self._most)) if self._most else 0.0
         return Spool(self._most, used(db), waiting, 1.0 if self.full else share)
 

@@ -1,7 +1,7 @@
 """The quarantine beside the batches of a journal: messages that wait to be read again.
 
-Bounded, so that a device which nobody knows never fills the disk: the newest of each sender stay,
-the rest is counted. Every function runs inside a commit of the journal, or on one of its readers.
+Bounded, so that a device which nobody knows never fills the disk or the journal's room: the newest of
+each sender stay, the rest is counted. Every function runs inside a commit of the journal, or on one of its readers.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ from dutyroom.timebase import Ms
 
 KEPT = 1_000  # open messages of one sender: what publishes on one topic under one address
 KEPT_BYTES = 8 << 20  # of one sender; a score of messages stay whatever their size
-MOST = 50_000  # open messages of all senders, and the bytes of their payloads
-MOST_BYTES = 256 << 20
+MOST = 50_000  # open messages of all senders
+MOST_BYTES = 256 << 20  # of all messages, settled ones too
+SHARE = 4  # of a bounded journal a quarter at most is quarantine
 _LEAST = 20
 _AT_ONCE = 500  # rows that make room when there are too many of all
+_SETTLED_AT_ONCE = 100  # of those that were read or discarded
 
 SCHEMA = """
 CREATE TABLE quarantine (
@@ -46,7 +48,10 @@ CREATE TABLE crowded (
 """
 
 _ROW = "id, received_at, topic, payload, reason, detail, state, retained, part, addresses"
+# Bytes that a row takes, about: what stands in it, and twice the topic, in an index too.
+_SIZE = "length(payload)+2*length(topic)+length(detail)+length(addresses)+200"
 UNKNOWN = "unknown_device"
+FULL = "quarantine_full"  # kind of finding: unread messages have gone for newer ones
 FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
 _BEFORE = 3  # messages before the newest, where that one is damaged
 _STRANGE = (UNKNOWN, "unknown_topic", "no_layout")
@@ -60,17 +65,23 @@ def row_of(columns: Sequence[Any]) -> QuarantineRow:
 
 
 class Quarantine:
-    """What a journal's writer does with it. Knows how much is open; `forget` after a rollback."""
+    """What a journal's writer does with it. Knows how much there is; `forget` after a rollback."""
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES, kept: int = KEPT) -> None:
         self._most, self._most_bytes, self._kept = most, most_bytes, kept
-        self._open: tuple[int, int] | None = None  # rows and bytes, None = to be counted
+        self._held: tuple[int, int] | None = None  # open rows, and bytes of all; None = to be counted
+
+    @staticmethod
+    def of(room: int) -> Quarantine:
+        """room: bytes that the journal may take, 0 = as many as it likes."""
+        return Quarantine(most_bytes=min(MOST_BYTES, room // SHARE) if room else MOST_BYTES)
 
     def forget(self) -> None:
-        self._open = None
+        self._held = None
 
-    def take(self, db: sqlite3.Connection, seq: int, records: Iterable[MessageRecord]) -> None:
-        """Keeps what could not be read, and settles what has been read again.
+    def take(self, db: sqlite3.Connection, seq: int, records: Iterable[MessageRecord]) -> int:
+        """Keeps what could not be read, and settles what has been read again; returns how many unread
+        messages of all senders had to go for that, ever, 0 = none now.
 
         Raises Conflict when what was read again is no longer open: then nothing of it may count.
         """
@@ -86,14 +97,15 @@ class Quarantine:
                 senders[message.topic, _first(record)] = len(message.payload)
         for (topic, address), size in senders.items():
             self._crowd(db, topic, address, size)
-        if senders:
-            self._bound(db)
+        if senders and self._bound(db):
+            return int(db.execute("SELECT count FROM crowded WHERE topic='' AND address=''").fetchone()[0])
+        return 0
 
     def _insert(self, db: sqlite3.Connection, seq: int, record: MessageRecord) -> None:
         message, read = record.message, record.outcome is not Outcome.QUARANTINED
-        db.execute(
-            "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail, retained, part, address, addresses) "
-            "VALUES (?,?,?,?,?,?,?,?,?,?)",
+        added = db.execute(
+            "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail, retained, part, address, addresses) "  # noqa: S608
+            f"VALUES (?,?,?,?,?,?,?,?,?,?) RETURNING {_SIZE}",
             (
                 seq,
                 message.received_at,
@@ -106,9 +118,9 @@ class Quarantine:
                 _first(record),
                 _json(record.unread),
             ),
-        )
-        if self._open is not None:
-            self._open = self._open[0] + 1, self._open[1] + len(message.payload)
+        ).fetchone()
+        if self._held is not None:
+            self._held = self._held[0] + 1, self._held[1] + added[0]
 
     def _read_again(self, db: sqlite3.Connection, record: MessageRecord) -> None:
         """The row is done, or it goes on waiting for the rest of its devices."""
@@ -192,36 +204,54 @@ class Quarantine:
         """Forgets what was settled and is older than the raw messages, and counts of who has gone."""
         db.execute("DELETE FROM quarantine WHERE state<>'open' AND received_at<?", (before,))
         db.execute(
-            "DELETE FROM crowded WHERE NOT EXISTS (SELECT 1 FROM quarantine q WHERE q.state='open' "
-            "AND q.topic=crowded.topic AND q.address=crowded.address)"
+            "DELETE FROM crowded WHERE topic<>'' AND NOT EXISTS (SELECT 1 FROM quarantine q "
+            "WHERE q.state='open' AND q.topic=crowded.topic AND q.address=crowded.address)"
         )
+        self.forget()
 
     def _crowd(self, db: sqlite3.Connection, topic: str, address: str, size: int) -> None:
         """The newest of a sender push its oldest out."""
         kept = max(min(_LEAST, self._kept), min(self._kept, KEPT_BYTES // max(1, size)))
         gone = db.execute(
-            "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' AND topic=? "
-            "AND address=? ORDER BY id DESC LIMIT -1 OFFSET ?) RETURNING received_at, length(payload)",
+            "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' AND topic=? "  # noqa: S608
+            f"AND address=? ORDER BY id DESC LIMIT -1 OFFSET ?) RETURNING received_at, {_SIZE}",
             (topic, address, kept),
         ).fetchall()
         self._gone(db, topic, address, gone)
 
-    def _bound(self, db: sqlite3.Connection) -> None:
-        """The oldest of all make room."""
-        if self._open is None:
-            self._open = db.execute(
-                "SELECT count(*), coalesce(sum(length(payload)),0) FROM quarantine WHERE state='open'"
+    def _bound(self, db: sqlite3.Connection) -> bool:
+        """The oldest of all make room, settled ones first; returns whether unread ones have gone."""
+        if self._held is None:
+            self._held = db.execute(
+                f"SELECT coalesce(sum(state='open'),0), coalesce(sum({_SIZE}),0) FROM quarantine"  # noqa: S608
             ).fetchone()
-        while self._open[0] > self._most or self._open[1] > self._most_bytes:
-            many = max(1, min(_AT_ONCE, self._open[0] // 10))
+        settled = self._held[1] > self._most_bytes
+        unread = False
+        while self._held[0] > self._most or self._held[1] > self._most_bytes:
+            if settled and (settled := self._forget_settled(db)):
+                continue
+            many = max(1, min(_AT_ONCE, self._held[0] // 10))
             gone = db.execute(
-                "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' ORDER BY id LIMIT ?) "
-                "RETURNING received_at, length(payload)",
+                "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' ORDER BY id LIMIT ?) "  # noqa: S608
+                f"RETURNING received_at, {_SIZE}",
                 (many,),
             ).fetchall()
             if not gone:
-                return
+                break
             self._gone(db, "", "", gone)
+            unread = True
+        return unread
+
+    def _forget_settled(self, db: sqlite3.Connection) -> bool:
+        """Some of the oldest; whether there were any."""
+        gone = db.execute(
+            "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state IN ('reprocessed','discarded') "  # noqa: S608
+            f"ORDER BY id LIMIT ?) RETURNING {_SIZE}",
+            (_SETTLED_AT_ONCE,),
+        ).fetchall()
+        if self._held is not None:
+            self._held = self._held[0], self._held[1] - sum(size for (size,) in gone)
+        return bool(gone)
 
     def _gone(
         self, db: sqlite3.Connection, topic: str, address: str, gone: Sequence[tuple[int, int]]
@@ -233,8 +263,8 @@ class Quarantine:
             "ON CONFLICT (topic, address) DO UPDATE SET count = count + excluded.count",
             (topic, address, len(gone), min(at for at, _ in gone)),
         )
-        if self._open is not None:
-            self._open = self._open[0] - len(gone), self._open[1] - sum(size for _, size in gone)
+        if self._held is not None:
+            self._held = self._held[0] - len(gone), self._held[1] - sum(size for _, size in gone)
 
 
 def _kept_already(db: sqlite3.Connection, message: Message) -> bool:

@@ -153,7 +153,9 @@ class Journal(Protocol):
         """How full it is; looks at all that waits."""
         ...
 
-    def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]: ...
+    def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
+        """Newest first; of each kind the newest, as many of one as of another where there are too many."""
+        ...
 
     def counts(self) -> Mapping[str, bytes]:
         """By device how far it has counted its messages, as the batches said."""

@@ -13,7 +13,7 @@ from dutyroom.backends import quarantine
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.quarantine import Quarantine
 from dutyroom.errors import Conflict
-from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
+from dutyroom.model.telemetry import Batch, Finding, Lane, Message, MessageRecord, Outcome, Readings
 from dutyroom.timebase import DAY, HOUR
 
 T = 1_795_000_000_000
@@ -83,6 +83,45 @@ def test_the_bytes_of_all_are_bounded(journal: SqliteJournal) -> None:
         record = strange(number, f"acme/{number}")
         journal.append(batch(replace(record, message=replace(record.message, payload=b"x" * 1000))))
     assert journal.quarantine_size() <= 10
+
+
+def test_what_was_settled_goes_first_and_that_unread_messages_went_is_said(journal: SqliteJournal) -> None:
+    def large(number: int) -> MessageRecord:
+        record = strange(number, f"acme/{number}")
+        return replace(record, message=replace(record.message, payload=b"x" * 1000))
+
+    for number in range(6):
+        journal.append(batch(large(number)))
+    settled = [row.id for row in journal.quarantine_after(0, 4)]
+    journal.settle(settled, "discarded")
+    for number in range(6, 10):
+        journal.append(batch(large(number)))
+    assert journal.quarantine_size() == 6
+    assert journal.quarantine("discarded") == []  # all unread ones are there, the discarded ones made room
+    assert journal.findings(0) == []
+    for number in range(10, 14):
+        journal.append(batch(large(number)))
+    went = 10 - journal.quarantine_size()
+    assert went > 0
+    (finding,) = journal.findings(0)
+    assert (finding.kind, finding.device, finding.detail) == ("quarantine_full", "", str(went))
+
+
+def test_a_flood_of_one_kind_of_finding_hides_no_other(journal: SqliteJournal) -> None:
+    journal.note([Finding("clock_skew", "meter", T), Finding("late", "meter", T + 1)], {})
+    strangers = [Finding("unknown_device", f"{number:06d}", T + 2 + number) for number in range(3_000)]
+    journal.note([*strangers, *(replace_kind(f) for f in strangers)], {})
+    found = journal.findings(0, 100)
+    assert len(found) == 100
+    assert {row.kind for row in found} == {"clock_skew", "late", "unknown_device", "malformed"}
+    assert [row.last_at for row in found] == sorted((row.last_at for row in found), reverse=True)
+    for kind in ("unknown_device", "malformed"):
+        assert [r.device for r in found if r.kind == kind] == [f"{n:06d}" for n in range(2_999, 2_950, -1)]
+    assert len(journal.findings(0, 10_000)) <= 2 * journals.STRANGERS * 1.1 + 2
+
+
+def replace_kind(finding: Finding) -> Finding:
+    return Finding("malformed", finding.device, finding.at, finding.detail)
 
 
 def test_a_retained_message_is_kept_once_however_often_we_connect(journal: SqliteJournal) -> None:

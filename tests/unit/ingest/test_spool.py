@@ -67,6 +67,28 @@ def count(journal: SqliteJournal) -> int:
     return many
 
 
+def test_a_small_journal_is_not_full_for_ever_of_what_nobody_reads(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.sqlite", most=4 * MB, readers=READERS)
+    for number in range(600):  # three times the journal's size, from as many senders
+        payload = random.Random(number).randbytes(20_000)
+        message = Message(f"strange/{number}", payload, T + number)
+        record = MessageRecord(message, Outcome.QUARANTINED, reason="unknown_topic")
+        journal.append(Batch("s", Lane.NORMAL, T + number, (record,), Readings.of([])))
+        pass_all(journal)
+    held = sum(len(row.payload) for row in journal.quarantine())
+    assert 0.6 * MB < held < MB
+    assert journal.quarantine()[0].topic == "strange/599"
+    assert [row.kind for row in journal.findings(0)] == ["quarantine_full"]
+
+
+def test_what_takes_the_room_of_a_full_journal_is_named(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.sqlite", most=MB // 2, readers=READERS)
+    for number in range(60):
+        journal.note([Finding(f"kind{number}", "meter", T, "x" * 9_000)], {})
+    with pytest.raises(Unavailable, match=r"ledger and findings take 0\.\d MB of it; .* DUTYROOM_SPOOL_GB"):
+        journal.append(batch(1))
+
+
 def test_what_was_not_passed_is_never_dropped_and_it_goes_on_when_there_is_room(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "j.sqlite", most=12 * MB, readers=READERS)
     taken = fill(journal)
