@@ -47,8 +47,9 @@ SHORT = (
 HIGH = 80.0  # L/h that such a spell has
 SHORTS = 4  # the first windows, no longer than that
 LIFE: Ms = 36 * HOUR  # an alarm that ended by itself within that, and was less than half above its
-LIFE_TIMES = 1.5  # limit, was life after all: its value is learned, or the same visitors ring again
+LIFE_TIMES = 1.5  # limit, was life after all: its values are learned, or the same visitors ring again
 _FLOWS, _NIGHTS = len(SPELLS), len(SPELLS) + len(WINDOWS)  # where their peaks begin
+_COUNT = _NIGHTS + len(NIGHT_WINDOWS)
 
 
 class HomeWater:
@@ -56,7 +57,8 @@ class HomeWater:
 
     __slots__ = (
         "_local", "active", "begun", "bin_hours", "bin_moved", "cause", "evidence", "flows", "limits",
-        "opened", "peaks", "register", "since", "spell", "spell_hours", "still_since", "stood", "unknown",
+        "opened", "peaks", "reached", "register", "since", "spell", "spell_hours", "still_since", "stood",
+        "unknown",
     )  # fmt: skip
 
     def __init__(self, meter: Meter) -> None:
@@ -64,7 +66,8 @@ class HomeWater:
         self.register = trusted(meter)
         coarse = meter.resolution > LITRE
         self.unknown = meter.resolution if coarse else 0.0  # a coarse register leaps by a digit
-        self.peaks = Peaks(_NIGHTS + len(NIGHT_WINDOWS))
+        self.peaks = Peaks(_COUNT)
+        self.reached = zeros(_COUNT)  # in the open alarm, what is above its limit
         self.active, self.cause = False, "leak"
         self.evidence = [0.0, 0.0, 0.0]  # measure, value, limit
         self.begun: Ms = 0
@@ -190,13 +193,15 @@ class HomeWater:
             self.limits[i] = max(self.limits[i], self.peaks.largest(i - 1))
 
     def _raise(self, at: Ms, cause: str, measure: int, value: float) -> None:
-        if self.active and measure == self.evidence[0]:
-            self.evidence[1] = max(self.evidence[1], value)
+        if self.active:
+            self.reached[measure] = max(self.reached[measure], value)
         worse = self.active and (self.cause, cause) == ("leak", "burst")
         if (self.active and not worse) or at - self.begun < LEARNING:
             return
         self.active, self.cause, self.stood, self.opened = True, cause, False, at
         self.evidence = [float(measure), value, self.limits[measure]]
+        self.reached = zeros(_COUNT)
+        self.reached[measure] = value
         self.peaks.drop()
 
     def _clear(self, at: Ms) -> None:
@@ -204,15 +209,18 @@ class HomeWater:
             return
         if all(s < max(12.0, limit / 2) for s, limit in zip(self.since, self.limits, strict=False)):
             self.active = False
-            measure, value, limit = self.evidence
-            if at - self.opened <= LIFE and value <= LIFE_TIMES * limit:
-                self.peaks.learn(int(measure), value)
+            ordinary = all(
+                v <= LIFE_TIMES * limit for v, limit in zip(self.reached, self.limits, strict=True)
+            )
+            if ordinary and at - self.opened <= LIFE:
+                for measure, value in enumerate(self.reached):
+                    self.peaks.learn(measure, value)
                 self._set_limits()
 
     # ------------------------------------------------------------ state
 
     def dump(self) -> list[Any]:
-        arrays = [values.tobytes() for values in (self.since, self.flows, self.spell)]
+        arrays = [values.tobytes() for values in (self.since, self.flows, self.spell, self.reached)]
         return [
             self.register.dump(), self.peaks.dump(), *arrays, list(self.evidence), self.active, self.cause,
             self.begun, self.opened, self.still_since, self.stood, self.bin_hours, self.bin_moved,
@@ -221,12 +229,12 @@ class HomeWater:
 
     def load(self, data: list[Any]) -> None:
         (
-            register, peaks, since, flows, spell, self.evidence, self.active, self.cause,
+            register, peaks, since, flows, spell, reached, self.evidence, self.active, self.cause,
             self.begun, self.opened, self.still_since, self.stood, self.bin_hours, self.bin_moved,
             self.spell_hours,
-        ) = parts(data, 15)  # fmt: skip
+        ) = parts(data, 16)  # fmt: skip
         self.register.load(register)
         self.peaks.load(peaks)
         self.since, self.flows = unpack(since, len(SPELLS)), unpack(flows)
-        self.spell = unpack(spell, SHORTS)
+        self.spell, self.reached = unpack(spell, SHORTS), unpack(reached, _COUNT)
         self._set_limits()

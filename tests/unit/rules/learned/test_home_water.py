@@ -40,6 +40,26 @@ def test_a_burst_is_found_within_two_hours() -> None:
     assert found[0][2] <= 30.09
 
 
+def test_a_leak_that_becomes_a_burst_is_told_again() -> None:
+    both = with_leak(600.0, 32, 32.5, with_leak(20.0, 30, 34))
+    detector, causes = HomeWater(HOME), []
+    for at, value in register(both, 36):
+        detector.read(at, value)
+        if detector.active and (not causes or causes[-1] != detector.cause):
+            causes.append(detector.cause)
+    assert causes == ["leak", "burst"]
+
+
+def test_visitors_ring_once() -> None:
+    usual = household()
+
+    def visited(at: Ms) -> float:
+        days = (at - BEGIN) / DAY
+        return usual(at) + (0.003 if 30 <= days < 31.2 or 40 <= days < 41.2 else 0.0)
+
+    assert len(alarms(HomeWater(HOME), register(visited, 50))) <= 2
+
+
 def test_a_leak_from_the_first_day_on_is_told_when_the_fortnight_is_over() -> None:
     found = alarms(HomeWater(HOME), register(with_leak(3.0, 0, 99), 20))
     assert found == [("raised", "leak", 14.0)]

@@ -55,6 +55,11 @@ def test_a_long_silence_makes_room_for_what_flowed_in_it() -> None:
     assert register.read(BEGIN + 100 * HOUR, 50.0) == 40.0
 
 
+def test_a_flipped_digit_hides_in_no_short_silence() -> None:
+    readings = [(BEGIN, 10.0), (BEGIN + 5 * HOUR, 20.1)]
+    assert [f[1] for f in alarms(RegisterFault(HOME), readings)] == ["meter_jump"]
+
+
 def test_its_own_largest_rate_raises_the_limit() -> None:
     register = Register(20.0, 15.0)
     for i, value in enumerate((0.0, 10.0, 160.0)):

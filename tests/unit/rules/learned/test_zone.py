@@ -45,6 +45,12 @@ def test_leaks_of_a_network(flow: float, hours: float, cause: str) -> None:
     assert found[1][2] < 38
 
 
+def test_what_has_stood_for_two_weeks_is_the_new_normal() -> None:
+    found = network(30, 30.5, 99, 70)
+    assert [f[0] for f in found] == ["raised", "cleared"]
+    assert 14 <= found[1][2] - found[0][2] < 15
+
+
 def test_flow_of_meters_that_are_read_at_different_moments_adds_up() -> None:
     flow = ZoneFlow([OUTLET, OUTLET])
     bins = []
