@@ -28,6 +28,7 @@ BY_KIND = {
     "register_fault": {"before", "after"},
     "network_water": {"flow", "usual"},
     "zone_silence": {"silent", "devices"},
+    "repeats": {"mean", "usual"},
     "tank_level": {"level", "hours"},
     "pump_station": {"level", "hours"},
     "abnormal_load": {"load", "usual"},
