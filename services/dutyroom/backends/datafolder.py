@@ -46,6 +46,8 @@ class DataFolder:
             raise Rejected(
                 f"another Dutyroom is using the data folder {self.path}{where}; stop it, or choose another with --data"
             )
+        if not self._shared:  # left by one that was killed: nobody answers there
+            (self.path / "instance.json").unlink(missing_ok=True)
         self._check_version()
         return self
 
@@ -144,6 +146,17 @@ def in_use(path: Path) -> bool:
             return not _try_lock(lock)
     except OSError:  # another user's: whether it runs is then told by its own file
         return True
+
+
+def held_alone(path: Path) -> bool:
+    """Whether one process has the folder for itself, as `serve` and `demo` do."""
+    if os.name == "nt":  # none shares it there
+        return in_use(path)
+    try:
+        with (path / "instance.lock").open("a+", encoding="utf-8") as lock:
+            return not _lock_soon(lock, shared=True)
+    except OSError:
+        return False
 
 
 def read_instance(path: Path) -> dict[str, str] | None:

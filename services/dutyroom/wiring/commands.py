@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dutyroom.backends.clock import SystemClock
-from dutyroom.backends.datafolder import DataFolder, in_use, read_instance
+from dutyroom.backends.datafolder import DataFolder, held_alone, in_use, read_instance
 from dutyroom.backends.history import import_history
 from dutyroom.backends.instance_api import InstanceApi
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.passwords import Passwords
-from dutyroom.errors import DutyroomError, Rejected
+from dutyroom.errors import DutyroomError, Rejected, Unavailable
 from dutyroom.flows.billing import readings_at
 from dutyroom.flows.setaside import quarantine_lines
 from dutyroom.interfaces import ReadingStore, Records
@@ -55,12 +55,17 @@ def data_folder(settings: Settings) -> Settings:
 def running_api(data: Path) -> InstanceApi | None:
     """The instance that runs on a data folder: it alone writes there. None when there is none.
 
-    Raises Rejected when its processes run and none of them can be asked.
+    Raises Unavailable while it is starting, Rejected when its processes run and none of them can be asked.
     """
     running = read_instance(data)
     if running is None and in_use(data):
+        if held_alone(data):
+            raise Unavailable(
+                f"the service on the data folder {data} is starting, or stopping: it cannot be asked yet; try again"
+            )
         raise Rejected(
-            f"processes use the data folder {data}, and no `dutyroom api` that can be asked is among them"
+            f"processes use the data folder {data}, and no `dutyroom api` that can be asked is among them "
+            "(one that is starting answers in a moment)"
         )
     return None if running is None else InstanceApi(running["url"], running["token"])
 

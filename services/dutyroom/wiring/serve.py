@@ -71,8 +71,12 @@ def run_serve(
         for one in running:
             _attach(leasing.keeper, one, instance)
         own = [site.broker for site in running if site.broker is not None]
-        instance.announce(f"{own[0].host}:{own[0].port}" if len(own) == 1 else "")
-        instance.serve(lambda: say(f"Dutyroom is running at {instance.url}"))
+
+        def answering() -> None:
+            instance.announce(f"{own[0].host}:{own[0].port}" if len(own) == 1 else "")
+            say(f"Dutyroom is running at {instance.url}")
+
+        instance.serve(answering)
         if instance.ending:
             raise Rejected(instance.ending)
 

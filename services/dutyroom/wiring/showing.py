@@ -136,8 +136,12 @@ def run_api(settings: Settings, folders: Sequence[Path], say: Callable[[str], No
                 say(f"Site {site.id}: log in as {first[0]} with the one-time password {first[1]}")
         asking.start()
         instance.start()
-        instance.announce()
-        instance.serve(lambda: say(f"Dutyroom is running at {instance.url}"))
+
+        def answering() -> None:
+            instance.announce()
+            say(f"Dutyroom is running at {instance.url}")
+
+        instance.serve(answering)
 
 
 def open_shown(

@@ -67,6 +67,17 @@ def test_what_only_reads_works_beside_processes_without_pages(tmp_path: Path, jo
         assert (code, "no `dutyroom api` that can be asked" in out) == (1, True), out
 
 
+def test_a_service_that_is_starting_is_said_to_be(tmp_path: Path, journal: SqliteJournal) -> None:
+    """It has the folder for itself before it answers; what a killed one left there names nobody."""
+    journal.append(sent(NOW, outcome=Outcome.QUARANTINED))
+    (tmp_path / "instance.json").write_text('{"url": "http://127.0.0.1:9", "token": "old"}')
+    with DataFolder(tmp_path):
+        code, out = run(tmp_path, "quarantine", "--discard", "1")
+        assert (code, "is starting" in out, "try again" in out) == (1, True, True), out
+    code, out = run(tmp_path, "quarantine", "--discard", "1")
+    assert "is starting" not in out
+
+
 def test_it_balances_while_what_came_just_now_waits(tmp_path: Path, journal: SqliteJournal) -> None:
     now = SystemClock().now()  # of this test: the module was read minutes ago
     kept(journal, now - HOUR, journal.append(sent(now - HOUR)))
