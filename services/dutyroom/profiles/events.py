@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -28,6 +29,8 @@ from dutyroom.profiles.profile import EventRule, Profile
 from dutyroom.profiles.result import DecodedEvent
 from dutyroom.profiles.values import stored
 
+_NAMED = re.compile(r"\{[^$@]")  # a captured name in a template
+
 
 class EventProgram:
     """One kind of event of a layout."""
@@ -42,6 +45,11 @@ class EventProgram:
         self._code = template(rule.code)
         self._id = template(rule.id) if rule.id is not None else None
         self._key = key
+        # The same for all items of a message, but for whose it is and when.
+        texts = (rule.code, rule.id or "")
+        self._shared = (
+            self._whole and not rule.when and rule.time is None and not any(map(_NAMED.search, texts))
+        )
         self._arguments = tuple(
             (name, getter(paths), guard_of(profile, (name, *(p.leaf for p in paths)), key))
             for name, paths in rule.arguments.items()
@@ -59,11 +67,27 @@ class EventProgram:
                 return
             if len(found) > MAX_ITEMS:
                 raise Rejected(f"more than {MAX_ITEMS} elements in one list")
+            if self._shared:
+                self._all(here, found, job)
+                return
             for item in found:
                 self._one(here, item, here.captures, job)
             return
         for captured, item in self._walk(here.item, job.document):
             self._one(here, item, {**here.captures, **captured}, job)
+
+    def _all(self, here: Here, found: list[object], job: Job) -> None:
+        known: list[DecodedEvent] | None = job.kept.get(id(self))
+        if known is not None:
+            job.events += [
+                DecodedEvent(here.address, e.spec, here.at, e.event_id, e.code, {**e.arguments})
+                for e in known
+            ]
+            return
+        count = len(job.events)
+        for item in found:
+            self._one(here, item, here.captures, job)
+        job.kept[id(self)] = job.events[count:]
 
     def _one(self, here: Here, item: object, captures: Captures, job: Job) -> None:
         if self._test is not None and not self._test(captures, item, job.document):

@@ -63,3 +63,11 @@ def linear(rule: PointRule) -> Linear:
     if by.numerator == 1 and by.denominator > 1:
         return Linear(_NUMBERS, 1.0, shared(float(by.denominator)), shared(float(offset)))
     return Linear(_NUMBERS, shared(float(by)), 1.0, shared(float(offset)))
+
+
+def scaled(raw: str, factor: float, divisor: float, added: float) -> str:
+    """The text of raw * factor / divisor + added without what changes nothing; a float."""
+    changes = f" * {factor!r}" if factor != 1.0 else ""
+    changes += f" / {divisor!r}" if divisor != 1.0 else ""
+    changes += f" + {added!r}" if added or math.copysign(1.0, added) > 0 else ""
+    return raw + (changes or " * 1.0")

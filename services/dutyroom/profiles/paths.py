@@ -273,6 +273,20 @@ def _in_objects(
     capture: str, after: tuple[str, ...]
 ) -> Callable[[object], Iterator[tuple[dict[str, str], object]]]:
     """`{name}.field`: most fields of a message are no objects, and are passed over in no time."""
+    if len(after) == 1:
+        field = after[0]
+
+        def inside(value: object) -> Iterator[tuple[dict[str, str], object]]:
+            if not isinstance(value, dict):
+                return iter(())
+            several = [
+                (({capture: str(name)} if capture else {}), child[field])
+                for name, child in value.items()
+                if type(child) is dict and field in child
+            ]
+            return iter(several)
+
+        return inside
 
     def found(value: object) -> Iterator[tuple[dict[str, str], object]]:
         for name, child in value.items() if isinstance(value, dict) else ():
@@ -406,7 +420,8 @@ def _expression(text: str) -> Render:
         get = getter([parse(body)])
 
         def from_path(captures: Captures, item: object, document: object) -> str | None:
-            found = as_text(get(item, document))
+            value = get(item, document)
+            found = value if type(value) is str else as_text(value)
             return change(found) if change and found is not None else found
 
         return from_path

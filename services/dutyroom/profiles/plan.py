@@ -12,7 +12,7 @@ from dataclasses import fields
 from typing import Any, TypeAlias
 
 from dutyroom.model.telemetry import Kind
-from dutyroom.profiles.codecs.seam import READY, Finish
+from dutyroom.profiles.codecs.seam import LEFT, READY, Finish
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.meter import PARAMETER
 from dutyroom.profiles.paths import MISSING, Getter, Key, Keys, Path, getter
@@ -53,11 +53,13 @@ class PointPlan:
         self._metered = _Sorted(listed, False, private)  # registers of the device's own kind apart
         self._specs = [rule.spec for rule in rules]
         places = {id(point): place for place, point in enumerate(programs)}
+        fixed = {name for name, _ in self._metered.plain()}
         self.finishes = {
-            name: _finish(places[id(quick[8])], quick)
-            for name, quick in self._metered.plain()
+            name: _finish(places[id(quick[8])], quick, name not in fixed)
+            for name, quick in self._usual.plain()
             if quick[0]  # a personal value goes the long way
         }
+        self._registers = frozenset(f.place for f in self.finishes.values() if f.register)
 
     def run(self, here: Here, job: Job) -> None:
         item = here.item
@@ -65,16 +67,17 @@ class PointPlan:
             for point in self._programs:
                 point.run(here, job)
             return
-        ready = item.get(READY)
-        if ready:
+        metered = PARAMETER in here.parameters
+        ready, left = item.get(READY), item
+        if ready is not None:
+            left = item[LEFT]
+            if metered:
+                ready = {n: v for n, v in ready.items() if n not in self._registers}
             address, specs, at, quality = here.address, self._specs, here.at, here.quality
             job.readings += [
                 DecodedReading(address, specs[n], at, v, quality, None) for n, v in ready.items()
             ]
-        if PARAMETER in here.parameters:
-            self._metered.run(item, here, job)
-        else:
-            self._usual.run(item, here, job)
+        (self._metered if metered else self._usual).run(item, left, here, job)
 
 
 class _Sorted:
@@ -129,9 +132,10 @@ class _Sorted:
         for table in self._top[:1]:
             yield from table.items()
 
-    def run(self, item: dict[str, object], here: Here, job: Job) -> None:
+    def run(self, item: dict[str, object], left: dict[str, object], here: Here, job: Job) -> None:
+        """left: the fields of the item that are no readings yet."""
         for fields_of in self._top:
-            _quick(fields_of, item, here, job)
+            _quick(fields_of, left, here, job)
         document = job.document
         for whole, path, several in self._tables:
             table = inside(document if whole else item, path)
@@ -226,9 +230,9 @@ def _quick(own: Table, table: dict[str, Any], here: Here, job: Job) -> None:
             point.emit(found, raw, spec, here, job)
 
 
-def _finish(place: int, quick: Quick) -> Finish:
-    types, factor, divisor, added, _, low, high, spec, _ = quick
-    return Finish(place, spec.name, types, factor, divisor, added, low, high)
+def _finish(place: int, quick: Quick, register: bool) -> Finish:
+    types, factor, divisor, added, steps, low, high, spec, _ = quick
+    return Finish(place, spec.name, types, factor, divisor, added, low, high, steps, register)
 
 
 def _only(rule: PointRule, known: frozenset[str]) -> bool:

@@ -9,20 +9,21 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.leafnames import SUFFIXES, taken_names
-from dutyroom.profiles.linear import NEVER, Linear, linear
+from dutyroom.profiles.leaves import Leaf, emit
+from dutyroom.profiles.linear import NEVER, linear
 from dutyroom.profiles.paths import MISSING, as_text, getter
 from dutyroom.profiles.points import MOST
-from dutyroom.profiles.privacy import Guard, guard_of
+from dutyroom.profiles.privacy import guard_of
 from dutyroom.profiles.profile import Layout, PointRule, Profile, RestRule
+from dutyroom.profiles.restcode import Shapes, straight
 from dutyroom.profiles.result import DecodedReading
-from dutyroom.profiles.values import Convert, converter, stored
+from dutyroom.profiles.values import converter, stored
 from dutyroom.quantities import QUANTITIES, quantities_of
 
 MAX_LEAVES = 1000  # of a message
@@ -31,22 +32,6 @@ MAX_NAMES = 20_000  # remembered by a profile
 MAX_NAME = 120
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
-
-
-@dataclass(frozen=True, slots=True)
-class Leaf:
-    """What to do with the leaves of one name. guard: of a personal value; None = it is none."""
-
-    name: str
-    skip: bool
-    attribute: bool
-    text_point: bool  # a text that changes often is a point, not an attribute
-    text: PointSpec
-    state: PointSpec
-    number: PointSpec
-    convert: Convert
-    short: Linear  # the same where a number of it is a point
-    guard: Guard | None
 
 
 # (types, factor, divisor, added) of a number that is a point (see `linear`), its point, name, the leaf; () = left out.
@@ -85,6 +70,8 @@ class Rest:
         self._leaves: dict[str, Leaf] = {}
         self._top = _Place("", 0, False)
         self._places = 0
+        # Objects of fields that come again and again; None: they do not.
+        self._shapes = None if self._alternatives or rule.list_name else Shapes()
         # What stands below these is skipped whole: "can1*" names all of it.
         self._skipped = tuple(g[:-1] for g in rule.skip if g.endswith("*") and not set(g[:-1]) & set("*?["))
 
@@ -116,9 +103,31 @@ class Rest:
                 if value is None or name in used:
                     continue
                 if not (leaf := self._known_leaf(name)).skip:
-                    _emit(leaf, value, here, job)
-        elif isinstance(root, dict | list):
+                    emit(leaf, value, here, job)
+        elif isinstance(root, dict | list) and not (type(root) is dict and self._straight(root, here, job)):
             self._gather(root, used, here, job)
+
+    def _straight(self, root: dict[str, Any], here: Here, job: Job) -> bool:
+        """True where it is done."""
+        shapes = self._shapes
+        if shapes is None or not root:
+            return False
+        fields = (here.taken, *root)
+        run = shapes.compiled.get(fields)
+        if run is not None:
+            return run(root, job.readings.append, here.address, here.at, here.quality, here, job)
+        if shapes.useless:
+            self._shapes = None
+        elif shapes.often(fields):
+            place = self._top
+            found = [place.leaves[k] if k in place.leaves else self._entered(place, k) for k in root]
+            leaves = [f[6] if f and f[5] != here.taken else None for f in found]
+            skip = [k.startswith(self._skipped) for k in root]
+            if any(type(v) in (dict, list) and not s for v, s in zip(root.values(), skip, strict=True)):
+                shapes.refuse(fields)
+            else:
+                shapes.compiled[fields] = straight(leaves, skip)
+        return False
 
     def _gather(self, root: dict[str, Any] | list[Any], used: Collection[str], here: Here, job: Job) -> None:
         """The leaves of an object or list; null is nothing. Without recursion: a call costs as much as a few leaves.
@@ -161,7 +170,7 @@ class Rest:
                 elif kind is str and leaf.guard is None and not leaf.text_point:
                     job.attributes.append((address, name, stored(child)))
                 else:
-                    _emit(leaf, child, here, job)
+                    emit(leaf, child, here, job)
             else:
                 if not around:
                     break
@@ -251,31 +260,6 @@ class Rest:
 
 def _too_many() -> Rejected:
     return Rejected(f"more than {MAX_LEAVES} fields that no point names")
-
-
-def _emit(leaf: Leaf, value: object, here: Here, job: Job) -> None:
-    shown: object = value
-    if leaf.guard is not None and isinstance(value, str | int | float):
-        shown = leaf.guard(value)
-    if type(shown) is float or type(shown) is int:
-        if leaf.attribute:
-            job.attributes.append((here.address, leaf.name, shown))
-            return
-        found = leaf.convert(shown, here.parameters)
-        if type(found) is float:
-            job.readings.append(DecodedReading(here.address, leaf.number, here.at, found, here.quality, None))
-    elif isinstance(shown, str):
-        text = stored(shown)
-        if leaf.text_point:
-            job.readings.append(DecodedReading(here.address, leaf.text, here.at, 0.0, here.quality, text))
-        else:
-            job.attributes.append((here.address, leaf.name, text))
-    elif isinstance(shown, bool):
-        if leaf.attribute:
-            job.attributes.append((here.address, leaf.name, shown))
-        else:
-            state = DecodedReading(here.address, leaf.state, here.at, float(shown), here.quality, None)
-            job.readings.append(state)
 
 
 def _any(name: str, globs: tuple[str, ...]) -> bool:

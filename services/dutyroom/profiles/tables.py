@@ -6,12 +6,12 @@ The text is made of numbers alone: names of fields are objects beside it, nothin
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, TypeAlias
 
 from dutyroom.model.telemetry import Quality
 from dutyroom.profiles.job import Here, Job
+from dutyroom.profiles.linear import scaled
 from dutyroom.profiles.points import Quick
 from dutyroom.profiles.result import DecodedReading
 from dutyroom.profiles.ways import take_long
@@ -66,10 +66,7 @@ def _lines(number: int, quick: Quick) -> Iterator[str]:
     if types:
         yield "  t = type(x)"
         yield f"  if {' or '.join(f't is {_TYPES[t]}' for t in sorted(types, key=_TYPES.__getitem__))}:"
-        changes = f" * {factor!r}" if factor != 1.0 else ""
-        changes += f" / {divisor!r}" if divisor != 1.0 else ""
-        changes += f" + {added!r}" if added or math.copysign(1.0, added) > 0 else ""
-        yield f"   v = x{changes or ' * 1.0'}"
+        yield f"   v = {scaled('x', factor, divisor, added)}"
         yield f"   if {low!r} <= v <= {high!r}:"
         if steps:  # see plan._quick
             yield "    w = (v + 0.5) // 1.0"

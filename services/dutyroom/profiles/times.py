@@ -63,7 +63,15 @@ def reader(form: str, tz: ZoneInfo, since: str = "") -> ReadTime:
     since: ISO time that epoch numbers count from, in place of 1970. Raises Rejected.
     """
     if form in ("auto", "iso") and not since:
-        return lambda value: _auto(value, tz)
+
+        def told(value: object) -> Ms | None:
+            if (
+                type(value) is float or type(value) is int
+            ) and 0 <= value < 1e11:  # seconds, as most send them
+                return round(value * 1000)
+            return _auto(value, tz)
+
+        return told
     if form in UNITS or since:
         scale, base = UNITS.get(form, 1000.0), from_iso(since, tz) if since else 0
         return lambda value: None if (at := _epoch(value, scale)) is None else at + base

@@ -95,20 +95,26 @@ def wanted(layouts: Sequence[Layout], finishes: Mapping[str, Finish] | None = No
         return None
     names = frozenset(found.names | others.names)
     numbers = names - others.names
+    computed = names - numbers - exact.exact
     same = finishes is not None and all(layout.points == layouts[0].points for layout in layouts)
     return Wanted(
         names,
         numbers,
         frozenset(digested),
         passed_over.pop() if passed_over else None,
-        names - numbers - exact.exact,
-        tuple((n, f) for n, f in (finishes or {}).items() if n in numbers and same and _once(layouts[0], n)),
+        computed,
+        tuple(
+            (n, f)
+            for n, f in (finishes or {}).items()
+            if same and (n in numbers or n in computed) and _once(layouts[0], n)
+        ),
     )
 
 
 def _once(layout: Layout, name: str) -> bool:
-    """True where one point alone reads the field."""
-    return sum(any(Key(name) in path.steps for path in rule.paths) for rule in layout.points) == 1
+    """True where one point alone reads the field, whoever reads why it has no value."""
+    paths = [[p for p in rule.paths if p.whole or p.steps[:1] != (REASONS,)] for rule in layout.points]
+    return sum(any(Key(name) in path.steps for path in listed) for listed in paths) == 1
 
 
 def _looked_at(rule: PointRule) -> PointRule:

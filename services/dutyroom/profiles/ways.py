@@ -54,11 +54,12 @@ class NamedPoints:
 class TestedPoint:
     """A point that is computed, or has a condition, and is no more than that."""
 
-    __slots__ = ("_absent", "_get", "_known", "_names", "_over", "_quick", "_test")
+    __slots__ = ("_absent", "_get", "_known", "_names", "_needed", "_over", "_quick", "_test")
 
     def __init__(self, rule: PointRule, quick: Quick) -> None:
         self._quick, self._absent = quick, rule.absent
-        self._get, self._test = getter(rule.paths), all_of(rule.when)
+        self._needed = _needed(rule)  # most conditions are no more than that, which needs no call
+        self._get, self._test = getter(rule.paths), None if self._needed else all_of(rule.when)
         self._over = None if rule.value is None else rule.value.over_fields(_fields(rule, rule.value))
         self._names = {name: getter([path]) for name, path in rule.names.items()}
         low, high, _, point = quick[5:]
@@ -67,6 +68,8 @@ class TestedPoint:
 
     def run(self, here: Here, job: Job) -> None:
         item: Any = here.item  # a dict
+        if self._needed and self._needed not in item:
+            return
         document = job.document
         raw: Any
         if self._over is None:
@@ -81,6 +84,20 @@ class TestedPoint:
             job.readings.append(DecodedReading(here.address, spec, here.at, value, here.quality, None))
         else:
             take(raw, self._quick, self._quick[7], here, job)
+
+
+def _needed(rule: PointRule) -> str:
+    """The one field of the item that must be there, where that is the condition; else ""."""
+    condition = rule.when[0] if len(rule.when) == 1 else None
+    if (
+        condition is None
+        or condition.test != "exists"
+        or condition.values[0] != "true"
+        or condition.path is None
+    ):
+        return ""
+    keys = leading(condition.path)
+    return keys[0] if len(keys) == 1 and len(condition.path.steps) == 1 else ""
 
 
 def _fields(rule: PointRule, value: Expression) -> dict[str, str]:

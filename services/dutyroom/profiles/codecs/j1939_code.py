@@ -7,52 +7,14 @@ The text is made of numbers alone: names of parameters are objects beside it, no
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
-from dutyroom.profiles.codecs.j1939_faults import read_faults
-from dutyroom.profiles.codecs.j1939_fields import Collected, Field, Values
-from dutyroom.profiles.codecs.seam import READY, Finish
-
-
-class Gathered(Collected):
-    """ready: finished readings by the place of their point. _apart: of parameters that are finished in most frames, those
-    that were not in one, and their place."""
-
-    __slots__ = ("_apart", "ready")
-
-    def __init__(self) -> None:
-        self.values: Values = {}
-        self.reasons: dict[str, str] = {}
-        self.unknown: dict[str, str] = {}
-        self.ready: dict[int, float] = {}
-        self._apart: dict[str, int] = {}
-
-    def put_by(self, place: int, name: str, value: object) -> None:
-        """A value that is to go the long way; it counts more than a finished one before it."""
-        self.values[name] = value
-        self._apart[name] = place
-        self.ready.pop(place, None)
-
-    def faults(self, data: bytes, prefix: str) -> None:
-        self._faults(read_faults(data, prefix))
-
-    def missing(self, name: str, why: str) -> None:
-        self.values[name] = None
-        self.reasons.pop(name, None)
-        self.reasons[name] = why
-
-    def item(self) -> Values:
-        """The document of all frames together."""
-        values = self.values
-        for name, place in self._apart.items():
-            if place in self.ready:  # came later
-                del values[name]
-        values["reasons"] = self.reasons
-        values[READY] = self.ready
-        return {"engine": values}
-
+from dutyroom.profiles.codecs.j1939_faults import NO_FAULT, read_faults
+from dutyroom.profiles.codecs.j1939_fields import Field, Values
+from dutyroom.profiles.codecs.j1939_gathered import Gathered, NoFault
+from dutyroom.profiles.codecs.seam import Finish
 
 # eight bytes, `ready` and `values` of what is gathered, and that itself
 Read: TypeAlias = Callable[[bytes, dict[int, float], Values, Gathered], None]
@@ -65,35 +27,43 @@ Scaling: TypeAlias = tuple[int, int, int, int]  # raw values from here on are no
 
 class Number(NamedTuple):
     """A parameter that becomes a number. (raw * whole + added) / divisor is the value. finish: what its point makes of
-    it. kept: it is no reading yet; then why there is none counts too."""
+    it. told: something else reads it too; then why there is none counts as well."""
 
     field: Field
     whole: int
     added: int
     divisor: int
     finish: Finish | None = None
-    kept: bool = False
+    told: bool = False
 
     @property
     def scaling(self) -> Scaling:
         return self.field.odd, self.whole, self.added, self.divisor
+
+    @property
+    def kept(self) -> bool:
+        """True where the value is needed beside the reading."""
+        return self.told or (self.finish is not None and self.finish.register)
 
     def read(self, bits: int, into: Gathered) -> None:
         """In a frame of any length, in the long way."""
         f, finish = self.field, self.finish
         raw = bits >> f.start & f.mask
         value = _scaled(self.scaling, raw)
-        if value is not None:
-            found = None if finish is None else finished(finish, value)
-            if finish is None:
-                into.values[f.name] = value
-                into.reasons.pop(f.name, None)
-            elif found is None:
+        values = into.values if finish is None else into.kept
+        if value is None:
+            if self.told and values.get(f.name) is None:
+                into.missing(values, f.name, f.why[(raw - f.odd) >> f.low_bits])
+            return
+        if finish is None or self.kept:
+            values[f.name] = value
+            into.reasons.pop(f.name, None)
+        if finish is not None:
+            found = finished(finish, value)
+            if found is None:
                 into.put_by(finish.place, f.name, value)
             else:
                 into.ready[finish.place] = found
-        elif self.kept and into.values.get(f.name) is None:
-            into.missing(f.name, f.why[(raw - f.odd) >> f.low_bits])
 
 
 def _scaled(scaling: Scaling, raw: int) -> int | float | None:
@@ -105,7 +75,7 @@ def _scaled(scaling: Scaling, raw: int) -> int | float | None:
     return number / divisor if number % divisor else number // divisor
 
 
-def number_of(f: Field, finish: Finish | None, kept: bool) -> Number | None:
+def number_of(f: Field, finish: Finish | None, told: bool) -> Number | None:
     """How the parameter becomes a number whose shortest decimal text is its exact value; None where that cannot
     be: a float has 15 digits, and below 0.0001 is written with an exponent."""
     shared = math.gcd(f.whole, f.added, f.ten)
@@ -113,18 +83,23 @@ def number_of(f: Field, finish: Finish | None, kept: bool) -> Number | None:
     fine = math.gcd(f.whole, f.added) * 10_000 < f.ten
     if f.negative <= f.mask or largest >= 10**15 or fine or f.end > 64:
         return None
-    return Number(f, f.whole // shared, f.added // shared, f.ten // shared, finish, kept)
+    return Number(f, f.whole // shared, f.added // shared, f.ten // shared, finish, told)
 
 
 def finished(finish: Finish, value: float) -> float | None:
     """What the point makes of a value; None where that must go the long way: another type, or out of its range."""
     found = value * finish.factor / finish.divisor + finish.added
-    return found if type(value) in finish.types and finish.low <= found <= finish.high else None
+    if type(value) not in finish.types or not finish.low <= found <= finish.high:
+        return None
+    if not finish.steps:
+        return found
+    whole = (found + 0.5) // 1.0  # see `plan._quick`
+    return whole if -0.25 < found - whole < 0.25 and finish.low <= whole <= finish.high else None
 
 
 def compiled(numbers: Sequence[Number], others: Sequence[Field]) -> Read:
     """others: read in the long way, since somebody reads their exact texts."""
-    lines = ["def read(c, y, v, m):", " pass"]
+    lines = ["def read(c, y, v, m):", " w = m.kept" if any(n.kept for n in numbers) else " pass"]
     names: dict[str, object] = {"__builtins__": {}}
     at_byte: dict[int, list[Number]] = {}
     for number in numbers:
@@ -141,17 +116,43 @@ def compiled(numbers: Sequence[Number], others: Sequence[Field]) -> Read:
     return names["read"]  # type: ignore[return-value]
 
 
-def active_faults(c: bytes, y: dict[int, float], v: Values, m: Gathered) -> None:
-    m.faults(c, "")
+def faults_reader(prefix: str, finishes: Mapping[str, Finish], computed: Collection[str]) -> Read:
+    """Of DM1 ("") or DM2 ("past_"): most of the time there is no fault, and the lamps are all it says."""
+    faults = f"{prefix}faults"
+    known: dict[int, NoFault] = {}  # by the byte of the lamps
+
+    def read(c: bytes, y: dict[int, float], v: Values, m: Gathered) -> None:
+        if c[2:6] == NO_FAULT and faults not in v:
+            if c[0] not in known:
+                known[c[0]] = _no_fault(read_faults(c, prefix), finishes, computed)
+            m.no_fault(faults, c, known[c[0]])
+        else:
+            m.faults(c, prefix)
+
+    return read
 
 
-def past_faults(c: bytes, y: dict[int, float], v: Values, m: Gathered) -> None:
-    m.faults(c, "past_")
+def _no_fault(said: Values, finishes: Mapping[str, Finish], computed: Collection[str]) -> NoFault:
+    ready: dict[int, float] = {}
+    left: Values = {}
+    kept: Values = {}
+    for name, value in said.items():
+        if isinstance(value, list):  # made anew for each message
+            continue
+        finish = finishes.get(name)
+        found = finished(finish, value) if finish is not None and isinstance(value, int) else None
+        if finish is not None and found is not None:
+            ready[finish.place] = found
+        elif finish is None or value is not None or name in computed:
+            left[name] = value
+        if name in computed and found is not None:
+            kept[name] = value
+    return ready, left, kept
 
 
 def silent(numbers: Sequence[Number]) -> bool:
     """True where nothing comes of a frame of ones."""
-    return all(number.field.odd <= number.field.mask and not number.kept for number in numbers)
+    return all(number.field.odd <= number.field.mask and not number.told for number in numbers)
 
 
 def _named(names: dict[str, object], value: object) -> str:
@@ -221,7 +222,7 @@ def _wide(number: Number, name: str, why: str) -> Iterator[str]:
     if f.odd > f.mask:
         yield f" n = {raw}"
         yield " if True:"
-    elif whole_bytes and top << 8 * (last - first) == f.odd and not number.kept:
+    elif whole_bytes and top << 8 * (last - first) == f.odd and not number.told:
         yield f" if c[{last}] < {top}:"
         yield f"  n = {raw}"
     else:
@@ -234,14 +235,17 @@ def _wide(number: Number, name: str, why: str) -> Iterator[str]:
         if number.divisor > 1
         else "n"
     )
+    table = "v"
     if number.finish is not None:
+        table = "w"
         yield from _finish(number, number.finish, name, exact)
-        return
-    yield f"  v[{name}] = {exact}"
-    if number.kept:
+    if number.finish is None or number.kept:
+        yield f"  {table}[{name}] = {exact}"
+    if number.told:
         yield f"  if {name} in m.reasons: del m.reasons[{name}]"
         if f.odd <= f.mask:
-            yield f" elif v.get({name}) is None: m.missing({name}, {why}[(n - {f.odd}) >> {f.low_bits}])"
+            missing = f"m.missing({table}, {name}, {why}[(n - {f.odd}) >> {f.low_bits}])"
+            yield f" elif {table}.get({name}) is None: {missing}"
 
 
 def _finish(number: Number, finish: Finish, name: str, exact: str) -> Iterator[str]:
@@ -250,16 +254,20 @@ def _finish(number: Number, finish: Finish, name: str, exact: str) -> Iterator[s
     value = f"n / {number.divisor}" if number.divisor > 1 else "n"
     changes = f" * {finish.factor!r}" if finish.factor != 1.0 else ""
     changes += f" / {finish.divisor!r}" if finish.divisor != 1.0 else ""
-    changes += f" + {finish.added!r}" if finish.added or math.copysign(1.0, finish.added) > 0 else ""
+    if finish.added or (math.copysign(1.0, finish.added) > 0 > finish.factor):
+        changes += f" + {finish.added!r}"  # 0.0 makes a difference to -0.0 alone
     value += changes or ("" if number.divisor > 1 else " * 1.0")
     ends = [_scaled(number.scaling, raw) for raw in (0, min(number.field.odd - 1, number.field.mask))]
     types = finish.types >= {int, float} or (number.divisor == 1 and int in finish.types)
-    if types and all(end is not None and _inside(finish, end) for end in ends):
+    if types and not finish.steps and all(end is not None and _inside(finish, end) for end in ends):
         yield f"  y[{finish.place}] = {value}"
         return
-    test = f"{finish.low!r} <= x <= {finish.high!r}" if types else "False"
     yield f"  x = {value}"
-    yield f"  if {test}: y[{finish.place}] = x"
+    test = f"{finish.low!r} <= x <= {finish.high!r}"
+    if finish.steps:  # see `plan._quick`
+        yield "  s = (x + 0.5) // 1.0"
+        test += f" and -0.25 < x - s < 0.25 and {finish.low!r} <= s <= {finish.high!r}"
+    yield f"  if {test if types else 'False'}: y[{finish.place}] = {'s' if finish.steps else 'x'}"
     yield f"  else: m.put_by({finish.place}, {name}, {exact})"
 
 

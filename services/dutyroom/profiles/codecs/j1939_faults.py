@@ -11,7 +11,7 @@ _LAMP_STATES = tuple(
     tuple(state if (state := byte >> 2 * number & 3) < 2 else None for number in range(len(_LAMPS)))
     for byte in range(256)
 )
-_NO_FAULT = bytes(4)
+NO_FAULT = bytes(4)
 
 
 def read_faults(data: bytes, prefix: str = "") -> dict[str, object]:
@@ -20,7 +20,7 @@ def read_faults(data: bytes, prefix: str = "") -> dict[str, object]:
         raise Rejected(f"fault message cut at byte {len(data)}: at least 6 bytes expected")
     lamps, first = data[0], data[2:6]
     document: dict[str, object] = dict(zip(_LAMP_NAMES[prefix], _LAMP_STATES[lamps], strict=True))
-    if len(data) < 10 and first == _NO_FAULT:  # most of the time
+    if len(data) < 10 and first == NO_FAULT:  # most of the time
         faults = []
     else:
         faults = [f for at in range(2, len(data) - 3, 4) if (f := _fault(data[at : at + 4]))]

@@ -72,7 +72,7 @@ class Assembly:
             announced, pieces = self._open[key]
             pieces[found.data[0]] = found.data[1:]
             count = announced.data[3]
-            if count and all(n in pieces for n in range(1, count + 1)):
+            if 0 < count <= len(pieces) and all(n in pieces for n in range(1, count + 1)):
                 size, pgn = (int.from_bytes(announced.data[a:b], "little") for a, b in ((1, 3), (5, 8)))
                 whole = b"".join(pieces[n] for n in range(1, count + 1))
                 del self._open[key]

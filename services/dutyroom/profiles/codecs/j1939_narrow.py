@@ -6,35 +6,35 @@ Whatever is no usual frame is left to the full way: it reads it, or says what is
 
 from __future__ import annotations
 
+from binascii import a2b_hex
 from dataclasses import dataclass
 from typing import Any
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.j1939_code import (
-    Gathered,
     Number,
     Read,
-    active_faults,
     compiled,
+    faults_reader,
     number_of,
-    past_faults,
     silent,
 )
 from dutyroom.profiles.codecs.j1939_fields import ACTIVE_FAULTS, OWN_WAY, PAST_FAULTS, Field, Groups, Values
 from dutyroom.profiles.codecs.j1939_frames import (
     LONGEST,
     MAX_FRAMES,
+    MAX_ID,
     PIECES,
     Assembly,
     Frame,
     frame,
     read_id,
 )
+from dutyroom.profiles.codecs.j1939_gathered import Gathered
 from dutyroom.profiles.codecs.seam import Finish, Wanted
 
 MAX_READERS = 4096  # CAN ids that are remembered
 _ONES = "FF" * 8  # most groups of most engines have nothing to say
-_FAULTS = {ACTIVE_FAULTS: active_faults, PAST_FAULTS: past_faults}
 _hex = bytes.fromhex
 
 
@@ -59,6 +59,10 @@ class Narrow:
         self._nothing = _Group(compiled((), ()), (), (), True)
         self._readers: dict[int | str, Read | None] = {}  # None: a frame that is read in the long way
         self._silent: set[int | str] = set()
+        self._faults = {
+            pgn: faults_reader(prefix, self._finishes, wanted.computed)
+            for pgn, prefix in ((ACTIVE_FAULTS, ""), (PAST_FAULTS, "past_"))
+        }
 
     def read(self, value: object) -> Values | None:
         """{engine: {engine_speed: 1498.75, ..., reasons: {...}}}; None = the full way must be gone."""
@@ -77,9 +81,12 @@ class Narrow:
             if data == _ONES and own in quiet:
                 continue
             try:
-                content = _hex(data)
+                content = a2b_hex(data)
             except (TypeError, ValueError):
-                return None
+                try:  # there may be blanks in it
+                    content = _hex(data)
+                except (TypeError, ValueError):
+                    return None
             try:
                 read = readers[own]
             except KeyError:
@@ -92,17 +99,18 @@ class Narrow:
             if read is not None and len(content) == 8:
                 read(content, ready, values, gathered)
             elif len(data) > LONGEST or (
-                read is not nothing and not self._long(frame(read_id(own, ""), content), gathered, assembly)
+                read is not nothing and not self._long(own, content, gathered, assembly)
             ):
                 return None
         return gathered.item()
 
-    def _long(self, found: Frame, gathered: Gathered, assembly: Assembly) -> bool:
+    def _long(self, own: int | str, content: bytes, gathered: Gathered, assembly: Assembly) -> bool:
         """The long way of one frame, and of the long message that it may complete. False where that cannot be read:
         something else may be wrong with the frames behind it, which the full way would say first."""
-        if self._sources is not None and found.source not in self._sources:
-            return True
         try:
+            found = frame(own if type(own) is int and 0 <= own <= MAX_ID else read_id(own, ""), content)
+            if self._sources is not None and found.source not in self._sources:
+                return True
             self._add(found, gathered)
             if found.pgn in PIECES and (complete := assembly.take(found)) is not None:
                 self._add(complete, gathered)
@@ -130,7 +138,7 @@ class Narrow:
             group = None if found.pgn in OWN_WAY else self._group(found.pgn)
         read = None if group is None else group.read
         if group is None and found.pgn not in self._groups:
-            read = _FAULTS.get(found.pgn)
+            read = self._faults.get(found.pgn)
         if len(self._readers) < MAX_READERS:
             self._readers[own] = read
             if group is not None and group.silent:
@@ -168,4 +176,4 @@ def _finishes(groups: Groups, wanted: Wanted) -> dict[str, Finish]:
         for f in listed
         if f.name in known and (pgn in OWN_WAY or not f.parameter.spn or number_of(f, None, False) is None)
     }
-    return {n: finish for n, finish in known.items() if n in wanted.numbers and n not in apart}
+    return {n: finish for n, finish in known.items() if n not in apart}

@@ -52,14 +52,16 @@ class Codec(Protocol):
 AS_TOLD: Final = "\0as told"  # field of an item of a narrow codec: a Told
 
 
-READY: Final = (
-    "\0ready"  # field of an item of a narrow codec: readings of points, by their place in the layout
-)
+# Fields of an item of a narrow codec: readings of points, by their place in the layout; and the fields of the item that
+# points are still to be read from.
+READY: Final = "\0ready"
+LEFT: Final = "\0left"
 
 
 class Finish(NamedTuple):
     """What the one point that reads a field makes of a number: number * factor / divisor + added, where that is in
-    range and the number of one of these types. place: of the point in the layout."""
+    range and the number of one of these types. place: of the point in the layout. steps: it is rounded to whole ones
+    where it is within a quarter of one. register: of some devices it is another reading, so that the value is needed too."""
 
     place: int
     name: str
@@ -69,6 +71,8 @@ class Finish(NamedTuple):
     added: float
     low: float
     high: float
+    steps: bool = False
+    register: bool = False
 
 
 class Told:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -14,14 +16,20 @@ from hypothesis import strategies as st
 from tests.unit.profiles.codecs.test_dsmr import NOW, V5, telegram
 
 from dutyroom.errors import Rejected
+from dutyroom.model.telemetry import Message
+from dutyroom.profiles.attempt import Sight, attempt
 from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.dsmr_shapes import MAX_LEARNED, MAX_STILLS, Shapes, shape_of
 from dutyroom.profiles.codecs.dsmr_tables import REGISTERS
 from dutyroom.profiles.codecs.j1939_frames import can_id
 from dutyroom.profiles.codecs.j1939_table import GROUPS
 from dutyroom.profiles.codecs.seam import AS_TOLD, READY, Ask, Codec, Finish, Told, Wanted
+from dutyroom.profiles.decode import Decoded, Library, load_library
+from dutyroom.profiles.job import Anybody
+from dutyroom.profiles.meter import PARAMETER
 from dutyroom.profiles.paths import as_text
 from dutyroom.profiles.yamlnode import Plain
+from dutyroom.timebase import zone
 
 # ---------------------------------------------------------------- J1939
 
@@ -142,6 +150,56 @@ def test_the_later_reading_counts_also_where_the_earlier_one_was_out_of_range() 
         listed = [{"id": can_id(65263, source), "data": data} for source, data in enumerate(order)]
         found = outcome(codec, orjson.dumps(listed))["engine"]
         assert (found[READY].get(finish.place), found.get(name)) == (ready, value)
+
+
+# ---------------------------------------------------------------- a whole profile
+
+
+@pytest.fixture(scope="module")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    folder = tmp_path_factory.mktemp("profiles")
+    for vendor in ("j1939", "senquip"):
+        shutil.copytree(Path(__file__).parents[4] / "device_profiles" / vendor, folder / vendor)
+    return load_library(folder, zone("UTC"))
+
+
+_MOSTLY_QUIET = st.one_of(
+    _FRAMES,
+    st.tuples(
+        st.sampled_from([can_id(pgn, source) for pgn in (65226, 65227) for source in (0, 3)]),
+        st.sampled_from(
+            ["03FF00000000FFFF", "00FF00000000FFFF", "C0FF00000000FFFF", "04FF640001030000", "00FF0000"]
+        ),
+    ),
+    st.tuples(  # registers, and what expressions read
+        st.sampled_from([can_id(pgn) for pgn in (61444, 65253, 65257, 64777, 65262, 65263)]),
+        st.binary(min_size=8, max_size=8).map(bytes.hex),
+    ),
+)
+
+
+def _whole(engines: Library, message: Message, known: Anybody, note: bool) -> object:
+    """Readings, events and the rest; with `note` the codec gives every field as text."""
+    groups, captures = engines.for_topic(message.topic)
+    sight = Sight(message, captures, engines.memory, (lambda *_: None) if note else None)
+    found = attempt(groups[0].candidates[0], sight, known, False)
+    if not isinstance(found, Decoded):
+        return found
+    return [
+        sorted(map(repr, part)) for part in (found.readings, found.events, found.attributes, found.findings)
+    ]
+
+
+@given(frames=st.lists(_MOSTLY_QUIET, max_size=12), meter=st.sampled_from(["", "volume 6 0.01", " 7 "]))
+@settings(max_examples=300, deadline=None)
+def test_devices_have_the_same_readings_as_from_the_texts(
+    engines: Library, frames: list[tuple[int, str]], meter: str
+) -> None:
+    listed = [{"id": own, "data": data} for own, data in frames]
+    payload = orjson.dumps({"deviceid": "QA0000001", "can1": listed, "vin": 12.5})
+    message = Message("senquip/quad", payload, 1_793_491_200_000)
+    known = Anybody("senquip/quad-c2", {PARAMETER: meter} if meter else {})
+    assert _whole(engines, message, known, False) == _whole(engines, message, known, True)
 
 
 def test_every_parameter_at_the_ends_of_its_range() -> None:
