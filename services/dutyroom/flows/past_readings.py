@@ -50,17 +50,18 @@ def columns_of(
     received: Sequence[str] | None,
     known: Listed,
     file: str,
-    first: int,
+    first: int | Sequence[int],
     troubles: Troubles | None = None,
 ) -> Columns:
-    """A stretch of rows. troubles: takes the rows that cannot be read, which are left out; without it they
-    raise Invalid, naming the first one by file line."""
-    point, factor, offset = _meaning(device, name, unit, known.factors, file, first, troubles)
-    number = _numbers(value, file, first, troubles) * factor + offset
-    counts = _steps(known.table)[point]
+    """A stretch of rows. first: the file line of the first one, or of each. troubles: takes the rows that cannot be
+    read, which are left out; without it they raise Invalid, naming the first one by its line."""
+    line = range(first, first + len(device)) if isinstance(first, int) else first
+    point, factor, offset = _meaning(device, name, unit, known.factors, file, line, troubles)
+    number = _numbers(value, file, line, troubles) * factor + offset
+    counts = steps_of(known.table)[point]
     number[counts] = np.rint(number[counts])
-    when = _instants(at, "time_utc_iso", file, first, troubles)
-    came = when if received is None else _instants(received, "received_at", file, first, troubles)
+    when = _instants(at, "time_utc_iso", file, line, troubles)
+    came = when if received is None else _instants(received, "received_at", file, line, troubles)
     found = Columns(point.astype(np.int32), when, number, came)
     good = (point > 0) & (when != NEVER) & (came != NEVER)
     return found if good.all() else found.rows(good)
@@ -72,7 +73,7 @@ def _meaning(
     unit: Sequence[str],
     factors: Factors,
     file: str,
-    first: int,
+    line: Sequence[int],
     troubles: Troubles | None,
 ) -> tuple[Ints, Floats, Floats]:
     """(point, factor, offset) by row; point 0 = none."""
@@ -82,14 +83,14 @@ def _meaning(
         keys = Counter(f"{device[n]}, {name[n]}, {unit[n]}" for n in lost)
         if troubles is None:
             what = f"{next(iter(keys))}: device_id, point and unit are in no row of the devices"
-            raise Invalid([Mistake(file, first + lost[0], "device_id", what)])
+            raise Invalid([Mistake(file, line[lost[0]], "device_id", what)])
         for key, count in keys.items():
-            troubles.add("unknown", key, count, f"{file}:{first + lost[0]}")
+            troubles.add("unknown", key, count, f"{file}:{line[lost[0]]}")
     found = np.array([rule or (0, 1.0, 0.0) for rule in rules], np.float64).reshape(-1, 3)
     return found[:, 0].astype(np.int32), found[:, 1], found[:, 2]
 
 
-def _steps(table: PointTable) -> Bools:
+def steps_of(table: PointTable) -> Bools:
     """By point: whether it counts whole steps."""
     found = np.zeros(table.top + 1, bool)
     for point in table:
@@ -97,7 +98,7 @@ def _steps(table: PointTable) -> Bools:
     return found
 
 
-def _numbers(texts: Sequence[str], file: str, first: int, troubles: Troubles | None) -> Floats:
+def _numbers(texts: Sequence[str], file: str, line: Sequence[int], troubles: Troubles | None) -> Floats:
     """An empty number is NaN; so is an unreadable one where troubles are taken."""
     try:
         return np.array([text or "nan" for text in texts], dtype=np.float64)
@@ -109,12 +110,14 @@ def _numbers(texts: Sequence[str], file: str, first: int, troubles: Troubles | N
             except ValueError:
                 said = f"{text[:40]!r} is no number"
                 if troubles is None:
-                    raise Invalid([Mistake(file, first + n, "value", said)]) from None
-                troubles.add("row", "value", 1, f"{file}:{first + n}: value: {said}")
+                    raise Invalid([Mistake(file, line[n], "value", said)]) from None
+                troubles.add("row", "value", 1, f"{file}:{line[n]}: value: {said}")
         return found
 
 
-def _instants(texts: Sequence[str], column: str, file: str, first: int, troubles: Troubles | None) -> Longs:
+def _instants(
+    texts: Sequence[str], column: str, file: str, line: Sequence[int], troubles: Troubles | None
+) -> Longs:
     """ISO 8601 in UTC, with Z, +00:00 or nothing; NEVER where it cannot be read and troubles are taken."""
     try:
         return _parsed(texts)
@@ -126,8 +129,8 @@ def _instants(texts: Sequence[str], column: str, file: str, first: int, troubles
             except (ValueError, UserWarning):
                 said = f"{text[:40]!r} is no instant in UTC"
                 if troubles is None:
-                    raise Invalid([Mistake(file, first + n, column, said)]) from None
-                troubles.add("row", column, 1, f"{file}:{first + n}: {column}: {said}")
+                    raise Invalid([Mistake(file, line[n], column, said)]) from None
+                troubles.add("row", column, 1, f"{file}:{line[n]}: {column}: {said}")
         return found
 
 
@@ -160,10 +163,9 @@ def _came(columns: Columns, troubles: Troubles, table: PointTable) -> Longs:
     at = columns.at
     if len(at) < 4 or (np.diff(at) < 0).mean() > 0.05:  # rows stand by device, say
         return at
-    edges = np.arange(0, len(at), _BLOCK)
-    middle = np.array([np.median(at[a : a + _BLOCK]) for a in edges], np.int64)
+    middle, spread = _middles(at)
     before, after = np.append(middle[:1], middle[:-1]), np.append(middle[1:], middle[-1:])
-    room = np.maximum(_FAR, 2 * _spread(at, edges, middle))
+    room = np.maximum(_FAR, 2 * spread)
     block = np.arange(len(at)) // _BLOCK
     low, high = np.minimum(before, middle) - room, np.maximum(after, middle) + room
     wrong = (at < low[block]) | (at > high[block])
@@ -172,11 +174,17 @@ def _came(columns: Columns, troubles: Troubles, table: PointTable) -> Longs:
     return np.where(wrong, middle[block], at)
 
 
-def _spread(at: Longs, edges: Longs, middle: Longs) -> Longs:
-    """How far half of a block's rows lie from its middle: sparse data is not a wrong clock."""
-    return np.array(
-        [np.median(np.abs(at[a : a + _BLOCK] - m)) for a, m in zip(edges, middle, strict=True)], np.int64
-    )
+def _middles(at: Longs) -> tuple[Longs, Longs]:
+    """Of each block of rows: its median, and how far half of them lie from it (sparse data is no wrong clock)."""
+    whole = len(at) // _BLOCK * _BLOCK
+    middle, spread = [], []
+    for part in (at[:whole].reshape(-1, _BLOCK), at[whole:].reshape(1, -1)):
+        if part.size:
+            ordered = np.sort(part, axis=1)
+            found = ordered[:, part.shape[1] // 2]
+            middle.append(found)
+            spread.append(np.sort(np.abs(part - found[:, None]), axis=1)[:, part.shape[1] // 2])
+    return np.concatenate(middle), np.concatenate(spread)
 
 
 def batches_of(columns: Iterable[Columns], slot: Ms) -> Iterator[Batch]:

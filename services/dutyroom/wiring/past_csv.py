@@ -7,25 +7,26 @@ import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from itertools import islice
+from io import TextIOWrapper
 from pathlib import Path
 from typing import IO
 
 from dutyroom.errors import Invalid, Mistake, Rejected
+from dutyroom.flows.past_bytes import Plain
 from dutyroom.flows.past_files import Listed, Row
 from dutyroom.flows.past_readings import Columns, columns_of
 from dutyroom.flows.past_troubles import Troubles
 
-_CHUNK = 100_000  # rows
+_BYTES = 4 << 20  # of a block
+_LONGEST_LINE = 1 << 20
 _WANTED = ("device_id", "point", "unit", "time_utc_iso", "value")
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[str]]:
+def _guarded(path: Path) -> Iterator[None]:
     """Raises Rejected for what cannot be opened or is no text, also while it is read."""
     try:
-        with _file(path) as file:
-            yield file
+        yield
     except (OSError, EOFError, zlib.error) as err:
         raise Rejected(f"{path}: {getattr(err, 'strerror', None) or err}") from err
     except UnicodeDecodeError as err:
@@ -34,15 +35,13 @@ def opened(path: Path) -> Iterator[IO[str]]:
         raise Rejected(f"{path}: is no CSV: {err}") from err
 
 
-def _file(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")
-    return path.open(encoding="utf-8-sig", newline="")
+def _raw(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def rows(path: Path, wanted: Sequence[str]) -> list[Row]:
     """All rows of a small table. Raises Invalid naming the columns that are missing, Rejected."""
-    with opened(path) as file:
+    with _guarded(path), _raw(path) as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         head = reader.fieldnames or []
         if missing := [Mistake(path.name, 1, c, "this column is missing") for c in wanted if c not in head]:
@@ -56,36 +55,53 @@ def rows(path: Path, wanted: Sequence[str]) -> list[Row]:
 def telemetry(path: Path, known: Listed, troubles: Troubles, unit: bool = True) -> tuple[list[Columns], bool]:
     """(the readings of a file in the order of its rows, whether it says when they came). unit: the column is
     needed. Raises Invalid naming the columns that are missing, Rejected."""
-    with opened(path) as file:
-        reader = csv.reader(file)
-        head = next(reader, [])
+    with _guarded(path), _raw(path) as file:
+        head = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
         wanted = [name for name in _WANTED if unit or name != "unit"]
         if missing := [c for c in wanted if c not in head]:
             raise Invalid([Mistake(path.name, 1, c, "this column is missing") for c in missing])
-        told = "received_at" in head
-        return list(_stretches(reader, head, path.name, known, troubles)), told
+        plain, found, first = Plain.of(head, _WANTED, known), [], 2
+        for block in _blocks(file):
+            quick = plain.columns(block)
+            if quick is not None:
+                columns, rows = quick
+            else:
+                columns, rows = _one_by_one(block, head, path.name, first, known, troubles)
+            found.append(columns)
+            first += rows
+        return found, "received_at" in head
 
 
-def _stretches(
-    reader: Iterator[list[str]], head: Sequence[str], name: str, known: Listed, troubles: Troubles
-) -> Iterator[Columns]:
-    first = 2
-    while chunk := list(islice(reader, _CHUNK)):
-        size = len(chunk)
-        if any(len(row) != len(head) for row in chunk):
-            chunk = _whole(chunk, len(head), name, first, troubles)
-        if chunk:
-            columns = dict(zip(head, zip(*chunk, strict=True), strict=True))
-            nothing = ("",) * len(chunk)
-            device, point, unit, at, value = (columns.get(c, nothing) for c in _WANTED)
-            came = columns.get("received_at")
-            yield columns_of(device, point, unit, at, value, came, known, name, first, troubles)
-        first += size
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    """Whole lines."""
+    rest = b""
+    while more := file.read(_BYTES):
+        text = rest + more
+        end = text.rfind(b"\n") + 1
+        rest = text[end:]
+        if end:
+            yield text[:end]
+        elif len(rest) > _LONGEST_LINE:
+            raise csv.Error(f"a line of more than {_LONGEST_LINE} bytes")
+    if rest:
+        yield rest + b"\n"
 
 
-def _whole(chunk: list[list[str]], fields: int, name: str, first: int, troubles: Troubles) -> list[list[str]]:
-    """Without the rows that are too short or too long; empty lines are nothing."""
-    for n, row in enumerate(chunk):
-        if row and len(row) != fields:
-            troubles.add("row", "fields", 1, f"{name}:{first + n}: {len(row)} fields, not {fields}")
-    return [row for row in chunk if len(row) == fields]
+def _one_by_one(
+    block: bytes, head: Sequence[str], name: str, first: int, known: Listed, troubles: Troubles
+) -> tuple[Columns, int]:
+    """Rows as they come, with what is wrong with them."""
+    lines = block.decode("utf-8").splitlines()
+    chunk, place = [], []
+    for row in (reader := csv.reader(lines)):
+        if row and len(row) != len(head):
+            said = f"{len(row)} fields, not {len(head)}"
+            troubles.add("row", "fields", 1, f"{name}:{first + reader.line_num - 1}: {said}")
+        elif row:
+            chunk.append(row)
+            place.append(first + reader.line_num - 1)
+    columns = dict(zip(head, zip(*chunk, strict=True), strict=True)) if chunk else {}
+    nothing = ("",) * len(chunk)
+    device, point, unit, at, value = (columns.get(c, nothing) for c in _WANTED)
+    came = columns.get("received_at", () if "received_at" in head else None)
+    return columns_of(device, point, unit, at, value, came, known, name, place, troubles), len(lines)

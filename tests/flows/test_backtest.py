@@ -1,0 +1,268 @@
+"""The past through the rules: of a site's store and of files, with what may be wrong with them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import date
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from dutyroom.backends.readings_embedded import EmbeddedReadingStore
+from dutyroom.backends.records_sql import open_records
+from dutyroom.errors import Invalid, Rejected
+from dutyroom.flows.backtest_summary import Summary
+from dutyroom.model.telemetry import Readings
+from dutyroom.profiles.decode import Library
+from dutyroom.profiles.loading import load_profiles
+from dutyroom.settings import Settings
+from dutyroom.site.folder import load_site
+from dutyroom.timebase import DAY, HOUR, MINUTE, day_start, from_iso, to_iso, zone
+from dutyroom.wiring.backtest import Wanted, run_backtest
+from dutyroom.wiring.seeding import seed
+from dutyroom.wiring.shipped import shipped
+
+SHANGHAI = zone("Asia/Shanghai")
+START = from_iso("2026-03-01T00:00", SHANGHAI)
+Rows = Sequence[tuple[int, float]]
+TANK = """
+rules:
+  - {id: own.high, kind: limit, name: {zh-CN: 高, en: Tank high}, select: {devices: [A-tank]}, point: level, priority: 2,
+     parameters: {above: 2.0, deadband: 0.1}}
+"""
+
+
+def level(day: int, until_day: int, high: Sequence[int] = ()) -> Rows:
+    """A tank every 10 min, 1 m; on some days from 09:05 to 10:05 2.5 m."""
+    times = range(START + day * DAY + 5 * MINUTE, START + until_day * DAY, 10 * MINUTE)
+    return [
+        (at, 2.5 if (at - START) // DAY in high and 9 * HOUR <= (at - START) % DAY < 10 * HOUR else 1.0)
+        for at in times
+    ]
+
+
+@cache
+def library() -> Library:
+    found, _ = load_profiles(shipped("device_profiles"))
+    return Library(found, SHANGHAI, b"")
+
+
+class Bench:
+    """A site folder and a data folder on which it has run."""
+
+    def __init__(self, at: Path, rules: str = TANK) -> None:
+        from dutyroom.cli.trying import init
+
+        self.folder, self.data, self.out = at / "site", at / "data", at / "out"
+        init(self.folder)
+        (self.folder / "rules.yaml").write_text(rules, encoding="utf-8")
+        self.site = load_site(self.folder)
+        (self.data / "sites" / self.site.id).mkdir(parents=True)
+        records = open_records(f"sqlite:///{self.data}/records.sqlite")
+        store = self.store()
+        _, self.table = seed(self.site, records, library(), store)
+        records.close()
+        store.close()
+
+    def store(self) -> EmbeddedReadingStore:
+        return EmbeddedReadingStore(self.data / "sites" / self.site.id / "readings.sqlite")
+
+    def keep(self, rows: Mapping[tuple[str, str], Rows], late: Mapping[int, int] | None = None) -> None:
+        store = self.store()
+        for (device, name), mine in rows.items():
+            point = self.table.find(device, name)
+            assert point is not None
+            columns = Readings.of([(point.id, at, value, 0, 0) for at, value in mine])
+            when = {n: (late or {})[at] for n, (at, _) in enumerate(mine) if at in (late or {})}
+            store.write(replace(columns, late=when), self.table)
+        store.close()
+
+    def run(self, **given: object) -> Summary:
+        wanted = Wanted(self.out, **{"site": self.folder, **given})  # type: ignore[arg-type]
+        self.said: list[str] = []
+        return run_backtest(Settings(data=self.data), wanted, self.said.append)
+
+    def told(self, name: str = "alarms.csv") -> list[dict[str, str]]:
+        return list(csv.DictReader((self.out / name).read_text(encoding="utf-8").splitlines()))
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def test_a_sites_store_is_run_through_its_rules_between_two_local_dates(bench: Bench) -> None:
+    bench.keep({("A-tank", "level"): level(0, 10, high=(2, 5, 8))})
+    done = bench.run(since="2026-03-05", until="2026-03-08")
+    own = [row for row in bench.told() if row["kind"] == "own_high"]
+    assert [(row["device_id"], row["raised_at"]) for row in own] == [("A-tank", "2026-03-06T01:05:00Z")]
+    assert own[0]["cleared_at"] == "2026-03-06T02:05:00Z"
+    assert done.since == day_start(date(2026, 3, 5), SHANGHAI)
+    assert done.until - done.since == 4 * DAY
+    assert "规则回测" in bench.said[0]
+    assert json.loads((bench.out / "summary.json").read_text())["alarms"] == done.load.alarms
+
+
+def test_what_came_late_is_judged_when_it_came(bench: Bench) -> None:
+    first = START + 2 * DAY + 9 * HOUR + 5 * MINUTE
+    rows = [(at, v) for at, v in level(0, 3, high=(2,)) if not first + HOUR <= at < first + 5 * HOUR]
+    late = {at: first + 5 * HOUR - MINUTE for at, _ in rows if first <= at < first + HOUR}
+    bench.keep({("A-tank", "level"): rows}, late)
+    bench.run(since="2026-03-01", until="2026-03-03")
+    own = [row for row in bench.told() if row["kind"] == "own_high"]
+    assert [row["raised_at"] for row in own] == [to_iso(first + 5 * HOUR - MINUTE)]
+
+
+def test_the_store_is_never_written_to(bench: Bench) -> None:
+    bench.keep({("A-tank", "level"): level(0, 3)})
+    before = {f: f.read_bytes() for f in bench.data.rglob("*.sqlite")}
+    bench.run(since="2026-03-01", until="2026-03-03")
+    assert {f: f.read_bytes() for f in before} == before
+
+
+def test_without_a_store_it_says_what_to_name(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    for file in (bench.data / "sites").rglob("readings.sqlite*"):
+        file.unlink()
+    with pytest.raises(Rejected, match="--telemetry"):
+        bench.run(since="2026-03-01", until="2026-03-03")
+
+
+def test_a_changed_rule_says_what_it_adds_and_removes(bench: Bench, tmp_path: Path) -> None:
+    bench.keep({("A-tank", "level"): [*level(0, 5, high=(2,)), *((at, 1.9) for at, _ in level(6, 7))]})
+    other = tmp_path / "other.yaml"
+    other.write_text(TANK.replace("above: 2.0", "above: 1.8"), encoding="utf-8")
+    done = bench.run(since="2026-03-01", until="2026-03-07", compare=other)
+    found = [row for row in bench.told("compare.csv") if row["rule"] == "own.high"]
+    assert [row["change"] for row in found] == ["added"]
+    assert "compare" in done.plain()
+    other.write_text(TANK.replace("above: 2.0", "above: 2.8"), encoding="utf-8")
+    bench.run(since="2026-03-01", until="2026-03-07", compare=other)
+    assert [r["change"] for r in bench.told("compare.csv") if r["rule"] == "own.high"] == ["removed"]
+
+
+def test_a_window_longer_than_history_is_said(bench: Bench) -> None:
+    bench.keep({("A-tank", "level"): level(3, 6)})
+    done = bench.run(since="2026-03-01", until="2026-03-20")
+    assert {(t.sort, t.what) for t in done.troubles} >= {("history", "begins"), ("history", "ends")}
+
+
+def test_a_rule_on_a_point_that_no_device_has_is_named(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, TANK.replace("point: level", "point: depth"))
+    bench.keep({("A-tank", "level"): level(0, 2)})
+    done = bench.run(since="2026-03-01", until="2026-03-02")
+    assert [t.what for t in done.troubles if t.sort == "no_point"] == ["own.high: depth"]
+
+
+# ---------------------------------------------------------------- files
+
+DEVICES = "device_id,class,point,unit,zone,interval_s,range_max\nt1,tank_level,level,m,z,600,3\np1,other,pressure,bar,z,600,\n"
+RULES = """
+rules:
+  - {id: own.high, kind: limit, name: {zh-CN: 高, en: Tank high}, select: {classes: [tank]}, point: level, priority: 2,
+     parameters: {above: 2.0, deadband: 0.1}}
+"""
+
+
+def file_run(at: Path, telemetry: str, **given: object) -> Summary:
+    (at / "d.csv").write_text(DEVICES, encoding="utf-8")
+    (at / "t.csv").write_text(telemetry, encoding="utf-8")
+    (at / "r.yaml").write_text(RULES, encoding="utf-8")
+    wanted = Wanted(
+        at / "out", telemetry=at / "t.csv", devices=at / "d.csv", rules=at / "r.yaml",
+        **given,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return run_backtest(Settings(data=at / "data"), wanted, lambda _: None)
+
+
+def rows_of(rows: Rows, device: str = "t1", point: str = "level", unit: str = "m") -> str:
+    return "".join(f"{device},{point},{unit},{to_iso(at)},{value}\n" for at, value in rows)
+
+
+HEAD = "device_id,point,unit,time_utc_iso,value\n"
+
+
+def test_rows_that_cannot_be_read_are_left_out_and_the_rest_goes_on(tmp_path: Path) -> None:
+    odd = (
+        "t1,level,m,2026-03-02T00:00:00Z,much\n"
+        "t1,level,m,yesterday,1\n"
+        "t1,level\n"
+        "t1,level,m,2026-03-02T00:01:00Z,nan\n"
+        "t1,level,m,2026-03-02T00:02:00Z,\n"
+        "nobody,level,m,2026-03-02T00:03:00Z,1\n"
+        "t1,depth,m,2026-03-02T00:03:00Z,1\n"
+    )
+    done = file_run(tmp_path, HEAD + odd + rows_of(level(0, 4, high=(3,))))
+    sorts = {t.sort: t for t in done.troubles}
+    assert {"row", "number", "unknown"} <= sorts.keys()
+    assert done.kinds.get("own_high") == 1
+    text = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "t.csv:2: value: 'much' is no number" in text
+    assert "nobody, level, m" in text
+
+
+def test_missing_columns_are_all_named(tmp_path: Path) -> None:
+    with pytest.raises(Invalid) as caught:
+        file_run(tmp_path, "device_id,value\nt1,1\n")
+    assert [m.field for m in caught.value.mistakes] == ["point", "unit", "time_utc_iso"]
+
+
+@pytest.mark.parametrize("years", [1, -1])
+def test_a_clock_that_jumps_a_year_raises_nothing_and_is_counted(tmp_path: Path, years: int) -> None:
+    rows = list(level(0, 8, high=(6,)))
+    rows[400:403] = [(at + years * 365 * DAY, 2.9) for at, _ in rows[400:403]]
+    done = file_run(tmp_path, HEAD + rows_of(rows))
+    assert [t.count for t in done.troubles if t.sort == "clock"] == [3]
+    assert done.kinds.get("own_high") == 1
+    assert done.until - done.since < 400 * DAY
+
+
+def test_with_the_times_of_arrival_a_wrong_clock_is_judged_as_live(tmp_path: Path) -> None:
+    lines = [
+        f"t1,level,m,{to_iso(at + (365 * DAY if n == 50 else 0))},{2.9 if n == 50 else 1},{to_iso(at)}\n"
+        for n, (at, _) in enumerate(level(0, 2))
+    ]
+    done = file_run(tmp_path, "device_id,point,unit,time_utc_iso,value,received_at\n" + "".join(lines))
+    assert "own_high" not in done.kinds
+
+
+def test_a_device_that_floods_is_named(tmp_path: Path) -> None:
+    rows = [(START + n * 1000, 1.0) for n in range(20_000)]
+    done = file_run(tmp_path, HEAD + rows_of(rows))
+    assert [t.what for t in done.troubles if t.sort == "flood"] == ["t1 level"]
+
+
+def test_known_events_are_told_with_the_time_that_it_took(tmp_path: Path) -> None:
+    events = tmp_path / "e.csv"
+    begin = START + 3 * DAY + 9 * HOUR
+    events.write_text(
+        "event_id,device_id,zone,kind,start,end,accept,grace_min\n"
+        f"e1,t1,z,own_high,{to_iso(begin)},{to_iso(begin + HOUR)},,0\n"
+        f"e2,t1,z,own_high,{to_iso(begin + DAY)},{to_iso(begin + DAY + HOUR)},,0\n",
+        encoding="utf-8",
+    )
+    done = file_run(tmp_path, HEAD + rows_of(level(0, 6, high=(3,))), events=events)
+    assert done.verdict is not None
+    assert [f.after for f in done.verdict.found] == [5 * MINUTE, None]
+
+
+def test_an_empty_file_and_no_device_are_no_crash(tmp_path: Path) -> None:
+    done = file_run(tmp_path, HEAD)
+    assert done.load.alarms == 0
+    assert [(t.sort, t.what) for t in done.troubles if t.sort == "history"] == [("history", "none")]
+
+
+def test_rows_that_stand_by_device_are_put_in_order(tmp_path: Path) -> None:
+    both = rows_of(level(0, 4, high=(3,))) + rows_of(level(0, 4), "p1", "pressure", "bar")
+    done = file_run(tmp_path, HEAD + both)
+    assert done.kinds.get("own_high") == 1
+    assert not [t for t in done.troubles if t.sort in ("clock", "late")]
+
+
+def test_a_span_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Rejected, match="not after"):
+        file_run(tmp_path, HEAD, since="2026-03-05", until="2026-03-01")
