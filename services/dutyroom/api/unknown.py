@@ -25,6 +25,7 @@ from dutyroom.flows.strangers import (
     Wish,
     adoption,
     candidate,
+    clear_choice,
     offered_id,
     sheet_rows,
 )
@@ -66,6 +67,7 @@ def get_unknown(request: Request, ask: Ask, limit: Limit = 100) -> list[Json]:
     """Devices, and topics that no profile tells apart, that publish what nobody reads: each with its last
     payload and the profiles that read it, the best first. Devices come before topics, the newest first.
 
+    `choice`: the profile that it is adopted with when nothing else is said, "" where a person has to say.
     `offers`: of a topic that no profile reads, those that could, each with the file that would make it so.
     `tried` false: there was no time to try all of them; ask again."""
     intake, _, _ = intake_of(ask)
@@ -75,7 +77,7 @@ def get_unknown(request: Request, ask: Ask, limit: Limit = 100) -> list[Json]:
     for stranger in strangers_of(request, ask).all(intake.library, intake.registry.find, limit, foreign):
         row = _stranger(shown, stranger, intake.library)
         if stranger.candidates:
-            row["id"] = offered_id(stranger.candidates[0].profile, stranger.address, taken)
+            row["id"] = offered_id(row["choice"], stranger.address, taken)
             taken.append(row["id"])
         rows.append(row)
     return rows
@@ -96,6 +98,7 @@ def _stranger(shown: Presenter, stranger: Stranger, library: Library) -> Json:
         **readable(library.shown(newest.topic, newest.payload)),
         "size": len(newest.payload),
         "id": "",
+        "choice": clear_choice(stranger),
         "candidates": [_candidate(shown, c) for c in stranger.candidates],
         "offers": [_offer(shown, offer, library) for offer in stranger.offers],
         "tried": stranger.tried,

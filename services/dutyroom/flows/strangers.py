@@ -282,14 +282,25 @@ def _best(wish: Wish, stranger: Stranger | None) -> str:
         raise Rejected("error.no_stranger", {"address": wish.address})
     if not stranger.candidates:
         raise Rejected("error.no_candidate", {"address": wish.address})
-    best, *others = stranger.candidates
-    equal = [other.profile for other in others if other.standing <= best.standing]
+    best, equal = stranger.candidates[0], _equals(stranger.candidates)
     if equal:
         names = ", ".join([best.profile, *equal])
         raise Rejected("error.several_profiles", {"address": wish.address, "profiles": names})
     if best.foreign:
         raise Rejected("error.other_product", {"address": wish.address, "profile": best.profile})
     return best.profile
+
+
+def _equals(candidates: Sequence[Candidate]) -> list[str]:
+    """The profiles that stand as well as the first."""
+    best, *others = candidates
+    return [other.profile for other in others if other.standing <= best.standing]
+
+
+def clear_choice(stranger: Stranger) -> str:
+    """The profile of a device that nobody need be asked for, "" = a person has to say which."""
+    found = stranger.candidates
+    return found[0].profile if found and not found[0].foreign and not _equals(found) else ""
 
 
 def offered_id(profile: str, address: str, taken: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from tests.acceptance.pages_harness import SITE
 from tests.unit.api.conftest import House
 
 from dutyroom.api.payloads import readable
+from dutyroom.model.telemetry import Message
 
 API = f"/api/v1/sites/{SITE}"
 
@@ -103,6 +104,38 @@ def test_where_several_profiles_read_a_device_equally_well_a_person_says_which(
     assert "Several profiles read T-18 equally well: acme/pit, acme/tank." in asked.text
     done = admin.post(f"{API}/unknown/adopt", json={"address": "T-18", "profile": "acme/tank"}).json()
     assert (done["profile"], done["others"], done["waiting"]) == ("acme/tank", [], 2)
+
+
+UPLINK = """\
+class: sensor
+envelope: lorawan
+order: big
+binary: [level: u16]
+points: {level: {quantity: level, unit: cm}}
+"""
+
+
+@pytest.mark.parametrize(("product", "chosen"), [("Borg Z3", False), ("Acme Tank", True)])
+def test_one_click_cannot_adopt_a_device_as_another_product_than_its_message_names(
+    house: House, gate: Gate, product: str, chosen: bool
+) -> None:
+    gate.shelve(UPLINK)
+    gate.shelf.reload()
+    eui = "0000000000000007"
+    payload = f'{{"deviceInfo": {{"devEui": "{eui}", "deviceProfileName": "{product}"}}, "data": "AKI="}}'
+    now = house.estate.clock.now()
+    gate.ingest.handle([Message(f"application/1/device/{eui}/event/up", payload.encode(), now)])
+    admin = house.person("admin")
+    row = next(r for r in admin.get(f"{API}/unknown").json() if r["address"] == eui)
+    assert row["choice"] == ("acme/tank" if chosen else "")
+    assert row["id"] == (f"acme-{eui}" if chosen else eui)  # no vendor's name that it may not have
+    for language, words in (("en", "Choose a profile"), ("zh-CN", "请选择规约")):
+        page = admin.get(f"/sites/{SITE}/unknown?lang={language}").text
+        form = page[page.index(f'name="address" value="{eui}"') :].partition("</form>")[0]
+        assert '<select name="profile" required>' in form
+        assert (f'<option value="" selected>{words}</option>' in form) is not chosen
+    asked = admin.post(f"{API}/unknown/adopt", json={"address": eui, "profile": ""})
+    assert asked.status_code == (200 if chosen else 422)
 
 
 def test_only_an_administrator_adopts_and_reloads(house: House, gate: Gate) -> None:
