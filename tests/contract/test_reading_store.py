@@ -263,12 +263,48 @@ def test_what_is_no_number_is_refused_and_the_others_are_stored(store: ReadingSt
     assert kept(store, RATE) == [(2, T + 2, 2.5, 0)]
 
 
-def test_a_text_stands_as_zero_among_the_numbers(store: ReadingStore) -> None:
-    readings = Readings.of([(5, T, 0.0, 0, 0), (1, T, 7.0, 0, 0)])
-    readings.text[0] = 'DRY, "leak" \\ 漏'  # type: ignore[index]
-    store.write(readings, TABLE)
-    assert kept(store, WORDS) == [(5, T, 0.0, 0)]
-    assert store.latest([WORDS, METER]) == {5: Reading(5, T, 0.0), 1: Reading(1, T, 7.0)}
+def say(store: ReadingStore, *rows: tuple[int, int, str], late: dict[int, int] | None = None) -> None:
+    """Texts; a number is written beside them in the same block."""
+    readings = Readings.of([(point, at, 0.0, 0, 0) for point, at, _ in rows] + [(1, T, 7.0, 0, 0)])
+    texts = {row: text for row, (_, _, text) in enumerate(rows)}
+    store.write(replace(readings, text=texts, late=late or {}), TABLE)
+
+
+ODD_TEXT = 'DRY, "leak" \\ 漏'
+
+
+def test_a_text_comes_back_word_for_word_and_stands_as_zero_among_the_numbers(opener: Opener) -> None:
+    say(opener(), (5, T, ODD_TEXT), (5, T + HOUR, "OK"), (5, T + 2 * HOUR, ODD_TEXT), late={1: T + DAY})
+    for store in (opener(), opener()):
+        assert kept(store, WORDS) == [(5, T + n * HOUR, 0.0, 0) for n in range(3)]
+        series = store.range(WORDS, T, T + DAY)
+        assert dict(series.text) == {0: ODD_TEXT, 1: "OK", 2: ODD_TEXT}
+        assert dict(series.late) == {1: T + DAY}
+        assert dict(store.range(WORDS, T, T + DAY, limit=2).text) == {0: "OK", 1: ODD_TEXT}
+        assert dict(store.range(METER, T, T + DAY).text) == {}
+        assert store.latest([WORDS, METER]) == {
+            5: Reading(5, T + 2 * HOUR, 0.0, text=ODD_TEXT),
+            1: Reading(1, T, 7.0),
+        }
+        assert store.at([WORDS, METER], T + HOUR, DAY)[5] == Reading(5, T + HOUR, 0.0, 0, T + DAY, "OK")
+
+
+def test_another_text_at_the_same_instant_replaces_it(opener: Opener) -> None:
+    say(opener(), (5, T, "OK"), (5, T + 1, "DRY"), (5, T + 2, "LEAK"))
+    say(opener(), (5, T, "OK"), (5, T + 1, "BURST"), (5, T + 2, ""))
+    assert dict(opener().range(WORDS, T, T + DAY).text) == {0: "OK", 1: "BURST"}
+    assert opener().latest([WORDS]) == {5: Reading(5, T + 2, 0.0)}
+    assert kept(opener(), WORDS) == [(5, T + n, 0.0, 0) for n in range(3)]
+
+
+def test_many_texts_find_their_rows(store: ReadingStore) -> None:
+    rows = [(5, T + n * 1000, f"loop {n % 40} detector {n}") for n in range(3_000)]
+    shuffled = random.Random(8).sample(rows, len(rows))
+    for start in range(0, len(rows), 500):
+        say(store, *shuffled[start : start + 500])
+    assert dict(store.range(WORDS, T, T + DAY).text) == {n: text for n, (_, _, text) in enumerate(rows)}
+    assert store.latest([WORDS])[5].text == "loop 39 detector 2999"
+    assert kept(store, METER) == [(1, T, 7.0, 0)]
 
 
 def test_the_receive_time_of_a_late_reading_is_kept(opener: Opener) -> None:

@@ -94,14 +94,15 @@ def readings(points: list[Point], first: int, count: int, step: int = 15 * MINUT
         for p in points
     ]
     late = {row: rows[row][1] + DAY for row in range(0, len(rows), 5)}
-    return replace(Readings.of(rows), late=late)
+    texts = {row: f"DRY, {row % 17}" for row in range(len(rows)) if SPECS[row % len(SPECS)].kind is Kind.TEXT}
+    return replace(Readings.of(rows), late=late, text=texts)
 
 
 def everything(store: EmbeddedReadingStore | InfluxReadingStore, points: list[Point]) -> list[object]:
     found = []
     for point in points:
         s = store.range(point, 0, 2**53)
-        found.append((s.at.tolist(), s.value.tolist(), s.quality.tolist(), dict(s.late)))
+        found.append((s.at.tolist(), s.value.tolist(), s.quality.tolist(), dict(s.late), dict(s.text)))
     store.close()
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -165,3 +166,26 @@ def test_checksums_are_equal_where_readings_are_and_only_there(
 
     same = {row[0]: row for row in one} == {row[0]: row for row in two}
     assert (checksum(series(one)) == checksum(series(two))) is same
+
+
+def test_texts_are_copied_and_compared_word_for_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copying, "PAGE", 3000)
+    monkeypatch.setattr(copying, "BLOCK", 70)
+    status = Point(9, "estate", "m0", DeviceClass.WATER_METER, "", PointSpec("status", kind=Kind.TEXT))
+    table = PointTable([*POINTS, status])
+    source, target = EmbeddedReadingStore(tmp_path / "a.sqlite"), MemoryReadingStore()
+    rows = [(9, T + n * 1000, 0.0, 0, 0) for n in range(2_500)] + [
+        (0, T + n * 1000, float(n), 0, 0) for n in range(2_500)
+    ]
+    said = {n: f"{'LEAK' if n % 9 else 'OK'} {n % 50}" for n in range(2_500)}
+    source.write(replace(Readings.of(rows), text=said), table)
+    wrong = replace(Readings.of([(9, T, 0.0, 0, 0), (9, T + 1000, 0.0, 0, 0)]), text={0: "DRY", 1: said[1]})
+    target.write(wrong, table)
+    done = copy_readings(table, source, target)
+    assert (done.total("written"), done.differences) == (4_999, [])
+    back = EmbeddedReadingStore(tmp_path / "b.sqlite")
+    assert copy_readings(table, target, back).differences == []
+    for store in (target, back):
+        assert dict(store.range(status, T, T + 10**8).text) == said
+    target.write(replace(Readings.of([(9, T + 5000, 0.0, 0, 0)]), text={0: "another"}), table)
+    assert checksum(target.range(status, T, T + 10**8)) != checksum(back.range(status, T, T + 10**8))

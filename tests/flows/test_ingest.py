@@ -471,6 +471,30 @@ def test_a_store_that_is_away_loses_nothing(rig: Rig, monkeypatch: pytest.Monkey
     ]
 
 
+def test_texts_are_stored_as_they_were_sent_and_are_there_after_a_restart(rig: Rig) -> None:
+    hours = [f"2026-11-25T{hour:02d}:00:00Z" for hour in range(3, 9)]
+    status = ["OK", "DRY", "OK", "LEAK BURST", "OK", "REVERSE"]
+    given = [
+        water(float(n), at=at, status=text) for n, (at, text) in enumerate(zip(hours, status, strict=True))
+    ]
+    rig.ingest.handle(given)
+    rig.keep.drain()
+    rig.again()
+    rig.ingest.handle(given)  # the same again, late
+    rig.ingest.handle([water(1.0, at=hours[1], status="ALARM")])  # another text: the larger one stays
+    rig.keep.drain()
+    rig.again()
+    point = rig.table.find("A-1204-water", "status")
+    assert point is not None
+    series = rig.store.range(point, T - HOUR, T + 9 * HOUR)
+    assert [series.text.get(row) for row in range(len(series))] == status
+    value = rig.live.get(point.id)
+    assert value is not None
+    assert value.text == "REVERSE"
+    (conflict,) = [f for f in rig.journal.findings(0) if f.kind == "conflict"]
+    assert conflict.detail == f"A-1204-water/status at {T + HOUR}: DRY and ALARM"
+
+
 def test_live_never_goes_back_and_keeps_its_age(rig: Rig) -> None:
     live, table = rig.live, rig.table
     rig.ingest.handle([water(2.0, at="2026-11-25T04:00:00Z", received=T + HOUR)])

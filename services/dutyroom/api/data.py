@@ -99,7 +99,7 @@ def device_detail(ask: Ask, device: str) -> Json:
         attributes = [plain(a) for a in tx.devices.attributes(ask.name, device)]
     points = points_of(ask, shown, device)
     kept = {a["name"]: str(a["value"]) for a in attributes}
-    for row in points:  # a wording is kept in SQL: the memory of it does not outlive a restart
+    for row in points:  # one of before texts were in the store
         if row["kind"] == Kind.TEXT.value and row["text"] == "—":
             row["text"] = kept.get(row["name"], "—")
     row = dict(plain(found))
@@ -146,17 +146,20 @@ def get_range(
     end: Ms,
     limit: Annotated[int, Query(ge=1, le=100_000)] = 10_000,
 ) -> Json:
-    """Readings with start <= at < end in physical units, oldest first."""
+    """Readings with start <= at < end in physical units, oldest first. text: of a point of texts."""
     found = _point(ask, point)
     series = ask.site.store.range(found, start, end, limit)
     values = [found.physical(v) for v in series.value.tolist()]
-    return {
+    answer = {
         "point": point,
         "unit": found.spec.unit,
         "at": series.at.tolist(),
         "value": values,
         "quality": series.quality.tolist(),
     }
+    if series.text or found.spec.kind is Kind.TEXT:
+        answer["text"] = [series.text.get(row, "") for row in range(len(series))]
+    return answer
 
 
 @router.get("/{site}/points/{point}/buckets", name="api_buckets")

@@ -37,7 +37,7 @@ DETAILS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     )
 )
 SAID_ALREADY = frozenset({"no profile reads this topic"})  # the reason says the same
-CONFLICT = re.compile(r"(?P<device>.+)/(?P<point>\w+) at (?P<at>\d+): (?P<old>\S+) and (?P<new>\S+)")
+CONFLICT = re.compile(r"(?P<device>.+)/(?P<point>\w+) at (?P<at>\d+): (?P<old>.+?) and (?P<new>.+)", re.S)
 NAMED = re.compile(r"(?P<point>\w+): (?P<said>.*)", re.S)
 
 

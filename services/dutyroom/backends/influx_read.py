@@ -38,8 +38,9 @@ _SLACK = 3_600_000  # a bucket may have dropped a little more than its retention
 
 _ROWS = 100_000  # of a statement about several points
 
+Stored = float | int | str | bool
 Bucketed = tuple[Ms, float, float, float, float]
-Row = tuple[Ms, float, int, Ms | None]  # at, value, quality, received
+Row = tuple[Ms, Stored, int, Ms | None]  # at, value, quality, received
 Fields = set[tuple[str, str]]  # (measurement, field)
 
 
@@ -111,7 +112,7 @@ class InfluxReader:
             point, start, end = spans[number]
             last = first + len(self._columns(point)) - 2
             rows = [
-                (row[0], _value(value), row[last] or 0, row[last + 1] or None)
+                (row[0], value, row[last] or 0, row[last + 1] or None)
                 for row in answer
                 if start <= row[0] < end and (value := _first(row[first:last])) is not None
             ]
@@ -135,7 +136,7 @@ class InfluxReader:
                 f"AND time >= {_at(start)} AND time < {_at(end)} ORDER BY time DESC LIMIT {limit - len(rows)}",
             )
             older = [
-                (row[0], _value(value), row[-2] or 0, row[-1] or None)
+                (row[0], value, row[-2] or 0, row[-1] or None)
                 for row in reversed(answer)
                 if (value := _first(row[1:-2])) is not None
             ]
@@ -232,7 +233,9 @@ class InfluxReader:
                     row: list[Any] = series.values[0]
                     at, value, quality, received = row
                     if named.id not in found or found[named.id].at < at:
-                        found[named.id] = Reading(named.id, at, _value(value), quality or 0, received or None)
+                        found[named.id] = Reading(
+                            named.id, at, _value(value), quality or 0, received or None, _text(value)
+                        )
         return found
 
     # ------------------------------------------------------------ where it stands
@@ -304,9 +307,10 @@ def _series(point: Point, rows: Sequence[Row]) -> Series:
     return Series(
         point.id,
         np.array(at, np.int64),
-        np.array(value, np.float64),
+        np.array(list(map(_value, value)), np.float64),
         np.array(quality, np.uint8),
         {n: row[3] for n, row in enumerate(rows) if row[3]},
+        {n: text for n, text in enumerate(map(_text, value)) if text},
     )
 
 
@@ -336,9 +340,13 @@ def _first(values: Sequence[Any]) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def _value(stored: float | int | str | bool) -> float:
-    """Texts have no number: their wording is in SQL."""
+def _value(stored: Stored) -> float:
+    """Texts have no number."""
     return 0.0 if isinstance(stored, str) else float(stored)
+
+
+def _text(stored: Stored) -> str:
+    return stored if isinstance(stored, str) else ""
 
 
 def _devices(wanted: Iterable[str]) -> str:

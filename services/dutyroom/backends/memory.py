@@ -28,7 +28,7 @@ class MemoryReadingStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._rows: dict[int, dict[Ms, tuple[float, int, Ms | None]]] = defaultdict(dict)
+        self._rows: dict[int, dict[Ms, tuple[float, int, Ms | None, str]]] = defaultdict(dict)
 
     def write(self, readings: Readings, table: PointTable) -> None:
         columns = (readings.point, readings.at, readings.value, readings.quality)
@@ -37,10 +37,15 @@ class MemoryReadingStore:
                 zip(*(c.tolist() for c in columns), strict=True)
             ):
                 if math.isfinite(value):
-                    self._rows[point][at] = (value, quality, readings.late.get(row))
+                    self._rows[point][at] = (
+                        value,
+                        quality,
+                        readings.late.get(row),
+                        readings.text.get(row, ""),
+                    )
         refuse_not_finite(readings)
 
-    def _between(self, point: Point, start: Ms, end: Ms) -> list[tuple[Ms, float, int, Ms | None]]:
+    def _between(self, point: Point, start: Ms, end: Ms) -> list[tuple[Ms, float, int, Ms | None, str]]:
         with self._lock:
             rows = self._rows.get(point.id, {})
             times = sorted(rows)
@@ -49,13 +54,14 @@ class MemoryReadingStore:
 
     def range(self, point: Point, start: Ms, end: Ms, limit: int = 100_000) -> Series:
         rows = self._between(point, start, end)[-limit:]
-        at, value, quality, received = zip(*rows, strict=True) if rows else ((), (), (), ())
+        at, value, quality, received, text = zip(*rows, strict=True) if rows else ((), (), (), (), ())
         return Series(
             point.id,
             np.array(at, np.int64),
             np.array(value, np.float64),
             np.array(quality, np.uint8),
             {row: then for row, then in enumerate(received) if then is not None},
+            {row: said for row, said in enumerate(text) if said},
         )
 
     def buckets(

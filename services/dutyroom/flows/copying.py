@@ -2,8 +2,7 @@
 
 Device by device and page by page, the newest first: what the target lacks or has otherwise is written, then
 the page is read from it again. So a copy that was broken off goes on where it was: what is there already is
-only compared. Value, quality and the receive time of late ones are compared; a text's wording is in no store
-but InfluxDB and is not.
+only compared. Value, quality, text and the receive time of late ones are compared.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +101,8 @@ def _pages(
 def _from(series: Series, start: Ms) -> Series:
     cut = int(np.searchsorted(series.at, start))
     late = {row - cut: then for row, then in series.late.items() if row >= cut}
-    return Series(series.point, series.at[cut:], series.value[cut:], series.quality[cut:], late)
+    text = {row - cut: said for row, said in series.text.items() if row >= cut}
+    return Series(series.point, series.at[cut:], series.value[cut:], series.quality[cut:], late, text)
 
 
 def _whole(store: ReadingStore, point: Point, start: Ms, end: Ms) -> Series:
@@ -113,14 +114,15 @@ def _whole(store: ReadingStore, point: Point, start: Ms, end: Ms) -> Series:
         if len(part) < PAGE:
             break
         end = int(part.at[0])
-    late, offset = {}, 0
+    late, text, offset = {}, {}, 0
     for part in parts:
         late.update({offset + row: then for row, then in part.late.items()})
+        text.update({offset + row: said for row, said in part.text.items()})
         offset += len(part)
     at = np.concatenate([p.at for p in parts]) if parts else np.zeros(0, np.int64)
     value = np.concatenate([p.value for p in parts]) if parts else np.zeros(0)
     quality = np.concatenate([p.quality for p in parts]) if parts else np.zeros(0, np.uint8)
-    return Series(point.id, at, value, quality, late)
+    return Series(point.id, at, value, quality, late, text)
 
 
 def _copy_page(
@@ -166,12 +168,14 @@ def _write(
     value = np.concatenate([s.value[chosen] for s, chosen in rows])
     quality = np.concatenate([s.quality[chosen] for s, chosen in rows])
     late = np.concatenate([_late(s)[chosen] for s, chosen in rows])
+    text = _texts(rows)
     order = np.lexsort((point, at))
     for start in range(0, len(order), BLOCK):
         part = order[start : start + BLOCK]
         received = {n: int(then) for n, then in enumerate(late[part].tolist()) if then != _IN_TIME}
+        said = {n: text[row] for n, row in enumerate(part.tolist()) if row in text} if text else {}
         message = np.zeros(len(part), np.int32)
-        block = Readings(point[part], at[part], value[part], quality[part], message, {}, received)
+        block = Readings(point[part], at[part], value[part], quality[part], message, said, received)
         try:
             target.write(block, table)
         except Rejected as err:
@@ -179,6 +183,18 @@ def _write(
                 tallies[int(block.point[int(row)])].reason = reason
     for series, chosen in rows:
         tallies[series.point].written += len(chosen)
+
+
+def _texts(rows: Sequence[tuple[Series, npt.NDArray[np.intp]]]) -> dict[int, str]:
+    """By row of all the chosen ones, one series after the other."""
+    found: dict[int, str] = {}
+    first = 0
+    for series, chosen in rows:
+        if series.text:
+            texts = ((n, series.text.get(row, "")) for n, row in enumerate(chosen.tolist()))
+            found.update({first + n: text for n, text in texts if text})
+        first += len(chosen)
+    return found
 
 
 def _count(tally: Tally, mine: Series, theirs: Series) -> None:
@@ -217,12 +233,21 @@ def _mixed(words: Words) -> Words:
 
 
 def _words(series: Series) -> Words:
-    """A number for each reading, of its instant, value (0.0 and -0.0 are one), quality and receive time."""
+    """A number for each reading, of its instant, value (0.0 and -0.0 are one), quality, receive time and
+    text."""
     value = (series.value + 0.0).view(np.uint64)
     words = _mixed(series.at.astype(np.int64).view(np.uint64))
     words = _mixed(words + value)
     words = _mixed(words + series.quality.astype(np.uint64))
-    return _mixed(words + _late(series).view(np.uint64))
+    words = _mixed(words + _late(series).view(np.uint64))
+    if series.text:
+        rows = list(series.text)
+        words[rows] = _mixed(words[rows] + np.array(list(map(_word, series.text.values())), np.uint64))
+    return words
+
+
+def _word(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode("utf-8", "replace"), digest_size=8).digest(), "big")
 
 
 def checksum(series: Series) -> int:

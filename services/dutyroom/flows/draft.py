@@ -191,7 +191,7 @@ class Draft:
         times.fresh[point.id] = max(at, times.fresh.get(point.id, 0))
         if reading.spec.kind is Kind.TEXT and reading.text is not None:
             self.text[len(self.rows)] = reading.text
-            # Stores hold numbers; a wording is kept in SQL whenever it changes.
+            # The newest one is an attribute of the device as well, whenever it changes.
             self.attributes.append(Attribute(device.id, reading.spec.name, reading.text, at))
         self.rows.append((point.id, at, value, int(_quality(reading, message)), len(self.messages)))
 

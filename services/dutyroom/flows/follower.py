@@ -6,6 +6,7 @@ On a machine that does not see the journal's disk they come from the readings st
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.live import Live
@@ -94,7 +95,9 @@ class Follower:
         rows = [(r.point, r.at, r.value, r.quality, n) for n, r in enumerate(fresh)]
         received = [r.received_at if r.received_at is not None else r.at for r in fresh]
         devices = {point.device for r in fresh if (point := self._table.get(r.point)) is not None}
-        self._live.update(Readings.of(rows), max(received), 0, devices if self.from_store else (), received)
+        texts = {n: r.text for n, r in enumerate(fresh) if r.text}
+        readings = replace(Readings.of(rows), text=texts)
+        self._live.update(readings, max(received), 0, devices if self.from_store else (), received)
 
     def _newer(self, reading: Reading) -> bool:
         known = self._live.get(reading.point)

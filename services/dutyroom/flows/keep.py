@@ -2,7 +2,7 @@
 
 A reader that may stop, fall behind and repeat: writing a reading twice is harmless. What is not
 newer than its point's latest is compared with the store: the same value is a duplicate, another
-one a conflict, whose winner does not depend on arrival (better quality, else larger value).
+one a conflict, whose winner does not depend on arrival (better quality, else larger value or text).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import repeat
 
 import numpy as np
 import numpy.ma  # np.unique does it at its first call, which took 40 ms of the first batch
@@ -48,9 +49,16 @@ class Sorted:
     findings: list[Finding] = field(default_factory=list)
 
 
-def better(new: tuple[float, int], old: tuple[float, int]) -> bool:
-    """Whether (value, quality) `new` wins over `old` at the same point and time."""
-    return (-new[1], new[0]) > (-old[1], old[0])
+Said = tuple[float, int, str]  # value, quality, text
+
+
+def better(new: Said, old: Said) -> bool:
+    """Whether `new` wins over `old` at the same point and time."""
+    return (-new[1], new[0], new[2]) > (-old[1], old[0], old[2])
+
+
+def _shown(said: Said) -> str:
+    return said[2][:100] or str(said[0])
 
 
 def rising(readings: Readings, newest: Longs) -> Bools:
@@ -73,7 +81,7 @@ def sort_out(
     batch: Batch,
     rows: Sequence[int],
     newest: Longs,
-    stored: dict[tuple[int, Ms], tuple[float, int]],
+    stored: dict[tuple[int, Ms], Said],
     table: PointTable,
 ) -> Sorted:
     """Which of these rows are stored, duplicate or conflict; `newest` and `stored` are moved on by them.
@@ -96,11 +104,12 @@ def sort_out(
     for row, point, at, value, quality, message in listed:
         record = batch.messages[message]
         key = (record.message.received_at // HOUR * HOUR, record.device)
+        new = (value, quality, r.text.get(row, ""))
         old = stored.get((point, at)) if at <= newest[point] else None
-        if old is None or old[0] == value:
+        if old is None or (old[0] == value and old[2] in ("", new[2])):
             result.outcomes[*key, "stored" if old is None else "duplicate"] += 1
             known[message] += old is not None
-            if old is not None and quality >= old[1]:
+            if old is not None and quality >= old[1] and (old[2] or not new[2]):
                 continue
         else:
             result.outcomes[*key, "conflict"] += 1
@@ -111,12 +120,12 @@ def sort_out(
                     "conflict",
                     record.device,
                     record.message.received_at,
-                    f"{name} at {at}: {old[0]} and {value}",
+                    f"{name} at {at}: {_shown(old)} and {_shown(new)}",
                 )
             )
-            if not better((value, quality), old):
+            if not better(new, old):
                 continue
-        stored[point, at] = (value, quality)
+        stored[point, at] = new
         newest[point] = max(at, newest[point])
         result.store.append(row)
     result.findings += _said_twice(batch, known)
@@ -291,8 +300,8 @@ class Keep:
 
     def _compared(
         self, readings: Readings, rows: Longs, chosen: Sequence[Readings]
-    ) -> dict[tuple[int, Ms], tuple[float, int]]:
-        """(value, quality) at the instants of rows that are not newer than the latest, as the store has them or
+    ) -> dict[tuple[int, Ms], Said]:
+        """What is said at the instants of rows that are not newer than the latest, as the store has them or
         is about to get them."""
         points, at = readings.point[rows], readings.at[rows]
         old = at <= self._newest[points]
@@ -300,12 +309,13 @@ class Keep:
         for block in chosen:
             same = np.flatnonzero(np.isin(block.point, points))
             keys = zip(block.point[same].tolist(), block.at[same].tolist(), strict=True)
-            values = zip(block.value[same].tolist(), block.quality[same].tolist(), strict=True)
+            texts = map(block.text.get, same.tolist(), repeat("")) if block.text else repeat("", len(same))
+            values = zip(block.value[same].tolist(), block.quality[same].tolist(), texts, strict=True)
             found.update(zip(keys, values, strict=True))
         return found
 
-    def _there(self, points: Ints, at: Longs) -> dict[tuple[int, Ms], tuple[float, int]]:
-        """(value, quality) that the store has of these points at these instants."""
+    def _there(self, points: Ints, at: Longs) -> dict[tuple[int, Ms], Said]:
+        """What the store has of these points at these instants."""
         order = np.lexsort((at, points))
         points, at = points[order], at[order]
         wanted = set(zip(points.tolist(), at.tolist(), strict=True))
@@ -318,11 +328,12 @@ class Keep:
             )
             if (point := self._table.get(number)) is not None
         ]
-        found: dict[tuple[int, Ms], tuple[float, int]] = {}
+        found: dict[tuple[int, Ms], Said] = {}
         for s in self._read(spans):
-            for when, value, quality in zip(s.at.tolist(), s.value.tolist(), s.quality.tolist(), strict=True):
+            columns = (s.at.tolist(), s.value.tolist(), s.quality.tolist())
+            for row, (when, value, quality) in enumerate(zip(*columns, strict=True)):
                 if (s.point, when) in wanted:
-                    found[s.point, when] = (value, quality)
+                    found[s.point, when] = (value, quality, s.text.get(row, ""))
         return found
 
     def _read(self, spans: Sequence[tuple[Point, Ms, Ms]]) -> Sequence[Series]:

@@ -65,7 +65,7 @@ class Live:
             for point, reading in stored.items():
                 if self._at.item(point) == _NONE:
                     received = reading.received_at if reading.received_at is not None else reading.at
-                    self._put(point, reading.at, received, reading.value, reading.quality, "")
+                    self._put(point, reading.at, received, reading.value, reading.quality, reading.text)
 
     def update(
         self,

@@ -14,12 +14,12 @@ class ReadingStore(Protocol):
 
     def write(self, readings: Readings, table: PointTable) -> None:
         """Idempotent by (point, at): the same rows again change nothing; an equal instant with
-        another value replaces (keep has decided the winner), its quality and `readings.late` too (a row
+        another value replaces (keep has decided the winner), its quality and `readings.late` and `readings.text` too (a row
         that is not in `late` came in time). Never called concurrently."""
         ...
 
     def range(self, point: Point, start: Ms, end: Ms, limit: int = 100_000) -> Series:
-        """start <= at < end, in time order, with the receive times of late ones; the newest `limit` of them."""
+        """start <= at < end, in time order, with the receive times of late ones and texts; the newest `limit` of them."""
         ...
 
     def buckets(

@@ -50,7 +50,7 @@ class Kind(StrEnum):
     GAUGE = "gauge"
     COUNTER = "counter"  # whole steps of the register, below 2**53; physical value = value * step
     STATE = "state"  # a code; labels in the spec
-    TEXT = "text"  # kept in the side column `text`
+    TEXT = "text"  # kept in the side column `text`; the value is 0.0
 
 
 class Lane(IntEnum):
@@ -420,17 +420,19 @@ class Reading:
     value: float
     quality: int = Quality.GOOD
     received_at: Ms | None = None  # kept where it came later than its interval
+    text: str = ""  # of a point of texts; its value is 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Readings of one point in time order (columns). `late`: by row, as in `Readings`."""
+    """Readings of one point in time order (columns). `late` and `text`: by row, as in `Readings`."""
 
     point: int
     at: Longs
     value: Floats
     quality: Bytes8
     late: Mapping[int, Ms] = field(default_factory=dict)
+    text: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return int(self.at.shape[0])

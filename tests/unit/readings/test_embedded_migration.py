@@ -54,7 +54,7 @@ def test_all_readings_are_there_in_less_room(older: Path) -> None:
     store.close()
     assert older.stat().st_size < before / 2
     with closing(sqlite3.connect(older)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
         assert db.execute("PRAGMA page_size").fetchone() == (16_384,)
         assert db.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
@@ -127,12 +127,12 @@ def test_chunks_of_the_version_before_are_read_and_joined_with_new_ones(
     assert sorted(held(store)) == ROWS
     store.close()
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (3,)
+        assert db.execute("PRAGMA user_version").fetchone() == (4,)
         assert 2 in {data[0] for (data,) in db.execute("SELECT data FROM chunk")}
 
 
 def test_a_newer_file_is_refused(older: Path) -> None:
     with closing(sqlite3.connect(older)) as db:
-        db.execute("PRAGMA user_version=4")
+        db.execute("PRAGMA user_version=5")
     with pytest.raises(Rejected, match="newer version"):
         EmbeddedReadingStore(older)

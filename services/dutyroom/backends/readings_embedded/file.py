@@ -3,6 +3,7 @@
 log     what was written, in order, until it is in chunks; an empty entry is a mark (see `tail`)
 chunk   compressed readings; id = group, day, number of the part; seq = the newest write that is in it
 latest  the newest reading of each point, of what is in chunks
+word    the wordings of texts (see `words`)
 loose   groups and days whose parts may be worth joining
 state   done: everything up to this write is in chunks; until, next: compaction under way goes up to the
         write `until` and has come to the group `next`
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from dutyroom.errors import Rejected, Unavailable
 
-SCHEMA_VERSION = 3  # 3: zstd in chunks
+SCHEMA_VERSION = 4  # 3: zstd in chunks; 4: texts
 READABLE = 2  # from this version on nothing has to be changed for one that only reads
 SCHEMA = """
 CREATE TABLE state (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -32,6 +33,11 @@ CREATE TABLE latest (grp INTEGER PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE loose (
   id INTEGER PRIMARY KEY, day INTEGER NOT NULL, part INTEGER NOT NULL, depth INTEGER NOT NULL, mask INTEGER NOT NULL,
   rows INTEGER NOT NULL, whole INTEGER NOT NULL);
+"""
+WORDS = "word"
+SCHEMA_4 = """
+CREATE TABLE IF NOT EXISTS word (id INTEGER PRIMARY KEY, hash INTEGER NOT NULL, text TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS word_hash ON word (hash);
 """
 OLDER = "reading"  # the table of the older layout: as long as it is there, some readings are in it
 PAGE = 16_384  # blobs are some thousand bytes: in small pages a third of the file would be air

@@ -15,7 +15,15 @@ import structlog
 from dutyroom.backends.readings_embedded import parts
 from dutyroom.backends.readings_embedded.columns import GROUP, GROUP_BITS, Columns, join, settle
 from dutyroom.backends.readings_embedded.encoding import encode
-from dutyroom.backends.readings_embedded.file import OLDER, PAGE, SCHEMA, SCHEMA_VERSION, StoreFile, has_table
+from dutyroom.backends.readings_embedded.file import (
+    OLDER,
+    PAGE,
+    SCHEMA,
+    SCHEMA_4,
+    SCHEMA_VERSION,
+    StoreFile,
+    has_table,
+)
 from dutyroom.backends.readings_embedded.latest import keep_latest
 from dutyroom.errors import Unavailable
 from dutyroom.timebase import DAY
@@ -34,7 +42,8 @@ def bring_up_to_date(file: StoreFile) -> None:
     if file.version < SCHEMA_VERSION:
         with file.writing() as db:
             if not has_table(db, "state"):  # another process may have been quicker
-                _create(db)
+                _create(db, SCHEMA)
+            _create(db, SCHEMA_4)
             db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
     if has_table(file.writer, OLDER):
         log.info("readings.migrating", file=str(file.path))
@@ -44,8 +53,8 @@ def bring_up_to_date(file: StoreFile) -> None:
         log.info("readings.migrated", file=str(file.path))
 
 
-def _create(db: sqlite3.Connection) -> None:
-    for statement in SCHEMA.split(";"):
+def _create(db: sqlite3.Connection, schema: str) -> None:
+    for statement in schema.split(";"):
         if statement.strip():
             db.execute(statement)
 

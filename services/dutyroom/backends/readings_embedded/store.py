@@ -20,6 +20,7 @@ from dutyroom.backends.readings_embedded.file import StoreFile
 from dutyroom.backends.readings_embedded.latest import keep_latest
 from dutyroom.backends.readings_embedded.migration import bring_up_to_date
 from dutyroom.backends.readings_embedded.view import Views
+from dutyroom.backends.readings_embedded.words import Words
 from dutyroom.model.telemetry import Point, PointTable, Reading, Readings, Series
 from dutyroom.timebase import Ms
 
@@ -45,12 +46,13 @@ class EmbeddedReadingStore:
             bring_up_to_date(self._file)
         self._views = Views(self._file)
         self._compaction = Compaction(self._file, self._views)
+        self._words = Words(self._file)
         self._logged = self._room = 0  # rows of the log, about; how many it should have at most
         self._measured = False
 
     def write(self, readings: Readings, table: PointTable) -> None:
         """Large blocks are committed in slices, so that a writer beside an import never waits long."""
-        c = columns_of(readings)
+        c = columns_of(self._words.coded(readings))
         if len(c) >= _BY_POINT and np.count_nonzero(np.diff(c.point)) * _RUN < len(c):
             for start in range(0, len(c), SLICE):
                 self._into_chunks(c.take(slice(start, start + SLICE)))
@@ -103,14 +105,16 @@ class EmbeddedReadingStore:
                 left -= len(found[-1])
                 if left <= 0:
                     break
-        c = join(found[::-1])
-        return Series(point.id, c.at, c.value, c.quality, c.late())
+            c = join(found[::-1])
+            values, texts = self._words.apart(view.db, c)
+        return Series(point.id, c.at, values, c.quality, c.late(), texts)
 
     def buckets(
         self, point: Point, start: Ms, end: Ms, width: Ms
     ) -> Sequence[tuple[Ms, float, float, float, float]]:
         with self._views.view() as view:
-            return reads.buckets(reads.windows(view, point.id, start, end), start, width)
+            pieces = reads.windows(view, point.id, start, end)
+            return reads.buckets((self._words.plain(view.db, c) for c in pieces), start, width)
 
     def at(self, points: Sequence[Point], moment: Ms, back: Ms) -> Mapping[int, Reading]:
         ids = [point.id for point in points]
@@ -119,11 +123,11 @@ class EmbeddedReadingStore:
             older = [p for p, r in view.latest.items() if r.at > moment]
             if older:
                 found |= reads.newest(view, older, moment, moment - back)
-        return found
+            return self._words.spelled(view.db, found)
 
     def latest(self, points: Sequence[Point]) -> Mapping[int, Reading]:
         with self._views.view(latest=[point.id for point in points], segments=False) as view:
-            return view.latest
+            return self._words.spelled(view.db, view.latest)
 
     def close(self) -> None:
         self._file.close()
