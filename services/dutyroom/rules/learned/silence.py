@@ -6,6 +6,7 @@ that is long for this device. Most of a zone silent at once is no chance: one ga
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -111,6 +112,13 @@ class ZoneSilence:
             self.active = self.silent > 0 and now - self.gone < max(self.patience)
         elif known >= FEWEST and self.silent >= TOGETHER * known:
             self.active, self.gone = True, now
+
+    def calm(self) -> Ms:
+        """Before it, too few can be silent for anything to begin, whoever is heard meanwhile; 0 = not known."""
+        ends = sorted(last + p for last, p in zip(self.last, self.patience, strict=True) if last)
+        if self.active or len(ends) < FEWEST:
+            return 0
+        return ends[math.ceil(TOGETHER * len(ends)) - 1]
 
     def read(self, member: int, at: Ms, value: float) -> None:
         self.last[member] = at
