@@ -48,6 +48,30 @@ def backtest(
         run_backtest(settings_with(data=data), wanted, say)
 
 
+alarms = typer.Typer(help="The alarms of a duty room.", no_args_is_help=True)
+
+
+@alarms.command()
+def report(
+    site: Annotated[
+        str, typer.Option("--site", help="Site id; needed when the data folder has several.")
+    ] = "",
+    since: Since = "",
+    until: Until = "",
+    shifts: Shifts = "00:00,08:00,16:00",
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    data: Data = None,
+) -> None:
+    """How much rang, by shift and source, against ISA-18.2 and EEMUA 191."""
+    from dutyroom.wiring import alarm_report
+
+    with plain_errors():
+        for line in alarm_report.report(
+            settings_with(data=data), site, since, until, begins(shifts), as_json
+        ):
+            say(line)
+
+
 def begins(text: str) -> list[time]:
     """Raises Rejected for what is no list of times of the day."""
     try:

@@ -28,7 +28,7 @@ def transitions(alarm: Alarm, history: Sequence[AlarmChange]) -> Iterator[Figure
     for place, change in enumerate(history):
         if change.event is AlarmEvent.NOTE:
             continue
-        rang = _rings(history, place)
+        rang = rings_at(history, place)
         fields: dict[str, int | float] = {"alarm_id": alarm.id, "rang": int(rang)}
         if change.event is AlarmEvent.ACKNOWLEDGE:
             waited = max(0, change.at - rang_at)
@@ -44,7 +44,7 @@ def transitions(alarm: Alarm, history: Sequence[AlarmChange]) -> Iterator[Figure
         yield Figure(TRANSITION, _tags(alarm, change), fields, at)
 
 
-def _rings(history: Sequence[AlarmChange], place: int) -> bool:
+def rings_at(history: Sequence[AlarmChange], place: int) -> bool:
     """Whether a change calls for a person: not where the same decision has muted it at once."""
     change = history[place]
     if change.after is not AlarmState.UNACKNOWLEDGED or change.event in _SILENT:

@@ -28,24 +28,24 @@ class ZoneInstance(Instance):
     """Asks when each device was heard: once a minute, where enough of them may be silent by then. Readings
     themselves are nothing to it."""
 
-    __slots__ = ("began", "calm", "detector", "members", "place", "ticked")
+    __slots__ = ("began", "detector", "members", "place", "quiet_until", "ticked")
 
     def __init__(self, rule: Rule, place: Place, members: Sequence[str], detector: ZoneSilence) -> None:
         super().__init__(rule, place.device.id)
         self.place, self.members, self.detector = place, tuple(members), detector
         self.began: Ms = 0  # since when we listen
         self.ticked: Ms = 0
-        self.calm: Ms = 0  # nothing can begin before
+        self.quiet_until: Ms = 0  # nothing can begin before
 
     def tick(self, now: Ms) -> Condition | None:
         self.ticked = now
-        if now < self.calm:
+        if now < self.quiet_until:
             return None
         heard, detector = self.place.heard, self.detector
         last = [heard(member) or 0 for member in self.members]
         detector.last = [max(at, self.began) if at else 0 for at in last]
         detector.tick(now)
-        self.calm = detector.calm()
+        self.quiet_until = detector.calm()
         return said(self, detector, now) if detector.active != self._active else None
 
     def started(self, now: Ms) -> None:
@@ -58,11 +58,11 @@ class ZoneInstance(Instance):
 
     @property
     def due(self) -> tuple[Ms, Ms]:
-        return max(self.ticked + MINUTE, self.calm), FOREVER
+        return max(self.ticked + MINUTE, self.quiet_until), FOREVER
 
     def adopt(self, active: bool) -> None:
         self._active = self.detector.active = active
-        self.calm = 0
+        self.quiet_until = 0
 
     def dump(self) -> list[Any]:
         return [self._active, self.began, self.detector.gone]
@@ -70,7 +70,7 @@ class ZoneInstance(Instance):
     def load(self, data: Sequence[Any]) -> None:
         self._active, self.began, self.detector.gone = bool(data[0]), int(data[1]), int(data[2])
         self.detector.active = self._active
-        self.calm = 0
+        self.quiet_until = 0
 
 
 def build(rule: Rule, place: Place) -> ZoneInstance | None:

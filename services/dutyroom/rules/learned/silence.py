@@ -118,7 +118,7 @@ class ZoneSilence:
         ends = sorted(last + p for last, p in zip(self.last, self.patience, strict=True) if last)
         if self.active or len(ends) < FEWEST:
             return 0
-        return ends[math.ceil(TOGETHER * len(ends)) - 1]
+        return int(ends[math.ceil(TOGETHER * len(ends)) - 1])
 
     def read(self, member: int, at: Ms, value: float) -> None:
         self.last[member] = at

@@ -1,0 +1,57 @@
+"""`dutyroom alarms report`: how much rang in a duty room, against ISA-18.2 and EEMUA 191."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import time as wall_time
+
+from dutyroom.api.words import Words, read_catalogue
+from dutyroom.backends.clock import SystemClock
+from dutyroom.flows.alarm_load import load_of
+from dutyroom.flows.alarm_report import rings
+from dutyroom.flows.backtest_summary import plain_load
+from dutyroom.rules.parse import default_rules
+from dutyroom.settings import Settings
+from dutyroom.timebase import DAY, zone
+from dutyroom.wiring.backtest import instant
+from dutyroom.wiring.backtest_text import load_lines, rule_name
+from dutyroom.wiring.commands import choose_site, data_folder, opened_records
+
+SPAN = 30 * DAY  # where nobody says since when
+
+
+def report(
+    settings: Settings, wanted: str, since: str, until: str, shifts: Sequence[wall_time], as_json: bool
+) -> Iterator[str]:
+    """Lines for people, or one of JSON. Raises Rejected, Unavailable."""
+    settings = data_folder(settings)
+    site = choose_site(settings, wanted)
+    end = instant(until, site.time_zone, 1)
+    end = SystemClock().now() if end is None else end
+    start = instant(since, site.time_zone, 0)
+    start = end - SPAN if start is None else start
+    records = opened_records(settings)
+    try:
+        found, cut = rings(records, site.id, start, end)
+        with records.read() as tx:
+            names = {d.id: d.name or d.id for d in tx.devices.all(site.id)}
+    finally:
+        records.close()
+    load = load_of(found, start, end, zone(site.time_zone), shifts)
+    if as_json:
+        yield json.dumps(
+            {"site": site.id, "alarms": load.alarms, "cut": cut, **plain_load(load)}, ensure_ascii=False
+        )
+        return
+    words = Words(site.language, read_catalogue(), zone(site.time_zone))
+    called = {rule.id: rule_name(rule, words) for rule in default_rules()}
+    yield f"# {words.t('load.title')}: {words.pick(site.name)}"
+    yield ""
+    yield words.t("load.span", since=words.time(start, "full"), until=words.time(end, "full"))
+    yield words.t("backtest.total", alarms=words.number(load.alarms), tickets=words.number(load.tickets))
+    if load.prompt is not None:
+        yield words.t("load.prompt", share=f"{load.prompt:.0%}")
+    if cut:
+        yield words.t("load.cut")
+    yield from load_lines(load, words, called, names)

@@ -1,0 +1,92 @@
+"""The figures of ISA-18.2 and EEMUA 191, out of calls and out of the history of alarms."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import time
+
+from dutyroom.flows.alarm_load import Load, Ring, load_of
+from dutyroom.flows.alarm_report import calls
+from dutyroom.model.duty import Alarm, AlarmChange, AlarmEvent, AlarmState, Priority
+from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms, zone
+
+SHANGHAI = zone("Asia/Shanghai")
+START: Ms = 1_772_294_400_000  # midnight in Shanghai
+
+
+def load(*at: Ms, days: int = 1) -> Load:
+    return load_of(
+        [Ring(START + t, "r", "d", 3, START + t + MINUTE) for t in at], START, START + days * DAY, SHANGHAI
+    )
+
+
+def figure(found: Load, name: str) -> tuple[float | None, str]:
+    return next((f.value, f.grade) for f in found.figures if f.name == name)
+
+
+def test_a_quiet_day_is_good_in_all() -> None:
+    found = load(HOUR, 9 * HOUR)
+    assert {f.grade for f in found.figures} <= {"good", ""}
+    assert [s.alarms for s in found.shifts] == [1, 1, 0]
+
+
+def test_nothing_at_all_is_no_division_by_zero() -> None:
+    found = load_of([], START, START, SHANGHAI)
+    assert found.alarms == 0
+    assert found.peak_at is None
+
+
+def test_a_flood_counts_until_a_slot_has_fewer_than_five() -> None:
+    first = [n * SECOND * 20 for n in range(11)]  # 11 in the first 10 min
+    second = [10 * MINUTE + n * SECOND * 60 for n in range(6)]  # 6 in the next
+    found = load(*first, *second)
+    assert figure(found, "peak_10min") == (11.0, "over")
+    assert figure(found, "crowded_share") == (1 / 144 * 100, "good")
+    assert figure(found, "flood_share") == (2 / 144 * 100, "manageable")
+
+
+def test_three_calls_of_one_source_in_five_minutes_chatter() -> None:
+    assert figure(load(0, MINUTE, 2 * MINUTE), "chattering") == (1.0, "manageable")
+    assert figure(load(0, 10 * MINUTE, 20 * MINUTE), "chattering") == (0.0, "good")
+
+
+def test_what_stands_longer_than_a_day_is_stale() -> None:
+    rings = [Ring(START + n, "r", f"d{n}", 3) for n in range(6)]
+    assert figure(load_of(rings, START, START + 3 * DAY, SHANGHAI), "stale_most") == (6.0, "over")
+
+
+def test_a_shift_that_passes_midnight_belongs_to_the_day_on_which_it_began() -> None:
+    begins = (time(7), time(19))
+    rings = [Ring(START + t, "r", "d", 3) for t in (20 * HOUR, 26 * HOUR)]
+    found = load_of(rings, START, START + 2 * DAY, SHANGHAI, begins)
+    assert [(s.begins.hour, s.alarms, s.most_alarms) for s in found.shifts] == [(7, 0, 0), (19, 2, 2)]
+
+
+def alarm() -> Alarm:
+    return Alarm(
+        7, "s", "r", 1, "d", "", "e", AlarmState.UNACKNOWLEDGED, Priority(2), False, START, START, ticket=3
+    )
+
+
+def change(at: Ms, event: AlarmEvent, before: AlarmState, after: AlarmState) -> AlarmChange:
+    return AlarmChange(7, START + at, "x", event, before, after)
+
+
+def test_an_alarm_calls_when_it_is_raised_and_when_it_calls_again() -> None:
+    un, ack, normal = AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED, AlarmState.NORMAL
+    history = [
+        change(0, AlarmEvent.RAISE, normal, un),
+        change(2 * MINUTE, AlarmEvent.ACKNOWLEDGE, un, ack),
+        change(HOUR, AlarmEvent.CLEAR, ack, normal),
+    ]
+    (one,) = calls(replace(alarm(), ended_at=START + HOUR), history)
+    assert (one.at, one.waited, one.cleared_at, one.ticket) == (START, 2 * MINUTE, START + HOUR, True)
+
+
+def test_what_is_muted_at_once_calls_nobody() -> None:
+    un, normal = AlarmState.UNACKNOWLEDGED, AlarmState.NORMAL
+    history = [
+        change(0, AlarmEvent.RAISE, normal, un),
+        change(0, AlarmEvent.SUPPRESS, un, AlarmState.SUPPRESSED),
+    ]
+    assert calls(alarm(), history) == []
