@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 import inject
 from run import Bench, Run, load
 
-from dutyroom.rules.learned.load import Load, Neighbours
+from dutyroom.rules.learned.load import Load
+from dutyroom.rules.learned.neighbours import Neighbours
 
 KINDS = ("load_on", "load_night", "load_scaled")
 

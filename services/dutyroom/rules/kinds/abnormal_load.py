@@ -5,7 +5,8 @@ from __future__ import annotations
 from dutyroom.fields import Fields
 from dutyroom.rules.columns import Columns
 from dutyroom.rules.kind import Place
-from dutyroom.rules.learned.load import Load, Neighbours
+from dutyroom.rules.learned.load import Load
+from dutyroom.rules.learned.neighbours import Neighbours
 from dutyroom.rules.learner import Learner, learner
 from dutyroom.rules.spec import Rule
 

@@ -22,6 +22,7 @@ from typing import Any, TypeAlias
 from dutyroom.errors import Rejected
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
+from dutyroom.rules.learned.neighbours import Neighbours
 from dutyroom.rules.learned.packed import parts
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.rules.learned.register import UNKNOWN
@@ -49,14 +50,9 @@ ALONE = 1.5  # times higher sums where there are no neighbours to ask
 CALM, CALM_BLOCKS = 0.8, 4  # spreads; a whole day below them ends it
 NORMAL: Ms = 8 * DAY  # an alarm that stood so long is the new normal
 NORMAL_DAYS = 8
-EMPTY, EMPTY_BLOCKS, EMPTY_MOST = (
-    -1.0,
-    4,
-    120,
-)  # after a day as low it is an empty home: a month is not learned
+EMPTY, EMPTY_BLOCKS, EMPTY_MOST = -1.0, 4, 120  # after a day so low it is empty: a month is not learned
 TIED, TIED_WEIGHT, TIED_MOST = 0.5, 10.0, 1.2  # how far a home goes with its neighbours before that is known
 FADES = 0.99  # a block: that is known from about a month
-FEWEST = 3  # neighbours
 _GAP = 3.5  # intervals: over a longer silence nothing is known of the hours
 _FINE = 1000.0  # logarithms are kept in thousandths: 0.1 % of the power
 _DAY, _HALF, _WHOLE, _TIME = 0, 1, 2, 3  # peaks: kW of a day, least of 12 h and of 24 h, of each time of day
@@ -64,31 +60,8 @@ _DAY, _HALF, _WHOLE, _TIME = 0, 1, 2, 3  # peaks: kW of a day, least of 12 h and
 Shorts: TypeAlias = "array[int]"
 _NAMES = (
     "active", "begun", "opened", "hour", "amount", "count", "total", "least", "sum", "calm", "empty",
-    "with_them", "of_them", "pending", "z", "others",
+    "with_them", "of_them", "pending", "z",
 )  # fmt: skip
-
-
-class Neighbours:
-    """What the homes on one feeder said of their newest blocks."""
-
-    __slots__ = ("said",)
-
-    def __init__(self) -> None:
-        self.said: dict[str, tuple[int, float, int, float]] = {}  # block and z, and those before
-
-    def say(self, member: str, block: int, z: float) -> None:
-        last, last_z, *_ = self.said.get(member, (0, 0.0, 0, 0.0))
-        if block > last:
-            self.said[member] = (block, z, last, last_z)
-
-    def median(self, member: str, block: int) -> float | None:
-        """Of the others; None where they are too few."""
-        found = [
-            z if block == newest else before_z
-            for name, (newest, z, before, before_z) in self.said.items()
-            if name != member and block in (newest, before)
-        ]
-        return median(found) if len(found) >= FEWEST else None
 
 
 class Load:
@@ -121,7 +94,7 @@ class Load:
         self.calm = self.empty = 0  # blocks in a row
         self.with_them, self.of_them = 0.0, 0.0  # sums of products with the neighbours', and of their squares
         self.pending = 0  # block that waits for what the neighbours say; 0 = none
-        self.z = self.others = 0.0
+        self.z = 0.0
         self.evidence = [0.0, 0.0]
 
     def arguments(self) -> dict[str, float]:
@@ -200,8 +173,7 @@ class Load:
         self.daily[time] = max(0.0, self.daily[time] + z - DRIFT)
         self.calm = self.calm + 1 if z < CALM else 0
         self.empty = self.empty + 1 if z < EMPTY else 0
-        learned = self.empty < EMPTY_BLOCKS or self.empty > EMPTY_MOST
-        if learned:
+        if self.empty < EMPTY_BLOCKS or self.empty > EMPTY_MOST:
             days = NORMAL_DAYS if self.active else KEPT + QUARANTINE
             self._keep(self.recent if self.active else self.past, time, days)
         if self.active:

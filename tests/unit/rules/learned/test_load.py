@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from dutyroom.errors import Rejected
-from dutyroom.rules.learned.load import Load, Neighbours
+from dutyroom.rules.learned.load import Load
+from dutyroom.rules.learned.neighbours import Neighbours
 from dutyroom.timebase import DAY, HOUR, Ms
 
 from .series import BEGIN, FLAT, Reading, register
