@@ -182,7 +182,7 @@ def narrowed_codec(
     sharing = sharing if layout in sharing else [layout, *sharing]
     if kind.without is not None and (unread := left_out(sharing, kind.optional)):
         return unread, kind.without(settings, unread)
-    read = wanted(sharing, finishes) if kind.narrow is not None else None
+    read = wanted(sharing, finishes if kind.finishing else None) if kind.narrow is not None else None
     if kind.narrow is not None and read is not None and (codec := kind.narrow(settings, read)) is not None:
         return read, codec
     return None, None

@@ -176,4 +176,4 @@ def _together(frames: Sequence[Frame], groups: Groups, sources: frozenset[int] |
     return collected.document()
 
 
-KIND = CodecKind(make, OPTIONS, parameters=True, narrow=narrow)
+KIND = CodecKind(make, OPTIONS, parameters=True, narrow=narrow, finishing=True)

@@ -120,7 +120,8 @@ class CodecKind:
     True only where both refuse the bytes whatever the settings are: they are no frame of this codec. narrow:
     settings, what is wanted -> a codec that makes no more than that, and refuses the same in the same words; None
     = it cannot. It is not used where somebody watches (`Ask.note`). optional, without: fields of the document that cost
-    much, and settings, some of these -> a codec that leaves them out and is the same in all else.
+    much, and settings, some of these -> a codec that leaves them out and is the same in all else. finishing: the
+    narrow one gives readings; of any other, profiles whose points differ share what it makes.
     """
 
     make: Callable[[Mapping[str, Plain]], Codec]
@@ -132,6 +133,7 @@ class CodecKind:
     narrow: Callable[[Mapping[str, Plain], Wanted], Codec | None] | None = None
     optional: frozenset[str] = frozenset()
     without: Callable[[Mapping[str, Plain], frozenset[str]], Codec] | None = None
+    finishing: bool = False
 
 
 def plain(codec: Codec) -> CodecKind:
