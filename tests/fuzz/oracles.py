@@ -3,6 +3,7 @@ digits that are no digits. They use the notes of the codec (which bytes gave whi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -238,7 +239,13 @@ def _bcd(seen: Seen, data: bytes) -> str:
     places = {n.name: n for n in seen.notes}
     for record in seen.document["records"]:
         note, value = places.get(record["name"]), record["value"]
-        if note is None or value is None or record["n"] != 1:
+        if note is None or value is None:
+            continue
+        if _MEMBER.search(record["name"]) and record["dif"][1].upper() == "D":
+            if found := _bcd_member(record, note, data):
+                return found
+            continue
+        if record["n"] != 1:
             continue
         raw, coding = data[note.first // 8 : note.last // 8], bytes.fromhex(record["dif"])[0] & 0x0F
         variable = coding == 0x0D and 0xC0 <= data[note.first // 8 - 1] <= 0xD9
@@ -250,6 +257,19 @@ def _bcd(seen: Seen, data: bytes) -> str:
         if not digits.isdecimal() and (isinstance(value, int) or _looks_a_number(value)):
             return f"{record['name']}: {value!r} came out of BCD {raw.hex()}"
     return ""
+
+
+_MEMBER: Final = re.compile(r"_(back|after|register)[0-9]+(_[0-9]+)?$")
+
+
+def _bcd_member(record: dict[str, Any], note: Noted, data: bytes) -> str:
+    """A value of a compact profile: control and spacing stand before its first member."""
+    first, last = note.first // 8, note.last // 8
+    coding = data[first - 2 - (record["n"] - 1) * (last - first)] & 0x0F
+    digits = digits_of(data[first:last])
+    if coding not in _BCD or digits.removeprefix("f").isdecimal():
+        return ""
+    return f"{record['name']}: {record['value']!r} came out of BCD {digits}"
 
 
 def _looks_a_number(value: object) -> bool:

@@ -92,6 +92,13 @@ def test_a_broken_checksum_is_seen(name: str) -> None:
     assert ORACLES[name](seen(name, broken, good, **settings)) != ""
 
 
+def test_a_member_of_a_profile_out_of_digits_that_are_none_is_seen() -> None:
+    good = bytes.fromhex("4D9313063AFE34127856")
+    assert ORACLES["mbus"](seen("mbus", good, good)) == ""
+    for bad in (b"\x3a", b"\xa1"):
+        assert "came out of BCD" in ORACLES["mbus"](seen("mbus", good[:-2] + bad + good[-1:], good))
+
+
 def test_a_long_frame_with_a_broken_sum_is_seen() -> None:
     good = frames.long_frame(bytes.fromhex("080572420000002D2C01072A000000") + RECORDS)
     assert ORACLES["wmbus"](seen("wmbus", good, good)) == ""

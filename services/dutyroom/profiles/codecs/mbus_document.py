@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from dutyroom.profiles.codecs.mbus_history import dates_of, is_profile, members, profile_dates
+from dutyroom.profiles.codecs.mbus_history import dates_of, is_profile, members, places, profile_dates
 from dutyroom.profiles.codecs.mbus_records import RawRecord
 from dutyroom.profiles.codecs.mbus_values import IDENTIFIERS, Value, is_text, reader_of
 from dutyroom.profiles.codecs.mbus_vif import Meaning, meaning
@@ -84,7 +84,7 @@ def entries_of(
     for record in records:
         form = form_of(record, naming.vifs)
         if record.lvar is not None and is_profile(record, form.what):
-            found += _members(record, form.what, records, dates, naming)
+            found += _members(record, form.what, records, dates, naming, note)
         else:
             entry = _entry(record, form, naming)
             found.append(entry)
@@ -169,7 +169,12 @@ _WAYS = {"inverse_profile": "back", "register_profile": "register"}
 
 
 def _members(
-    record: RawRecord, what: Meaning, records: Sequence[RawRecord], dates: Mapping[int, str], naming: Naming
+    record: RawRecord,
+    what: Meaning,
+    records: Sequence[RawRecord],
+    dates: Mapping[int, str],
+    naming: Naming,
+    note: Note | None,
 ) -> Iterator[Entry]:
     """The values of a compact profile: name_back1, name_back2 ... (or name_after1 ...), and their dates."""
     plain = Meaning(what.word, what.unit, what.factor, what.offset)
@@ -178,8 +183,11 @@ def _members(
     date = dates.get(record.storage) or (stored[0] if len(stored) == 1 else None)
     times = profile_dates(record, date) if date and "register_profile" not in what.extras else []
     built, way = built_name(record, plain), _WAYS.get(what.extras[0], "after")
-    for number, value in enumerate(members(record, what, base), start=1):
+    values = zip(members(record, what, base), places(record), strict=True)
+    for number, (value, (first, last)) in enumerate(values, start=1):
         name, _ = naming.named(f"{built}_{way}{number}")
+        if note is not None:
+            note(name, 8 * first, 8 * last, value)
         yield Entry(name, what.word, what.unit, value, False, False, number, record)
         if number <= len(times) and times[number - 1]:
             name, _ = naming.named(f"date_storage{record.storage}_{way}{number}")

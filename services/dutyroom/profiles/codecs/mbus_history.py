@@ -14,7 +14,7 @@ from decimal import Decimal
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.codecs.mbus_records import RawRecord
-from dutyroom.profiles.codecs.mbus_values import Value, date_text, integer, number_of, scaled
+from dutyroom.profiles.codecs.mbus_values import Value, bcd, date_text, integer, number_of, scaled
 from dutyroom.profiles.codecs.mbus_vif import Meaning, meaning
 
 INVERSE, FORWARD = "inverse_profile", "profile"
@@ -38,11 +38,12 @@ def is_profile(record: RawRecord, what: Meaning) -> bool:
 
 
 def members(record: RawRecord, what: Meaning, base: RawRecord | None) -> list[Value]:
-    """The values of a profile in the order they stand. Raises Rejected for increments without a base record; one
-    that has no value leaves them without, too."""
-    mode, _, size, bcd = _control(record)
+    """The values of a profile in the order they stand. Raises Rejected for increments without a base record (one
+    that has no value leaves them without, too), and naming the byte for a BCD digit above 9."""
+    mode, _, size, coded = _control(record)
     numbers = [
-        _member(record.data[at : at + size], bcd) for at in range(2, len(record.data) - size + 1, size)
+        _member(record.data[at : at + size], record.data_at + at, coded)
+        for at in range(2, len(record.data) - size + 1, size)
     ]
     if mode:
         if base is None:
@@ -70,11 +71,18 @@ def _step(unit: int, spacing: int) -> Step:
     return Step(seconds=spacing * (1, 60, 3600, 86400)[unit]) if 0 < spacing <= 250 else Step()
 
 
-def _member(data: bytes, bcd: bool) -> Decimal | None:
-    if not bcd:
+def _member(data: bytes, at: int, coded: bool) -> Decimal | None:
+    if not coded:
         return integer(data)
-    digits = data[::-1].hex()
-    return Decimal(digits) if digits.isdecimal() else None
+    number = bcd(data, at)
+    return None if number is None else Decimal(number)
+
+
+def places(record: RawRecord) -> list[tuple[int, int]]:
+    """(first byte, byte after the last) of the members in the telegram."""
+    _, _, size, _ = _control(record)
+    starts = range(record.data_at + 2, record.data_at + len(record.data) - size + 1, size)
+    return [(at, at + size) for at in starts]
 
 
 def _summed(

@@ -157,6 +157,8 @@ def test_a_reserved_dif_ends_the_records_and_is_counted() -> None:
         ("0D13 FA 00", "length of a value at byte 2: FA is reserved"),
         ("217C 09 41", "unit's text at byte 2: 9 letters, 1 are there"),
         ("0D93 13 03 6101 05", "profile at byte 4: increments without a base value"),
+        ("4D9313 06 3AFE 3412 3A12", "BCD number at byte 8: 123a has the digit A"),
+        ("4413 E8030000 4D9313 04 69FE 057C", "BCD number at byte 13: 7c has the digit C"),
     ],
 )
 def test_damaged_records_are_refused_with_the_byte(records: str, reason: str) -> None:
@@ -201,6 +203,17 @@ def test_a_base_record_without_a_value_leaves_its_profile_without() -> None:
 def test_a_profile_with_register_numbers_has_one_member_for_each_following_storage() -> None:
     found = values("8C04 13 21000000 8D04 931E 0A 3CFE 21000000 87000000")
     assert (found["volume_storage8_register1"], found["volume_storage8_register2"]) == ("0.021", "0.087")
+
+
+def test_the_bytes_of_each_member_of_a_profile_are_noted() -> None:
+    noted: list[tuple[str, int, int, object]] = []
+    data = bytes.fromhex("4D9313 08 3AFE 3412 FFFF 78F6".replace(" ", ""))
+    KIND.make({})(data, Ask(note=lambda *step: noted.append(step)))
+    assert [(name, first // 8, last // 8, value) for name, first, last, value in noted] == [
+        ("volume_storage1_back1", 6, 8, "1.234"),
+        ("volume_storage1_back2", 8, 10, None),
+        ("volume_storage1_back3", 10, 12, "-0.678"),
+    ]
 
 
 def test_absolute_values_of_a_profile_have_their_months() -> None:
