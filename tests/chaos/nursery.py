@@ -19,6 +19,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dutyroom.backends.mqtt import backoff
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -106,6 +108,8 @@ def grow(wish: dict[str, Any]) -> None:
 def main() -> None:
     for module in ("dutyroom.cli", "dutyroom.wiring.ingesting"):
         importlib.import_module(module)
+    # A broker that ends every few seconds is left alone for half a minute: it would be killed with nobody connected.
+    backoff.MOST_S = 1.0
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody has to ask after them
     for line in sys.stdin:
         pid = os.fork()

@@ -128,7 +128,8 @@ def test_the_broker_is_killed(saving_room: Room, undisturbed: Outcome) -> None:
         killed += 1
         saving_room.broker.start()
     sender.done.wait(120 + KILLS * 10)
-    print(f"{killed} of {KILLS} kills; {sender.repeated} messages sent again")
+    connected = saving_room.log().count("broker.connected")
+    print(f"{killed} of {KILLS} kills; connected {connected} times; {sender.repeated} messages sent again")
     saving_room.settled(SENT, 120 + KILLS * 3)
     assert sender.repeated
     assert killed > KILLS / 2
