@@ -99,7 +99,7 @@ def readings(points: list[Point], first: int, count: int, step: int = 15 * MINUT
 
 
 def everything(store: EmbeddedReadingStore | InfluxReadingStore, points: list[Point]) -> list[object]:
-    found = []
+    found: list[object] = []
     for point in points:
         s = store.range(point, 0, 2**53)
         found.append((s.at.tolist(), s.value.tolist(), s.quality.tolist(), dict(s.late), dict(s.text)))

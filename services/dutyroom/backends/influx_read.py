@@ -70,13 +70,13 @@ class InfluxReader:
             rows = self._rows(bucket, point, start, rows[0][0] if rows else end, limit - len(rows)) + rows
         return _series(point, rows)
 
-    def ranges(self, spans: Sequence[Span]) -> list[Series]:
+    def ranges(self, spans: Sequence[Span], limit: int = _ROWS) -> list[Series]:
         """A statement about up to 50 devices that are asked for the same fields at about the same time."""
         found: dict[int, Series] = {}
         later: list[int] = []
         for number, (point, start, end) in enumerate(spans):
             if len(self._from(start)) > 1:
-                found[number] = self.range(point, start, end, _ROWS)
+                found[number] = self.range(point, start, end, limit)
             else:
                 later.append(number)
         groups = grouped(spans, later, self._columns)
@@ -85,8 +85,8 @@ class InfluxReader:
             rows = {series.tags.get("device", ""): series.values for series in answer.series}
             for numbers in group:
                 mine = rows.get(spans[numbers[0]][0].device, [])
-                if len(mine) >= _ROWS // TOGETHER:  # there may be more
-                    found |= {number: self.range(*spans[number], _ROWS) for number in numbers}
+                if len(mine) >= min(limit, _ROWS // TOGETHER):  # there may be more
+                    found |= {number: self.range(*spans[number], limit) for number in numbers}
                 else:
                     found |= self._of_device(spans, numbers, mine)
         return [found[number] for number in range(len(spans))]

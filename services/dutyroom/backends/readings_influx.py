@@ -50,9 +50,9 @@ class InfluxReadingStore:
     def range(self, point: Point, start: Ms, end: Ms, limit: int = 100_000) -> Series:
         return self._reader.range(point, start, end, limit)
 
-    def ranges(self, spans: Sequence[tuple[Point, Ms, Ms]]) -> Sequence[Series]:
+    def ranges(self, spans: Sequence[tuple[Point, Ms, Ms]], limit: int = 100_000) -> Sequence[Series]:
         """See `interfaces.ManyAtOnce`."""
-        return self._reader.ranges(spans)
+        return self._reader.ranges(spans, limit)
 
     def buckets(self, point: Point, start: Ms, end: Ms, width: Ms) -> Sequence[Bucketed]:
         return self._reader.buckets(point, start, end, width)

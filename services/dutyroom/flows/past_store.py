@@ -36,7 +36,7 @@ def stored(store: ReadingStore, points: Sequence[Point], since: Ms, until: Ms) -
 
 def _ranges(store: ReadingStore, points: Sequence[Point], start: Ms, end: Ms) -> Sequence[Series]:
     if isinstance(store, ManyAtOnce):
-        return store.ranges([(point, start, end) for point in points])
+        return store.ranges([(point, start, end) for point in points], _MOST)
     return [store.range(point, start, end, _MOST) for point in points]
 
 

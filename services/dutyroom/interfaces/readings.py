@@ -44,7 +44,7 @@ class ReadingStore(Protocol):
 class ManyAtOnce(Protocol):
     """A store to which thousands of questions cost far more than one about as many points."""
 
-    def ranges(self, spans: Sequence[tuple[Point, Ms, Ms]]) -> Sequence[Series]:
+    def ranges(self, spans: Sequence[tuple[Point, Ms, Ms]], limit: int = 100_000) -> Sequence[Series]:
         """`ReadingStore.range` of each (point, start, end), in their order."""
         ...
 

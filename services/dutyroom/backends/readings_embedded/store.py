@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from dutyroom.backends.memory import refuse_not_finite
-from dutyroom.backends.readings_embedded import logrow, parts, reads
+from dutyroom.backends.readings_embedded import logrow, many, parts, reads
 from dutyroom.backends.readings_embedded.columns import Columns, columns_of, join, settle
 from dutyroom.backends.readings_embedded.compaction import SLICE, Compaction, room
 from dutyroom.backends.readings_embedded.encoding import encode
@@ -108,6 +108,13 @@ class EmbeddedReadingStore:
             c = join(found[::-1])
             values, texts = self._words.apart(view.db, c)
         return Series(point.id, c.at, values, c.quality, c.late(), texts)
+
+    def ranges(self, spans: Sequence[tuple[Point, Ms, Ms]], limit: int = 100_000) -> Sequence[Series]:
+        """See `interfaces.ManyAtOnce`."""
+        with self._views.view() as view:
+            return many.ranges(
+                view, [(point.id, start, end) for point, start, end in spans], limit, self._words
+            )
 
     def buckets(
         self, point: Point, start: Ms, end: Ms, width: Ms
