@@ -3,6 +3,9 @@
 
 Readings are steady: nothing is near a limit, registers rise. A batch has 4,096 messages of 6 readings.
 Times are of the processor, one of the best of some batches each; the two ways judge the same batches in turn.
+Rules that learn have one instance a point, or one a group of 50 meters, and every reading is one that they learn
+from (15 min after the one before); "every 10 s" is a meter of which they take a thirtieth. A snapshot is told as
+the first one, one after the next batch, and its bytes a rule and point.
 """
 
 from __future__ import annotations
@@ -34,13 +37,16 @@ from dutyroom.model.telemetry import (
     Readings,
 )
 from dutyroom.rules.engine import Engine
+from dutyroom.rules.kind import NOWHERE, Ground
 from dutyroom.rules.parse import default_rules, parse_rules
 from dutyroom.rules.spec import Rule
 
 MESSAGES, READINGS = 4_096, 6  # a batch, a message
 T0, EVERY = 1_760_000_000_000, 900_000  # all devices once in 15 min
+LEARNS = 12  # rounds of rules that learn: their state is nearly of its full size
 ROUNDS = 40  # before anything is measured: windows are full then
 SLOW = 2  # batches that are judged reading by reading
+GROUP = 50  # meters of a riser, a feeder
 
 
 def gauge(name: str) -> PointSpec:
@@ -56,14 +62,15 @@ REGISTERS = tuple(register(f"r{n}") for n in range(READINGS))
 METER = (register("volume"), gauge("flow"), PointSpec("leak", kind=Kind.STATE, interval_s=900), *GAUGES[:3])
 
 
-def own(kind: str, parameters: str, points: Iterable[PointSpec] = ()) -> list[Rule]:
+def own(kind: str, parameters: str, points: Iterable[PointSpec] = (), name: str = "own") -> list[Rule]:
     """One rule of this kind a point."""
     named = [f"point: {p.name}, " for p in points] or [""]
     head = "rules:\n  - {id: %s, name: R, kind: %s, %sparameters: {%s}}\n"
     text = "".join(
-        (head if n == 0 else head[7:]) % (f"own.{n}", kind, name, parameters) for n, name in enumerate(named)
+        (head if n == 0 else head[7:]) % (f"{name}.{n}", kind, point, parameters)
+        for n, point in enumerate(named)
     )
-    return [rule for rule in parse_rules(text, "bench.yaml") if rule.id.startswith("own.")]
+    return [rule for rule in parse_rules(text, "bench.yaml") if rule.id.startswith(f"{name}.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +80,18 @@ class Case:
     specs: tuple[PointSpec, ...]
     standing: int = 0  # one device in so many is beyond the limit, always
     crossing: int = 0  # one message in so many is, and the next one of its device is not
+    every: int = EVERY
+    use: str = ""  # of meters in groups
+
+    @property
+    def learns(self) -> bool:
+        return any(rule.kind in LEARNED for rule in self.rules)
+
+
+LEARNED = (
+    "register_fault", "home_water", "home_stuck", "abnormal_load", "power_still", "repeats", "tank_level",
+    "network_water", "building_still",
+)  # fmt: skip
 
 
 def cases() -> list[Case]:
@@ -88,7 +107,20 @@ def cases() -> list[Case]:
         Case("stuck", own("stuck", "over: 6h", REGISTERS), REGISTERS),
         Case("decrease", own("decrease", "max_rate: 200"), REGISTERS),
         Case("shipped rules and 3 limits", [*default_rules(), *limits], METER),
+        Case("shipped rules and 3 limits, every 10 s", [*default_rules(), *limits], METER, every=10_000),
+        *learned(),
     ]
+
+
+def learned() -> list[Case]:
+    found = []
+    for name in LEARNED:
+        group = {"network_water": "zone_outlet", "building_still": "unit"}.get(name, "")
+        specs = GAUGES if name in ("repeats", "tank_level") else REGISTERS
+        found.append(Case(name, own(name, "", specs), specs, use=group))
+    three = [rule for name in LEARNED[:3] for rule in own(name, "", REGISTERS, name)]
+    found.append(Case("three on a register", three, REGISTERS))
+    return found
 
 
 class Estate:
@@ -97,19 +129,33 @@ class Estate:
     def __init__(self, case: Case, points: int) -> None:
         self.case, self.count = case, max(1, points // READINGS)
         names = [f"d{n}" for n in range(self.count)]
-        self.devices = {n: Device("s", n, n, "water_meter", "v/m", n, "A") for n in names}
+        parameters: dict[str, str | int | float | bool] = {"height": 1e9}
+        parameters |= {"use": case.use} if case.use else {}
+        self.devices = {n: Device("s", n, n, "water_meter", "v/m", n, "A", parameters) for n in names}
+        self.ground = self._groups(names) if case.use else NOWHERE
         self.table = PointTable()
         for name in names:
             for spec in case.specs:
                 kind = DeviceClass.WATER_METER
                 self.table.add(Point(len(self.table) + 1, "s", name, kind, "A", spec))
 
+    def _groups(self, names: list[str]) -> Ground:
+        groups = {f"z{n}": names[n : n + GROUP] for n in range(0, len(names), GROUP)}
+        feeds = {name: group for group, members in groups.items() for name in members}
+        self.devices |= {n: Device("s", n, n, "riser", "v/z", n, "A") for n in groups}
+        return Ground(
+            below=lambda _, device: groups.get(device, ()),
+            above=lambda device: (feeds[device],) if device in feeds else (),
+        )
+
     def batch(self, number: int) -> Batch:
         turn = np.arange(MESSAGES, dtype=np.int64) + number * MESSAGES
         device, day = turn % self.count, turn // self.count
-        at = T0 + day * EVERY + device * EVERY // self.count
-        moved = day // 96 * 88 + np.maximum(day % 96 - 8, 0)  # two hours of a night without use
-        value = (1000 + moved * (device % 50 + 20))[:, None] + np.zeros(READINGS)
+        every = self.case.every
+        at = T0 + day * every + device * every // self.count
+        quarter = day * every / EVERY
+        moved = quarter // 96 * 88 + np.maximum(quarter % 96 - 8, 0)  # two hours of a night without use
+        value = np.floor(1000 + moved * (device % 50 + 20))[:, None] + np.zeros(READINGS)
         if self.case.standing:
             value[device % self.case.standing == 0] = 2e6
         if self.case.crossing:
@@ -141,32 +187,38 @@ def measure(case: Case, points: int, slow: bool) -> None:
     estate = Estate(case, points)
     gc.collect()
     tracemalloc.start()
-    engine = Engine(case.rules, estate.table, estate.devices)
-    engine.feed(estate.batch(0))
+    engine = Engine(case.rules, estate.table, estate.devices, ground=estate.ground)
+    rounds = LEARNS if case.learns else ROUNDS
+    warm = max(4, min(400, rounds * estate.count // MESSAGES))
+    for number in range(warm if case.learns else 1):
+        engine.feed(estate.batch(number))
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     looked = sum(max(1, len(i.points)) for i in engine._roster.instances.values())
     gc.freeze()
-    warm = min(400, max(4, ROUNDS * estate.count // MESSAGES))
-    for number in range(1, warm):
+    for number in range(0 if case.learns else 1, 0 if case.learns else warm):
         engine.feed(estate.batch(number))
     batches = [estate.batch(warm + n) for n in range(8)]
     quick = sorted(took(lambda b=b: engine.feed(b)) for b in batches)[2]  # type: ignore[misc]
     ticked = took(lambda: engine.tick(batches[-1].received_at))
+    first = took(engine.snapshot)
+    engine.feed(estate.batch(warm + len(batches)))
     size = len(engine.snapshot())
+    engine.feed(estate.batch(warm + len(batches) + 1))
     stored = took(engine.snapshot)
     plain = ""
     if slow and judged(case):
-        beside = Engine(case.rules, estate.table, estate.devices, one_by_one=True)
+        beside = Engine(case.rules, estate.table, estate.devices, one_by_one=True, ground=estate.ground)
         beside.restore(engine.snapshot())
-        more = [estate.batch(warm + 8 + n) for n in range(SLOW)]
+        more = [estate.batch(warm + 10 + n) for n in range(SLOW)]
         apart = min(took(lambda b=b: beside.feed(b)) for b in more)  # type: ignore[misc]
         per = apart / (MESSAGES * READINGS) * 1e6
         plain = f"{per:.2f} us | {apart / quick:.0f}"
     per = quick / (MESSAGES * READINGS)
     print(
-        f"| {case.name} | {points:,} | {per * 1e6:.3f} us | {1 / per / 1e6:.0f} M | {plain or '- | -'} | "
-        f"{held / looked:,.0f} B | {ticked * 1e3:.1f} ms | {stored * 1e3:.0f} ms, {size / looked:,.0f} B |",
+        f"| {case.name} | {points:,} | {per * 1e6:.3f} us | {1 / per / 1e6:,.2f} M | {plain or '- | -'} | "
+        f"{held / looked:,.0f} B | {ticked * 1e3:.1f} ms | {first * 1e3:.0f} ms, {stored * 1e3:.0f} ms, "
+        f"{size / looked:,.0f} B |",
         flush=True,
     )
     gc.unfreeze()
@@ -189,6 +241,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--only", help="the name of a case")
+    parser.add_argument("--learned", action="store_true", help="only the kinds that learn")
     parser.add_argument("--quick", action="store_true", help="not beside reading by reading")
     given = parser.parse_args()
     print(f"{machine()}; {MESSAGES:,} messages of {READINGS} readings a batch\n")
@@ -198,10 +251,10 @@ def main() -> None:
     print("| --- | --: | --: | --: | --: | --: | --: | --: | --: |")
     for case in cases():
         for points in given.points:
-            if given.only in (None, case.name):
+            if given.only in (None, case.name) and (case.learns or not given.learned):
                 measure(case, points, not given.quick)
     for points in given.points:
-        if given.only is None:
+        if given.only is None and not given.learned:
             live(points)
 
 

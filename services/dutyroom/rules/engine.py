@@ -15,7 +15,7 @@ import numpy as np
 from dutyroom.model.duty import Condition, Device
 from dutyroom.model.telemetry import COUNTER_RESET, Batch, Lane, Point, PointTable, Quality
 from dutyroom.rules import snapshot
-from dutyroom.rules.columns import Shelf, Slots
+from dutyroom.rules.columns import NEVER, Bools, Shelf, Slots
 from dutyroom.rules.hearing import Hearing, Silences
 from dutyroom.rules.kind import NOWHERE, Ground, Instance
 from dutyroom.rules.points import Points
@@ -152,39 +152,56 @@ class Engine:
         rows = np.flatnonzero(usable)
         if not len(rows):
             return
-        loud, late = self._points.sift(readings, rows, self._one_by_one)
+        left, asked, late = self._points.sift(readings, rows, self._one_by_one)
         if len(late):
             for point, count in zip(*np.unique(late, return_counts=True), strict=True):
                 self.late[self._hearing.owner(int(point))] += int(count)
-        if len(loud):
-            self._take(batch, loud, out)
+        if len(left):
+            self._take(batch, left, asked, out)
 
-    def _take(self, batch: Batch, rows: Slots, out: list[Condition]) -> None:
-        """One by one, in time order."""
+    def _take(self, batch: Batch, rows: Slots, asked: Bools, out: list[Condition]) -> None:
+        """One by one, in time order. asked: of which all is known but what those learn who ask for it."""
         columns, points, messages = batch.readings, self._points, batch.messages
         taken: dict[int, float] = {}
-        for point, at, value, quality, message in zip(
+        given: dict[int, Ms] = {}
+        for point, at, value, quality, message, only in zip(
             columns.point[rows].tolist(),
             columns.at[rows].tolist(),
             columns.value[rows].tolist(),
             columns.quality[rows].tolist(),
             columns.message[rows].tolist(),
+            asked.tolist(),
             strict=True,
         ):
-            if at <= points.newest.item(point):
+            then = messages[message].message.received_at if message < len(messages) else batch.received_at
+            if at <= (given.get(point, NEVER) if only else points.newest.item(point)):
                 continue  # the same instant twice in the batch
+            given[point] = at
+            if only:
+                self._teach(point, at, value / points.scale.item(point), then, out)
+                continue
             points.newest[point] = at
             if point not in taken:
                 points.wake(point)
             taken[point] = physical = value / points.scale.item(point)
-            then = messages[message].message.received_at if message < len(messages) else batch.received_at
             retained = quality == Quality.RETAINED
             for instance in points.at(point):
                 if not retained and instance.wait >= 0:
                     self._note(instance, instance.reach(point, at, then), then, out)
-                self._note(instance, instance.take(point, at, physical, retained, then), then, out)
+                condition = instance.take(point, at, physical, retained, then)
+                if condition is not None or not instance.asks:  # those do not wait
+                    self._note(instance, condition, then, out)
         for point, physical in taken.items():
             points.settle(point, physical)
+
+    def _teach(self, point: int, at: Ms, value: float, received: Ms, out: list[Condition]) -> None:
+        """A reading for those who ask for it; value in the point's unit."""
+        for instance in self._points.asking(point):
+            if at >= instance.wants:
+                condition = instance.take(point, at, value, False, received)
+                if condition is not None:
+                    self._note(instance, condition, received, out)
+        self._points.served(point)
 
     def _note(
         self, instance: Instance, condition: Condition | None, received: Ms, out: list[Condition]

@@ -74,6 +74,8 @@ class Instance:
     __slots__ = ("_active", "device", "number", "points", "rule", "slots", "wait")
 
     follows: str = ""  # a rule id whose conditions it wants to see
+    asks: bool = False  # of a point that is calm it is given the readings from `wants` on, and only those
+    wants: Ms = NEVER  # an earlier one is nothing to it; to be set in `take` and `load` only
     hears: bool = False  # its state is a row of `Silences`: it is told when its device has been silent
     columns: Columns | None = None  # where its rows are: one for each of `points` where they are `Stepped`
 

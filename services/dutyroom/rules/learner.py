@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, ClassVar
-
-import numpy as np
+from typing import Any
 
 from dutyroom.model.duty import Condition, Device
-from dutyroom.model.telemetry import Floats, Longs, Point
-from dutyroom.rules.columns import NEVER, Bools, Field, Keep, Slots, Stepped
+from dutyroom.model.telemetry import Point
+from dutyroom.rules.columns import NEVER
 from dutyroom.rules.kind import ANY, Bounds, Instance, Place, counters
 from dutyroom.rules.learned import Detector, Finding, ZoneDetector
 from dutyroom.rules.learned.localtime import LocalTime
@@ -47,37 +45,23 @@ def meter_of(place: Place, device: Device, point: Point) -> Meter:
     )
 
 
-class Paces(Stepped):
-    """Of each instance when it wants its next reading: what one learns from is hours, not seconds."""
-
-    FIELDS: ClassVar = {"due": Field(np.int64, NEVER)}
-    due: Longs
-
-    def look(self, slots: Slots, at: Longs, value: Floats) -> tuple[Bools, Keep]:
-        return at < self.due[slots], _nothing
-
-
-def _nothing(which: Bools) -> None:
-    """A reading that is not wanted leaves no trace."""
-
-
 class Learner(Instance):
-    """A detector on one point."""
+    """A detector on one point. What one learns from is hours, not seconds: it asks for readings."""
 
-    __slots__ = ("columns", "detector", "pace", "point", "slot")
-    columns: Paces
+    __slots__ = ("detector", "pace", "point", "wants")
+    asks = True
 
-    def __init__(self, rule: Rule, point: Point, detector: Detector, interval_s: int, paces: Paces) -> None:
+    def __init__(self, rule: Rule, point: Point, detector: Detector, interval_s: int) -> None:
         """interval_s: expected between readings; of more frequent ones some are passed over."""
-        self.columns, self.slot = paces, paces.add()
-        super().__init__(rule, point.device, (point.id,), (self.slot,))
+        super().__init__(rule, point.device, (point.id,))
         self.point, self.detector = point, detector
         self.pace = min(_PACE, interval_s * SECOND // 2)
+        self.wants: Ms = NEVER
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
-        if retained or at < self.columns.due.item(self.slot):
+        if retained or at < self.wants:
             return None
-        self.columns.due[self.slot] = at + self.pace
+        self.wants = at + self.pace
         detector = self.detector
         detector.tick(at)
         detector.read(at, value)
@@ -89,11 +73,11 @@ class Learner(Instance):
         return ANY
 
     def dump(self) -> list[Any]:
-        return [self._active, self.columns.due.item(self.slot), self.detector.dump()]
+        return [self._active, self.wants, self.detector.dump()]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active = bool(data[0])
-        self.columns.due[self.slot] = int(data[1])
+        self.wants = int(data[1])
         self.detector.load(data[2])
 
 
@@ -105,13 +89,14 @@ def learner(rule: Rule, place: Place, detector: Callable[[Meter], Detector]) -> 
     if point is None:
         return None
     meter = meter_of(place, device, point)
-    return Learner(rule, point, detector(meter), meter.interval_s, place.shelf.of(Paces))
+    return Learner(rule, point, detector(meter), meter.interval_s)
 
 
 class GroupLearner(Instance):
-    """A detector on the points of the devices that its device feeds."""
+    """A detector on the points of the devices that its device feeds. It asks for every reading."""
 
     __slots__ = ("detector", "places")
+    asks = True
     detector: ZoneDetector
 
     def __init__(self, rule: Rule, device: str, points: Sequence[Point], detector: ZoneDetector) -> None:
@@ -125,6 +110,9 @@ class GroupLearner(Instance):
         self.detector.tick(at)
         self.detector.read(self.places[point], at, value)
         return said(self, self.detector, at) if self.detector.active != self._active else None
+
+    def calm(self, point: int, value: float) -> Bounds | None:
+        return ANY
 
     def dump(self) -> list[Any]:
         return [self._active, list(self.places), self.detector.dump()]

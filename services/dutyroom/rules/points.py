@@ -2,7 +2,8 @@
 
 Most readings of a site lie where they always do. For a point all of whose instances are calm it is
 known between which bounds a reading changes nothing; where a kind keeps something of every reading,
-it keeps it in columns and looks at many at once. Only the rest is judged one by one.
+it keeps it in columns and looks at many at once. Those that learn ask for some of the readings, which
+are theirs alone then. Only the rest is judged one by one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dutyroom.model.telemetry import Floats, Longs, Quality, Readings
-from dutyroom.rules.columns import NEVER, Bools, Columns, Field, Layers, Slots, Stepped
+from dutyroom.rules.columns import FOREVER, NEVER, Bools, Columns, Field, Layers, Slots, Stepped
 from dutyroom.rules.kind import Instance
 
 FEW = 24  # rows: one by one is quicker than arrays
@@ -31,6 +32,7 @@ class Points(Columns):
         "low": Field(np.float64, -inf),
         "high": Field(np.float64, inf),
         "stepped": Field(np.bool_, False),  # columns of its instances want to look at each reading
+        "asked": Field(np.int64, FOREVER),  # nobody who asks wants an earlier reading
         "keeps": Field(np.bool_, False),  # its instances want to know the newest, once they wake
         "seen_at": Field(np.int64, NEVER),  # the newest that they have not been told of
         "seen": Field(np.float64, 0.0),
@@ -44,6 +46,7 @@ class Points(Columns):
     low: Floats
     high: Floats
     stepped: Bools
+    asked: Longs
     keeps: Bools
     seen_at: Longs
     seen: Floats
@@ -54,6 +57,7 @@ class Points(Columns):
         super().__init__()
         self.layers = Layers()
         self._instances: list[tuple[Instance, ...]] = []  # by point: that look at it, in their order
+        self._asking: dict[int, tuple[Instance, ...]] = {}  # by point: those of them that ask
 
     def meet(self, point_id: int, scale: float) -> None:
         """A point that is new, or another one now."""
@@ -75,6 +79,8 @@ class Points(Columns):
             mine = (*self._instances[point], instance)
             self._instances[point] = tuple(sorted(mine, key=_number)) if len(mine) > 1 else mine
             self.watched[point], self.calm[point] = True, False
+            if instance.asks:
+                self._asks(point)
         if isinstance(instance.columns, Stepped):
             self.layers.put(instance.columns, instance.points, instance.slots)
             self.stepped[list(instance.points)] = True
@@ -86,8 +92,28 @@ class Points(Columns):
             mine = tuple(i for i in self._instances[point] if i is not instance)
             self._instances[point] = mine
             self.calm[point], self.watched[point] = False, bool(mine)
+            if instance.asks:
+                self._asks(point)
         if isinstance(instance.columns, Stepped):
             self.layers.take(instance.columns, instance.points, instance.slots)
+
+    # ------------------------------------------------------------ who asks
+
+    def _asks(self, point: int) -> None:
+        """Others ask for readings of this point than before."""
+        mine = tuple(i for i in self._instances[point] if i.asks)
+        self.asked[point] = NEVER if mine else FOREVER
+        if mine:
+            self._asking[point] = mine
+        else:
+            self._asking.pop(point, None)
+
+    def asking(self, point: int) -> tuple[Instance, ...]:
+        return self._asking.get(point, ())
+
+    def served(self, point: int) -> None:
+        """Those who ask have been given a reading of it."""
+        self.asked[point] = min(i.wants for i in self._asking[point])
 
     # ------------------------------------------------------------ calm
 
@@ -106,6 +132,7 @@ class Points(Columns):
     def take_newest(self, points: Slots, newest: Longs) -> None:
         """Of a snapshot: what was judged until then. Nothing is calm before its next reading."""
         self.newest[:], self.calm[:] = NEVER, False
+        self.asked[list(self._asking)] = NEVER
         if len(points):
             self._make_room(int(points.max()) + 1)
             self.newest[points] = newest
@@ -138,10 +165,10 @@ class Points(Columns):
         watched[watched] = self.watched[readings.point[watched]]
         return watched
 
-    def sift(self, readings: Readings, rows: Slots, one_by_one: bool) -> tuple[Slots, Slots]:
-        """Rows of usable readings in, those out that are to be judged one by one, in time order; and
-        the points of those that are older than the newest judged, one for each. What need not be
-        judged has been taken account of."""
+    def sift(self, readings: Readings, rows: Slots, one_by_one: bool) -> tuple[Slots, Bools, Slots]:
+        """Rows of usable readings in. Out those that are to be judged one by one, in time order; which
+        of them are for those only who ask; and the points of those that are older than the newest
+        judged, one for each. What need not be judged has been taken account of."""
         point, at = _of(readings.point, rows).astype(np.intp), _of(readings.at, rows)
         quality = _of(readings.quality, rows)
         newest = self.newest[point]
@@ -149,11 +176,13 @@ class Points(Columns):
         if not fresh.all():
             late = point[(at < newest) & (quality != Quality.RETAINED)]
             rows, point, at, quality = rows[fresh], point[fresh], at[fresh], quality[fresh]
-        if len(rows) > FEW and not one_by_one:
-            value = _of(readings.value, rows) / self.scale[point]
-            loud = self._loud(point, at, value, quality)
-            rows, at = rows[loud], at[loud]
-        return rows[np.argsort(at, kind="stable")], late
+        if len(rows) <= FEW or one_by_one:
+            return rows[np.argsort(at, kind="stable")], np.zeros(len(rows), bool), late
+        value = _of(readings.value, rows) / self.scale[point]
+        loud = self._loud(point, at, value, quality)
+        left = np.flatnonzero(loud | (at >= self.asked[point]))
+        left = left[np.argsort(at[left], kind="stable")]
+        return rows[left], ~loud[left], late
 
     def _loud(self, point: Slots, at: Longs, value: Floats, quality: npt.NDArray[np.uint8]) -> Bools:
         """Which readings must be judged one by one; the others are done."""

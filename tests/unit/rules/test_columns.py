@@ -33,6 +33,7 @@ from dutyroom.model.telemetry import (
 from dutyroom.rules import points
 from dutyroom.rules.columns import NEVER
 from dutyroom.rules.engine import Engine
+from dutyroom.rules.kind import Ground
 from dutyroom.rules.parse import parse_rules
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE
@@ -52,7 +53,18 @@ rules:
   - {id: dumb, name: D, kind: stale, parameters: {after: 25min}}
   - {id: back, name: B, kind: decrease, point: volume, parameters: {max_rate: 30}}
   - {id: answer, name: A, kind: expect, point: leak, parameters: {after: hotter, equals: 1, within: 2min}}
+  - {id: leapt, name: L, kind: register_fault, point: volume}
+  - {id: moved, name: M, kind: register_fault, parameters: {jumps_only: true}}
+  - {id: learns, name: N, kind: home_water, point: volume}
+  - {id: together, name: T, kind: network_water, point: volume}
+  - {id: still, name: E, kind: building_still, point: volume}
+  - {id: told, name: G, kind: expect, point: leak, parameters: {after: leapt, equals: 1, within: 2min}}
 """
+MEMBERS = {"master": ("w1", "w2", "w3", "e0")}
+GROUND = Ground(
+    below=lambda utility, device: MEMBERS.get(device, ()),
+    above=lambda device: [feed for feed, members in MEMBERS.items() if device in members],
+)
 
 
 def counter(name: str, interval: int | None = 60, digits: int | None = 5) -> PointSpec:
@@ -60,7 +72,8 @@ def counter(name: str, interval: int | None = 60, digits: int | None = 5) -> Poi
 
 
 ESTATE: dict[str, tuple[str, list[PointSpec], dict[str, Any]]] = {
-    **{f"w{n}": ("water_meter", [counter("volume"), gauge("flow", 60), state("leak")], {}) for n in range(4)},
+    **{f"w{n}": ("water_meter", [counter("volume"), gauge("flow", 60), state("leak")], {}) for n in range(3)},
+    "w3": ("water_meter", [counter("volume"), gauge("flow", 60), state("leak")], {"use": "zone_outlet"}),
     "e0": ("electricity_meter", [counter("energy"), counter("reverse", None)], {}),
     "master": ("water_meter", [counter("volume", None), gauge("flow", None)], {"use": "master"}),
     "feeder": ("feeder", [gauge("voltage", 60)], {}),
@@ -203,7 +216,9 @@ def arrays_for_anything(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_arrays_say_what_judging_one_by_one_says(seed: int) -> None:
     day = Day(random.Random(seed))
     rules = own_rules()
-    quick, plain = (Engine(rules, day.table, day.devices, one_by_one=slow) for slow in (False, True))
+    quick, plain = (
+        Engine(rules, day.table, day.devices, one_by_one=slow, ground=GROUND) for slow in (False, True)
+    )
     for said, wanted in play(day, [quick, plain], 60, [rules, rules]):
         assert said == wanted
         assert quick.late == plain.late
@@ -216,11 +231,11 @@ def test_arrays_say_what_judging_one_by_one_says(seed: int) -> None:
 def test_a_restored_state_goes_on_as_if_nothing_had_been(seed: int) -> None:
     day = Day(random.Random(seed))
     rules = own_rules()
-    whole = Engine(rules, day.table, day.devices)
+    whole = Engine(rules, day.table, day.devices, ground=GROUND)
     for _ in play(day, [whole], 40, [rules]):
         pass
     whole.feed(day.batch())  # so that it has seen what came last
-    other = Engine(list(whole.rules.values()), day.table, day.devices)
+    other = Engine(list(whole.rules.values()), day.table, day.devices, ground=GROUND)
     for _ in range(2):  # the second time over what it has: a start that failed in the middle
         assert other.restore(whole.snapshot()) == set()
         assert meaning(other) == meaning(whole)
@@ -239,7 +254,7 @@ def test_a_restored_state_goes_on_as_if_nothing_had_been(seed: int) -> None:
 def meaning(engine: Engine) -> dict[Any, Any]:
     """What an engine knows, wherever it keeps it."""
     engine.snapshot()
-    found: dict[Any, Any] = {key: i.dump() for key, i in engine._roster.instances.items()}
+    found: dict[Any, Any] = {key: repr(i.dump()) for key, i in engine._roster.instances.items()}
     found |= {device: engine.heard(device) for device in engine.devices}
     newest = enumerate(engine._points.newest[: engine._points.size].tolist())
     return found | {point: at for point, at in newest if at != NEVER}
