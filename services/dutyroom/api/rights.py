@@ -20,7 +20,7 @@ _VIEWER = (
     "api_statements", "api_statement", "api_counts", "api_events", "api_trace", "api_problems", "api_exchanges",
     "page_registry", "registry_csv", "registry_xlsx",
     "page_trace", "page_api", "openapi", "api_me", "api_board", "page_unknown", "api_unknown", "api_profiles",
-    "api_not_ours",
+    "api_not_ours", "page_performance", "api_performance",
 )  # fmt: skip
 _OPERATOR = (
     "page_report", "page_messages",

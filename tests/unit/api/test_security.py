@@ -32,6 +32,7 @@ SHOWN_BY = {
     "page_messages": {"api_outbox", "api_message_test"},
     "page_people": {"api_people", "api_person_put", "api_tokens", "api_token_new", "api_token_revoke"},
     "page_audit": {"api_audit"},
+    "page_performance": {"api_performance"},
     "page_unknown": {"api_unknown", "api_profiles", "api_not_ours"},
     "page_registry": {"api_devices", "registry_csv", "registry_xlsx"},
     "page_registry_edit": {
