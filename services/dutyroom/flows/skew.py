@@ -1,6 +1,7 @@
 """How far devices' clocks are off: receive time less the time in their messages.
 
-Only messages in step count: between two of them as much time has passed here as there. A late batch, or what
+Only messages in step count: between two of them as much time has passed here as there. What two of them in
+exact step say is shown; it is noted when some more say the same. A late batch, or what
 waited for us somewhere, is not in step with its predecessor, and a device without a clock has no skew.
 """
 
@@ -11,12 +12,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from dutyroom.flows.live import LiveValue
 from dutyroom.model.telemetry import Finding, PointTable, Quality
 from dutyroom.timebase import MINUTE, SECOND, Ms
 
 LAST = 9  # messages
-LEAST = 3  # before anything is said
+LEAST = 3  # before anything is noted
 TOO_MUCH: Ms = 5 * MINUTE
 _BACK: Ms = 4 * MINUTE  # below it the finding is over
 _STEP: Ms = 30 * SECOND  # by which a message in step may come earlier or later than the one before
@@ -38,8 +41,21 @@ class _Clock:
     at: Ms = 0
     received: Ms = 0
     seen: deque[Ms] = field(default_factory=lambda: deque(maxlen=LAST))
+    exact: bool = True  # those seen were in step to _STEP
+    ms: Ms | None = None  # the median of them, as far as it is told
     wrong: bool = False
     told: bool = False
+
+    def off(self) -> bool:
+        return self.wrong or (self.ms is not None and abs(self.ms) > TOO_MUCH)
+
+
+class _Kept(msgspec.Struct, frozen=True, array_like=True):
+    """What outlives a restart of a clock that is off."""
+
+    seen: list[Ms]
+    wrong: bool
+    told: bool
 
 
 class Skews:
@@ -48,6 +64,7 @@ class Skews:
     def __init__(self, table: PointTable, timed: Callable[[str], bool]) -> None:
         self._table, self._timed = table, timed
         self._clocks: dict[str, _Clock] = {}
+        self._off: set[str] = set()
 
     def take(self, values: Iterable[LiveValue], now: Ms) -> list[Finding]:
         """The newest values of points; returns what there is to note."""
@@ -62,11 +79,12 @@ class Skews:
         findings = []
         for device, value in newest.items():
             if self._timed(device):
-                findings += self._one(device, value, now)
+                clock = self._clocks.setdefault(device, _Clock())
+                findings += self._one(device, clock, value, now)
+                (self._off.add if clock.off() else self._off.discard)(device)
         return findings
 
-    def _one(self, device: str, value: LiveValue, now: Ms) -> list[Finding]:
-        clock = self._clocks.setdefault(device, _Clock())
+    def _one(self, device: str, clock: _Clock, value: LiveValue, now: Ms) -> list[Finding]:
         clock.wrong = value.quality == Quality.CLOCK
         if (
             clock.wrong
@@ -76,11 +94,13 @@ class Skews:
             return []  # one in the future was a clock that is put right since
         here, there = value.received_at - clock.received, value.at - clock.at
         if clock.at and abs(here - there) <= max(_STEP, here // 10):
+            clock.exact &= abs(here - there) <= _STEP
             clock.seen.append(value.received_at - value.at)
+            _tell(clock)
         clock.at, clock.received = value.at, value.received_at
-        if len(clock.seen) < LEAST:
+        if len(clock.seen) < LEAST or clock.ms is None:
             return []
-        skew = round(statistics.median(clock.seen))
+        skew = clock.ms
         if abs(skew) < _BACK:
             clock.told = False
         if clock.told or abs(skew) <= TOO_MUCH:
@@ -93,14 +113,37 @@ class Skews:
         clock = self._clocks.get(device)
         if clock is None:
             return None
-        seen = list(clock.seen)
-        return Skew(round(statistics.median(seen)) if len(seen) >= LEAST else None, len(seen), clock.wrong)
+        return Skew(clock.ms, len(clock.seen), clock.wrong)
 
     def odd(self) -> Mapping[str, Skew]:
         """Devices whose clock is off by too much, or not plausible."""
-        found = {}
-        for device in list(self._clocks):
-            skew = self.of(device)
-            if skew is not None and (skew.wrong or (skew.ms is not None and abs(skew.ms) > TOO_MUCH)):
-                found[device] = skew
-        return found
+        return {device: skew for device in list(self._off) if (skew := self.of(device)) is not None}
+
+    # ------------------------------------------------------------ over a restart
+
+    def packed(self) -> bytes:
+        """The clocks that are off, which are few."""
+        kept = {
+            device: _Kept(list(clock.seen)[-LEAST:], clock.wrong, clock.told)
+            for device in sorted(self._off)
+            if (clock := self._clocks.get(device)) is not None
+        }
+        return msgspec.msgpack.encode(kept)
+
+    def restore(self, packed: bytes | None) -> None:
+        """Of devices that are still there; what cannot be read is measured anew."""
+        try:
+            kept = msgspec.msgpack.decode(packed or b"\x80", type=dict[str, _Kept])
+        except msgspec.MsgspecError:
+            return
+        for device, one in kept.items():
+            if self._timed(device) and device not in self._clocks:
+                clock = _Clock(seen=deque(one.seen, LAST), wrong=one.wrong, told=one.told)
+                _tell(clock)
+                self._clocks[device] = clock
+                self._off.add(device)
+
+
+def _tell(clock: _Clock) -> None:
+    if len(clock.seen) >= LEAST or (clock.seen and clock.exact):
+        clock.ms = round(statistics.median(clock.seen))

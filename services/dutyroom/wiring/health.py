@@ -13,6 +13,7 @@ from dutyroom.flows.spool import SpoolWarning
 log = structlog.get_logger(__name__)
 
 _EVERY_S = 10.0
+_CLOCKS = "clocks"  # name of the record of clocks that are off
 
 
 class Timed:
@@ -44,9 +45,25 @@ def health_of(runtime: SiteRuntime, registry: Registry, ours: bool = True) -> Lo
     skews, warning = Skews(r.table, Timed(r, registry)), SpoolWarning()
     r.health.skews = skews
     seen = [0]
+    kept: list[bytes] = []  # of the clocks that are off, as the records have it
+
+    def restore() -> None:
+        with r.records.read() as tx:
+            found = tx.blob(r.site.id, _CLOCKS)
+        kept.append(found or b"")
+        skews.restore(found)
+
+    def keep() -> None:
+        packed = skews.packed()
+        if packed != kept[0]:
+            with r.records.write() as tx:
+                tx.put_blob(r.site.id, _CLOCKS, packed)
+            kept[0] = packed
 
     def look() -> float:
         now = r.clock.now()
+        if not kept:
+            restore()
         seen[0], values = r.live.since(seen[0])
         findings = skews.take(values, now)
         r.health.spool = r.journal.spool()
@@ -55,6 +72,7 @@ def health_of(runtime: SiteRuntime, registry: Registry, ours: bool = True) -> Lo
             findings.append(filling)
         if ours:
             r.journal.note(findings, {})
+            keep()
         return _EVERY_S
 
     return Loop("health", look)

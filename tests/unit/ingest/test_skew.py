@@ -10,7 +10,7 @@ import pytest
 from tests.flows.intake_rig import Rig, T
 
 from dutyroom.flows.live import LiveValue
-from dutyroom.flows.skew import Skews
+from dutyroom.flows.skew import Skew, Skews
 from dutyroom.model.duty import Condition, Device
 from dutyroom.model.telemetry import DeviceClass, Message, Point, PointSpec, PointTable, Quality
 from dutyroom.rules.engine import Engine
@@ -40,6 +40,31 @@ def test_a_clock_that_is_behind_is_measured_and_noted_once() -> None:
     assert skew(skews) == 400 * SECOND
     assert said == ["+400 s"]
     assert list(skews.odd()) == ["d1"]
+
+
+def test_it_is_shown_after_the_second_message_and_noted_after_the_fourth() -> None:
+    quarters = [(T + n * 15 * MINUTE - 7 * MINUTE, T + n * 15 * MINUTE + n * 100) for n in range(4)]
+    for many, shown, noted in ((1, None, 0), (2, 420_100, 0), (3, 420_150, 0), (4, 420_200, 1)):
+        skews, said = told(*quarters[:many])
+        assert (skew(skews), list(skews.odd()), len(said)) == (shown, ["d1"] if shown else [], noted)
+
+
+def test_what_is_off_stays_known_over_a_restart_until_it_is_put_right() -> None:
+    skews, _ = told(*((T + n * MINUTE - 400 * SECOND, T + n * MINUTE) for n in range(20)))
+    again = Skews(TABLE, lambda _: True)
+    again.restore(skews.packed())
+    assert again.odd() == {"d1": Skew(400 * SECOND, 3)}
+    said = []
+    for n in range(1, 9):  # it is right now
+        at = T + DAY + n * MINUTE
+        said += again.take([LiveValue(1, at, at + 100, 1.0, 0)], at)
+    assert (skew(again), dict(again.odd()), said) == (100, {}, [])
+    gone = Skews(TABLE, lambda _: False)  # no longer in the registry
+    gone.restore(skews.packed())
+    gone.restore(b"?")
+    gone.restore(None)
+    assert dict(gone.odd()) == {}
+    assert len(again.packed()) == 1
 
 
 def test_a_clock_ahead_and_one_that_was_put_right() -> None:
