@@ -235,7 +235,7 @@ class Load:
 
     def dump(self) -> list[Any]:
         said = self.neighbours.said.get(self.member, (0, 0.0, 0, 0.0))
-        names = [getattr(self, name) for name in _NAMES]
+        names = [None if (value := getattr(self, name)) != value else value for name in _NAMES]  # no NaN
         kept = [past.tobytes() for past in (*self.past, *self.recent)]
         lists = [list(self.daily), [list(b) for b in self.day], list(self.evidence), list(said)]
         return [self.register.dump(), self.peaks.dump(), names, kept, lists]
@@ -245,7 +245,7 @@ class Load:
         self.register.load(register)
         self.peaks.load(peaks)
         for name, value in zip(_NAMES, parts(names, len(_NAMES)), strict=True):
-            setattr(self, name, value)
+            setattr(self, name, nan if value is None else value)
         rows = [_shorts(row) for row in parts(kept, 2 * TIMES)]
         self.past, self.recent = rows[:TIMES], rows[TIMES:]
         self.daily, self.day, self.evidence, said = parts(lists, 4)
