@@ -39,7 +39,16 @@ _SILENT = ("silent", "offline", "stale")
 
 FAMILIES: Mapping[str, frozenset[str]] = {
     "water_leak": frozenset(
-        ["leak", "burst", "water_leak", "continuous_flow", "night_flow", "high_flow", "pressure_low", "pressure_drop"]
+        [
+            "leak",
+            "burst",
+            "water_leak",
+            "continuous_flow",
+            "night_flow",
+            "high_flow",
+            "pressure_low",
+            "pressure_drop",
+        ]
     ),
     "meter_fault": frozenset(
         ["meter_fault", "meter_stuck", "meter_rollback", "meter_jump", "backflow", "reverse_flow"]
@@ -47,7 +56,9 @@ FAMILIES: Mapping[str, frozenset[str]] = {
     "power": frozenset(["power_cut", "power_outage", "no_power", "phase_loss", "pump_failure", "pump_off"]),
     "offline": frozenset(["offline", "gateway_offline", "no_data", "silent", "stale"]),
     "elec": frozenset(["elec_abnormal", "overconsumption", "high_consumption", "overload", "baseload_high"]),
-    "tank": frozenset(["tank_overflow", "tank_dry", "tank_high", "tank_low", "tank_level", "dry_run", "overflow"]),
+    "tank": frozenset(
+        ["tank_overflow", "tank_dry", "tank_high", "tank_low", "tank_level", "dry_run", "overflow"]
+    ),
     "sensor": frozenset(["sensor_anomaly", "temperature_abnormal", "temperature"]),
 }
 _FAMILY = {kind: family for family, kinds in FAMILIES.items() for kind in kinds}
