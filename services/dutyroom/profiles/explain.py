@@ -9,6 +9,7 @@ from dutyroom.model.telemetry import Message, Scalar
 from dutyroom.profiles.attempt import Candidate, Outcome, Sight, attempt
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.job import Anybody
+from dutyroom.profiles.paths import MISSING, getter
 from dutyroom.profiles.program import LayoutProgram
 from dutyroom.profiles.unwrap import Unreadable
 
@@ -35,7 +36,8 @@ class Taken:
 @dataclass(slots=True)
 class Explanation:
     """payload: the bytes that were decoded, None = the profile reads no bytes. sources: point -> the
-    fields it reads. document: what came of the bytes."""
+    fields it reads. document: what came of the bytes. lacking: point -> the register that its differences
+    start from, where the message has none."""
 
     outcome: Outcome
     steps: list[Taken] = field(default_factory=list)
@@ -43,6 +45,7 @@ class Explanation:
     document: object = None
     layout: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
+    lacking: Mapping[str, str] = field(default_factory=dict)
 
 
 def explain(
@@ -68,6 +71,20 @@ def explain(
             rule.spec.name: rule.value.text if rule.value else ", ".join(p.text for p in rule.paths)
             for rule in program.layout.points
         }
+        found.lacking = _lacking(program, found.document, document)
+    return found
+
+
+def _lacking(program: LayoutProgram, content: object, document: object) -> dict[str, str]:
+    """Where each item has its own register, those of the whole message alone are looked for."""
+    found = {}
+    item = document if content is None else content
+    for rule in program.layout.points:
+        path = rule.sum_from
+        if path is not None and (not program.layout.each or path.text.startswith("$")):
+            base = getter([path])(item, document)
+            if base is MISSING or base is None:
+                found[rule.spec.name] = path.text
     return found
 
 

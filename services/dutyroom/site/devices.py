@@ -14,7 +14,7 @@ from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass, Scalar
 from dutyroom.site import pairs
 from dutyroom.site.columns import COLUMNS
-from dutyroom.site.drafts import ID, MAX_DIGITS, plain, unharmed
+from dutyroom.site.drafts import ID, MAX_DIGITS, plain, seconds_of, unharmed
 from dutyroom.site.source import Source
 
 NEEDED = ("id", "class", "profile", "address")
@@ -154,9 +154,9 @@ class _Numbers:
 
 def _csv_numbers(fields: Mapping[str, str], wrong: Callable[[str, str], None]) -> _Numbers:
     interval, digits, resolution = (fields[name] for name in ("interval_s", "digits", "resolution"))
-    if interval and not (interval.isdecimal() and 0 < int(interval[:9]) <= 31 * _DAY_S):
-        wrong("interval_s", f"must be whole seconds, not {interval!r}")
-        interval = ""
+    every = seconds_of(interval)
+    if interval and every is None:
+        wrong("interval_s", f"must be seconds (900) or a duration such as 15min, not {interval!r}")
     if digits and not (digits.isdecimal() and 0 < int(digits[:9]) <= MAX_DIGITS):
         wrong("digits", f"must be a whole number from 1 to {MAX_DIGITS}, not {digits!r}")
         digits = ""
@@ -166,7 +166,7 @@ def _csv_numbers(fields: Mapping[str, str], wrong: Callable[[str, str], None]) -
             exact = plain(Decimal(resolution))
         else:
             wrong("resolution", f"must be a number above 0 such as 0.01, not {resolution!r}")
-    return _Numbers(int(interval) if interval else None, int(digits) if digits else None, exact)
+    return _Numbers(every, int(digits) if digits else None, exact)
 
 
 def _csv_parameters(text: str, wrong: Callable[[str, str], None]) -> dict[str, Scalar]:

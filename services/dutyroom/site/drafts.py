@@ -26,6 +26,17 @@ HEADER_WITHIN = 10  # rows: above the names there may be a title
 _LONGEST = {"name": 200, "model": 200, "profile": 200, "address": 200, "space": 200, "serial": 100, "id": 400}
 _SCIENTIFIC = re.compile(r"[0-9]\.?[0-9]*E\+?[0-9]+", re.IGNORECASE)
 _MADE_FORMULA = re.compile(r"'+[=+\-@\t\r\n＝＋－＠]")
+_SECONDS = {
+    unit: size
+    for units, size in (
+        ("s sec second seconds 秒 秒钟", 1),
+        ("m min mins minute minutes 分 分钟", 60),
+        ("h hr hour hours 时 小时", 3600),
+        ("d day days 日 天", 86400),
+    )
+    for unit in units.split()
+}
+_LASTS = re.compile(rf"([0-9]{{1,9}}(?:\.[0-9]{{1,6}})?)\s*({'|'.join(_SECONDS)})?")
 _RATIO = re.compile(r"([0-9.]+)\s*[/:：]\s*([0-9.]+)")
 
 
@@ -170,12 +181,27 @@ def _feeds(row: _Row, name: str, cell: Cell) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, found)))
 
 
+def _interval(row: _Row, name: str, cell: Cell) -> int | None:
+    found = seconds_of(cell.text)
+    if cell.text and found is None:
+        row.wrong(name, "seconds", value=quoted(cell.text), most=MAX_INTERVAL_S)
+    return found
+
+
+def seconds_of(text: str) -> int | None:
+    """Whole seconds of "900", "15min", "1.5 h", "15分钟"; None for anything else, or out of bounds."""
+    parts = _LASTS.fullmatch(text.strip().lower())
+    if parts is None:
+        return None
+    found = Decimal(parts[1]) * _SECONDS[parts[2] or "s"]
+    return int(found) if found == found.to_integral_value() and 0 < found <= MAX_INTERVAL_S else None
+
+
 def _whole(row: _Row, name: str, cell: Cell) -> int | None:
-    most, key = (MAX_INTERVAL_S, "seconds") if name == "interval_s" else (MAX_DIGITS, "digits_form")
     if not cell.text:
         return None
-    if not (re.fullmatch("[0-9]{1,9}", cell.text) and 0 < int(cell.text) <= most):
-        row.wrong(name, key, value=quoted(cell.text), most=most)
+    if not (re.fullmatch("[0-9]{1,9}", cell.text) and 0 < int(cell.text) <= MAX_DIGITS):
+        row.wrong(name, "digits_form", value=quoted(cell.text), most=MAX_DIGITS)
         return None
     return int(cell.text)
 
@@ -245,7 +271,7 @@ def _ratio(row: _Row, name: str, text: str, ratio: re.Match[str]) -> Scalar | No
 
 _READ: Mapping[str, Any] = {
     "id": _code, "name": _text, "class": _class, "model": _text, "profile": _text, "address": _code, "space": _text,
-    "fed_by": _feeds, "interval_s": _whole, "digits": _whole, "resolution": _resolution, "serial": _code,
+    "fed_by": _feeds, "interval_s": _interval, "digits": _whole, "resolution": _resolution, "serial": _code,
     "parameters": _parameters, "status": _status,
 }  # fmt: skip
 

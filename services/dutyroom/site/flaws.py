@@ -36,7 +36,7 @@ TEXTS: Mapping[str, str] = {
     "control": "holds a character that cannot be printed",
     "no_class": "{value} is no device class{hint}",
     "no_status": "{value} is no status; write active, out_of_service or withdrawn",
-    "seconds": "must be whole seconds from 1 to {most}, not {value}",
+    "seconds": "must be seconds (900) or a duration such as 15min, at most {most} s, not {value}",
     "digits_form": "must be a whole number from 1 to 15, not {value}",
     "resolution_form": "must be a number above 0 such as 0.01, not {value}",
     "not_pair": "{value} is not key=value",

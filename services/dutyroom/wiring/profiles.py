@@ -138,6 +138,8 @@ def lines(found: Explanation, received_at: Ms) -> Iterator[str]:
     without = [name for name in found.sources if name not in given and "{" not in name]
     if without:
         yield f"no value {', '.join(without)}"
+    for name, register in found.lacking.items():
+        yield f"missing  {register}: the register that {name} starts from (sum.from)"
     for event in outcome.events:
         when = to_iso(event.at) if event.at is not None else "receive time"
         yield f"event    {event.address}  {event.spec.name} {event.code}  {dict(event.arguments)}  {when}"

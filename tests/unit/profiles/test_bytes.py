@@ -13,6 +13,7 @@ from dutyroom.profiles.explain import explain
 from dutyroom.profiles.job import Anybody
 from dutyroom.profiles.loading import read_profile
 from dutyroom.timebase import HOUR, from_iso
+from dutyroom.wiring.profiles import lines
 
 TZ = ZoneInfo("Asia/Shanghai")
 NOW = from_iso("2026-11-01T00:00:10Z")
@@ -308,6 +309,19 @@ def test_an_explanation_tells_every_step() -> None:
     assert isinstance(cut.outcome, Refused)
     assert [s.name for s in cut.steps] == ["at"]
     assert cut.payload == bytes.fromhex("00000000e8")
+
+
+def test_an_explanation_names_the_register_that_differences_want() -> None:
+    message = bare("00000000 e8030000 0a00")
+    for text, wanted in (
+        (METER, {}),
+        (METER.replace("from: volume, dir", "from: total.now, dir"), {"past": "total.now"}),
+    ):
+        found = explain(library(m=text), "acme/m", message)
+        assert found is not None
+        assert found.lacking == wanted
+        told = list(lines(found, NOW))
+        assert ("missing  total.now: the register that past starts from (sum.from)" in told) is bool(wanted)
 
 
 def test_what_the_named_product_refuses_is_no_message_of_another() -> None:

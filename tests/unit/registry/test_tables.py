@@ -55,6 +55,21 @@ def test_a_chinese_table_in_every_encoding_that_excel_has(encoding: str, between
     assert "status" not in draft.given  # a column that is not there says nothing
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("900", 900), ("15min", 900), ("15 Min", 900), ("1h", 3600), ("1.5 h", 5400), ("15分钟", 900), ("1小时", 3600),
+        ("31d", 2_678_400), ("0.5", None), ("0", None), ("32d", None), ("1h30", None), ("nan", None), ("-1h", None),
+        ("1e3", None), ("1_000", None), ("９００", None), ("99999999999999", None), ("h", None),
+    ],
+)  # fmt: skip
+def test_an_interval_is_seconds_or_a_duration(text: str, seconds: int | None) -> None:
+    sheet = read_csv(f"id,interval_s\nA-1,{text}\n".encode(), "d.csv")
+    (draft,), wrong = read_drafts(sheet)
+    assert draft.given["interval_s"] == seconds
+    assert bool(wrong) is (seconds is None)
+
+
 @pytest.mark.parametrize("name", COLUMNS)
 def test_every_column_has_a_name_in_both_languages(name: str) -> None:
     assert column_of(name) == column_of(name.upper().replace("_", " ")) == column_of(CHINESE[name]) == name
@@ -74,14 +89,14 @@ def test_titles_as_people_write_them(title: str, field: str) -> None:
 def test_every_flaw_of_a_table_by_row_and_column() -> None:
     text = (
         "id,class,profile,address,interval_s,digits,resolution,parameters,status,colour\n"
-        "A-1,water_metre,a/b,1,900s,0,-1,x,asleep,\n"
+        "A-1,water_metre,a/b,1,900x,0,-1,x,asleep,\n"
         "A-1,water_meter,a/b,2,900,5,0.010,x=1;x=2,,\n"
         ",water_meter,a/b,2,,16,0,,,,too,many\n"
     )
     assert flaws(read_csv(text.encode(), "d.csv")) == [
         'd.csv row 1, column "colour": unknown column',
         'd.csv row 2, column "class": "water_metre" is no device class; did you mean "water_meter"?',
-        'd.csv row 2, column "interval_s": must be whole seconds from 1 to 2678400, not "900s"',
+        'd.csv row 2, column "interval_s": must be seconds (900) or a duration such as 15min, at most 2678400 s, not "900x"',
         'd.csv row 2, column "digits": must be a whole number from 1 to 15, not "0"',
         'd.csv row 2, column "resolution": must be a number above 0 such as 0.01, not "-1"',
         'd.csv row 2, column "parameters": "x" is not key=value',
