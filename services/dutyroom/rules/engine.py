@@ -15,7 +15,7 @@ import numpy as np
 from dutyroom.model.duty import Condition, Device
 from dutyroom.model.telemetry import COUNTER_RESET, Batch, Lane, Point, PointTable, Quality
 from dutyroom.rules import snapshot
-from dutyroom.rules.columns import NEVER, Bools, Shelf, Slots
+from dutyroom.rules.columns import FOREVER, NEVER, Bools, Shelf, Slots
 from dutyroom.rules.hearing import Hearing, Silences
 from dutyroom.rules.kind import NOWHERE, Ground, Instance
 from dutyroom.rules.points import Points
@@ -162,8 +162,9 @@ class Engine:
     def _take(self, batch: Batch, rows: Slots, asked: Bools, out: list[Condition]) -> None:
         """One by one, in time order. asked: of which all is known but what those learn who ask for it."""
         columns, points, messages = batch.readings, self._points, batch.messages
+        count = len(messages)
         taken: dict[int, float] = {}
-        given: dict[int, Ms] = {}
+        early: dict[int, Ms] = {}  # by point: until when nothing is wanted of it
         for point, at, value, quality, message, only in zip(
             columns.point[rows].tolist(),
             columns.at[rows].tolist(),
@@ -173,13 +174,13 @@ class Engine:
             asked.tolist(),
             strict=True,
         ):
-            then = messages[message].message.received_at if message < len(messages) else batch.received_at
-            if at <= (given.get(point, NEVER) if only else points.newest.item(point)):
-                continue  # the same instant twice in the batch
-            given[point] = at
+            if (at < early.get(point, NEVER)) if only else (at <= points.newest.item(point)):
+                continue  # not wanted; the same instant twice in the batch
+            then = messages[message].message.received_at if message < count else batch.received_at
             if only:
-                self._teach(point, at, value / points.scale.item(point), then, out)
+                early[point] = self._teach(point, at, value / points.scale.item(point), then, out)
                 continue
+            early[point] = at + 1
             points.newest[point] = at
             if point not in taken:
                 points.wake(point)
@@ -194,14 +195,18 @@ class Engine:
         for point, physical in taken.items():
             points.settle(point, physical)
 
-    def _teach(self, point: int, at: Ms, value: float, received: Ms, out: list[Condition]) -> None:
-        """A reading for those who ask for it; value in the point's unit."""
+    def _teach(self, point: int, at: Ms, value: float, received: Ms, out: list[Condition]) -> Ms:
+        """A reading for those who ask for it; value in the point's unit. Returns from when on they want
+        the next one."""
+        wanted = FOREVER
         for instance in self._points.asking(point):
             if at >= instance.wants:
                 condition = instance.take(point, at, value, False, received)
                 if condition is not None:
                     self._note(instance, condition, received, out)
-        self._points.served(point)
+            wanted = min(wanted, instance.wants)
+        self._points.asked[point] = wanted
+        return max(wanted, at + 1)
 
     def _note(
         self, instance: Instance, condition: Condition | None, received: Ms, out: list[Condition]

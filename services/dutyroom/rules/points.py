@@ -111,10 +111,6 @@ class Points(Columns):
     def asking(self, point: int) -> tuple[Instance, ...]:
         return self._asking.get(point, ())
 
-    def served(self, point: int) -> None:
-        """Those who ask have been given a reading of it."""
-        self.asked[point] = min(i.wants for i in self._asking[point])
-
     # ------------------------------------------------------------ calm
 
     def wake(self, point: int) -> None:
