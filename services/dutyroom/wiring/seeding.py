@@ -12,7 +12,7 @@ from dutyroom.flows.intake import Intake
 from dutyroom.flows.points import Latest, missing_points, with_steps_kept
 from dutyroom.flows.shelf import Shelf
 from dutyroom.interfaces import ReadingStore, Records, Tx
-from dutyroom.model.duty import Device, Person
+from dutyroom.model.duty import Device, DeviceStatus, Person
 from dutyroom.model.telemetry import Point, PointTable, Reading
 from dutyroom.profiles.decode import Library, load_library
 from dutyroom.profiles.loading import load_profiles
@@ -31,6 +31,9 @@ def seed(
     """
     with records.write() as tx:
         known = {device.id: device for device in tx.devices.all(site.id)}
+        if respelled := as_messages_call(list(known.values()), library):
+            tx.devices.upsert(respelled)
+            known |= {device.id: device for device in respelled}
         fresh = as_spelled(
             [device for device in site.devices if device.id not in known], known.values(), library
         )
@@ -59,6 +62,14 @@ def as_spelled(fresh: Sequence[Device], known: Iterable[Device], library: Librar
         found.append(device if place in taken else made)
         taken.add(place)
     return found
+
+
+def as_messages_call(known: Sequence[Device], library: Library) -> list[Device]:
+    """Those of the database whose address no message has as it was once written (a DevEUI in capitals), with
+    the address that messages have; not where that is another device's already."""
+    standing = [d for d in known if d.status is not DeviceStatus.WITHDRAWN]
+    made = as_spelled(standing, [d for d in known if d.status is DeviceStatus.WITHDRAWN], library)
+    return [new for new, old in zip(made, standing, strict=True) if new is not old and new != old]
 
 
 def _latest(store: ReadingStore) -> Latest:

@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dutyroom.model.duty import Device
+from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.loading import read_profile
 from dutyroom.site.addresses import spelled
-from dutyroom.wiring.seeding import as_spelled
+from dutyroom.wiring.seeding import as_messages_call, as_spelled
 
 LORAWAN = """
 name: P
@@ -60,3 +60,15 @@ def test_what_a_folder_seeds_is_spelled_alike_unless_another_has_that_address() 
     assert as_spelled([label, plain], [], library) == [label, plain]
     other = device("00:18:b2:00:00:00:0a:02")
     assert [d.address for d in as_spelled([label, other], [], library)] == [EUI, other.address]
+
+
+def test_an_address_that_was_kept_in_capitals_is_mended_at_the_start_unless_another_has_it() -> None:
+    library = Library(list(PROFILES.values()), ZoneInfo("UTC"))
+    label, plain = device("0018B20000000A02"), device(EUI)
+    assert [(d.id, d.address) for d in as_messages_call([label, device("Ab", "a/o")], library)] == [
+        (label.id, EUI)
+    ]
+    assert as_messages_call([plain], library) == []
+    for status in (DeviceStatus.ACTIVE, DeviceStatus.WITHDRAWN):
+        assert as_messages_call([label, replace(plain, id="other", status=status)], library) == []
+    assert as_messages_call([replace(label, status=DeviceStatus.WITHDRAWN)], library) == []
