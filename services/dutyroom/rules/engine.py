@@ -283,7 +283,7 @@ class Engine:
                 heard,
                 lanes,
                 self._muster.of(self._roster.instances, self._prints),
-                [(i.rule.id, i.device, i.dump()) for i in moved],
+                [(i.rule.id, i.device, i.packed()) for i in moved],
             )
         )
 

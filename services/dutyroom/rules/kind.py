@@ -153,6 +153,10 @@ class Instance:
     def dump(self) -> list[Any]:
         return []
 
+    def packed(self) -> Any:
+        """What `dump` gives, or the MessagePack of it (`msgspec.Raw`)."""
+        return self.dump()
+
     def load(self, data: Sequence[Any]) -> None:
         """Takes what `dump` gave."""
 

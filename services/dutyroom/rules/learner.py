@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+import msgspec
+
 from dutyroom.model.duty import Condition, Device
 from dutyroom.model.telemetry import Point
 from dutyroom.rules.columns import NEVER
@@ -48,7 +50,7 @@ def meter_of(place: Place, device: Device, point: Point) -> Meter:
 class Learner(Instance):
     """A detector on one point. What one learns from is hours, not seconds: it asks for readings."""
 
-    __slots__ = ("detector", "pace", "point", "wants")
+    __slots__ = ("_packed", "detector", "pace", "point", "wants")
     asks = True
 
     def __init__(self, rule: Rule, point: Point, detector: Detector, interval_s: int) -> None:
@@ -57,11 +59,12 @@ class Learner(Instance):
         self.point, self.detector = point, detector
         self.pace = min(_PACE, interval_s * SECOND // 2)
         self.wants: Ms = NEVER
+        self._packed: msgspec.Raw | None = None  # as it is since the last reading taken
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained or at < self.wants:
             return None
-        self.wants = at + self.pace
+        self.wants, self._packed = at + self.pace, None
         detector = self.detector
         detector.tick(at)
         detector.read(at, value)
@@ -72,11 +75,20 @@ class Learner(Instance):
     def calm(self, point: int, value: float) -> Bounds | None:
         return ANY
 
+    def adopt(self, active: bool) -> None:
+        self._active, self._packed = active, None
+
+    def packed(self) -> msgspec.Raw:
+        """Most have taken no reading between two snapshots."""
+        if self._packed is None:
+            self._packed = msgspec.Raw(msgspec.msgpack.encode(self.dump()))
+        return self._packed
+
     def dump(self) -> list[Any]:
         return [self._active, self.wants, self.detector.dump()]
 
     def load(self, data: Sequence[Any]) -> None:
-        self._active = bool(data[0])
+        self._active, self._packed = bool(data[0]), None
         self.wants = int(data[1])
         self.detector.load(data[2])
 

@@ -44,7 +44,7 @@ class State(msgspec.Struct):
     heard: bytes  # int64, by `devices`
     lanes: bytes  # int16, by `devices`; b"" = not known
     rules: dict[str, Rows]
-    instances: list[tuple[str, str, list[Any]]]  # rule, device, what `dump` gave
+    instances: list[tuple[str, str, Any]]  # rule, device, what `packed` gave; read: what `dump` gave
 
 
 class Muster:
