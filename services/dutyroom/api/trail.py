@@ -36,6 +36,40 @@ DETAILS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"unit (?P<said>.+) is none of \w+", "detail.no_unit"),
     )
 )
+# A decoder's reason: what kind of mistake it is, and where, is told in words; names and bytes as they stand.
+REASONS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.S), key)
+    for pattern, key in (
+        (r"unknown type (?P<what>.+) at byte (?P<place>\d+)", "detail.unknown_type"),
+        (
+            r"(?P<what>.+): (?P<size>\d+) bytes wanted at byte (?P<place>\d+), (?P<left>\d+) left",
+            "detail.too_short",
+        ),
+        (
+            r"(?P<what>\w+) of bytes (?P<first>\d+) to (?P<last>\d+) is (?P<own>\w+), the message says (?P<told>\w+)",
+            "detail.checksum",
+        ),
+        (r"(?P<what>.+?) at byte (?P<place>\d+): (?P<why>.+)", "detail.at_byte"),
+        (r"(?P<what>.+) does not hold", "detail.not_holding"),
+    )
+)
+OF_PROFILE = re.compile(r"(?P<profile>[\w.-]+/[\w./-]+): (?P<said>.+)", re.S)
+_COUNTS = frozenset({"place", "size", "left", "first", "last"})
+# Of the mistakes in a profile those that are made most.
+MISTAKES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(pattern, re.S), key)
+    for pattern, key in (
+        (r"unknown field; did you mean '(?P<near>.+)'\?", "mistake.unknown_near"),
+        (r"unknown field; known: (?P<known>.+)", "mistake.unknown"),
+        (
+            r"(?P<said>'.*') is not (?:known|one of .+); did you mean '(?P<near>.+)'\?",
+            "mistake.not_known_near",
+        ),
+        (r"(?P<said>'.*') is not one of (?P<known>.+)", "mistake.not_known"),
+        (r"is missing", "mistake.missing"),
+        (r"is missing: (?P<why>.+)", "mistake.missing_why"),
+    )
+)
 SAID_ALREADY = frozenset({"no profile reads this topic"})  # the reason says the same
 CONFLICT = re.compile(r"(?P<device>.+)/(?P<point>\w+) at (?P<at>\d+): (?P<old>.+?) and (?P<new>.+)", re.S)
 NAMED = re.compile(r"(?P<point>\w+): (?P<said>.*)", re.S)
@@ -49,7 +83,32 @@ def detail_text(shown: Presenter, detail: str) -> str:
         if match := pattern.fullmatch(detail):
             given = {k: int(v) if v.isdigit() else v for k, v in match.groupdict().items()}
             return shown.words.t(key, {k: _figure(shown, v) for k, v in given.items()})
-    return detail
+    found = _reason_text(shown, detail)
+    if found is None and (of := OF_PROFILE.fullmatch(detail)):
+        said = _reason_text(shown, of["said"]) or of["said"]
+        return shown.words.t("detail.of_profile", {"profile": of["profile"], "said": said})
+    return detail if found is None else found
+
+
+def _reason_text(shown: Presenter, reason: str) -> str | None:
+    if OF_PROFILE.fullmatch(reason):
+        return None
+    for pattern, key in REASONS:
+        if match := pattern.fullmatch(reason):
+            given = {
+                k: shown.words.number(int(v), 0) if k in _COUNTS and len(v) < 10 else v
+                for k, v in match.groupdict().items()
+            }
+            return shown.words.t(key, given)
+    return None
+
+
+def mistake_text(shown: Presenter, message: str) -> str:
+    """What is wrong with a field of a profile, in the asker's language where it is a usual mistake."""
+    for pattern, key in MISTAKES:
+        if match := pattern.fullmatch(message):
+            return shown.words.t(key, match.groupdict())
+    return message
 
 
 def _figure(shown: Presenter, value: int | str) -> str:

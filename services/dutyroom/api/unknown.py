@@ -13,7 +13,7 @@ from dutyroom.api.asked import Ask, Asked, Json, Limit
 from dutyroom.api.payloads import readable
 from dutyroom.api.present import Presenter, value_text
 from dutyroom.api.render import page
-from dutyroom.api.trail import detail_text
+from dutyroom.api.trail import detail_text, mistake_text
 from dutyroom.flows.devices import DeviceDesk
 from dutyroom.flows.intake import Intake
 from dutyroom.flows.offers import Offer, by_hand, on
@@ -269,6 +269,11 @@ def shelved(found: Shelved) -> Json:
 # ---------------------------------------------------------------- page
 
 
+def _with_words(shown: Presenter, found: Json) -> Json:
+    mistakes = [m | {"text": mistake_text(shown, m["message"])} for m in found["mistakes"]]
+    return {**found, "mistakes": mistakes}
+
+
 @pages.get("/sites/{site}/unknown", name="page_unknown")
 def unknown_page(request: Request, ask: Ask) -> HTMLResponse:
     """Unknown devices, each with the profiles that read it and a form to adopt it."""
@@ -277,7 +282,7 @@ def unknown_page(request: Request, ask: Ask) -> HTMLResponse:
     values = {
         "rows": get_unknown(request, ask, PAGE_ROWS),
         "spaces": spaces,
-        "shelved": shelved(shelf.shelved),
+        "shelved": _with_words(ask.presenter(), shelved(shelf.shelved)),
         "may_adopt": ask.visitor.may(Least.ADMINISTRATOR),
         "may_write": ask.visitor.may(Least.ADMINISTRATOR) and shelf.writable,
         "not_ours": intake.not_ours.marks,

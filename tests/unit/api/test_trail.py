@@ -90,10 +90,37 @@ def test_every_point_of_a_shipped_profile_has_a_name(shown: Presenter) -> None:
         ("JSON text expected", "应为 JSON 文本"),
         ("acme/x1: no layout reads this message", "型号 acme/x1 没有对应的格式"),
         ("a maker's own words", "a maker's own words"),
+        ("unknown type 67 at byte 5", "第 5 字节：未知类型 67"),
+        ("acme/x1: unknown type 03 67 at byte 5", "规约 acme/x1 不能读取：第 5 字节：未知类型 03 67"),
+        ("volume: 4 bytes wanted at byte 2, 1 left", "volume：第 2 字节起需要 4 字节，只剩 1"),
+        (
+            "crc16_modbus of bytes 0 to 6 is 0x1, the message says 2",
+            "crc16_modbus 校验不符：第 0 至 6 字节算得 0x1，报文中为 2",
+        ),
+        ("BCD number at byte 9: 1a has the digit A", "第 9 字节，BCD number：1a has the digit A"),
+        ("acme/x1: a == b does not hold", "规约 acme/x1 不能读取：条件不成立：a == b"),
+        ("acme/x1: not today", "规约 acme/x1 不能读取：not today"),
     ],
 )
 def test_why_a_message_could_not_be_read(shown: Presenter, detail: str, said: str) -> None:
     assert trail.detail_text(shown, detail) == said
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("is missing", "缺少此字段"),
+        ("is missing: the register to start from", "缺少此字段：the register to start from"),
+        ("unknown field; did you mean 'unit'?", "没有这个字段，是否应为“unit”？"),
+        ("unknown field; known: a, b", "没有这个字段，可用：a, b"),
+        ("'tonk' is not one of tank, pump; did you mean 'tank'?", "不能是 'tonk'，是否应为“tank”？"),
+        ("another one", "another one"),
+    ],
+)
+def test_a_mistake_in_a_profile_is_told_in_the_language_of_the_page(
+    shown: Presenter, message: str, said: str
+) -> None:
+    assert trail.mistake_text(shown, message) == said
 
 
 @pytest.mark.parametrize(

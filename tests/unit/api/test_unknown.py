@@ -157,6 +157,7 @@ def test_a_profile_that_is_dropped_in_is_read_on_demand(house: House, gate: Gate
     assert [(m["file"], m["line"], m["field"]) for m in told["mistakes"]] == [(str(file), 2, "class")]
     page = admin.get(f"/sites/{SITE}/unknown?lang=en").text
     assert f"{file}:2 class" in page
+    assert f"{file} 第 2 行 字段 class" in admin.get(f"/sites/{SITE}/unknown?lang=zh-CN").text
     gate.shelve(TANK)
     told = admin.post(f"{API}/profiles/reload").json()
     assert told["own"] == ["acme/tank"]
