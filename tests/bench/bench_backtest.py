@@ -92,7 +92,9 @@ def rules_file(folder: Path, wanted: str) -> Path:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--days", type=int, default=90)
     parser.add_argument("--devices", type=int, default=1000)
     parser.add_argument("--rules", choices=("limit", "all"), default="all")
