@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 READ = 256 * 1024  # bytes that are read at once
 _RECORD = 16 * 1024  # bytes of a TLS record: more never comes at once
 _PACE_S = 0.005  # between two reads, unless there is more than one read takes
+_MUCH_PACE_S = 0.02  # after a read of this many bytes
+_MUCH = 8 * 1024
 _WAKES = 10_000  # bytes: each is one wish to write
 _HOLD_S = 0.1  # at a time, while there is no room
 _PUBACK, _PUBCOMP = b"\x40\x02", b"\x70\x02"  # and two bytes of packet id
@@ -49,6 +51,7 @@ class BulkClient(StockClient):
         self._need = 0  # bytes of it without which nothing can be done
         self._read_at = 0.0
         self._flood = False  # the last read found more than it could take
+        self._much = False  # or at least as much as is worth a longer wait
 
     def reconnect(self) -> MQTTErrorCode:
         self._tail, self._need, self._flood = bytearray(), 0, False
@@ -98,6 +101,7 @@ class BulkClient(StockClient):
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         if not data:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
+        self._much = len(data) >= _MUCH
         with self._msgtime_mutex:
             self._last_bytes_received = time.monotonic()
         return self._eat(sock, data)
@@ -113,7 +117,7 @@ class BulkClient(StockClient):
 
     def _pace(self) -> None:
         """A little later there is more to read at once; what is to be sent does not wait for it."""
-        wait = self._read_at + _PACE_S - time.monotonic()
+        wait = self._read_at + (_MUCH_PACE_S if self._much else _PACE_S) - time.monotonic()
         if wait > 0 and not self._flood:
             waker = self._sockpairR
             if waker is None or not hasattr(select, "poll"):
