@@ -108,14 +108,14 @@ def test_an_impossible_value_stays_suspect(rig: Rig) -> None:
     assert committed(rig) == [(99.0, Quality.SUSPECT)]
 
 
-def test_a_wording_that_was_forgotten_by_a_restart_is_known_again(rig: Rig) -> None:
+def test_a_wording_is_known_after_a_restart(rig: Rig) -> None:
     rig.shelve("probe", PROBE.replace("quantity: level, unit: m", "kind: text"))
     rig.shelf.reload()
     rig.register(tank("p2"))
     rig.ingest.handle([probe("closed", T, "p2")])
     rig.keep.drain()
     rig.again()
-    assert shown(rig, "tank-p2").text == ""
+    assert shown(rig, "tank-p2").text == "closed"
     rig.ingest.handle([probe("closed", LATER, "p2", retained=True)])
     rig.keep.drain()
     value = shown(rig, "tank-p2")

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from dutyroom.backends.influx_tasks import KINDS, body, flux_text, whole
 from dutyroom.errors import Unavailable
-from dutyroom.timebase import DAY, Ms
+from dutyroom.timebase import DAY, Ms, duration
 
 
 class InfluxHistory:
@@ -20,7 +20,9 @@ class InfluxHistory:
     def into_coarser(self, source: str, target: str, width: str, say: Callable[[str], None]) -> None:
         """All whole windows of what a bucket has."""
         count = 0
-        for since, until in self._days(self._first(source), self._now):
+        # In the first hour of a day it has no whole hour yet: InfluxDB refuses an empty range.
+        end = self._now // duration(width) * duration(width)
+        for since, until in self._days(self._first(source), end):
             for kind in KINDS:
                 self._run(body(self._org, kind, source, target, width, since, until))
             count += 1
@@ -42,7 +44,8 @@ class InfluxHistory:
     def _days(self, first: Ms, end: Ms) -> Iterator[tuple[str, str]]:
         for day in range(first // DAY * DAY, end, DAY):
             since, until = (datetime.fromtimestamp(at / 1000, UTC) for at in (day, min(day + DAY, end)))
-            yield f"{since:%Y-%m-%dT%H:%M:%SZ}", f"{until:%Y-%m-%dT%H:%M:%SZ}"
+            if until - since >= timedelta(seconds=1):
+                yield f"{since:%Y-%m-%dT%H:%M:%SZ}", f"{until:%Y-%m-%dT%H:%M:%SZ}"
 
     def _first(self, bucket: str) -> Ms:
         """The oldest instant of a bucket; now, where it is empty."""

@@ -56,7 +56,8 @@ def run(tmp_path: Path, *arguments: str) -> tuple[int, str]:
 
 def test_what_only_reads_works_beside_processes_without_pages(tmp_path: Path, journal: SqliteJournal) -> None:
     """`ingest` alone, as on a machine beside the one with `api`: nobody can be asked, and nobody needs to be."""
-    journal.append(sent(NOW), sent(NOW, outcome=Outcome.QUARANTINED))
+    now = SystemClock().now()  # of this test: the module was read minutes ago
+    journal.append(sent(now), sent(now, outcome=Outcome.QUARANTINED))
     with DataFolder(tmp_path, shared=True):
         code, out = run(tmp_path, "ledger")
         assert (code, "The ledger balances." in out) == (0, True), out
