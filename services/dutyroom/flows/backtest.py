@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dutyroom import alarms
-from dutyroom.flows.episodes import Context, Decision, Episode, Standing, decide
+from dutyroom.flows.decide import decide
+from dutyroom.flows.episodes import Context, Decision, Episode, Standing
 from dutyroom.flows.ground import ground_of
 from dutyroom.model.duty import (
     Alarm,

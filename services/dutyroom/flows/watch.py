@@ -11,7 +11,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import orjson
 
-from dutyroom.flows.episodes import Context, Key, Standing, decide
+from dutyroom.flows.decide import decide
+from dutyroom.flows.episodes import Context, Key, Standing
 from dutyroom.flows.mentions import Said, with_mentions
 from dutyroom.flows.outage import RULE as OUTAGE
 from dutyroom.flows.outage import Outage

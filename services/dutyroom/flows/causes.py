@@ -1,0 +1,119 @@
+"""What explains an alarm: dead feeds above it, alarms that its rule names."""
+
+from __future__ import annotations
+
+from dutyroom.flows.episodes import Episode
+from dutyroom.flows.room import Room
+from dutyroom.model.duty import AlarmState
+from dutyroom.rules.spec import Cause, Rule, matches
+from dutyroom.timebase import MINUTE, Ms
+from dutyroom.topology import downstream, explains, feeds_of
+
+RESTORE_GRACE: Ms = 5 * MINUTE  # consequences have this long, or two intervals, to come back
+
+
+def root_of(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> Episode | None:
+    """The alarm at the top of what explains this one."""
+    rule = room.context.rules.get(episode.alarm.rule)
+    if rule is None:
+        return None
+    for utility in rule.utilities:
+        if utility not in dead:
+            dead[utility] = dead_feeds(room, utility)
+        feed = explains(room.context.topology, utility, episode.alarm.object, dead[utility])
+        if feed is not None and (top := top_of(dead[utility][feed], episode)):
+            return top
+    for cause in rule.explained_by:
+        for object in objects(room, cause, episode.alarm.object):
+            found = room.open.get((cause.rule, object))
+            if found and _explaining(room, found) and (top := top_of(found, episode)):
+                return top
+    return None
+
+
+def top_of(root: Episode, episode: Episode) -> Episode | None:
+    """The end of the chain of roots; None when it leads back to the episode itself."""
+    seen = {id(episode)}
+    while id(root) not in seen:
+        seen.add(id(root))
+        if root.root is None or root.alarm.state is not AlarmState.SUPPRESSED:
+            return root
+        root = root.root
+    return None
+
+
+def objects(room: Room, cause: Cause, object: str) -> list[str]:
+    """Where the alarm of a cause would stand."""
+    if cause.below:
+        return sorted(downstream(room.context.topology, cause.below, object))
+    if cause.parameter:
+        device = room.context.devices.get(object)
+        return [str(device.parameters.get(cause.parameter, ""))] if device else []
+    return [object]
+
+
+def dead_feeds(room: Room, utility: str) -> dict[str, Episode]:
+    """Feeds that are dead in a utility, by device; a gateway without power feeds nothing."""
+    dead = {e.alarm.object: e for e, _ in roots(room, utility)}
+    if utility != "power":
+        power = {e.alarm.object: e for e, _ in roots(room, "power")}
+        feeds = room.context.topology.feeds.get(utility, {})
+        for feed in {f for fs in feeds.values() for f in fs} - set(dead):
+            root = explains(room.context.topology, "power", feed, power)
+            if root is not None:
+                dead[feed] = power[root]
+    return dead
+
+
+def roots(room: Room, utility: str) -> list[tuple[Episode, Rule]]:
+    """Alarms that say that a feed is dead in this utility, with their rules."""
+    found = []
+    for episode in (*room.open.values(), *room.recent):
+        rule = room.context.rules.get(episode.alarm.rule)
+        if rule and rule.root and rule.utility == utility and _explaining(room, episode):
+            found.append((episode, rule))
+    return found
+
+
+def _explaining(room: Room, root: Episode) -> bool:
+    """A root explains while it stands, and for the grace in which its consequences come back."""
+    over = root.alarm.cleared_at if root.alarm.cleared_at is not None else root.alarm.ended_at
+    return not root.alarm.disproved and (over is None or room.now - over < RESTORE_GRACE)
+
+
+def root_rule(room: Room, utility: str, feed: str) -> Rule | None:
+    """The rule whose alarm says that this feed is away: silence before anything else."""
+    device = room.context.devices.get(feed)
+    fitting = [
+        r
+        for r in room.context.rules.values()
+        if device and r.root and r.utility == utility and device.device_class in r.select.classes
+    ]
+    return min(fitting, key=lambda r: (r.kind != "stale", r.priority), default=None)
+
+
+def may_have_root(room: Room, rule: Rule, object: str) -> bool:
+    """Whether waiting for a root of this alarm makes sense: never for fire, entrapment and gas."""
+    if rule.latched or not rule.waits:
+        return False
+    if any(_may_die(room, utility, object) for utility in rule.utilities):
+        return True
+    return any(_possible(room, cause, object) for cause in rule.explained_by)
+
+
+def _may_die(room: Room, utility: str, object: str, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether a root alarm could ever stand on something that feeds it in this utility."""
+    for feed in set(feeds_of(room.context.topology, utility, object)) - seen:
+        known = root_rule(room, utility, feed) is not None
+        if known or _may_die(room, utility, feed, seen | {object}):
+            return True
+        if utility != "power" and _may_die(room, "power", feed):
+            return True
+    return False
+
+
+def _possible(room: Room, cause: Cause, object: str) -> bool:
+    """Whether the alarm of a cause could ever stand where it would explain ours."""
+    rule = room.context.rules.get(cause.rule)
+    places = (room.context.devices.get(place) for place in objects(room, cause, object))
+    return rule is not None and any(place and matches(rule.select, place) for place in places)

@@ -1,0 +1,103 @@
+"""What the rules say, taken into the alarms: raised, cleared, withdrawn."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from dutyroom.flows.episodes import Episode, Key
+from dutyroom.flows.room import Room
+from dutyroom.flows.ticketing import announce
+from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import HOUR, Ms
+
+LATE: Ms = HOUR  # an alarm recorded this long after it happened is marked late
+
+
+def withdraw(room: Room, gone: Collection[Key]) -> None:
+    """Closes the alarms of rules and devices that are gone; their tickets stay for a person."""
+    for key in gone:
+        if episode := room.open.get(key):
+            room.step(episode, AlarmEvent.WITHDRAW, "alarm.reason.withdrawn")
+
+
+def apply(room: Room, condition: Condition) -> None:
+    """Raising what is open and clearing what is not changes nothing."""
+    rule = room.context.rules.get(condition.rule)
+    episode = room.open.get((condition.rule, condition.object))
+    if rule is None:
+        return
+    if not condition.active:
+        if episode is not None and episode.active:
+            clear(room, episode, rule, condition.at)
+        return
+    if episode is None:
+        episode = Episode(_fresh(room, rule, condition))
+        room.all.append(episode)
+        room.open[episode.key] = episode
+    elif episode.active:
+        return
+    room.step(episode, AlarmEvent.RAISE, at=condition.at)
+    if episode.alarm.state is AlarmState.UNACKNOWLEDGED:
+        if condition.object in room.context.out and not rule.latched:
+            room.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
+        else:
+            announce(room, episode, rule)
+
+
+def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:
+    """A ticket that is due while the condition stands is off; one that only waits for a root
+    is not: `ticket: now` means that the work is wanted though the condition has gone."""
+    if rule.ticket.after:
+        episode.alarm = replace(episode.alarm, ticket_due=None)
+    room.step(episode, AlarmEvent.CLEAR, reason, at)
+
+
+def _fresh(room: Room, rule: Rule, condition: Condition) -> Alarm:
+    device = room.context.devices.get(condition.object)
+    return Alarm(
+        id=0,
+        site=room.context.site,
+        rule=rule.id,
+        rule_version=rule.version,
+        object=condition.object,
+        space=device.space if device else "",
+        episode=f"{rule.id}|{condition.object}|{condition.at}-{room.now}",
+        state=AlarmState.NORMAL,
+        priority=rule.priority,
+        latched=rule.latched,
+        raised_at=condition.at,
+        recorded_at=room.now,
+        point=condition.point,
+        value=condition.value,
+        limit=condition.limit,
+        unit=condition.unit,
+        key=_message(rule, condition),
+        arguments=_arguments(rule, condition, device),
+        late=room.now - condition.at > LATE,
+    )
+
+
+def _message(rule: Rule, condition: Condition) -> str:
+    """The key of its text: of the rule where it is shipped, of its kind where a site wrote it."""
+    if "inferred" in condition.arguments:
+        return "alarm.inferred"
+    return f"alarm.{rule.id}" if rule.shipped else f"alarm.kind.{rule.kind}"
+
+
+def _arguments(rule: Rule, condition: Condition, device: Device | None) -> Arguments:
+    """What the message says: the device, the figures, and what the kind adds."""
+    found: dict[str, str | int | float | bool | None] = {
+        "object": condition.object,
+        "name": device.name if device else condition.object,
+        "space": device.space if device else "",
+        "unit": condition.unit,
+    }
+    if condition.value is not None:
+        found["value"] = round(condition.value, 3)
+    if condition.limit is not None:
+        found["limit"] = round(condition.limit, 3)
+    if not rule.shipped:
+        found["rule"] = rule.id
+    return {**found, **condition.arguments}

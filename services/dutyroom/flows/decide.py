@@ -1,0 +1,40 @@
+"""What the duty room does with conditions: alarms, roots and consequences, tickets, messages.
+
+Pure: what stands in the records comes in, what is to be written goes out. One cause, one ticket:
+a consequence of a root alarm is suppressed with it and opens no ticket; whatever may have a root
+waits some seconds for it, whichever comes first. Nothing here depends on the order of arrival
+within that time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+
+from dutyroom.flows.conditions import apply, withdraw
+from dutyroom.flows.episodes import Context, Decision, Key, Standing
+from dutyroom.flows.grouping import group, infer, lift, unshelve
+from dutyroom.flows.room import Room
+from dutyroom.flows.ticketing import announce_restored, open_due
+from dutyroom.model.duty import Condition
+from dutyroom.timebase import Ms
+
+
+def decide(
+    conditions: Iterable[Condition],
+    standing: Standing,
+    context: Context,
+    now: Ms,
+    withdrawn: Collection[Key] = (),
+) -> Decision:
+    """The alarms, tickets and messages that follow at `now`; without conditions: what is due."""
+    room = Room(standing, context, now)
+    withdraw(room, withdrawn)
+    for condition in conditions:
+        apply(room, condition)
+    infer(room)
+    group(room)
+    lift(room)
+    unshelve(room)
+    announce_restored(room)
+    open_due(room)
+    return room.decision()

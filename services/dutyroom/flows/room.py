@@ -1,0 +1,47 @@
+"""What stands in the duty room while a decision is made."""
+
+from __future__ import annotations
+
+from dutyroom import alarms, tickets
+from dutyroom.flows.episodes import Context, Decision, Episode, Key, Standing, Work
+from dutyroom.model.duty import SYSTEM, AlarmEvent, AlarmState, TicketEvent
+from dutyroom.timebase import Ms
+
+ANNUNCIATED = (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED)
+WORKED = (*ANNUNCIATED, AlarmState.RETURNED)
+
+
+class Room:
+    """The working set of one decision."""
+
+    def __init__(self, standing: Standing, context: Context, now: Ms) -> None:
+        self.context, self.now = context, now
+        self.all = [Episode(alarm, alarm) for alarm in standing.open]
+        self.open: dict[Key, Episode] = {e.key: e for e in self.all}
+        self.recent = [Episode(alarm, alarm) for alarm in standing.recent]
+        self.by_id = {e.alarm.id: e for e in (*self.all, *self.recent)}
+        self.works: dict[str, Work] = {t.cause: Work(t, t) for t in standing.tickets}
+        self.opened: list[Work] = []
+        self.notices: list[Episode] = []
+        for episode in self.all:
+            episode.root = self.by_id.get(episode.alarm.root or 0)
+
+    def decision(self) -> Decision:
+        """What has changed since the start."""
+        changed = [e for e in (*self.all, *self.recent) if e.changes or e.alarm != e.stored]
+        works = [w for w in (*self.works.values(), *self.opened) if w.changes or w.ticket != w.stored]
+        return Decision(changed, list(dict.fromkeys(works)), self.notices)
+
+    def step(self, episode: Episode, event: AlarmEvent, reason: str = "", at: Ms | None = None) -> None:
+        """One event of an alarm, by the system itself."""
+        root = episode.root.alarm.id or None if episode.root else None
+        episode.alarm, change = alarms.step(episode.alarm, event, self.now, SYSTEM, reason, at=at, root=root)
+        episode.changes.append(change)
+        if episode.alarm.ended_at is not None and self.open.get(episode.key) is episode:
+            del self.open[episode.key]
+            self.recent.append(episode)
+
+    def ticket(self, work: Work, event: TicketEvent, reason: str) -> None:
+        """One event of a ticket, by the system itself."""
+        work.ticket, change = tickets.step(work.ticket, event, self.now, SYSTEM, reason)
+        work.changes.append(change)

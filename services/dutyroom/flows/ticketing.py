@@ -1,0 +1,66 @@
+"""When an alarm is told of, and the ticket of its cause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dutyroom import tickets
+from dutyroom.flows.causes import root_of, may_have_root
+from dutyroom.flows.episodes import Episode, Work
+from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
+from dutyroom.model.duty import SYSTEM, Priority, TicketEvent
+from dutyroom.rules.spec import Rule
+
+
+def announce(room: Room, episode: Episode, rule: Rule) -> None:
+    """When its ticket and message are due: at once where nothing can explain it. The ticket
+    itself opens when all is grouped, so that what is explained already never has one."""
+    wait = rule.wait if may_have_root(room, rule, episode.alarm.object) else 0
+    if rule.ticket.after is None:
+        if rule.priority <= Priority.HIGH:
+            room.notices.append(episode)
+        return
+    episode.alarm = replace(episode.alarm, ticket_due=room.now + max(rule.ticket.after, wait))
+
+
+def announce_restored(room: Room) -> None:
+    """What stands again without a ticket, back from a shelf or from service: as if it were new."""
+    for episode in list(room.open.values()):
+        rule = room.context.rules.get(episode.alarm.rule)
+        if rule is None or rule.ticket.after is None or not episode.active:
+            continue
+        alarm, announced = episode.alarm, episode.work is not None
+        if alarm.state in ANNUNCIATED and alarm.ticket is alarm.ticket_due is None and not announced:
+            announce(room, episode, rule)
+
+
+def open_due(room: Room) -> None:
+    """Tickets whose wait is over and that nothing explains."""
+    dead: dict[str, dict[str, Episode]] = {}
+    for episode in list(room.open.values()):
+        due = episode.alarm.ticket_due
+        if due is None or due > room.now or episode.alarm.state not in WORKED:
+            continue
+        if not episode.active and root_of(room, episode, dead) is not None:
+            episode.alarm = replace(episode.alarm, ticket_due=None)
+        else:
+            _open_ticket(room, episode)
+
+
+def _open_ticket(room: Room, episode: Episode) -> None:
+    """Opens the ticket of its cause, or attaches the episode to the one that is open."""
+    episode.alarm = replace(episode.alarm, ticket_due=None)
+    rule = room.context.rules[episode.alarm.rule]
+    cause = tickets.cause_of(*episode.key)
+    work = room.works.get(cause)
+    if work is None:
+        ticket = tickets.for_alarm(episode.alarm, rule.respond_within, room.now)
+        work = Work(ticket, origin=episode)
+        work.changes.append(tickets.opening(ticket, room.now, SYSTEM))
+        room.works[cause] = work
+        room.notices.append(episode)
+    elif episode.alarm.ticket != work.ticket.id:
+        room.ticket(work, TicketEvent.ATTACH, "alarm.reason.again")
+        if rule.priority == Priority.EMERGENCY:
+            room.notices.append(episode)
+    episode.work = work
