@@ -8,7 +8,7 @@ from typing import Any
 
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Point
-from dutyroom.rules.columns import FOREVER
+from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.kind import Instance, gap_of
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
@@ -31,6 +31,7 @@ class Delay:
     heard: Ms = 0  # receive time of it
     last: Ms | None = None  # event time of the newest reading
     resumed: Ms = 0  # when we began to listen again
+    flipped: Ms = NEVER  # event time of the last change
 
     def pause(self, now: Ms) -> None:
         """Nobody listened until now: the end of what waits may have been said meanwhile."""
@@ -59,16 +60,23 @@ class Delay:
         self.last = at
         return self._flip(self.since + delay) if at - self.since >= delay else None
 
+    def _end(self) -> Ms | None:
+        """When what waits is over if nothing else is said; None = the value does not hold so long."""
+        if self.since is None:
+            return None
+        end = self.since + (self.off if self.active else self.on)
+        return None if self.gap is not None and end - (self.last or self.since) > self.gap else end
+
     def reach(self, at: Ms) -> Ms | None:
         """The event time of the change that the held value had completed before a reading at `at`.
 
         So a wait that is over ends the same whether its end was noticed by a tick or only when
         the next reading, perhaps of a backlog, came.
         """
-        if self.since is None or self._unknown(self.since, at):
+        end = self._end()
+        if end is None or self.since is None or end >= at or self.since < self.resumed <= at:
             return None
-        delay = self.off if self.active else self.on
-        return self._flip(self.since + delay) if at - self.since > delay else None
+        return self._flip(end)
 
     def _retained(self, at: Ms, received: Ms) -> Ms | None:
         if self.active:
@@ -81,20 +89,24 @@ class Delay:
 
     def tick(self, now: Ms) -> Ms | None:
         """The event time of the change that the held value completes by `now`; None = none."""
-        if self.since is None or (self.gap is not None and now - (self.last or 0) > self.gap):
-            return None
-        delay = self.off if self.active else self.on
-        return self._flip(self.since + delay) if now - self.heard >= delay else None
+        return self._flip(end) if (end := self._held()) is not None and now >= self.due[0] else None
+
+    def _held(self) -> Ms | None:
+        """The end of what waits, where time alone may bring it: not if we were away meanwhile for
+        longer than the value holds."""
+        away = self.gap is not None and self.resumed - (self.last or 0) > self.gap
+        return None if away else self._end()
 
     @property
     def due(self) -> tuple[Ms, Ms]:
         """Between which moments `tick` gives a change, while something waits."""
-        begin = self.heard + (self.off if self.active else self.on)
-        return begin, FOREVER if self.gap is None else (self.last or 0) + self.gap
+        if self._held() is None:
+            return FOREVER, NEVER
+        return self.heard + (self.off if self.active else self.on), FOREVER
 
     def _flip(self, at: Ms) -> Ms:
-        self.active, self.since = not self.active, None
-        return at
+        self.active, self.since, self.flipped = not self.active, None, max(at, self.flipped)
+        return self.flipped
 
     def dump(self) -> list[Any]:
         if self.since is None:  # the others mean something only while it waits
@@ -145,6 +157,10 @@ class Watched(Instance):
     def tick(self, now: Ms) -> Condition | None:
         changed = self.delay.tick(now)
         return None if changed is None else self.condition(changed)
+
+    @property
+    def turned(self) -> Ms:
+        return self.delay.flipped if self.delay.since is None else max(self.delay.since, self.delay.flipped)
 
     @property
     def waiting(self) -> bool:

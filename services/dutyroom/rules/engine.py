@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +23,10 @@ from dutyroom.rules.points import Points
 from dutyroom.rules.roster import Key, Roster, load
 from dutyroom.rules.spec import Rule
 from dutyroom.rules.waits import Waits
-from dutyroom.timebase import HOUR, MINUTE, Ms
+from dutyroom.timebase import DAY, HOUR, MINUTE, Ms
 
 AHEAD: Ms = HOUR  # a reading further in the future than this comes from a wrong clock
+HORIZON: Ms = DAY  # what comes later than this is kept and billed, but changes no alarm any more
 PAUSE: Ms = MINUTE  # a start this long after the last message of any device: we were away
 
 
@@ -41,7 +43,8 @@ class Engine:
     ) -> None:
         """ground: where and when the devices stand. one_by_one: judge every reading on its own, as if nothing were ever calm (for tests and
         benchmarks: what is said must be the same)."""
-        self.late: Counter[str] = Counter()  # readings not judged because older, by device
+        self.late: Counter[str] = Counter()  # readings not judged in their place because older, by device
+        self.missed: dict[Key, Ms] = {}  # what would be judged otherwise in time order, from when on
         self._one_by_one = one_by_one
         shelf = Shelf()
         self._points = Points()
@@ -154,10 +157,27 @@ class Engine:
             return
         left, asked, late = self._points.sift(readings, rows, self._one_by_one)
         if len(late):
-            for point, count in zip(*np.unique(late, return_counts=True), strict=True):
-                self.late[self._hearing.owner(int(point))] += int(count)
+            self._miss(batch, late)
         if len(left):
             self._take(batch, left, asked, out)
+
+    def _miss(self, batch: Batch, rows: Slots) -> None:
+        """Notes whom these readings, too late to be judged in their place, concern. Older ones than
+        `HORIZON` change nothing."""
+        point, at = batch.readings.point[rows], batch.readings.at[rows]
+        points, places, counts = np.unique(point, return_inverse=True, return_counts=True)
+        first = np.full(len(points), FOREVER, np.int64)
+        np.minimum.at(first, places, np.where(at < batch.received_at - HORIZON, FOREVER, at))
+        for one, since, count in zip(points.tolist(), first.tolist(), counts.tolist(), strict=True):
+            self.late[self._hearing.owner(one)] += count
+            if since < FOREVER:
+                for instance in self._points.at(one):
+                    self._misses(instance, since)
+
+    def _misses(self, instance: Instance, since: Ms) -> None:
+        if instance.again:
+            key = (instance.rule.id, instance.device)
+            self.missed[key] = min(since, self.missed.get(key, FOREVER))
 
     def _take(self, batch: Batch, rows: Slots, asked: Bools, out: list[Condition]) -> None:
         """One by one, in time order. asked: of which all is known but what those learn who ask for it."""
@@ -184,11 +204,13 @@ class Engine:
             points.newest[point] = at
             if point not in taken:
                 points.wake(point)
-            taken[point] = physical = value / points.scale.item(point)
+            taken[point] = points.last[point] = physical = value / points.scale.item(point)
             retained = quality == Quality.RETAINED
             for instance in points.at(point):
                 if not retained and instance.wait >= 0:
                     self._note(instance, instance.reach(point, at, then), then, out)
+                if at < instance.turned and not retained:
+                    self._misses(instance, at)
                 condition = instance.take(point, at, physical, retained, then)
                 if condition is not None or not instance.asks:  # those do not wait
                     self._note(instance, condition, then, out)
@@ -250,6 +272,36 @@ class Engine:
     def heard(self, device: str) -> Ms | None:
         """Receive time of a device's last sign of life; None = none since the state began."""
         return self._hearing.when(device)
+
+    def newest(self, point: int) -> Ms:
+        """Instant of the newest reading of a point that was judged; NEVER = none."""
+        return self._points.newest.item(point) if point < self._points.size else NEVER
+
+    # ------------------------------------------------------------ late readings
+
+    def twin(self, key: Key) -> Instance | None:
+        """A fresh instance like the one that runs, on rows of its own; None = none runs."""
+        return self._roster.twin(key)
+
+    def take_over(self, key: Key, dumped: list[Any], now: Ms, out: list[Condition]) -> None:
+        """An instance goes on from another state: one that saw all readings in time order. Those who
+        follow its rule are told where its condition is another one now."""
+        instance = self._roster.instances.get(key)
+        if instance is None:
+            return
+        before = instance.active
+        self._wake(instance)
+        load(instance, dumped)
+        self._points.stir(instance)
+        self._look(instance)
+        if instance.active != before:
+            change = Condition(instance.rule.id, instance.device, instance.active, now)
+            for follower in self._followers.get(instance.rule.id, ()):
+                self._note(follower, follower.follow(change, now), now, out)
+
+    def _wake(self, instance: Instance) -> None:
+        for point in instance.points:
+            self._points.wake(point)
 
     # ------------------------------------------------------------ state
 

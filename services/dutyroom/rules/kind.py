@@ -77,6 +77,7 @@ class Instance:
     asks: bool = False  # of a point that is calm it is given the readings from `wants` on, and only those
     wants: Ms = NEVER  # an earlier one is nothing to it; to be set in `take` and `load` only
     hears: bool = False  # its state is a row of `Silences`: it is told when its device has been silent
+    again: bool = True  # what it says follows from the readings alone: late ones may be put in their place
     columns: Columns | None = None  # where its rows are: one for each of `points` where they are `Stepped`
 
     def __init__(
@@ -134,6 +135,12 @@ class Instance:
 
     def paused(self, now: Ms) -> None:
         """Until `now` nobody listened for a while: what waits may have ended meanwhile."""
+
+    @property
+    def turned(self) -> Ms:
+        """Event time of the last thing that it said or began to wait for: a reading that is older, though
+        the newest of its point, would have changed that."""
+        return NEVER
 
     @property
     def waiting(self) -> bool:

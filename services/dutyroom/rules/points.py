@@ -8,7 +8,7 @@ are theirs alone then. Only the rest is judged one by one.
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, nan
 from typing import ClassVar, TypeVar, cast
 
 import numpy as np
@@ -27,6 +27,7 @@ class Points(Columns):
     FIELDS: ClassVar = {
         "watched": Field(np.bool_, False),
         "newest": Field(np.int64, NEVER),  # instant of the newest reading judged
+        "last": Field(np.float64, nan),  # its value, in the point's unit
         "scale": Field(np.float64, 1.0),  # steps in a unit
         "calm": Field(np.bool_, False),  # within `low` and `high` nothing comes of a reading
         "low": Field(np.float64, -inf),
@@ -41,6 +42,7 @@ class Points(Columns):
     }
     watched: Bools
     newest: Longs
+    last: Floats
     scale: Floats
     calm: Bools
     low: Floats
@@ -163,14 +165,16 @@ class Points(Columns):
 
     def sift(self, readings: Readings, rows: Slots, one_by_one: bool) -> tuple[Slots, Bools, Slots]:
         """Rows of usable readings in. Out those that are to be judged one by one, in time order; which
-        of them are for those only who ask; and the points of those that are older than the newest
-        judged, one for each. What need not be judged has been taken account of."""
+        of them are for those only who ask; and those that come too late to be judged in their place:
+        older than the newest judged, or of its instant with another value. What need not be judged
+        has been taken account of."""
         point, at = _of(readings.point, rows).astype(np.intp), _of(readings.at, rows)
         quality = _of(readings.quality, rows)
         newest = self.newest[point]
-        fresh, late = at > newest, point[:0]
+        fresh, late = at > newest, rows[:0]
         if not fresh.all():
-            late = point[(at < newest) & (quality != Quality.RETAINED)]
+            other = _of(readings.value, rows) / self.scale[point] != self.last[point]
+            late = rows[((at < newest) | ((at == newest) & other)) & (quality != Quality.RETAINED)]
             rows, point, at, quality = rows[fresh], point[fresh], at[fresh], quality[fresh]
         if len(rows) <= FEW or one_by_one:
             return rows[np.argsort(at, kind="stable")], np.zeros(len(rows), bool), late
@@ -206,6 +210,8 @@ class Points(Columns):
     def _done(self, point: Slots, at: Longs, value: Floats) -> None:
         """Nothing comes of these readings but that they are the newest."""
         np.maximum.at(self.newest, point, at)
+        newest = at == self.newest[point]
+        self.last[point[newest]] = value[newest]
         kept = np.flatnonzero(self.keeps[point])
         if not len(kept):
             return

@@ -188,17 +188,22 @@ class Roster:
             instance.load(fresh.dump())
             fresh.close()
 
+    def twin(self, key: Key) -> Instance | None:
+        """A fresh instance like the one that stands, on columns of its own; None = none stands."""
+        instance = self.instances.get(key)
+        return None if instance is None else self._made(instance.rule, instance.device, Shelf())
+
     def _take(self, instance: Instance) -> None:
         key = (instance.rule.id, instance.device)
         self.instances[key] = instance
         self.problems.pop(key, None)
         self._join(instance)
 
-    def _made(self, rule: Rule, device: str) -> Instance | None:
+    def _made(self, rule: Rule, device: str, shelf: Shelf | None = None) -> Instance | None:
         """None while its points are missing, or where it can never stand: `problems` says why."""
         try:
             mine = self.devices[device]
-            place = Place(mine, self.devices, self._table, self._shelf, self._ground, self._heard)
+            place = Place(mine, self.devices, self._table, shelf or self._shelf, self._ground, self._heard)
             return kind(rule.kind).build(rule, place)
         except Rejected as err:
             self.problems[rule.id, device] = err.reason

@@ -32,6 +32,8 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 class ExpectInstance(Instance):
+    again = False  # what it waits for is said by another rule
+
     def __init__(
         self, rule: Rule, point: Point, after: str, codes: frozenset[float], within: Ms, backs: frozenset[str]
     ) -> None:

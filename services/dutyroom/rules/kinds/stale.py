@@ -30,6 +30,7 @@ def parameters(fields: Fields) -> dict[str, object]:
 class StaleInstance(Instance):
     __slots__ = ("allowance", "columns", "slot")
     hears = True
+    again = False  # by receive time: what comes late was not heard
     columns: Silences
 
     def __init__(self, rule: Rule, device: str, allowance: Ms, silences: Silences) -> None:
