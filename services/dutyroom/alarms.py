@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from dutyroom.errors import Conflict
-from dutyroom.model.duty import SYSTEM, Alarm, AlarmChange, AlarmEvent, AlarmState
+from dutyroom.model.duty import SYSTEM, Alarm, AlarmChange, AlarmEvent, AlarmState, Spans
 from dutyroom.timebase import DAY, MINUTE, Ms
 
 Key: TypeAlias = tuple[AlarmState, AlarmEvent]
@@ -65,6 +65,9 @@ TABLE: Mapping[Key, AlarmState] = {
     (_S.OUT_OF_SERVICE, _E.NOTE): _S.OUT_OF_SERVICE,
     (_S.OUT_OF_SERVICE, _E.WITHDRAW): _S.NORMAL,
     (_S.OUT_OF_SERVICE, _E.DISPROVE): _S.NORMAL,
+    (_S.NORMAL, _E.DISPROVE): _S.NORMAL,
+    **{(state, _E.MERGE): _S.NORMAL for state in _S},
+    **{(state, _E.REVISE): state for state in _S},
 }
 
 # Once the condition has gone. A shelved alarm stays on its shelf, so that one that chatters does
@@ -86,6 +89,9 @@ LATCHED: Mapping[Key, AlarmState | None] = {
     (_S.RETURNED, _E.ACKNOWLEDGE): _S.ACKNOWLEDGED,
 } | {(state, event): None for state in AlarmState for event in (_E.SHELVE, _E.SUPPRESS, _E.REMOVE)}
 
+MOST_SPANS = 100  # that an alarm remembers of itself, however often it comes and goes
+
+_STAYS = (_E.NOTE, _E.REVISE)
 _MUTED = (_S.SHELVED, _S.SUPPRESSED, _S.OUT_OF_SERVICE)
 _NEEDS_REASON = frozenset({_E.SHELVE, _E.REMOVE, _E.NOTE})
 # Not REMOVE: an alarm that is raised on a device out of service joins it there by itself.
@@ -129,9 +135,18 @@ def step(
     changed = _effects(replace(alarm, state=after), event, now, actor, reason, at, until, root)
     if after is AlarmState.UNACKNOWLEDGED:  # also back from the shelf: it calls for a person again
         changed = replace(changed, acknowledged_at=None, acknowledged_by="")
-    if after is AlarmState.NORMAL and event is not _E.NOTE:
+    if after is not AlarmState.NORMAL:
+        return replace(changed, ended_at=None), change
+    if event not in _STAYS and changed.ended_at is None:
         changed = replace(changed, ended_at=now, ticket_due=None)
     return changed, change
+
+
+def spans_of(alarm: Alarm) -> Spans:
+    """When its condition held. A row of before this was kept counts as one stretch."""
+    if alarm.spans or alarm.disproved or alarm.merged_into is not None or alarm.id == 0:
+        return alarm.spans
+    return ((alarm.raised_at, alarm.cleared_at),)
 
 
 def _check(alarm: Alarm, event: AlarmEvent, now: Ms, actor: str, reason: str, until: Ms | None) -> None:
@@ -158,9 +173,12 @@ def _effects(
     """The fields that an event changes beside the state."""
     match event:
         case AlarmEvent.RAISE:
-            return replace(alarm, cleared_at=None)
+            begun = (*spans_of(alarm), (now if at is None else at, None))
+            return replace(alarm, cleared_at=None, spans=begun[-MOST_SPANS:])
         case AlarmEvent.CLEAR:
-            return replace(alarm, cleared_at=now if at is None else at)
+            *before, (since, _) = spans_of(alarm) or ((alarm.raised_at, None),)
+            gone = max(since, now if at is None else at)  # a reading older than what raised it
+            return replace(alarm, cleared_at=gone, spans=(*before, (since, gone)))
         case AlarmEvent.ACKNOWLEDGE:
             return replace(alarm, acknowledged_at=now, acknowledged_by=actor)
         case AlarmEvent.SHELVE:
@@ -172,7 +190,9 @@ def _effects(
         case AlarmEvent.UNSUPPRESS:
             return replace(alarm, root=None)
         case AlarmEvent.DISPROVE:
-            return replace(alarm, disproved=True)
+            return replace(alarm, disproved=True, spans=())
+        case AlarmEvent.MERGE:
+            return replace(alarm, spans=())
         case _:
             return alarm
 

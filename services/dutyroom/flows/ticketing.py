@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import tickets
-from dutyroom.flows.causes import root_of, may_have_root
+from dutyroom.flows.causes import may_have_root, root_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
 from dutyroom.model.duty import SYSTEM, Priority, TicketEvent

@@ -56,7 +56,9 @@ class AlarmEvent(StrEnum):
     RESTORE = "restore"  # to service
     NOTE = "note"
     WITHDRAW = "withdraw"  # its rule or device is gone
-    DISPROVE = "disprove"
+    DISPROVE = "disprove"  # by later data
+    MERGE = "merge"  # later data: it was the same as an older one
+    REVISE = "revise"  # later data moved its begin or end
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,9 @@ class Condition:
     limit: float | None = None
     unit: str = ""
     arguments: Arguments = field(default_factory=dict)  # for the message
+
+
+Spans: TypeAlias = tuple[tuple[Ms, Ms | None], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,8 @@ class Alarm:
     test: bool = False  # raised in a fire test day
     disproved: bool = False
     ticket_due: Ms | None = None  # when a ticket is to be opened if still active; None = none waiting
+    spans: Spans = ()  # when the condition held: (from, to; None = still), the newest of them
+    merged_into: int | None = None  # alarm id of the older one that it turned out to be
 
 
 @dataclass(frozen=True, slots=True)

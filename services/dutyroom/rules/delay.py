@@ -31,7 +31,7 @@ class Delay:
     heard: Ms = 0  # receive time of it
     last: Ms | None = None  # event time of the newest reading
     resumed: Ms = 0  # when we began to listen again
-    flipped: Ms = NEVER  # event time of the last change
+    flipped: Ms = NEVER  # event time of the last change; not kept over a restart
 
     def pause(self, now: Ms) -> None:
         """Nobody listened until now: the end of what waits may have been said meanwhile."""
@@ -105,8 +105,8 @@ class Delay:
         return self.heard + (self.off if self.active else self.on), FOREVER
 
     def _flip(self, at: Ms) -> Ms:
-        self.active, self.since, self.flipped = not self.active, None, max(at, self.flipped)
-        return self.flipped
+        self.active, self.since, self.flipped = not self.active, None, at
+        return at
 
     def dump(self) -> list[Any]:
         if self.since is None:  # the others mean something only while it waits

@@ -93,7 +93,16 @@ class Learner(Instance):
         self.detector.load(data[2])
 
 
-def learner(rule: Rule, place: Place, detector: Callable[[Meter], Detector]) -> Learner | None:
+class Compared(Learner):
+    """One that looks at other devices too: what comes late is not put in its place among theirs."""
+
+    __slots__ = ()
+    again = False
+
+
+def learner(
+    rule: Rule, place: Place, detector: Callable[[Meter], Detector], make: type[Learner] = Learner
+) -> Learner | None:
     """A detector on the rule's point of a device, or on its register where the rule names none; None while
     there is none."""
     device = place.device
@@ -101,7 +110,7 @@ def learner(rule: Rule, place: Place, detector: Callable[[Meter], Detector]) -> 
     if point is None:
         return None
     meter = meter_of(place, device, point)
-    return Learner(rule, point, detector(meter), meter.interval_s)
+    return make(rule, point, detector(meter), meter.interval_s)
 
 
 class GroupLearner(Instance):

@@ -210,7 +210,7 @@ class Points(Columns):
     def _done(self, point: Slots, at: Longs, value: Floats) -> None:
         """Nothing comes of these readings but that they are the newest."""
         np.maximum.at(self.newest, point, at)
-        newest = at == self.newest[point]
+        newest = np.flatnonzero(at == self.newest[point])[::-1]  # of several at one instant the first counts
         self.last[point[newest]] = value[newest]
         kept = np.flatnonzero(self.keeps[point])
         if not len(kept):

@@ -78,7 +78,8 @@ def test_both_languages_say_the_same_with_the_same_arguments() -> None:
 
 
 def test_every_reason_that_is_written_has_words() -> None:
-    source = (Path(dutyroom.__file__).parent / "flows" / "episodes.py").read_text(encoding="utf-8")
+    flows = (Path(dutyroom.__file__).parent / "flows").glob("*.py")
+    source = "\n".join(path.read_text(encoding="utf-8") for path in flows)
     reasons = set(re.findall(r'"(alarm\.reason\.\w+)"', source))
     assert reasons
     assert reasons == {key for key in words("en") if key.startswith("alarm.reason.")}

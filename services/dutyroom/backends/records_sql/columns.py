@@ -138,3 +138,16 @@ class Parts(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         return msgspec.json.decode(value, type=tuple[self.kind, ...])  # type: ignore[name-defined]
+
+
+class Stretches(TypeDecorator[Any]):
+    """A tuple of (from, to) in ms UTC; to may be None."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str:
+        return json.dumps([list(stretch) for stretch in value], separators=(",", ":"))
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return tuple((since, until) for since, until in json.loads(value))

@@ -32,6 +32,7 @@ from dutyroom.backends.records_sql.columns import (
     Labels,
     Names,
     Parts,
+    Stretches,
     Words,
 )
 from dutyroom.model.duty import (
@@ -169,6 +170,8 @@ alarms = _table(
     Column("affected", Integer, nullable=False),
     *_flags("late", "test", "disproved"),
     *_maybe("ticket_due"),
+    Column("spans", Stretches(), nullable=False, server_default="[]"),
+    *_maybe("merged_into"),
     UniqueConstraint("site", "rule", "object", "episode"),
 )
 _unique_where("one_open_episode", alarms, ("site", "rule", "object"), OPEN)

@@ -7,7 +7,7 @@ from dutyroom.rules.columns import Columns
 from dutyroom.rules.kind import Place
 from dutyroom.rules.learned.load import Load
 from dutyroom.rules.learned.neighbours import Neighbours
-from dutyroom.rules.learner import Learner, learner
+from dutyroom.rules.learner import Compared, Learner, learner
 from dutyroom.rules.spec import Rule
 
 DOC = (
@@ -33,4 +33,4 @@ def build(rule: Rule, place: Place) -> Learner | None:
     feeder = next((f for f in ground.above(device) if device in ground.below("power", f)), None)
     boards = place.shelf.of(Streets).boards
     known = boards.setdefault(f"{rule.id} {feeder}", Neighbours()) if feeder else Neighbours()
-    return learner(rule, place, lambda meter: Load(meter, device, known))
+    return learner(rule, place, lambda meter: Load(meter, device, known), Compared)
