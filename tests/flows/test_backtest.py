@@ -19,6 +19,7 @@ from dutyroom.flows.backtest_summary import Summary
 from dutyroom.model.telemetry import Readings
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.loading import load_profiles
+from dutyroom.rules.engine import Engine
 from dutyroom.settings import Settings
 from dutyroom.site.folder import load_site
 from dutyroom.timebase import DAY, HOUR, MINUTE, day_start, from_iso, to_iso, zone
@@ -234,6 +235,44 @@ def test_a_device_that_floods_is_named(tmp_path: Path) -> None:
     rows = [(START + n * 1000, 1.0) for n in range(20_000)]
     done = file_run(tmp_path, HEAD + rows_of(rows))
     assert [t.what for t in done.troubles if t.sort == "flood"] == ["t1 level"]
+
+
+def test_the_clock_is_looked_at_only_when_it_may_decide_something(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = "device_id,class,point,unit,zone,role,tz,interval_s\n" + "".join(
+        f"f{n},electricity_meter,energy_total,kWh,hall,unit,Asia/Shanghai,900\n" for n in range(5)
+    )
+    gone = [(5 * HOUR, 9 * HOUR), (20 * HOUR, 20 * HOUR + 50 * MINUTE), (31 * HOUR, 70 * HOUR)]
+    lines = [
+        f"f{n},energy_total,kWh,{to_iso(START + at + n * MINUTE)},{at / HOUR}\n"
+        for at in range(0, 80 * HOUR, 15 * MINUTE)
+        for n in range(5)
+        if not any(a <= at < b for a, b in gone) and not (n == 2 and HOUR < at < 3 * HOUR)
+    ]
+    (tmp_path / "d.csv").write_text(devices, encoding="utf-8")
+    (tmp_path / "t.csv").write_text(HEAD + "".join(lines), encoding="utf-8")
+    ticks = []
+    tick = Engine.tick
+    monkeypatch.setattr(Engine, "tick", lambda self, now: (ticks.append(now), tick(self, now))[1])
+
+    def alarms() -> str:
+        ticks.clear()
+        wanted = Wanted(tmp_path / "out", telemetry=tmp_path / "t.csv", devices=tmp_path / "d.csv")
+        run_backtest(Settings(data=tmp_path / "data"), wanted, lambda _: None)
+        return (tmp_path / "out" / "alarms.csv").read_text(encoding="utf-8")
+
+    seldom, few = alarms(), len(ticks)
+    monkeypatch.setattr(Engine, "next", lambda self, now: now)
+    assert alarms() == seldom
+    ends = [line.split(",")[3] for line in seldom.splitlines() if "hall,offline" in line]
+    assert [end[:14] for end in ends] == [
+        "2026-03-01T01:",
+        "2026-03-01T13:",
+        "2026-03-03T14:",
+        "2026-03-03T14:",
+    ]
+    assert few < len(ticks) / 4
 
 
 def test_known_events_are_told_with_the_time_that_it_took(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from dutyroom.model.duty import (
     TicketState,
 )
 from dutyroom.model.telemetry import Batch, PointTable
+from dutyroom.rules.columns import FOREVER
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, MINUTE, Ms
@@ -84,29 +85,33 @@ def run(batches: Iterable[Batch], past: Past) -> Outcome:
     engine = Engine(past.rules, past.table, past.devices, ground=ground_of(past.topology, past.time_zone))
     context = Context(past.site, engine.rules, past.devices, past.topology, engine.heard)
     officer = _Officer(context)
-    for now, conditions in _said(engine, batches):
+    for now, conditions in _said(engine, officer, batches):
         officer.act(conditions, now)
     running = Counter(rule for rule, _ in engine.running)
     return Outcome(officer.told(), dict(engine.late), dict(engine.problems), running)
 
 
-def _said(engine: Engine, batches: Iterable[Batch]) -> Iterator[tuple[Ms, list[Condition]]]:
-    """(when, what the rules say): by the clock at least once in `_DUE` between batches."""
+def _said(
+    engine: Engine, officer: _Officer, batches: Iterable[Batch]
+) -> Iterator[tuple[Ms, list[Condition]]]:
+    """(when, what the rules say): with each batch, and between two of them whenever the clock may decide
+    something."""
     now: Ms | None = None
     for batch in batches:
         if now is None:
             engine.started(batch.received_at)
-        elif batch.received_at - now > _DUE:
-            for moment in _moments(engine, now, batch.received_at):
-                yield moment, engine.tick(moment)
+        else:
+            while (now := _next(engine, officer, now)) < batch.received_at:
+                yield now, engine.tick(now)
         now = batch.received_at
-        yield now, engine.feed(batch) + engine.tick(now)
+        said = engine.feed(batch)
+        yield now, said + engine.tick(now) if engine.next(now) <= now else said
 
 
-def _moments(engine: Engine, after: Ms, before: Ms) -> Iterable[Ms]:
-    """When the clock is looked at where no message comes: each minute of the first hours, then each hour."""
-    near = range(after + MINUTE, min(before, after + 30 * MINUTE), MINUTE)
-    return (*near, *range(after + 30 * MINUTE, before, 30 * MINUTE))
+def _next(engine: Engine, officer: _Officer, now: Ms) -> Ms:
+    """When the clock is looked at next where no message comes: a while after, as live, never twice in it."""
+    due = min(engine.next(now + 1), officer.due)
+    return max(now + _DUE, due + (now - due) % _DUE if due < FOREVER else FOREVER)
 
 
 @dataclass(slots=True)
@@ -127,27 +132,25 @@ class _Officer:
         self._tickets: dict[str, Ticket] = {}
         self._lines: dict[int, _Line] = {}
         self._number = 0
-        self._looked: Ms = 0
+        self.due: Ms = FOREVER  # when to `act` without a condition
 
     def act(self, conditions: Sequence[Condition], now: Ms) -> None:
         """What follows of the conditions, and of time."""
-        if not conditions and (now - self._looked < _DUE or not self._due(now)):
+        if not conditions and now < self.due:
             return
-        self._looked = now
         self._recent = {i: a for i, a in self._recent.items() if now - (a.ended_at or now) < _RECENT}
         standing = Standing(
             list(self._open.values()), list(self._recent.values()), list(self._tickets.values())
         )
         self._keep(decide(conditions, standing, self._context, now), now)
+        self.due = max(now + _DUE, min(map(self._due, self._open.values()), default=FOREVER))
 
-    def _due(self, now: Ms) -> bool:
-        """Whether time alone may decide something: a ticket, or what a root leaves behind. An inferred root
+    def _due(self, alarm: Alarm) -> Ms:
+        """When time alone may decide something of it: a ticket, or what a root leaves behind. An inferred root
         goes with the silences that it was inferred from, and these are conditions."""
-        return any(
-            (a.state is AlarmState.SUPPRESSED and not self._stands(a.root))
-            or (a.state is not AlarmState.SUPPRESSED and a.ticket_due is not None and a.ticket_due <= now)
-            for a in self._open.values()
-        )
+        if alarm.state is AlarmState.SUPPRESSED:
+            return FOREVER if self._stands(alarm.root) else 0
+        return FOREVER if alarm.ticket_due is None else alarm.ticket_due
 
     def _stands(self, root: int | None) -> bool:
         alarm = self._open.get(root or 0)

@@ -257,6 +257,10 @@ class Engine:
             self._note(instance, instance.tick(now), now, out)
         return out
 
+    def next(self, now: Ms) -> Ms:
+        """The first moment from `now` on at which `tick` may change something if no batch comes before."""
+        return min(self._waits.next(now), self._hearing.silences.next(now))
+
     def started(self, now: Ms) -> None:
         """The service, or its sight of the devices, begins again: nothing is silent yet. Where no
         device at all was heard for a while, nothing is known of that while."""

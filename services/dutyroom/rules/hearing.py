@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dutyroom.model.telemetry import Batch, Lane, Longs, Point, Quality
-from dutyroom.rules.columns import NEVER, Bools, Columns, Field, Layers, Slots, instant
+from dutyroom.rules.columns import FOREVER, NEVER, Bools, Columns, Field, Layers, Slots, instant
 from dutyroom.timebase import Ms
 
 if TYPE_CHECKING:
@@ -42,6 +42,13 @@ class Silences(Columns):
         heard[waiting & (heard == NEVER)] = now
         return np.flatnonzero(waiting & (now - heard >= self.allowance[:size])).tolist()
 
+    def next(self, now: Ms) -> Ms:
+        """The first moment from `now` on at which a silence may be too long; FOREVER = none."""
+        size = self.size
+        waiting, heard = self.used[:size] & ~self.silent[:size], self.heard[:size]
+        ends = np.where(heard == NEVER, now, heard + self.allowance[:size])
+        return max(now, int(ends[waiting].min(initial=FOREVER)))
+
     def started(self, now: Ms) -> None:
         """The sight of the devices begins again: nothing is silent yet."""
         heard = self.heard[: self.size]
@@ -51,9 +58,14 @@ class Silences(Columns):
 class Devices(Columns):
     """Every device, by its place in the order in which it was met."""
 
-    FIELDS: ClassVar = {"heard": Field(np.int64, NEVER), "lane": Field(np.int16, -1)}
+    FIELDS: ClassVar = {
+        "heard": Field(np.int64, NEVER),
+        "lane": Field(np.int16, -1),
+        "minded": Field(np.bool_, False),
+    }
     heard: Longs
     lane: npt.NDArray[np.int16]  # a device stays in one; -1 = not heard yet
+    minded: Bools  # somebody waits for its next word
 
 
 class Voices(Columns):
@@ -73,6 +85,7 @@ class Hearing:
         self._names: list[str] = []  # by place
         self._layers = Layers()
         self._listeners: list[Instance | None] = []  # by row of `silences`
+        self._minds: dict[Instance, list[int]] = {}  # places of the devices whose next word it waits for
 
     def place(self, device: str) -> int:
         """Where a device stands in the columns."""
@@ -98,6 +111,26 @@ class Hearing:
         self._layers.take(self.silences, [self.place(instance.device)], instance.slots)
         self._listeners[instance.slots[0]] = None
 
+    def mind(self, instance: Instance) -> None:
+        """Is told of the next word of any device that it minds, once."""
+        if instance not in self._minds:
+            places = self._minds[instance] = [self.place(device) for device in instance.minds]
+            self.devices.minded[places] = True
+
+    def unmind(self, instance: Instance) -> None:
+        if instance in self._minds:
+            self.devices.minded[self._minds.pop(instance)] = False
+            for places in self._minds.values():
+                self.devices.minded[places] = True
+
+    def _minding(self, places: Slots) -> list[Instance]:
+        """Who waited for a word of one of these; they wait no more."""
+        minded = set(places[self.devices.minded[places]].tolist())
+        found = [i for i, mine in self._minds.items() if not minded.isdisjoint(mine)] if minded else []
+        for instance in found:
+            self.unmind(instance)
+        return found
+
     def owner(self, point: int) -> str:
         """The device of a point that was met."""
         return self._names[self.voices.device.item(point)]
@@ -110,7 +143,7 @@ class Hearing:
 
     def hear(self, batch: Batch) -> list[Instance]:
         """Any reading but a retained one, or a broker's word that a device has gone. Returns whose
-        device speaks again."""
+        device speaks again, and who waited for a word of one."""
         places = self._heard(batch)
         devices = self.devices
         devices.heard[places] = np.maximum(devices.heard[places], batch.received_at)
@@ -121,7 +154,8 @@ class Hearing:
             rows = rows[rows >= 0]
             self.silences.heard[rows] = np.maximum(self.silences.heard[rows], batch.received_at)
             back.update(rows[self.silences.silent[rows]].tolist())
-        return sorted(self._those(back), key=lambda i: (i.device, i.number))
+        told = [*self._those(back), *self._minding(places)]
+        return sorted(told, key=lambda i: (i.device, i.number))
 
     def _heard(self, batch: Batch) -> Slots:
         """The places of the devices that speak in a batch; one may come several times."""

@@ -78,6 +78,7 @@ class Instance:
     wants: Ms = NEVER  # an earlier one is nothing to it; to be set in `take` and `load` only
     hears: bool = False  # its state is a row of `Silences`: it is told when its device has been silent
     again: bool = True  # what it says follows from the readings alone: late ones may be put in their place
+    minds: Sequence[str] = ()  # devices: while it waits it is told of the next word of any of them
     columns: Columns | None = None  # where its rows are: one for each of `points` where they are `Stepped`
 
     def __init__(
@@ -123,7 +124,7 @@ class Instance:
         return None
 
     def hear(self, received: Ms) -> Condition | None:
-        """The device has spoken again after its silence."""
+        """The device has spoken again after its silence, or one that it `minds`."""
         return None
 
     def follow(self, condition: Condition, received: Ms) -> Condition | None:

@@ -46,12 +46,22 @@ class Waits(Columns):
         begin, end = instance.due
         self.begin[instance.wait], self.end[instance.wait] = begin, end
         self._earliest = min(self._earliest, begin)
+        if instance.minds:
+            self._hearing.mind(instance)
 
     def forget(self, instance: Instance) -> None:
         if instance.wait >= 0:
             del self._instances[instance.wait]
             self.drop(instance.wait)
             instance.wait = -1
+            self._hearing.unmind(instance)
+
+    def next(self, now: Ms) -> Ms:
+        """The first moment from `now` on at which somebody is due; FOREVER = none."""
+        if now >= self._earliest:
+            begin, end = self.begin[: self.size], self.end[: self.size]
+            self._earliest = int(begin[end >= now].min(initial=FOREVER))
+        return max(now, self._earliest)
 
     def due(self, now: Ms, lane: Lane | None) -> list[Instance]:
         """Whom to ask at this moment, of the devices of one lane or of all, by rule and device."""

@@ -28,11 +28,12 @@ class ZoneInstance(Instance):
     """Asks when each device was heard: once a minute, where enough of them may be silent by then. Readings
     themselves are nothing to it."""
 
-    __slots__ = ("began", "detector", "members", "place", "quiet_until", "ticked")
+    __slots__ = ("began", "detector", "members", "minds", "place", "quiet_until", "ticked")
 
     def __init__(self, rule: Rule, place: Place, members: Sequence[str], detector: ZoneSilence) -> None:
         super().__init__(rule, place.device.id)
         self.place, self.members, self.detector = place, tuple(members), detector
+        self.minds: Sequence[str] = ()
         self.began: Ms = 0  # since when we listen
         self.ticked: Ms = 0
         self.quiet_until: Ms = 0  # nothing can begin before
@@ -41,12 +42,19 @@ class ZoneInstance(Instance):
         self.ticked = now
         if now < self.quiet_until:
             return None
-        heard, detector = self.place.heard, self.detector
-        last = [heard(member) or 0 for member in self.members]
-        detector.last = [max(at, self.began) if at else 0 for at in last]
+        heard, detector, began = self.place.heard, self.detector, self.began
+        detector.last = [max(at, began) if (at := heard(member)) else 0 for member in self.members]
         detector.tick(now)
-        self.quiet_until = detector.calm()
+        self._look_at(detector.calm())
         return said(self, detector, now) if detector.active != self._active else None
+
+    def hear(self, received: Ms) -> Condition | None:
+        self._look_at(0)
+        return None
+
+    def _look_at(self, when: Ms) -> None:
+        self.quiet_until = when
+        self.minds = self.members if when == FOREVER else ()
 
     def started(self, now: Ms) -> None:
         """Nobody is silent yet."""
@@ -62,7 +70,7 @@ class ZoneInstance(Instance):
 
     def adopt(self, active: bool) -> None:
         self._active = self.detector.active = active
-        self.quiet_until = 0
+        self._look_at(0)
 
     def dump(self) -> list[Any]:
         return [self._active, self.began, self.detector.gone]
@@ -70,7 +78,7 @@ class ZoneInstance(Instance):
     def load(self, data: Sequence[Any]) -> None:
         self._active, self.began, self.detector.gone = bool(data[0]), int(data[1]), int(data[2])
         self.detector.active = self._active
-        self.quiet_until = 0
+        self._look_at(0)
 
 
 def build(rule: Rule, place: Place) -> ZoneInstance | None:

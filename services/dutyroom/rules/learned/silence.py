@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from dutyroom.rules.columns import FOREVER
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.packed import parts
 from dutyroom.rules.learned.peaks import Peaks
@@ -102,22 +103,25 @@ class ZoneSilence:
             self._look(now)
 
     def _look(self, now: Ms) -> None:
-        known = sum(1 for last in self.last if last)
+        known, before = len(self.last) - self.last.count(0), self.silent
         self.silent = sum(
-            1 for last, p in zip(self.last, self.patience, strict=True) if last and now - last > p
+            [last > 0 and now - last > p for last, p in zip(self.last, self.patience, strict=True)]
         )
         if self.active:
-            if self.silent >= _AGAIN * known:
+            if self.silent >= _AGAIN * known or before >= known:
                 self.gone = now
             self.active = self.silent > 0 and now - self.gone < max(self.patience)
         elif known >= FEWEST and self.silent >= TOGETHER * known:
             self.active, self.gone = True, now
 
     def calm(self) -> Ms:
-        """Before it, too few can be silent for anything to begin, whoever is heard meanwhile; 0 = not known."""
-        ends = sorted(last + p for last, p in zip(self.last, self.patience, strict=True) if last)
-        if self.active or len(ends) < FEWEST:
-            return 0
+        """When to look next. Before it, too few can be silent for anything to begin, whoever is heard meanwhile;
+        where all are silent nothing changes until one is heard: FOREVER. 0 = not known."""
+        ends = sorted([last + p for last, p in zip(self.last, self.patience, strict=True) if last])
+        if self.active:
+            return FOREVER if 0 < len(ends) == self.silent else 0
+        if len(ends) < FEWEST:  # somebody must be heard first, and then be silent
+            return self.looked + int(min(self.patience))
         return int(ends[math.ceil(TOGETHER * len(ends)) - 1])
 
     def read(self, member: int, at: Ms, value: float) -> None:
