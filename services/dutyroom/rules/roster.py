@@ -14,7 +14,7 @@ from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import Point, PointTable
 from dutyroom.rules.columns import Shelf
 from dutyroom.rules.kind import NOWHERE, Ground, Instance, Place
-from dutyroom.rules.kinds import kind
+from dutyroom.rules.kinds import elsewhere, kind
 from dutyroom.rules.spec import Rule, matches
 from dutyroom.timebase import Ms
 
@@ -138,10 +138,22 @@ class Roster:
             if before_too:
                 self._build_again(device)
         above = {feed: None for device, _ in changed for feed in self._ground.above(device)}
+        above |= dict.fromkeys(self._watchers([device for device, _ in changed]))
         for feed in above:  # rules on a group look at the points of its members
             if feed in self._order:
                 self._build_again(feed)
         return [*(device for device, _ in changed), *above]
+
+    def _watchers(self, changed: Collection[str]) -> list[str]:
+        """Devices with a rule that looks at others of these devices' classes."""
+        wide = [(rule, looks(rule)) for rule in self.rules.values() if (looks := elsewhere(rule.kind))]
+        if not wide:
+            return []
+        classes = {self.devices[device].device_class for device in changed if device in self.devices}
+        rules = [rule for rule, looked in wide if not classes.isdisjoint(looked)]
+        if not rules:
+            return []
+        return [device for device in list(self.devices) if any(self._applies(r, device) for r in rules)]
 
     def _concerned(self, grown: Collection[str], fresh: Collection[str]) -> set[str]:
         """Devices with a rule that may be built now."""

@@ -5,6 +5,15 @@ tests:
     readings: [[0s, 0.1], [10s, 5], [60s, 5]]
     raised: 40s
     cleared: never
+
+A rule of kind sequence or expect has them by point, those of other devices by their class, and says when the
+condition that it follows stood:
+
+tests:
+  - title: the load stays where it was
+    readings: {running: [[0s, 0], [12s, 1]], transfer_switch.source: [[0s, 1], [100s, 1]]}
+    after: [[3s, 5min]]
+    raised: 72s
 """
 
 from __future__ import annotations
@@ -15,8 +24,8 @@ from decimal import Decimal
 from itertools import pairwise
 
 from dutyroom.errors import Rejected
-from dutyroom.fields import Fields
-from dutyroom.model.duty import Device
+from dutyroom.fields import Fields, nearest
+from dutyroom.model.duty import Condition, Device, Priority
 from dutyroom.model.telemetry import (
     Batch,
     DeviceClass,
@@ -29,7 +38,7 @@ from dutyroom.model.telemetry import (
     Scalar,
 )
 from dutyroom.rules.engine import Engine
-from dutyroom.rules.spec import Rule
+from dutyroom.rules.spec import Rule, Select, TicketPolicy
 from dutyroom.timebase import DAY, MINUTE, SECOND, Ms, duration
 
 NEVER: Ms = -1
@@ -45,8 +54,9 @@ _REGISTERS = (
     "register_fault",
     "stuck",
 )
-_CODES = ("state",)
-_ALONE = ("expect", "meanwhile", "network_water", "zone_silence", "building_still")  # look at several devices
+_CODES = ("state", "expect", "sequence")
+_CAUSE = "other.condition"
+_ALONE = ("meanwhile", "network_water", "zone_silence", "building_still")  # look at several devices
 _LOOKS = 2_000  # of the clock between two readings, at most
 _MOST = 100_000  # readings of one test
 _LONGEST = 400 * DAY
@@ -57,7 +67,10 @@ class Trial:
     """One test. Times count from its first moment; NEVER = it must not happen; None = not said."""
 
     title: str
-    readings: tuple[tuple[Ms, float], ...]
+    readings: Mapping[
+        str, tuple[tuple[Ms, float], ...]
+    ]  # by point: "" = that of the rule, else [class.]point
+    after: tuple[tuple[Ms, Ms], ...]  # when the condition that it follows stood
     raised: Ms
     cleared: Ms | None
     interval: Ms
@@ -69,15 +82,17 @@ def read_trial(fields: Fields) -> Trial | None:
     """A test as people write it; None where it has a mistake, which is noted."""
     before = len(fields.mistakes)
     readings = _readings(fields)
+    after = _spans(fields)
     raised = _moment(fields, "raised")
     cleared = _moment(fields, "cleared") if fields.has("cleared") else None
-    last = max([at for at, _ in readings] + [raised, cleared or 0])
+    last = max([at for of in readings.values() for at, _ in of] + [raised, cleared or 0])
     given = fields.raw("parameters")
     if given is not None and not isinstance(given, dict):
         fields.wrong("parameters", "must be a mapping: parameter: value")
     trial = Trial(
         fields.text("title", ""),
         readings,
+        after,
         raised,
         cleared,
         fields.duration("interval", 0),
@@ -108,8 +123,14 @@ def _time(fields: Fields, name: str, value: str | int | float) -> Ms:
         return 0
 
 
-def _readings(fields: Fields) -> tuple[tuple[Ms, float], ...]:
+def _readings(fields: Fields) -> dict[str, tuple[tuple[Ms, float], ...]]:
     rows = fields.raw("readings")
+    if isinstance(rows, dict) and rows:
+        return {str(name): _listed(fields, of) for name, of in rows.items()}
+    return {"": _listed(fields, rows)}
+
+
+def _listed(fields: Fields, rows: object) -> tuple[tuple[Ms, float], ...]:
     if not isinstance(rows, list) or not rows or len(rows) > _MOST:
         fields.wrong("readings", "must be a list of [time, value], for example [[0s, 0.1], [10s, 5]]")
         return ()
@@ -122,6 +143,19 @@ def _readings(fields: Fields) -> tuple[tuple[Ms, float], ...]:
         found.append((_time(fields, "readings", row[0]), float(row[1])))
     if any(b[0] <= a[0] for a, b in pairwise(found)):
         fields.wrong("readings", "their times must rise")
+    return tuple(found)
+
+
+def _spans(fields: Fields) -> tuple[tuple[Ms, Ms], ...]:
+    rows = fields.raw("after")
+    if rows is None:
+        return ()
+    found: list[tuple[Ms, Ms]] = []
+    for row in rows if isinstance(rows, list) else [rows]:
+        if not isinstance(row, list) or len(row) != 2 or not all(isinstance(t, str | int) for t in row):
+            fields.wrong("after", "must be a list of [from, to], for example [[3s, 5min]]")
+            return ()
+        found.append((_time(fields, "after", row[0]), _time(fields, "after", row[1])))
     return tuple(found)
 
 
@@ -145,41 +179,69 @@ def _text(at: Ms) -> str:
 
 def _played(rule: Rule, trial: Trial) -> list[tuple[Ms, bool]]:
     """(event time from the start, active) of each thing that the rule says."""
-    engine, point = _stage(rule, trial)
-    steps = float(STEP) if point.spec.kind is Kind.COUNTER else 1.0
-    said: list[tuple[Ms, bool]] = []
+    engine, points = _stage(rule, trial)
+    rows = [(at, name, value) for name, of in trial.readings.items() for at, value in of]
+    rows += [row for begin, end in trial.after for row in ((begin, _CAUSE, 1.0), (end, _CAUSE, 0.0))]
+    said: list[Condition] = []
     engine.started(START)
     now: Ms = 0
-    for at, value in trial.readings:
+    for at, name, value in sorted(rows, key=lambda row: (row[0], row[1] != _CAUSE)):
         said += _wait(engine, now, at)
+        point = points[name]
+        steps = float(STEP) if point.spec.kind is Kind.COUNTER else 1.0
         row = (point.id, START + at, round(value / steps) if steps != 1.0 else value, 0, 0)
-        batch = Batch("trial", Lane.NORMAL, START + at, (), Readings.of([row]))
-        said += [(c.at - START, c.active) for c in engine.feed(batch)]
+        said += engine.feed(Batch("trial", Lane.NORMAL, START + at, (), Readings.of([row])))
         now = at
-    return said + _wait(engine, now, trial.until)
+    said += _wait(engine, now, trial.until)
+    return [(c.at - START, c.active) for c in said if c.rule == rule.id]
 
 
-def _wait(engine: Engine, after: Ms, until: Ms) -> list[tuple[Ms, bool]]:
+def _wait(engine: Engine, after: Ms, until: Ms) -> list[Condition]:
     step = max(SECOND, (until - after) // _LOOKS)
     moments = range(after + step, until + 1, step)
-    return [(c.at - START, c.active) for moment in moments for c in engine.tick(START + moment)]
+    return [condition for moment in moments for condition in engine.tick(START + moment)]
 
 
-def _stage(rule: Rule, trial: Trial) -> tuple[Engine, Point]:
-    """One device of the first class that the rule selects, with the parameters that it asks for."""
+def _stage(rule: Rule, trial: Trial) -> tuple[Engine, dict[str, Point]]:
+    """One device of the first class that the rule selects, with the parameters that it asks for, and one of each
+    class that the test names beside it. Points by the names that the test has for them."""
     where = {name: values[0] for name, values in rule.select.where.items() if values}
-    device_class = DeviceClass(rule.select.classes[0])
-    interval = trial.interval // SECOND or None
-    device = Device(
-        "trial", "device", "device", device_class, "trial/trial", "device", "",
-        {**where, **trial.parameters}, interval_s=interval,
-    )  # fmt: skip
+    own = DeviceClass(rule.select.classes[0])
     kind = Kind.COUNTER if rule.kind in _REGISTERS else Kind.STATE if rule.kind in _CODES else Kind.GAUGE
-    step = STEP if kind is Kind.COUNTER else None
-    spec = PointSpec(rule.point or "value", kind=kind, step=step, interval_s=interval)
-    point = Point(1, "trial", device.id, device_class, "", spec)
-    engine = Engine([rule], PointTable([point]), {device.id: device})
+    interval = trial.interval // SECOND or None
+    devices: dict[str, Device] = {}
+    points: dict[str, Point] = {}
+    for name in (*trial.readings, *([_CAUSE] if trial.after else ())):
+        other, _, named = name.rpartition(".")
+        if other not in {"", own, *DeviceClass}:
+            raise Rejected(
+                f"there is no device class {other!r}{nearest(other, [c.value for c in DeviceClass])}"
+            )
+        device_class = DeviceClass(other) if other else own
+        mine = {**where, **trial.parameters} if device_class is own else {}
+        devices[device_class.value] = Device(
+            "trial", device_class, "device", device_class, "trial/trial", device_class, "", mine, interval_s=interval
+        )  # fmt: skip
+        spec = PointSpec(
+            named or rule.point or "value",
+            kind=kind,
+            step=STEP if kind is Kind.COUNTER else None,
+            interval_s=interval if name != _CAUSE else None,
+        )
+        points[name] = Point(len(points) + 1, "trial", device_class, device_class, "", spec)
+    rules = [rule] if not trial.after else [_cause(rule), rule]
+    engine = Engine(rules, PointTable(points.values()), devices)
     engine.tick(START)
     if engine.problems:
         raise Rejected(next(iter(engine.problems.values())))
-    return engine, point
+    if not any(name == rule.id for name, _ in engine.running):
+        raise Rejected(f"the test gives no readings of a point that the rule {rule.id} looks at")
+    return engine, points
+
+
+def _cause(rule: Rule) -> Rule:
+    """The rule that ours follows, as the test says when its condition stood."""
+    after = str(rule.parameters.get("after", ""))
+    point = _CAUSE.rpartition(".")[2]
+    select, never = Select(classes=(DeviceClass.OTHER.value,)), TicketPolicy(None)
+    return Rule(after, "state", select, Priority.LOW, never, {}, {"equals": (1.0,)}, point)

@@ -24,6 +24,7 @@ BY_KIND = {
     "decrease": {"before", "after"},
     "continuous_flow": {"hours", "flow"},
     "expect": {"device", "seconds"},
+    "sequence": {"device", "step", "seconds", "minutes"},
     "home_stuck": {"hours", "step"},
     "register_fault": {"before", "after"},
     "network_water": {"flow", "usual"},

@@ -20,6 +20,29 @@ BURST = """rules:
         readings: [[0s, 6], [10s, 6], [20s, 0.2]]
         raised: never
 """
+CUT = """rules:
+  - id: power.transfer_late
+    parameters: {within: 20s}
+    tests:
+      - title: the load stays where it was
+        readings:
+          running: [[0s, 0], [12s, 1]]
+          transfer_switch.source: [[0s, 1], [50s, 0], [90s, 2]]
+        after: [[3s, 5min]]
+        raised: 32s
+        cleared: 90s
+      - title: it follows in time
+        readings: {running: [[0s, 0], [12s, 1]], transfer_switch.source: [[0s, 1], [15s, 2]]}
+        after: [[3s, 5min]]
+        raised: never
+  - id: generator.start_failure
+    tests:
+      - title: too slow
+        readings: {running: [[0s, 0], [50s, 1]]}
+        after: [[3s, 5min]]
+        raised: 33s
+        cleared: 50s
+"""
 LEAK = """rules:
   - id: water.leak
     tests:
@@ -42,6 +65,23 @@ def of_rules(found: list[str]) -> list[str]:
 
 def test_tests_that_hold_say_nothing(tmp_path: Path) -> None:
     assert of_rules(said(tmp_path, BURST)) == []
+
+
+def test_a_rule_that_follows_another_one_is_told_when_that_stood(tmp_path: Path) -> None:
+    assert of_rules(said(tmp_path, CUT)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("raised: 32s", "raised: 40s", "rules.yaml:10: rules[0].tests[0].raised: the load stays where it was: raised after 32 s, not after 40 s"),
+        ("after: [[3s, 5min]]", "after: [3s]", "rules.yaml:9: rules[0].tests[0].after: must be a list of [from, to], for example [[3s, 5min]]"),
+        ("transfer_switch.source", "transfer_swich.source", "there is no device class 'transfer_swich'; did you mean 'transfer_switch'?"),
+        ("running: [[0s, 0], [12s, 1]]\n", "walking: [[0s, 0], [12s, 1]]\n", "raised after 23 s, not after 32 s"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_such_a_test_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert expected in of_rules(said(tmp_path, CUT.replace(old, new, 1)))[0]
 
 
 def test_a_register_is_written_in_its_unit(tmp_path: Path) -> None:
