@@ -15,6 +15,8 @@ class Topology:
     """utility -> device -> its feeds (any one alive keeps it alive: a dual feed)."""
 
     feeds: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    _below: dict[str, dict[str, list[str]]] = field(default_factory=dict, compare=False, repr=False)
+    _dual: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
 
 def feeds_of(topology: Topology, utility: str, device: str) -> tuple[str, ...]:
@@ -50,12 +52,33 @@ def _dead_feeds(
 
 
 def children(topology: Topology, utility: str) -> dict[str, list[str]]:
-    """feed -> devices that hang directly on it."""
-    below: dict[str, list[str]] = {}
-    for device, feeds in topology.feeds.get(utility, {}).items():
-        for feed in feeds:
-            below.setdefault(feed, []).append(device)
+    """feed -> devices that hang directly on it. Counted once: a topology never changes."""
+    below = topology._below.get(utility)
+    if below is None:
+        below = {}
+        for device, feeds in topology.feeds.get(utility, {}).items():
+            for feed in feeds:
+                below.setdefault(feed, []).append(device)
+        topology._below[utility] = below
     return below
+
+
+def sole_fed(topology: Topology, utility: str, feed: str) -> list[str]:
+    """Devices that hang directly on a feed and on nothing else."""
+    return [d for d in children(topology, utility).get(feed, ()) if feeds_of(topology, utility, d) == (feed,)]
+
+
+def upstream(topology: Topology, utility: str, device: str) -> set[str]:
+    """Every feed above a device, directly or not; a loop is walked once."""
+    found: set[str] = set()
+    queue = list(feeds_of(topology, utility, device))
+    while queue:
+        one = queue.pop()
+        if one not in found:
+            found.add(one)
+            queue.extend(feeds_of(topology, utility, one))
+    found.discard(device)
+    return found
 
 
 def downstream(topology: Topology, utility: str, device: str) -> set[str]:
@@ -72,18 +95,13 @@ def downstream(topology: Topology, utility: str, device: str) -> set[str]:
     return found
 
 
-def inferred(
-    topology: Topology, utility: str, silent: Collection[str], least: int = 3, share: float = 0.8
-) -> list[str]:
-    """Feeds that must be dead: silent themselves, with at least `least` children that hang on them
-    alone, of which `share` are silent too. One silent child proves nothing; a feed that still
-    speaks is alive."""
-    found: list[str] = []
-    for feed, below in children(topology, utility).items():
-        only = [d for d in below if feeds_of(topology, utility, d) == (feed,)]
-        quiet = sum(1 for d in only if d in silent)
-        if feed in silent and quiet >= least and quiet >= share * len(only):
-            found.append(feed)
+def dual_fed(topology: Topology, utility: str, device: str) -> bool:
+    """Whether a device, or anything above it, has more than one feed."""
+    found = topology._dual.get((utility, device))
+    if found is None:
+        chain = {device} | upstream(topology, utility, device)
+        found = any(len(feeds_of(topology, utility, d)) > 1 for d in chain)
+        topology._dual[utility, device] = found
     return found
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from dutyroom import alarms
 from dutyroom.flows.decide import decide
-from dutyroom.flows.episodes import Context, Decision, Episode, Standing
+from dutyroom.flows.episodes import Context, Decision, Episode, Standing, interval_in
 from dutyroom.flows.ground import ground_of
 from dutyroom.model.duty import (
     Alarm,
@@ -83,7 +83,14 @@ def backtest(batches: Iterable[Batch], past: Past) -> list[Raised]:
 def run(batches: Iterable[Batch], past: Past) -> Outcome:
     """The same, with what the engine could not do."""
     engine = Engine(past.rules, past.table, past.devices, ground=ground_of(past.topology, past.time_zone))
-    context = Context(past.site, engine.rules, past.devices, past.topology, engine.heard)
+    context = Context(
+        past.site,
+        engine.rules,
+        past.devices,
+        past.topology,
+        engine.heard,
+        interval_in(past.table, past.devices),
+    )
     officer = _Officer(context)
     for now, conditions in _said(engine, officer, batches):
         officer.act(conditions, now)
@@ -162,10 +169,13 @@ class _Officer:
                 self._number += 1
                 episode.alarm = replace(episode.alarm, id=self._number)
         for work in decision.works:
+            if work.origin is not None:
+                work.ticket = replace(work.ticket, alarm=work.origin.alarm.id)
+            if work.stored is not None:
+                self._tickets.pop(work.stored.cause, None)  # it may have the cause of its root now
             if not work.ticket.id:
                 self._number += 1
-                alarm = work.origin.alarm.id if work.origin else None
-                work.ticket = replace(work.ticket, id=self._number, alarm=alarm)
+                work.ticket = replace(work.ticket, id=self._number)
             if work.ticket.state in (TicketState.CANCELLED, TicketState.CLOSED):
                 self._tickets.pop(work.ticket.cause, None)
             else:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dutyroom.flows.episodes import Episode
 from dutyroom.flows.room import Room
-from dutyroom.model.duty import AlarmState
-from dutyroom.rules.spec import Cause, Rule, matches
+from dutyroom.model.duty import Alarm, AlarmState
+from dutyroom.rules.spec import Cause, Rule, TicketPolicy, matches
 from dutyroom.timebase import MINUTE, Ms
 from dutyroom.topology import downstream, explains, feeds_of
 
@@ -66,30 +68,59 @@ def dead_feeds(room: Room, utility: str) -> dict[str, Episode]:
 
 
 def roots(room: Room, utility: str) -> list[tuple[Episode, Rule]]:
-    """Alarms that say that a feed is dead in this utility, with their rules."""
+    """Alarms that say that a feed is dead in this utility, with their rules; what stands comes last."""
     found = []
-    for episode in (*room.open.values(), *room.recent):
+    for episode in (*room.recent, *room.open.values()):
         rule = room.context.rules.get(episode.alarm.rule)
         if rule and rule.root and rule.utility == utility and _explaining(room, episode):
             found.append((episode, rule))
-    return found
+    return sorted(found, key=lambda pair: pair[0].active)
 
 
 def _explaining(room: Room, root: Episode) -> bool:
     """A root explains while it stands, and for the grace in which its consequences come back."""
-    over = root.alarm.cleared_at if root.alarm.cleared_at is not None else root.alarm.ended_at
-    return not root.alarm.disproved and (over is None or room.now - over < RESTORE_GRACE)
+    ended = over(root.alarm)
+    return not root.alarm.disproved and (ended is None or room.now - ended < RESTORE_GRACE)
 
 
-def root_rule(room: Room, utility: str, feed: str) -> Rule | None:
-    """The rule whose alarm says that this feed is away: silence before anything else."""
+def over(alarm: Alarm) -> Ms | None:
+    """Since when its condition no longer holds."""
+    return alarm.cleared_at if alarm.cleared_at is not None else alarm.ended_at
+
+
+def root_rules(room: Room, utility: str, feed: str) -> tuple[Rule, ...]:
+    """The rules whose alarm on this feed says that it is dead in this utility."""
     device = room.context.devices.get(feed)
-    fitting = [
-        r
-        for r in room.context.rules.values()
-        if device and r.root and r.utility == utility and device.device_class in r.select.classes
-    ]
-    return min(fitting, key=lambda r: (r.kind != "stale", r.priority), default=None)
+    key = (utility, device.device_class if device else "")
+    found = room.root_rules.get(key)
+    if found is None:
+        found = room.root_rules[key] = tuple(
+            r
+            for r in room.context.rules.values()
+            if r.root and r.utility == utility and key[1] in r.select.classes
+        )
+    return found
+
+
+def inferred_rule(room: Room, utility: str, feed: str) -> Rule | None:
+    """The rule whose alarm says that this feed is away: silence before anything else, as grave and as
+    soon told as the gravest of them."""
+    rules = root_rules(room, utility, feed)
+    if not rules:
+        return None
+    first = min(rules, key=lambda r: (r.kind != "stale", r.priority))
+    worst = min(rules, key=lambda r: r.priority)
+    return replace(
+        first, priority=worst.priority, respond_within=worst.respond_within, ticket=TicketPolicy(0)
+    )
+
+
+def rule_of(room: Room, episode: Episode) -> Rule | None:
+    """The rule that an alarm follows; one that is inferred as that of the gravest root."""
+    utility = episode.alarm.arguments.get("inferred")
+    if isinstance(utility, str) and (found := inferred_rule(room, utility, episode.alarm.object)):
+        return found
+    return room.context.rules.get(episode.alarm.rule)
 
 
 def may_have_root(room: Room, rule: Rule, object: str) -> bool:
@@ -104,8 +135,7 @@ def may_have_root(room: Room, rule: Rule, object: str) -> bool:
 def _may_die(room: Room, utility: str, object: str, seen: frozenset[str] = frozenset()) -> bool:
     """Whether a root alarm could ever stand on something that feeds it in this utility."""
     for feed in set(feeds_of(room.context.topology, utility, object)) - seen:
-        known = root_rule(room, utility, feed) is not None
-        if known or _may_die(room, utility, feed, seen | {object}):
+        if root_rules(room, utility, feed) or _may_die(room, utility, feed, seen | {object}):
             return True
         if utility != "power" and _may_die(room, "power", feed):
             return True

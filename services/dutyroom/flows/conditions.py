@@ -31,13 +31,17 @@ def apply(room: Room, condition: Condition) -> None:
     if not condition.active:
         if episode is not None and episode.active:
             clear(room, episode, rule, condition.at)
-        return
+    elif episode is None or not episode.active:
+        raise_alarm(room, rule, condition)
+
+
+def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
+    """A new episode, or the open one again whose condition had gone."""
+    episode = room.open.get((rule.id, condition.object))
     if episode is None:
         episode = Episode(_fresh(room, rule, condition))
         room.all.append(episode)
         room.open[episode.key] = episode
-    elif episode.active:
-        return
     room.step(episode, AlarmEvent.RAISE, at=condition.at)
     if episode.alarm.state is AlarmState.UNACKNOWLEDGED:
         if condition.object in room.context.out and not rule.latched:

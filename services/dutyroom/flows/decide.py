@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable
 
 from dutyroom.flows.conditions import apply, withdraw
 from dutyroom.flows.episodes import Context, Decision, Key, Standing
-from dutyroom.flows.grouping import group, infer, lift, unshelve
+from dutyroom.flows.grouping import group, lift, unshelve
+from dutyroom.flows.inference import infer
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce_restored, open_due
 from dutyroom.model.duty import Condition

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from dutyroom.model.duty import Alarm, AlarmChange, Device, Ticket, TicketChange
+from dutyroom.model.telemetry import PointTable
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import Ms
+from dutyroom.timebase import SECOND, Ms
 from dutyroom.topology import Topology
 
 Key: TypeAlias = tuple[str, str]  # rule, object
@@ -29,6 +30,11 @@ class Episode:
         return self.alarm.rule, self.alarm.object
 
     @property
+    def guessed(self) -> bool:
+        """Whether no message says so: the root was inferred from what hangs on it."""
+        return "inferred" in self.alarm.arguments
+
+    @property
     def active(self) -> bool:
         return self.alarm.cleared_at is None and self.alarm.ended_at is None
 
@@ -41,6 +47,12 @@ class Work:
     stored: Ticket | None = None
     changes: list[TicketChange] = field(default_factory=list)
     origin: Episode | None = None
+
+    def of(self, episode: Episode) -> bool:
+        """Whether it is the ticket that this alarm opened."""
+        if self.origin is not None:
+            return self.origin is episode
+        return self.ticket.alarm is not None and self.ticket.alarm == episode.alarm.id
 
 
 @dataclass(slots=True)
@@ -72,7 +84,8 @@ class Standing:
 class Context:
     """The site as it is configured. heard: receive time of a device's last sign of life.
 
-    out: devices that a person has taken out of service.
+    interval: how often a device is expected to speak, 0 = not known. out: devices that a person has
+    taken out of service.
     """
 
     site: str
@@ -80,4 +93,15 @@ class Context:
     devices: Mapping[str, Device]
     topology: Topology
     heard: Callable[[str], Ms | None] = lambda _: None
+    interval: Callable[[str], Ms] = lambda _: 0
     out: Collection[str] = ()
+
+
+def interval_in(table: PointTable, devices: Mapping[str, Device]) -> Callable[[str], Ms]:
+    """How often a device is expected to speak: its own interval, or that of its points; 0 = not known."""
+
+    def interval(device: str) -> Ms:
+        known = devices.get(device)
+        return ((known.interval_s if known else None) or table.interval(device)) * SECOND
+
+    return interval

@@ -2,51 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import replace
 
 from dutyroom import tickets
-from dutyroom.flows.causes import RESTORE_GRACE, root_of, root_rule, roots
-from dutyroom.flows.conditions import apply, clear
-from dutyroom.flows.episodes import Episode
+from dutyroom.flows.causes import RESTORE_GRACE, over, root_of, rule_of
+from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, Room
-from dutyroom.model.duty import AlarmEvent, AlarmState, Arguments, Condition, TicketEvent, TicketState
-from dutyroom.timebase import MINUTE, SECOND, Ms
-from dutyroom.topology import feeds_of, inferred
+from dutyroom.flows.ticketing import hand_over
+from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
+from dutyroom.timebase import SECOND, Ms
+from dutyroom.topology import dual_fed, upstream
 
-ROOT_LATENESS: Ms = 2 * MINUTE  # a root's message may come this long after its consequences
-
-
-def infer(room: Room) -> None:
-    """A root alarm on a feed that is silent together with what hangs on it, and its end."""
-    silent = {e.alarm.object for e in room.open.values() if e.active and _is_silence(room, e)}
-    for utility in room.context.topology.feeds:
-        found = _silent_feeds(room, utility, silent) if silent else set()
-        for episode in list(room.open.values()):
-            mine = episode.active and episode.alarm.arguments.get("inferred") == utility
-            if mine and episode.alarm.object not in found:
-                clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
-        for feed in sorted(found - {e.alarm.object for e, _ in roots(room, utility)}):
-            if rule := root_rule(room, utility, feed):
-                arguments: Arguments = {"inferred": utility}
-                apply(room, Condition(rule.id, feed, True, room.now, arguments=arguments))
-
-
-def _is_silence(room: Room, episode: Episode) -> bool:
-    rule = room.context.rules.get(episode.alarm.rule)
-    return rule is not None and rule.kind == "stale"
-
-
-def _silent_feeds(room: Room, utility: str, silent: Collection[str]) -> set[str]:
-    """A feed counts as silent when it was not heard after its silent children were."""
-    heard = room.context.heard
-    parents = set()
-    for child in silent:
-        last = heard(child) or 0
-        for feed in feeds_of(room.context.topology, utility, child):
-            if (heard(feed) or 0) <= last + MINUTE:
-                parents.add(feed)
-    return set(inferred(room.context.topology, utility, {*silent, *parents}))
+# A root's message may come two minutes after its consequences, and be judged half a minute later.
+ROOT_LATENESS: Ms = 150 * SECOND
 
 
 def group(room: Room) -> None:
@@ -61,24 +29,47 @@ def group(room: Room) -> None:
 
 
 def _together(room: Room, episode: Episode, root: Episode) -> bool:
-    """What stood long before the root is no consequence of it."""
+    """What stood long before the root is no consequence of it; a guess is the root's own at any time."""
+    if episode.guessed and episode.alarm.object == root.alarm.object:
+        return True
     rule = room.context.rules[episode.alarm.rule]
     lateness = max(ROOT_LATENESS, rule.wait)
     return episode.alarm.recorded_at >= root.alarm.recorded_at - lateness
 
 
 def _suppress(room: Room, episode: Episode, root: Episode) -> None:
+    _hang(room, episode, root)
+    work = room.works.get(tickets.cause_of(*episode.key))
+    if work is not None and work.of(episode):
+        _pass_on(room, episode, work, root)
+    if episode.guessed and episode.alarm.object == root.alarm.object:
+        room.step(
+            episode, AlarmEvent.CLEAR, "alarm.reason.known"
+        )  # what it stood for is said by its root now
+
+
+def _hang(room: Room, episode: Episode, root: Episode) -> None:
+    """Under a root, with whatever hung on the episode itself."""
+    hanging = [e for e in room.open.values() if e.root is episode]
+    for one in hanging:
+        one.root = root
+        one.alarm = replace(one.alarm, root=root.alarm.id or None)
     episode.root = root
     room.step(episode, AlarmEvent.SUPPRESS, "alarm.reason.explained")
-    root.alarm = replace(root.alarm, affected=root.alarm.affected + 1)
-    work = room.works.get(tickets.cause_of(*episode.key))
-    if work is None or work.ticket.alarm != episode.alarm.id:
-        return
-    if work.ticket.state is TicketState.OPEN:
+    more = len(hanging) + (not episode.guessed)
+    root.alarm = replace(root.alarm, affected=root.alarm.affected + more)
+
+
+def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
+    """The ticket of what is explained: its root's, unless that has one or wants none."""
+    rule = rule_of(room, root)
+    episode.alarm = replace(episode.alarm, ticket=None)
+    if tickets.cause_of(*root.key) not in room.works and rule is not None and rule.ticket.after is not None:
+        hand_over(room, work, root)
+    elif work.ticket.state is TicketState.OPEN:
         room.ticket(work, TicketEvent.CANCEL, "alarm.reason.explained")
         del room.works[work.ticket.cause]
         room.opened.append(work)
-        episode.alarm = replace(episode.alarm, ticket=None)
     else:
         room.ticket(work, TicketEvent.NOTE, "alarm.reason.explained")
 
@@ -87,13 +78,11 @@ def lift(room: Room) -> None:
     """Consequences that stay when their root has gone are announced one by one."""
     dead: dict[str, dict[str, Episode]] = {}
     for episode in list(room.open.values()):
-        if episode.alarm.state is not AlarmState.SUPPRESSED or _still_explained(room, episode):
+        if episode.alarm.state is not AlarmState.SUPPRESSED or _still_explained(room, episode, dead):
             continue
         root = root_of(room, episode, dead)
         if root is not None and root is not episode.root and root.active:
-            episode.root = root
-            room.step(episode, AlarmEvent.SUPPRESS, "alarm.reason.explained")
-            root.alarm = replace(root.alarm, affected=root.alarm.affected + 1)
+            _hang(room, episode, root)
             continue
         episode.root = None
         room.step(episode, AlarmEvent.UNSUPPRESS, "alarm.reason.root_gone")
@@ -102,14 +91,35 @@ def lift(room: Room) -> None:
             episode.alarm = replace(episode.alarm, ticket_due=room.now)
 
 
-def _still_explained(room: Room, episode: Episode) -> bool:
+def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:
     root = episode.root
     if root is None:
         return False
-    over = root.alarm.cleared_at if root.alarm.cleared_at is not None else root.alarm.ended_at
-    device = room.context.devices.get(episode.alarm.object)
-    interval = (device.interval_s or 0) * SECOND if device else 0
-    return over is None or room.now - over < max(RESTORE_GRACE, 2 * interval)
+    ended = over(root.alarm)
+    if ended is None:
+        return not _fed_again(room, episode, dead)
+    return room.now - ended < _grace(room, episode)
+
+
+def _grace(room: Room, episode: Episode) -> Ms:
+    """How long it has to come back once its supply has."""
+    return max(RESTORE_GRACE, 2 * room.context.interval(episode.alarm.object))
+
+
+def _fed_again(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:
+    """Whether a second feed has come back, for longer than the grace, though the root still stands."""
+    topology, object = room.context.topology, episode.alarm.object
+    rule = room.context.rules.get(episode.alarm.rule)
+    dual = [u for u in rule.utilities if dual_fed(topology, u, object)] if rule else []
+    if not dual or root_of(room, episode, dead) is not None:
+        return False
+    above = {feed for utility in dual for feed in upstream(topology, utility, object)}
+    ends = [
+        ended
+        for e in (*room.open.values(), *room.recent)
+        if e.alarm.object in above and (ended := over(e.alarm)) is not None
+    ]
+    return not ends or room.now - max(ends) >= _grace(room, episode)
 
 
 def unshelve(room: Room) -> None:

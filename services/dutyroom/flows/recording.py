@@ -42,9 +42,10 @@ def _store_alarm(tx: Tx, episode: Episode) -> None:
 
 
 def _store_ticket(tx: Tx, work: Work) -> None:
+    if work.origin is not None:
+        work.ticket = replace(work.ticket, alarm=work.origin.alarm.id)
     if work.stored is None:
-        alarm = work.origin.alarm.id if work.origin else None
-        work.ticket = tx.tickets.insert(replace(work.ticket, alarm=alarm))
+        work.ticket = tx.tickets.insert(work.ticket)
     elif work.ticket != work.stored:
         tx.tickets.update(work.ticket)
     for change in work.changes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dutyroom import alarms, tickets
 from dutyroom.flows.episodes import Context, Decision, Episode, Key, Standing, Work
 from dutyroom.model.duty import SYSTEM, AlarmEvent, AlarmState, TicketEvent
+from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
 ANNUNCIATED = (AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED)
@@ -23,6 +24,9 @@ class Room:
         self.works: dict[str, Work] = {t.cause: Work(t, t) for t in standing.tickets}
         self.opened: list[Work] = []
         self.notices: list[Episode] = []
+        self.root_rules: dict[
+            tuple[str, str], tuple[Rule, ...]
+        ] = {}  # by utility and class, as they are asked for
         for episode in self.all:
             episode.root = self.by_id.get(episode.alarm.root or 0)
 

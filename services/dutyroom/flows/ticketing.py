@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import tickets
-from dutyroom.flows.causes import may_have_root, root_of
+from dutyroom.flows.causes import may_have_root, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
 from dutyroom.model.duty import SYSTEM, Priority, TicketEvent
@@ -26,7 +26,7 @@ def announce(room: Room, episode: Episode, rule: Rule) -> None:
 def announce_restored(room: Room) -> None:
     """What stands again without a ticket, back from a shelf or from service: as if it were new."""
     for episode in list(room.open.values()):
-        rule = room.context.rules.get(episode.alarm.rule)
+        rule = rule_of(room, episode)
         if rule is None or rule.ticket.after is None or not episode.active:
             continue
         alarm, announced = episode.alarm, episode.work is not None
@@ -50,7 +50,9 @@ def open_due(room: Room) -> None:
 def _open_ticket(room: Room, episode: Episode) -> None:
     """Opens the ticket of its cause, or attaches the episode to the one that is open."""
     episode.alarm = replace(episode.alarm, ticket_due=None)
-    rule = room.context.rules[episode.alarm.rule]
+    rule = rule_of(room, episode)
+    if rule is None:
+        return
     cause = tickets.cause_of(*episode.key)
     work = room.works.get(cause)
     if work is None:
@@ -64,3 +66,26 @@ def _open_ticket(room: Room, episode: Episode) -> None:
         if rule.priority == Priority.EMERGENCY:
             room.notices.append(episode)
     episode.work = work
+
+
+def hand_over(room: Room, work: Work, root: Episode) -> None:
+    """The ticket of a consequence becomes that of its cause, which is known only now. People who were
+    told of something less grave are told again."""
+    told, ticket = work.ticket.priority, work.ticket
+    del room.works[ticket.cause]
+    room.ticket(work, TicketEvent.NOTE, "alarm.reason.cause_found")
+    alarm = root.alarm
+    work.ticket = replace(
+        work.ticket,
+        cause=tickets.cause_of(*root.key),
+        key=alarm.key,
+        arguments=alarm.arguments,
+        object=alarm.object,
+        space=alarm.space,
+        priority=min(told, alarm.priority),
+    )
+    work.origin = root
+    root.work = room.works[work.ticket.cause] = work
+    root.alarm = replace(alarm, ticket_due=None)
+    if alarm.priority < told:
+        room.notices.append(root)

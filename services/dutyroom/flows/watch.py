@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 import orjson
 
 from dutyroom.flows.decide import decide
-from dutyroom.flows.episodes import Context, Key, Standing
+from dutyroom.flows.episodes import Context, Key, Standing, interval_in
 from dutyroom.flows.mentions import Said, with_mentions
 from dutyroom.flows.outage import RULE as OUTAGE
 from dutyroom.flows.outage import Outage
@@ -253,7 +253,8 @@ class Watch:
     def _context(self) -> Context:
         engine = self._engine
         rules = engine.rules if self._outage is None else {**engine.rules, OUTAGE.id: OUTAGE}
-        return Context(self._site.id, rules, engine.devices, self._site.topology, engine.heard, self._out)
+        every, topology = interval_in(self._table, engine.devices), self._site.topology
+        return Context(self._site.id, rules, engine.devices, topology, engine.heard, every, self._out)
 
     def _see_devices(self, tx: Tx) -> None:
         """Which devices people have taken out of service; read again when one has changed."""

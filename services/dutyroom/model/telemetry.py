@@ -167,6 +167,11 @@ class PointTable:
     def of_device(self, device: str) -> tuple[Point, ...]:
         return tuple(self._by_device.get(device, ()))
 
+    def interval(self, device: str) -> int:
+        """Seconds between two messages of a device, by the shortest of its points; 0 = not known."""
+        known = [p.spec.interval_s for p in self._by_device.get(device, ()) if p.spec.interval_s]
+        return min(known, default=0)
+
     def __iter__(self) -> Iterator[Point]:
         return iter(self._by_id.values())
 

@@ -118,6 +118,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
         latched=row.flag("latched"),
         utility=utility,
         root=row.flag("root"),
+        dark=row.flag("dark", name == "stale"),
         waits=row.flag("waits", True),
         advice=_advice(row),
         version=row.integer("version", 1, 1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dutyroom.topology import Topology, check, downstream, explains, inferred
+from dutyroom.topology import Topology, check, downstream, dual_fed, explains, sole_fed, upstream
 
 POWER = Topology(
     {
@@ -46,13 +46,11 @@ def test_everything_downstream() -> None:
     assert downstream(POWER, "power", "a") == {"b"}
 
 
-def test_a_root_is_inferred_only_when_it_is_silent_with_most_of_what_hangs_on_it_alone() -> None:
-    topology = Topology({"network": {**{f"m{n}": ("gw",) for n in range(10)}, "dual": ("gw", "gw2")}})
-    silent = {f"m{n}" for n in range(8)}
-    assert inferred(topology, "network", {*silent, "gw"}) == ["gw"]
-    assert inferred(topology, "network", silent) == []
-    assert inferred(topology, "network", {"m0", "m1", "gw"}) == []
-    assert inferred(topology, "network", {*sorted(silent)[:7], "gw"}) == []
+def test_what_hangs_on_one_feed_alone_and_all_that_is_above() -> None:
+    assert sole_fed(POWER, "power", "board") == ["lift", "gw"]
+    assert upstream(POWER, "power", "lift") == {"board", "feeder"}
+    assert upstream(POWER, "power", "a") == {"b"}
+    assert [dual_fed(POWER, "power", d) for d in ("pump", "lift", "a")] == [True, False, False]
 
 
 def test_mistakes_are_sentences() -> None:

@@ -12,7 +12,7 @@ from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, sta
 
 from dutyroom.alarms import step
 from dutyroom.errors import Unavailable
-from dutyroom.model.duty import AlarmEvent, AlarmState, DeviceStatus, Role, TicketEvent, TicketState
+from dutyroom.model.duty import AlarmEvent, AlarmState, DeviceStatus, Role, TicketEvent
 from dutyroom.model.metering import Exchange
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.rules.parse import parse_rules
@@ -238,7 +238,10 @@ def test_a_root_that_comes_after_the_ticket_takes_it_over_while_nobody_was_sent(
     room.at(80).reads(("feeder", "voltage", 0))
     room.at(90)
     assert room.tickets() == ["power.mains_lost|feeder"]
-    assert room.records.rows.tickets[1].state is TicketState.CANCELLED
+    ticket = room.records.rows.tickets[1]
+    assert (len(room.records.rows.tickets), ticket.priority, ticket.object) == (1, 1, "feeder")
+    assert ticket.alarm == room.alarm("power.mains_lost", "feeder").id
+    assert room.records.rows.ticket_log[-1].reason == "alarm.reason.cause_found"
     assert room.alarm("elevator.fault", "lift").ticket is None
 
 

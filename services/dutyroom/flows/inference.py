@@ -1,0 +1,135 @@
+"""A feed that says nothing itself, known to be dead from what hangs on it.
+
+Three devices that hang on one feed alone and go dark together are no chance, unless as many others
+there are heard meanwhile, or the feed itself. What goes dark together: four fifths of all, or three
+within two minutes. One sign of life of the feed, or of more than a fifth, ends what was inferred.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dutyroom.flows.causes import dead_feeds, inferred_rule
+from dutyroom.flows.conditions import clear, raise_alarm
+from dutyroom.flows.episodes import Episode
+from dutyroom.flows.room import Room
+from dutyroom.model.duty import Condition
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import MINUTE, SECOND, Ms
+from dutyroom.topology import explains, feeds_of, sole_fed
+
+LEAST = 3  # dark devices: fewer prove nothing
+ALIVE = 4  # as many signs of life as a quarter of the dark: a fifth of both
+TOGETHER: Ms = 2 * MINUTE
+HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its turn by then
+SAYS: Ms = 30 * SECOND  # a feed that speaks has said by then whether it is dead
+_ORDER = ("network", "water", "power")  # a dead gateway is no power cut: what it explains is no evidence
+
+
+def infer(room: Room) -> None:
+    """A root alarm on a feed that is silent together with what hangs on it, and its end."""
+    for utility in sorted(room.context.topology.feeds, key=_ORDER.index):
+        dark = _dark(room, utility)
+        for episode in [
+            e for e in room.open.values() if e.active and e.alarm.arguments.get("inferred") == utility
+        ]:
+            if _alive(room, utility, episode, dark):
+                clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
+        while dark and (found := _dead_now(room, utility, dark)):
+            for feed, rule in found:
+                condition = Condition(rule.id, feed, True, room.now, arguments={"inferred": utility})
+                raise_alarm(room, rule, condition)
+                dark[feed] = room.now
+
+
+def _dark(room: Room, utility: str) -> dict[str, Ms]:
+    """Devices that seem to be without this utility, and since when we know. What a dead feed of another
+    utility explains says nothing of this one."""
+    others = [u for u in room.context.topology.feeds if u != utility]
+    elsewhere: dict[str, dict[str, Episode]] = {}
+    dark: dict[str, Ms] = {}
+    for episode in room.open.values():
+        rule = room.context.rules.get(episode.alarm.rule)
+        if rule is None or not rule.dark or not episode.active:
+            continue
+        if rule.kind != "stale" and utility not in rule.utilities:
+            continue
+        elsewhere = elsewhere or {u: dead_feeds(room, u) for u in others}
+        if any(_explained(room, u, episode.alarm.object, dead) for u, dead in elsewhere.items()):
+            continue
+        at = dark.get(episode.alarm.object, episode.alarm.recorded_at)
+        dark[episode.alarm.object] = min(at, episode.alarm.recorded_at)
+    return dark
+
+
+def _explained(room: Room, utility: str, device: str, dead: Mapping[str, Episode]) -> bool:
+    """By a feed that is itself no victim: a gateway without power explains nothing of a power cut."""
+    if not dead:
+        return False
+    own = {feed: root for feed, root in dead.items() if root.alarm.object == feed and root.root is None}
+    return explains(room.context.topology, utility, device, own) is not None
+
+
+def _dead_now(room: Room, utility: str, dark: Mapping[str, Ms]) -> list[tuple[str, Rule]]:
+    """Feeds that must be dead, each with the rule of the alarm that says so; not below dead ones."""
+    topology, counted = room.context.topology, dict[str, int]()
+    for device in dark:
+        feeds = feeds_of(topology, utility, device)
+        if len(feeds) == 1:
+            counted[feeds[0]] = counted.get(feeds[0], 0) + 1
+    candidates = sorted(feed for feed, number in counted.items() if number >= LEAST)
+    if not candidates:
+        return []
+    known = dead_feeds(room, utility)
+    return [
+        (feed, rule)
+        for feed in candidates
+        if feed not in known
+        and explains(topology, utility, feed, known) is None
+        and (rule := inferred_rule(room, utility, feed)) is not None
+        and _proven(room, utility, feed, dark)
+    ]
+
+
+def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool:
+    heard = room.context.heard
+    only = sole_fed(room.context.topology, utility, feed)
+    quiet = [d for d in only if d in dark]
+    last = heard(feed)
+    if 5 * len(quiet) >= 4 * len(only):
+        return (
+            feed in dark
+            or _hushed(room, feed, last)
+            or any((last or 0) <= (heard(d) or 0) + MINUTE for d in quiet)
+        )
+    fresh = [dark[d] for d in quiet if dark[d] > room.now - TOGETHER]
+    if len(fresh) < LEAST or not _hushed(room, feed, last):
+        return False
+    first = min(fresh)
+    alive = sum(d not in dark and (heard(d) or 0) > first for d in only)
+    return ALIVE * alive <= len(fresh)
+
+
+def _hushed(room: Room, feed: str, last: Ms | None) -> bool:
+    """Whether a feed that speaks has missed its turn; one that never does says nothing."""
+    if last is None:
+        return True
+    interval = room.context.interval(feed)
+    return room.now - last >= (min(2 * interval, HUSH) or HUSH)
+
+
+def _alive(room: Room, utility: str, episode: Episode, dark: Mapping[str, Ms]) -> bool:
+    """Whether what was heard since speaks against it. A feed that speaks again may be about to say
+    itself that it is dead: it has half a minute for that."""
+    heard, since = room.context.heard, episode.alarm.recorded_at
+    feed, arguments = episode.alarm.object, episode.alarm.arguments
+    if (heard(feed) or 0) > since:
+        spoke = arguments.get("spoke_at")
+        if isinstance(spoke, int) and room.now - spoke >= SAYS:
+            return True
+        if spoke is None:
+            episode.alarm = replace(episode.alarm, arguments={**arguments, "spoke_at": room.now})
+    only = sole_fed(room.context.topology, utility, feed)
+    alive = sum(d not in dark and (heard(d) or 0) > since for d in only)
+    return ALIVE * alive > sum(d in dark for d in only)
