@@ -26,6 +26,7 @@ from dutyroom.model.duty import (
     TicketState,
 )
 from dutyroom.model.telemetry import Batch, PointTable
+from dutyroom.model.workdays import WEEK, Workdays
 from dutyroom.rules.columns import FOREVER
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.spec import Rule
@@ -48,6 +49,7 @@ class Past:
     table: PointTable
     topology: Topology = field(default_factory=Topology)
     time_zone: str = "UTC"
+    calendar: Workdays = WEEK
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ def backtest(batches: Iterable[Batch], past: Past) -> list[Raised]:
 
 def run(batches: Iterable[Batch], past: Past) -> Outcome:
     """The same, with what the engine could not do."""
-    engine = Engine(past.rules, past.table, past.devices, ground=ground_of(past.topology, past.time_zone))
+    engine = Engine(
+        past.rules, past.table, past.devices, ground=ground_of(past.topology, past.time_zone, past.calendar)
+    )
     context = Context(
         past.site,
         engine.rules,

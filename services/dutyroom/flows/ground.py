@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from datetime import date
+from collections.abc import Sequence
 
+from dutyroom.model.workdays import WEEK, Workdays
 from dutyroom.rules.kind import Ground
 from dutyroom.topology import Topology, children
 
-_WEEKEND = 5  # Saturday
 
-
-def ground_of(topology: Topology, time_zone: str, holiday: Callable[[date], bool] | None = None) -> Ground:
-    """Of a topology as it stands now. holiday: by local day; without it Saturdays and Sundays are."""
+def ground_of(topology: Topology, time_zone: str, calendar: Workdays = WEEK) -> Ground:
+    """Of a topology as it stands now, and the site's calendar."""
     below = {utility: children(topology, utility) for utility in topology.feeds}
 
     def fed(utility: str, device: str) -> Sequence[str]:
@@ -21,8 +19,4 @@ def ground_of(topology: Topology, time_zone: str, holiday: Callable[[date], bool
     def feeds(device: str) -> Sequence[str]:
         return [feed for of in topology.feeds.values() for feed in of.get(device, ())]
 
-    return Ground(time_zone, fed, feeds, holiday or _weekend)
-
-
-def _weekend(day: date) -> bool:
-    return day.weekday() >= _WEEKEND
+    return Ground(time_zone, fed, feeds, calendar)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
 from math import inf
 from typing import Any, Protocol, TypeAlias
 
@@ -17,6 +16,7 @@ from dutyroom.errors import Rejected
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition, Device
 from dutyroom.model.telemetry import Kind, Point, PointTable
+from dutyroom.model.workdays import WEEK, Workdays
 from dutyroom.rules.columns import FOREVER, NEVER, Columns, Shelf
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Ms
@@ -31,7 +31,7 @@ class Ground:
     time_zone: str = "UTC"
     below: Callable[[str, str], Sequence[str]] = lambda utility, device: ()  # the devices it feeds directly
     above: Callable[[str], Sequence[str]] = lambda device: ()  # what feeds it, in any utility
-    holiday: Callable[[date], bool] = lambda day: False
+    calendar: Workdays = WEEK
 
 
 NOWHERE = Ground()

@@ -10,6 +10,7 @@ import msgspec
 
 from dutyroom.model.duty import Condition, Device
 from dutyroom.model.telemetry import Point
+from dutyroom.model.workdays import WEEK, Workdays
 from dutyroom.rules.columns import NEVER
 from dutyroom.rules.kind import ANY, Bounds, Instance, Place, counters
 from dutyroom.rules.learned import Detector, Finding, ZoneDetector
@@ -23,9 +24,9 @@ _PACE: Ms = 5 * MINUTE
 
 
 @lru_cache(maxsize=64)
-def local_time(name: str) -> LocalTime:
-    """Of an IANA zone; the same for all who ask. Raises Rejected for an unknown name."""
-    return LocalTime(zone(name))
+def local_time(name: str, calendar: Workdays = WEEK) -> LocalTime:
+    """Of an IANA zone and a site's calendar; the same for all who ask. Raises Rejected for an unknown name."""
+    return LocalTime(zone(name), calendar)
 
 
 def meter_of(place: Place, device: Device, point: Point) -> Meter:
@@ -39,7 +40,7 @@ def meter_of(place: Place, device: Device, point: Point) -> Meter:
     return Meter(
         device.device_class,
         str(device.parameters.get("use", "unit")),
-        local_time(str(own) if own else place.ground.time_zone),
+        local_time(str(own) if own else place.ground.time_zone, place.ground.calendar),
         device.interval_s or spec.interval_s or _USUAL_S,
         float(spec.step) if spec.step is not None else 0.0,
         low,

@@ -59,6 +59,7 @@ def read_site(folder: Path) -> tuple[Site | None, Source, list[Row]]:
         brokers=head.brokers,
         adopt_unknown=head.adopt_unknown,
         cut_off_day=head.cut_off_day,
+        calendar=head.calendar,
         spaces=read_spaces(source),
         devices=devices,
         topology=topology,

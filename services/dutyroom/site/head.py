@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from dutyroom.errors import Rejected
 from dutyroom.fields import Fields
+from dutyroom.model.workdays import WEEK, Workdays
 from dutyroom.site.brokers import read_brokers
+from dutyroom.site.calendar import read_calendar
 from dutyroom.site.model import BrokerAddress
 from dutyroom.site.source import Source
 from dutyroom.timebase import zone
@@ -29,6 +31,7 @@ class Head:
     brokers: tuple[BrokerAddress, ...]
     adopt_unknown: bool
     cut_off_day: int
+    calendar: Workdays = WEEK
 
 
 def read_head(source: Source) -> Head:
@@ -47,6 +50,7 @@ def read_head(source: Source) -> Head:
         brokers=read_brokers(source, fields),
         adopt_unknown=fields.flag("adopt_unknown"),
         cut_off_day=fields.integer("cut_off_day", 1, 1, 28),
+        calendar=read_calendar(fields.child("calendar")),
     )
     fields.finish()
     if head.id and not _SITE_ID.fullmatch(head.id):

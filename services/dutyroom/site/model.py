@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from dutyroom.metering.tariff import PublicShare, Tariff
 from dutyroom.model.duty import Device, Person
+from dutyroom.model.workdays import WEEK, Workdays
 from dutyroom.plans import Plan
 from dutyroom.rules.spec import Rule
 from dutyroom.topology import Topology
@@ -56,6 +57,7 @@ class Site:
     brokers: tuple[BrokerAddress, ...] = ()
     adopt_unknown: bool = False
     cut_off_day: int = 1  # period reads at local midnight of this day of the month
+    calendar: Workdays = WEEK
     spaces: Mapping[str, Space] = field(default_factory=dict)
     devices: tuple[Device, ...] = ()
     topology: Topology = field(default_factory=Topology)  # of topology.yaml and of the devices' own rows

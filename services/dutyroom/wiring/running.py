@@ -268,7 +268,7 @@ def _loops(
     r, site = running.runtime, running.runtime.site
     check = owned.check if owned is not None else lambda: None
     keep = Keep(site.id, r.table, r.journal, r.store, r.records)
-    ground = ground_of(site.topology, site.time_zone)
+    ground = ground_of(site.topology, site.time_zone, site.calendar)
     engine = Engine(site.rules, r.table, registry.by_id, ground=ground)
     lag = round(_ON_ITS_WAY * max(0.0, speed - 1))
     canary = running.perch.canary if running.perch is not None else None

@@ -94,7 +94,7 @@ def of_site(settings: Settings, folder: Path, store: bool) -> Scene:
             stack.callback((opened := _readings(settings, site.id)).close)
         topology, _ = fed(site, rows)
         devices = {d.id: d for d in rows if d.status is not DeviceStatus.WITHDRAWN}
-        past = Past(site.id, site.rules, devices, table, topology, site.time_zone)
+        past = Past(site.id, site.rules, devices, table, topology, site.time_zone, site.calendar)
         known = Listed(devices, table, topology, factors_of(table), {})
         names = {d.id: d.name or d.id for d in rows}
         return Scene(

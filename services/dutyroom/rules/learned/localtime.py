@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from datetime import date
 from zoneinfo import ZoneInfo
 
+from dutyroom.model.workdays import WEEK, DayClass, Workdays
 from dutyroom.timebase import DAY, HOUR, Ms, to_datetime
 
+_EPOCH = date(1970, 1, 1).toordinal()
 _KEPT = 4  # hours that are remembered: readings come from a few hours at a time
 
 
 class LocalTime:
     """Of one zone."""
 
-    __slots__ = ("_offsets", "_special", "tz")
+    __slots__ = ("_calendar", "_offsets", "tz")
 
-    def __init__(self, tz: ZoneInfo, special: Mapping[int, bool] | None = None) -> None:
-        """special: by local day number, whether it is a day of rest: holidays and make-up working days."""
-        self.tz = tz
-        self._special = special or {}
+    def __init__(self, tz: ZoneInfo, calendar: Workdays = WEEK) -> None:
+        self.tz, self._calendar = tz, calendar
         self._offsets: dict[int, Ms] = {}
 
     def local(self, at: Ms) -> Ms:
@@ -35,5 +35,5 @@ class LocalTime:
         return offset
 
     def rests(self, day: int) -> bool:
-        """Whether that local day (days since 1970-01-01, a Thursday) is a day of rest."""
-        return self._special.get(day, (day + 3) % 7 >= 5)
+        """Whether that local day (days since 1970-01-01) is one of rest in the site's calendar."""
+        return self._calendar.day_class(date.fromordinal(day + _EPOCH)) is DayClass.REST
