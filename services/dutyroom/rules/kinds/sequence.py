@@ -53,6 +53,8 @@ def elsewhere(rule: Rule) -> frozenset[str]:
 class SequenceInstance(Instance):
     """Begins with the first condition and is over with the last step, or when all that it awaits is done."""
 
+    again = False  # what it follows is said by another rule
+
     def __init__(
         self,
         rule: Rule,
@@ -73,7 +75,7 @@ class SequenceInstance(Instance):
         self.stage = 0  # the step that is awaited
         self.since: Ms = 0  # from when on
         self.held: dict[int, tuple[float, Ms]] = {}  # point -> its newest code
-        self.turned: set[str] = set()  # steps that were seen undone: done is news
+        self.seen_open: set[str] = set()  # steps that were seen undone: done is news
         self.hold: Ms = 0  # time alone says nothing before
         self.said = ""  # the step that the standing condition names
 
@@ -99,7 +101,7 @@ class SequenceInstance(Instance):
 
     def _begin(self, at: Ms) -> None:
         self.began, self.stage, self.since = at, 0, at
-        self.turned = {s.name for s in self.steps if self._known(s, at) and not self._done(s, at)}
+        self.seen_open = {s.name for s in self.steps if self._known(s, at) and not self._done(s, at)}
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
@@ -107,7 +109,7 @@ class SequenceInstance(Instance):
         self.held[point] = (value, at)
         mine = [s for s in self.steps if any(seen.point.id == point for seen in self.seen[s.name])]
         undone = [s for s in mine if value not in s.equals]
-        self.turned.update(s.name for s in undone)
+        self.seen_open.update(s.name for s in undone)
         awaited = self._awaited
         said = self._go(at)
         if said is not None or self._awaited is None:
@@ -157,7 +159,7 @@ class SequenceInstance(Instance):
             if step.ended and not self.causes:
                 return number, at
             awaited = number == self.stage and not step.ended
-            if self._done(step, at) and (awaited or step.name in self.turned):
+            if self._done(step, at) and (awaited or step.name in self.seen_open):
                 return number, max(self.held[s.point.id][1] for s in self._relevant(step))
             if step.ended:
                 break
@@ -248,12 +250,12 @@ class SequenceInstance(Instance):
         named = {s.point.id: s.point for many in self.seen.values() for s in many}
         held = [[named[p].device, named[p].spec.name, value, at] for p, (value, at) in self.held.items()]
         awaited = self.steps[self.stage].name
-        run = [self.began, awaited, self.since, sorted(self.turned), self.hold]
+        run = [self.began, awaited, self.since, sorted(self.seen_open), self.hold]
         return [self.active, self.said, self.causes, held, *run]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active, self.said, causes, held, self.began, awaited, self.since, turned, self.hold = data
-        self.causes, self.turned = dict(causes), set(turned)
+        self.causes, self.seen_open = dict(causes), set(turned)
         self.stage = next((n for n, step in enumerate(self.steps) if step.name == awaited), 0)
         ids = {(s.point.device, s.point.spec.name): s.point.id for many in self.seen.values() for s in many}
         self.held = {ids[d, p]: (value, at) for d, p, value, at in held if (d, p) in ids}
