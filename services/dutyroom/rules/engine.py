@@ -132,6 +132,8 @@ class Engine:
                 self._note(instance, instance.hear(batch.received_at), batch.received_at, out)
         if len(batch.readings):
             self._read(batch, out)
+        if batch.events and not batch.again:
+            self._happened(batch, out)
         # After the readings: one of them may say that what was waited for has ended long ago. Only
         # of its lane: the readings of the other one may not have been judged as far as this. What is
         # read again from quarantine came long ago and tells no time.
@@ -145,6 +147,13 @@ class Engine:
             if event.code == COUNTER_RESET and not _retained(batch, event.message):
                 for instance in self._points.at(event.point):
                     self._note(instance, instance.reset(event.point, event.at), batch.received_at, out)
+
+    def _happened(self, batch: Batch, out: list[Condition]) -> None:
+        for event in sorted(batch.events, key=lambda e: e.at):
+            if event.code != COUNTER_RESET and not _retained(batch, event.message):
+                for instance in self._points.at(event.point):
+                    said = instance.happened(event.point, event.at, event.code, batch.received_at)
+                    self._note(instance, said, batch.received_at, out)
 
     def _read(self, batch: Batch, out: list[Condition]) -> None:
         readings = batch.readings

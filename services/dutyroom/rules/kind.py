@@ -32,6 +32,12 @@ class Ground:
     below: Callable[[str, str], Sequence[str]] = lambda utility, device: ()  # the devices it feeds directly
     above: Callable[[str], Sequence[str]] = lambda device: ()  # what feeds it, in any utility
     calendar: Workdays = WEEK
+    serviced: Callable[[str], Mapping[str, Ms]] = (
+        lambda device: {}
+    )  # by plan: when its work on it was last done
+    planned: Callable[[str, Ms], bool | None] = lambda device, at: (
+        None
+    )  # a run is wanted; None = no plan of it
 
 
 NOWHERE = Ground()
@@ -117,6 +123,10 @@ class Instance:
 
     def reset(self, point: int, at: Ms) -> Condition | None:
         """The device says that a counter began again at 0."""
+        return None
+
+    def happened(self, point: int, at: Ms, code: str, received: Ms) -> Condition | None:
+        """An event at this point, by the code that its profile gives it: a passage, a panel's message."""
         return None
 
     def tick(self, now: Ms) -> Condition | None:

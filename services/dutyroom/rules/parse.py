@@ -157,6 +157,7 @@ def parse_select(fields: Fields | None) -> Select:
         profiles=fields.texts("profiles"),
         where=_tests(fields, "where"),
         unless=_tests(fields, "unless"),
+        having=fields.texts("having"),
     )
     classes = {c.value for c in DeviceClass}
     for name in select.classes:

@@ -21,6 +21,7 @@ class Select:
     profiles: tuple[str, ...] = ()
     where: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)  # parameter is one of
     unless: Mapping[str, tuple[Scalar, ...]] = field(default_factory=dict)  # parameter is none of
+    having: tuple[str, ...] = ()  # parameters that it has, whatever they say
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ def matches(select: Select, device: Device) -> bool:
     if select.spaces and not any(_within(device.space, prefix) for prefix in select.spaces):
         return False
     if any(device.parameters.get(name) not in values for name, values in select.where.items()):
+        return False
+    if any(device.parameters.get(name) in (None, "") for name in select.having):
         return False
     return not any(device.parameters.get(name) in values for name, values in select.unless.items())
 

@@ -54,9 +54,17 @@ _REGISTERS = (
     "register_fault",
     "stuck",
 )
-_CODES = ("state", "expect", "sequence")
+_CODES = ("expect", "repeated", "sequence", "state")
 _CAUSE = "other.condition"
-_ALONE = ("meanwhile", "network_water", "zone_silence", "building_still")  # look at several devices
+_ALONE = (  # look at several devices, at plans, or at events
+    "building_still",
+    "meanwhile",
+    "network_water",
+    "quiet_hours",
+    "since_service",
+    "unplanned_run",
+    "zone_silence",
+)
 _LOOKS = 2_000  # of the clock between two readings, at most
 _MOST = 100_000  # readings of one test
 _LONGEST = 400 * DAY

@@ -25,7 +25,18 @@ from dutyroom.topology import Topology
 MOST_HINTS = 50  # looking for names that are alike is slow
 # What billing, pages and the shipped rules ask a device for, whatever its profile.
 COMMON = frozenset(
-    {"multiplier", "rated", "vacant", "use", "height", "backs", "transfer_switch", "tank", "name_en", "name_zh-CN"}
+    {
+        "multiplier",
+        "rated",
+        "vacant",
+        "use",
+        "height",
+        "backs",
+        "transfer_switch",
+        "tank",
+        "name_en",
+        "name_zh-CN",
+    }
 )
 _FIELDS = {
     "name": "name", "class": "device_class", "model": "model", "profile": "profile", "address": "address",

@@ -34,6 +34,7 @@ from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.scheduler import DOWN, Scheduler
 from dutyroom.flows.shelf import LOOK_S
 from dutyroom.flows.spool import READERS
+from dutyroom.flows.upkeep import Upkeep
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records, Tended
 from dutyroom.rules.engine import Engine
@@ -268,7 +269,8 @@ def _loops(
     r, site = running.runtime, running.runtime.site
     check = owned.check if owned is not None else lambda: None
     keep = Keep(site.id, r.table, r.journal, r.store, r.records)
-    ground = ground_of(site.topology, site.time_zone, site.calendar)
+    upkeep = Upkeep(site.id, site.plans, site.time_zone, r.records, registry.by_id)
+    ground = ground_of(site.topology, site.time_zone, site.calendar, upkeep)
     engine = Engine(site.rules, r.table, registry.by_id, ground=ground)
     lag = round(_ON_ITS_WAY * max(0.0, speed - 1))
     canary = running.perch.canary if running.perch is not None else None
@@ -291,6 +293,7 @@ def _loops(
         return _BREATH_S if more else _TICK_S
 
     def watching() -> float:
+        upkeep.look(r.clock.now())
         if r.devices is not None:
             r.devices.tell(lambda changed: watch.reload(site.rules, registry.by_id, changed))
         watch.drain()

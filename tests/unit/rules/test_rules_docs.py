@@ -35,6 +35,12 @@ BY_KIND = {
     "abnormal_load": {"load", "usual"},
     "power_still": {"hours"},
     "building_still": {"silent", "devices"},
+    "during": {"code"},
+    "several": {"point"},
+    "repeated": {"count", "minutes"},
+    "since_service": {"count", "days"},
+    "unplanned_run": {"minutes"},
+    "quiet_hours": {"hours"},
 }
 
 

@@ -1,0 +1,67 @@
+"""What the plans of a site say of its machines, as rules ask it: when they are to run, and when they were serviced."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from dutyroom.errors import Unavailable
+from dutyroom.interfaces import Records
+from dutyroom.model.duty import Device, OccurrenceState
+from dutyroom.plans import Plan, dues
+from dutyroom.rules.spec import matches
+from dutyroom.timebase import DAY, MINUTE, Ms, zone
+
+_LOOK: Ms = MINUTE  # between two looks at the records
+_BACK: Ms = 400 * DAY  # a yearly work, and a month
+_MOST = 20_000
+_NONE: Mapping[str, Ms] = MappingProxyType({})
+
+
+class Upkeep:
+    """Of one site. `look` reads the records; the others answer from memory."""
+
+    def __init__(
+        self,
+        site: str,
+        plans: Sequence[Plan],
+        time_zone: str,
+        records: Records,
+        devices: Mapping[str, Device],
+    ) -> None:
+        """devices: may grow."""
+        self._site, self._zone, self._records, self._devices = site, zone(time_zone), records, devices
+        self._proven = [plan for plan in plans if plan.proof is not None and plan.select is not None]
+        self._done: Mapping[str, Mapping[str, Ms]] = {}
+        self._looked: Ms | None = None
+
+    def look(self, now: Ms) -> None:
+        """Reads which work was done, once a minute at most. While the records are away it knows what it knew."""
+        if self._looked is not None and 0 <= now - self._looked < _LOOK:
+            return
+        try:
+            with self._records.read() as tx:
+                found = tx.occurrences.search(self._site, since=now - _BACK, until=now + _BACK, limit=_MOST)
+        except Unavailable:
+            return
+        done: defaultdict[str, dict[str, Ms]] = defaultdict(dict)
+        for o in found:
+            if o.state is OccurrenceState.DONE and o.object:
+                done[o.object][o.plan] = max(done[o.object].get(o.plan, 0), o.done_at or o.due)
+        self._done, self._looked = done, now
+
+    def serviced(self, device: str) -> Mapping[str, Ms]:
+        """By plan: when its work on the device was done last."""
+        return self._done.get(device, _NONE)
+
+    def planned(self, device: str, at: Ms) -> bool | None:
+        """Whether a plan wants a run of the device, proven by telemetry, at that moment; None = no plan ever does."""
+        known = self._devices.get(device)
+        mine = [p for p in self._proven if known is not None and p.select and matches(p.select, known)]
+        if not mine:
+            return None
+        return any(
+            next(dues(p.schedule, self._zone, at - p.grace, at + max(p.ahead, 0) + 1), None) is not None
+            for p in mine
+        )

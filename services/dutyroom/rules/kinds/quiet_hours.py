@@ -1,0 +1,168 @@
+"""quiet_hours: nobody passes in hours in which somebody always did."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
+from dutyroom.fields import Fields
+from dutyroom.model.duty import Condition
+from dutyroom.model.telemetry import Kind, Point
+from dutyroom.model.workdays import DayClass
+from dutyroom.rules.columns import FOREVER
+from dutyroom.rules.kind import Instance, Place
+from dutyroom.rules.learned.localtime import LocalTime
+from dutyroom.rules.learner import local_time
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import DAY, HOUR, MINUTE, Ms
+
+DOC = (
+    "Of a point that counts passages (a counter, or events with the code `code`): in `hours` hours in a row nobody has "
+    "passed, though in each of these hours of the day at least `least` did on every such day (working days and days of "
+    "rest apart) of two weeks: a dead reader. Ends with the next passage."
+)
+KEPT = 10  # days of an hour: two weeks of working days
+ENOUGH = (8, 4)  # days before anything is said: working days, days of rest; two weeks less a holiday
+_GRACE: Ms = 2 * MINUTE  # a message may be on its way
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+def parameters(fields: Fields) -> dict[str, object]:
+    return {
+        "code": fields.text("code", "passage"),
+        "hours": fields.integer("hours", 2, 1, 24),
+        "least": fields.integer("least", 3, 1),
+    }
+
+
+class QuietInstance(Instance):
+    """Hours end by the clock: nothing comes that would say so."""
+
+    __slots__ = (
+        "code",
+        "count",
+        "hour",
+        "hours",
+        "kept",
+        "last",
+        "least",
+        "local",
+        "place",
+        "point",
+        "quiet",
+        "regular",
+        "until",
+    )
+
+    def __init__(self, rule: Rule, point: Point, place: Place, local: LocalTime) -> None:
+        super().__init__(rule, point.device, (point.id,))
+        self.point, self.place, self.local = point, place, local
+        self.code = str(rule.parameters.get("code"))
+        hours, least = rule.parameters.get("hours"), rule.parameters.get("least")
+        self.hours, self.least = (n if isinstance(n, int) else 1 for n in (hours, least))
+        self.hour = -1  # local number of the one that is counted; -1 = none, or not from its beginning
+        self.count = 0
+        self.quiet = 0  # hours in a row without anybody, each of them one in which there always was somebody
+        self.last: float | None = None  # of a counter
+        self.until: Ms = 0  # when it ends, and a little more
+        intervals = [p.spec.interval_s for p in place.table.of_device(point.device)]
+        self.regular = bool(place.device.interval_s or any(intervals))  # it speaks also when nobody passes
+        self.kept: list[list[int]] = [
+            [] for _ in range(48)
+        ]  # by day class and hour: passages of days, newest last
+
+    # ------------------------------------------------------------ what passes
+
+    def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
+        if retained or self.point.spec.kind is not Kind.COUNTER:
+            return None
+        before, self.last = self.last, value
+        return self._passed(at, received) if before is not None and value != before else None
+
+    def happened(self, point: int, at: Ms, code: str, received: Ms) -> Condition | None:
+        return self._passed(at, received) if code == self.code else None
+
+    def _passed(self, at: Ms, received: Ms) -> Condition | None:
+        ended = self._roll(received)
+        if self.local.local(at) // HOUR == self.hour:
+            self.count += 1
+        self.quiet = 0
+        return self._change(False, at) if self._active else ended
+
+    # ------------------------------------------------------------ hours
+
+    def tick(self, now: Ms) -> Condition | None:
+        return self._roll(now - _GRACE)
+
+    def _roll(self, now: Ms) -> Condition | None:
+        """Closes the hours that are over."""
+        local = self.local.local(now)
+        closed, hour = self.hour, local // HOUR
+        self.until = now + (hour + 1) * HOUR - local + _GRACE
+        if hour <= closed:
+            return None
+        count, self.hour, self.count = self.count, hour, 0
+        if closed < 0:
+            self.hour = hour + 1  # this one is not seen from its beginning
+        elif hour == closed + 1 and self._watched(now):
+            return self._close(closed, count, now)
+        self.quiet = 0
+        return None
+
+    def _watched(self, now: Ms) -> bool:
+        """Whether the device was there: of one that is silent nobody knows who passes."""
+        heard = self.place.heard(self.device)
+        return not self.regular or (heard is not None and now - heard < HOUR)
+
+    def _close(self, hour: int, count: int, now: Ms) -> Condition | None:
+        slot = self.kept[self._slot(hour)]
+        always = len(slot) >= ENOUGH[self._slot(hour) >= 24] and min(slot) >= self.least
+        self.quiet = self.quiet + 1 if always and count == 0 else 0
+        if not self._active and not self.quiet:
+            slot.append(min(count, 255))
+            del slot[:-KEPT]
+        if self.quiet >= self.hours and not self._active:
+            return self._change(True, now)
+        return None
+
+    def _slot(self, hour: int) -> int:
+        day = hour * HOUR // DAY
+        rests = self.place.ground.calendar.day_class(date.fromordinal(_EPOCH + day)) is DayClass.REST
+        return hour % 24 + (24 if rests else 0)
+
+    def started(self, now: Ms) -> None:
+        """Who passed meanwhile nobody has told us: this hour is not counted, nor learned."""
+        self.hour, self.count, self.quiet, self.until = -1, 0, 0, 0
+
+    @property
+    def waiting(self) -> bool:
+        return True
+
+    @property
+    def due(self) -> tuple[Ms, Ms]:
+        return self.until, FOREVER
+
+    def _change(self, active: bool, at: Ms) -> Condition:
+        self._active = active
+        return Condition(
+            self.rule.id, self.device, active, at, self.point.spec.name, arguments={"hours": self.hours}
+        )
+
+    def dump(self) -> list[Any]:
+        kept = [bytes(slot) for slot in self.kept]
+        return [self._active, self.hour, self.count, self.quiet, self.last, kept]
+
+    def load(self, data: Sequence[Any]) -> None:
+        self._active, self.hour, self.count, self.quiet, self.last, kept = data
+        self.kept = [list(slot) for slot in kept]
+        if len(self.kept) != 48:
+            raise ValueError("another shape")
+
+
+def build(rule: Rule, place: Place) -> QuietInstance | None:
+    point = place.table.find(place.device.id, rule.point)
+    if point is None:
+        return None
+    own = place.device.parameters.get("time_zone")
+    return QuietInstance(rule, point, place, local_time(str(own) if own else place.ground.time_zone))
