@@ -5,7 +5,8 @@ Readings are steady: nothing is near a limit, registers rise. A batch has 4,096 
 Times are of the processor, one of the best of some batches each; the two ways judge the same batches in turn.
 Rules that learn have one instance a point, or one a group of 50 meters, and every reading is one that they learn
 from (15 min after the one before); "every 10 s" is a meter of which they take a thirtieth. A snapshot is told as
-the first one, one after the next batch, and its bytes a rule and point.
+the first one, one after the next batch, and its bytes a rule and point; "after a snapshot" is a reading of those that
+it packed, "rule and point" what they are then and "at work" what they were before.
 """
 
 from __future__ import annotations
@@ -192,6 +193,9 @@ def measure(case: Case, points: int, slow: bool) -> None:
     warm = max(4, min(400, rounds * estate.count // MESSAGES))
     for number in range(warm if case.learns else 1):
         engine.feed(estate.batch(number))
+    at_work = tracemalloc.get_traced_memory()[0]
+    if case.learns:  # they are packed with each snapshot
+        engine.snapshot()
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     looked = sum(max(1, len(i.points)) for i in engine._roster.instances.values())
@@ -202,7 +206,8 @@ def measure(case: Case, points: int, slow: bool) -> None:
     quick = sorted(took(lambda b=b: engine.feed(b)) for b in batches)[2]  # type: ignore[misc]
     ticked = took(lambda: engine.tick(batches[-1].received_at))
     first = took(engine.snapshot)
-    engine.feed(estate.batch(warm + len(batches)))
+    next_one = estate.batch(warm + len(batches))
+    woken = took(lambda: engine.feed(next_one)) / (MESSAGES * READINGS)
     size = len(engine.snapshot())
     engine.feed(estate.batch(warm + len(batches) + 1))
     stored = took(engine.snapshot)
@@ -215,6 +220,8 @@ def measure(case: Case, points: int, slow: bool) -> None:
         per = apart / (MESSAGES * READINGS) * 1e6
         plain = f"{per:.2f} us | {apart / quick:.0f}"
     per = quick / (MESSAGES * READINGS)
+    if case.learns and not slow:
+        plain = f"{woken * 1e6:.3f} us | {at_work / looked:,.0f} B"
     print(
         f"| {case.name} | {points:,} | {per * 1e6:.3f} us | {1 / per / 1e6:,.2f} M | {plain or '- | -'} | "
         f"{held / looked:,.0f} B | {ticked * 1e3:.1f} ms | {first * 1e3:.0f} ms, {stored * 1e3:.0f} ms, "
@@ -245,8 +252,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="not beside reading by reading")
     given = parser.parse_args()
     print(f"{machine()}; {MESSAGES:,} messages of {READINGS} readings a batch\n")
+    beside = "after a snapshot | at work" if given.learned and given.quick else "one by one | ratio"
     print(
-        "| rules | points | a reading | readings/s and core | one by one | ratio | rule and point | tick | snapshot |"
+        f"| rules | points | a reading | readings/s and core | {beside} | rule and point | tick | snapshot |"
     )
     print("| --- | --: | --: | --: | --: | --: | --: | --: | --: |")
     for case in cases():

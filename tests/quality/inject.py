@@ -100,10 +100,6 @@ def freeze(series: Series, event: Event, resolution: float, rng: random.Random) 
     return [(at, v if at < event.start else level if at <= event.end else v - gone) for at, v in series]
 
 
-def silence(series: Series, event: Event, resolution: float, rng: random.Random) -> Series:
-    return [(at, v) for at, v in series if not event.start <= at <= event.end]
-
-
 def exchange(series: Series, event: Event, resolution: float, rng: random.Random) -> Series:
     level = next((v for at, v in series if at >= event.start), 0.0)
     return [(at, v if at < event.start else v - level + resolution) for at, v in series]
@@ -141,7 +137,6 @@ KINDS = {
     "leak_large": Kind("water_meter", HOME, WATER, (2, 4), (2.0, 6.0), True, extra),
     "burst": Kind("water_meter", HOME, WATER, (0.25, 0.75), (0.25, 0.9), False, extra),
     "stuck": Kind("water_meter", HOME, FAULT, (5, 9), (0, 0), False, freeze),
-    "offline": Kind("water_meter", HOME, ("offline",), (1, 3), (0, 0), False, silence),
     "exchange": Kind("water_meter", HOME, FAULT, (0.3, 0.5), (0, 0), False, exchange),
     "corrupted": Kind("water_meter", HOME, FAULT, (0.2, 0.3), (1.0, 1.0), False, corrupted),
     "backflow": Kind("water_meter", HOME, FAULT, (0.2, 0.5), (0.02, 0.1), False, backflow),
@@ -149,7 +144,6 @@ KINDS = {
     "elec_exchange": Kind("electricity_meter", POWER, FAULT, (0.3, 0.5), (0, 0), False, exchange),
     "elec_corrupted": Kind("electricity_meter", POWER, FAULT, (0.2, 0.3), (100.0, 100.0), False, corrupted),
     "elec_flipped": Kind("electricity_meter", POWER, FAULT, (0.2, 0.3), (1000.0, 10000.0), False, flipped),
-    "elec_offline": Kind("electricity_meter", POWER, ("offline",), (0.5, 2), (0, 0), False, silence),
     "load_on": Kind("electricity_meter", POWER, ("elec_abnormal",), (2, 8), (0.3, 3.0), True, extra),
     "load_night": Kind("electricity_meter", POWER, ("elec_abnormal",), (4, 8), (0.8, 1.5), True, night_only),
     "load_scaled": Kind("electricity_meter", POWER, ("elec_abnormal",), (4, 7), (1.5, 2.0), False, scaled),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
@@ -21,12 +22,16 @@ from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, zone
 
 _USUAL_S = HOUR // SECOND  # of a device that says no interval of its own
 _PACE: Ms = 5 * MINUTE
+Make: TypeAlias = Callable[[Meter, str], Detector]  # the name of the device beside
 
 
 @lru_cache(maxsize=64)
 def local_time(name: str, calendar: Workdays = WEEK) -> LocalTime:
     """Of an IANA zone and a site's calendar; the same for all who ask. Raises Rejected for an unknown name."""
     return LocalTime(zone(name), calendar)
+
+
+_meter = lru_cache(maxsize=4096)(Meter)  # most are alike
 
 
 def meter_of(place: Place, device: Device, point: Point) -> Meter:
@@ -37,7 +42,7 @@ def meter_of(place: Place, device: Device, point: Point) -> Meter:
     height = device.parameters.get("height")
     if isinstance(height, int | float) and not isinstance(height, bool):
         low, high = 0.0, float(height)
-    return Meter(
+    return _meter(
         device.device_class,
         str(device.parameters.get("use", "unit")),
         local_time(str(own) if own else place.ground.time_zone, place.ground.calendar),
@@ -49,24 +54,38 @@ def meter_of(place: Place, device: Device, point: Point) -> Meter:
 
 
 class Learner(Instance):
-    """A detector on one point. What one learns from is hours, not seconds: it asks for readings."""
+    """A detector on one point. What one learns from is hours, not seconds: it asks for readings.
 
-    __slots__ = ("_packed", "detector", "pace", "point", "wants")
+    Between snapshots most hear nothing, so from one on they are what it holds of them, a third of the memory of a
+    detector, and work again with their next reading."""
+
+    __slots__ = ("_detector", "_make", "_meter", "_packed", "pace", "point", "wants")
     asks = True
 
-    def __init__(self, rule: Rule, point: Point, detector: Detector, interval_s: int) -> None:
-        """interval_s: expected between readings; of more frequent ones some are passed over."""
+    def __init__(self, rule: Rule, point: Point, make: Make, meter: Meter) -> None:
+        """meter: what `make` gets; of readings that come more often than it says some are passed over."""
         super().__init__(rule, point.device, (point.id,))
-        self.point, self.detector = point, detector
-        self.pace = min(_PACE, interval_s * SECOND // 2)
+        self.point, self._make, self._meter = point, make, meter
+        self.pace = min(_PACE, meter.interval_s * SECOND // 2)
         self.wants: Ms = NEVER
-        self._packed: msgspec.Raw | None = None  # as it is since the last reading taken
+        self._detector: Detector | None = None  # None = as it is packed, or fresh
+        self._packed = b""  # as it is since the last reading taken
+
+    @property
+    def detector(self) -> Detector:
+        """At work."""
+        found = self._detector
+        if found is None:
+            found = self._detector = self._make(self._meter, self.device)
+            if self._packed:
+                found.load(msgspec.msgpack.decode(self._packed)[2])
+        return found
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained or at < self.wants:
             return None
-        self.wants, self._packed = at + self.pace, None
-        detector = self.detector
+        detector = self._detector or self.detector
+        self.wants, self._packed = at + self.pace, b""
         detector.tick(at)
         detector.read(at, value)
         if detector.active == self._active:
@@ -77,21 +96,23 @@ class Learner(Instance):
         return ANY
 
     def adopt(self, active: bool) -> None:
-        self._active, self._packed = active, None
+        if active != self._active:
+            self._detector, self._active, self._packed = self.detector, active, b""
 
     def packed(self) -> msgspec.Raw:
-        """Most have taken no reading between two snapshots."""
-        if self._packed is None:
-            self._packed = msgspec.Raw(msgspec.msgpack.encode(self.dump()))
-        return self._packed
+        if not self._packed:
+            self._packed = msgspec.msgpack.encode(self.dump())
+        self._detector = None
+        return msgspec.Raw(self._packed)
 
     def dump(self) -> list[Any]:
         return [self._active, self.wants, self.detector.dump()]
 
     def load(self, data: Sequence[Any]) -> None:
-        self._active, self._packed = bool(data[0]), None
-        self.wants = int(data[1])
-        self.detector.load(data[2])
+        detector = self._make(self._meter, self.device)
+        detector.load(data[2])
+        self._active, self.wants = bool(data[0]), int(data[1])
+        self._detector, self._packed = None, msgspec.msgpack.encode(data)
 
 
 class Compared(Learner):
@@ -101,23 +122,34 @@ class Compared(Learner):
     again = False
 
 
-def learner(
-    rule: Rule, place: Place, detector: Callable[[Meter], Detector], make: type[Learner] = Learner
-) -> Learner | None:
+@lru_cache(maxsize=64)
+def _alone(detector: Callable[[Meter], Detector]) -> Make:
+    return lambda meter, device: detector(meter)
+
+
+def learner(rule: Rule, place: Place, detector: Callable[[Meter], Detector]) -> Learner | None:
     """A detector on the rule's point of a device, or on its register where the rule names none; None while
-    there is none."""
+    there is none. detector: the same for all devices of a rule, so that none keeps one of its own."""
+    return _placed(Learner, rule, place, _alone(detector))
+
+
+def compared(rule: Rule, place: Place, make: Make) -> Learner | None:
+    """The same, of a detector that looks at other devices too."""
+    return _placed(Compared, rule, place, make)
+
+
+def _placed(kind: type[Learner], rule: Rule, place: Place, make: Make) -> Learner | None:
     device = place.device
     point = place.table.find(device.id, rule.point) if rule.point else next(iter(counters(place, "")), None)
     if point is None:
         return None
-    meter = meter_of(place, device, point)
-    return make(rule, point, detector(meter), meter.interval_s)
+    return kind(rule, point, make, meter_of(place, device, point))
 
 
 class GroupLearner(Instance):
     """A detector on the points of the devices that its device feeds. It asks for every reading."""
 
-    __slots__ = ("detector", "places")
+    __slots__ = ("_packed", "detector", "places")
     asks = True
     detector: ZoneDetector
 
@@ -125,10 +157,12 @@ class GroupLearner(Instance):
         super().__init__(rule, device, tuple(p.id for p in points))
         self.detector = detector
         self.places = {p.id: i for i, p in enumerate(points)}
+        self._packed = b""  # as it is since the last reading
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
             return None
+        self._packed = b""
         self.detector.tick(at)
         self.detector.read(self.places[point], at, value)
         return said(self, self.detector, at) if self.detector.active != self._active else None
@@ -136,14 +170,21 @@ class GroupLearner(Instance):
     def calm(self, point: int, value: float) -> Bounds | None:
         return ANY
 
+    def adopt(self, active: bool) -> None:
+        self._active, self._packed = active, b""
+
+    def packed(self) -> msgspec.Raw:
+        self._packed = self._packed or msgspec.msgpack.encode(self.dump())
+        return msgspec.Raw(self._packed)
+
     def dump(self) -> list[Any]:
-        return [self._active, list(self.places), self.detector.dump()]
+        return [self._active, array("i", self.places).tobytes(), self.detector.dump()]
 
     def load(self, data: Sequence[Any]) -> None:
         """Raises ValueError where the group is another one than it was: it learns anew."""
-        if list(data[1]) != list(self.places):
+        if data[1] != array("i", self.places).tobytes():
             raise ValueError("another group")
-        self._active = bool(data[0])
+        self._active, self._packed = bool(data[0]), b""
         self.detector.load(data[2])
 
 

@@ -93,6 +93,27 @@ def test_what_was_learned_survives_a_restart() -> None:
     assert other.snapshot() == engine.snapshot()
 
 
+def test_what_is_packed_between_readings_says_the_same() -> None:
+    told = []
+    for often in (0, 1, 7):
+        known = table(2)
+        engine = Engine(OURS, known.table, known.devices)
+        found = []
+        for n in range(24 * 25):
+            day = n // 24
+            leak = 6 * max(0, n - 20 * 24)
+            at, level = START + n * HOUR, sum(litres(d, h) for d in range(day) for h in range(24)) + leak
+            texts = ["w0"], ["volume_total"], ["L"], [to_datetime(at).isoformat(timespec="seconds")]
+            columns = columns_of(*texts, [str(level)], None, known, "t.csv", 2)
+            for batch in batches_of([columns], HOUR):
+                found += engine.feed(batch)
+            if often and n % often == 0:
+                engine.snapshot()
+        told.append([(c.rule, c.object, c.active, c.at) for c in found])
+    assert told[0]
+    assert told[0] == told[1] == told[2]
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [

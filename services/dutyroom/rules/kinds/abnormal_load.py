@@ -7,7 +7,7 @@ from dutyroom.rules.columns import Columns
 from dutyroom.rules.kind import Place
 from dutyroom.rules.learned.load import Load
 from dutyroom.rules.learned.neighbours import Neighbours
-from dutyroom.rules.learner import Compared, Learner, learner
+from dutyroom.rules.learner import Learner, Make, compared
 from dutyroom.rules.spec import Rule
 
 DOC = (
@@ -17,11 +17,11 @@ DOC = (
 
 
 class Streets(Columns):
-    """Who are neighbours: one board for each feeder."""
+    """Who are neighbours: the homes of each feeder share a board."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.boards: dict[str, Neighbours] = {}
+        self.homes: dict[str, Make] = {}
 
 
 def parameters(fields: Fields) -> dict[str, object]:
@@ -31,6 +31,11 @@ def parameters(fields: Fields) -> dict[str, object]:
 def build(rule: Rule, place: Place) -> Learner | None:
     device, ground = place.device.id, place.ground
     feeder = next((f for f in ground.above(device) if device in ground.below("power", f)), None)
-    boards = place.shelf.of(Streets).boards
-    known = boards.setdefault(f"{rule.id} {feeder}", Neighbours()) if feeder else Neighbours()
-    return learner(rule, place, lambda meter: Load(meter, device, known), Compared)
+    homes = place.shelf.of(Streets).homes
+    if not feeder:
+        return compared(rule, place, Load)
+    return compared(rule, place, homes.setdefault(f"{rule.id} {feeder}", _home(Neighbours())))
+
+
+def _home(known: Neighbours) -> Make:
+    return lambda meter, device: Load(meter, device, known)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dutyroom.fields import Fields
 from dutyroom.rules.kind import Place
+from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.register_fault import RegisterFault
 from dutyroom.rules.learner import Learner, learner
 from dutyroom.rules.spec import Rule
@@ -15,6 +16,10 @@ def parameters(fields: Fields) -> dict[str, object]:
     return {"jumps_only": fields.flag("jumps_only")}
 
 
+def _jumps(meter: Meter) -> RegisterFault:
+    return RegisterFault(meter, jumps_only=True)
+
+
 def build(rule: Rule, place: Place) -> Learner | None:
     jumps_only = rule.parameters.get("jumps_only") is True
-    return learner(rule, place, lambda meter: RegisterFault(meter, jumps_only))
+    return learner(rule, place, _jumps if jumps_only else RegisterFault)

@@ -18,7 +18,7 @@ from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import parts
+from dutyroom.rules.learned.packed import floats, parts, unpack, zeros
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.rules.learned.register import UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
@@ -55,7 +55,7 @@ class HomeStuck:
         self.base_since: Ms = 0  # end of the last spell as long as a night
         self.mean = 0.0  # m3/h
         self.lived, self.lived_day = 0.0, 0  # days with use, the older the less
-        self.evidence = [0.0, 0.0]  # hours still, m3 of the step after it
+        self.evidence = zeros(2)  # hours still, m3 of the step after it
 
     def arguments(self) -> dict[str, float]:
         """hours still; step: m3 by which the register caught up (0 = it stands still)."""
@@ -117,19 +117,20 @@ class HomeStuck:
     def _raise(self, at: Ms, still: float, step: float) -> None:
         if self.active or at - self.begun < LEARNING:
             return
-        self.active, self.evidence = True, [still, step]
+        self.active, self.evidence = True, floats((still, step))
         self.peaks.drop()
 
     def dump(self) -> list[Any]:
         return [
             self.register.dump(), self.peaks.dump(), self.active, self.begun, self.still_since,
-            self.base_since, self.mean, list(self.evidence), self.lived, self.lived_day,
+            self.base_since, self.mean, self.evidence.tobytes(), self.lived, self.lived_day,
         ]  # fmt: skip
 
     def load(self, data: list[Any]) -> None:
         (
             register, peaks, self.active, self.begun, self.still_since,
-            self.base_since, self.mean, self.evidence, self.lived, self.lived_day,
+            self.base_since, self.mean, evidence, self.lived, self.lived_day,
         ) = parts(data, 10)  # fmt: skip
         self.register.load(register)
+        self.evidence = unpack(evidence, 2)
         self.peaks.load(peaks)

@@ -19,7 +19,7 @@ from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import floats, parts, unpack, zeros
+from dutyroom.rules.learned.packed import floats, half, halves, parts, unpack, unpack_halves, zeros
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.rules.learned.register import UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
@@ -51,6 +51,8 @@ LIFE: Ms = 36 * HOUR  # an alarm that ended by itself within that, and was less 
 LIFE_TIMES = 1.5  # limit, was life after all: its values are learned, or the same visitors ring again
 _FLOWS, _NIGHTS = len(SPELLS), len(SPELLS) + len(WINDOWS)  # where their peaks begin
 _COUNT = _NIGHTS + len(NIGHT_WINDOWS)
+_FLOORS = (*SPELL_FLOORS, *FLOW_FLOORS, *NIGHT_FLOORS)
+_FACTORS = (*SPELL_FACTORS, *(FLOW_FACTOR for _ in WINDOWS), *(NIGHT_FACTOR for _ in NIGHT_WINDOWS))
 
 
 class HomeWater:
@@ -68,9 +70,9 @@ class HomeWater:
         coarse = meter.resolution > LITRE
         self.unknown = meter.resolution if coarse else 0.0  # a coarse register leaps by a digit
         self.peaks = Peaks(_COUNT)
-        self.reached = zeros(_COUNT)  # in the open alarm, what is above its limit
+        self.reached = floats()  # in the open alarm, what is above its limit
         self.active, self.cause = False, "leak"
-        self.evidence = [0.0, 0.0, 0.0]  # measure, value, limit
+        self.evidence = zeros(3)  # measure, value, limit
         self.begun: Ms = 0
         self.opened: Ms = 0
         self.still_since: Ms = 0
@@ -141,7 +143,7 @@ class HomeWater:
     def _hour(self, at: Ms, flow: float) -> None:
         """An hour of flow is complete (L/h); a gap counts as one hour of its mean."""
         self.bin_hours = self.bin_moved = 0.0
-        flows = self.flows
+        flow, flows = half(flow), self.flows
         flows.insert(0, flow)
         if flow < HIGH and self.spell_hours:
             self._spell_over()
@@ -184,12 +186,9 @@ class HomeWater:
     # ------------------------------------------------------------ the alarm
 
     def _set_limits(self) -> None:
-        floors = (*SPELL_FLOORS, *FLOW_FLOORS, *NIGHT_FLOORS)
-        factors = (*SPELL_FACTORS, *(FLOW_FACTOR for _ in WINDOWS), *(NIGHT_FACTOR for _ in NIGHT_WINDOWS))
-        limits = (
-            max(floor, factor * self.peaks.largest(i))
-            for i, (floor, factor) in enumerate(zip(floors, factors, strict=True))
-        )
+        peaks = self.peaks
+        known = zip(_FLOORS, _FACTORS, peaks.now, peaks.old, strict=True)
+        limits = [max(floor, factor * now, factor * old) for floor, factor, now, old in known]
         self.limits = array("d", limits)  # a list of them is three times as large
         for i in range(_FLOWS + 1, _FLOWS + SHORTS):  # what runs for an hour may run on for another
             self.limits[i] = max(self.limits[i], self.peaks.largest(i - 1))
@@ -201,7 +200,7 @@ class HomeWater:
         if (self.active and not worse) or at - self.begun < LEARNING:
             return
         self.active, self.cause, self.stood, self.opened = True, cause, False, at
-        self.evidence = [float(measure), value, self.limits[measure]]
+        self.evidence = floats((measure, value, self.limits[measure]))
         self.reached = zeros(_COUNT)
         self.reached[measure] = value
         self.peaks.drop()
@@ -210,7 +209,6 @@ class HomeWater:
         if not self.active or not self.stood:
             return
         if all(s < max(12.0, limit / 2) for s, limit in zip(self.since, self.limits, strict=False)):
-            self.active = False
             ordinary = all(
                 v <= LIFE_TIMES * limit for v, limit in zip(self.reached, self.limits, strict=True)
             )
@@ -218,25 +216,27 @@ class HomeWater:
                 for measure, value in enumerate(self.reached):
                     self.peaks.learn(measure, value)
                 self._set_limits()
+            self.active, self.reached = False, floats()
 
     # ------------------------------------------------------------ state
 
     def dump(self) -> list[Any]:
-        arrays = [values.tobytes() for values in (self.since, self.flows, self.spell, self.reached)]
+        arrays = [values.tobytes() for values in (self.since, self.reached, self.evidence)]
         return [
-            self.register.dump(), self.peaks.dump(), *arrays, list(self.evidence), self.active, self.cause,
+            self.register.dump(), self.peaks.dump(), halves(self.flows), halves(self.spell), *arrays, self.active, self.cause,
             self.begun, self.opened, self.still_since, self.stood, self.bin_hours, self.bin_moved,
             self.spell_hours,
         ]  # fmt: skip
 
     def load(self, data: list[Any]) -> None:
         (
-            register, peaks, since, flows, spell, reached, self.evidence, self.active, self.cause,
+            register, peaks, flows, spell, since, reached, evidence, self.active, self.cause,
             self.begun, self.opened, self.still_since, self.stood, self.bin_hours, self.bin_moved,
             self.spell_hours,
         ) = parts(data, 16)  # fmt: skip
         self.register.load(register)
         self.peaks.load(peaks)
-        self.since, self.flows = unpack(since, len(SPELLS)), unpack(flows)
-        self.spell, self.reached = unpack(spell, SHORTS), unpack(reached, _COUNT)
+        self.flows, self.spell = unpack_halves(flows), unpack_halves(spell, SHORTS)
+        self.since, self.evidence = unpack(since, len(SPELLS)), unpack(evidence, 3)
+        self.reached = unpack(reached, _COUNT if self.active else 0)
         self._set_limits()

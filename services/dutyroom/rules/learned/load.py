@@ -17,13 +17,12 @@ from array import array
 from collections.abc import Sequence
 from math import exp, isnan, log, nan, sqrt
 from statistics import median
-from typing import Any, TypeAlias
+from typing import Any
 
-from dutyroom.errors import Rejected
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.neighbours import Neighbours
-from dutyroom.rules.learned.packed import parts
+from dutyroom.rules.learned.neighbours import Neighbours, Nobody
+from dutyroom.rules.learned.packed import Floats, Shorts, floats, parts, unpack, unpack_shorts, zeros
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.rules.learned.register import UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
@@ -57,7 +56,6 @@ _GAP = 3.5  # intervals: over a longer silence nothing is known of the hours
 _FINE = 1000.0  # logarithms are kept in thousandths: 0.1 % of the power
 _DAY, _HALF, _WHOLE, _TIME = 0, 1, 2, 3  # peaks: kW of a day, least of 12 h and of 24 h, of each time of day
 
-Shorts: TypeAlias = "array[int]"
 _NAMES = (
     "active", "begun", "opened", "hour", "amount", "count", "total", "least", "sum", "calm", "empty",
     "with_them", "of_them", "pending", "z",
@@ -76,7 +74,7 @@ class Load:
         """member: its name among the neighbours."""
         self._local = meter.local
         self._gap: Ms = max(int(_GAP * meter.interval_s * SECOND), HOUR)
-        self.member, self.neighbours = member, neighbours or Neighbours()
+        self.member, self.neighbours = member, neighbours or Nobody()
         self.register = trusted(meter)
         self.active, self.cause = False, "elec_abnormal"
         self.begun: Ms = 0
@@ -88,14 +86,14 @@ class Load:
             array("h") for _ in range(TIMES)
         ]  # mean and smallest hour in turn, newest first
         self.recent: list[Shorts] = [array("h") for _ in range(TIMES)]  # the same while it is active
-        self.day: list[list[float]] = []  # number, mean and smallest hour of the newest blocks, newest first
+        self.day: list[Floats] = []  # number, mean and smallest hour of the newest blocks, newest first
         self.peaks = Peaks(_TIME + TIMES)
-        self.sum, self.daily = 0.0, [0.0] * TIMES
+        self.sum, self.daily = 0.0, zeros(TIMES)
         self.calm = self.empty = 0  # blocks in a row
         self.with_them, self.of_them = 0.0, 0.0  # sums of products with the neighbours', and of their squares
         self.pending = 0  # block that waits for what the neighbours say; 0 = none
         self.z = 0.0
-        self.evidence = [0.0, 0.0]
+        self.evidence = zeros(2)
 
     def arguments(self) -> dict[str, float]:
         """load, usual: kW of the last six hours, and at that time of day."""
@@ -140,7 +138,7 @@ class Load:
             self.count, self.total = 0, 0.0
 
     def _close_block(self, block: int, mean: float, least: float) -> None:
-        self.day = [[block, mean, least], *(b for b in self.day if b[0] > block - TIMES)]
+        self.day = [floats((block, mean, least)), *(b for b in self.day if b[0] > block - TIMES)]
         settled = self.past[block % TIMES][2 * QUARANTINE :]
         if len(settled) < 2 * ENOUGH:
             self._keep(self.past, block % TIMES, KEPT + QUARANTINE)
@@ -214,7 +212,7 @@ class Load:
 
     def _raise(self, at: Ms, usual: float) -> None:
         self.active, self.opened = True, at
-        self.evidence = [self.day[0][1], usual]
+        self.evidence = floats((self.day[0][1], usual))
         self.peaks.drop()
         for past in self.past:
             del past[: 2 * QUARANTINE]
@@ -228,27 +226,30 @@ class Load:
             self._clear()
 
     def _clear(self) -> None:
-        self.active, self.sum, self.daily = False, 0.0, [0.0] * TIMES
+        self.active, self.sum, self.daily = False, 0.0, zeros(TIMES)
         self.recent = [array("h") for _ in range(TIMES)]
 
     # ------------------------------------------------------------ state
 
     def dump(self) -> list[Any]:
-        said = self.neighbours.said.get(self.member, (0, 0.0, 0, 0.0))
+        said = self.neighbours.spoken(self.member)
         names = [None if (value := getattr(self, name)) != value else value for name in _NAMES]  # no NaN
         kept = [past.tobytes() for past in (*self.past, *self.recent)]
-        lists = [list(self.daily), [list(b) for b in self.day], list(self.evidence), list(said)]
-        return [self.register.dump(), self.peaks.dump(), names, kept, lists]
+        day = b"".join(block.tobytes() for block in self.day)
+        few = [self.daily.tobytes(), day, self.evidence.tobytes(), list(said)]
+        return [self.register.dump(), self.peaks.dump(), names, kept, few]
 
     def load(self, data: list[Any]) -> None:
-        register, peaks, names, kept, lists = parts(data, 5)
+        register, peaks, names, kept, few = parts(data, 5)
         self.register.load(register)
         self.peaks.load(peaks)
         for name, value in zip(_NAMES, parts(names, len(_NAMES)), strict=True):
             setattr(self, name, nan if value is None else value)
-        rows = [_shorts(row) for row in parts(kept, 2 * TIMES)]
+        rows = [unpack_shorts(row, 2) for row in parts(kept, 2 * TIMES)]
         self.past, self.recent = rows[:TIMES], rows[TIMES:]
-        self.daily, self.day, self.evidence, said = parts(lists, 4)
+        daily, day, evidence, said = parts(few, 4)
+        self.daily, self.evidence, blocks = unpack(daily, TIMES), unpack(evidence, 2), unpack(day)
+        self.day = [blocks[i : i + 3] for i in range(0, len(blocks), 3)]
         newest, z, before, before_z = parts(said, 4)
         if newest:
             self.neighbours.said[self.member] = (int(newest), float(z), int(before), float(before_z))
@@ -267,10 +268,3 @@ def _usual(thousandths: Sequence[int]) -> tuple[float, float]:
     middle = median(thousandths)
     mad = 1.4826 * median([abs(v - middle) for v in thousandths]) / _FINE
     return middle / _FINE, sqrt(mad * mad + FLOOR * FLOOR)
-
-
-def _shorts(data: object) -> Shorts:
-    """Raises Rejected for what is none."""
-    if not isinstance(data, bytes) or len(data) % 4:
-        raise Rejected(f"a stored detector: packed numbers expected, {data!r:.40} found")
-    return array("h", data)

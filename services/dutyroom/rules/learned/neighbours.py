@@ -19,9 +19,13 @@ class Neighbours:
         self.said: dict[str, tuple[int, float, int, float]] = {}  # block and z, and those before
 
     def say(self, member: str, block: int, z: float) -> None:
-        last, last_z, *_ = self.said.get(member, (0, 0.0, 0, 0.0))
+        last, last_z, *_ = self.spoken(member)
         if block > last:
             self.said[member] = (block, z, last, last_z)
+
+    def spoken(self, member: str) -> tuple[int, float, int, float]:
+        """What it said: a block (0 = none yet) and z, and those before."""
+        return self.said.get(member, (0, 0.0, 0, 0.0))
 
     def median(self, member: str, block: int) -> float | None:
         """Of the others; None where they are too few."""
@@ -31,3 +35,10 @@ class Neighbours:
             if name != member and block in (newest, before)
         ]
         return median(found) if len(found) >= FEWEST else None
+
+
+class Nobody(Neighbours):
+    """Of a home that hangs on no feeder with others."""
+
+    def say(self, member: str, block: int, z: float) -> None:
+        return

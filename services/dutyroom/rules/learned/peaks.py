@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from dutyroom.rules.learned.packed import Floats, floats, parts, unpack, zeros
+from dutyroom.rules.learned.packed import Floats, floats, half, halves, parts, unpack_halves, zeros
 
 QUARANTINE = 2  # days
 SEASON = 60  # days
 
 
 class Peaks:
-    """Of `count` measures, by local day."""
+    """Of `count` measures from 0 to 65504, by local day; rounded to 0.05 %."""
 
     __slots__ = ("day", "now", "old", "season", "waiting")
 
@@ -30,11 +30,11 @@ class Peaks:
         """A finished value of today."""
         today = self.waiting[0]
         if value > today[measure]:
-            today[measure] = value
+            today[measure] = half(value)
 
     def learn(self, measure: int, value: float) -> None:
         """A value that needs no quarantine."""
-        self.now[measure] = max(self.now[measure], value)
+        self.now[measure] = max(self.now[measure], half(value))
 
     def drop(self) -> None:
         """Forgets what waits: an alarm has opened."""
@@ -59,11 +59,11 @@ class Peaks:
         return max(self.now[measure], self.old[measure])
 
     def dump(self) -> list[Any]:
-        kept = b"".join(values.tobytes() for values in (self.now, self.old, *self.waiting))
-        return [self.day, self.season, kept]
+        values = (*self.now, *self.old, *(v for day in self.waiting for v in day))
+        return [self.day, self.season, halves(values)]
 
     def load(self, data: list[Any]) -> None:
         count = len(self.now)
         self.day, self.season, kept = parts(data, 3)
-        rows = unpack(kept, count * (QUARANTINE + 3))
+        rows = unpack_halves(kept, count * (QUARANTINE + 3))
         self.now, self.old, *self.waiting = (rows[i * count : (i + 1) * count] for i in range(QUARANTINE + 3))

@@ -59,7 +59,7 @@ class UnitStill:
 
     def __init__(self, meter: Meter) -> None:
         self.interval: Ms = meter.interval_s * SECOND
-        self.peaks = Peaks(1)  # finished spells, ms
+        self.peaks = Peaks(1)  # finished spells, hours
         self.active, self.cause = False, "power_cut"
         self.begun: Ms = 0
         self.since: Ms = 0  # first reading of the level that stands
@@ -71,8 +71,9 @@ class UnitStill:
 
     def _set_limit(self, at: Ms) -> None:
         known = at - self.begun >= LEARNING
-        own = max(LEAST, INTERVALS * self.interval, OWN_TIMES * self.peaks.largest(0))
-        self.limit = max(min(own, MOST), 1.5 * self.peaks.largest(0)) if known else max(UNKNOWN_YET, own)
+        longest = self.peaks.largest(0) * HOUR
+        own = max(LEAST, INTERVALS * self.interval, OWN_TIMES * longest)
+        self.limit = max(min(own, MOST), 1.5 * longest) if known else max(UNKNOWN_YET, own)
 
     def arguments(self) -> dict[str, float]:
         """hours: how long it has not moved."""
@@ -87,7 +88,7 @@ class UnitStill:
             self._set_limit(at)
         if value != self.level:
             if self.since and not self.active:
-                self.peaks.note(0, self.last - self.since)
+                self.peaks.note(0, (self.last - self.since) / HOUR)
             self.active, self.level, self.since, self.seen = False, value, at, 0
         elif at - self.last > GAP * self.interval and not self.active:
             self.since, self.seen = at, 0  # what nobody saw does not count

@@ -79,7 +79,7 @@ class Pump:
         self.stops = [Switching() for _ in range(tanks)]
         self.start: Limit | None = None  # below it the pump always ran
         self.stop: Limit | None = None  # above it it always stopped
-        self.peaks = Peaks(1)  # rests, ms
+        self.peaks = Peaks(1)  # rests, hours
 
     def read(self, at: Ms, value: float) -> bool:
         """Whether it was switched since the reading before."""
@@ -169,7 +169,7 @@ class PumpStation:
         if switched and not self.active and at - self.ended >= DAY:
             pump.learn(at, self.levels, self._range)
             if pump.runs and since:
-                pump.peaks.note(0, at - since)
+                pump.peaks.note(0, (at - since) / HOUR)
         if pump.runs:
             pump.off = False
         elif at - self.begun >= LEARNING and not pump.off and pump.ran:
@@ -185,7 +185,7 @@ class PumpStation:
             low = levels[0] < pump.start[1] and levels[0] < levels[-1]
             if low and rests >= STOOD * pump.interval * 0.9:  # readings come a little early, too
                 self._off(pump, at, "tank_low", levels[0])
-        elif rests > max(RESTS * pump.interval, OWN_TIMES * pump.peaks.largest(0)):
+        elif rests > max(RESTS * pump.interval, OWN_TIMES * pump.peaks.largest(0) * HOUR):
             self._off(pump, at, "pump_off", 0.0)
 
     def _off(self, pump: Pump, at: Ms, cause: str, level: float) -> None:

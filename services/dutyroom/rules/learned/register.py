@@ -9,13 +9,15 @@ a row.
 
 from __future__ import annotations
 
-from typing import Any
+import struct
 
-from dutyroom.rules.learned.packed import parts
+from dutyroom.errors import Rejected
 from dutyroom.timebase import DAY, HOUR, Ms
 
 UNKNOWN = -1.0  # nothing can be said about what moved
 STEPS = 3  # plausible steps from a new level until it is believed
+_KEPT = struct.Struct("<qqdddqBb")
+_FAULTS = ("", "meter_rollback", "meter_jump")
 _REMEMBER: Ms = 2 * DAY  # how long the level before a leap may return
 
 
@@ -111,12 +113,17 @@ class Register:
             self.old_at = 0
         return self._plausible(at, value, moved, hours)
 
-    def dump(self) -> list[Any]:
-        return [
-            self.at, self.since, self.value, self.largest, self.fault, self.old, self.old_at, self.steps
-        ]  # fmt: skip
+    def dump(self) -> bytes:
+        return _KEPT.pack(
+            self.at, self.since, self.value, self.largest, self.old, self.old_at, _FAULTS.index(self.fault),
+            min(self.steps, STEPS),
+        )  # fmt: skip
 
-    def load(self, data: list[Any]) -> None:
-        (
-            self.at, self.since, self.value, self.largest, self.fault, self.old, self.old_at, self.steps
-        ) = parts(data, 8)  # fmt: skip
+    def load(self, data: object) -> None:
+        """Raises Rejected for what `dump` did not give."""
+        if not isinstance(data, bytes) or len(data) != _KEPT.size:
+            raise Rejected(f"a stored register: {_KEPT.size} bytes expected, {data!r:.40} found")
+        self.at, self.since, self.value, self.largest, self.old, self.old_at, fault, self.steps = (
+            _KEPT.unpack(data)
+        )
+        self.fault = _FAULTS[min(fault, len(_FAULTS) - 1)]

@@ -7,11 +7,11 @@ cooling that does not stop, a sensor that stands still).
 
 from __future__ import annotations
 
-from math import isnan, nan
+from math import frexp, isnan, nan
 from typing import Any
 
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import Floats, floats, parts, unpack
+from dutyroom.rules.learned.packed import Floats, floats, half, halves, parts, unpack_halves
 from dutyroom.timebase import DAY, HOUR, SECOND, Ms
 
 HOURS = 24
@@ -26,7 +26,8 @@ CALM = 12  # hours: half a day like any other
 NORMAL: Ms = 8 * DAY  # an alarm that stood so long is the new normal
 HEARD = 0.5  # of the readings of an hour
 
-_NAMES = ("active", "opened", "hour", "total", "count", "run", "calm", "season")
+_LARGE = 13  # binary digits: larger values are kept in larger units, so that 16 bits hold them
+_NAMES = ("active", "opened", "hour", "total", "count", "run", "calm", "season", "unit")
 
 
 class Repeats:
@@ -47,6 +48,7 @@ class Repeats:
         self.shape: list[Floats] = []  # days before, newest first
         self.bounds = floats([nan] * 4)  # lowest and highest hour of this season, and of the one before
         self.evidence = [0.0, 0.0]
+        self.unit = 0.0  # of what is kept: a power of two, by the first reading; 0 = there was none
 
     def arguments(self) -> dict[str, float]:
         """mean: of the last hour; usual: the nearest to it of that time of day within a week."""
@@ -57,9 +59,11 @@ class Repeats:
 
     def read(self, at: Ms, value: float) -> None:
         hour = self._local.local(at) // HOUR
+        self.unit = self.unit or 2.0 ** max(frexp(value)[1] - _LARGE, 0)
+        value /= self.unit
         if hour != self.hour:
             if self.count >= self._wanted:
-                self._close(at, self.hour % HOURS, self.total / self.count)
+                self._close(at, self.hour % HOURS, half(self.total / self.count))
             if hour // HOURS != self.hour // HOURS:
                 self._new_day(hour // HOURS)
             self.hour, self.total, self.count = hour, 0.0, 0
@@ -95,7 +99,7 @@ class Repeats:
         times = (hour - 1, hour, (hour + 1) % HOURS)
         near = [day[h] for day in self.shape[QUARANTINE:] for h in times if not isnan(day[h])]
         usual = min(near, key=lambda v: abs(v - mean)) if near else mean
-        span = max(highest - lowest, self._least, LEAST_SHARE * abs(usual))
+        span = max(highest - lowest, self._least / self.unit, LEAST_SHARE * abs(usual))
         beyond = not lowest - BEYOND * span <= mean <= highest + BEYOND * span
         out = beyond or abs(mean - usual) > FAR * span
         self.run, self.calm = (self.run + 1, 0) if out else (0, self.calm + 1)
@@ -105,17 +109,18 @@ class Repeats:
             elif self.calm >= CALM:
                 self.active = False
         elif self.run >= RUNNING:
-            self.active, self.opened, self.evidence = True, at, [mean, usual]
+            self.active, self.opened = True, at
+            self.evidence = [mean * self.unit, usual * self.unit]
             self.today = floats([nan] * HOURS)
 
     def dump(self) -> list[Any]:
-        kept = b"".join(day.tobytes() for day in (self.bounds, self.today, *self.shape))
-        return [[getattr(self, name) for name in _NAMES], list(self.evidence), kept]
+        kept = [*self.bounds, *self.today, *(v for day in self.shape for v in day)]
+        return [[getattr(self, name) for name in _NAMES], list(self.evidence), halves(kept)]
 
     def load(self, data: list[Any]) -> None:
         names, self.evidence, kept = parts(data, 3)
         for name, value in zip(_NAMES, parts(names, len(_NAMES)), strict=True):
             setattr(self, name, value)
-        hours = unpack(kept)
+        hours = unpack_halves(kept)
         self.bounds = hours[:4]
         self.today, *self.shape = (hours[i : i + HOURS] for i in range(4, len(hours), HOURS))

@@ -1,7 +1,7 @@
-"""A device, or most of a zone, that is not heard. Timers run on the stream clock.
+"""Most of a zone that is not heard. Timers run on the stream clock.
 
-Single readings get lost every day, on hourly radio meters several in a row; what counts is a silence
-that is long for this device. Most of a zone silent at once is no chance: one gateway, or one supply.
+Single readings get lost every day, on hourly radio meters several in a row. Most of a zone silent at once is
+no chance: one gateway, or one supply.
 """
 
 from __future__ import annotations
@@ -13,13 +13,7 @@ from typing import Any
 from dutyroom.rules.columns import FOREVER
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.packed import parts
-from dutyroom.rules.learned.peaks import Peaks
-from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms
-
-INTERVALS = 4
-LEAST = HOUR
-MOST = 6 * HOUR  # the longest that a duty room lets pass; less is everyday loss of hourly radio meters
-OWN_TIMES = 2.0
+from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
 TOGETHER = 0.8  # of a zone
 FEWEST = 3  # devices: two can fail by chance
@@ -27,50 +21,6 @@ ZONE_INTERVALS = 2.1  # two readings are missing
 ZONE_HOURLY = 2.5  # mains-fed meters, hourly or rarer
 ZONE_RADIO = 4.0  # battery radio meters, hourly or rarer: their gateway misses an hour or three together
 _AGAIN = 0.5  # fewer than that are silent: the zone is back, the last ones have as long as it took
-
-
-class Silence:
-    """Of one device."""
-
-    __slots__ = ("active", "cause", "interval", "last", "limit", "peaks")
-
-    def __init__(self, meter: Meter) -> None:
-        self.interval: Ms = meter.interval_s * SECOND
-        self.peaks = Peaks(1)
-        self.active, self.cause = False, "offline"
-        self.last: Ms = 0
-        self._set_limit()
-
-    def _set_limit(self) -> None:
-        """Hourly meters, or rarer: 6 h or 4 intervals flat."""
-        if self.interval >= HOUR:
-            self.limit: float = max(MOST, INTERVALS * self.interval)
-        else:
-            self.limit = min(MOST, max(LEAST, INTERVALS * self.interval, OWN_TIMES * self.peaks.largest(0)))
-
-    def arguments(self) -> dict[str, float]:
-        """hours: a silence that is longer than that is an alarm."""
-        return {"hours": self.limit / HOUR}
-
-    def tick(self, now: Ms) -> None:
-        if self.last and now - self.last > self.limit and not self.active:
-            self.active = True
-            self.peaks.drop()
-
-    def read(self, at: Ms, value: float) -> None:
-        if self.last and not self.active:
-            self.peaks.note(0, at - self.last)
-        if self.peaks.roll(at // DAY):
-            self._set_limit()
-        self.last, self.active = at, False
-
-    def dump(self) -> list[Any]:
-        return [self.active, self.last, self.peaks.dump()]
-
-    def load(self, data: list[Any]) -> None:
-        self.active, self.last, peaks = parts(data, 3)
-        self.peaks.load(peaks)
-        self._set_limit()
 
 
 def _patience(meter: Meter) -> float:

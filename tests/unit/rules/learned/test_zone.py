@@ -6,11 +6,11 @@ import pytest
 
 from dutyroom.rules.learned import ZoneDetector
 from dutyroom.rules.learned.network_water import NetworkWater
-from dutyroom.rules.learned.silence import Silence, ZoneSilence
+from dutyroom.rules.learned.silence import ZoneSilence
 from dutyroom.rules.learned.zone_flow import ZoneFlow
 from dutyroom.timebase import DAY, HOUR, MINUTE, Ms
 
-from .series import BEGIN, FLAT, HOME, OUTLET, alarms, note, register, town
+from .series import BEGIN, FLAT, OUTLET, note, register, town
 
 QUARTER = 15 * MINUTE
 
@@ -67,21 +67,6 @@ def test_a_bin_in_which_a_meter_was_silent_for_hours_has_no_flow() -> None:
     flow.read(0, BEGIN, 0.0)
     flow.read(0, BEGIN + QUARTER, 10.0)
     assert all(f == -1.0 for _, f in flow.read(0, BEGIN + 3 * HOUR, 50.0)[1:])
-
-
-def test_a_device_that_is_silent_for_an_hour_is_told_by_the_clock() -> None:
-    readings = [(BEGIN + i * QUARTER, 0.0) for i in range(100)] + [(BEGIN + 30 * HOUR, 0.0)]
-    assert [f[0] for f in alarms(Silence(FLAT), readings)] == ["raised", "cleared"]
-
-
-def test_an_hourly_radio_meter_may_miss_five_hours() -> None:
-    readings = [(BEGIN + h * HOUR, 0.0) for h in (0, 1, 2, 7, 8, 16)]
-    assert alarms(Silence(HOME), readings) == [("raised", "offline", 0.59), ("cleared", "offline", 0.67)]
-
-
-def test_a_device_that_often_misses_an_hour_is_given_twice_that() -> None:
-    slow = [BEGIN + i * QUARTER for i in range(96 * 6) if i % 24 not in (3, 4, 5)]
-    assert alarms(Silence(FLAT), [(at, 0.0) for at in slow]) == []
 
 
 def silent_from(

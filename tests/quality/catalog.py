@@ -1,4 +1,4 @@
-"""Which detectors a device point and a zone get."""
+"""Which detectors a device point and a zone get where they are tried without the engine, as `defaults.yaml` has them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,14 @@ from dutyroom.rules.learned.home_water import HomeWater
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.network_water import NetworkWater
 from dutyroom.rules.learned.register_fault import RegisterFault
-from dutyroom.rules.learned.silence import FEWEST, Silence, ZoneSilence
+from dutyroom.rules.learned.silence import FEWEST, ZoneSilence
 
 REGISTERS = ("water_meter", "electricity_meter")
-
-COVERS = {
-    "zone_silence": ("silence",)
-}  # while the first is active in a zone, its devices raise none of these
 
 
 def detectors(meter: Meter) -> dict[str, Detector]:
     """Of one point, by rule name."""
-    found: dict[str, Detector] = {"silence": Silence(meter)}
+    found: dict[str, Detector] = {}
     if meter.klass in REGISTERS:
         found["register_fault"] = RegisterFault(meter)
     if meter.klass == "water_meter" and meter.role == "unit":
