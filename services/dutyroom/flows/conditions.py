@@ -39,7 +39,7 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
     """A new episode, or the open one again whose condition had gone."""
     episode = room.open.get((rule.id, condition.object))
     if episode is None:
-        episode = Episode(_fresh(room, rule, condition))
+        episode = Episode(fresh(room, rule, condition))
         room.all.append(episode)
         room.open[episode.key] = episode
     room.step(episode, AlarmEvent.RAISE, at=condition.at)
@@ -58,7 +58,8 @@ def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") ->
     room.step(episode, AlarmEvent.CLEAR, reason, at)
 
 
-def _fresh(room: Room, rule: Rule, condition: Condition) -> Alarm:
+def fresh(room: Room, rule: Rule, condition: Condition) -> Alarm:
+    """The row of an alarm before its first event."""
     device = room.context.devices.get(condition.object)
     return Alarm(
         id=0,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from dutyroom.flows.conditions import apply, withdraw
+from dutyroom.flows.corrections import Judged, correct
 from dutyroom.flows.episodes import Context, Decision, Key, Standing
 from dutyroom.flows.grouping import group, lift, unshelve
 from dutyroom.flows.inference import infer
@@ -26,10 +27,16 @@ def decide(
     context: Context,
     now: Ms,
     withdrawn: Collection[Key] = (),
+    judged: Iterable[Judged] = (),
 ) -> Decision:
-    """The alarms, tickets and messages that follow at `now`; without conditions: what is due."""
+    """The alarms, tickets and messages that follow at `now`; without conditions: what is due.
+
+    judged: what late readings were found to change.
+    """
     room = Room(standing, context, now)
     withdraw(room, withdrawn)
+    for each in judged:
+        correct(room, each)
     for condition in conditions:
         apply(room, condition)
     infer(room)

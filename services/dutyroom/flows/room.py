@@ -32,7 +32,8 @@ class Room:
 
     def decision(self) -> Decision:
         """What has changed since the start."""
-        changed = [e for e in (*self.all, *self.recent) if e.changes or e.alarm != e.stored]
+        known = dict.fromkeys((*self.all, *self.recent))  # what has ended just now is in both
+        changed = [e for e in known if e.changes or e.alarm != e.stored]
         works = [w for w in (*self.works.values(), *self.opened) if w.changes or w.ticket != w.stored]
         return Decision(changed, list(dict.fromkeys(works)), self.notices)
 

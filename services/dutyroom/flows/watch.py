@@ -8,11 +8,14 @@ is judged again with its outcome discarded, because it is in the records already
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import orjson
 
+from dutyroom.flows.corrections import Judged
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Key, Standing, interval_in
+from dutyroom.flows.late import Late, Past
 from dutyroom.flows.mentions import Said, with_mentions
 from dutyroom.flows.outage import RULE as OUTAGE
 from dutyroom.flows.outage import Outage
@@ -51,12 +54,14 @@ class Watch:
         broker_ok: Callable[[], bool] = lambda: True,
         lag: Ms = 0,
         outage: Outage | None = None,
+        past: Past | None = None,
     ) -> None:
-        """lag: how long a message may be on its way by this clock. Time alone decides nothing about
+        """past: the stored readings; without them late ones change no alarm. lag: how long a message may be on its way by this clock. Time alone decides nothing about
         what is younger: on a clock that runs fast, a second on the way is minutes. outage: looks at ourselves."""
         self._site, self._table, self._engine = site, table, engine
         self._records, self._journal, self._clock = records, journal, clock
         self._broker_ok, self._lag, self._outage = broker_ok, lag, outage
+        self._late = Late(site.id, engine, table, past) if past is not None else None
         self._position: dict[Lane, int] = {}
         self._pending: list[Condition] = []  # judged, not committed yet
         self._gone: set[Key] = set()  # withdrawn, not committed yet
@@ -79,6 +84,8 @@ class Watch:
             cursors = {lane: tx.cursor(self._site.id, READER, lane) for lane in Lane}
             blob = tx.blob(self._site.id, _BLOB)
             opened = tx.alarms.open_ones(self._site.id)
+            if self._late is not None:
+                self._late.start(tx, self._clock.now(), blob is not None)
         position = dict(cursors)
         if blob is not None:
             head, _, state = blob.partition(b"\n")
@@ -166,6 +173,22 @@ class Watch:
             self._commit(now, snapshot=due)
         elif self._moved or due:
             self._advance(now, snapshot=due)
+        if self._late is not None and not self._lagging() and self._late.due(now, self._position):
+            self._judge_again(self._late, now)
+
+    def _judge_again(self, late: Late, now: Ms) -> None:
+        """Puts readings that came late in their place, and the alarms to what they say then."""
+        with self._records.read() as tx:
+            found = late.look(tx, now)
+        with self._records.write() as tx:
+            is_exchange = self._exchanges(tx)
+            judged = [late.recorded(tx, _without(again.judged, is_exchange)) for again in found]
+            standing = self._standing(tx, now)
+            if decision := decide((), standing, self._context(), now, judged=judged):
+                write(tx, self._site.id, decision, now)
+        for again in found:
+            self._engine.take_over(again.key, again.dumped, now, self._pending)
+        late.done([again.key for again in found], now)
 
     def _blind(self, now: Ms) -> bool:
         """Whether devices may have spoken without our hearing it since the last tick."""
@@ -240,7 +263,10 @@ class Watch:
             tx.advance(self._site.id, READER, lane, seq)
         if snapshot:
             head = orjson.dumps({str(int(lane)): seq for lane, seq in self._position.items()})
-            tx.put_blob(self._site.id, _BLOB, head + b"\n" + self._engine.snapshot())
+            state = self._engine.snapshot()
+            tx.put_blob(self._site.id, _BLOB, head + b"\n" + state)
+            if self._late is not None:
+                self._late.keep(tx, self._clock.now(), state)
 
     def _kept(self, now: Ms, snapshot: bool) -> None:
         """After the transaction: the journal may forget what the snapshot knows."""
@@ -308,3 +334,13 @@ class Watch:
             return any(e.device == object and abs(e.at - at) <= _EXCHANGE_NEAR for e in book[0])
 
         return is_exchange
+
+
+def _without(judged: Judged, is_exchange: Callable[[str, str, Ms], bool]) -> Judged:
+    """What a replay found, without decreases of meters whose exchange is on record."""
+    found = [
+        stretch
+        for stretch in judged.found
+        if stretch.raised is None or not is_exchange(judged.rule, judged.object, stretch.raised.at)
+    ]
+    return replace(judged, found=found)

@@ -31,7 +31,7 @@ class Delay:
     heard: Ms = 0  # receive time of it
     last: Ms | None = None  # event time of the newest reading
     resumed: Ms = 0  # when we began to listen again
-    flipped: Ms = NEVER  # event time of the last change; not kept over a restart
+    flipped: Ms = NEVER  # event time of the last change
 
     def pause(self, now: Ms) -> None:
         """Nobody listened until now: the end of what waits may have been said meanwhile."""
@@ -49,7 +49,7 @@ class Delay:
         delay = self.off if self.active else self.on
         if breach == self.active:
             if not retained:
-                self.since, self.last = None, at
+                self.since, self.last = None, max(at, self.last or at)
             elif self.active:  # it still holds, as far as the broker knows: time alone clears nothing
                 self.since = None
             return None
@@ -57,7 +57,7 @@ class Delay:
             return self._retained(at, received)
         if self.since is None or self._unknown(self.since, at):
             self.since, self.heard = at, received
-        self.last = at
+        self.last = max(at, self.last or at)
         return self._flip(self.since + delay) if at - self.since >= delay else None
 
     def _end(self) -> Ms | None:
@@ -109,12 +109,14 @@ class Delay:
         return at
 
     def dump(self) -> list[Any]:
+        flipped = [] if self.flipped == NEVER else [self.flipped]
         if self.since is None:  # the others mean something only while it waits
-            return [self.active, None, 0, None]
-        return [self.active, self.since, self.heard, self.last]
+            return [self.active, None, 0, None, *flipped]
+        return [self.active, self.since, self.heard, self.last, *flipped]
 
     def load(self, data: Sequence[Any]) -> None:
-        self.active, self.since, self.heard, self.last = data
+        self.active, self.since, self.heard, self.last = data[:4]
+        self.flipped = data[4] if len(data) > 4 else NEVER
 
 
 class Watched(Instance):

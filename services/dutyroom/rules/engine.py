@@ -145,7 +145,10 @@ class Engine:
         """Before the readings: the first one after it comes with the same message."""
         for event in batch.events:
             if event.code == COUNTER_RESET and not _retained(batch, event.message):
+                passed = event.at <= self.newest(event.point)
                 for instance in self._points.at(event.point):
+                    if passed:
+                        self._misses(instance, event.at)
                     self._note(instance, instance.reset(event.point, event.at), batch.received_at, out)
 
     def _happened(self, batch: Batch, out: list[Condition]) -> None:
@@ -291,6 +294,10 @@ class Engine:
         return self._points.newest.item(point) if point < self._points.size else NEVER
 
     # ------------------------------------------------------------ late readings
+
+    def print(self, rule: str) -> str:
+        """Of a rule: another one when its state can no longer be trusted to mean the same."""
+        return self._prints.get(rule, "")
 
     def twin(self, key: Key) -> Instance | None:
         """A fresh instance like the one that runs, on rows of its own; None = none runs."""

@@ -23,6 +23,7 @@ from dutyroom.flows.ground import ground_of
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.intake import Intake
 from dutyroom.flows.keep import Keep
+from dutyroom.flows.late import StoredPast
 from dutyroom.flows.lease import FencedRecords
 from dutyroom.flows.line import Line
 from dutyroom.flows.live import Live
@@ -284,7 +285,18 @@ def _loops(
         return names | ({"canary"} if canary is not None and canary.state.silent else set())
 
     outage = Outage(failing, time.monotonic)
-    watch = Watch(site, r.table, r.records, r.journal, engine, r.clock, hears, lag, outage)
+    watch = Watch(
+        site,
+        r.table,
+        r.records,
+        r.journal,
+        engine,
+        r.clock,
+        hears,
+        lag,
+        outage,
+        StoredPast(r.store, r.journal),
+    )
 
     def keep_up() -> float:
         check()  # a store knows no tokens: who has lost the site begins nothing there

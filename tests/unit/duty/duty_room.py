@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dutyroom.errors import Conflict
+from dutyroom.flows.late import Past
 from dutyroom.flows.watch import Watch
 from dutyroom.model.duty import (
     Alarm,
@@ -26,6 +27,7 @@ from dutyroom.model.metering import Exchange
 from dutyroom.model.telemetry import (
     Batch,
     DeviceClass,
+    Event,
     Finding,
     Kind,
     Lane,
@@ -62,6 +64,7 @@ class Rows:
     blobs: dict[str, bytes] = field(default_factory=dict)
     changes: list[tuple[str, str]] = field(default_factory=list)
     devices: list[Device] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
 
 
 class FakeAlarms:
@@ -151,6 +154,10 @@ class FakeDevices:
 
     def all(self, site: str) -> Sequence[Device]:
         return self.rows.devices
+
+    def events(self, site: str, point: int, since: int, limit: int, code: str) -> Sequence[Event]:
+        found = [e for e in self.rows.events if (e.point, e.code) == (point, code) and e.at >= since]
+        return sorted(found, key=lambda e: -e.at)[:limit]
 
 
 class FakeTx:
@@ -267,6 +274,7 @@ class Room:
         self.journal = journal or FakeJournal()
         self.clock = HandClock()
         self.broker = True
+        self.past: Past | None = None
         self.restart()
 
     def restart(self) -> None:
@@ -282,6 +290,7 @@ class Room:
             self.clock,
             lambda: self.broker,
             self.lag,
+            past=self.past,
         )
 
     def batch(

@@ -40,7 +40,7 @@ def parameters(fields: Fields) -> dict[str, object]:
 class MeanwhileInstance(Watched):
     """Both sides keep their newest value; time counts while both hold."""
 
-    __slots__ = ("beyond", "codes", "newest", "other", "own", "sign")
+    __slots__ = ("beyond", "changed", "codes", "other", "own", "sign")
 
     def __init__(
         self, rule: Rule, point: Point, other: Point, codes: frozenset[float], limit: float, sign: int
@@ -49,9 +49,10 @@ class MeanwhileInstance(Watched):
         self.other = other
         self.codes, self.limit, self.sign = codes, limit, sign
         self.own = self.beyond = False
-        self.newest: Ms = 0
+        self.changed: Ms = 0  # event time at which a side was last another one
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
+        before = (self.own, self.beyond)
         # A retained side may begin to hold; that it no longer does, only the device says.
         if point == self.other.id:
             limit = self.limit or 0.0
@@ -59,21 +60,27 @@ class MeanwhileInstance(Watched):
             self.value = value
         else:
             self.own = value in self.codes or (retained and self.own)
-        # Two clocks: the pair is as new as its newer side.
-        self.newest = max(self.newest, at)
-        changed = self.delay.take(self.own and self.beyond, self.newest, received, retained)
+        # Two clocks: what one side says may be older than the last change of the other.
+        at = max(at, self.changed)
+        if (self.own, self.beyond) != before:
+            self.changed = at
+        changed = self.delay.take(self.own and self.beyond, at, received, retained)
         return None if changed is None else self.condition(changed)
+
+    @property
+    def turned(self) -> Ms:
+        return max(super().turned, self.changed)
 
     @property
     def rest(self) -> bool:
         return False
 
     def dump(self) -> list[Any]:
-        return [*super().dump(), self.own, self.beyond, self.newest]
+        return [*super().dump(), self.own, self.beyond, self.changed]
 
     def load(self, data: Sequence[Any]) -> None:
         super().load(data)
-        self.own, self.beyond, self.newest = data[2:]
+        self.own, self.beyond, self.changed = data[2:]
 
 
 def build(rule: Rule, place: Place) -> MeanwhileInstance | None:

@@ -1,0 +1,231 @@
+"""What late readings do to alarms, tickets and messages that are there already."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.duty.duty_room import SITE, T0, Room, device, person, state
+from tests.unit.duty.test_late_data import Stored
+
+from dutyroom import alarms, tickets
+from dutyroom.alarms import spans_of
+from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Ticket, TicketEvent, TicketState
+from dutyroom.rules.parse import parse_rules
+
+RULES = """
+rules:
+  - {id: gate.open, kind: state, name: {en: open, zh-CN: 开}, select: {classes: [gate]}, point: door_open,
+     parameters: {equals: 1}, on_delay: 60s, priority: 2, ticket: now}
+  - {id: fire.bell, kind: state, name: {en: bell, zh-CN: 铃}, select: {classes: [fire_panel]}, point: alarm,
+     parameters: {equals: 1}, priority: 1, latched: true, ticket: now}
+"""
+MINE = [rule for rule in parse_rules(RULES, "rules.yaml") if rule.id in ("gate.open", "fire.bell")]
+MINUTE_S = 60
+
+
+@pytest.fixture
+def room() -> Room:
+    room = Room([device("gate", "gate"), device("panel", "fire_panel")], SPECS, MINE)
+    room.records.rows.people.append(person("lin"))
+    room.past = Stored(room)
+    room.restart()
+    return room.at(1)
+
+
+SPECS = {"gate": [state("door_open")], "fire_panel": [state("alarm")]}
+
+
+def door(room: Room, value: int, at: int | None = None) -> None:
+    room.reads(("gate", "door_open", value), at=at)
+
+
+def rows(room: Room) -> list[Alarm]:
+    return list(room.records.rows.alarms.values())
+
+
+def work(room: Room) -> list[Ticket]:
+    return list(room.records.rows.tickets.values())
+
+
+def stretches(alarm: Alarm) -> list[tuple[float, float | None]]:
+    return [((a - T0) / 1000, None if b is None else (b - T0) / 1000) for a, b in spans_of(alarm)]
+
+
+def step(room: Room, event: AlarmEvent) -> None:
+    """A person does something to the newest alarm."""
+    with room.records.write() as tx:
+        after, change = alarms.step(rows(room)[-1], event, room.clock.at, "lin", "seen")
+        tx.alarms.update(after)
+        tx.alarms.log(change)
+        tx.change(SITE, room.clock.at, "alarm", str(after.id))
+
+
+def test_what_is_over_is_recorded_late_and_nobody_is_called(room: Room) -> None:
+    door(room, 0)
+    room.at(1000)
+    door(room, 0)
+    door(room, 1, at=100)
+    door(room, 0, at=300)
+    room.at(1010)
+    (alarm,) = rows(room)
+    assert stretches(alarm) == [(160, 300)]
+    assert (alarm.late, alarm.state, alarm.raised_at, alarm.cleared_at) == (
+        True,
+        AlarmState.RETURNED,
+        T0 + 160_000,
+        T0 + 300_000,
+    )
+    assert not work(room)
+    assert not room.records.rows.outbox
+
+
+def test_what_still_holds_is_told_of(room: Room) -> None:
+    door(room, 0)
+    room.at(1000)
+    door(room, 1)
+    room.at(1010)
+    door(room, 1, at=100)
+    room.at(1020)
+    (alarm,) = rows(room)
+    assert (stretches(alarm), alarm.late, alarm.state) == ([(160, None)], True, AlarmState.UNACKNOWLEDGED)
+    assert len(work(room)) == 1
+    assert len(room.records.rows.outbox) == 1
+
+
+def test_what_never_was_is_disproved_and_its_order_called_off(room: Room) -> None:
+    door(room, 1)
+    room.at(100)
+    assert room.alarms() == {"gate.open@gate": "unacknowledged"}
+    door(room, 0, at=20)
+    room.at(110)
+    (alarm,), (ticket,) = rows(room), work(room)
+    assert alarm.disproved
+    assert alarm.state is AlarmState.NORMAL
+    assert not spans_of(alarm)
+    assert ticket.state is TicketState.CANCELLED
+    assert [c.reason for c in room.records.rows.alarm_log if c.event is AlarmEvent.DISPROVE] == [
+        "alarm.reason.disproved"
+    ]
+
+
+def test_an_order_that_somebody_is_on_stays_for_a_person(room: Room) -> None:
+    door(room, 1)
+    room.at(100)
+    with room.records.write() as tx:
+        after, change = tickets.step(
+            work(room)[0], TicketEvent.DISPATCH, room.clock.at, "lin", assignee="wang"
+        )
+        tx.tickets.update(after)
+        tx.tickets.log(change)
+        tx.change(SITE, room.clock.at, "ticket", str(after.id))
+    door(room, 0, at=20)
+    room.at(110)
+    assert rows(room)[0].disproved
+    assert work(room)[0].state is TicketState.DISPATCHED
+    assert room.records.rows.ticket_log[-1].event is TicketEvent.NOTE
+
+
+def test_an_ended_alarm_can_be_disproved(room: Room) -> None:
+    door(room, 1)
+    room.at(100)
+    step(room, AlarmEvent.ACKNOWLEDGE)
+    door(room, 0)
+    room.at(110)
+    ended = rows(room)[0].ended_at
+    assert ended is not None
+    door(room, 0, at=20)
+    room.at(120)
+    (alarm,) = rows(room)
+    assert alarm.disproved
+    assert alarm.ended_at == ended
+
+
+def test_begin_and_end_are_moved_and_the_number_stays(room: Room) -> None:
+    door(room, 1)
+    room.at(300)
+    door(room, 0)
+    room.at(310)
+    door(room, 0, at=200)
+    door(room, 1, at=-100)
+    room.at(320)
+    (alarm,) = rows(room)
+    assert stretches(alarm) == [(-40, 200)]
+    assert [c.event for c in room.records.rows.alarm_log][-1] is AlarmEvent.REVISE
+
+
+def test_two_that_were_one_become_the_older_with_what_was_done_to_the_younger(room: Room) -> None:
+    door(room, 1)
+    room.at(100)
+    step(room, AlarmEvent.ACKNOWLEDGE)
+    door(room, 0)
+    room.at(200)
+    door(room, 1)
+    room.at(300)
+    step(room, AlarmEvent.ACKNOWLEDGE)
+    older, younger = rows(room)
+    assert older.ended_at is not None
+    assert younger.state is AlarmState.ACKNOWLEDGED
+    # The door had not been shut: of one instant the larger value counts.
+    door(room, 1, at=100)
+    room.at(320)
+    older, younger = rows(room)
+    assert younger.merged_into == older.id
+    assert younger.state is AlarmState.NORMAL
+    assert (older.state, stretches(older)) == (AlarmState.ACKNOWLEDGED, [(61, None)])
+    door(room, 0)
+    room.at(330)
+    assert rows(room)[0].ended_at is not None
+
+
+def test_a_split_alarm_stays_one_for_the_people(room: Room) -> None:
+    door(room, 1)
+    room.at(500)
+    door(room, 0, at=200)
+    door(room, 1, at=300)
+    room.at(600)
+    (alarm,) = rows(room)
+    assert stretches(alarm) == [(61, 200), (360, None)]
+    assert len(work(room)) == 1
+    assert len(room.records.rows.outbox) == 1
+
+
+def test_a_fire_that_is_over_rings_all_the_same(room: Room) -> None:
+    room.reads(("panel", "alarm", 0))
+    room.at(1000)
+    room.reads(("panel", "alarm", 0))
+    room.reads(("panel", "alarm", 1), at=500)
+    room.reads(("panel", "alarm", 0), at=520)
+    room.at(1010)
+    (alarm,) = rows(room)
+    assert (alarm.state, stretches(alarm)) == (AlarmState.RETURNED, [(500, 520)])
+    assert len(work(room)) == 1
+    assert len(room.records.rows.outbox) == 1
+
+
+def test_later_than_a_day_changes_nothing_and_is_counted(room: Room) -> None:
+    door(room, 0)
+    room.at(90_000, step=20)
+    door(room, 0)
+    door(room, 1, at=100)
+    door(room, 0, at=300)
+    room.at(90_010)
+    assert not rows(room)
+    assert room.engine.late["gate"] == 2
+
+
+def test_while_the_store_is_behind_late_readings_wait(room: Room) -> None:
+    stored = room.past
+    assert isinstance(stored, Stored)
+    stored.behind = True
+    door(room, 0)
+    room.at(1000)
+    door(room, 0)
+    door(room, 1, at=100)
+    door(room, 0, at=300)
+    room.at(1010)
+    assert not rows(room)
+    room.restart()
+    room.at(1020)
+    assert not rows(room)
+    stored.behind = False
+    room.at(1030)
+    assert [stretches(a) for a in rows(room)] == [[(160, 300)]]

@@ -1,0 +1,203 @@
+"""Whatever order readings come in, twice or hours late: the same alarms as if each had come at once."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, state
+
+from dutyroom import alarms
+from dutyroom.alarms import spans_of
+from dutyroom.model.duty import AlarmEvent, AlarmState
+from dutyroom.model.telemetry import (
+    Batch,
+    Kind,
+    Lane,
+    Message,
+    MessageRecord,
+    Outcome,
+    Point,
+    PointSpec,
+    Readings,
+    Series,
+)
+from dutyroom.rules.parse import parse_rules
+from dutyroom.timebase import DAY, HOUR, MINUTE, Ms
+
+RULES = """
+rules:
+  - {id: t.limit, kind: limit, name: {en: hot, zh-CN: 热}, select: {classes: [generator]}, point: heat,
+     parameters: {above: 50, deadband: 5}, on_delay: 3min, off_delay: 2min, priority: 2, ticket: now}
+  - {id: t.state, kind: state, name: {en: open, zh-CN: 开}, select: {classes: [gate]}, point: door_open,
+     parameters: {equals: 1}, on_delay: 2min, priority: 3, ticket: now}
+  - {id: t.rate, kind: rate, name: {en: fast, zh-CN: 快}, select: {classes: [water_meter]}, point: volume,
+     parameters: {above: 2.5, over: 10min}, priority: 3, ticket: now}
+  - {id: t.stuck, kind: stuck, name: {en: still, zh-CN: 停}, select: {classes: [water_meter]}, point: volume,
+     parameters: {over: 20min}, priority: 4}
+  - {id: t.decrease, kind: decrease, name: {en: back, zh-CN: 退}, select: {classes: [water_meter]}, priority: 4}
+  - {id: t.flow, kind: continuous_flow, name: {en: runs, zh-CN: 漏}, select: {classes: [water_meter]}, point: volume,
+     parameters: {over: 2h, least: 0.002}, priority: 3, ticket: now}
+  - {id: t.dry, kind: meanwhile, name: {en: dry, zh-CN: 干}, select: {classes: [pump]}, point: running,
+     parameters: {equals: 1, other: tank, other_point: level, below: 0.5}, on_delay: 2min, priority: 2, ticket: now}
+"""
+DEVICES = [
+    device("gen", "generator", 60),
+    device("gate", "gate"),
+    device("meter", "water_meter", 300, use="unit"),
+    device("pump", "pump", 60, tank="tank"),
+    device("tank", "tank", 60),
+]
+SPECS = {
+    "generator": [gauge("heat", "°C", 60)],
+    "gate": [state("door_open")],
+    "water_meter": [PointSpec("volume", unit="m3", kind=Kind.COUNTER, step=Decimal("0.001"), interval_s=300)],
+    "pump": [state("running", 60)],
+    "tank": [gauge("level", "m", 60)],
+}
+MINE = [rule for rule in parse_rules(RULES, "rules.yaml") if rule.id.startswith("t.")]
+EXAMPLES = int(os.environ.get("DUTYROOM_TEST_ORDERS", "12"))
+Said = tuple[Ms, str, str, float]  # read at, device, point, value
+
+
+class Stored:
+    """All that came, as a readings store keeps it: of one instant the larger value."""
+
+    def __init__(self, room: Room) -> None:
+        self.room = room
+        self.behind = False
+
+    def ready(self, position: Mapping[Lane, int]) -> bool:
+        return not self.behind
+
+    def ranges(self, spans: Sequence[tuple[Point, Ms, Ms]]) -> Sequence[Series]:
+        return [self._range(*span) for span in spans]
+
+    def _range(self, point: Point, start: Ms, end: Ms) -> Series:
+        held: dict[int, float] = {}
+        for _, batch in self.room.journal.batches:
+            r = batch.readings
+            for at, value in zip(
+                r.at[r.point == point.id].tolist(), r.value[r.point == point.id].tolist(), strict=True
+            ):
+                if start <= at < end:
+                    held[at] = max(value, held.get(at, value))
+        at = np.array(sorted(held), np.int64)
+        return Series(point.id, at, np.array([held[a] for a in at.tolist()]), np.zeros(len(at), np.uint8))
+
+
+def day(chance: random.Random) -> list[Said]:
+    """Two hours and a half of five devices, with gaps."""
+    said: list[Said] = []
+    heat, volume, door, running, level = 40.0, 1000.0, 0, 0, 1.0
+    for minute in range(150):
+        at = T0 + minute * MINUTE
+        heat += chance.uniform(-6, 6)
+        running, level = (
+            (1 - running if chance.random() < 0.1 else running),
+            max(0.0, min(1.2, level + chance.uniform(-0.2, 0.2))),
+        )
+        gap = 60 <= minute < 75
+        for name, point, value in (
+            ("gen", "heat", round(heat)),
+            ("pump", "running", running),
+            ("tank", "level", round(level, 1)),
+        ):
+            if not gap and chance.random() < 0.9:
+                said.append((at + chance.randrange(20_000), name, point, value))
+        if chance.random() < 0.08:
+            door = 1 - door
+            said.append((at + chance.randrange(60_000), "gate", "door_open", door))
+        if minute % 5 == 0:
+            volume += chance.choice([0, 0, 1, 30, 400, 500]) if minute % 100 < 60 else 0
+            volume -= 3000 if chance.random() < 0.03 else 0
+            said.append((at, "meter", "volume", volume))
+    return said
+
+
+def played(
+    said: Sequence[tuple[Ms, Said]], chance: random.Random | None = None
+) -> set[tuple[str, str, Ms, Ms | None]]:
+    """What stands in the records when all has come at the times given. chance: now and then the process
+    ends and another goes on, or a person acknowledges what stands."""
+    room = Room(DEVICES, SPECS, MINE)
+    room.past = Stored(room)
+    room.restart()
+    for arrives, (at, name, point, value) in said:
+        ticked(room, arrives)
+        row = (room.point(name, point).id, at, float(value), 0, 0)
+        record = MessageRecord(Message("t", b"", arrives), Outcome.DECODED)
+        room.journal.append(Batch(SITE, Lane.NORMAL, arrives, (record,), Readings.of([row])))
+        room.watch.drain()
+        if chance is not None and chance.random() < 0.02:
+            acknowledge(room)
+        if chance is not None and chance.random() < 0.02:
+            room.restart()
+            room.watch.drain()  # within a minute: a longer outage would let what waits begin again
+    ticked(room, room.clock.at + HOUR)
+    return spans(room)
+
+
+def acknowledge(room: Room) -> None:
+    with room.records.write() as tx:
+        for alarm in tx.alarms.open_ones(SITE):
+            if alarm.state in (AlarmState.UNACKNOWLEDGED, AlarmState.RETURNED):
+                after, change = alarms.step(alarm, AlarmEvent.ACKNOWLEDGE, room.clock.at, "lin")
+                tx.alarms.update(after)
+                tx.alarms.log(change)
+                tx.change(SITE, room.clock.at, "alarm", str(alarm.id))
+
+
+def ticked(room: Room, until: Ms) -> None:
+    """Without us having slept."""
+    while room.clock.at < until:
+        room.clock.at = min(until, room.clock.at + MINUTE)
+        room.watch.tick(room.clock.at)
+
+
+def spans(room: Room) -> set[tuple[str, str, Ms, Ms | None]]:
+    rows = room.records.rows.alarms.values()
+    for a in rows:
+        assert (
+            a.disproved
+            or a.merged_into is not None
+            or (a.raised_at, a.cleared_at) == (spans_of(a)[0][0], spans_of(a)[-1][1])
+        )
+    return {(a.rule, a.object, since, until) for a in rows for since, until in spans_of(a)}
+
+
+def shuffle(said: Sequence[Said], chance: random.Random) -> list[tuple[Ms, Said]]:
+    """Some or all come later than they were read, and some twice."""
+    share = chance.choice([0.05, 0.3, 1.0])
+    most = chance.choice([MINUTE, 20 * MINUTE, 3 * HOUR, DAY - HOUR])
+    found = [
+        (row[0] + (chance.randrange(most) if chance.random() < share else 0), row)
+        for row in said
+        for _ in range(2 if chance.random() < 0.1 else 1)
+    ]
+    return sorted(found, key=lambda r: r[0])
+
+
+def ordered(said: Sequence[Said]) -> list[tuple[Ms, Said]]:
+    return [(row[0], row) for row in sorted(said)]
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 1_000_000))
+def test_any_order_and_delay_up_to_a_day_gives_the_alarms_of_the_true_order(seed: int) -> None:
+    chance = random.Random(seed)
+    said = day(chance)
+    assert played(shuffle(said, chance)) == played(ordered(said))
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(st.integers(0, 1_000_000))
+def test_so_it_is_when_people_acknowledge_and_processes_end(seed: int) -> None:
+    chance = random.Random(seed)
+    said = day(chance)
+    assert played(shuffle(said, chance), chance) == played(ordered(said))
