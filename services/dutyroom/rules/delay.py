@@ -179,7 +179,7 @@ class Watched(Instance):
 
     @property
     def rest(self) -> bool:
-        return self.still and self.value is None
+        return self.still and self.value is None and self.delay.flipped == NEVER
 
     def wake(self, point: int, at: Ms, value: float) -> None:
         if self.delay.active:
