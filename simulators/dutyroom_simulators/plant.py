@@ -109,15 +109,15 @@ def next_test(started_at: int) -> int:
 
 
 def generator(record: Record, moment: int) -> Generator:
-    """Stands by, runs when it is tested, and starts 12 s after a feeder is lost (or fails to)."""
+    """Stands by, runs when it is tested, and starts 12 s after a feeder is lost (or fails to, or carries nothing)."""
     hours = 123.4
-    for name in ("generator_start_failure", "feeder_cut"):
+    for name in ("generator_start_failure", "transfer_failure", "feeder_cut"):
         for i in record.active(name, moment):
             since = moment - i.at
             if name == "generator_start_failure":
                 return Generator(0, 0.0, 14 if since >= 20_000 else 0, 1, 240, hours)
             code = 8 if since >= 12_000 else 2
-            loaded = since >= 18_000
+            loaded = since >= 18_000 and name == "feeder_cut"
             return Generator(
                 code, 38_000.0 if loaded else 0.0, 0, 1, 2 if loaded else 240, hours + since / 3.6e6
             )

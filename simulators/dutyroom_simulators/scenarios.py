@@ -84,6 +84,15 @@ SCENARIOS: dict[str, Scenario] = {
             (("power.mains_lost", ""), ("generator.start_failure", "generator")),
             2,
         ),
+        Scenario(
+            "transfer_failure",
+            "mains",
+            6 * MINUTE,
+            ("mains",),
+            (("power.mains_lost", ""), ("power.transfer_late", "generator")),
+            2,
+            least=3 * MINUTE,
+        ),
         _one("entrapment", "B-lift-3", "lift", 12 * MINUTE, "elevator.entrapment"),
         _one("elevator_fault", "A-lift-2", "lift", 5 * MINUTE, "elevator.fault"),
         _one("fire_alarm", "fire-panel", "fire_panel", 4 * MINUTE, "fire.alarm"),
@@ -190,7 +199,7 @@ class Injection:
 # Of these one at a time on a device: a tank cannot overflow and run dry, and the one hides the other.
 _EITHER: tuple[frozenset[str], ...] = (
     frozenset({"tank_overflow", "tank_dry"}),
-    frozenset({"feeder_cut", "generator_start_failure"}),
+    frozenset({"feeder_cut", "generator_start_failure", "transfer_failure"}),
     frozenset({"entrapment", "elevator_fault"}),
     frozenset({"gate_forced", "gate_held_open"}),
 )

@@ -17,7 +17,7 @@ from dutyroom_simulators.scenarios import HOUR, MINUTE, Injection, Record, exclu
 LOSS_WATER, LOSS_POWER = 1.03, 1.01
 _STEP = 5_000  # ms: the grain of publishing; coarser where nothing speaks often
 _METERS = {"unit_water": "water", "unit_power": "power", "unit_gas": "gas"}
-_CUTS = ("feeder_cut", "generator_start_failure")
+_CUTS = ("feeder_cut", "generator_start_failure", "transfer_failure")
 _FULL = 100_000.0  # m3: where an 8-digit register of litres wraps
 
 

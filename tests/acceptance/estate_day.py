@@ -14,7 +14,7 @@ from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.watch import Watch
-from dutyroom.model.duty import Alarm, Ticket, TicketKind
+from dutyroom.model.duty import Alarm, Check, Ticket, TicketKind
 from dutyroom.model.telemetry import Message
 from dutyroom.profiles.decode import Library
 from dutyroom.rules.engine import Engine
@@ -106,6 +106,12 @@ class EstateDay:
     def tickets(self) -> list[Ticket]:
         with self.records.read() as tx:
             return [t for t in tx.tickets.search(self.site.id, limit=10_000) if t.kind is TicketKind.ALARM]
+
+    def checks(self) -> list[Check]:
+        """Of the alarms that have a ticket: the list to look at, and the steps."""
+        with self.records.read() as tx:
+            alarms = [a.id for a in tx.alarms.search(self.site.id, limit=10_000) if a.ticket is not None]
+            return list(tx.checks.of(self.site.id, alarms))
 
     def findings(self) -> dict[str, int]:
         found: dict[str, int] = {}

@@ -82,6 +82,31 @@ def test_a_feeder_cut_is_one_ticket_with_its_consequences_on_it(day: Callable[..
     assert all(a.state is AlarmState.NORMAL for a in consequences)
 
 
+def test_a_cut_of_the_mains_is_followed_step_by_step_with_every_elevator_on_its_list(
+    day: Callable[..., EstateDay],
+) -> None:
+    d = day()
+    d.until(MORNING + 2 * MINUTE, step=10 * SECOND)
+    begun = d.clock.at
+    d.world.inject("feeder_cut", begun, {"device": "mains", "minutes": "10"})
+    d.until(begun + 35 * SECOND, step=SECOND)
+    (ticket,) = d.tickets()
+    assert ticket.opened_at - begun <= 35 * SECOND  # the mains speaks every 10 s; 23 s after it has spoken
+    checks = d.checks()
+    lifts = [c for c in checks if not c.step]
+    assert len(lifts) == 16
+    assert all(c.at - ticket.opened_at <= 0 for c in lifts)
+    d.until(begun + 15 * MINUTE, step=5 * SECOND)
+    steps = {c.step: c for c in d.checks() if c.step}
+    times = [steps[name].done_at or 0 for name in ("running", "transferred", "back", "off")]
+    assert times == sorted(times)
+    seconds = [round((at - begun) / SECOND) for at in times]
+    assert 12 <= seconds[0] <= 25
+    assert 18 <= seconds[1] <= 35
+    assert 600 <= seconds[2] <= 625
+    assert len(d.tickets()) == 1
+
+
 def test_what_a_demo_plays_by_itself_does_not_mix(day: Callable[..., EstateDay]) -> None:
     """Several at a time: all of their ground truths together, and nothing else."""
     d = day()

@@ -19,6 +19,8 @@ from dutyroom.model.duty import (
     AlarmChange,
     AlarmEvent,
     AlarmState,
+    Check,
+    CheckState,
     Device,
     DeviceStatus,
     Occurrence,
@@ -734,3 +736,34 @@ def test_sites_of_one_database_do_not_mix(records: Records) -> None:
     assert row is not None
     with pytest.raises(Rejected), records.write() as tx:
         tx.tickets.update(replace(ticket, site="s", assignee="thief"))
+
+
+def a_check(alarm: int, object: str = "lift-1", **more: object) -> Check:
+    made = Check(0, "s", alarm, NOW, object, "", CheckState.UNKNOWN, NOW)
+    return replace(made, **more)  # type: ignore[arg-type]
+
+
+def test_a_line_of_a_list_is_there_once_and_keeps_who_saw_to_it(records: Records) -> None:
+    with records.write() as tx:
+        alarm = tx.alarms.insert(an_alarm()).id
+        other = tx.alarms.insert(an_alarm("riser-b")).id
+        assert tx.checks.insert(a_check(alarm))
+        assert tx.checks.insert(a_check(alarm, "lift-2", state=CheckState.TRAPPED))
+        assert not tx.checks.insert(a_check(alarm, state=CheckState.RUNNING, at=NOW + 5))
+        assert tx.checks.insert(a_check(alarm, since=NOW + 60_000))  # raised again: another list
+        assert tx.checks.insert(a_check(alarm, "gen", step="running", state=CheckState.AWAITED))
+        assert tx.checks.insert(a_check(other))
+    with records.write() as tx:
+        first, second, *_ = tx.checks.of("s", [alarm])
+        assert (first.object, first.state, second.state) == ("lift-1", CheckState.UNKNOWN, CheckState.TRAPPED)
+        tx.checks.update(replace(first, done_at=NOW + 9, done_by="wang", note="empty"))
+    with records.read() as tx:
+        found = tx.checks.of("s", [alarm])
+        assert [(c.object, c.since, c.step) for c in found] == [
+            ("lift-1", NOW, ""), ("lift-2", NOW, ""), ("lift-1", NOW + 60_000, ""), ("gen", NOW, "running"),
+        ]  # fmt: skip
+        assert (found[0].done_at, found[0].done_by, found[0].note) == (NOW + 9, "wang", "empty")
+        assert len(tx.checks.of("s", [alarm, other])) == 5
+        assert tx.checks.of("s", []) == tx.checks.of("t", [alarm]) == []
+    with pytest.raises(Rejected), records.write() as tx:
+        tx.checks.update(a_check(alarm, id=99))

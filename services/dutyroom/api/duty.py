@@ -9,9 +9,10 @@ from fastapi import APIRouter, HTTPException, Query
 from pydantic import BaseModel, Field
 
 from dutyroom.api.asked import Ask, Json, Limit, plain
+from dutyroom.api.checklists import check_rows
 from dutyroom.api.present import TABS, by_answer
 from dutyroom.api.stream import alarm_rows, counts
-from dutyroom.flows.desk import stands
+from dutyroom.flows.desk import checks_of, stands
 from dutyroom.model.duty import Priority, Role, TicketEvent, TicketState
 from dutyroom.model.telemetry import Kind
 from dutyroom.tickets import TABLE
@@ -21,6 +22,7 @@ router = APIRouter(prefix="/api/v1/sites/{site}", tags=["duty"])
 
 AlarmAction = Literal["acknowledge", "unacknowledge", "shelve", "unshelve", "note", "reset", "dispatch"]
 TicketAction = Literal["dispatch", "accept", "done", "redo", "close", "cancel", "note"]
+CheckAction = Literal["done", "undo"]
 SHELF_MINUTES = 8 * 60  # nothing stays on the shelf longer than a shift
 
 
@@ -167,6 +169,8 @@ def ticket_detail(ask: Ask, ticket: int) -> Json:
         alarm = tx.alarms.get(ask.name, found.alarm) if found.alarm is not None else None
         row = alarm_rows(tx, shown, [alarm])[0] if alarm else None
         standing = stands(tx, found)
+        listed = checks_of(tx, found)
+        lines = check_rows(ask.site, shown, listed, tx.alarms.open_ones(ask.name) if listed else ())
     rule = shown.rules.get(alarm.rule) if alarm else None
     plan = found.cause.split("|")[1] if found.cause.startswith("plan|") else ""
     known = next((p for p in ask.site.site.plans if p.id == plan), None)
@@ -175,6 +179,7 @@ def ticket_detail(ask: Ask, ticket: int) -> Json:
         "alarm_row": row,
         "advice": shown.words.pick_list(rule.advice) if rule else [],
         "checklist": shown.words.pick_list(known.checklist) if known else [],
+        **lines,
         "people": _crew(ask),
         "can": possible_actions(found.state),
         "stands": standing,  # closing it needs a reason
@@ -202,6 +207,14 @@ def possible_actions(state: TicketState) -> list[str]:
 @router.get("/tickets/{ticket}", name="api_ticket")
 def get_ticket(ask: Ask, ticket: int) -> Json:
     """One ticket with its time line."""
+    return ticket_detail(ask, ticket)
+
+
+@router.post("/tickets/{ticket}/checks/{check}/{action}", name="api_ticket_check")
+def post_check(ask: Ask, ticket: int, check: int, action: CheckAction, act: Act) -> Json:
+    """Ticks a device of the ticket's list off, or takes that back."""
+    step = ask.desk.check if action == "done" else ask.desk.uncheck
+    step(ask.name, ticket, check, ask.actor, act.reason)
     return ticket_detail(ask, ticket)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dutyroom.api.checklists import in_message
 from dutyroom.api.present import Presenter
 from dutyroom.api.room import Room
 from dutyroom.errors import Rejected
@@ -37,7 +38,8 @@ def in_words(presenter: Presenter, key: str, arguments: Arguments) -> tuple[str,
     if "priority" in arguments:
         if "at" not in arguments:
             shown["at"] = ""  # the hour of reading says nothing
-        body = "\n".join([body, *_facts(presenter, body, shown), *_steps(presenter, key, arguments)])
+        facts, steps = _facts(presenter, body, shown), _steps(presenter, key, arguments)
+        body = "\n".join([body, *facts, *_checks(presenter, arguments), *steps])
     return title, body
 
 
@@ -51,6 +53,15 @@ def _facts(presenter: Presenter, body: str, shown: Arguments) -> list[str]:
         if shown.get(name) and not said:
             lines.append(line)
     return lines
+
+
+def _checks(presenter: Presenter, arguments: Arguments) -> list[str]:
+    """What must be looked at, and how it stood when the message was made."""
+    listed = str(arguments.get("checks", ""))
+    if not listed:
+        return []
+    said = {"count": len(listed.split()), "names": in_message(presenter, listed)}
+    return [presenter.words.t("message.checks", said)]
 
 
 def _steps(presenter: Presenter, key: str, arguments: Arguments) -> list[str]:

@@ -86,6 +86,8 @@ class Presenter:
             shown["rule"] = self.rule_name(str(shown["rule"]))
         if "name" in shown and arguments.get("object") in self.devices:
             shown["name"] = self.device_name(str(arguments["object"]))
+        if "step" in shown and self.words.has(f"step.{shown['step']}"):
+            shown["step"] = self.words.t(f"step.{shown['step']}")
         if "plan" in shown:
             shown["plan"] = self.plan_name(str(shown["plan"]))
         said = self.words.t(key, shown)

@@ -24,7 +24,7 @@ _VIEWER = (
 )  # fmt: skip
 _OPERATOR = (
     "page_report", "page_messages",
-    "api_alarm_action", "api_ticket_action", "api_report", "api_occurrence_done", "api_occurrence_excused", "api_device_service",
+    "api_alarm_action", "api_ticket_action", "api_ticket_check", "api_report", "api_occurrence_done", "api_occurrence_excused", "api_device_service",
     "api_quarantine_settle", "api_quarantine_reprocess", "api_message_test",
 )  # fmt: skip
 _CLERK = (

@@ -10,6 +10,7 @@ one be given in between, all is copied again, or the restored service would give
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -227,6 +228,10 @@ def _unpack(archive: Path, stage: Path) -> None:
         raise Rejected(f"{archive}: there is no such backup") from err
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as err:
         raise Rejected(f"{archive}: is no readable backup: {err}") from err
+    except OSError as err:
+        if err.errno != errno.EINVAL:
+            raise
+        raise Rejected(f"{archive}: is no readable backup: it points outside itself") from err
 
 
 def _inside(name: str) -> None:

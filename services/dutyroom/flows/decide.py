@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from dutyroom.flows.conditions import apply, withdraw
+from dutyroom.flows.consequences import follow_step, make_lists
 from dutyroom.flows.corrections import Judged, correct
 from dutyroom.flows.episodes import Context, Decision, Key, Standing
 from dutyroom.flows.grouping import group, lift, unshelve
@@ -39,10 +40,12 @@ def decide(
         correct(room, each)
     for condition in conditions:
         apply(room, condition)
+        follow_step(room, condition)
     infer(room)
     group(room)
     lift(room)
     unshelve(room)
     announce_restored(room)
     open_due(room)
+    make_lists(room)
     return room.decision()

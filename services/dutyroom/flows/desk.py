@@ -18,6 +18,7 @@ from dutyroom.model.duty import (
     Alarm,
     AlarmEvent,
     AlarmState,
+    Check,
     Device,
     DeviceStatus,
     Occurrence,
@@ -181,6 +182,24 @@ class Desk:
     def ticket_note(self, site: str, ticket: int, actor: str, reason: str) -> Ticket:
         return self._on_ticket(site, ticket, TicketEvent.NOTE, actor, reason)
 
+    def check(self, site: str, ticket: int, check: int, actor: str, note: str = "") -> Check:
+        """A device of the ticket's list was looked at."""
+        with self._records.write() as tx:
+            now, found = self._clock.now(), _check(tx, site, ticket, check)
+            if found.done_at is not None:
+                raise Conflict("conflict.checked", {"by": found.done_by})
+            return _settle_check(
+                tx, ticket, replace(found, done_at=now, done_by=actor, note=note), actor, now
+            )
+
+    def uncheck(self, site: str, ticket: int, check: int, actor: str, note: str = "") -> Check:
+        """It was not, after all."""
+        with self._records.write() as tx:
+            now, found = self._clock.now(), _check(tx, site, ticket, check)
+            if found.done_at is None:
+                raise Conflict("conflict.unchecked")
+            return _settle_check(tx, ticket, replace(found, done_at=None, done_by="", note=note), actor, now)
+
     def _on_ticket(self, site: str, ticket: int, event: TicketEvent, actor: str, reason: str) -> Ticket:
         with self._records.write() as tx:
             return _step_ticket(tx, _ticket(tx, site, ticket), event, self._clock.now(), actor, reason)
@@ -263,6 +282,32 @@ def _ticket(tx: Tx, site: str, ticket: int) -> Ticket:
     if found is None:
         raise Rejected("error.no_ticket")
     return found
+
+
+def checks_of(tx: Tx, ticket: Ticket) -> list[Check]:
+    """The newest list of each alarm of a ticket."""
+    alarms = {a.id for a in tx.alarms.search(ticket.site, object=ticket.object) if a.ticket == ticket.id}
+    lines = tx.checks.of(ticket.site, alarms | ({ticket.alarm} if ticket.alarm is not None else set()))
+    newest = {c.alarm: c.since for c in sorted(lines, key=lambda c: c.since)}
+    return [c for c in lines if c.since == newest[c.alarm]]
+
+
+def _check(tx: Tx, site: str, ticket: int, check: int) -> Check:
+    mine = checks_of(tx, _ticket(tx, site, ticket))
+    found = next((c for c in mine if c.id == check and not c.step), None)
+    if found is None:
+        raise Rejected("error.no_check")
+    return found
+
+
+def _settle_check(tx: Tx, ticket: int, check: Check, actor: str, now: Ms) -> Check:
+    tx.checks.update(check)
+    action = "ticket.check" if check.done_at is not None else "ticket.uncheck"
+    tx.audit(
+        check.site, now, actor, action, str(ticket), " · ".join(filter(None, (check.object, check.note)))
+    )
+    tx.change(check.site, now, "ticket", str(ticket))
+    return check
 
 
 def stands(tx: Tx, ticket: Ticket) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from dutyroom.model.duty import Alarm, AlarmChange, Device, Ticket, TicketChange
+from dutyroom.model.duty import Alarm, AlarmChange, Check, CheckState, Device, Ticket, TicketChange
 from dutyroom.model.telemetry import PointTable
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Ms
@@ -24,6 +24,7 @@ class Episode:
     changes: list[AlarmChange] = field(default_factory=list)
     root: Episode | None = None
     work: Work | None = None
+    checks: tuple[Check, ...] = ()  # to be written where they are not there, and told
 
     @property
     def key(self) -> Key:
@@ -62,9 +63,21 @@ class Decision:
     episodes: list[Episode]
     works: list[Work]
     notices: list[Episode]
+    steps: list[Step] = field(default_factory=list)
 
     def __bool__(self) -> bool:
-        return bool(self.episodes or self.works or self.notices)
+        return bool(self.episodes or self.works or self.notices or self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What has become of a step that these alarms await, on a device."""
+
+    alarms: tuple[Episode, ...]
+    object: str
+    step: str
+    state: CheckState
+    at: Ms
 
 
 @dataclass(frozen=True, slots=True)

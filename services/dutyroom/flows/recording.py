@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dutyroom.flows.episodes import Decision, Episode, Work
+from dutyroom.flows.checklist import in_one_line
+from dutyroom.flows.episodes import Decision, Episode, Step, Work
 from dutyroom.flows.notify import messages_to
 from dutyroom.interfaces import Tx
-from dutyroom.model.duty import Alarm, Person, Role
+from dutyroom.model.duty import SYSTEM, Alarm, CheckState, Person, Role
 from dutyroom.timebase import Ms
 
 _TOLD = (Role.OPERATOR, Role.ADMINISTRATOR)
@@ -23,7 +24,11 @@ def write(tx: Tx, site: str, decision: Decision, now: Ms) -> None:
         tx.change(site, now, "ticket", str(work.ticket.id))
     for episode in decision.episodes:
         _link(tx, episode)
+        for check in episode.checks:
+            tx.checks.insert(replace(check, alarm=episode.alarm.id))
         tx.change(site, now, "alarm", str(episode.alarm.id))
+    for step in decision.steps:
+        _take_step(tx, site, step, now)
     if decision.notices:
         people = [p for p in tx.people.all(site) if p.active and p.role in _TOLD and p.contacts]
         for episode in decision.notices:
@@ -52,6 +57,22 @@ def _store_ticket(tx: Tx, work: Work) -> None:
         tx.tickets.log(replace(change, ticket=work.ticket.id))
 
 
+def _take_step(tx: Tx, site: str, step: Step, now: Ms) -> None:
+    """On the newest list of each alarm; what is done stays done."""
+    lines = tx.checks.of(site, [e.alarm.id for e in step.alarms if e.alarm.id])
+    mine = [c for c in lines if (c.object, c.step) == (step.object, step.step)]
+    newest = {c.alarm: c for c in sorted(mine, key=lambda c: c.since)}
+    for check in newest.values():
+        if check.done_at is not None or step.at < check.since:
+            continue
+        changed = replace(check, state=step.state, at=step.at)
+        if step.state is CheckState.DONE:  # a step that was late stays marked as late
+            state = check.state if check.state is CheckState.LATE else CheckState.DONE
+            changed = replace(check, state=state, at=step.at, done_at=step.at, done_by=SYSTEM)
+        tx.checks.update(changed)
+        tx.change(site, now, "alarm", str(check.alarm))
+
+
 def _link(tx: Tx, episode: Episode) -> None:
     """Ids that were not known when the alarm was stored."""
     alarm: Alarm = episode.alarm
@@ -69,6 +90,8 @@ def _tell(tx: Tx, people: Sequence[Person], episode: Episode, now: Ms) -> None:
     alarm = episode.alarm
     number = episode.work.ticket.number if episode.work else ""
     arguments = {**alarm.arguments, "priority": int(alarm.priority), "ticket": number, "at": alarm.raised_at}
+    if listed := in_one_line(episode.checks):
+        arguments["checks"] = listed
     for row in messages_to(people, alarm.episode, "raised", alarm.key, arguments, now):
         if tx.outbox.insert(row):
             tx.change(alarm.site, now, "outbox", row.dedupe)

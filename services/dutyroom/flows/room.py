@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dutyroom import alarms, tickets
-from dutyroom.flows.episodes import Context, Decision, Episode, Key, Standing, Work
+from dutyroom.flows.episodes import Context, Decision, Episode, Key, Standing, Step, Work
 from dutyroom.model.duty import SYSTEM, AlarmEvent, AlarmState, TicketEvent
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
@@ -27,6 +27,7 @@ class Room:
         self.root_rules: dict[
             tuple[str, str], tuple[Rule, ...]
         ] = {}  # by utility and class, as they are asked for
+        self.steps: list[Step] = []
         for episode in self.all:
             episode.root = self.by_id.get(episode.alarm.root or 0)
 
@@ -35,7 +36,7 @@ class Room:
         known = dict.fromkeys((*self.all, *self.recent))  # what has ended just now is in both
         changed = [e for e in known if e.changes or e.alarm != e.stored]
         works = [w for w in (*self.works.values(), *self.opened) if w.changes or w.ticket != w.stored]
-        return Decision(changed, list(dict.fromkeys(works)), self.notices)
+        return Decision(changed, list(dict.fromkeys(works)), self.notices, self.steps)
 
     def step(self, episode: Episode, event: AlarmEvent, reason: str = "", at: Ms | None = None) -> None:
         """One event of an alarm, by the system itself."""

@@ -4,7 +4,7 @@ All of them may raise `Unavailable` (try again) or `Rejected` (never as it is) a
 """
 
 from dutyroom.interfaces.channel import Channel, Wake
-from dutyroom.interfaces.duty_books import AlarmBook, OccurrenceBook, Outbox, TicketBook
+from dutyroom.interfaces.duty_books import AlarmBook, CheckBook, OccurrenceBook, Outbox, TicketBook
 from dutyroom.interfaces.inbound import Inbound
 from dutyroom.interfaces.journal import FindingRow, Journal, QuarantineRow, Spool, StrangerRow
 from dutyroom.interfaces.ledger import LedgerPage, LedgerQuestion, LedgerRow, LedgerSum, Tally
@@ -15,6 +15,7 @@ from dutyroom.interfaces.site_books import DeviceBook, MeteringBook, PeopleBook
 __all__ = [
     "AlarmBook",
     "Channel",
+    "CheckBook",
     "DeviceBook",
     "FindingRow",
     "Inbound",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
-from dutyroom.model.duty import Alarm, AlarmChange, Occurrence, OutboxRow, Ticket, TicketChange
+from dutyroom.model.duty import Alarm, AlarmChange, Check, Occurrence, OutboxRow, Ticket, TicketChange
 from dutyroom.timebase import Ms
 
 
@@ -65,6 +65,18 @@ class TicketBook(Protocol):
         since: Ms | None = None,
         limit: int = 200,
     ) -> Sequence[Ticket]: ...
+
+
+class CheckBook(Protocol):
+    def insert(self, check: Check) -> bool:
+        """False when (site, alarm, since, object, step) is there already."""
+        ...
+
+    def of(self, site: str, alarms: Collection[int]) -> Sequence[Check]:
+        """All lines of these alarms, in the order in which they were made."""
+        ...
+
+    def update(self, check: Check) -> None: ...
 
 
 class OccurrenceBook(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from dutyroom.interfaces.duty_books import AlarmBook, OccurrenceBook, Outbox, TicketBook
+from dutyroom.interfaces.duty_books import AlarmBook, CheckBook, OccurrenceBook, Outbox, TicketBook
 from dutyroom.interfaces.site_books import DeviceBook, MeteringBook, PeopleBook
 from dutyroom.model.duty import AuditRow, Change
 from dutyroom.model.lease import Lease, Owners
@@ -21,6 +21,8 @@ class Tx(Protocol):
     def alarms(self) -> AlarmBook: ...
     @property
     def tickets(self) -> TicketBook: ...
+    @property
+    def checks(self) -> CheckBook: ...
     @property
     def occurrences(self) -> OccurrenceBook: ...
     @property

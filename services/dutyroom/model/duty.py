@@ -204,6 +204,36 @@ class TicketChange:
     reason: str = ""
 
 
+class CheckState(StrEnum):
+    """How a thing stands that a person, or telemetry, must see to after a cause."""
+
+    TRAPPED = "trapped"  # a latched alarm stands on it
+    STOPPED = "stopped"  # an alarm stands on it
+    UNKNOWN = "unknown"  # it has said nothing since
+    RUNNING = "running"  # it has spoken since, and nothing is wrong
+    AWAITED = "awaited"  # a step
+    LATE = "late"
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the list that an alarm makes: a device to look at, or a step that must follow. Unique: (site,
+    alarm, since, object, step)."""
+
+    id: int
+    site: str
+    alarm: int
+    since: Ms  # when the alarm was raised: a further time makes another list
+    object: str  # device id
+    step: str  # "" = the device itself
+    state: CheckState  # as it was known at `at`
+    at: Ms
+    done_at: Ms | None = None  # looked at, or done
+    done_by: str = ""
+    note: str = ""
+
+
 class OccurrenceState(StrEnum):
     DUE = "due"
     DONE = "done"

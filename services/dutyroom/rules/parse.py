@@ -15,7 +15,7 @@ from dutyroom.fields import Fields, nearest
 from dutyroom.model.duty import Priority
 from dutyroom.model.telemetry import DeviceClass, Scalar
 from dutyroom.rules.kinds import kind, known
-from dutyroom.rules.spec import Cause, Rule, Select, TicketPolicy
+from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy
 from dutyroom.timebase import SECOND, Ms, duration
 from dutyroom.yamltext import Document, read_yaml
 
@@ -126,6 +126,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
         wait=row.duration("wait", 30 * SECOND),
         explained_in=row.texts("explained_in"),
         explained_by=tuple(_cause(c) for c in row.children("explained_by")),
+        checks=_checks(row.child("checks")),
         shipped=shipped,
     )
     if rule.latched and (rule.utilities or rule.explained_by):
@@ -217,6 +218,18 @@ def _options(fields: Fields | None) -> dict[str, Scalar]:
         else:
             fields.wrong(name, "must be a text, a number, true or false")
     return found
+
+
+def _checks(fields: Fields | None) -> Checks | None:
+    if fields is None:
+        return None
+    classes, known_ = fields.texts("classes"), {c.value for c in DeviceClass}
+    for name in classes:
+        if name not in known_:
+            fields.wrong("classes", f"{name!r} is not a device class{nearest(name, known_)}")
+    checks = Checks(classes, fields.choice("below", _UTILITIES), fields.flag("inferred"))
+    fields.finish()
+    return checks
 
 
 def _cause(fields: Fields) -> Cause:

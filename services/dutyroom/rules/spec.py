@@ -42,6 +42,16 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
+class Checks:
+    """What a person must look at when the rule's alarm stands on a feed: devices of these classes that it
+    supplies in the utility `below`. inferred: only where the alarm was inferred from silence."""
+
+    classes: tuple[str, ...]
+    below: str
+    inferred: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One rule. Words are per language: {"zh-CN": ..., "en": ...}."""
 
@@ -68,6 +78,7 @@ class Rule:
     wait: Ms = 30 * SECOND  # how long its ticket waits for a root
     explained_in: tuple[str, ...] = ()  # utilities whose dead feeds explain it; () = `utility`
     explained_by: tuple[Cause, ...] = ()  # rules whose alarm explains it
+    checks: Checks | None = None
     shipped: bool = False  # from defaults.yaml: has texts of its own in the catalogue
 
     @property

@@ -19,6 +19,7 @@ GIVEN = {
     "site": SITE,
     "alarm": "1",
     "ticket": "1",
+    "check": "999999",
     "point": "1",
     "device": "A-E1",
     "number": "x",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,6 +15,7 @@ from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
     Change,
+    Check,
     Device,
     OutboxRow,
     Person,
@@ -57,6 +58,7 @@ class Rows:
     alarm_log: list[AlarmChange] = field(default_factory=list)
     tickets: dict[int, Ticket] = field(default_factory=dict)
     ticket_log: list[TicketChange] = field(default_factory=list)
+    checks: dict[tuple[int, int, str, str], Check] = field(default_factory=dict)
     outbox: dict[str, OutboxRow] = field(default_factory=dict)
     exchanges: list[Exchange] = field(default_factory=list)
     people: list[Person] = field(default_factory=list)
@@ -121,6 +123,25 @@ class FakeTickets:
         return [t for t in self.rows.tickets.values() if not open_only or t.state not in DONE]
 
 
+class FakeChecks:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def insert(self, check: Check) -> bool:
+        assert check.alarm
+        key = (check.alarm, check.since, check.object, check.step)
+        if key in self.rows.checks:
+            return False
+        self.rows.checks[key] = replace(check, id=len(self.rows.checks) + 1)
+        return True
+
+    def of(self, site: str, alarms: Collection[int]) -> Sequence[Check]:
+        return [c for c in self.rows.checks.values() if c.alarm in alarms]
+
+    def update(self, check: Check) -> None:
+        self.rows.checks[check.alarm, check.since, check.object, check.step] = check
+
+
 class FakeOutbox:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
@@ -164,7 +185,7 @@ class FakeTx:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
         self.alarms, self.tickets = FakeAlarms(rows), FakeTickets(rows)
-        self.devices = FakeDevices(rows)
+        self.devices, self.checks = FakeDevices(rows), FakeChecks(rows)
         self.outbox, self.people, self.metering = FakeOutbox(rows), FakePeople(rows), FakeMetering(rows)
 
     def cursor(self, site: str, reader: str, lane: Lane) -> int:

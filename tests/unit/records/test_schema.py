@@ -29,6 +29,7 @@ OLD = Path(__file__).parent / "schema_0001.sql"
         (schema.alarm_changes, duty.AlarmChange),
         (schema.tickets, duty.Ticket),
         (schema.ticket_changes, duty.TicketChange),
+        (schema.checks, duty.Check),
         (schema.occurrences, duty.Occurrence),
         (schema.outbox, duty.OutboxRow),
         (schema.devices, duty.Device),

@@ -16,6 +16,7 @@ from dutyroom.errors import Conflict, Rejected
 from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
+    Check,
     Occurrence,
     OutboxRow,
     Ticket,
@@ -24,7 +25,7 @@ from dutyroom.model.duty import (
 from dutyroom.timebase import Ms
 
 
-def _change(link: Link, table: Table, row: Alarm | Ticket | Occurrence | OutboxRow) -> None:
+def _change(link: Link, table: Table, row: Alarm | Ticket | Check | Occurrence | OutboxRow) -> None:
     """Overwrites the row of this id and site."""
     if not link.overwrite(table, row.id, row.site, values(row, "id", "site")):
         raise Rejected(f"{table.name}: there is no row {row.id} on site {row.site!r}")
@@ -159,6 +160,26 @@ class Tickets:
         if since is not None:
             found = found.where(t.opened_at >= since)
         return self._link.fetch(Ticket, found.order_by(t.opened_at.desc(), t.id.desc()).limit(limit))
+
+
+class Checks:
+    """CheckBook in SQL."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._table = schema.checks
+        self._all = select(*columns(schema.checks, Check))
+
+    def insert(self, check: Check) -> bool:
+        return self._link.insert_new(self._table, values(check, "id")) is not None
+
+    def of(self, site: str, alarms: Collection[int]) -> Sequence[Check]:
+        t = self._table.c
+        found = self._all.where(t.site == site, t.alarm.in_(sorted(alarms))).order_by(t.id)
+        return self._link.fetch(Check, found) if alarms else []
+
+    def update(self, check: Check) -> None:
+        _change(self._link, self._table, check)
 
 
 class Occurrences:

@@ -38,6 +38,7 @@ from dutyroom.backends.records_sql.columns import (
 from dutyroom.model.duty import (
     AlarmEvent,
     AlarmState,
+    CheckState,
     DeviceStatus,
     OccurrenceState,
     OutboxState,
@@ -187,6 +188,21 @@ alarm_changes = _table(
     _code("after", AlarmState),
     *_words("reason"),
 )
+
+checks = _table(
+    "checks",
+    _id(),
+    *_words("site"),
+    Column("alarm", IDENTITY, ForeignKey("alarms.id"), nullable=False),
+    *_moments("since"),
+    *_words("object", "step"),
+    _code("state", CheckState),
+    *_moments("at"),
+    *_maybe("done_at"),
+    *_words("done_by", "note"),
+    UniqueConstraint("site", "alarm", "since", "object", "step"),
+)
+Index("checks_of_alarm", checks.c.alarm)
 
 occurrences = _table(
     "occurrences",

@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from dutyroom.backends.records_sql import schema
 from dutyroom.backends.records_sql.device_book import Devices
-from dutyroom.backends.records_sql.duty_books import Alarms, Occurrences, SqlOutbox, Tickets
+from dutyroom.backends.records_sql.duty_books import Alarms, Checks, Occurrences, SqlOutbox, Tickets
 from dutyroom.backends.records_sql.link import Link, columns, inserting
 from dutyroom.backends.records_sql.metering_book import Metering
 from dutyroom.backends.records_sql.people_book import People
@@ -31,6 +31,10 @@ class SqlTx:
     @cached_property
     def tickets(self) -> Tickets:
         return Tickets(self._link)
+
+    @cached_property
+    def checks(self) -> Checks:
+        return Checks(self._link)
 
     @cached_property
     def occurrences(self) -> Occurrences:
