@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -149,7 +150,7 @@ def _placed(kind: type[Learner], rule: Rule, place: Place, make: Make) -> Learne
 class GroupLearner(Instance):
     """A detector on the points of the devices that its device feeds. It asks for every reading."""
 
-    __slots__ = ("_packed", "detector", "places")
+    __slots__ = ("_packed", "detector", "places", "unit")
     asks = True
     detector: ZoneDetector
 
@@ -158,6 +159,8 @@ class GroupLearner(Instance):
         self.detector = detector
         self.places = {p.id: i for i, p in enumerate(points)}
         self._packed = b""  # as it is since the last reading
+        units = {p.spec.unit for p in points[:2]}
+        self.unit = units.pop() if len(units) == 1 else ""
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
@@ -165,7 +168,9 @@ class GroupLearner(Instance):
         self._packed = b""
         self.detector.tick(at)
         self.detector.read(self.places[point], at, value)
-        return said(self, self.detector, at) if self.detector.active != self._active else None
+        if self.detector.active == self._active:
+            return None
+        return replace(said(self, self.detector, at), unit=self.unit)
 
     def calm(self, point: int, value: float) -> Bounds | None:
         return ANY

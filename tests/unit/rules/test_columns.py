@@ -58,6 +58,8 @@ rules:
   - {id: learns, name: N, kind: home_water, point: volume}
   - {id: together, name: T, kind: network_water, point: volume}
   - {id: still, name: E, kind: building_still, point: volume}
+  - {id: nightly, name: K, kind: night_flow, point: volume, parameters: {nights: 1}}
+  - {id: summed, name: B, kind: balance, point: volume, parameters: {over: 1h}}
   - {id: told, name: G, kind: expect, point: leak, parameters: {after: leapt, equals: 1, within: 2min}}
 """
 MEMBERS = {"master": ("w1", "w2", "w3", "e0")}

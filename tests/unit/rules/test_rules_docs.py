@@ -29,6 +29,8 @@ BY_KIND = {
     "register_fault": {"before", "after"},
     "network_water": {"flow", "usual"},
     "zone_silence": {"silent", "devices"},
+    "night_flow": {"flow", "usual"},
+    "balance": {"own", "sum", "difference", "doubt", "percent"},
     "repeats": {"mean", "usual"},
     "tank_level": {"level", "hours"},
     "pump_station": {"level", "hours"},

@@ -53,6 +53,51 @@ LEAK = """rules:
 """
 
 
+NIGHTS = """rules:
+  - id: water.night_flow
+    tests:
+      - title: a leak of 60 L/h from the 20th day on
+        interval: 1h
+        readings: [[0s, 0, 1h, 0.03], [20d, 14.4, 1h, 0.09]]
+        until: 24d
+        raised: 509h
+      - title: a cistern that runs for one night
+        interval: 1h
+        readings: [[0s, 0, 1h, 0.03], [20d, 14.4, 1h, 0.09], [21d, 16.56, 1h, 0.03]]
+        until: 24d
+        raised: never
+  - id: gas.night_flow
+    tests:
+      - title: a tap that drips gas
+        interval: 1h
+        readings: [[0s, 0, 1h, 0], [20d, 0, 1h, 0.012]]
+        until: 22d
+        raised: 485h
+  - id: water.balance
+    tests:
+      - title: a third of the water never comes to a meter
+        interval: 1h
+        readings:
+          volume: [[0s, 0, 1h, 0.3]]
+          water_meter 2.volume: [[10min, 0, 1h, 0.1]]
+          water_meter 3.volume: [[20min, 0, 1h, 0.1]]
+        until: 5d
+        raised: 4340min
+      - title: what is read at other minutes is not lost
+        interval: 1h
+        readings: {volume: [[0s, 0, 1h, 0.2]], water_meter 2.volume: [[10min, 0, 1h, 0.2]]}
+        until: 10d
+        raised: never
+  - id: water.registration
+    tests:
+      - title: a meter with a wrong multiplier
+        interval: 1h
+        readings: {volume: [[0s, 0, 1h, 0.2]], water_meter 2.volume: [[10min, 0, 1h, 0.3]]}
+        until: 5d
+        raised: 4330min
+"""
+
+
 def said(tmp_path: Path, rules: str) -> list[str]:
     (tmp_path / "site.yaml").write_text(SITE, encoding="utf-8")
     (tmp_path / "rules.yaml").write_text(rules, encoding="utf-8")
@@ -116,3 +161,26 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, expected: st
 def test_a_rule_on_several_devices_has_no_tests(tmp_path: Path) -> None:
     rules = "rules:\n  - id: pump.dry_run\n    tests:\n      - {readings: [[0s, 1]], raised: never}\n"
     assert "looks at several devices; it has no tests" in of_rules(said(tmp_path, rules))[0]
+
+
+def test_weeks_of_readings_and_the_meters_that_a_master_feeds_stand_in_a_row_or_two(tmp_path: Path) -> None:
+    assert of_rules(said(tmp_path, NIGHTS)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("raised: 509h", "raised: never", "raised after 1.8324e+06 s, not never"),
+        ("[20d, 0, 1h, 0.012]", "[20d, 0, 0s, 0.012]", "every 0 s: a time above 0"),
+        ("[20d, 0, 1h, 0.012]", "[20d, 0, 1ms, 0.012]", "not too many"),
+        ("[20d, 0, 1h, 0.012]", "[20d, 0, 1h]", "is not [time, value] or [time, value, every, rise]"),
+        ("[20d, 0, 1h, 0.012]", "[20d, 0, 1h, a]", "a rise in numbers"),
+        (
+            "water_meter 2",
+            "watermeter 2",
+            "there is no device class 'watermeter'; did you mean 'water_meter'?",
+        ),
+    ],
+)
+def test_what_is_wrong_with_such_rows_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert expected in of_rules(said(tmp_path, NIGHTS.replace(old, new, 1)))[0]
