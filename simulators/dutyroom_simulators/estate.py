@@ -56,6 +56,11 @@ class Estate:
         """Raises KeyError with the name."""
         return self.by_id[device_id]
 
+    @property
+    def floors(self) -> int:
+        """Of each building."""
+        return max((u.floor for u in self.units), default=1)
+
     def of_kind(self, kind: str) -> tuple[SimDevice, ...]:
         return tuple(d for d in self.devices if d.kind == kind)
 
@@ -87,6 +92,11 @@ def make_estate(seed: int = 7, units: int = 480, pace: int = 1) -> Estate:
     if pace > 1:
         devices = [replace(d, interval=d.interval * pace) if 0 < d.interval < 900 else d for d in devices]
     return Estate(seed, flats, tuple(devices), {d.id: d for d in devices})
+
+
+def rated_power(floors: int) -> float:
+    """kW that the feeder of a building is made for: a third more than all of its flats ever drew at once."""
+    return 40.0 + floors * UNITS_PER_FLOOR * 1.5
 
 
 def dtu_of(flat: Unit) -> str:
@@ -151,6 +161,7 @@ def _building(b: str, floors: int) -> list[SimDevice]:
             b,
             "feeder",
             10,
+            {"rated_power": f"{rated_power(floors):g}"},
         ),
         SimDevice(
             f"{b}-public",

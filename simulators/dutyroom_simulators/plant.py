@@ -66,16 +66,18 @@ class Lift:
     fault_code: int
     trapped: int
     trips: int
+    door_zone: int = 1
 
 
 def lift(record: Record, seed: int, device: str, floors: int, moment: int) -> Lift:
     """One trip a minute: 24 s on the way, 12 s with an open door, then waiting."""
-    trapped = fault = None
+    trapped = fault = between = None
     for i in record.of(device):
         if i.active(moment):
             trapped = i if i.scenario == "entrapment" else trapped
             fault = i if i.scenario == "elevator_fault" else fault
-    stopped = trapped or fault
+            between = i if i.scenario == "elevator_between_floors" else between
+    stopped = trapped or fault or between
     at = stopped.at if stopped else moment
     slot, inside = divmod(at, MINUTE)
     here = int(_random(seed, device, slot) * floors) + 1
@@ -84,11 +86,13 @@ def lift(record: Record, seed: int, device: str, floors: int, moment: int) -> Li
     floor = round(here + (there - here) * inside / 24_000) if on_the_way else there
     trips = 100_000 + (at - 1_735_689_600_000) // MINUTE // 3
     if trapped:
-        return Lift(floor, 0, 0, 0, 0, 1, trips)
+        return Lift(floor, 0, 0, 0, 0, 1, trips, 0)
+    if between:
+        return Lift(floor, 0, 0, 0, 0, 0, trips, 0)
     if fault:
         return Lift(floor, 0, 0, 0, 36, 0, trips)
     door = int(24_000 <= inside < 36_000)
-    return Lift(floor, door, int(on_the_way), 0, 0, 0, trips)
+    return Lift(floor, door, int(on_the_way), 0, 0, 0, trips, int(not on_the_way))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +125,9 @@ def generator(record: Record, moment: int) -> Generator:
             return Generator(
                 code, 38_000.0 if loaded else 0.0, 0, 1, 2 if loaded else 240, hours + since / 3.6e6
             )
+    for i in record.active("generator_left_running", moment):
+        since = moment - i.at
+        return Generator(8 if since >= 12_000 else 2, 0.0, 0, 1, 1, hours + since / 3.6e6)
     for i in record.active("generator_test", moment):
         return _test_run(moment - i.at, hours)
     return Generator(0, 0.0, 0, 0, 1, hours)

@@ -136,6 +136,23 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario("late_batch", "A-dtu-1", 0, ("dtu",), findings=("late",), settle=HOUR),
         Scenario("malformed", "", 0, findings=("malformed", "out_of_range", "unknown_device"), settle=HOUR),
         Scenario("generator_test", "generator", 35 * MINUTE, least=35 * MINUTE),
+        _one("feeder_overload", "D-feeder", "feeder", 6 * MINUTE, "feeder.overload_heavy", least=2 * MINUTE),
+        _one(
+            "elevator_between_floors",
+            "C-lift-1",
+            "lift",
+            6 * MINUTE,
+            "elevator.stopped_outside",
+            least=2 * MINUTE,
+        ),
+        Scenario(
+            "generator_left_running",
+            "generator",
+            80 * MINUTE,
+            alarms=(("generator.unplanned_run", ""),),
+            tickets=1,
+            least=65 * MINUTE,
+        ),
     )
 }
 NAMES: tuple[str, ...] = tuple(SCENARIOS)
@@ -199,8 +216,9 @@ class Injection:
 # Of these one at a time on a device: a tank cannot overflow and run dry, and the one hides the other.
 _EITHER: tuple[frozenset[str], ...] = (
     frozenset({"tank_overflow", "tank_dry"}),
-    frozenset({"feeder_cut", "generator_start_failure", "transfer_failure"}),
-    frozenset({"entrapment", "elevator_fault"}),
+    frozenset({"entrapment", "elevator_fault", "elevator_between_floors"}),
+    frozenset({"generator_test", "generator_left_running"}),
+    frozenset({"feeder_cut", "generator_start_failure", "feeder_overload", "transfer_failure"}),
     frozenset({"gate_forced", "gate_held_open"}),
 )
 

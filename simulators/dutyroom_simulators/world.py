@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dutyroom_simulators import payloads, plant
-from dutyroom_simulators.estate import Estate, SimDevice
+from dutyroom_simulators.estate import Estate, SimDevice, rated_power
 from dutyroom_simulators.noise import number_of, uniform
 from dutyroom_simulators.registers import DAY, Registers
 from dutyroom_simulators.scenarios import HOUR, MINUTE, Injection, Record, excludes, make_injection
@@ -42,6 +42,9 @@ class Meters:
             self._add(kind, name, estate)
         self._riser = np.array(["ABCD".index(d.id[0]) for d in estate.of_kind("unit_water")])
         self._panel = np.array(["ABCD".index(d.id[0]) for d in estate.of_kind("unit_power")])
+        self.overload_kw = 1.3 * rated_power(
+            estate.floors
+        )  # what a scenario adds: too much whatever else there is
         # The feeders' own meters are younger than the estate.
         self._fitted = [0.0] * 4
         self._fitted = [self.feeder(b, started_at - 120 * DAY)[0] for b in "ABCD"]
@@ -105,7 +108,15 @@ class Meters:
         mine = self._panel == index
         energy = self.raw("unit_power", moment)[mine].sum() + self.raw("public_power", moment)[index]
         power = self.rates("unit_power", moment)[mine].sum() + self.rates("public_power", moment)[index]
-        return float(energy) * LOSS_POWER - self._fitted[index], float(power) * LOSS_POWER
+        more = [
+            i
+            for i in self._record.of(f"{building}-feeder")
+            if i.scenario == "feeder_overload" and i.at <= moment
+        ]
+        added = sum(self.overload_kw * (min(moment, i.until) - i.at) / HOUR for i in more)
+        now = sum(self.overload_kw for i in more if i.active(moment))
+        kwh, kw = float(energy) * LOSS_POWER, float(power) * LOSS_POWER
+        return kwh + added - self._fitted[index], kw + now
 
 
 def _effect(i: Injection, moment: int, plain: Callable[[int], float]) -> float:
@@ -338,6 +349,7 @@ class World:
             "fault_code": s.fault_code,
             "trapped": s.trapped,
             "trips": s.trips,
+            "door_zone": s.door_zone,
         }
         return [payloads.neuron(d.address, tags, at)]
 
@@ -373,7 +385,7 @@ class World:
         values = {
             "StatusCode": g.code,
             "Ac/Power": g.power,
-            "Ac/L1/Voltage": 398.0 if running else 0.0,
+            "Ac/L1/Voltage": 230.1 if running else 0.0,
             "Ac/Frequency": 50.0 if running else 0.0,
             "Start": g.start,
             "ErrorCode": g.fault,

@@ -9,10 +9,12 @@ from pathlib import Path
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.memory import MemoryReadingStore
 from dutyroom.backends.records_sql import open_records
+from dutyroom.flows.ground import ground_of
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
 from dutyroom.flows.registry import Registry
+from dutyroom.flows.upkeep import Upkeep
 from dutyroom.flows.watch import Watch
 from dutyroom.model.duty import Alarm, Check, Ticket, TicketKind
 from dutyroom.model.telemetry import Message
@@ -63,7 +65,10 @@ class EstateDay:
             self.site.id, self._library, registry, self.table, self.journal, self.records, live
         )
         self.keep = Keep(self.site.id, self.table, self.journal, self.store, self.records)
-        engine = Engine(self.site.rules, self.table, registry.by_id)
+        site = self.site
+        self.upkeep = Upkeep(site.id, site.plans, site.time_zone, self.records, registry.by_id)
+        ground = ground_of(site.topology, site.time_zone, site.calendar, self.upkeep)
+        engine = Engine(site.rules, self.table, registry.by_id, ground=ground)
         self.watch = Watch(self.site, self.table, self.records, self.journal, engine, self.clock)
 
     def again(self, at: int) -> EstateDay:

@@ -185,7 +185,7 @@ CLASSES: dict[str, list[tuple[PointSpec, tuple[str, float]]]] = {
     "tank_fire": [(spec("level", "m"), ("flat", 2.41)), (spec("battery", "%", interval=3600), ("flat", 91))],
     "pump": [(state("running", 30), ("flat", 1)), (spec("power", "kW", interval=30), ("curve", 5.5))],
     "gate": [(state("door_open", None), ("flat", 0)), (state("door_forced", None), ("flat", 0)), (state("system_error", 60), ("flat", 0))],
-    "generator": [(state("running", 10), ("flat", 1)), (spec("power", "kW", interval=10), ("flat", 38)), (spec("voltage", "V", interval=10), ("flat", 398)), (spec("frequency", "Hz", interval=10), ("flat", 50.0)), (spec("fuel", "%", interval=60), ("flat", 82)), (spec("hours", "h", Kind.COUNTER, 60, step=Decimal("0.1")), ("counter", 1))],
+    "generator": [(state("running", 10), ("flat", 1)), (spec("power", "kW", interval=10), ("flat", 38)), (spec("voltage", "V", interval=10), ("flat", 230)), (spec("frequency", "Hz", interval=10), ("flat", 50.0)), (spec("fuel", "%", interval=60), ("flat", 82)), (spec("hours", "h", Kind.COUNTER, 60, step=Decimal("0.1")), ("counter", 1))],
     "gateway": [(state("online"), ("flat", 1))],
 }  # fmt: skip
 

@@ -16,6 +16,7 @@ from dutyroom.timebase import DAY, MINUTE, Ms, zone
 _LOOK: Ms = MINUTE  # between two looks at the records
 _BACK: Ms = 400 * DAY  # a yearly work, and a month
 _MOST = 20_000
+_COOLS: Ms = 15 * MINUTE  # a set runs on without load after a test
 _NONE: Mapping[str, Ms] = MappingProxyType({})
 
 
@@ -56,12 +57,15 @@ class Upkeep:
         return self._done.get(device, _NONE)
 
     def planned(self, device: str, at: Ms) -> bool | None:
-        """Whether a plan wants a run of the device, proven by telemetry, at that moment; None = no plan ever does."""
+        """Whether a plan wants a run of the device, proven by telemetry, at that moment; None = no plan ever does.
+        What has been run already is wanted no more, once it has cooled down."""
         known = self._devices.get(device)
         mine = [p for p in self._proven if known is not None and p.select and matches(p.select, known)]
-        if not mine:
-            return None
+        return any(self._wants(plan, device, at) for plan in mine) if mine else None
+
+    def _wants(self, plan: Plan, device: str, at: Ms) -> bool:
+        done = self.serviced(device).get(plan.id)
         return any(
-            next(dues(p.schedule, self._zone, at - p.grace, at + max(p.ahead, 0) + 1), None) is not None
-            for p in mine
+            done is None or not due - plan.ahead <= done < at - _COOLS
+            for due in dues(plan.schedule, self._zone, at - plan.grace, at + max(plan.ahead, 0) + 1)
         )

@@ -72,6 +72,13 @@ def test_an_optional_side_counts_once_its_point_is_there() -> None:
     assert bench.says[-1] == (11, False)
 
 
+def test_two_looks_at_a_door_in_ten_minutes_do_not_say_that_it_stood_open() -> None:
+    for interval, told in ((30, True), (600, False)):
+        bench = Bench(shipped("elevator.door_open_long"), gauge("door", interval), kind="elevator")
+        bench.run("door", [1] * 30, every=interval)
+        assert bool(bench.says) is told
+
+
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
@@ -223,33 +230,33 @@ def test_a_set_that_runs_with_the_mains_there_and_no_test_planned() -> None:
     play(yard, range(0, 10), 0, 230)
     play(yard, range(10, 35), 1, 230)
     yard.again()  # a restart in the middle
-    play(yard, range(35, 50), 1, 230)
-    play(yard, range(50, 60), 0, 230)
+    play(yard, range(35, 80), 1, 230)
+    play(yard, range(80, 90), 0, 230)
     assert [active for _, active in of_generator(yard)] == [True, False]
-    assert of_generator(yard)[0][0] == pytest.approx(40, abs=0.1)
+    assert of_generator(yard)[0][0] == pytest.approx(70, abs=0.1)
 
 
 def test_a_planned_run_and_a_set_without_a_plan_are_left_alone() -> None:
     for wanted in (True, None):
         yard = set_with_feeder(Plan(wanted=wanted))
-        play(yard, range(0, 60), 1, 230)
+        play(yard, range(0, 90), 1, 230)
         assert of_generator(yard) == []
 
 
-def test_it_runs_for_the_mains_failure_and_half_an_hour_beyond() -> None:
+def test_it_runs_for_the_mains_failure_and_an_hour_beyond() -> None:
     yard = set_with_feeder(Plan())
     play(yard, range(0, 5), 0, 230)
     play(yard, range(5, 100), 1, 0)
-    play(yard, range(100, 125), 1, 230)
+    play(yard, range(100, 155), 1, 230)
     assert of_generator(yard) == []
-    play(yard, range(125, 140), 1, 230)
-    assert [round(at) for at, _ in of_generator(yard)] == [130]
+    play(yard, range(155, 170), 1, 230)
+    assert [round(at) for at, _ in of_generator(yard)] == [160]
 
 
 def test_of_a_silent_feeder_nobody_knows_whether_it_is_live() -> None:
     yard = set_with_feeder(Plan())
     play(yard, range(0, 5), 0, 230)
-    play(yard, range(16, 90), 1, None)
+    play(yard, range(16, 120), 1, None)
     assert of_generator(yard) == []
 
 

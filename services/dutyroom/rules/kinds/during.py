@@ -17,7 +17,8 @@ from dutyroom.timebase import SECOND, Ms
 DOC = (
     "The point is above `above`, below `below`, one of `equals` or none of `not`, while every point that `while` "
     "names is as it says there, by readings no older than a gap. Both delays are a second at least: the points of "
-    "one message come one after the other."
+    "one message come one after the other. With `every`, a device that is expected to speak less often is not judged: two "
+    "looks at a door do not say what it did between them."
 )
 
 
@@ -39,6 +40,7 @@ def parameters(fields: Fields) -> dict[str, object]:
         "deadband": read_limit(fields, "deadband") or Limit(0.0),
         "while": others,
         "gap": fields.duration("gap", 0),
+        "every": fields.duration("every", 0),
     }
 
 
@@ -109,6 +111,13 @@ def _built(
     rule: Rule, place: Place, test: Test, others: tuple[Test, ...], band: float
 ) -> DuringInstance | None:
     point: Point | None = place.table.find(place.device.id, rule.point)
+    every, interval = rule.parameters.get("every"), place.device.interval_s
+    if (
+        point is not None
+        and isinstance(every, int)
+        and 0 < every < (interval or point.spec.interval_s or 0) * SECOND
+    ):
+        return None
     sides = sides_of(others, rule, place.device, place.table)
     if point is None or sides is None:
         return None

@@ -9,13 +9,13 @@ from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import DeviceClass, Point
 from dutyroom.rules.delay import Watched
-from dutyroom.rules.kind import Place, read_codes
+from dutyroom.rules.kind import GAPS, Place, read_codes
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import MINUTE, Ms
+from dutyroom.timebase import MINUTE, SECOND, Ms
 
 DOC = (
     "The point has been one of `equals` for the on-delay while no condition of rule `unless` stood, on any feeder or "
-    "on those that the device's parameter `backs` names, each of these feeders was heard within `fresh`, and no plan "
+    "on those that the device's parameter `backs` names, each of these feeders was heard within `fresh` or three of its intervals, and no plan "
     "with a proof wanted a run of this device (from `ahead` before it is due until its grace is over). A device "
     "without feeders, or that no such plan concerns, is not judged. The time counts anew from when the other "
     "condition has gone: a set runs on until the load is back and it has cooled down."
@@ -64,8 +64,12 @@ class UnplannedInstance(Watched):
 
     def _mains(self) -> bool:
         """Whether each feeder was heard: of one that is silent nobody knows whether it is live."""
-        heard = (self.place.heard(feeder) for feeder in self.feeders)
-        return all(at is not None and self.now - at <= self.fresh for at in heard)
+        return all(self._heard(feeder) for feeder in self.feeders)
+
+    def _heard(self, feeder: str) -> bool:
+        at, known = self.place.heard(feeder), self.place.devices.get(feeder)
+        allowance = max(self.fresh, GAPS * ((known.interval_s or 0) if known else 0) * SECOND)
+        return at is not None and self.now - at <= allowance
 
     def follow(self, condition: Condition, received: Ms) -> Condition | None:
         if condition.object not in self.feeders:
