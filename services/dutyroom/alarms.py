@@ -1,8 +1,9 @@
 """The life of an alarm after ISA-18.2, as a table of states and events.
 
-`TABLE` says what follows while the condition stands. Two small tables overrule it: `CLEARED` once
+`TABLE` says what follows while the condition stands. Three small tables overrule it: `CLEARED` once
 the condition has gone (`Alarm.cleared_at`), `LATCHED` for fire and entrapment, which need a
-person's reset and which no path shelves or suppresses. What no table names is refused.
+person's reset and which no path shelves or suppresses, and `CHATTERING` for what comes and goes
+too often. What no table names is refused.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TypeAlias
 
 from dutyroom.errors import Conflict
 from dutyroom.model.duty import SYSTEM, Alarm, AlarmChange, AlarmEvent, AlarmState, Spans
-from dutyroom.timebase import DAY, MINUTE, Ms
+from dutyroom.timebase import DAY, MINUTE, SECOND, Ms
 
 Key: TypeAlias = tuple[AlarmState, AlarmEvent]
 
@@ -66,6 +67,9 @@ TABLE: Mapping[Key, AlarmState] = {
     (_S.OUT_OF_SERVICE, _E.WITHDRAW): _S.NORMAL,
     (_S.OUT_OF_SERVICE, _E.DISPROVE): _S.NORMAL,
     (_S.NORMAL, _E.DISPROVE): _S.NORMAL,
+    (_S.UNACKNOWLEDGED, _E.CHATTER): _S.UNACKNOWLEDGED,
+    (_S.UNACKNOWLEDGED, _E.REALARM): _S.UNACKNOWLEDGED,  # it sounds already; something is new about it
+    (_S.ACKNOWLEDGED, _E.REALARM): _S.UNACKNOWLEDGED,
     **{(state, _E.MERGE): _S.NORMAL for state in _S},
     **{(state, _E.REVISE): state for state in _S},
 }
@@ -89,6 +93,20 @@ LATCHED: Mapping[Key, AlarmState | None] = {
     (_S.RETURNED, _E.ACKNOWLEDGE): _S.ACKNOWLEDGED,
 } | {(state, event): None for state in AlarmState for event in (_E.SHELVE, _E.SUPPRESS, _E.REMOVE)}
 
+# One that chatters is held while it comes and goes, and settles when it has been quiet. What it says then
+# is what an alarm says that does not chatter.
+CHATTERING: Mapping[Key, AlarmState] = {
+    (_S.UNACKNOWLEDGED, _E.CLEAR): _S.UNACKNOWLEDGED,
+    (_S.UNACKNOWLEDGED, _E.RAISE): _S.UNACKNOWLEDGED,
+    (_S.ACKNOWLEDGED, _E.CLEAR): _S.ACKNOWLEDGED,
+    (_S.ACKNOWLEDGED, _E.RAISE): _S.ACKNOWLEDGED,
+    **{(state, _E.SETTLE): state for state in _S if state is not _S.NORMAL},
+}
+SETTLED: Mapping[AlarmState, AlarmState] = {_S.UNACKNOWLEDGED: _S.RETURNED, _S.ACKNOWLEDGED: _S.NORMAL}
+
+CHATTER, CHATTER_IN = 3, 5 * MINUTE  # raised so often in so long: it chatters, until it is quiet for as long
+FLEETING: Ms = 10 * SECOND  # gone before anybody could act
+
 MOST_SPANS = 100  # that an alarm remembers of itself, however often it comes and goes
 
 _STAYS = (_E.NOTE, _E.REVISE)
@@ -98,9 +116,18 @@ _NEEDS_REASON = frozenset({_E.SHELVE, _E.REMOVE, _E.NOTE})
 _NEEDS_PERSON = frozenset({_E.ACKNOWLEDGE, _E.UNACKNOWLEDGE, _E.RESET, _E.SHELVE, _E.RESTORE})
 
 
-def target(state: AlarmState, event: AlarmEvent, *, cleared: bool, latched: bool) -> AlarmState | None:
+def target(
+    state: AlarmState, event: AlarmEvent, *, cleared: bool, latched: bool, chattering: bool = False
+) -> AlarmState | None:
     """The state that follows; None = refused."""
     key = (state, event)
+    if event is _E.CHATTER and (latched or chattering):
+        return None
+    if chattering and key in CHATTERING:
+        # Only what is gone can be raised, only what is there can clear.
+        if event is _E.SETTLE:
+            return SETTLED.get(state, state) if cleared else state
+        return CHATTERING[key] if cleared is (event is _E.RAISE) else None
     if latched and key in LATCHED:
         # The latch opens only after the condition has gone; it closes again only with a new one.
         if event in (_E.RESET, _E.RAISE) and not cleared:
@@ -109,6 +136,12 @@ def target(state: AlarmState, event: AlarmEvent, *, cleared: bool, latched: bool
     if cleared and key in CLEARED:
         return CLEARED[key]
     return TABLE.get(key)
+
+
+def following(alarm: Alarm, event: AlarmEvent) -> AlarmState | None:
+    """The state that an alarm would have after an event; None = refused."""
+    cleared = alarm.cleared_at is not None
+    return target(alarm.state, event, cleared=cleared, latched=alarm.latched, chattering=alarm.chattering)
 
 
 def step(
@@ -127,7 +160,7 @@ def step(
     at: event time of a RAISE or CLEAR (now when None). until: end of a SHELVE, at most MAX_SHELF
     away. root: id of the alarm that explains a SUPPRESS. Raises Conflict with a sentence.
     """
-    after = target(alarm.state, event, cleared=alarm.cleared_at is not None, latched=alarm.latched)
+    after = following(alarm, event)
     if after is None:
         raise Conflict(_refusal(alarm, event))
     _check(alarm, event, now, actor, reason, until)
@@ -188,7 +221,9 @@ def _effects(
         case AlarmEvent.SUPPRESS:
             return replace(alarm, root=root, ticket_due=None)
         case AlarmEvent.UNSUPPRESS:
-            return replace(alarm, root=None)
+            return replace(alarm, root=None, announced=None)
+        case AlarmEvent.CHATTER | AlarmEvent.SETTLE:
+            return replace(alarm, chattering=event is _E.CHATTER)
         case AlarmEvent.DISPROVE:
             return replace(alarm, disproved=True, spans=())
         case AlarmEvent.MERGE:
@@ -208,8 +243,11 @@ def _refusal(alarm: Alarm, event: AlarmEvent) -> str:
 
 
 def table_markdown() -> str:
-    """The three tables as one Markdown table, for the documentation."""
-    lines = ["| state | event | then | once cleared | latched |", "| --- | --- | --- | --- | --- |"]
+    """The tables as one Markdown table, for the documentation."""
+    lines = [
+        "| state | event | then | once cleared | latched | chattering |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for state in AlarmState:
         for event in AlarmEvent:
             gone = event in (_E.RESET, _E.RAISE)
@@ -217,6 +255,7 @@ def table_markdown() -> str:
                 target(state, event, cleared=False, latched=False),
                 target(state, event, cleared=True, latched=False),
                 target(state, event, cleared=gone, latched=True),
+                target(state, event, cleared=event is _E.RAISE, latched=False, chattering=True),
             ]
             if any(columns):
                 cells = [str(c) if c else "refused" for c in columns]

@@ -17,7 +17,7 @@ from dutyroom.model.duty import (
     TicketKind,
     TicketState,
 )
-from dutyroom.timebase import Ms
+from dutyroom.timebase import HOUR, MINUTE, Ms
 
 Key: TypeAlias = tuple[TicketState, TicketEvent]
 
@@ -40,6 +40,12 @@ TABLE = {
     **{(s, _E.CANCEL): _S.CANCELLED for s in TicketState if s not in (_S.CLOSED, _S.CANCELLED)},
 }
 
+RESPOND: Mapping[Priority, Ms | None] = {  # how soon somebody is to answer, where no rule says it
+    Priority.EMERGENCY: 3 * MINUTE,
+    Priority.HIGH: 10 * MINUTE,
+    Priority.MEDIUM: 4 * HOUR,
+    Priority.LOW: None,
+}
 _CHANGEABLE = frozenset({"assignee", "contact", "reporter", "text", "priority", "respond_by"})
 _NEEDS_REASON = frozenset({_E.CANCEL, _E.REDO, _E.NOTE})
 _STAMPS = {_E.DISPATCH: "dispatched_at", _E.ACCEPT: "accepted_at", _E.DO: "done_at"}

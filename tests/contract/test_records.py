@@ -14,6 +14,7 @@ import pytest
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Conflict, Rejected, Unavailable
 from dutyroom.interfaces import Records
+from dutyroom.model.announced import Announced, Announcement
 from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
@@ -767,3 +768,42 @@ def test_a_line_of_a_list_is_there_once_and_keeps_who_saw_to_it(records: Records
         assert tx.checks.of("s", []) == tx.checks.of("t", [alarm]) == []
     with pytest.raises(Rejected), records.write() as tx:
         tx.checks.update(a_check(alarm, id=99))
+
+
+# ---------------------------------------------------------------- announcements
+
+
+def test_announcements_are_kept_changed_and_found_by_their_end(records: Records) -> None:
+    first = Announcement(
+        0,
+        "s",
+        Announced.OUTAGE,
+        NOW,
+        NOW + HOUR,
+        "配电检修",
+        "wang",
+        NOW - 5,
+        "power",
+        ("b1", "b2"),
+        ("A/1",),
+    )
+    with records.write() as tx:
+        first = tx.announcements.insert(first)
+        ticket = tx.tickets.insert(a_ticket("test|2"))
+        test = tx.announcements.insert(
+            Announcement(0, "s", Announced.FIRE_TEST, NOW + 9, NOW + DAY, "年检", "li", NOW, ticket=ticket.id)
+        )
+        tx.announcements.insert(replace(first, id=0, site="other"))
+    with records.read() as tx:
+        assert tx.announcements.get("s", first.id) == first
+        assert tx.announcements.get("other", first.id) is None
+        assert tx.announcements.current("s", NOW + HOUR + 1) == [test]
+        assert tx.announcements.search("s") == [test, first]
+    over = replace(first, affected=7, cancelled_at=NOW + 60, cancelled_by="li")
+    with records.write() as tx:
+        tx.announcements.update(over)
+        alarm = tx.alarms.insert(an_alarm(announced=first.id, chattering=True, first_out=True))
+    with records.read() as tx:
+        assert tx.announcements.current("s", NOW) == [over, test]
+        assert tx.alarms.get("s", alarm.id) == alarm
+    assert (over.running(NOW + 59), over.over(NOW + 59), first.running(NOW + 59)) == (False, True, True)

@@ -10,6 +10,7 @@ from fastapi import Depends, FastAPI, Request, Response
 from fastapi.staticfiles import StaticFiles
 
 from dutyroom.api import (
+    announced,
     billing,
     bills,
     data,
@@ -120,6 +121,7 @@ def create_app(
         session,
         wall,
         quality,
+        announced,
         screens,
         bills,
         unknown,

@@ -31,6 +31,9 @@ def in_words(presenter: Presenter, key: str, arguments: Arguments) -> tuple[str,
     words = presenter.words
     shown = _shown(presenter, arguments)
     body = presenter.text(key, shown)
+    for mark in ("again", "test"):  # that it sounds once more; that its system is being tested
+        if arguments.get(mark) is True:
+            body = words.t(f"message.marked.{mark}", said=body)
     if words.has(f"{key}.title"):
         title = presenter.text(f"{key}.title", shown)
     else:

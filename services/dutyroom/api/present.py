@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from dutyroom.alarms import target
+from dutyroom.alarms import following
 from dutyroom.api.point_names import point_name
 from dutyroom.api.words import Words
 from dutyroom.flows.live import LiveValue
@@ -146,6 +146,9 @@ class Presenter:
             "latched": alarm.latched,
             "late": alarm.late,
             "test": alarm.test,
+            "chattering": alarm.chattering,
+            "first": alarm.first_out,
+            "announced": alarm.announced,
             "root": alarm.root,
             "can": self.can(alarm),
         }
@@ -154,12 +157,7 @@ class Presenter:
         """The actions that the table of states allows a person."""
         if alarm.ended_at is not None:
             return ["note"]
-        cleared = alarm.cleared_at is not None
-        allowed = [
-            event.value
-            for event in PERSONAL
-            if target(alarm.state, event, cleared=cleared, latched=alarm.latched) is not None
-        ]
+        allowed = [event.value for event in PERSONAL if following(alarm, event) is not None]
         return ["dispatch", *allowed]
 
     def alarm_text(self, alarm: Alarm) -> str:
@@ -188,7 +186,8 @@ class Presenter:
         if alarm.state == AlarmState.SHELVED and alarm.shelved_until is not None:
             return self.words.t("work.until", at=self.words.when(alarm.shelved_until, self.now))
         if alarm.state == AlarmState.SUPPRESSED:
-            return self.words.t("work.consequence")
+            planned = alarm.announced is not None
+            return self.words.t("work.announced" if planned else "work.consequence")
         if ticket is not None:
             return self.words.t(f"work.{ticket.state.value}")
         return self.words.t(f"alarm_state.{alarm.state.value}")

@@ -15,7 +15,7 @@ from dutyroom.api.render import page, words_of
 from dutyroom.errors import Conflict, Rejected, Unavailable
 
 # What a path names and nobody knows; a device that a body names is a mistake of the body.
-_NOT_THERE = frozenset({"error.no_alarm", "error.no_ticket", "error.no_occurrence"})
+_NOT_THERE = frozenset({"error.no_alarm", "error.no_ticket", "error.no_occurrence", "error.no_announcement"})
 
 
 def register(app: FastAPI) -> None:

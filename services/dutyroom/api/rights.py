@@ -20,10 +20,10 @@ _VIEWER = (
     "api_statements", "api_statement", "api_counts", "api_events", "api_trace", "api_problems", "api_exchanges",
     "page_registry", "registry_csv", "registry_xlsx",
     "page_trace", "page_api", "openapi", "api_me", "api_board", "page_unknown", "api_unknown", "api_profiles",
-    "api_not_ours", "page_performance", "api_performance",
+    "page_announcements", "api_announcements", "api_not_ours", "page_performance", "api_performance",
 )  # fmt: skip
 _OPERATOR = (
-    "page_report", "page_messages",
+    "page_report", "page_messages", "api_announce", "api_announcement_action",
     "api_alarm_action", "api_ticket_action", "api_ticket_check", "api_report", "api_occurrence_done", "api_occurrence_excused", "api_device_service",
     "api_quarantine_settle", "api_quarantine_reprocess", "api_message_test",
 )  # fmt: skip

@@ -16,15 +16,14 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
+from dutyroom.alarms import CHATTER, CHATTER_IN, FLEETING
 from dutyroom.model.telemetry import Longs
-from dutyroom.timebase import DAY, MINUTE, SECOND, Ms, local_date, to_datetime
+from dutyroom.timebase import DAY, MINUTE, Ms, local_date, to_datetime
 
 SLOT: Ms = 10 * MINUTE
 MANY = 10  # alarms in 10 min: more cannot be seen to
 CALM = 5  # a flood is over below it
 STALE: Ms = DAY
-FLEETING: Ms = 10 * SECOND
-CHATTER, CHATTER_IN = 3, 5 * MINUTE  # so many calls of one source in so long
 TOP = 10  # sources whose share of all is shown
 ENOUGH = 100  # alarms below which a share of sources says nothing
 SHIFTS = (wall_time(0), wall_time(8), wall_time(16))  # when shifts begin: nobody sits longer than 8 h

@@ -208,7 +208,7 @@ class _Officer:
             cleared = alarm.cleared_at is not None
             if event is AlarmEvent.RESET and not (alarm.latched and cleared):
                 continue
-            if alarms.target(alarm.state, event, cleared=cleared, latched=alarm.latched) is not None:
+            if alarms.following(alarm, event) is not None:
                 alarm, _ = alarms.step(alarm, event, now, OFFICER, "")
         return alarm
 

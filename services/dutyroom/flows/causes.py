@@ -9,7 +9,7 @@ from dutyroom.flows.room import Room
 from dutyroom.model.duty import Alarm, AlarmState
 from dutyroom.rules.spec import Cause, Rule, TicketPolicy, matches
 from dutyroom.timebase import MINUTE, Ms
-from dutyroom.topology import downstream, explains, feeds_of
+from dutyroom.topology import downstream, explains, feeds_of, upstream
 
 RESTORE_GRACE: Ms = 5 * MINUTE  # consequences have this long, or two intervals, to come back
 
@@ -48,6 +48,8 @@ def objects(room: Room, cause: Cause, object: str) -> list[str]:
     """Where the alarm of a cause would stand."""
     if cause.below:
         return sorted(downstream(room.context.topology, cause.below, object))
+    if cause.above:
+        return sorted(upstream(room.context.topology, cause.above, object))
     if cause.parameter:
         device = room.context.devices.get(object)
         return [str(device.parameters.get(cause.parameter, ""))] if device else []

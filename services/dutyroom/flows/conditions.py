@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from dutyroom.flows.again import worse
+from dutyroom.flows.announced import as_test
 from dutyroom.flows.episodes import Episode, Key
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce
@@ -33,17 +35,19 @@ def apply(room: Room, condition: Condition) -> None:
             clear(room, episode, rule, condition.at)
     elif episode is None or not episode.active:
         raise_alarm(room, rule, condition)
+    else:
+        worse(room, episode, rule, condition)
 
 
 def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
     """A new episode, or the open one again whose condition had gone."""
     episode = room.open.get((rule.id, condition.object))
     if episode is None:
-        episode = Episode(fresh(room, rule, condition))
+        episode = Episode(as_test(room, rule, fresh(room, rule, condition)))
         room.all.append(episode)
         room.open[episode.key] = episode
     room.step(episode, AlarmEvent.RAISE, at=condition.at)
-    if episode.alarm.state is AlarmState.UNACKNOWLEDGED:
+    if episode.alarm.state is AlarmState.UNACKNOWLEDGED and not episode.alarm.chattering:
         if condition.object in room.context.out and not rule.latched:
             room.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
         else:
@@ -70,7 +74,7 @@ def fresh(room: Room, rule: Rule, condition: Condition) -> Alarm:
         space=device.space if device else "",
         episode=f"{rule.id}|{condition.object}|{condition.at}-{room.now}",
         state=AlarmState.NORMAL,
-        priority=rule.priority,
+        priority=rule.priority_of(condition),
         latched=rule.latched,
         raised_at=condition.at,
         recorded_at=room.now,

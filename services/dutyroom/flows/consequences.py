@@ -12,7 +12,7 @@ _NEWS = (AlarmEvent.RAISE, AlarmEvent.UNSUPPRESS)
 
 def make_lists(room: Room) -> None:
     """Of alarms that stand on their own from now on, and of those that people are told of now: as it is known."""
-    told = {id(episode) for episode in room.notices}
+    told = {id(notice.episode) for notice in room.notices}
     alarms = [e.alarm for e in room.open.values()] if told or room.all else []
     for episode in room.all:
         rule = room.context.rules.get(episode.alarm.rule)

@@ -10,10 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
+from dutyroom.flows.again import realarm
+from dutyroom.flows.announced import end_tests
+from dutyroom.flows.chatter import notice_chatter, settle
 from dutyroom.flows.conditions import apply, withdraw
 from dutyroom.flows.consequences import follow_step, make_lists
 from dutyroom.flows.corrections import Judged, correct
 from dutyroom.flows.episodes import Context, Decision, Key, Standing
+from dutyroom.flows.first_out import mark_first
 from dutyroom.flows.grouping import group, lift, unshelve
 from dutyroom.flows.inference import infer
 from dutyroom.flows.room import Room
@@ -41,11 +45,16 @@ def decide(
     for condition in conditions:
         apply(room, condition)
         follow_step(room, condition)
+    end_tests(room)
+    settle(room)
+    notice_chatter(room)
     infer(room)
     group(room)
     lift(room)
     unshelve(room)
+    realarm(room)
     announce_restored(room)
     open_due(room)
     make_lists(room)
+    mark_first(room)
     return room.decision()

@@ -31,15 +31,9 @@ from dutyroom.model.duty import (
 )
 from dutyroom.plans import Plan
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import HOUR, MINUTE, SECOND, Clock, Ms
+from dutyroom.timebase import SECOND, Clock, Ms
 
 UNDO: Ms = 10 * SECOND  # the pages offer it for 5 s; the rest is for the way
-RESPOND: Mapping[Priority, Ms | None] = {
-    Priority.EMERGENCY: 3 * MINUTE,
-    Priority.HIGH: 10 * MINUTE,
-    Priority.MEDIUM: 4 * HOUR,
-    Priority.LOW: None,
-}
 _UNFINISHED = (OccurrenceState.DUE, OccurrenceState.OVERDUE, OccurrenceState.MISSED)
 _FINISHED = (TicketState.CLOSED, TicketState.CANCELLED)
 _SUMMARY = 80  # characters of a report that serve as its title
@@ -144,9 +138,7 @@ class Desk:
             tx.devices.upsert([changed])
             event = AlarmEvent.REMOVE if out else AlarmEvent.RESTORE
             for alarm in tx.alarms.open_ones(site):
-                cleared = alarm.cleared_at is not None
-                allowed = alarms.target(alarm.state, event, cleared=cleared, latched=alarm.latched)
-                if alarm.object == device and allowed is not None:
+                if alarm.object == device and alarms.following(alarm, event) is not None:
                     _step_alarm(tx, alarm, event, now, actor, reason)
             _log(tx, site, now, actor, f"device.{event}", "device", device, reason)
             return changed
@@ -222,7 +214,7 @@ class Desk:
         with self._records.write() as tx:
             now = self._clock.now()
             place = _device(tx, site, object).space if object else ""
-            within = RESPOND[priority]
+            within = tickets.RESPOND[priority]
             ticket = tickets.fresh(
                 site,
                 TicketKind.REPORT,
@@ -370,8 +362,7 @@ def _refused_alarm(alarm: Alarm, event: AlarmEvent, reason: str) -> Conflict:
         return Conflict("conflict.reset" if alarm.latched else "conflict.no_latch")
     if event is AlarmEvent.SHELVE and alarm.latched:
         return Conflict("conflict.latched")
-    cleared = alarm.cleared_at is not None
-    if alarms.target(alarm.state, event, cleared=cleared, latched=alarm.latched) is None:
+    if alarms.following(alarm, event) is None:
         return Conflict(f"conflict.alarm.{alarm.state}")
     return Conflict("conflict.shelf" if reason.strip() else "conflict.reason")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from dutyroom.model.announced import Announcement
 from dutyroom.model.duty import Alarm, AlarmChange, Check, CheckState, Device, Ticket, TicketChange
 from dutyroom.model.telemetry import PointTable
 from dutyroom.rules.spec import Rule
@@ -56,14 +57,25 @@ class Work:
         return self.ticket.alarm is not None and self.ticket.alarm == episode.alarm.id
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """People are told of an alarm. what: raised | again; each person gets one of each, and cause."""
+
+    episode: Episode
+    what: str = "raised"
+    cause: str = ""  # "" = the episode
+
+
 @dataclass(slots=True)
 class Decision:
-    """What is to be written, in this order; notices: alarms that people are told of."""
+    """What is to be written, in this order; notices: alarms that people are told of. announced: those
+    that cover more alarms now."""
 
     episodes: list[Episode]
     works: list[Work]
-    notices: list[Episode]
+    notices: list[Notice]
     steps: list[Step] = field(default_factory=list)
+    announced: list[Announcement] = field(default_factory=list)
 
     def __bool__(self) -> bool:
         return bool(self.episodes or self.works or self.notices or self.steps)
@@ -85,12 +97,14 @@ class Standing:
     """What the records say now.
 
     open: alarms whose episode has not ended. recent: ended ones that may still explain something.
-    tickets: of alarms, neither closed nor cancelled.
+    tickets: of alarms, neither closed nor cancelled. announced: what people announced, by id, and is
+    not long over.
     """
 
     open: Sequence[Alarm]
     recent: Sequence[Alarm]
     tickets: Sequence[Ticket]
+    announced: Sequence[Announcement] = ()
 
 
 @dataclass(frozen=True, slots=True)

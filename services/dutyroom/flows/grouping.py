@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import tickets
+from dutyroom.flows.again import sound
+from dutyroom.flows.announced import covering, mute, muted
 from dutyroom.flows.causes import RESTORE_GRACE, over, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, Room
@@ -22,6 +24,10 @@ def group(room: Room) -> None:
     dead: dict[str, dict[str, Episode]] = {}
     for episode in list(room.open.values()):
         if episode.alarm.state not in ANNUNCIATED or not episode.active or episode.alarm.latched:
+            continue
+        rule = room.context.rules.get(episode.alarm.rule)
+        if rule is not None and (announcement := covering(room, episode, rule)):
+            mute(room, episode, announcement)
             continue
         root = root_of(room, episode, dead)
         if root is not None and _together(room, episode, root):
@@ -56,6 +62,8 @@ def _hang(room: Room, episode: Episode, root: Episode) -> None:
         one.alarm = replace(one.alarm, root=root.alarm.id or None)
     episode.root = root
     room.step(episode, AlarmEvent.SUPPRESS, "alarm.reason.explained")
+    if episode.alarm.priority < root.alarm.priority and root.alarm.state is AlarmState.ACKNOWLEDGED:
+        sound(room, root, "alarm.reason.graver")
     more = len(hanging) + (not episode.guessed)
     root.alarm = replace(root.alarm, affected=root.alarm.affected + more)
 
@@ -78,14 +86,18 @@ def lift(room: Room) -> None:
     """Consequences that stay when their root has gone are announced one by one."""
     dead: dict[str, dict[str, Episode]] = {}
     for episode in list(room.open.values()):
-        if episode.alarm.state is not AlarmState.SUPPRESSED or _still_explained(room, episode, dead):
+        if episode.alarm.state is not AlarmState.SUPPRESSED or muted(room, episode.alarm):
+            continue
+        if _still_explained(room, episode, dead):
             continue
         root = root_of(room, episode, dead)
         if root is not None and root is not episode.root and root.active:
             _hang(room, episode, root)
             continue
         episode.root = None
-        room.step(episode, AlarmEvent.UNSUPPRESS, "alarm.reason.root_gone")
+        planned = episode.alarm.announced is not None
+        reason = "alarm.reason.outage_over" if planned else "alarm.reason.root_gone"
+        room.step(episode, AlarmEvent.UNSUPPRESS, reason)
         rule = room.context.rules.get(episode.alarm.rule)
         if rule is not None and rule.ticket.after is not None:
             episode.alarm = replace(episode.alarm, ticket_due=room.now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule
 from dutyroom.flows.conditions import clear, raise_alarm
 from dutyroom.flows.episodes import Episode
@@ -54,6 +55,8 @@ def _dark(room: Room, utility: str) -> dict[str, Ms]:
         if rule is None or not rule.dark or not episode.active:
             continue
         if rule.kind != "stale" and utility not in rule.utilities:
+            continue
+        if covering(room, episode, rule) is not None:
             continue
         elsewhere = elsewhere or {u: dead_feeds(room, u) for u in others}
         if any(_explained(room, u, episode.alarm.object, dead) for u, dead in elsewhere.items()):

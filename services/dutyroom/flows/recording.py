@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dutyroom.flows.checklist import in_one_line
-from dutyroom.flows.episodes import Decision, Episode, Step, Work
+from dutyroom.flows.episodes import Decision, Episode, Notice, Step, Work
 from dutyroom.flows.notify import messages_to
 from dutyroom.interfaces import Tx
 from dutyroom.model.duty import SYSTEM, Alarm, CheckState, Person, Role
@@ -31,8 +31,11 @@ def write(tx: Tx, site: str, decision: Decision, now: Ms) -> None:
         _take_step(tx, site, step, now)
     if decision.notices:
         people = [p for p in tx.people.all(site) if p.active and p.role in _TOLD and p.contacts]
-        for episode in decision.notices:
-            _tell(tx, people, episode, now)
+        for notice in decision.notices:
+            _tell(tx, people, notice, now)
+    for announcement in decision.announced:
+        tx.announcements.update(announcement)
+        tx.change(site, now, "announcement", str(announcement.id))
 
 
 def _store_alarm(tx: Tx, episode: Episode) -> None:
@@ -85,13 +88,22 @@ def _link(tx: Tx, episode: Episode) -> None:
         tx.alarms.update(alarm)
 
 
-def _tell(tx: Tx, people: Sequence[Person], episode: Episode, now: Ms) -> None:
-    """One message per person and cause."""
+def _tell(tx: Tx, people: Sequence[Person], notice: Notice, now: Ms) -> None:
+    """One message per person, cause and what is said of it."""
+    episode = notice.episode
     alarm = episode.alarm
     number = episode.work.ticket.number if episode.work else ""
-    arguments = {**alarm.arguments, "priority": int(alarm.priority), "ticket": number, "at": alarm.raised_at}
+    arguments: dict[str, str | int | float | bool | None] = {
+        **alarm.arguments,
+        "priority": int(alarm.priority),
+        "ticket": number,
+        "at": alarm.raised_at,
+    }
     if listed := in_one_line(episode.checks):
         arguments["checks"] = listed
-    for row in messages_to(people, alarm.episode, "raised", alarm.key, arguments, now):
+    if notice.what != "raised":
+        arguments["again"] = True
+    cause = notice.cause or alarm.episode
+    for row in messages_to(people, cause, notice.what, alarm.key, arguments, now):
         if tx.outbox.insert(row):
             tx.change(alarm.site, now, "outbox", row.dedupe)

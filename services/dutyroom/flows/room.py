@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dutyroom import alarms, tickets
-from dutyroom.flows.episodes import Context, Decision, Episode, Key, Standing, Step, Work
+from dutyroom.flows.episodes import Context, Decision, Episode, Key, Notice, Standing, Step, Work
 from dutyroom.model.duty import SYSTEM, AlarmEvent, AlarmState, TicketEvent
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
@@ -23,7 +23,10 @@ class Room:
         self.by_id = {e.alarm.id: e for e in (*self.all, *self.recent)}
         self.works: dict[str, Work] = {t.cause: Work(t, t) for t in standing.tickets}
         self.opened: list[Work] = []
-        self.notices: list[Episode] = []
+        self.notices: list[Notice] = []
+        self.announced = {a.id: a for a in standing.announced}
+        self._announced = dict(self.announced)
+        self.named: dict[int, frozenset[str]] = {}  # devices by announcement, as they are asked for
         self.root_rules: dict[
             tuple[str, str], tuple[Rule, ...]
         ] = {}  # by utility and class, as they are asked for
@@ -36,7 +39,8 @@ class Room:
         known = dict.fromkeys((*self.all, *self.recent))  # what has ended just now is in both
         changed = [e for e in known if e.changes or e.alarm != e.stored]
         works = [w for w in (*self.works.values(), *self.opened) if w.changes or w.ticket != w.stored]
-        return Decision(changed, list(dict.fromkeys(works)), self.notices, self.steps)
+        covering = [a for a in self.announced.values() if a != self._announced[a.id]]
+        return Decision(changed, list(dict.fromkeys(works)), self.notices, self.steps, covering)
 
     def step(self, episode: Episode, event: AlarmEvent, reason: str = "", at: Ms | None = None) -> None:
         """One event of an alarm, by the system itself."""
@@ -46,6 +50,10 @@ class Room:
         if episode.alarm.ended_at is not None and self.open.get(episode.key) is episode:
             del self.open[episode.key]
             self.recent.append(episode)
+
+    def tell(self, episode: Episode, what: str = "raised", cause: str = "") -> None:
+        """People are told of it with this decision."""
+        self.notices.append(Notice(episode, what, cause))
 
     def ticket(self, work: Work, event: TicketEvent, reason: str) -> None:
         """One event of a ticket, by the system itself."""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import tickets
-from dutyroom.flows.causes import may_have_root, root_of, rule_of
+from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
 from dutyroom.model.duty import SYSTEM, Priority, TicketEvent
 from dutyroom.rules.spec import Rule
+from dutyroom.timebase import Ms
 
 
 def announce(room: Room, episode: Episode, rule: Rule) -> None:
@@ -17,8 +18,8 @@ def announce(room: Room, episode: Episode, rule: Rule) -> None:
     itself opens when all is grouped, so that what is explained already never has one."""
     wait = rule.wait if may_have_root(room, rule, episode.alarm.object) else 0
     if rule.ticket.after is None:
-        if rule.priority <= Priority.HIGH:
-            room.notices.append(episode)
+        if episode.alarm.priority <= Priority.HIGH:
+            room.tell(episode)
         return
     episode.alarm = replace(episode.alarm, ticket_due=room.now + max(rule.ticket.after, wait))
 
@@ -27,7 +28,7 @@ def announce_restored(room: Room) -> None:
     """What stands again without a ticket, back from a shelf or from service: as if it were new."""
     for episode in list(room.open.values()):
         rule = rule_of(room, episode)
-        if rule is None or rule.ticket.after is None or not episode.active:
+        if rule is None or rule.ticket.after is None or not episode.active or episode.alarm.test:
             continue
         alarm, announced = episode.alarm, episode.work is not None
         if alarm.state in ANNUNCIATED and alarm.ticket is alarm.ticket_due is None and not announced:
@@ -53,19 +54,65 @@ def _open_ticket(room: Room, episode: Episode) -> None:
     rule = rule_of(room, episode)
     if rule is None:
         return
+    if episode.alarm.test:
+        _join_test(room, episode)
+        return
     cause = tickets.cause_of(*episode.key)
     work = room.works.get(cause)
-    if work is None:
-        ticket = tickets.for_alarm(episode.alarm, rule.respond_within, room.now)
+    if work is None and (joined := _joined(room, episode, rule)):
+        raise_priority(room, joined, episode.alarm.priority, "alarm.reason.joined")
+        room.tell(episode)
+        work = joined
+    elif work is None:
+        ticket = tickets.for_alarm(episode.alarm, _within(rule, episode), room.now)
         work = Work(ticket, origin=episode)
         work.changes.append(tickets.opening(ticket, room.now, SYSTEM))
         room.works[cause] = work
-        room.notices.append(episode)
+        room.tell(episode)
     elif episode.alarm.ticket != work.ticket.id:
         room.ticket(work, TicketEvent.ATTACH, "alarm.reason.again")
         if rule.priority == Priority.EMERGENCY:
-            room.notices.append(episode)
+            room.tell(episode)
     episode.work = work
+
+
+def _within(rule: Rule, episode: Episode) -> Ms | None:
+    """How soon it is to be answered: sooner where it is graver than its rule usually is."""
+    usual = tickets.RESPOND[episode.alarm.priority]
+    if episode.alarm.priority >= rule.priority or usual is None:
+        return rule.respond_within
+    return usual if rule.respond_within is None else min(rule.respond_within, usual)
+
+
+def _joined(room: Room, episode: Episode, rule: Rule) -> Work | None:
+    """The open ticket of a milder alarm of the same cause."""
+    for cause in rule.joins:
+        for object in objects(room, cause, episode.alarm.object):
+            if work := room.works.get(tickets.cause_of(cause.rule, object)):
+                return work
+    return None
+
+
+def _join_test(room: Room, episode: Episode) -> None:
+    """A test has one ticket and one message per person, whatever it raises; closed, it is not opened again."""
+    cause = f"test|{episode.alarm.announced}"
+    work = room.works.get(cause)
+    if work is not None and episode.alarm.ticket != work.ticket.id:
+        room.ticket(work, TicketEvent.ATTACH, "alarm.reason.test")
+        episode.work = work
+    room.tell(episode, cause=cause)
+
+
+def raise_priority(room: Room, work: Work, priority: Priority, reason: str) -> None:
+    """A further alarm of a ticket's cause: it is as urgent as the gravest."""
+    room.ticket(work, TicketEvent.ATTACH, reason)
+    usual, ticket = tickets.RESPOND[priority], work.ticket
+    if priority >= ticket.priority:
+        return
+    due = None if usual is None else room.now + usual
+    if due is not None and ticket.respond_by is not None and ticket.respond_by >= room.now:
+        due = min(due, ticket.respond_by)
+    work.ticket = replace(ticket, priority=priority, respond_by=due)
 
 
 def hand_over(room: Room, work: Work, root: Episode) -> None:
@@ -88,4 +135,4 @@ def hand_over(room: Room, work: Work, root: Episode) -> None:
     root.work = room.works[work.ticket.cause] = work
     root.alarm = replace(alarm, ticket_due=None)
     if alarm.priority < told:
-        room.notices.append(root)
+        room.tell(root)

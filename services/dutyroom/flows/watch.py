@@ -304,7 +304,7 @@ class Watch:
         jobs = [
             t for t in tx.tickets.search(site, open_only=True, limit=10_000) if t.kind is TicketKind.ALARM
         ]
-        return Standing(opened, kept, jobs)
+        return Standing(opened, kept, jobs, tx.announcements.current(site, now - DAY))
 
     def _judged(self, tx: Tx) -> list[Condition]:
         """The pending conditions, without decreases of meters whose exchange is on record."""

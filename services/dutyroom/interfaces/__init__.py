@@ -4,7 +4,14 @@ All of them may raise `Unavailable` (try again) or `Rejected` (never as it is) a
 """
 
 from dutyroom.interfaces.channel import Channel, Wake
-from dutyroom.interfaces.duty_books import AlarmBook, CheckBook, OccurrenceBook, Outbox, TicketBook
+from dutyroom.interfaces.duty_books import (
+    AlarmBook,
+    AnnouncementBook,
+    CheckBook,
+    OccurrenceBook,
+    Outbox,
+    TicketBook,
+)
 from dutyroom.interfaces.inbound import Inbound
 from dutyroom.interfaces.journal import FindingRow, Journal, QuarantineRow, Spool, StrangerRow
 from dutyroom.interfaces.ledger import LedgerPage, LedgerQuestion, LedgerRow, LedgerSum, Tally
@@ -14,6 +21,7 @@ from dutyroom.interfaces.site_books import DeviceBook, MeteringBook, PeopleBook
 
 __all__ = [
     "AlarmBook",
+    "AnnouncementBook",
     "Channel",
     "CheckBook",
     "DeviceBook",

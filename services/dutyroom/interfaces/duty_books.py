@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
+from dutyroom.model.announced import Announcement
 from dutyroom.model.duty import Alarm, AlarmChange, Check, Occurrence, OutboxRow, Ticket, TicketChange
 from dutyroom.timebase import Ms
 
@@ -98,6 +99,24 @@ class OccurrenceBook(Protocol):
         limit: int = 1000,
     ) -> Sequence[Occurrence]:
         """Ordered by due."""
+        ...
+
+
+class AnnouncementBook(Protocol):
+    def insert(self, announcement: Announcement) -> Announcement:
+        """Stores a new one (id 0 in, real id out)."""
+        ...
+
+    def get(self, site: str, announcement: int) -> Announcement | None: ...
+
+    def update(self, announcement: Announcement) -> None: ...
+
+    def current(self, site: str, since: Ms) -> Sequence[Announcement]:
+        """Those whose end is not before `since`, cancelled ones too, oldest first."""
+        ...
+
+    def search(self, site: str, limit: int = 200) -> Sequence[Announcement]:
+        """The latest begin first."""
         ...
 
 

@@ -6,7 +6,14 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from dutyroom.interfaces.duty_books import AlarmBook, CheckBook, OccurrenceBook, Outbox, TicketBook
+from dutyroom.interfaces.duty_books import (
+    AlarmBook,
+    AnnouncementBook,
+    CheckBook,
+    OccurrenceBook,
+    Outbox,
+    TicketBook,
+)
 from dutyroom.interfaces.site_books import DeviceBook, MeteringBook, PeopleBook
 from dutyroom.model.duty import AuditRow, Change
 from dutyroom.model.lease import Lease, Owners
@@ -25,6 +32,8 @@ class Tx(Protocol):
     def checks(self) -> CheckBook: ...
     @property
     def occurrences(self) -> OccurrenceBook: ...
+    @property
+    def announcements(self) -> AnnouncementBook: ...
     @property
     def outbox(self) -> Outbox: ...
     @property

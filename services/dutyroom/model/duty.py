@@ -57,6 +57,9 @@ class AlarmEvent(StrEnum):
     NOTE = "note"
     WITHDRAW = "withdraw"  # its rule or device is gone
     DISPROVE = "disprove"  # by later data
+    CHATTER = "chatter"  # raised so often that it sounds no more until it is quiet
+    SETTLE = "settle"  # quiet again after that
+    REALARM = "realarm"  # sounds again: it stands for too long, or has become worse
     MERGE = "merge"  # later data: it was the same as an older one
     REVISE = "revise"  # later data moved its begin or end
 
@@ -118,6 +121,9 @@ class Alarm:
     disproved: bool = False
     ticket_due: Ms | None = None  # when a ticket is to be opened if still active; None = none waiting
     spans: Spans = ()  # when the condition held: (from, to; None = still), the newest of them
+    announced: int | None = None  # id of the announcement that covers it
+    chattering: bool = False  # comes and goes so often that it sounds no more
+    first_out: bool = False  # the first in event time of those that belong together
     merged_into: int | None = None  # alarm id of the older one that it turned out to be
 
 

@@ -86,10 +86,11 @@ class Learner(Instance):
         if retained or at < self.wants:
             return None
         detector = self._detector or self.detector
+        cause = detector.cause
         self.wants, self._packed = at + self.pace, b""
         detector.tick(at)
         detector.read(at, value)
-        if detector.active == self._active:
+        if detector.active == self._active and (not detector.active or detector.cause == cause):
             return None
         return said(self, detector, at, self.point, value)
 
@@ -166,11 +167,12 @@ class GroupLearner(Instance):
         if retained:
             return None
         self._packed = b""
-        self.detector.tick(at)
-        self.detector.read(self.places[point], at, value)
-        if self.detector.active == self._active:
+        detector, cause = self.detector, self.detector.cause
+        detector.tick(at)
+        detector.read(self.places[point], at, value)
+        if detector.active == self._active and (not detector.active or detector.cause == cause):
             return None
-        return replace(said(self, self.detector, at), unit=self.unit)
+        return replace(said(self, detector, at), unit=self.unit)
 
     def calm(self, point: int, value: float) -> Bounds | None:
         return ANY

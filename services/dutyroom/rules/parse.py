@@ -7,6 +7,7 @@ delay), or adds rules of its own. Every mistake names file, line and field.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 
@@ -16,10 +17,12 @@ from dutyroom.model.duty import Priority
 from dutyroom.model.telemetry import DeviceClass, Scalar
 from dutyroom.rules.kinds import kind, known
 from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy
-from dutyroom.timebase import SECOND, Ms, duration
+from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, duration
 from dutyroom.yamltext import Document, read_yaml
 
 _MERGED = ("parameters", "name", "advice", "select", "options")
+_REALARM_VITAL: Ms = 30 * MINUTE  # within which help has to be there
+_REALARM_URGENT: Ms = 8 * HOUR  # nobody sits longer than a shift
 _UTILITIES = ("power", "water", "network")
 
 
@@ -74,10 +77,11 @@ def _parse(
         seen.add(rule.id)
     every = seen | set(base)
     for index, rule in enumerate(rules):
-        for cause in rule.explained_by:
-            if cause.rule not in every:
-                message = f"rule {cause.rule!r} does not exist{nearest(cause.rule, every)}"
-                mistakes.append(document.mistake(("rules", index, "explained_by"), message))
+        for name, causes in (("explained_by", rule.explained_by), ("joins", rule.joins)):
+            for cause in causes:
+                if cause.rule not in every:
+                    message = f"rule {cause.rule!r} does not exist{nearest(cause.rule, every)}"
+                    mistakes.append(document.mistake(("rules", index, name), message))
     if mistakes:
         raise Invalid(mistakes)
     return tuple(rules)
@@ -127,14 +131,34 @@ def _rule(row: Fields, shipped: bool) -> Rule:
         explained_in=row.texts("explained_in"),
         explained_by=tuple(_cause(c) for c in row.children("explained_by")),
         checks=_checks(row.child("checks")),
+        joins=tuple(_cause(c) for c in row.children("joins")),
+        graver=_graver(row.child("graver")),
+        fire=row.flag("fire"),
         shipped=shipped,
     )
+    rule = replace(rule, realarm=_realarm(row, rule))
     if rule.latched and (rule.utilities or rule.explained_by):
         row.wrong(
             "latched", "a latched rule is never explained by another; leave utility and explained_by out"
         )
     row.finish()
     return rule
+
+
+def _realarm(row: Fields, rule: Rule) -> Ms:
+    """Where nothing is said: half an hour for what is vital, a shift for what is urgent."""
+    if row.raw("realarm") == "never":
+        return 0
+    usual = _REALARM_VITAL if rule.vital else _REALARM_URGENT if rule.priority <= Priority.HIGH else 0
+    return row.duration("realarm", usual)
+
+
+def _graver(fields: Fields | None) -> dict[str, Priority]:
+    if fields is None:
+        return {}
+    found = {str(name): Priority(fields.integer(str(name), 3, 1, 4)) for name in fields.data}
+    fields.finish()
+    return found
 
 
 def _parameters(row: Fields, name: str) -> dict[str, object]:
@@ -233,6 +257,11 @@ def _checks(fields: Fields | None) -> Checks | None:
 
 
 def _cause(fields: Fields) -> Cause:
-    cause = Cause(fields.text("rule"), fields.text("parameter", ""), fields.choice("below", _UTILITIES, ""))
+    cause = Cause(
+        fields.text("rule"),
+        fields.text("parameter", ""),
+        fields.choice("below", _UTILITIES, ""),
+        fields.choice("above", _UTILITIES, ""),
+    )
     fields.finish()
     return cause

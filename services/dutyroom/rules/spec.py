@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
-from dutyroom.model.duty import Device, Priority
+from dutyroom.model.duty import Condition, Device, Priority
 from dutyroom.model.telemetry import Scalar
 from dutyroom.timebase import SECOND, Ms
 
@@ -34,11 +34,12 @@ class TicketPolicy:
 @dataclass(frozen=True, slots=True)
 class Cause:
     """An open alarm of `rule` explains ours: on the same object, or on the device that our
-    device's parameter `parameter` names, or (below) on a device that ours feeds."""
+    device's parameter `parameter` names, or on a device that ours feeds (below) or that feeds ours (above)."""
 
     rule: str
     parameter: str = ""
     below: str = ""  # a utility: the cause lies on a device downstream of ours in it
+    above: str = ""  # a utility: it lies on a device upstream of ours in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,20 @@ class Rule:
     explained_in: tuple[str, ...] = ()  # utilities whose dead feeds explain it; () = `utility`
     explained_by: tuple[Cause, ...] = ()  # rules whose alarm explains it
     checks: Checks | None = None
+    joins: tuple[Cause, ...] = ()  # alarms whose open ticket it joins: the same cause, grown worse
+    graver: Mapping[str, Priority] = field(default_factory=dict)  # by what its kind says the cause is
+    realarm: Ms = 0  # acknowledged and still there for so long, it sounds again; 0 = never
+    fire: bool = False  # of the fire system: marked while that is tested, and only then
     shipped: bool = False  # from defaults.yaml: has texts of its own in the catalogue
+
+    def priority_of(self, condition: Condition) -> Priority:
+        """Of an alarm with this condition: by the cause that its kind names, else the rule's."""
+        return self.graver.get(str(condition.arguments.get("cause", "")), self.priority)
+
+    @property
+    def vital(self) -> bool:
+        """Fire, entrapment, gas: nothing mutes it, and it waits for nothing."""
+        return self.latched or (self.priority is Priority.EMERGENCY and not self.waits)
 
     @property
     def utilities(self) -> tuple[str, ...]:
@@ -95,7 +109,7 @@ def matches(select: Select, device: Device) -> bool:
         return False
     if select.devices and not any(fnmatchcase(device.id, glob) for glob in select.devices):
         return False
-    if select.spaces and not any(_within(device.space, prefix) for prefix in select.spaces):
+    if select.spaces and not any(within(device.space, prefix) for prefix in select.spaces):
         return False
     if any(device.parameters.get(name) not in values for name, values in select.where.items()):
         return False
@@ -104,7 +118,8 @@ def matches(select: Select, device: Device) -> bool:
     return not any(device.parameters.get(name) in values for name, values in select.unless.items())
 
 
-def _within(space: str, prefix: str) -> bool:
+def within(space: str, prefix: str) -> bool:
+    """Whether a space is another one or lies in it (paths)."""
     return space == prefix or space.startswith(prefix.rstrip("/") + "/")
 
 

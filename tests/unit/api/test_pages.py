@@ -17,7 +17,7 @@ PAGES = (
     "alarms", "wall", "devices", "devices?kind=gas_meter&find=0101", "devices/A-RISER-6", "devices/FP1", "tickets",
     "tickets?show=all&kind=report", "tickets/3", "tickets/7", "report", "plans", "plans?month=2027-02",
     "plans?month=nonsense", "reads", "statements", "statements?find=0101", "data", "data?state=discarded",
-    "messages", "people", "audit", "demo", "account", "statements/202610-A0101-1",
+    "messages", "people", "audit", "demo", "account", "announcements", "performance", "statements/202610-A0101-1",
     "statements/202610-A0101-1/trace",
 )  # fmt: skip
 CJK = re.compile(r"[\u3400-\u9fff]")

@@ -25,7 +25,15 @@ GIVEN = {
     "number": "x",
     "login": "x",
 }
-GIVEN |= {"action": "note", "name": "x", "occurrence": "999", "period": "2026-10", "tag": "en", "token": "x"}
+GIVEN |= {
+    "announcement": "1",
+    "action": "note",
+    "name": "x",
+    "occurrence": "999",
+    "period": "2026-10",
+    "tag": "en",
+    "token": "x",
+}
 
 
 def routes(app: FastAPI) -> list[APIRoute]:

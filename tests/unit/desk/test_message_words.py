@@ -132,3 +132,17 @@ def test_an_unknown_key_is_shown_rather_than_lost(render: Render) -> None:
 def test_an_unknown_site_is_refused(render: Render) -> None:
     with pytest.raises(Rejected, match="not served here"):
         render("elsewhere", "message.test", {}, "en")
+
+
+@pytest.mark.parametrize(
+    ("language", "test", "again"),
+    [("zh-CN", "【消防测试】", "再次报警："), ("en", "[FIRE TEST] ", "Once more: ")],
+)
+def test_a_message_says_that_it_is_of_a_test_or_comes_once_more(
+    render: Render, language: str, test: str, again: str
+) -> None:
+    title, body = render("s", "alarm.water.burst", {**ALARM, "test": True}, language)
+    assert body.startswith(test)
+    assert test in title
+    assert render("s", "alarm.water.burst", {**ALARM, "again": True}, language)[1].startswith(again)
+    assert not render("s", "alarm.water.burst", ALARM, language)[1].startswith((test, again))

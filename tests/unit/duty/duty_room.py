@@ -11,6 +11,7 @@ from typing import Any
 from dutyroom.errors import Conflict
 from dutyroom.flows.late import Past
 from dutyroom.flows.watch import Watch
+from dutyroom.model.announced import Announcement
 from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
@@ -67,6 +68,8 @@ class Rows:
     changes: list[tuple[str, str]] = field(default_factory=list)
     devices: list[Device] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    announcements: dict[int, Announcement] = field(default_factory=dict)
+    audit: list[tuple[str, str, str]] = field(default_factory=list)  # actor, action, detail
 
 
 class FakeAlarms:
@@ -181,9 +184,29 @@ class FakeDevices:
         return sorted(found, key=lambda e: -e.at)[:limit]
 
 
+class FakeAnnouncements:
+    def __init__(self, rows: Rows) -> None:
+        self.rows = rows
+
+    def insert(self, announcement: Announcement) -> Announcement:
+        stored = replace(announcement, id=len(self.rows.announcements) + 1)
+        self.rows.announcements[stored.id] = stored
+        return stored
+
+    def get(self, site: str, announcement: int) -> Announcement | None:
+        return self.rows.announcements.get(announcement)
+
+    def update(self, announcement: Announcement) -> None:
+        self.rows.announcements[announcement.id] = announcement
+
+    def current(self, site: str, since: int) -> Sequence[Announcement]:
+        return [a for a in self.rows.announcements.values() if a.ends >= since]
+
+
 class FakeTx:
     def __init__(self, rows: Rows) -> None:
         self.rows = rows
+        self.announcements = FakeAnnouncements(rows)
         self.alarms, self.tickets = FakeAlarms(rows), FakeTickets(rows)
         self.devices, self.checks = FakeDevices(rows), FakeChecks(rows)
         self.outbox, self.people, self.metering = FakeOutbox(rows), FakePeople(rows), FakeMetering(rows)
@@ -199,6 +222,9 @@ class FakeTx:
 
     def put_blob(self, site: str, name: str, data: bytes) -> None:
         self.rows.blobs[name] = data
+
+    def audit(self, site: str, at: int, actor: str, action: str, target: str, detail: str = "") -> None:
+        self.rows.audit.append((actor, action, detail))
 
     def change(self, site: str, at: int, kind: str, key: str) -> None:
         self.rows.changes.append((kind, key))

@@ -49,7 +49,7 @@ class PlainBook:
             self.alarms.pop(alarm.id, None)
             (self.alarms if alarm.ended_at is None else self.ended)[alarm.id] = alarm
             self.log += [replace(change, alarm=alarm.id) for change in episode.changes]
-        self.told += [(now, e.alarm.rule, e.alarm.object) for e in decision.notices]
+        self.told += [(now, n.episode.alarm.rule, n.episode.alarm.object) for n in decision.notices]
 
     def open(self, rule: str, object: str) -> Alarm:
         return next(a for a in self.alarms.values() if (a.rule, a.object) == (rule, object))

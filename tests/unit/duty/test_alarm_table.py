@@ -90,7 +90,7 @@ def test_fire_and_entrapment_are_never_muted(event: AlarmEvent) -> None:
         then(fresh(latched=True), E.RAISE, event)
 
 
-@given(st.booleans(), st.lists(st.sampled_from(list(AlarmEvent)), max_size=30))
+@given(st.booleans(), st.lists(st.sampled_from(list(AlarmEvent)), max_size=40))
 def test_no_sequence_leaves_the_table(latched: bool, events: list[AlarmEvent]) -> None:
     alarm, now = fresh(latched), NOW
     for event in events:
@@ -101,9 +101,11 @@ def test_no_sequence_leaves_the_table(latched: bool, events: list[AlarmEvent]) -
         except Conflict:
             alarm = replace(before)
             continue
-        cleared = before.cleared_at is not None
-        assert change.after is alarm.state is target(before.state, event, cleared=cleared, latched=latched)
-        assert (change.before, change.actor, change.at) == (before.state, "li", now)
+        cleared, noisy = before.cleared_at is not None, before.chattering
+        wanted = target(before.state, event, cleared=cleared, latched=latched, chattering=noisy)
+        assert change.after is alarm.state is wanted
+        assert (change.before, change.actor, change.at, change.reason) == (before.state, "li", now, "because")
+        assert not (latched and alarm.chattering)
         assert not (latched and alarm.state in MUTED)
         assert alarm.state is not S.RETURNED or alarm.cleared_at is not None
         assert alarm.state is not S.UNACKNOWLEDGED or (alarm.acknowledged_at, alarm.acknowledged_by) == (
@@ -111,7 +113,8 @@ def test_no_sequence_leaves_the_table(latched: bool, events: list[AlarmEvent]) -
             "",
         )
         assert alarm.state is not S.ACKNOWLEDGED or alarm.acknowledged_by == "li"
-        assert alarm.state is not S.ACKNOWLEDGED or alarm.cleared_at is None or latched
+        held = latched or alarm.chattering
+        assert alarm.state is not S.ACKNOWLEDGED or alarm.cleared_at is None or held
         if alarm.state is S.NORMAL and before.state is not S.NORMAL:
             assert alarm.ended_at == now
             return  # an episode that is over is never raised again; the next one is new

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from dutyroom.backends.records_sql import schema
 from dutyroom.backends.records_sql.link import Link, columns, values
 from dutyroom.errors import Conflict, Rejected
+from dutyroom.model.announced import Announcement
 from dutyroom.model.duty import (
     Alarm,
     AlarmChange,
@@ -25,7 +26,9 @@ from dutyroom.model.duty import (
 from dutyroom.timebase import Ms
 
 
-def _change(link: Link, table: Table, row: Alarm | Ticket | Check | Occurrence | OutboxRow) -> None:
+def _change(
+    link: Link, table: Table, row: Alarm | Ticket | Check | Occurrence | OutboxRow | Announcement
+) -> None:
     """Overwrites the row of this id and site."""
     if not link.overwrite(table, row.id, row.site, values(row, "id", "site")):
         raise Rejected(f"{table.name}: there is no row {row.id} on site {row.site!r}")
@@ -253,3 +256,34 @@ class SqlOutbox:
         """Newest first."""
         found = self._all.where(self._table.c.site == site)
         return self._link.fetch(OutboxRow, found.order_by(self._table.c.id.desc()).limit(limit))
+
+
+class Announcements:
+    """AnnouncementBook in SQL."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._table = schema.announcements
+        self._all = select(*columns(schema.announcements, Announcement))
+
+    def insert(self, announcement: Announcement) -> Announcement:
+        number = self._link.insert_new(self._table, values(announcement, "id"))
+        if number is None:
+            raise Conflict("an announcement of this id is there already")
+        return replace(announcement, id=number)
+
+    def get(self, site: str, announcement: int) -> Announcement | None:
+        t = self._table.c
+        return self._link.one(Announcement, self._all.where(t.id == announcement, t.site == site))
+
+    def update(self, announcement: Announcement) -> None:
+        _change(self._link, self._table, announcement)
+
+    def current(self, site: str, since: Ms) -> Sequence[Announcement]:
+        t = self._table.c
+        return self._link.fetch(Announcement, self._all.where(t.site == site, t.ends >= since).order_by(t.id))
+
+    def search(self, site: str, limit: int = 200) -> Sequence[Announcement]:
+        t = self._table.c
+        found = self._all.where(t.site == site).order_by(t.begins.desc(), t.id.desc())
+        return self._link.fetch(Announcement, found.limit(limit))

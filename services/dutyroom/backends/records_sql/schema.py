@@ -35,6 +35,7 @@ from dutyroom.backends.records_sql.columns import (
     Stretches,
     Words,
 )
+from dutyroom.model.announced import Announced
 from dutyroom.model.duty import (
     AlarmEvent,
     AlarmState,
@@ -172,7 +173,9 @@ alarms = _table(
     *_flags("late", "test", "disproved"),
     *_maybe("ticket_due"),
     Column("spans", Stretches(), nullable=False, server_default="[]"),
-    *_maybe("merged_into"),
+    *_maybe("merged_into", "announced"),
+    Column("chattering", Boolean, nullable=False, server_default=false()),
+    Column("first_out", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("site", "rule", "object", "episode"),
 )
 _unique_where("one_open_episode", alarms, ("site", "rule", "object"), OPEN)
@@ -203,6 +206,23 @@ checks = _table(
     UniqueConstraint("site", "alarm", "since", "object", "step"),
 )
 Index("checks_of_alarm", checks.c.alarm)
+
+announcements = _table(
+    "announcements",
+    _id(),
+    *_words("site"),
+    _code("kind", Announced),
+    *_moments("begins", "ends"),
+    *_words("reason", "actor"),
+    *_moments("created_at"),
+    *_words("utility"),
+    Column("devices", Names(), nullable=False),
+    Column("spaces", Names(), nullable=False),
+    Column("ticket", IDENTITY, ForeignKey("tickets.id"), nullable=True),
+    Column("affected", Integer, nullable=False),
+    *_maybe("cancelled_at"),
+    *_words("cancelled_by"),
+)
 
 occurrences = _table(
     "occurrences",
@@ -393,6 +413,7 @@ for _name, _of, _columns in (
     ("tickets_by_time", tickets, ("site", "opened_at")),
     ("tickets_by_object", tickets, ("site", "object", "opened_at")),
     ("ticket_changes_by_ticket", ticket_changes, ("ticket",)),
+    ("announcements_by_end", announcements, ("site", "ends")),
     ("occurrences_by_due", occurrences, ("site", "due")),
     ("outbox_by_site", outbox, ("site", "id")),
     ("events_by_time", events, ("site", "at")),

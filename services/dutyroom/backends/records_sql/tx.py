@@ -9,7 +9,14 @@ from sqlalchemy import func, select
 
 from dutyroom.backends.records_sql import schema
 from dutyroom.backends.records_sql.device_book import Devices
-from dutyroom.backends.records_sql.duty_books import Alarms, Checks, Occurrences, SqlOutbox, Tickets
+from dutyroom.backends.records_sql.duty_books import (
+    Alarms,
+    Announcements,
+    Checks,
+    Occurrences,
+    SqlOutbox,
+    Tickets,
+)
 from dutyroom.backends.records_sql.link import Link, columns, inserting
 from dutyroom.backends.records_sql.metering_book import Metering
 from dutyroom.backends.records_sql.people_book import People
@@ -39,6 +46,10 @@ class SqlTx:
     @cached_property
     def occurrences(self) -> Occurrences:
         return Occurrences(self._link)
+
+    @cached_property
+    def announcements(self) -> Announcements:
+        return Announcements(self._link)
 
     @cached_property
     def outbox(self) -> SqlOutbox:

@@ -31,6 +31,8 @@ function rowNode(row) {
   icon.append(mark(row.priority, row.filled));
   const what = make("td", "what", row.title);
   if (row.test) what.append(" ", make("span", "tag", t("js.test")));
+  if (row.first) what.append(" ", make("span", "tag", t("js.first")));
+  if (row.chattering) what.append(" ", make("span", "tag", t("js.chattering")));
   if (row.late) what.append(" ", make("span", "tag", t("js.late")));
   const where = make("td", "more", row.where);
   where.title = row.place;

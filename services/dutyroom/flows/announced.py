@@ -1,0 +1,125 @@
+"""What people announced, over the alarms: a planned outage mutes what it brings, a fire test marks it.
+
+Neither covers fire, entrapment or gas as an outage; what still holds at the end is told as if it were new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dutyroom import alarms, tickets
+from dutyroom.flows.causes import rule_of
+from dutyroom.flows.episodes import Episode
+from dutyroom.flows.room import Room
+from dutyroom.flows.ticketing import announce
+from dutyroom.model.announced import Announced, Announcement
+from dutyroom.model.duty import Alarm, AlarmEvent, TicketEvent, TicketState
+from dutyroom.rules.spec import Rule, within
+from dutyroom.timebase import SECOND, Ms
+from dutyroom.topology import explains
+
+EARLY: Ms = 150 * SECOND  # what was known so shortly before the begin belongs to it
+_SILENCING = ("power", "network")  # without them nobody speaks
+
+
+def covering(room: Room, episode: Episode, rule: Rule) -> Announcement | None:
+    """The planned outage that an alarm comes of."""
+    if not room.announced or rule.vital:
+        return None
+    for announcement in room.announced.values():
+        if (
+            announcement.kind is Announced.OUTAGE
+            and announcement.running(room.now)
+            and episode.alarm.recorded_at >= announcement.begins - EARLY
+            and _concerns(announcement, rule)
+            and _reaches(room, announcement, episode.alarm.object)
+        ):
+            return announcement
+    return None
+
+
+def _concerns(announcement: Announcement, rule: Rule) -> bool:
+    """Whether what this rule says may come of the outage."""
+    utility = announcement.utility
+    if not utility:
+        return not rule.fire
+    silent = rule.kind == "stale" and utility in _SILENCING and not rule.fire
+    return silent or utility == rule.utility or utility in rule.utilities
+
+
+def _reaches(room: Room, announcement: Announcement, device: str) -> bool:
+    """Whether a device is named, lies in a space that is, or is fed by such devices alone."""
+    named = room.named.get(announcement.id)
+    if named is None:
+        named = room.named[announcement.id] = _named(room, announcement)
+    if device in named:
+        return True
+    utility = announcement.utility
+    return bool(utility) and explains(room.context.topology, utility, device, named) is not None
+
+
+def _named(room: Room, announcement: Announcement) -> frozenset[str]:
+    devices = room.context.devices
+    if not announcement.devices and not announcement.spaces:
+        return frozenset(devices)
+    inside = {d.id for d in devices.values() if any(within(d.space, s) for s in announcement.spaces)}
+    return frozenset(inside.union(announcement.devices))
+
+
+def mute(room: Room, episode: Episode, announcement: Announcement) -> None:
+    """Suppressed by design, with the reason that the person gave."""
+    episode.root = None
+    room.step(episode, AlarmEvent.SUPPRESS, announcement.reason)
+    episode.alarm = replace(episode.alarm, announced=announcement.id)
+    _count(room, announcement)
+    work = room.works.get(tickets.cause_of(*episode.key))
+    if work is not None and work.of(episode) and work.ticket.state is TicketState.OPEN:
+        room.ticket(work, TicketEvent.CANCEL, announcement.reason)
+        del room.works[work.ticket.cause]
+        room.opened.append(work)
+        episode.alarm = replace(episode.alarm, ticket=None)
+
+
+def muted(room: Room, alarm: Alarm) -> bool:
+    """Whether a planned outage that is not over covers it."""
+    known = room.announced.get(alarm.announced or 0)
+    return known is not None and known.kind is Announced.OUTAGE and known.running(room.now)
+
+
+def _count(room: Room, announcement: Announcement) -> None:
+    known = room.announced[announcement.id]
+    room.announced[announcement.id] = replace(known, affected=known.affected + 1)
+
+
+# ------------------------------------------------------------ fire tests
+
+
+def as_test(room: Room, rule: Rule, alarm: Alarm) -> Alarm:
+    """A new alarm, marked where its device is being tested."""
+    if not rule.fire:
+        return alarm
+    for announcement in room.announced.values():
+        if announcement.kind is not Announced.FIRE_TEST or not announcement.running(room.now):
+            continue
+        if _reaches(room, announcement, alarm.object):
+            _count(room, announcement)
+            arguments = {**alarm.arguments, "test": True}
+            return replace(alarm, test=True, announced=announcement.id, arguments=arguments)
+    return alarm
+
+
+def end_tests(room: Room) -> None:
+    """What still holds when its test is over is a true alarm."""
+    for episode in list(room.open.values()):
+        alarm = episode.alarm
+        if not alarm.test or not episode.active:
+            continue
+        known = room.announced.get(alarm.announced or 0)
+        rule = rule_of(room, episode)
+        if rule is None or (known is not None and not known.over(room.now)):
+            continue
+        plain = {name: value for name, value in alarm.arguments.items() if name != "test"}
+        episode.alarm = replace(alarm, test=False, announced=None, ticket=None, arguments=plain)
+        if alarms.following(episode.alarm, AlarmEvent.REALARM) is not None:
+            room.step(episode, AlarmEvent.REALARM, "alarm.reason.test_over")
+        announce(room, episode, rule)

@@ -1,0 +1,242 @@
+"""Planned outages and fire tests: what they cover, what they never cover, and how they end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
+
+from dutyroom.alarms import step
+from dutyroom.errors import Conflict, Rejected
+from dutyroom.flows.announcing import AnnouncingDesk, Wish
+from dutyroom.model.announced import Announced
+from dutyroom.model.duty import AlarmEvent
+from dutyroom.topology import Topology
+
+LIFTS = [device(f"lift{n}", "elevator", 60) for n in (1, 2)]
+ESTATE = [
+    device("feeder", "feeder", 10), device("board", "feeder", 10), *LIFTS, device("gw", "gateway"),
+    device("panel", "fire_panel", 60), device("panel2", "fire_panel", 60), device("hob", "sensor"),
+]  # fmt: skip
+SPECS = {
+    "feeder": [gauge("voltage", "V")],
+    "elevator": [state("trapped", 60), state("fault_code", 60)],
+    "gateway": [state("online")],
+    "fire_panel": [state("alarm", 60), state("fault", 60), state("mains", 60)],
+    "sensor": [state("gas")],
+}
+POWER = {
+    "board": ("feeder",),
+    "lift1": ("board",),
+    "lift2": ("board",),
+    "gw": ("board",),
+    "panel": ("board",),
+}
+
+
+def estate() -> tuple[Room, AnnouncingDesk]:
+    room = Room(ESTATE, SPECS, topology=Topology({"power": POWER}))
+    room.records.rows.people = [person("li")]
+    room.records.rows.devices = list(ESTATE)
+    normal(room)
+    return room, AnnouncingDesk(room.records, room.clock)
+
+
+def normal(room: Room, volts: float = 230) -> None:
+    room.reads(("feeder", "voltage", 230), ("board", "voltage", volts), ("hob", "gas", 0))
+    for panel in ("panel", "panel2"):
+        room.reads((panel, "alarm", 0), (panel, "fault", 0), (panel, "mains", 1))
+    room.reads(*((lift.id, "trapped", 0) for lift in LIFTS), ("gw", "online", 1))
+
+
+def outage(minutes: int = 60, **more: object) -> Wish:
+    given = {"utility": "power", "devices": ("board",), **more}
+    return Wish(Announced.OUTAGE, T0 + minutes * 60_000, "switchgear service", **given)  # type: ignore[arg-type]
+
+
+def dark(room: Room, since: int, until: int) -> None:
+    """The board is off: it says so, lifts fall silent, the gateway's last will comes."""
+    for second in range(since, until, 10):
+        room.at(second, 10)
+        room.reads(("feeder", "voltage", 230), ("board", "voltage", 0), ("hob", "gas", 0))
+        room.reads(("panel", "alarm", 0), ("panel", "mains", 0), ("panel2", "alarm", 0), ("gw", "online", 0))
+
+
+def test_a_planned_outage_is_recorded_counted_and_silent() -> None:
+    room, desk = estate()
+    made = desk.announce(SITE, "wang", outage())
+    dark(room, 60, 1200)
+    assert set(room.alarms().values()) == {"suppressed"}
+    assert {key.partition("@")[0] for key in room.alarms()} == {
+        "power.mains_lost", "elevator.offline", "gateway.offline", "fire.mains_lost",
+    }  # fmt: skip
+    assert room.tickets() == []
+    assert not room.records.rows.outbox
+    assert room.records.rows.announcements[made.id].affected == 5
+    said = {c.reason for c in room.records.rows.alarm_log if c.event is AlarmEvent.SUPPRESS}
+    assert said == {"switchgear service"}
+
+
+def test_fire_entrapment_and_gas_sound_in_an_outage() -> None:
+    room, desk = estate()
+    desk.announce(SITE, "wang", outage(utility="", devices=(), spaces=("A",)))
+    room.at(60).reads(
+        ("panel", "alarm", 1), ("lift1", "trapped", 1), ("hob", "gas", 1), ("panel2", "fault", 1)
+    )
+    assert room.tickets() == [
+        "elevator.entrapment|lift1",
+        "fire.alarm|panel",
+        "fire.fault|panel2",
+        "gas.leak|hob",
+    ]
+    room.reads(("lift2", "fault_code", 7))
+    room.at(100)
+    assert room.alarms()["elevator.fault@lift2"] == "suppressed"
+
+
+def test_what_still_stands_at_its_end_is_told_with_the_next_tick_as_one_cause() -> None:
+    room, desk = estate()
+    desk.announce(SITE, "wang", outage(30))
+    dark(room, 60, 1800)
+    assert room.tickets() == []
+    room.at(1801)
+    states = room.alarms()
+    assert states.pop("power.mains_lost@board") == "unacknowledged"
+    assert set(states.values()) == {"suppressed"}
+    assert room.tickets() == ["power.mains_lost|board"]
+    assert len(room.records.rows.outbox) == 1
+    assert room.alarm("power.mains_lost", "board").affected == 4
+
+
+def test_one_that_came_back_in_time_leaves_nothing() -> None:
+    room, desk = estate()
+    desk.announce(SITE, "wang", outage(30))
+    dark(room, 60, 1500)
+    for second in range(1500, 2000, 10):
+        room.at(second, 10)
+        normal(room)
+    assert room.alarms() == {}
+    assert room.tickets() == []
+
+
+def test_it_is_prolonged_and_ended_by_a_person() -> None:
+    room, desk = estate()
+    made = desk.announce(SITE, "wang", outage(20))
+    dark(room, 60, 1100)
+    desk.move_end(SITE, made.id, "li", T0 + 3_600_000, "a cable has to be changed")
+    dark(room, 1100, 2000)
+    assert room.tickets() == []
+    desk.cancel(SITE, made.id, "li", "power is back")
+    room.at(2002)
+    assert room.tickets() == ["power.mains_lost|board"]
+    assert [row[:2] for row in room.records.rows.audit] == [
+        ("wang", "announcement.outage"), ("li", "announcement.moved"), ("li", "announcement.cancelled"),
+    ]  # fmt: skip
+    with pytest.raises(Conflict, match="announced_over"):
+        desk.cancel(SITE, made.id, "li", "again")
+
+
+def test_what_stood_before_and_what_is_elsewhere_is_not_covered() -> None:
+    room, desk = estate()
+    room.reads(("lift1", "fault_code", 3))
+    room.at(300)
+    desk.announce(SITE, "wang", outage())
+    room.reads(("feeder", "voltage", 0))
+    room.at(310).reads(("feeder", "voltage", 0))
+    room.at(320)
+    assert room.alarms()["elevator.fault@lift1"] == "unacknowledged"
+    assert room.alarms()["power.mains_lost@feeder"] == "unacknowledged"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"ends": T0}, "announced_end"),
+        ({"ends": T0 + 15 * 86_400_000}, "announced_end"),
+        ({"reason": " "}, "conflict.reason"),
+        ({"utility": "", "devices": ()}, "announced_place"),
+        ({"devices": ("nobody",)}, "no_device"),
+        ({"utility": "steam"}, "no_utility"),
+        ({"spaces": ("Z",)}, "no_space"),
+        ({"kind": Announced.FIRE_TEST, "ends": T0 + 13 * 3_600_000}, "announced_end"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, Any], reason: str) -> None:
+    _, desk = estate()
+    with pytest.raises((Conflict, Rejected), match=reason):
+        desk.announce(SITE, "wang", replace(outage(), **given))
+
+
+# ---------------------------------------------------------------- fire tests
+
+
+def fire_test(desk: AnnouncingDesk, minutes: int = 60, **more: Any) -> int:
+    return desk.announce(SITE, "wang", Wish(Announced.FIRE_TEST, T0 + minutes * 60_000, "yearly", **more)).id
+
+
+def test_alarms_of_a_fire_test_sound_are_marked_and_share_one_ticket() -> None:
+    room, desk = estate()
+    test = fire_test(desk)
+    room.at(60).reads(("panel", "alarm", 1), ("panel", "fault", 1))
+    room.at(70).reads(("panel2", "alarm", 1))
+    room.at(80)
+    assert set(room.alarms().values()) == {"unacknowledged"}
+    marked = [room.alarm(*key.split("@")) for key in room.alarms()]
+    assert all(a.test and a.announced == test and a.arguments["test"] is True for a in marked)
+    assert room.tickets() == [f"test|{test}"]
+    assert {a.ticket for a in marked} == {1}
+    assert len(room.records.rows.outbox) == 1
+    assert room.records.rows.announcements[test].affected == 3
+
+
+def test_what_still_stands_when_the_test_is_over_is_a_true_alarm() -> None:
+    room, desk = estate()
+    test = fire_test(desk, 10)
+    room.at(60).reads(("panel", "alarm", 1), ("panel2", "alarm", 1))
+    acknowledge(room, "fire.alarm", "panel")
+    room.at(120).reads(("panel2", "alarm", 0))
+    room.at(599).reads(("panel", "alarm", 1))
+    assert room.alarm("fire.alarm", "panel").test
+    room.at(601)
+    alarm = room.alarm("fire.alarm", "panel")
+    assert (alarm.test, alarm.state, alarm.announced) == (False, "unacknowledged", None)
+    assert fires(room) == ["fire.alarm|panel", f"test|{test}"]
+    assert room.alarm("fire.alarm", "panel2").test, "it had gone: it only wants its reset"
+    assert "alarm.reason.test_over" in {c.reason for c in room.records.rows.alarm_log}
+    room.at(700).reads(("panel2", "alarm", 1))
+    assert fires(room) == ["fire.alarm|panel", "fire.alarm|panel2", f"test|{test}"], (
+        "after it, a fire is a fire"
+    )
+
+
+def test_only_the_panel_under_test_is_marked_and_only_for_fire() -> None:
+    room, desk = estate()
+    test = fire_test(desk, devices=("panel",))
+    room.at(60).reads(("panel2", "alarm", 1), ("lift1", "trapped", 1), ("hob", "gas", 1))
+    mine = ["elevator.entrapment|lift1", "fire.alarm|panel2", "gas.leak|hob"]
+    assert room.tickets() == [*mine, f"test|{test}"]
+    assert not any(room.alarm(*key.split("@")).test for key in room.alarms())
+
+
+def test_a_fire_before_the_test_stays_a_fire_in_it() -> None:
+    room, desk = estate()
+    room.at(30).reads(("panel", "alarm", 1))
+    fire_test(desk)
+    room.at(60).reads(("panel", "alarm", 1))
+    assert not room.alarm("fire.alarm", "panel").test
+    assert "fire.alarm|panel" in room.tickets()
+
+
+def fires(room: Room) -> list[str]:
+    return [cause for cause in room.tickets() if cause.startswith(("fire.alarm", "test"))]
+
+
+def acknowledge(room: Room, rule: str, object: str) -> None:
+    with room.records.write() as tx:
+        found = next(a for a in tx.alarms.open_ones(SITE) if (a.rule, a.object) == (rule, object))
+        alarm, line = step(found, AlarmEvent.ACKNOWLEDGE, room.clock.at, "li")
+        tx.alarms.update(alarm)
+        tx.alarms.log(line)
+        tx.change(SITE, room.clock.at, "alarm", str(alarm.id))
