@@ -183,8 +183,8 @@ def _rtu_right(payload: bytes) -> bool:
 
 
 def _sealed_right(payload: bytes) -> bool:
-    """The program asks for no more than the sum: FF FF is that of no bytes at all, and FF 00 that of one FF."""
-    return len(payload) >= 2 and frames.rtu(payload[:-2]) == payload
+    """The program asks for no more than the sum: FF 00 is that of one FF. FF FF, that of no bytes, protects nothing."""
+    return len(payload) >= 3 and frames.rtu(payload[:-2]) == payload
 
 
 def _harsh(seen: Seen) -> str:

@@ -328,9 +328,23 @@ def test_each_record_may_have_its_checksum_and_the_frame_several() -> None:
     assert len(found["log"]) == 3000
 
 
-@pytest.mark.parametrize("over", ["[2, 1]", "[-9, 2]", "[0, 9]"])
+@pytest.mark.parametrize("over", ["[a + 2, 1]", "[-9, 2]", "[0, 9]"])
 def test_a_checksum_over_bytes_that_are_not_there_never_holds(over: str) -> None:
     with pytest.raises(Rejected, match="sum8: there are no bytes"):
+        fields(f"[a: u16, {{check: sum8, over: {over}, equals: 0}}]", "0000")
+
+
+@pytest.mark.parametrize("over", ["", "over: [0, a], ", "over: [-2, 'length - 2 + a'], "])
+def test_a_checksum_over_no_bytes_never_holds(over: str) -> None:
+    """The sum of nothing is right whatever the message says."""
+    program = f"[{{let: a, value: 0}}, {{check: sum8, {over}equals: 0}}]"
+    with pytest.raises(Rejected, match="sum8: goes over no bytes at byte"):
+        fields(program, "0000")
+
+
+@pytest.mark.parametrize("over", ["[0, 0]", "[2, 1]", "[-2, -2]", "[-1, -3]"])
+def test_a_checksum_that_can_only_go_over_no_bytes_is_a_mistake(over: str) -> None:
+    with pytest.raises(Invalid, match="is no byte, which protects nothing"):
         fields(f"[a: u16, {{check: sum8, over: {over}, equals: 0}}]", "0000")
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+from dutyroom.errors import Rejected
 from dutyroom.profiles.binary.model import (
     BinaryRule,
     Bits,
@@ -284,6 +285,8 @@ class Reader:
             self.form.note(own["over"], join(where, "over"), "must be two bytes, for example [0, -1]")
         ends = [self._parsed(n, join(where, "over")) for n in over]
         start, end = ends if len(ends) == 2 else (None, None)
+        if start is not None and end is not None and _no_bytes(start, end):
+            self.form.note(own["over"], join(where, "over"), "is no byte, which protects nothing")
         return (Check(kind, self._needed(node, own, "equals", where), start, end),)
 
     def _use(self, node: Node, where: str) -> tuple[Step, ...]:
@@ -344,3 +347,13 @@ class Reader:
 def read_order(form: Form, node: Node, where: str) -> str:
     """The byte order of types that say none."""
     return form.choice(node, where, ORDERS[:2]) or "big"
+
+
+def _no_bytes(start: Expression, end: Expression) -> bool:
+    """Whatever the message; -2 is the last byte but one."""
+    try:
+        ends = [e.compiled()({}) for e in (start, end)]
+    except Rejected:
+        return False
+    first, last = ((at if isinstance(at, int) else None) for at in ends)
+    return first is not None and last is not None and (first < 0) == (last < 0) and first >= last

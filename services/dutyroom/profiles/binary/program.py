@@ -266,6 +266,8 @@ def _check(step: Check) -> Run:
         last = place(cursor, end(cursor) if end else None, cursor.bit >> 3)
         if not 0 <= first <= last <= len(cursor.data):
             raise Rejected(f"{kind}: there are no bytes {first} to {last - 1}")
+        if first == last:  # the sum of nothing is right whatever the message holds
+            raise Rejected(f"{kind}: goes over no bytes at byte {first}")
         cursor.spend(kind, last - first)
         given = checksum(cursor.data[first:last])
         if given != wanted:
