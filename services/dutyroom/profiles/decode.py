@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Invalid
 from dutyroom.model.telemetry import Message
-from dutyroom.profiles.attempt import NOBODY, Candidate, Outcome, Sight, attempt, told
+from dutyroom.profiles.attempt import Candidate, Outcome, Sight, attempt, told
+from dutyroom.profiles.choosing import adopted, decided, ranked_trials
 from dutyroom.profiles.codecs.seam import Note
 from dutyroom.profiles.elsewhere import BUDGET_S, Elsewhere, Wanderer
 from dutyroom.profiles.groups import Group, grouped
@@ -42,7 +42,6 @@ __all__ = [
 
 MAX_PAYLOAD = 256 * 1024
 MAX_TOPIC = 500
-MAX_TRIED = 12  # profiles of one group for a message of an unknown device
 MAX_CACHED = 20_000  # topics
 
 
@@ -95,7 +94,7 @@ class Library:
         if not message.payload:
             return Ignored(groups[0].candidates[0].profile.id, "empty")
         sight = Sight(message, captures, self.memory)
-        outcome = _first(groups, sight, known)
+        outcome = decided(groups, sight, known)
         if not adopt:
             return outcome
         if isinstance(outcome, Decoded) and outcome.unknown:
@@ -103,11 +102,11 @@ class Library:
         elif isinstance(outcome, Refused) and outcome.candidates:
             named = [c for g in groups for c in g.candidates if sight.names(c.profile) == 2]
             if named:  # what its own profiles refuse is no message of another product
-                return _adopted(named, sight, known)
+                return adopted(named, sight, known)
             # That the bytes of an uplink happen to fit is no reason to take it for some product.
             chosen = [
                 c
-                for c, _ in _ranked(groups, sight)
+                for c, _ in ranked_trials(groups, sight)
                 if c.profile.envelope != "lorawan" or sight.names(c.profile)
             ][:1]
         else:
@@ -119,7 +118,7 @@ class Library:
         if len(message.payload) > MAX_PAYLOAD or not message.payload:
             return []
         groups, captures = self.for_topic(message.topic)
-        ranked = _ranked(groups, Sight(message, captures, self.memory.aside()))
+        ranked = ranked_trials(groups, Sight(message, captures, self.memory.aside()))
         return [trial for _, trial in ranked[:limit]]
 
     def refusals(self, message: Message) -> list[tuple[str, str]]:
@@ -171,119 +170,6 @@ class Library:
             program = LayoutProgram(profile, profile.layouts[number], self.tz, self._key)
             self._programs[profile.id, number] = program
         return program
-
-
-def _first(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
-    """The first candidate that decodes; of a group that shares its addresses, the one registered."""
-    outcomes: list[Outcome] = []
-    own: list[Refused] = []  # what the profile of a registered device says against it
-    unread: list[Group] = []  # none of them can say whose it is
-    strangers: list[tuple[Group, tuple[str, ...]]] = []
-    for group in groups:
-        found = group.candidates
-        if group.shares:
-            told = group.told(sight, known)
-            if told is None:
-                unread.append(group)
-                continue
-            addresses, found = told
-            if not found:
-                strangers.append((group, addresses))
-        for candidate in found:
-            outcome = attempt(candidate, sight, known, False)
-            if isinstance(outcome, Decoded):
-                return _completed(outcome, groups, sight, known) if outcome.unknown else outcome
-            if isinstance(outcome, Ignored) and outcome.address:
-                return outcome
-            if group.shares and isinstance(outcome, Refused) and outcome.reason != "unknown_device":
-                own.append(outcome)
-            outcomes.append(outcome)
-    if own:  # a known device that sends nonsense is no stranger
-        return own[0]
-    for group, addresses in strangers:
-        outcomes += _of_strangers(group, addresses, sight, known)
-    return _best([*outcomes, *(group.refusal(sight, known) for group in unread)])
-
-
-def _completed(first: Decoded, groups: Sequence[Group], sight: Sight, known: Known) -> Decoded:
-    """A message of several devices, of which some are registered under other profiles: meters of two
-    kinds behind one gateway."""
-    left = {address for _, address in first.unknown}
-    for candidate in (c for g in groups for c in g.candidates if c.profile.id != first.profile):
-        if not left:
-            break
-        if not any(candidate.profile.id in known.profiles(address) for address in left):
-            continue
-        other = attempt(candidate, sight, known, False)
-        if isinstance(other, Decoded) and (more := left & set(other.addresses)):
-            first = _joined(first, other, more)
-            left -= more
-    return first
-
-
-def _joined(first: Decoded, other: Decoded, addresses: set[str]) -> Decoded:
-    """What both say; of the other only what concerns these addresses."""
-    return replace(
-        first,
-        readings=[*first.readings, *(r for r in other.readings if r.address in addresses)],
-        events=[*first.events, *(e for e in other.events if e.address in addresses)],
-        attributes=[*first.attributes, *(a for a in other.attributes if a[0] in addresses)],
-        findings=[*first.findings, *(f for f in other.findings if f[1] in addresses)],
-        unknown=tuple(u for u in first.unknown if u[1] not in addresses),
-        addresses=(*first.addresses, *(a for a in other.addresses if a in addresses)),
-        owners={**first.owners, **dict.fromkeys(addresses, other.profile)},
-    )
-
-
-def _of_strangers(group: Group, addresses: Sequence[str], sight: Sight, known: Known) -> list[Outcome]:
-    """Of devices that the registry does not have: who could read it."""
-    if len(group.candidates) > MAX_TRIED and addresses:  # a trial finds it, when somebody looks
-        return [Refused("unknown_device", ", ".join(addresses[:10]), tuple(("", a) for a in addresses))]
-    return [attempt(candidate, sight, known, False) for candidate in group.candidates]
-
-
-def _ranked(groups: Sequence[Group], sight: Sight) -> list[tuple[Candidate, Trial]]:
-    """Every candidate that decodes: the product that the message names, then the most particular, the
-    ones that understand every byte, and those that give most."""
-    found: list[tuple[tuple[object, ...], Candidate, Trial]] = []
-    for place, candidate in enumerate(c for g in groups for c in g.candidates):
-        outcome = attempt(candidate, sight, NOBODY, True)
-        if isinstance(outcome, Decoded) and outcome.addresses:
-            hint = sight.names(candidate.profile)
-            doubt = 2 if outcome.findings else 1 if outcome.unread else 0
-            count = len(outcome.readings) + len(outcome.events) + len(outcome.attributes)
-            rank = candidate.profile.rank
-            key = (-hint, candidate.profile.fallback, doubt, *rank, -count, place)
-            found.append(
-                (
-                    key,
-                    candidate,
-                    Trial(candidate.profile.id, outcome, hint == 2, hint == 0 and bool(sight.product)),
-                )
-            )
-    return [(candidate, trial) for _, candidate, trial in sorted(found, key=lambda f: f[0])]
-
-
-def _adopted(candidates: Sequence[Candidate], sight: Sight, known: Known) -> Outcome:
-    """The first of these that decodes, else why they do not."""
-    outcomes = [attempt(c, sight, known, True) for c in candidates]
-    return next((o for o in outcomes if isinstance(o, Decoded)), None) or _best(outcomes)
-
-
-_REFUSALS = ("rejected", "encoding", "malformed", "no_layout", "unknown_device")
-
-
-def _best(outcomes: Sequence[Outcome]) -> Outcome:
-    """The answer when no candidate decoded: who could, else who ignores, else the plainest reason."""
-    refused = [o for o in outcomes if isinstance(o, Refused)]
-    candidates = tuple(dict.fromkeys(c for o in refused for c in o.candidates))
-    if candidates:
-        detail = next(o.detail for o in refused if o.candidates)
-        return Refused("unknown_device", detail, candidates)
-    for outcome in outcomes:
-        if isinstance(outcome, Ignored):
-            return outcome
-    return min(refused, key=lambda o: _REFUSALS.index(o.reason))
 
 
 def load_library(

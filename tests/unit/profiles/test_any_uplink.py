@@ -58,7 +58,7 @@ def test_whose_message_it_is_once_known_no_other_profile_is_asked(
     def never(*_: object) -> object:
         raise AssertionError("candidates of a registered device were ranked")
 
-    monkeypatch.setattr(decode, "_ranked", never)
+    monkeypatch.setattr(decode, "ranked_trials", never)
     library = decode.load_library(shipped("device_profiles"), ZoneInfo("UTC"))
     message = Message(f"lorawan/{EUI}/up/2", bytes.fromhex(data), 1_764_200_000_000)
     for adopt in (False, True):

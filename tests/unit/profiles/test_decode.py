@@ -139,6 +139,38 @@ def test_a_registered_device_decides_between_two_profiles() -> None:
     assert both.candidates == (("acme/m0", "1"), ("acme/m1", "1"))
 
 
+FRAMED = """
+class: water_meter
+match: {topics: ["dtu/{id}"]}
+identity: "{id}"
+unwrap: [raw]
+binary: [{check: holds, equals: length == 3}, kind: u8, volume: u16]
+points: {volume: {}}
+"""
+WRITTEN = """
+class: heat_meter
+match: {topics: ["dtu/{dtu}"]}
+identity: "{$.meter}"
+points: {heat: {}}
+"""
+
+
+def test_a_known_device_whose_own_profile_refuses_its_message_is_no_stranger_to_another() -> None:
+    """Of two profiles that find a device in different ways, one by the topic and one in the message."""
+    lib, message = library(FRAMED, WRITTEN), {"meter": "7", "heat": 5}
+    own = Refused("rejected", "acme/m0: length == 3 does not hold")
+    for adopt in (False, True):
+        assert send(lib, "dtu/7", message, {("acme/m0", "7"): {}}, adopt) == own
+    assert readings(send(lib, "dtu/7", message, {("acme/m1", "7"): {}})) == {("7", "heat"): 5.0}
+
+
+def test_another_device_behind_a_known_one_is_a_stranger() -> None:
+    lib, message = library(FRAMED, WRITTEN), {"meter": "8", "heat": 5}
+    assert send(lib, "dtu/7", message, {("acme/m0", "7"): {}}) == Refused(
+        "unknown_device", "8", (("acme/m1", "8"),)
+    )
+
+
 BATCH = """
 class: electricity_meter
 match: {topics: ["up/{gateway}"]}
