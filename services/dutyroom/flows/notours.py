@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace as with_others
 
 from dutyroom.errors import Rejected
 from dutyroom.interfaces import Records, Tx
@@ -121,7 +122,7 @@ def without(outcome: Outcome, foreign: Collection[str]) -> Outcome:
             return outcome
         left_out = tuple(address for _, address in outcome.unknown if address in foreign)
         kept = tuple(u for u in outcome.unknown if u[1] not in foreign)
-        return replace(outcome, unknown=kept, foreign=left_out) if left_out else outcome
+        return with_others(outcome, unknown=kept, foreign=left_out) if left_out else outcome
     left = tuple(c for c in outcome.candidates if c[1] not in foreign)
     if len(left) == len(outcome.candidates):
         return outcome

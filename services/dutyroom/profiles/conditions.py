@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from dutyroom.profiles.paths import MISSING, Captures, as_text, getter, template
+from dutyroom.profiles.paths import MISSING, NUMBERS, Captures, as_text, getter
 from dutyroom.profiles.profile import Condition
+from dutyroom.profiles.templates import template
 
 Test: TypeAlias = Callable[[Captures, object, object], bool]  # (captures, item, document)
 
@@ -76,7 +77,7 @@ def _any_match(text: str | None, patterns: tuple[re.Pattern[str], ...]) -> bool:
 
 
 def _compare(value: object, limit: float, above: bool) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, NUMBERS):
         return False
     return value > limit if above else value < limit
 
@@ -87,7 +88,7 @@ def type_name(value: object) -> str:
         return "null"
     if isinstance(value, bool):
         return "boolean"
-    if isinstance(value, int | float):
+    if isinstance(value, NUMBERS):
         return "number"
     if isinstance(value, str):
         return "text"

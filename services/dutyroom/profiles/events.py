@@ -13,21 +13,12 @@ from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Here, Job, clock
-from dutyroom.profiles.paths import (
-    MAX_ITEMS,
-    MISSING,
-    Captures,
-    Elements,
-    Key,
-    Path,
-    getter,
-    template,
-    walker,
-)
+from dutyroom.profiles.paths import MAX_ITEMS, MISSING, Captures, Elements, Key, Path, getter, walker
 from dutyroom.profiles.privacy import guard_of
 from dutyroom.profiles.profile import EventRule, Profile
 from dutyroom.profiles.result import DecodedEvent
-from dutyroom.profiles.values import stored
+from dutyroom.profiles.templates import template
+from dutyroom.profiles.values import SCALARS, stored
 
 _NAMED = re.compile(r"\{[^$@]")  # a captured name in a template
 
@@ -44,7 +35,7 @@ class EventProgram:
         self._clock = clock(rule.time, tz, again=self._walk is not None)
         self._code = template(rule.code)
         self._id = template(rule.id) if rule.id is not None else None
-        self._key = key
+        self._digest = hashlib.blake2b(digest_size=10, key=key[:64])  # copied: the key is digested once
         # The same for all items of a message, but for whose it is and when.
         texts = (rule.code, rule.id or "")
         self._shared = (
@@ -100,7 +91,9 @@ class EventProgram:
             at = self._clock(item, job, here.address)[0]
         event_id = self._id(captures, item, job.document) if self._id is not None else None
         if not event_id or len(event_id) > 100 or not event_id.isprintable():
-            event_id = job.kept.get(id(item)) or job.kept.setdefault(id(item), _digest(item, self._key))
+            event_id = job.kept.get(id(item)) or job.kept.setdefault(
+                id(item), _digest(item, self._digest.copy())
+            )
         code = stored(self._rule.codes.get(code, code), 100)
         given = self._given(item, job.document)
         job.events.append(DecodedEvent(here.address, self._rule.spec, at, event_id, code, given))
@@ -113,7 +106,7 @@ class EventProgram:
                 continue
             if type(value) is str and guarded is None:
                 given[name] = stored(value)
-            elif isinstance(value, str | int | float):
+            elif isinstance(value, SCALARS):
                 shown = value if guarded is None else guarded(value)
                 if shown is not None:
                     given[name] = shown
@@ -127,11 +120,12 @@ def _keys_of_list(path: Path) -> tuple[str, ...] | None:
     return keys if last == Elements() and len(keys) == len(before) else None
 
 
-def _digest(item: object, key: bytes) -> str:
-    """The same record gives the same id; key order does not matter. With the site's key, since without it
+def _digest(item: object, own: hashlib.blake2b) -> str:
+    """The same record gives the same id; key order does not matter. own: with the site's key, since without it
     the number of a card could be found by trying all of them."""
     try:
         data = orjson.dumps(item, option=orjson.OPT_SORT_KEYS)
     except (TypeError, RecursionError):
         data = repr(item)[:100_000].encode("utf-8", "replace")
-    return hashlib.blake2b(data, digest_size=10, key=key[:64]).hexdigest()
+    own.update(data)
+    return own.hexdigest()

@@ -25,11 +25,12 @@ from dutyroom.profiles.express_columns import Columns, Field, Looked, Number, Ro
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.linear import NEVER, linear
 from dutyroom.profiles.meter import PARAMETER, read_parameter
-from dutyroom.profiles.paths import Captures, Key, Path, Render, template
+from dutyroom.profiles.paths import Captures, Key, Path
 from dutyroom.profiles.points import MOST, limits
 from dutyroom.profiles.profile import Layout, PointRule, Profile, TimeRule
 from dutyroom.profiles.program import MAX_ADDRESS
 from dutyroom.profiles.sheet import sheet_of
+from dutyroom.profiles.templates import Render, template
 from dutyroom.profiles.times import reader
 from dutyroom.profiles.values import affine_steps, converter, factor_of
 from dutyroom.timebase import zone

@@ -17,6 +17,7 @@ from dutyroom.errors import Rejected
 
 MAX_LENGTH = 500
 MAX_TEXT = 1000  # characters of a text that is put together
+_NUMBERS: Final = (int, float)
 LARGEST: Final = 2**80  # whole numbers stay below it: a payload cannot make us multiply for ever
 
 
@@ -27,14 +28,13 @@ class Names(Protocol):
 
 
 Evaluate: TypeAlias = Callable[[Names], object]
-OverFields: TypeAlias = Callable[[Names, Callable[[str], object]], object]
 
 
-class _Absent(Exception):
+class Absent(Exception):
     """A name without a value."""
 
 
-def _bounded(value: object) -> object:
+def bounded(value: object) -> object:
     if type(value) is int and not -LARGEST < value < LARGEST:
         raise OverflowError("number too large")
     if type(value) is str and len(value) > MAX_TEXT:
@@ -49,18 +49,18 @@ def _power(base: float, exponent: float) -> object:
         raise OverflowError("power too large")
     if base < 0 and not float(exponent).is_integer():
         raise ValueError("no real number")  # Python would make a complex one
-    return _bounded(base**exponent)
+    return bounded(base**exponent)
 
 
 def _times(a: object, b: object) -> object:
     # Python repeats a text that is multiplied; a field may be one.
-    if not isinstance(a, int | float) or not isinstance(b, int | float):
+    if not isinstance(a, _NUMBERS) or not isinstance(b, _NUMBERS):
         raise TypeError("only numbers are multiplied")
-    return _bounded(a * b)
+    return bounded(a * b)
 
 
 def _modulo(a: object, b: object) -> object:
-    if not isinstance(a, int | float) or not isinstance(b, int | float):
+    if not isinstance(a, _NUMBERS) or not isinstance(b, _NUMBERS):
         raise TypeError("only numbers have a remainder")
     return a % b
 
@@ -75,7 +75,7 @@ def _round(value: float, digits: int | None = None) -> object:
 def _left(value: int, by: int) -> object:
     if not 0 <= by <= 64:
         raise OverflowError("shift too far")
-    return _bounded(value << by)
+    return bounded(value << by)
 
 
 def _signed(value: int, bits: int) -> int:
@@ -142,13 +142,13 @@ class Expression:
     def compiled(self) -> Evaluate:
         """names -> value; None when a name has no value. Raises Rejected where it cannot be computed."""
         # The text was rebuilt from checked nodes: nothing of the profile's own text reaches eval.
-        run = eval(f"lambda _: {self.python}", dict(_SCOPE))  # noqa: S307
+        run = eval(f"lambda _: {self.python}", dict(SCOPE))  # noqa: S307
         text = self.text
 
         def evaluate(names: Names) -> object:
             try:
-                return _bounded(run(names))
-            except _Absent:
+                return bounded(run(names))
+            except Absent:
                 return None
             except ZeroDivisionError:
                 return None
@@ -157,37 +157,25 @@ class Expression:
 
         return evaluate
 
-    def over_fields(self, fields: Mapping[str, str]) -> OverFields:
-        """The same for a dict whose numbers are read at once, all else through names. fields: name -> field."""
+    def written(self, fields: Mapping[str, str], others: str) -> str:
+        """As Python text over SCOPE: numbers in these fields (name -> field) are what `get` gives of them, for all else
+        `others` is the text of the Names to ask. It uses the variable `v`."""
         python = self.python
-        for name in self.names if "_name" not in self.text else ():
-            if name in fields:
-                call = f"_name(_, {name!r})"
-                python = python.replace(
-                    call, f"(v if type(v := get({fields[name]!r})) in _numbers else {call})"
-                )
-        run = eval(f"lambda _, get: {python}", dict(_SCOPE))  # noqa: S307
-        text = self.text
-
-        def evaluate(names: Names, get: Callable[[str], object]) -> object:
-            try:
-                return _bounded(run(names, get))
-            except (_Absent, ZeroDivisionError):
-                return None
-            except (ArithmeticError, ValueError, TypeError) as err:
-                raise Rejected(f"{text!r} cannot be computed: {err}") from err
-
-        return evaluate
+        for name in self.names:
+            asked = f"_name({others}, {name!r})"
+            at_once = f"(v if type(v := get({fields.get(name)!r})) in _numbers else {asked})"
+            python = python.replace(f"_name(_, {name!r})", at_once if name in fields else asked)
+        return python
 
 
 def _name(names: Names, name: str) -> object:
     value = names.get(name)
     if value is None:
-        raise _Absent
+        raise Absent
     return value
 
 
-_SCOPE: Mapping[str, object] = {
+SCOPE: Mapping[str, object] = {
     "__builtins__": {}, "_name": _name, "_power": _power, "_left": _left, "_times": _times,
     "_modulo": _modulo, "_numbers": frozenset({int, float}), "type": type,
     **{f"_f_{name}": function for name, function in FUNCTIONS.items()},
@@ -217,7 +205,7 @@ def _python(node: ast.expr, names: set[str]) -> str:
     """The node as Python text, made of allowed parts only."""
     match node:
         case ast.Constant(value=bool() | int() | float() | str()):
-            return repr(_bounded(node.value))
+            return repr(bounded(node.value))
         case ast.Name(id=name):
             names.add(name)
             return f"_name(_, {name!r})"

@@ -8,9 +8,10 @@ from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.decoders import DECODERS, read_decoder, read_source
 from dutyroom.profiles.form import Form, join
-from dutyroom.profiles.paths import Path, first_template, parse, template
+from dutyroom.profiles.paths import Path, parse
 from dutyroom.profiles.pointforms import read_conditions, read_paths, read_points, read_time
 from dutyroom.profiles.profile import EventRule, Layout, RestRule, SequenceRule, Stage
+from dutyroom.profiles.templates import first_template, template
 from dutyroom.profiles.topics import Filter, parse_filter
 from dutyroom.profiles.unwrap import PLAIN_STAGES
 from dutyroom.profiles.yamlnode import Node

@@ -9,7 +9,7 @@ from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.linear import Linear
 from dutyroom.profiles.privacy import Guard
 from dutyroom.profiles.result import DecodedReading
-from dutyroom.profiles.values import Convert, stored
+from dutyroom.profiles.values import SCALARS, Convert, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Leaf:
 def emit(leaf: Leaf, value: object, here: Here, job: Job) -> None:
     """A value that is not null."""
     shown: object = value
-    if leaf.guard is not None and isinstance(value, str | int | float):
+    if leaf.guard is not None and isinstance(value, SCALARS):
         shown = leaf.guard(value)
     if type(shown) is float or type(shown) is int:
         if leaf.attribute:

@@ -6,10 +6,10 @@ only those whose object is there are run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING as NO_DEFAULT
 from dataclasses import fields
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from dutyroom.model.telemetry import Kind
 from dutyroom.profiles.codecs.seam import LEFT, READY, Finish
@@ -19,7 +19,7 @@ from dutyroom.profiles.paths import MISSING, Getter, Key, Keys, Path, getter
 from dutyroom.profiles.points import PointProgram, Quick
 from dutyroom.profiles.profile import PointRule
 from dutyroom.profiles.result import DecodedReading
-from dutyroom.profiles.tables import Table
+from dutyroom.profiles.tables import Table, read_fields, read_shared
 from dutyroom.profiles.ways import NamedPoints, One, TestedPoint, inside, leading, take, take_long
 
 Keyed: TypeAlias = tuple[str, ...]
@@ -45,12 +45,19 @@ _OF_SERIES = _OF_FIELD | {"each", "value", "names", "absent", "sum_from", "sum_d
 class PointPlan:
     """All points of a layout."""
 
-    def __init__(self, rules: Sequence[PointRule], programs: Sequence[PointProgram], private: bool) -> None:
-        """private: some names are personal, so what is named by the message is looked at one by one."""
+    def __init__(
+        self,
+        rules: Sequence[PointRule],
+        programs: Sequence[PointProgram],
+        private: bool,
+        several: bool = False,
+    ) -> None:
+        """private: some names are personal, so what is named by the message is looked at one by one. several: a message
+        may have several items."""
         self._programs = tuple(programs)
         listed = tuple(zip(rules, programs, strict=True))
-        self._usual = _Sorted(listed, True, private)
-        self._metered = _Sorted(listed, False, private)  # registers of the device's own kind apart
+        self._usual = _Sorted(listed, True, private, several)
+        self._metered = _Sorted(listed, False, private, several)  # registers of the device's own kind apart
         self._specs = [rule.spec for rule in rules]
         places = {id(point): place for place, point in enumerate(programs)}
         fixed = {name for name, _ in self._metered.plain()}
@@ -83,11 +90,16 @@ class PointPlan:
 class _Sorted:
     """others: field of the item, and what may be in it ("" = whatever it is)."""
 
-    __slots__ = ("_choices", "_measured", "_others", "_sought", "_tables", "_top")
+    __slots__ = ("_choices", "_measured", "_others", "_several", "_sought", "_tables", "_top")
 
     def __init__(
-        self, listed: Sequence[tuple[PointRule, PointProgram]], registers: bool, private: bool
+        self,
+        listed: Sequence[tuple[PointRule, PointProgram]],
+        registers: bool,
+        private: bool,
+        several: bool,
     ) -> None:
+        self._several = several
         tables: dict[tuple[bool, Keyed], list[Table]] = {}
         sought: list[Sought] = []
         choices: list[Choice] = []
@@ -135,13 +147,16 @@ class _Sorted:
     def run(self, item: dict[str, object], left: dict[str, object], here: Here, job: Job) -> None:
         """left: the fields of the item that are no readings yet."""
         for fields_of in self._top:
-            _quick(fields_of, left, here, job)
+            read_fields(fields_of, left, here, job)
         document = job.document
-        for whole, path, several in self._tables:
+        for whole, path, known in self._tables:
             table = inside(document if whole else item, path)
             if type(table) is dict:
-                for fields_of in several:
-                    _quick(fields_of, table, here, job)
+                if whole and self._several:
+                    read_shared(known, table, here, job)
+                    continue
+                for fields_of in known:
+                    read_fields(fields_of, table, here, job)
         for paths, found in self._choices:
             for path in paths:
                 raw = inside(item, path)
@@ -194,40 +209,6 @@ def _enter(several: list[Table], key: str, quick: Quick) -> None:
             fields_of[key] = quick
             return
     several.append(Table(key, quick))
-
-
-def _quick(own: Table, table: dict[str, Any], here: Here, job: Job) -> None:
-    """The readings of plain fields: whichever is shorter, the object or what is known of it, is gone through."""
-    address, at, quality, parameters = here.address, here.at, here.quality, here.parameters
-    add = job.readings.append
-    known: Iterable[tuple[Quick | None, Any]]
-    if len(table) < len(own):
-        known = zip(map(own.get, table), table.values(), strict=False)
-    elif own.straight is not None:
-        own.straight(table.get, add, address, at, quality, here, job)
-        return
-    else:
-        own.asked()
-        known = zip(own.values(), map(table.get, own), strict=False)
-    for quick, raw in known:
-        if raw is None or quick is None:
-            continue
-        types, factor, divisor, added, steps, low, high, spec, point = quick
-        if type(raw) in types:
-            value = raw * factor / divisor + added
-            if low <= value <= high:
-                if not steps:
-                    add(DecodedReading(address, spec, at, value, quality, None))
-                    continue
-                whole = (value + 0.5) // 1.0  # in less time than `round`; a tie is not within a quarter
-                if -0.25 < value - whole < 0.25 and low <= whole <= high:
-                    add(DecodedReading(address, spec, at, whole, quality, None))
-                    continue
-        found = point.convert(raw, parameters)
-        if type(found) is float and low <= found <= high:
-            add(DecodedReading(address, spec, at, found, quality, None))
-        else:
-            point.emit(found, raw, spec, here, job)
 
 
 def _finish(place: int, quick: Quick, register: bool) -> Finish:

@@ -11,8 +11,9 @@ from dutyroom.profiles.conditions import TESTS, TYPES
 from dutyroom.profiles.counterforms import COUNTER_FIELDS, read_wrap, with_counter
 from dutyroom.profiles.expressions import Expression, parse_expression
 from dutyroom.profiles.form import Form, code_text, join
-from dutyroom.profiles.paths import Key, Path, parse, template
+from dutyroom.profiles.paths import Key, Path, parse
 from dutyroom.profiles.profile import Condition, PointRule, TimeRule
+from dutyroom.profiles.templates import template
 from dutyroom.profiles.times import reader, unit_of_time
 from dutyroom.profiles.values import BOOLEANS
 from dutyroom.profiles.yamlnode import Node

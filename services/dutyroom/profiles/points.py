@@ -18,10 +18,11 @@ from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.job import Fields, Here, Job, clock
 from dutyroom.profiles.linear import NEVER, linear, shared
 from dutyroom.profiles.meter import PARAMETER, read_parameter
-from dutyroom.profiles.paths import MISSING, Getter, Walker, as_text, getter, template, walker
+from dutyroom.profiles.paths import MISSING, Getter, Walker, as_text, getter, walker
 from dutyroom.profiles.privacy import Guard, guard_of, hidden, point_guard
 from dutyroom.profiles.profile import PointRule, Profile
 from dutyroom.profiles.result import DecodedEvent, DecodedReading
+from dutyroom.profiles.templates import template
 from dutyroom.profiles.values import Convert, Problem, affine_steps, converter, shortened
 from dutyroom.quantities import QUANTITIES
 

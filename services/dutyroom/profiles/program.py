@@ -15,15 +15,7 @@ from dutyroom.profiles.decoders import codec_of
 from dutyroom.profiles.events import EventProgram
 from dutyroom.profiles.job import Here, Job, Known, clock
 from dutyroom.profiles.numbering import numbering
-from dutyroom.profiles.paths import (
-    MISSING,
-    Captures,
-    Key,
-    Path,
-    first_template,
-    getter,
-    walker,
-)
+from dutyroom.profiles.paths import MISSING, Captures, Key, Path, getter, walker
 from dutyroom.profiles.plan import PointPlan
 from dutyroom.profiles.points import PointProgram
 from dutyroom.profiles.privacy import guard_of
@@ -37,8 +29,9 @@ from dutyroom.profiles.profile import (
     known_outside,
 )
 from dutyroom.profiles.rest import Rest
+from dutyroom.profiles.templates import first_template
 from dutyroom.profiles.unwrap import unwrapper
-from dutyroom.profiles.values import stored
+from dutyroom.profiles.values import SCALARS, stored
 from dutyroom.profiles.wanted import narrowed_codec
 
 MAX_READINGS = 20_000  # of one message
@@ -64,7 +57,7 @@ class LayoutProgram:
         self._walks = tuple(walker(path) for path in layout.each)
         self._codec: Codec | None = codec_of(layout.decoder) if layout.decoder is not None else None
         programs = [PointProgram(rule, tz, profile, key) for rule in layout.points]
-        self._points = PointPlan(layout.points, programs, bool(profile.privacy))
+        self._points = PointPlan(layout.points, programs, bool(profile.privacy), bool(layout.each))
         read, narrow = narrowed_codec(profile, layout, self._points.finishes)
         self._narrow = narrow or self._codec
         self.shared = shared_rule(layout.decoder)
@@ -151,19 +144,11 @@ class LayoutProgram:
 
     def run(self, job: Job, captures: Captures, known: Known, adopt: bool) -> None:
         """Raises Rejected when the message gives too much."""
-        for item, named in self._items(job, captures):
-            job.items += 1
-            address = self._named(job.document, item, named)
-            if not address:
-                continue
-            parameters = known.parameters(self._profile.id, address)
-            if parameters is None:
-                if not adopt:
-                    job.unknown.append((self._profile.id, address))
-                    continue
-                parameters = {}
-            job.addresses.append(address)
-            self._item(job, item, named, address, parameters)
+        if not self._walks:
+            self._item(job, job.content, captures, known, adopt)
+        for walk in self._walks:
+            for captured, item in walk(job.content, job.document):
+                self._item(job, item, {**captures, **captured} if captured else captures, known, adopt)
 
     def _head(self, document: object) -> object:
         """What tests may ask before the bytes are decoded: {"bytes": {port, length, hex}}."""
@@ -213,9 +198,18 @@ class LayoutProgram:
             for captured, item in walk(job.content, job.document):
                 yield item, ({**captures, **captured} if captured else captures)
 
-    def _item(
-        self, job: Job, item: object, captures: Captures, address: str, parameters: Mapping[str, Scalar]
-    ) -> None:
+    def _item(self, job: Job, item: object, captures: Captures, known: Known, adopt: bool) -> None:
+        job.items += 1
+        address = self._named(job.document, item, captures)
+        if not address:
+            return
+        parameters = known.parameters(self._profile.id, address)
+        if parameters is None:
+            if not adopt:
+                job.unknown.append((self._profile.id, address))
+                return
+            parameters = {}
+        job.addresses.append(address)
         at, quality, taken = None, Quality.GOOD, ""
         if self._clock is not None:
             at, quality, taken = self._clock(item, job, address)
@@ -234,7 +228,7 @@ class LayoutProgram:
                 continue
             if type(value) is str and guarded is None:
                 job.attributes.append((address, name, stored(value)))
-            elif isinstance(value, str | int | float):
+            elif isinstance(value, SCALARS):
                 shown = value if guarded is None else guarded(value)
                 if shown is not None:
                     job.attributes.append((address, name, shown))

@@ -126,7 +126,7 @@ class Rest:
             if any(type(v) in (dict, list) and not s for v, s in zip(root.values(), skip, strict=True)):
                 shapes.refuse(fields)
             else:
-                shapes.compiled[fields] = straight(leaves, skip)
+                shapes.compiled[fields] = straight(leaves, skip, list(root.values()))
         return False
 
     def _gather(self, root: dict[str, Any] | list[Any], used: Collection[str], here: Here, job: Job) -> None:

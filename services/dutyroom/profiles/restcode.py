@@ -19,6 +19,7 @@ from dutyroom.timebase import Ms
 
 OFTEN: Final = 20  # messages with the same fields before it is worth while
 MAX_FIELDS: Final = 200
+_SCALARS: Final = (float, int, str)
 MAX_SHAPES: Final = 100  # that are counted, or compiled
 
 # Object, append of the readings, address, time, quality, and what they are of. False: nothing has been done.
@@ -57,34 +58,36 @@ class Shapes:
         self._counted[fields] = -1_000_000
 
 
-def straight(leaves: Sequence[Leaf | None], skip: Sequence[bool]) -> Straight:
+def straight(leaves: Sequence[Leaf | None], skip: Sequence[bool], values: Sequence[object]) -> Straight:
     """Of the fields of an object in their order; None = left out. skip: an object or list in that place is left out,
-    too; where one stands in another place, the function does nothing."""
-    names: dict[str, object] = {"__builtins__": {}, "type": type, "int": int, "float": float}
-    names |= {"dict": dict, "list": list, "made": DecodedReading, "emit": emit}
+    too; where one stands in another place, the function does nothing. values: of one such object."""
+    names: dict[str, object] = {"__builtins__": {}, "type": type, "made": DecodedReading, "emit": emit}
+    names |= {kind.__name__: kind for kind in _SCALARS} | {"holders": frozenset({dict, list})}
+    kinds = "".join(
+        f", {kind.__name__}={kind.__name__}" for kind in _SCALARS
+    )  # a local name is found at once
     lines = [
-        "def run(item, add, address, at, quality, here, job):",
+        f"def run(item, add, address, at, quality, here, job, type=type{kinds}):",
         f" {''.join(f'a{n}, ' for n in range(len(leaves)))}= item.values()",
     ]
-    for number, skipped in enumerate(skip):
-        if not skipped:
-            lines.append(f" t{number} = type(a{number})")
-            lines.append(f" if t{number} is dict or t{number} is list: return False")
+    for number, value in enumerate(values):
+        if not skip[number]:  # most have the type that they had before
+            usual = f"type(a{number}) is not {type(value).__name__} and " if type(value) in _SCALARS else ""
+            lines.append(f" if {usual}type(a{number}) in holders: return False")
     for number, leaf in enumerate(leaves):
         if leaf is not None:
             names |= {f"n{number}": leaf.number, f"l{number}": leaf}
-            lines += _lines(number, leaf, skip[number])
+            lines += _lines(number, leaf)
     exec("\n".join([*lines, " return True"]), names)  # noqa: S102 - made of numbers and of names that are made here
     return names["run"]  # type: ignore[return-value]
 
 
-def _lines(number: int, leaf: Leaf, skip: bool) -> Iterator[str]:
+def _lines(number: int, leaf: Leaf) -> Iterator[str]:
     types, factor, divisor, added, _ = leaf.short
     value, kind = f"a{number}", f"t{number}"
     other = f"emit(l{number}, {value}, here, job)"
-    if skip:
-        yield f" {kind} = type({value})"
     if types:
+        yield f" {kind} = type({value})"
         yield f" if {' or '.join(f'{kind} is {name}' for name in sorted(t.__name__ for t in types))}:"
         yield f"  v = {scaled(value, factor, divisor, added)}"
         yield f"  if {-MOST!r} <= v <= {MOST!r}: add(made(address, n{number}, at, v, quality, None))"

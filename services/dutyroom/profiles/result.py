@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from msgspec import Struct
+from msgspec import field as make_field
 
 from dutyroom.model.telemetry import PointSpec, Quality, Scalar
 from dutyroom.timebase import Ms
@@ -35,23 +36,26 @@ class DecodedEvent(Struct, frozen=True, gc=False):
     arguments: Mapping[str, Scalar]
 
 
-@dataclass(slots=True)  # not frozen: one is made for every message, and that would take thrice as long
-class Decoded:
+class Decoded(
+    Struct
+):  # one is made for every message: a dataclass would take thrice as long, a frozen one more
     """attributes: (address, name, value). findings: (kind, address, detail). unknown: (profile, address)
     of devices in the message that the registry does not have."""
 
     profile: str
-    readings: list[DecodedReading] = field(default_factory=list)
-    events: list[DecodedEvent] = field(default_factory=list)
-    attributes: list[tuple[str, str, Scalar]] = field(default_factory=list)
-    findings: list[tuple[str, str, str]] = field(default_factory=list)
+    readings: list[DecodedReading] = make_field(default_factory=list)
+    events: list[DecodedEvent] = make_field(default_factory=list)
+    attributes: list[tuple[str, str, Scalar]] = make_field(default_factory=list)
+    findings: list[tuple[str, str, str]] = make_field(default_factory=list)
     unknown: tuple[tuple[str, str], ...] = ()
     addresses: tuple[str, ...] = ()  # every known (or adopted) device of the message
     unread: int = 0  # bytes that the decoder left
     foreign: tuple[str, ...] = ()  # devices of the message that are not ours, of which nothing is said
-    owners: Mapping[str, str] = field(default_factory=dict)  # address -> profile, where another one read it
+    owners: Mapping[str, str] = make_field(
+        default_factory=dict
+    )  # address -> profile, where another one read it
     # (address, the number that the device gave this message, at which it begins again; None = never)
-    sequences: Sequence[tuple[str, int, int | None]] = field(default_factory=list)
+    sequences: Sequence[tuple[str, int, int | None]] = make_field(default_factory=list)
 
     def owner(self, address: str) -> str:
         """The profile under which a device of this message is registered."""

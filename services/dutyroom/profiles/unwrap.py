@@ -10,8 +10,9 @@ from typing import TypeAlias
 
 import orjson
 
-from dutyroom.profiles.paths import MISSING, Captures, getter, template
+from dutyroom.profiles.paths import MISSING, Captures, getter
 from dutyroom.profiles.profile import Stage
+from dutyroom.profiles.templates import template
 
 PLAIN_STAGES = ("json", "text", "scalar", "raw", "hex", "base64", "uplink")
 STAGES = (*PLAIN_STAGES, "take", "under")

@@ -37,6 +37,7 @@ NOTHING: Final = Nothing()
 Result: TypeAlias = "float | str | Nothing | Problem"
 Convert: TypeAlias = Callable[[object, Mapping[str, Scalar]], Result]
 
+SCALARS: Final = (str, int, float)
 LARGEST = float(2**53)  # counters are whole below it
 _NO_WORDS = frozenset({"", "null", "none", "nan", "n/a", "na", "-", "--"})
 _WITH_UNIT = re.compile(

@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import PointSpec
+from dutyroom.profiles.computed import Computed, computed
 from dutyroom.profiles.conditions import all_of
 from dutyroom.profiles.expressions import Expression
-from dutyroom.profiles.job import Fields, Here, Job
+from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.paths import MAX_ITEMS, MISSING, Key, Path, getter
 from dutyroom.profiles.points import PointProgram, Quick
 from dutyroom.profiles.profile import PointRule
@@ -54,14 +55,17 @@ class NamedPoints:
 class TestedPoint:
     """A point that is computed, or has a condition, and is no more than that."""
 
-    __slots__ = ("_absent", "_get", "_known", "_names", "_needed", "_over", "_quick", "_test")
+    __slots__ = ("_absent", "_computed", "_get", "_known", "_needed", "_quick", "_test")
 
     def __init__(self, rule: PointRule, quick: Quick) -> None:
         self._quick, self._absent = quick, rule.absent
         self._needed = _needed(rule)  # most conditions are no more than that, which needs no call
         self._get, self._test = getter(rule.paths), None if self._needed else all_of(rule.when)
-        self._over = None if rule.value is None else rule.value.over_fields(_fields(rule, rule.value))
-        self._names = {name: getter([path]) for name, path in rule.names.items()}
+        self._computed: Computed | None = None
+        if rule.value is not None:
+            names = {name: getter([path]) for name, path in rule.names.items()}
+            at_once = None if self._test is not None else quick
+            self._computed = computed(rule.value, _fields(rule, rule.value), names, at_once)
         low, high, _, point = quick[5:]
         mapping = {} if rule.none or point.guarded else rule.mapping
         self._known = {t: v for t, v in mapping.items() if type(v) is float and low <= v <= high}
@@ -72,11 +76,11 @@ class TestedPoint:
             return
         document = job.document
         raw: Any
-        if self._over is None:
+        if self._computed is None:
             raw = self._get(item, document)
             raw = self._absent if raw is MISSING else raw
         else:
-            raw = self._over(Fields(item, document, here.parameters, self._names), item.get)
+            raw = self._computed(item, here, job)
         if raw is None or (self._test is not None and not self._test(here.captures, item, document)):
             return
         if type(raw) is str and raw in self._known:

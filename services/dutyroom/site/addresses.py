@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dutyroom.model.duty import Device
-from dutyroom.profiles.paths import template
 from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.templates import template
 
 _CASED = re.compile(r"\{[^{}|]+\|(eui|lower|upper)\}")
 

@@ -3,7 +3,8 @@
 import pytest
 
 from dutyroom.errors import Rejected
-from dutyroom.profiles.paths import MISSING, as_text, first_template, getter, parse, template, walker
+from dutyroom.profiles.paths import MISSING, as_text, getter, parse, walker
+from dutyroom.profiles.templates import first_template, template
 
 DOCUMENT = {
     "id": "007",

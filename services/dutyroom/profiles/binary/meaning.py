@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from dutyroom.profiles.binary.cursor import Cursor
 from dutyroom.profiles.binary.model import Meaning
-from dutyroom.profiles.paths import as_text
+from dutyroom.profiles.paths import NUMBERS, as_text
 
 Means: TypeAlias = Callable[[object], object]
 Name: TypeAlias = Callable[[Cursor], str]
@@ -47,11 +47,11 @@ def _scaled(meaning: Meaning) -> Means:
         return lambda raw: raw
     if scale.denominator == 1 and offset.denominator == 1:
         a, b = scale.numerator, offset.numerator
-        return lambda raw: raw * a + b if isinstance(raw, int | float) else raw
+        return lambda raw: raw * a + b if isinstance(raw, NUMBERS) else raw
     # One division of whole numbers gives the nearest float there is: 25 at scale 0.01 is 0.25.
     below = scale.denominator * offset.denominator
     top, shift = scale.numerator * offset.denominator, offset.numerator * scale.denominator
-    return lambda raw: (raw * top + shift) / below if isinstance(raw, int | float) else raw
+    return lambda raw: (raw * top + shift) / below if isinstance(raw, NUMBERS) else raw
 
 
 def named(name: str) -> Name:

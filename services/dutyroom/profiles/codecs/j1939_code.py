@@ -93,7 +93,7 @@ def finished(finish: Finish, value: float) -> float | None:
         return None
     if not finish.steps:
         return found
-    whole = (found + 0.5) // 1.0  # see `plan._quick`
+    whole = (found + 0.5) // 1.0  # see `tables.read_fields`
     return whole if -0.25 < found - whole < 0.25 and finish.low <= whole <= finish.high else None
 
 
@@ -264,7 +264,7 @@ def _finish(number: Number, finish: Finish, name: str, exact: str) -> Iterator[s
         return
     yield f"  x = {value}"
     test = f"{finish.low!r} <= x <= {finish.high!r}"
-    if finish.steps:  # see `plan._quick`
+    if finish.steps:  # see `tables.read_fields`
         yield "  s = (x + 0.5) // 1.0"
         test += f" and -0.25 < x - s < 0.25 and {finish.low!r} <= s <= {finish.high!r}"
     yield f"  if {test if types else 'False'}: y[{finish.place}] = {'s' if finish.steps else 'x'}"

@@ -6,8 +6,10 @@ J1939-71: the highest raw values of a parameter mean "error" and "not available"
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
+
+from msgspec import Struct
+from msgspec import field as make_field
 
 from dutyroom.profiles.codecs.exact import in_whole_numbers, with_places
 from dutyroom.profiles.codecs.j1939_faults import component, read_faults
@@ -69,13 +71,12 @@ def _shown_bits(p: Parameter) -> tuple[int, int]:
     return byte * 8, (p.start + p.bits + 7) // 8 * 8
 
 
-@dataclass(slots=True)
-class Collected:
+class Collected(Struct):
     """The parameters of several frames: a value counts more than none, and the later more."""
 
-    values: Values = field(default_factory=dict)
-    reasons: dict[str, str] = field(default_factory=dict)
-    unknown: dict[str, str] = field(default_factory=dict)
+    values: Values = make_field(default_factory=dict)
+    reasons: dict[str, str] = make_field(default_factory=dict)
+    unknown: dict[str, str] = make_field(default_factory=dict)
 
     def add(self, found: Frame, groups: Groups, note: Note | None = None) -> None:
         pgn = found.pgn

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from msgspec import field as make_field
+
 from dutyroom.profiles.codecs.j1939_faults import read_faults
 from dutyroom.profiles.codecs.j1939_fields import Collected, Values
+from dutyroom.profiles.codecs.j1939_frames import Assembly, Frame
 from dutyroom.profiles.codecs.seam import LEFT, READY
 
 NoFault: TypeAlias = tuple[dict[int, float], Values, Values]  # what is added to `ready`, `values` and `kept`
@@ -16,16 +19,17 @@ class Gathered(Collected):
     values of fields that are finished, or have none, and that something else reads too. _apart: of parameters that are
     finished in most frames, those that were not in one, and their place. _quiet: messages that say there is no fault."""
 
-    __slots__ = ("_apart", "_quiet", "kept", "ready")
+    ready: dict[int, float] = make_field(default_factory=dict)
+    kept: Values = make_field(default_factory=dict)
+    _apart: dict[str, int] = make_field(default_factory=dict)
+    _quiet: list[tuple[str, bytes, NoFault]] = make_field(default_factory=list)
+    _assembly: Assembly | None = None  # of long messages: most have none
 
-    def __init__(self) -> None:
-        self.values: Values = {}
-        self.reasons: dict[str, str] = {}
-        self.unknown: dict[str, str] = {}
-        self.ready: dict[int, float] = {}
-        self.kept: Values = {}
-        self._apart: dict[str, int] = {}
-        self._quiet: list[tuple[str, bytes, NoFault]] = []
+    def take(self, found: Frame) -> Frame | None:
+        """A piece of a long message; the message where it is complete."""
+        if self._assembly is None:
+            self._assembly = Assembly()
+        return self._assembly.take(found)
 
     def put_by(self, place: int, name: str, value: object) -> None:
         """A value that is to go the long way; it counts more than a finished one before it."""
@@ -68,5 +72,6 @@ class Gathered(Collected):
         for name, place in self._apart.items():
             if place in self.ready:  # came later
                 del values[name]
-        whole = {"reasons": self.reasons, READY: self.ready, LEFT: values}
-        return {"engine": {**values, **self.kept, **whole}}
+        found = {**values, **self.kept}
+        found["reasons"], found[READY], found[LEFT] = self.reasons, self.ready, values
+        return {"engine": found}

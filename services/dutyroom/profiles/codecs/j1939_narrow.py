@@ -25,7 +25,6 @@ from dutyroom.profiles.codecs.j1939_frames import (
     MAX_FRAMES,
     MAX_ID,
     PIECES,
-    Assembly,
     Frame,
     frame,
     read_id,
@@ -69,7 +68,7 @@ class Narrow:
         elements: list[Any] = value if isinstance(value, list) else [value]
         if len(elements) > MAX_FRAMES:
             return None
-        gathered, assembly, readers, quiet = Gathered(), Assembly(), self._readers, self._silent
+        gathered, readers, quiet = Gathered(), self._readers, self._silent
         ready, values, nothing = gathered.ready, gathered.values, self._nothing.read
         for element in elements:
             try:
@@ -98,13 +97,11 @@ class Narrow:
                 continue
             if read is not None and len(content) == 8:
                 read(content, ready, values, gathered)
-            elif len(data) > LONGEST or (
-                read is not nothing and not self._long(own, content, gathered, assembly)
-            ):
+            elif len(data) > LONGEST or (read is not nothing and not self._long(own, content, gathered)):
                 return None
         return gathered.item()
 
-    def _long(self, own: int | str, content: bytes, gathered: Gathered, assembly: Assembly) -> bool:
+    def _long(self, own: int | str, content: bytes, gathered: Gathered) -> bool:
         """The long way of one frame, and of the long message that it may complete. False where that cannot be read:
         something else may be wrong with the frames behind it, which the full way would say first."""
         try:
@@ -112,7 +109,7 @@ class Narrow:
             if self._sources is not None and found.source not in self._sources:
                 return True
             self._add(found, gathered)
-            if found.pgn in PIECES and (complete := assembly.take(found)) is not None:
+            if found.pgn in PIECES and (complete := gathered.take(found)) is not None:
                 self._add(complete, gathered)
         except Rejected:
             return False
