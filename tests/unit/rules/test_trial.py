@@ -98,6 +98,50 @@ NIGHTS = """rules:
 """
 
 
+TANKS = """rules:
+  - id: tank.level_frozen
+    tests:
+      - title: from the first day on, while the pump runs
+        interval: 10min
+        readings: {level: [[0s, 1.5, 10min, 0]], pump.running: [[0s, 1, 10min, 0]]}
+        until: 2d
+        raised: 24h
+      - title: two millimetres an hour for 20 days, then it stands
+        interval: 1h
+        readings: {level: [[0s, 1.0, 1h, 0.002], [20d, 1.96, 1h, 0]]}
+        until: 22d
+        raised: 485h
+  - id: fire_tank.level_frozen
+    tests:
+      - title: still water is no frozen sensor
+        interval: 1h
+        readings: {level: [[0s, 2.4, 1h, 0]]}
+        until: 60d
+        raised: never
+  - id: tank.leak
+    tests:
+      - title: it sinks by a centimetre an hour with the pump at rest
+        interval: 30min
+        readings: {level: [[0s, 2.4, 30min, 0], [20d, 2.4, 30min, -0.005]], pump.running: [[0s, 0, 30min, 0]]}
+        until: 23d
+        raised: 22d
+  - id: pump.no_rise
+    tests:
+      - title: half an hour without a rise
+        interval: 1min
+        parameters: {fills: tank}
+        readings: {running: [[0s, 0, 1min, 0], [30min, 1, 1min, 0]], tank.level: [[10s, 1.0, 1min, 0]]}
+        until: 1h
+        raised: 3010s
+      - title: it fills
+        interval: 1min
+        parameters: {fills: tank}
+        readings: {running: [[0s, 0, 1min, 0], [30min, 1, 1min, 0]], tank.level: [[10s, 1.0, 1min, 0.01]]}
+        until: 1h
+        raised: never
+"""
+
+
 def said(tmp_path: Path, rules: str) -> list[str]:
     (tmp_path / "site.yaml").write_text(SITE, encoding="utf-8")
     (tmp_path / "rules.yaml").write_text(rules, encoding="utf-8")
@@ -165,6 +209,10 @@ def test_a_rule_on_several_devices_has_no_tests(tmp_path: Path) -> None:
 
 def test_weeks_of_readings_and_the_meters_that_a_master_feeds_stand_in_a_row_or_two(tmp_path: Path) -> None:
     assert of_rules(said(tmp_path, NIGHTS)) == []
+
+
+def test_a_tank_and_its_pumps_stand_beside_each_other(tmp_path: Path) -> None:
+    assert of_rules(said(tmp_path, TANKS)) == []
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_a_restart_at_any_time_changes_nothing(seed: int, cuts: list[int], leak:
         if number in cuts:
             kept, parted = msgspec.msgpack.encode(parted.dump()), NightFlow(RISER, 0.02)
             parted.load(msgspec.msgpack.decode(kept))
-        assert (parted.active, parted.evidence) == (whole.active, whole.evidence)
+        assert (parted.active, parted.arguments()) == (whole.active, whole.arguments())
     assert len(msgspec.msgpack.encode(whole.dump())) < 1024
 
 

@@ -1,0 +1,97 @@
+"""The least of each day (or night) against those of days of its kind: what people do pauses, a leak does not.
+
+A value is too much when it is above all that is known of its kind, above three spreads of it (at least a
+tenth of the usual) and by more than a margin; so many days in a row. The newest two days wait before they
+count, those of an alarm are not learned, and as many days like those before end it. A day that is not
+known decides nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dutyroom.rules.learned import LEARNING
+from dutyroom.rules.learned.habits import spread
+from dutyroom.rules.learned.packed import floats, parts, unpack
+from dutyroom.timebase import Ms
+
+KEPT = 30  # days
+QUARANTINE = 2  # days
+ENOUGH, ENOUGH_ALIKE = (
+    7,
+    4,
+)  # days known; of the same kind, else all are asked (a fortnight has four days of rest)
+SPREADS = 3.0
+ALIKE = 0.1  # of the usual: days differ by a tenth even where four weeks were calm
+CLEARS = 0.5  # of the margin: above the limit by no more than that it has gone
+_NUMBERS = ("active", "begun", "opened", "row")
+
+
+class Least:
+    """Of one device."""
+
+    __slots__ = (*_NUMBERS, "evidence", "in_row", "kinds", "margin", "normal", "past", "waiting")
+
+    def __init__(self, margin: float, in_row: int = 2, normal: Ms = 0) -> None:
+        """in_row: days until it is an alarm, and until it ends; normal: after so long it is the new normal
+        (0 = never)."""
+        self.margin, self.in_row, self.normal = margin, in_row, normal
+        self.active = False
+        self.begun: Ms = 0  # of the first reading
+        self.opened: Ms = 0
+        self.row = 0  # days in a row that are above the limit; while active, that are not
+        self.past = floats()  # newest first
+        self.kinds: list[bool] = []  # whether it was a day of rest
+        self.waiting: list[tuple[float, bool]] = []  # of an open alarm
+        self.evidence = [0.0, 0.0]  # value and usual one of the newest alarm
+
+    def note(self, at: Ms, value: float, rest: bool) -> None:
+        """The least of a day that is over at `at`; rest: whether it was a day of rest."""
+        limit, usual = self._limit(rest)
+        if self.active:
+            self._stands(at, value, rest, limit)
+            return
+        self.past.insert(0, value)
+        self.kinds.insert(0, rest)
+        del self.past[KEPT + QUARANTINE :], self.kinds[KEPT + QUARANTINE :]
+        known = limit is not None and at - self.begun >= LEARNING
+        self.row = self.row + 1 if known and limit is not None and value > limit + self.margin else 0
+        if self.row >= self.in_row:
+            self.active, self.opened, self.evidence = True, at, [value, usual]
+            self.waiting = list(zip(self.past[: self.row], self.kinds[: self.row], strict=True))
+            newest, self.row = max(self.row, QUARANTINE), 0
+            del self.past[:newest], self.kinds[:newest]
+
+    def _stands(self, at: Ms, value: float, rest: bool, limit: float | None) -> None:
+        self.waiting.insert(0, (value, rest))
+        del self.waiting[KEPT:]
+        self.row = self.row + 1 if limit is None or value <= limit + CLEARS * self.margin else 0
+        accepted = bool(self.normal) and at - self.opened >= self.normal
+        if accepted:
+            self.past, self.kinds = floats(v for v, _ in self.waiting), [r for _, r in self.waiting]
+        if accepted or self.row >= self.in_row:
+            self.active, self.row, self.waiting = False, 0, []
+
+    def _limit(self, rest: bool) -> tuple[float | None, float]:
+        """(what days like this never were above, what they are usually); None where too few are known."""
+        first = 0 if self.active else max(QUARANTINE, self.row)  # those in a row wait as well
+        known = list(zip(self.past[first:], self.kinds[first:], strict=True))
+        alike = [value for value, kind in known if kind == rest]
+        if len(alike) < ENOUGH_ALIKE:
+            alike = [value for value, _ in known]
+        if len(known) < ENOUGH or not alike:
+            return None, 0.0
+        usual, width = spread(alike, 0.0)
+        return max(*alike, usual + SPREADS * max(width, ALIKE * usual)), usual
+
+    def dump(self) -> list[Any]:
+        waiting = [[value, kind] for value, kind in self.waiting]
+        numbers = [getattr(self, name) for name in _NUMBERS]
+        return [numbers, self.past.tobytes(), list(self.kinds), waiting, list(self.evidence)]
+
+    def load(self, data: list[Any]) -> None:
+        numbers, past, kinds, waiting, self.evidence = parts(data, 5)
+        for name, value in zip(_NUMBERS, parts(numbers, len(_NUMBERS)), strict=True):
+            setattr(self, name, value)
+        self.past, self.kinds = unpack(past), list(kinds)
+        self.waiting = [(float(value), bool(kind)) for value, kind in waiting]
