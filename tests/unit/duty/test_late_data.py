@@ -45,6 +45,10 @@ rules:
      parameters: {over: 2h, least: 0.002}, priority: 3, ticket: now}
   - {id: t.dry, kind: meanwhile, name: {en: dry, zh-CN: 干}, select: {classes: [pump]}, point: running,
      parameters: {equals: 1, other: tank, other_point: level, below: 0.5}, on_delay: 2min, priority: 2, ticket: now}
+  - {id: t.during, kind: during, name: {en: hot at rest, zh-CN: 热}, select: {classes: [generator]}, point: heat,
+     parameters: {above: 45, deadband: 3, while: {running: {equals: 0}}}, on_delay: 2min, priority: 3, ticket: now}
+  - {id: t.several, kind: several, name: {en: one hot, zh-CN: 热}, select: {classes: [generator]},
+     parameters: {points: [heat, oil], measure: highest, above: 55, deadband: 3}, on_delay: 3min, priority: 3, ticket: now}
 """
 DEVICES = [
     device("gen", "generator", 60),
@@ -54,7 +58,7 @@ DEVICES = [
     device("tank", "tank", 60),
 ]
 SPECS = {
-    "generator": [gauge("heat", "°C", 60)],
+    "generator": [gauge("heat", "°C", 60), gauge("oil", "°C", 60), state("running", 60)],
     "gate": [state("door_open")],
     "water_meter": [PointSpec("volume", unit="m3", kind=Kind.COUNTER, step=Decimal("0.001"), interval_s=300)],
     "pump": [state("running", 60)],
@@ -107,6 +111,8 @@ def day(chance: random.Random) -> list[Said]:
             ("gen", "heat", round(heat)),
             ("pump", "running", running),
             ("tank", "level", round(level, 1)),
+            ("gen", "oil", round(heat) - 8 * running),
+            ("gen", "running", running),
         ):
             if not gap and chance.random() < 0.9:
                 said.append((at + chance.randrange(20_000), name, point, value))

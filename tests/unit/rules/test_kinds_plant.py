@@ -60,6 +60,21 @@ def test_the_points_of_a_message_may_come_in_any_order() -> None:
     assert bench.says == []
 
 
+@given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=2, max_size=30), st.data())
+def test_the_order_within_an_instant_makes_no_difference(
+    steps: list[tuple[bool, bool]], data: st.DataObject
+) -> None:
+    said = []
+    for shuffled in (False, True):
+        bench = Bench(rule(OIL.replace("15s", "16s")), gauge("oil"), gauge("running"))
+        for index, (low, runs) in enumerate(steps):
+            rows = [("oil", 0.2 if low else 4.0), ("running", float(runs))]
+            for name, value in data.draw(st.permutations(rows)) if shuffled else rows:
+                bench.feed(index * 10, name, value)
+        said.append(bench.says)
+    assert said[0] == said[1]
+
+
 def test_an_optional_side_counts_once_its_point_is_there() -> None:
     text = "kind: during\npoint: p\nparameters: {above: 3, while: {on: {equals: 1}, mode: {equals: 0, optional: true}}}"
     bench = Bench(rule(text), gauge("p", None), state("on"))

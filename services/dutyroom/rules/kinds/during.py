@@ -47,7 +47,7 @@ def parameters(fields: Fields) -> dict[str, object]:
 class DuringInstance(Watched):
     """Of each point its newest reading; time counts while all hold."""
 
-    __slots__ = ("main", "newest", "others", "seen")
+    __slots__ = ("before", "main", "newest", "others", "seen")
 
     def __init__(self, rule: Rule, main: Side, others: Sequence[Side]) -> None:
         super().__init__(rule, main.point, more=tuple(s.point.id for s in others))
@@ -56,19 +56,28 @@ class DuringInstance(Watched):
         self.delay = Delay(max(rule.on_delay, SECOND), max(rule.off_delay, SECOND), gap_of(rule, main.point))
         self.seen: dict[int, tuple[Ms, float]] = {}
         self.newest: Ms = 0
+        self.before: list[Any] | None = None  # the delay before this instant; None = something was said at it
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained and point in self.seen and self._holds() and not self._holds((point, at, value)):
             return None  # that it no longer is, only the device says
         self.seen[point] = (at, value)
-        self.newest = max(self.newest, at)
+        if at > self.newest:
+            self.newest, self.before = at, self.delay.dump()
+        elif at == self.newest and self.before is not None:
+            self.delay.load(
+                self.before
+            )  # the points of one instant count together, in whatever order they came
         holds = self._holds()
         if holds is None:
             return None
         if holds or self.value is None:
             self.value = self.seen.get(self.main.point.id, (0, None))[1]
         changed = self.delay.take(holds, self.newest, received, retained)
-        return None if changed is None else self.condition(changed)
+        if changed is None:
+            return None
+        self.before = None
+        return self.condition(changed)
 
     def _holds(self, instead: tuple[int, Ms, float] | None = None) -> bool | None:
         """None = of one point too little is known, and none that is known speaks against it."""
@@ -86,6 +95,10 @@ class DuringInstance(Watched):
     def arguments(self) -> dict[str, str | int | float | bool | None]:
         value = self.value
         return {"code": int(value) if value is not None and self.main.codes is not None else None}
+
+    @property
+    def turned(self) -> Ms:
+        return self.newest  # a reading of one point that is older than one of another
 
     @property
     def rest(self) -> bool:

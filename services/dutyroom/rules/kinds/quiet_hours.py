@@ -39,6 +39,7 @@ def parameters(fields: Fields) -> dict[str, object]:
 class QuietInstance(Instance):
     """Hours end by the clock: nothing comes that would say so."""
 
+    again = False  # hours end by the clock
     __slots__ = (
         "code",
         "count",

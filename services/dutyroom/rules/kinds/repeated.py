@@ -36,6 +36,7 @@ def parameters(fields: Fields) -> dict[str, object]:
 class RepeatedInstance(Instance):
     """`value` of what it says is how often."""
 
+    again = False  # how often it came in a short time is news, not history
     __slots__ = ("codes", "forget", "heard", "inside", "over", "point", "seen", "times")
 
     def __init__(

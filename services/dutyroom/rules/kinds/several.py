@@ -54,6 +54,7 @@ class SeveralInstance(Watched):
     __slots__ = (
         "_clear",
         "_raise",
+        "before",
         "gap",
         "judged",
         "least",
@@ -83,6 +84,7 @@ class SeveralInstance(Watched):
         self.delay = Delay(max(rule.on_delay, SECOND), max(rule.off_delay, SECOND), self.gap)
         self.seen: dict[int, tuple[Ms, float]] = {}
         self.newest: Ms = 0
+        self.before: list[Any] | None = None  # the delay before this instant; None = something was said at it
         self.judged: Ms = 0  # newest reading of the judgement before
         self.which = points[0].spec.name
 
@@ -90,7 +92,12 @@ class SeveralInstance(Watched):
         if retained:
             return None
         self.seen[point] = (at, value)
-        self.newest = max(self.newest, at)
+        if at > self.newest:
+            self.newest, self.before = at, self.delay.dump()
+        elif at == self.newest and self.before is not None:
+            self.delay.load(
+                self.before
+            )  # the points of one instant count together, in whatever order they came
         known = self._known()
         if not known:
             return None
@@ -99,7 +106,10 @@ class SeveralInstance(Watched):
         if breach:
             self.value, self.which = measured, which
         changed = self.delay.take(breach, self.newest, received, retained)
-        return None if changed is None else self.condition(changed)
+        if changed is None:
+            return None
+        self.before = None
+        return self.condition(changed)
 
     def _known(self) -> dict[str, float]:
         """By name, what may be judged now; {} = not yet."""
@@ -143,6 +153,10 @@ class SeveralInstance(Watched):
 
     def arguments(self) -> dict[str, str | int | float | bool | None]:
         return {"point": self.which}
+
+    @property
+    def turned(self) -> Ms:
+        return self.newest  # a reading of one point that is older than one of another
 
     @property
     def rest(self) -> bool:

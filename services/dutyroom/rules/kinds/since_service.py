@@ -31,6 +31,7 @@ def parameters(fields: Fields) -> dict[str, object]:
 class SinceInstance(Instance):
     """`value` is how far it has gone."""
 
+    again = False  # when it was serviced, the records say
     __slots__ = ("count", "ground", "last", "limit", "plans", "point", "since")
 
     def __init__(

@@ -35,6 +35,7 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 class UnplannedInstance(Watched):
+    again = False  # what it runs for is said by another rule
     __slots__ = ("causes", "codes", "feeders", "follows", "fresh", "now", "place", "runs")
 
     def __init__(
