@@ -25,12 +25,13 @@ ALIVE = 4  # as many signs of life as a quarter of the dark: a fifth of both
 TOGETHER: Ms = 2 * MINUTE
 HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its turn by then
 SAYS: Ms = 30 * SECOND  # a feed that speaks has said by then whether it is dead
-_ORDER = ("network", "water", "power")  # a dead gateway is no power cut: what it explains is no evidence
+# A dead gateway is no power cut: what it explains is no evidence. Gas carries nobody's word: it makes nothing dark.
+_ORDER = ("network", "water", "power")
 
 
 def infer(room: Room) -> None:
     """A root alarm on a feed that is silent together with what hangs on it, and its end."""
-    for utility in sorted(room.context.topology.feeds, key=_ORDER.index):
+    for utility in [u for u in _ORDER if u in room.context.topology.feeds]:
         dark = _dark(room, utility)
         for episode in [
             e for e in room.open.values() if e.active and e.alarm.arguments.get("inferred") == utility
@@ -47,7 +48,7 @@ def infer(room: Room) -> None:
 def _dark(room: Room, utility: str) -> dict[str, Ms]:
     """Devices that seem to be without this utility, and since when we know. What a dead feed of another
     utility explains says nothing of this one."""
-    others = [u for u in room.context.topology.feeds if u != utility]
+    others = [u for u in _ORDER if u in room.context.topology.feeds and u != utility]
     elsewhere: dict[str, dict[str, Episode]] = {}
     dark: dict[str, Ms] = {}
     for episode in room.open.values():

@@ -19,7 +19,7 @@ FLOWS_IN = {
     "water_meter": "water",
     "electricity_meter": "power",
     "feeder": "power",
-    "gas_meter": "",
+    "gas_meter": "gas",
     "heat_meter": "",
 }
 

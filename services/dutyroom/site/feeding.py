@@ -1,6 +1,6 @@
 """What feeds what, from both places that say it: topology.yaml, and the devices' own rows.
 
-A row names its feeds; which of power, water and network they give follows from what they are, or
+A row names its feeds; which of power, water, gas and network they give follows from what they are, or
 stands before the name ("network:GW-1"). For one device in one utility either place is enough;
 where both speak they must say the same.
 """
@@ -15,7 +15,7 @@ from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass
 from dutyroom.topology import Topology
 
-UTILITIES = ("power", "water", "network")
+UTILITIES = ("power", "water", "gas", "network")
 _GIVES: Mapping[str, str] = {
     DeviceClass.FEEDER: "power",
     DeviceClass.TRANSFER_SWITCH: "power",
@@ -24,6 +24,7 @@ _GIVES: Mapping[str, str] = {
     DeviceClass.WATER_METER: "water",
     DeviceClass.PUMP: "water",
     DeviceClass.TANK: "water",
+    DeviceClass.GAS_METER: "gas",
     DeviceClass.GATEWAY: "network",
 }
 

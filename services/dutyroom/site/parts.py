@@ -14,7 +14,7 @@ from dutyroom.site.model import Space
 from dutyroom.site.source import Source
 from dutyroom.topology import Topology
 
-UTILITIES = ("power", "water", "network")
+UTILITIES = ("power", "water", "gas", "network")
 _LOGIN = re.compile(r"[\w.@-]{1,60}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://\S+", re.IGNORECASE)
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dutyroom.flows.ground import ground_of
 from dutyroom.model.duty import Condition, Device
 from dutyroom.model.telemetry import Batch, DeviceClass, Kind, Lane, Point, PointSpec, PointTable, Readings
 from dutyroom.rules.balance import Balance, Limits, Member
@@ -19,7 +20,9 @@ from dutyroom.rules.kind import Ground
 from dutyroom.rules.learned.localtime import LocalTime
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.parse import parse_rules
+from dutyroom.site.feeding import together
 from dutyroom.timebase import DAY, HOUR, MINUTE, Ms, zone
+from dutyroom.topology import Topology
 
 START: Ms = 1_772_323_200_000  # 2026-03-01T00:00Z
 LOCAL = LocalTime(zone("Etc/UTC"))
@@ -233,3 +236,31 @@ def test_a_tank_without_its_area_is_named_and_the_rule_stays_away() -> None:
 def test_where_nothing_is_fed_or_the_feeding_runs_in_a_circle_nothing_stands_or_loops() -> None:
     assert not engine(MASTER, {}).running
     assert engine(MASTER, {"master": ["h1", "master"], "h1": ["master"]}).running
+
+
+def test_gas_that_a_building_takes_and_no_home_counts() -> None:
+    """A site's own rule on the meter of a building: a topology of gas, drawn by the rows of the homes."""
+    homes = [
+        Device("s", f"g{n}", "g", DeviceClass.GAS_METER, "v/m", f"g{n}", "A", {}, fed_by=("main",))
+        for n in (1, 2)
+    ]
+    main = Device("s", "main", "m", DeviceClass.GAS_METER, "v/m", "main", "A", {"use": "master"})
+    topology, wrong = together(Topology(), [main, *homes])
+    assert (wrong, topology.feeds["gas"]) == ([], {"g1": ("main",), "g2": ("main",)})
+    text = """rules:
+  - id: gas.balance
+    kind: balance
+    name: {zh-CN: 燃气总分表不平, en: Gas lost}
+    select: {classes: [gas_meter], where: {use: [master]}}
+    point: volume
+    parameters: {utility: gas, floor: 0.1}
+"""
+    spec = PointSpec("volume", "", "m3", Kind.COUNTER, Decimal("0.001"), interval_s=3600)
+    devices = {device.id: device for device in (main, *homes)}
+    table = PointTable(
+        Point(number, "s", name, DeviceClass.GAS_METER, "A", spec) for number, name in enumerate(devices, 1)
+    )
+    rules = [rule for rule in parse_rules(text, "rules.yaml") if rule.kind == "balance"]
+    one = Engine(rules, table, devices, ground=ground_of(topology, "Asia/Shanghai"))
+    found = played(one, 5, {1: 0.1, 2: 0.04, 3: 0.04})
+    assert [(c.rule, c.object, c.arguments["percent"]) for c in found] == [("gas.balance", "main", 20)]

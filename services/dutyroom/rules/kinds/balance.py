@@ -29,7 +29,7 @@ def parameters(fields: Fields) -> dict[str, object]:
     if over < HOUR or (over % DAY and DAY % over):
         fields.wrong("over", "must be whole days, or hours that divide a day")
     return {
-        "utility": fields.choice("utility", ("water", "power"), "water"),
+        "utility": fields.choice("utility", ("water", "gas", "power"), "water"),
         "over": over,
         "share": fields.number("share", 0.1, low=0.0, high=1.0),
         "floor": fields.number("floor", 0.5, low=0.0),
