@@ -109,6 +109,16 @@ FLEETING: Ms = 10 * SECOND  # gone before anybody could act
 
 MOST_SPANS = 100  # that an alarm remembers of itself, however often it comes and goes
 
+# Why something happened of which nobody says it: every line of a history has a reason.
+REASONS: Mapping[AlarmEvent, str] = {
+    _E.RAISE: "alarm.reason.holds",
+    _E.CLEAR: "alarm.reason.gone",
+    _E.ACKNOWLEDGE: "alarm.reason.seen",
+    _E.UNACKNOWLEDGE: "alarm.reason.mistaken",
+    _E.RESET: "alarm.reason.seen_to",
+    _E.UNSHELVE: "alarm.reason.by_hand",
+    _E.RESTORE: "alarm.reason.in_service",
+}
 _STAYS = (_E.NOTE, _E.REVISE)
 _MUTED = (_S.SHELVED, _S.SUPPRESSED, _S.OUT_OF_SERVICE)
 _NEEDS_REASON = frozenset({_E.SHELVE, _E.REMOVE, _E.NOTE})
@@ -164,7 +174,8 @@ def step(
     if after is None:
         raise Conflict(_refusal(alarm, event))
     _check(alarm, event, now, actor, reason, until)
-    change = AlarmChange(alarm.id, now, actor, event, alarm.state, after, reason)
+    why = reason if reason.strip() else REASONS.get(event, "")
+    change = AlarmChange(alarm.id, now, actor, event, alarm.state, after, why)
     changed = _effects(replace(alarm, state=after), event, now, actor, reason, at, until, root)
     if after is AlarmState.UNACKNOWLEDGED:  # also back from the shelf: it calls for a person again
         changed = replace(changed, acknowledged_at=None, acknowledged_by="")
@@ -219,9 +230,10 @@ def _effects(
         case AlarmEvent.UNSHELVE:
             return replace(alarm, shelved_until=None, shelve_reason="")
         case AlarmEvent.SUPPRESS:
-            return replace(alarm, root=root, ticket_due=None)
+            known = alarm.announced if alarm.test else None
+            return replace(alarm, root=root, announced=known, ticket_due=None)
         case AlarmEvent.UNSUPPRESS:
-            return replace(alarm, root=None, announced=None)
+            return replace(alarm, root=None, announced=alarm.announced if alarm.test else None)
         case AlarmEvent.CHATTER | AlarmEvent.SETTLE:
             return replace(alarm, chattering=event is _E.CHATTER)
         case AlarmEvent.DISPROVE:

@@ -24,7 +24,7 @@ _SILENCING = ("power", "network")  # without them nobody speaks
 
 def covering(room: Room, episode: Episode, rule: Rule) -> Announcement | None:
     """The planned outage that an alarm comes of."""
-    if not room.announced or rule.vital:
+    if not room.announced or rule.vital or episode.alarm.test:
         return None
     for announcement in room.announced.values():
         if (

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from dutyroom import alarms
+from dutyroom.alarms import CHATTER_IN, spans_of
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Decision, Episode, Standing, interval_in
 from dutyroom.flows.ground import ground_of
@@ -159,6 +160,8 @@ class _Officer:
     def _due(self, alarm: Alarm) -> Ms:
         """When time alone may decide something of it: a ticket, or what a root leaves behind. An inferred root
         goes with the silences that it was inferred from, and these are conditions."""
+        if alarm.chattering:
+            return spans_of(alarm)[-1][0] + CHATTER_IN
         if alarm.state is AlarmState.SUPPRESSED:
             return FOREVER if self._stands(alarm.root) else 0
         return FOREVER if alarm.ticket_due is None else alarm.ticket_due

@@ -95,7 +95,7 @@ def lift(room: Room) -> None:
             _hang(room, episode, root)
             continue
         episode.root = None
-        planned = episode.alarm.announced is not None
+        planned = episode.alarm.announced is not None and not episode.alarm.test
         reason = "alarm.reason.outage_over" if planned else "alarm.reason.root_gone"
         room.step(episode, AlarmEvent.UNSUPPRESS, reason)
         rule = room.context.rules.get(episode.alarm.rule)

@@ -55,7 +55,8 @@ def _dark(room: Room, utility: str) -> dict[str, Ms]:
         rule = room.context.rules.get(episode.alarm.rule)
         if rule is None or not rule.dark or not episode.active:
             continue
-        if rule.kind != "stale" and utility not in rule.utilities:
+        silent = rule.kind == "stale" and utility != "water"  # no water silences nobody
+        if not silent and utility not in rule.utilities:
             continue
         if covering(room, episode, rule) is not None:
             continue

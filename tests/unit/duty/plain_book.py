@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Decision, Standing
+from dutyroom.model.announced import Announcement
 from dutyroom.model.duty import Alarm, AlarmChange, Condition, Ticket, TicketState
 
 DONE = (TicketState.CLOSED, TicketState.CANCELLED)
@@ -22,11 +23,12 @@ class PlainBook:
     tickets: dict[int, Ticket] = field(default_factory=dict)
     told: list[tuple[int, str, str]] = field(default_factory=list)
     log: list[AlarmChange] = field(default_factory=list)
+    announced: list[Announcement] = field(default_factory=list)
     number: int = 0
 
     def act(self, conditions: Sequence[Condition], now: int) -> None:
         jobs = [t for t in self.tickets.values() if t.state not in DONE]
-        standing = Standing(list(self.alarms.values()), list(self.ended.values()), jobs)
+        standing = Standing(list(self.alarms.values()), list(self.ended.values()), jobs, self.announced)
         self.keep(decide(conditions, standing, self.context, now), now)
 
     def keep(self, decision: Decision, now: int) -> None:
