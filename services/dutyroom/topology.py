@@ -105,6 +105,15 @@ def dual_fed(topology: Topology, utility: str, device: str) -> bool:
     return found
 
 
+def any_dual(topology: Topology) -> bool:
+    """Whether anything has more than one feed."""
+    found = topology._dual.get(("", ""))
+    if found is None:
+        found = any(len(feeds) > 1 for listed in topology.feeds.values() for feeds in listed.values())
+        topology._dual["", ""] = found
+    return found
+
+
 def check(topology: Topology, known: Collection[str] | None = None) -> list[str]:
     """Mistakes as sentences: loops, devices that feed themselves, unknown devices."""
     problems: list[str] = []

@@ -32,6 +32,11 @@ class Episode:
         return self.alarm.rule, self.alarm.object
 
     @property
+    def changed(self) -> bool:
+        """Whether there is anything to write. Most are the very row that was read: no need to compare."""
+        return bool(self.changes) or (self.alarm is not self.stored and self.alarm != self.stored)
+
+    @property
     def guessed(self) -> bool:
         """Whether no message says so: the root was inferred from what hangs on it."""
         return "inferred" in self.alarm.arguments

@@ -13,7 +13,7 @@ from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.timebase import SECOND, Ms
-from dutyroom.topology import dual_fed, upstream
+from dutyroom.topology import any_dual, dual_fed, upstream
 
 # A root's message may come two minutes after its consequences, and be judged half a minute later.
 ROOT_LATENESS: Ms = 150 * SECOND
@@ -109,7 +109,7 @@ def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Epi
         return False
     ended = over(root.alarm)
     if ended is None:
-        return not _fed_again(room, episode, dead)
+        return not any_dual(room.context.topology) or not _fed_again(room, episode, dead)
     return room.now - ended < _grace(room, episode)
 
 

@@ -37,7 +37,7 @@ class Room:
     def decision(self) -> Decision:
         """What has changed since the start."""
         known = dict.fromkeys((*self.all, *self.recent))  # what has ended just now is in both
-        changed = [e for e in known if e.changes or e.alarm != e.stored]
+        changed = [e for e in known if e.changed]
         works = [w for w in (*self.works.values(), *self.opened) if w.changes or w.ticket != w.stored]
         covering = [a for a in self.announced.values() if a != self._announced[a.id]]
         return Decision(changed, list(dict.fromkeys(works)), self.notices, self.steps, covering)

@@ -27,11 +27,13 @@ def announce(room: Room, episode: Episode, rule: Rule) -> None:
 def announce_restored(room: Room) -> None:
     """What stands again without a ticket, back from a shelf or from service: as if it were new."""
     for episode in list(room.open.values()):
-        rule = rule_of(room, episode)
-        if rule is None or rule.ticket.after is None or not episode.active or episode.alarm.test:
-            continue
         alarm, announced = episode.alarm, episode.work is not None
-        if alarm.state in ANNUNCIATED and alarm.ticket is alarm.ticket_due is None and not announced:
+        if alarm.state not in ANNUNCIATED or announced or alarm.ticket is not None:
+            continue
+        if alarm.ticket_due is not None or not episode.active or alarm.test:
+            continue
+        rule = rule_of(room, episode)
+        if rule is not None and rule.ticket.after is not None:
             announce(room, episode, rule)
 
 

@@ -77,9 +77,11 @@ def book_of(cut: Cut, topology: Topology = TOPOLOGY) -> PlainBook:
     return PlainBook(context)
 
 
-def play(cut: Cut, book: PlainBook, step: int = 2000, until: int = CUT + 260_000) -> None:
-    """Two seconds a decision, so that messages come together as a queue hands them out."""
-    for now in range(CUT, until, step):
+def play(cut: Cut, book: PlainBook, step: int = 2000, until: int | None = None) -> None:
+    """Two seconds a decision, so that messages come together as a queue hands them out; until a minute
+    after the last of them."""
+    last = max(*cut.children.values(), cut.parent or 0, CUT + 30_000) + 70_000
+    for now in range(CUT, until or last, step):
         book.act(cut.conditions(now - step, now), now)
 
 
