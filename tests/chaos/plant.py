@@ -81,15 +81,18 @@ def expected(sent: Sequence[Sent]) -> dict[Key, float]:
     return {key: value for message in sent for key, value in message.readings}
 
 
-def write_site(folder: Path, port: int, meters: int) -> None:
+def write_site(
+    folder: Path, port: int, meters: int, rules: str = RULES, interval_s: int | None = None
+) -> None:
     profiles = folder / "device_profiles" / "chaos"
     profiles.mkdir(parents=True)
     (profiles / "meter.yaml").write_text(PROFILE)
-    (folder / "rules.yaml").write_text(RULES)
+    (folder / "rules.yaml").write_text(rules)
     (folder / "site.yaml").write_text(
         f"id: {SITE}\nname: {{en: Plant}}\ntime_zone: Asia/Shanghai\nlanguage: en\n"
         f"broker: {{host: 127.0.0.1, port: {port}, topics: ['plant/+/up']}}\n"
     )
-    rows = [f"m{n:04d},Meter {n},electricity_meter,chaos/meter,m{n:04d},,," for n in range(meters)]
+    every = "" if interval_s is None else interval_s
+    rows = [f"m{n:04d},Meter {n},electricity_meter,chaos/meter,m{n:04d},,{every}," for n in range(meters)]
     head = "id,name,class,profile,address,space,interval_s,parameters"
     (folder / "devices.csv").write_text("\n".join([head, *rows, ""]))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.chaos.plant import Key, Sent, expected, write_site
+from tests.chaos.plant import RULES, Key, Sent, expected, write_site
 from tests.chaos.sender import Sender
 from tests.chaos.service import Service
 from tests.servers.mosquitto import Mosquitto
@@ -29,13 +29,17 @@ class Room:
     influx: tuple[str, str, str, str] | None = None
     port: Callable[[int], int] = lambda port: port
     autosave_s: int = 600
+    rules: str = RULES
+    interval_s: int | None = None  # of the meters
     broker: Mosquitto = field(init=False)
     service: Service = field(init=False)
 
     def __post_init__(self) -> None:
         self.broker = Mosquitto(self.folder / "mosquitto", BROKER.format(autosave_s=self.autosave_s))
         self.broker.start()
-        write_site(self.folder / "site", self.port(self.broker.port), self.meters)
+        write_site(
+            self.folder / "site", self.port(self.broker.port), self.meters, self.rules, self.interval_s
+        )
         self.service = Service(self.folder / "site", self.folder / "data", self.influx)
 
     def open(self) -> None:

@@ -188,7 +188,7 @@ class Watch:
                 write(tx, self._site.id, decision, now)
         for again in found:
             self._engine.take_over(again.key, again.dumped, now, self._pending)
-        late.done([again.key for again in found], now)
+        late.done(found)
 
     def _blind(self, now: Ms) -> bool:
         """Whether devices may have spoken without our hearing it since the last tick."""
@@ -273,6 +273,8 @@ class Watch:
         self._moved = False
         if snapshot:
             self._since, self._stored_at = 0, now
+            if self._late is not None:
+                self._late.kept(now)
             for lane, seq in self._position.items():
                 self._journal.advance(READER, lane, seq)
 

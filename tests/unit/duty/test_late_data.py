@@ -65,6 +65,7 @@ SPECS = {
     "tank": [gauge("level", "m", 60)],
 }
 MINE = [rule for rule in parse_rules(RULES, "rules.yaml") if rule.id.startswith("t.")]
+BEFORE = 30 * HOUR + 50 * MINUTE  # that it has run: a state is set aside amid the readings
 EXAMPLES = int(os.environ.get("DUTYROOM_TEST_ORDERS", "12"))
 Said = tuple[Ms, str, str, float]  # read at, device, point, value
 
@@ -133,7 +134,13 @@ def played(
     ends and another goes on, or a person acknowledges what stands."""
     room = Room(DEVICES, SPECS, MINE)
     room.past = Stored(room)
+    room.clock.at = T0 - BEFORE
     room.restart()
+    for at in range(T0 - BEFORE, T0, 2 * HOUR):  # states are set aside, and the oldest of them forgotten
+        room.clock.at = at
+        room.reads(("gate", "door_open", 0))
+        room.watch.tick(at)
+    ticked(room, T0)
     for arrives, (at, name, point, value) in said:
         ticked(room, arrives)
         row = (room.point(name, point).id, at, float(value), 0, 0)
@@ -180,7 +187,7 @@ def spans(room: Room) -> set[tuple[str, str, Ms, Ms | None]]:
 def shuffle(said: Sequence[Said], chance: random.Random) -> list[tuple[Ms, Said]]:
     """Some or all come later than they were read, and some twice."""
     share = chance.choice([0.05, 0.3, 1.0])
-    most = chance.choice([MINUTE, 20 * MINUTE, 3 * HOUR, DAY - HOUR])
+    most = chance.choice([MINUTE, 20 * MINUTE, 3 * HOUR, DAY - MINUTE, DAY - MINUTE])
     found = [
         (row[0] + (chance.randrange(most) if chance.random() < share else 0), row)
         for row in said
