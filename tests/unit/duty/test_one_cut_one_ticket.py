@@ -212,6 +212,36 @@ def test_boards_under_a_feeder_make_one_root() -> None:
     assert {a.object for a in book.alarms.values() if a.root == root.id} >= set(DARK)
 
 
+def test_a_main_that_runs_dry_is_one_ticket_with_the_tanks_that_it_alone_feeds() -> None:
+    tanks = [device(name, "tank", 60) for name in ("ground", "ground2", "roof", "roof2", "both")]
+    devices = {**DEVICES, **{tank.id: tank for tank in tanks}}
+    water = {"roof": ("ground",), "roof2": ("roof",), "both": ("ground", "ground2")}
+    heard: dict[str, int] = {}
+    topology = Topology({"water": water, "gas": {"c001": ("c002",)}})
+    room = PlainBook(Context(SITE, RULES, devices, topology, heard.get))
+    for n, name in enumerate(("roof2", "both", "ground", "roof")):
+        now = CUT + n * 30_000
+        room.act([Condition("tank.dry", name, True, now)], now)
+    assert room.jobs() == ["tank.dry|both", "tank.dry|ground"]
+    assert len(room.tickets) == 2, "what was opened for the roof is the ground tank's now"
+    assert {a.object for a in room.alarms.values() if a.state == "suppressed"} == {"roof", "roof2"}
+    later = CUT + 200_000
+    room.act([Condition("tank.dry", "ground", False, later)], later)
+    room.act([Condition("tank.dry", "roof", False, later + 60_000)], later + 60_000)
+    room.act([], later + 360_000)
+    assert room.open("tank.dry", "roof2").state == "unacknowledged", "it has not come back"
+
+
+def test_three_silent_meters_are_no_water_main() -> None:
+    meters = [device(f"m{n}", "electricity_meter", 900) for n in range(4)]
+    devices = {**{m.id: m for m in meters}, "tank": device("tank", "tank", 60)}
+    topology = Topology({"water": {m.id: ("tank",) for m in meters}})
+    room = PlainBook(Context(SITE, RULES, devices, topology))
+    for n, meter in enumerate(meters):
+        room.act([Condition("meter.silent", meter.id, True, CUT + n)], CUT + n)
+    assert {a.rule for a in room.alarms.values()} == {"meter.silent"}
+
+
 SPECS = {
     "feeder": [gauge("voltage", "V")],
     "gateway": [state("online")],
