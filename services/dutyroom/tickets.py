@@ -28,6 +28,8 @@ TABLE: Mapping[Key, TicketState] = {
     (_S.OPEN, _E.ACCEPT): _S.ACCEPTED,
     (_S.DISPATCHED, _E.DISPATCH): _S.DISPATCHED,  # to somebody else
     (_S.DISPATCHED, _E.ACCEPT): _S.ACCEPTED,
+    (_S.DISPATCHED, _E.ARRIVE): _S.ACCEPTED,  # who is there has taken it
+    (_S.ACCEPTED, _E.ARRIVE): _S.ACCEPTED,
     (_S.ACCEPTED, _E.DISPATCH): _S.DISPATCHED,
     (_S.ACCEPTED, _E.DO): _S.DONE,
     (_S.DONE, _E.REDO): _S.DISPATCHED,
@@ -72,13 +74,15 @@ def step(
         raise Conflict("dispatch needs an assignee")
     if event is _E.ACCEPT and not ticket.assignee:
         changes.setdefault("assignee", actor)
-    changed = replace(ticket, state=after, **_stamps(event, after, now), **changes)  # type: ignore[arg-type]
+    changed = replace(ticket, state=after, **_stamps(ticket, event, now), **changes)  # type: ignore[arg-type]
     return changed, TicketChange(ticket.id, now, actor, event, ticket.state, after, reason)
 
 
-def _stamps(event: TicketEvent, after: TicketState, now: Ms) -> dict[str, Ms | None]:
+def _stamps(ticket: Ticket, event: TicketEvent, now: Ms) -> dict[str, Ms | None]:
     if event is _E.REDO:
-        return {"done_at": None, "accepted_at": None}
+        return {"done_at": None, "accepted_at": None, "arrived_at": None}
+    if event is _E.ARRIVE:
+        return {"arrived_at": now, "accepted_at": ticket.accepted_at or now}
     if event in _STAMPS:
         return {_STAMPS[event]: now}
     if event in (_E.CLOSE, _E.CANCEL):

@@ -21,7 +21,7 @@ from dutyroom.timebase import DAY, MINUTE, Ms
 router = APIRouter(prefix="/api/v1/sites/{site}", tags=["duty"])
 
 AlarmAction = Literal["acknowledge", "unacknowledge", "shelve", "unshelve", "note", "reset", "dispatch"]
-TicketAction = Literal["dispatch", "accept", "done", "redo", "close", "cancel", "note"]
+TicketAction = Literal["dispatch", "accept", "arrive", "done", "redo", "close", "cancel", "note"]
 CheckAction = Literal["done", "undo"]
 SHELF_MINUTES = 8 * 60  # nothing stays on the shelf longer than a shift
 
@@ -190,6 +190,7 @@ STEPS: Mapping[str, TicketEvent] = {
     "close": TicketEvent.CLOSE,
     "done": TicketEvent.DO,
     "accept": TicketEvent.ACCEPT,
+    "arrive": TicketEvent.ARRIVE,
     "dispatch": TicketEvent.DISPATCH,
     "redo": TicketEvent.REDO,
     "note": TicketEvent.NOTE,
@@ -220,13 +221,14 @@ def post_check(ask: Ask, ticket: int, check: int, action: CheckAction, act: Act)
 
 @router.post("/tickets/{ticket}/{action}", name="api_ticket_action")
 def post_ticket(ask: Ask, ticket: int, action: TicketAction, act: Act) -> Json:
-    """Dispatch, accept, finish, redo, close, cancel or note."""
+    """Dispatch, accept, arrive, finish, redo, close, cancel or note."""
     desk = ask.desk
     if action == "dispatch":
         desk.ticket_dispatch(ask.name, ticket, ask.actor, act.assignee, act.reason)
     else:
         steps = {
             "accept": desk.accept,
+            "arrive": desk.arrive,
             "done": desk.done,
             "redo": desk.redo,
             "close": desk.close,

@@ -9,6 +9,7 @@ from dutyroom.errors import Rejected
 from dutyroom.flows.notify import Render
 from dutyroom.model.duty import Arguments
 
+_MARKS = ("again", "unanswered", "unarrived", "test")  # how a body is told otherwise than the first time
 _TITLE = 100  # characters of a body that serve as its title
 
 
@@ -31,7 +32,7 @@ def in_words(presenter: Presenter, key: str, arguments: Arguments) -> tuple[str,
     words = presenter.words
     shown = _shown(presenter, arguments)
     body = presenter.text(key, shown)
-    for mark in ("again", "test"):  # that it sounds once more; that its system is being tested
+    for mark in _MARKS:
         if arguments.get(mark) is True:
             body = words.t(f"message.marked.{mark}", said=body)
     if words.has(f"{key}.title"):

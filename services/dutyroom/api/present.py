@@ -226,12 +226,21 @@ class Presenter:
             return self.rule_name(rule)
         return self.text(ticket.key, ticket.arguments)
 
+    def _arrive_by(self, ticket: Ticket) -> int | None:
+        """Where the rule asks for it, and nobody is there."""
+        rule = self.rules.get(ticket.cause.partition("|")[0]) if ticket.kind == "alarm" else None
+        open = ticket.state in (TicketState.OPEN, TicketState.DISPATCHED, TicketState.ACCEPTED)
+        if rule is None or rule.arrive_within is None or not open or ticket.arrived_at is not None:
+            return None
+        return ticket.opened_at + rule.arrive_within
+
     def ticket(self, ticket: Ticket) -> Row:
+        arrive_by = self._arrive_by(ticket)
         late = (
             ticket.respond_by is not None
             and ticket.state in (TicketState.OPEN, TicketState.DISPATCHED)
             and self.now > ticket.respond_by
-        )
+        ) or (arrive_by is not None and self.now > arrive_by)
         return {
             "id": ticket.id,
             "number": ticket.number,
@@ -246,6 +255,8 @@ class Presenter:
             "place": self.place(ticket.space) if ticket.space else "",
             "opened_at": ticket.opened_at,
             "respond_by": ticket.respond_by,
+            "arrive_by": arrive_by,
+            "arrived_at": ticket.arrived_at,
             "late": late,
             "assignee": ticket.assignee,
             "reporter": ticket.reporter,

@@ -17,6 +17,7 @@ from dutyroom.flows.conditions import apply, withdraw
 from dutyroom.flows.consequences import follow_step, make_lists
 from dutyroom.flows.corrections import Judged, correct
 from dutyroom.flows.episodes import Context, Decision, Key, Standing
+from dutyroom.flows.escalation import escalate
 from dutyroom.flows.first_out import mark_first
 from dutyroom.flows.grouping import group, lift, unshelve
 from dutyroom.flows.inference import infer
@@ -55,6 +56,7 @@ def decide(
     realarm(room)
     announce_restored(room)
     open_due(room)
+    escalate(room)
     make_lists(room)
     mark_first(room)
     return room.decision()

@@ -153,6 +153,10 @@ class Desk:
     def accept(self, site: str, ticket: int, actor: str, reason: str = "") -> Ticket:
         return self._on_ticket(site, ticket, TicketEvent.ACCEPT, actor, reason)
 
+    def arrive(self, site: str, ticket: int, actor: str, reason: str = "") -> Ticket:
+        """Somebody is at the place."""
+        return self._on_ticket(site, ticket, TicketEvent.ARRIVE, actor, reason)
+
     def done(self, site: str, ticket: int, actor: str, reason: str = "") -> Ticket:
         """The work is done. Whether a plan is thereby fulfilled, the scheduler sees."""
         return self._on_ticket(site, ticket, TicketEvent.DO, actor, reason)

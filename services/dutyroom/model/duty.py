@@ -155,6 +155,7 @@ class TicketEvent(StrEnum):
     OPEN = "open"
     DISPATCH = "dispatch"
     ACCEPT = "accept"
+    ARRIVE = "arrive"  # somebody is at the place
     DO = "do"
     REDO = "redo"  # follow-up failed
     CLOSE = "close"
@@ -195,6 +196,8 @@ class Ticket:
     accepted_at: Ms | None = None
     done_at: Ms | None = None
     closed_at: Ms | None = None  # closed or cancelled
+    arrived_at: Ms | None = None  # at the place
+    escalated_at: Ms | None = None  # people were told that it is late
 
 
 @dataclass(frozen=True, slots=True)

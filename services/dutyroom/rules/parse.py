@@ -119,6 +119,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
         on_delay=row.duration("on_delay", 0),
         off_delay=row.duration("off_delay", 0),
         respond_within=row.duration("respond_within", 0) or None,
+        arrive_within=row.duration("arrive_within", 0) or None,
         latched=row.flag("latched"),
         utility=utility,
         root=row.flag("root"),

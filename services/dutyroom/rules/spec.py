@@ -68,6 +68,7 @@ class Rule:
     on_delay: Ms = 0
     off_delay: Ms = 0
     respond_within: Ms | None = None
+    arrive_within: Ms | None = None  # somebody must be at the place by then; None = no such limit
     latched: bool = False  # fire, entrapment: needs a person's reset; never shelved or suppressed
     utility: str = ""  # power | water | network: which topology may explain it
     root: bool = False  # its alarm may be the root of others in that utility

@@ -132,7 +132,7 @@ tickets = _table(
     *_words("cause"),
     *_maybe("alarm"),
     *_words("assignee", "reporter", "contact", "text"),
-    *_maybe("dispatched_at", "accepted_at", "done_at", "closed_at"),
+    *_maybe("dispatched_at", "accepted_at", "done_at", "closed_at", "arrived_at", "escalated_at"),
     UniqueConstraint("site", "number"),
 )
 _unique_where("one_ticket_per_cause", tickets, ("site", "cause"), UNFINISHED)

@@ -1,0 +1,117 @@
+"""Nobody answers an emergency, nobody comes: what the duty room says, as a log."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from tests.unit.duty.duty_room import Room, device, state
+
+from dutyroom import tickets
+from dutyroom.model.duty import Person, Role, Ticket, TicketEvent
+from dutyroom.timebase import MINUTE, Ms
+
+LIFT = [device("lift", "elevator", 30)]
+POINTS = {"elevator": [state("trapped", 30), state("fault_code", 30)]}
+
+
+def room() -> Room:
+    made = Room(LIFT, POINTS)
+    made.records.rows.people = [
+        Person(1, "s", "wang", "Wang", Role.OPERATOR, "zh-CN", contacts=("json://w",)),
+        Person(2, "s", "chief", "Chief", Role.ADMINISTRATOR, "en", contacts=("json://c",)),
+        Person(3, "s", "guest", "Guest", Role.VIEWER, "en", contacts=("json://g",)),
+    ]
+    return made
+
+
+def until(made: Room, start: Ms, minutes: float, trapped: int = 1) -> None:
+    """Every half a minute the elevator speaks and the duty room looks at the clock."""
+    while made.clock.at < start + minutes * MINUTE:
+        made.clock.at += MINUTE // 2
+        made.reads(("lift", "trapped", trapped))
+        made.watch.tick(made.clock.at)
+
+
+def told(made: Room) -> list[tuple[str, str]]:
+    return sorted((r.person, "|".join(r.dedupe.split("|")[-1:])) for r in made.records.rows.outbox.values())
+
+
+def ticket(made: Room) -> Ticket:
+    (one,) = made.records.rows.tickets.values()
+    return one
+
+
+def act(made: Room, event: TicketEvent, **more: object) -> None:
+    with made.records.write() as tx:
+        after, change = tickets.step(ticket(made), event, made.clock.at, "wang", "", **more)
+        tx.tickets.update(after)
+        tx.tickets.log(change)
+        tx.change("s", made.clock.at, "ticket", str(after.id))
+
+
+BOTH = [("chief", "raised"), ("wang", "raised")]
+UNANSWERED = [("chief", "unanswered"), ("wang", "unanswered")]
+UNARRIVED = [("chief", "unarrived"), ("wang", "unarrived")]
+
+
+def test_an_entrapment_that_nobody_answers_is_told_again_once_after_three_minutes() -> None:
+    made = room()
+    start = made.clock.at
+    until(made, start, 3)
+    assert told(made) == BOTH
+    until(made, start, 20)
+    assert told(made) == sorted(BOTH + UNANSWERED)
+    assert [c.reason for c in made.records.rows.ticket_log].count("alarm.reason.unanswered") == 1
+
+
+def test_who_is_on_the_way_and_not_there_within_half_an_hour() -> None:
+    made = room()
+    start = made.clock.at
+    until(made, start, 2)
+    act(made, TicketEvent.DISPATCH, assignee="lift-man")
+    until(made, start, 30)
+    assert told(made) == BOTH
+    until(made, start, 40)
+    assert told(made) == sorted(BOTH + UNARRIVED)
+    act(made, TicketEvent.ARRIVE)
+    assert (ticket(made).arrived_at, ticket(made).accepted_at) == (made.clock.at, made.clock.at)
+    assert ticket(made).state == "accepted"
+
+
+def test_who_is_there_in_time_is_left_to_the_work() -> None:
+    made = room()
+    start = made.clock.at
+    until(made, start, 2)
+    act(made, TicketEvent.ACCEPT)
+    until(made, start, 25)
+    act(made, TicketEvent.ARRIVE)
+    until(made, start, 60)
+    assert told(made) == BOTH
+
+
+def test_passengers_who_are_free_need_nobody_to_arrive() -> None:
+    made = room()
+    start = made.clock.at
+    until(made, start, 2)
+    act(made, TicketEvent.ACCEPT)
+    until(made, start, 10)
+    until(made, start, 60, trapped=0)
+    assert told(made) == BOTH
+
+
+def test_it_is_told_once_also_when_the_process_ends() -> None:
+    made = room()
+    start = made.clock.at
+    until(made, start, 5)
+    made.restart()
+    until(made, start, 15)
+    assert told(made) == sorted(BOTH + UNANSWERED)
+
+
+@pytest.mark.parametrize("event", [TicketEvent.ARRIVE])
+def test_nobody_arrives_where_nobody_was_sent(event: TicketEvent) -> None:
+    made = room()
+    until(made, made.clock.at, 1)
+    with pytest.raises(Exception, match="does not allow arrive"):
+        tickets.step(replace(ticket(made)), event, made.clock.at, "wang")
