@@ -150,7 +150,10 @@ class _Officer:
         """What follows of the conditions, and of time."""
         if not conditions and now < self.due:
             return
-        self._recent = {i: a for i, a in self._recent.items() if now - (a.ended_at or now) < _RECENT}
+        roots = {alarm.root for alarm in self._open.values()}
+        self._recent = {
+            i: a for i, a in self._recent.items() if i in roots or now - (a.ended_at or now) < _RECENT
+        }
         standing = Standing(
             list(self._open.values()), list(self._recent.values()), list(self._tickets.values())
         )

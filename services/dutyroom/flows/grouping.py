@@ -114,8 +114,9 @@ def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Epi
 
 
 def _grace(room: Room, episode: Episode) -> Ms:
-    """How long it has to come back once its supply has."""
-    return max(RESTORE_GRACE, 2 * room.context.interval(episode.alarm.object))
+    """How long it has to come back once its supply, or whatever explained it, has."""
+    rule = rule_of(room, episode)
+    return max(RESTORE_GRACE, 2 * room.context.interval(episode.alarm.object), rule.lags if rule else 0)
 
 
 def _fed_again(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:

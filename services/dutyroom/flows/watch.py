@@ -299,10 +299,11 @@ class Watch:
         site = self._site.id
         opened = tx.alarms.open_ones(site)
         recent = {a.id: a for a in tx.alarms.search(site, ended=True, limit=50)}
-        for root in {a.root for a in opened if a.root} - {a.id for a in opened} - set(recent):
+        roots = {a.root for a in opened if a.root}
+        for root in roots - {a.id for a in opened} - set(recent):
             if found := tx.alarms.get(site, root):
                 recent[root] = found
-        kept = [a for a in recent.values() if now - (a.ended_at or now) < _RECENT]
+        kept = [a for a in recent.values() if a.id in roots or now - (a.ended_at or now) < _RECENT]
         jobs = [
             t for t in tx.tickets.search(site, open_only=True, limit=10_000) if t.kind is TicketKind.ALARM
         ]

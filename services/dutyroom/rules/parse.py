@@ -129,6 +129,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
         version=row.integer("version", 1, 1),
         options=_options(row.child("options")),
         wait=row.duration("wait", 30 * SECOND),
+        lags=row.duration("lags", 0),
         explained_in=row.texts("explained_in"),
         explained_by=tuple(_cause(c) for c in row.children("explained_by")),
         checks=_checks(row.child("checks")),

@@ -78,6 +78,7 @@ class Rule:
     version: int = 1
     options: Mapping[str, Scalar] = field(default_factory=dict)
     wait: Ms = 30 * SECOND  # how long its ticket waits for a root
+    lags: Ms = 0  # how long it may stand after what explained it has gone: it looks at nights, or days
     explained_in: tuple[str, ...] = ()  # utilities whose dead feeds explain it; () = `utility`
     explained_by: tuple[Cause, ...] = ()  # rules whose alarm explains it
     checks: Checks | None = None
