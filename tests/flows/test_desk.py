@@ -223,10 +223,10 @@ def test_what_comes_back_from_the_shelf_calls_for_a_person_again(room: Room) -> 
     with room.records.read() as tx:
         history = [(c.actor, c.event, c.reason) for c in tx.alarms.history(alarm.id)]
     assert history == [
-        ("王工", AlarmEvent.ACKNOWLEDGE, ""),
+        ("王工", AlarmEvent.ACKNOWLEDGE, "alarm.reason.seen"),
         ("王工", AlarmEvent.SHELVE, "检修中"),
-        ("李工", AlarmEvent.UNSHELVE, ""),
-        ("李工", AlarmEvent.ACKNOWLEDGE, ""),
+        ("李工", AlarmEvent.UNSHELVE, "alarm.reason.by_hand"),
+        ("李工", AlarmEvent.ACKNOWLEDGE, "alarm.reason.seen"),
     ]
 
 
