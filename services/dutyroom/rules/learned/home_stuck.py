@@ -43,10 +43,11 @@ class HomeStuck:
     """On the register of a home's water meter (m3)."""
 
     __slots__ = (
-        "active", "base_since", "begun", "cause", "evidence", "lived", "lived_day", "mean", "peaks", "register", "still_since"
+        "_local", "active", "base_since", "begun", "cause", "evidence", "lived", "lived_day", "mean", "peaks", "register", "still_since"
     )  # fmt: skip
 
     def __init__(self, meter: Meter) -> None:
+        self._local = meter.local
         self.register = trusted(meter)
         self.peaks = Peaks(2)
         self.active, self.cause = False, "meter_stuck"
@@ -74,7 +75,7 @@ class HomeStuck:
         still = (at - self.still_since) / HOUR
         if moved > 0.0:
             self._moves(at, moved, (self.register.since - self.still_since) / HOUR)
-        elif self._too_long(still):
+        elif still >= BASE_STILL and self._too_long(still - self._local.on_holiday(self.still_since, at)):
             self._raise(at, still, 0.0)
         self._use(at, moved, at - self.register.since)
 
@@ -109,6 +110,7 @@ class HomeStuck:
         self.still_since = at
 
     def _too_long(self, still: float) -> bool:
+        """still: hours, without public holidays: people are away."""
         if self.lived < LIVED:
             return False
         base = self.still_since - self.base_since >= BASE_DAYS * DAY

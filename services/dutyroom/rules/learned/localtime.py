@@ -9,6 +9,7 @@ from dutyroom.model.workdays import WEEK, DayClass, Workdays
 from dutyroom.timebase import DAY, HOUR, Ms, to_datetime
 
 _EPOCH = date(1970, 1, 1).toordinal()
+_LONGEST = 400  # days that are looked through
 _KEPT = 4  # hours that are remembered: readings come from a few hours at a time
 
 
@@ -33,6 +34,16 @@ class LocalTime:
             self._offsets.clear()
         self._offsets[hour] = offset
         return offset
+
+    def on_holiday(self, since: Ms, until: Ms) -> float:
+        """Hours between two moments that lie in public holidays which the site's calendar lists."""
+        holidays = self._calendar.holidays
+        if not holidays:
+            return 0.0
+        begin, end = self.local(since), self.local(until)
+        days = range(max(begin // DAY, end // DAY - _LONGEST), end // DAY + 1)
+        listed = [day for day in days if date.fromordinal(day + _EPOCH) in holidays]
+        return sum(max(0, min(end, (day + 1) * DAY) - max(begin, day * DAY)) for day in listed) / HOUR
 
     def rests(self, day: int) -> bool:
         """Whether that local day (days since 1970-01-01) is one of rest in the site's calendar."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
 
 import pytest
 
+from dutyroom.model.workdays import Workdays
 from dutyroom.rules.learned.home_stuck import HomeStuck
 from dutyroom.rules.learned.home_water import HomeWater
-from dutyroom.timebase import DAY, HOUR, Ms
+from dutyroom.rules.learned.localtime import LocalTime
+from dutyroom.timebase import DAY, HOUR, Ms, zone
 
 from .series import BEGIN, HOME, alarms, household, register
 
@@ -96,6 +100,22 @@ def test_a_meter_that_stands_still_for_a_week_is_told_and_a_long_weekend_is_not(
     assert away == []
     assert stopped[0][:2] == ("raised", "meter_stuck")
     assert 35.9 < stopped[0][2] < 36.3
+
+
+def test_a_week_away_over_a_public_holiday_is_no_stopped_meter_and_one_that_goes_on_is() -> None:
+    usual = household(7)
+    listed = frozenset(date(2026, 3, 30) + timedelta(days=n) for n in range(8))
+    home = replace(HOME, local=LocalTime(zone("Etc/UTC"), Workdays(listed)))
+
+    def away(until: float) -> Flow:
+        return lambda at: 0.0 if 29 < (at - BEGIN) / DAY <= until else usual(at)
+
+    assert alarms(HomeStuck(HOME), register(away(36.5), 40))[0][:2] == ("raised", "meter_stuck")
+    assert alarms(HomeStuck(home), register(away(36.5), 40)) == []
+    #  nobody came back: eight days of holiday, then the days count as ever
+    longer = alarms(HomeStuck(home), register(away(60.0), 60))[0]
+    plain = alarms(HomeStuck(HOME), register(away(60.0), 60))[0]
+    assert longer[2] - plain[2] == pytest.approx(8.0, abs=0.1)
 
 
 def test_an_empty_flat_is_no_stuck_meter() -> None:
