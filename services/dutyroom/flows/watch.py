@@ -15,6 +15,7 @@ import orjson
 from dutyroom.flows.corrections import Judged
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Key, Standing, interval_in
+from dutyroom.flows.idle_rules import IdleRules
 from dutyroom.flows.late import Late, Past
 from dutyroom.flows.mentions import Said, with_mentions
 from dutyroom.flows.outage import RULE as OUTAGE
@@ -71,6 +72,7 @@ class Watch:
         self._ticked_at: Ms | None = None
         self._usual: Ms = 0  # between two ticks
         self._away = False
+        self._idle = IdleRules()
         self._out: frozenset[str] = frozenset()  # devices out of service
         self._change = -1  # last line of the change log that was looked at
         self._seen: tuple[int, Standing, list[Condition]] | None = None  # what stood at that line
@@ -175,6 +177,8 @@ class Watch:
             self._advance(now, snapshot=due)
         if self._late is not None and not self._lagging() and self._late.due(now, self._position):
             self._judge_again(self._late, now)
+        if findings := self._idle.look(self._engine, now):
+            self._journal.note(findings, {})
 
     def _judge_again(self, late: Late, now: Ms) -> None:
         """Puts readings that came late in their place, and the alarms to what they say then."""
@@ -230,6 +234,7 @@ class Watch:
         """
         self._begin()
         self._gone |= self._engine.reload(rules, devices, changed)
+        self._idle.changed(self._clock.now())
         self._commit(self._clock.now(), snapshot=True)
 
     def stop(self) -> None:
