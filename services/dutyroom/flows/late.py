@@ -7,29 +7,32 @@ given all readings from then on in time order, and live operation goes on from w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from dutyroom.alarms import spans_of
 from dutyroom.flows.corrections import Judged
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.late_states import Base, States
 from dutyroom.interfaces import Journal, ManyAtOnce, ReadingStore, Tx
-from dutyroom.model.duty import Alarm
+from dutyroom.model.duty import Alarm, Condition
 from dutyroom.model.telemetry import COUNTER_RESET, Lane, Point, PointTable, Quality, Series
 from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.engine import AHEAD, Engine
 from dutyroom.rules.kind import Instance
 from dutyroom.rules.replay import Mark, Row, replay
 from dutyroom.rules.roster import Key
-from dutyroom.timebase import SECOND, Ms
+from dutyroom.timebase import DAY, SECOND, Ms
 
 _PACE: Ms = 5 * SECOND  # between two looks: what comes late seldom comes alone
 _MOST = 200  # instances judged again in one go
 _READINGS = 10_000_000
 _ALARMS = 100  # of an object, looked at
+_MANY = 2_000  # of a site
+_LONG: Ms = 7 * DAY  # what a rule that is followed said of an older alarm is not looked for
 _EVENTS = 1_000
 
 
@@ -66,7 +69,7 @@ class Again:
 
     key: Key
     judged: Judged
-    dumped: list[Any]
+    instance: Instance
     marks: Sequence[Mark] = ()
 
 
@@ -85,8 +88,11 @@ class Late:
     def start(self, tx: Tx, now: Ms, known: bool) -> None:
         """known: the rules have a state from before."""
         for rule, object, since in self._states.start(tx, now, known):
-            missed = self._engine.missed
-            missed[rule, object] = min(since, missed.get((rule, object), FOREVER))
+            self._miss((rule, object), since)
+
+    def _miss(self, key: Key, since: Ms) -> None:
+        missed = self._engine.missed
+        missed[key] = min(since, missed.get(key, FOREVER))
 
     def keep(self, tx: Tx, now: Ms, state: bytes) -> None:
         """With each snapshot of the rules, in its transaction."""
@@ -108,18 +114,40 @@ class Late:
         """Judges again what missed readings. Raises Unavailable: nothing is lost, look again."""
         self._looked = now
         missed = sorted(self._engine.missed.items(), key=self._urgency)[:_MOST]
-        self._more = len(self._engine.missed) > _MOST
+        first = bool(missed) and self._engine.follows(missed[0][0])
+        missed = [(key, since) for key, since in missed if self._engine.follows(key) == first]
+        self._more = len(self._engine.missed) > len(missed)
         bases = self._states.bases(tx, dict(missed), now)
         for key, _ in missed:
             if key not in bases:
                 self.beyond += 1
                 del self._engine.missed[key]
         rows = self._rows(tx, bases, now)
-        return [_again(key, base, rows[key], now) for key, base in bases.items()]
+        return [_again(key, base, rows[key], self._followed(tx, base), now) for key, base in bases.items()]
 
-    def _urgency(self, row: tuple[Key, Ms]) -> tuple[int, Key]:
+    def _urgency(self, row: tuple[Key, Ms]) -> tuple[bool, int, Key]:
+        """Who follows another rule is judged when that one is right."""
         rule = self._engine.rules.get(row[0][0])
-        return (9 if rule is None else int(rule.priority)), row[0]
+        return self._engine.follows(row[0]), (9 if rule is None else int(rule.priority)), row[0]
+
+    def _followed(self, tx: Tx, base: Base) -> list[Condition]:
+        """What the rule that it follows said since, as it is recorded; and what stood then."""
+        rule = base.instance.follows
+        if not rule:
+            return []
+        since = max(base.at, NEVER + _LONG) - _LONG
+        recent = tx.alarms.search(self._site, since=since, limit=_MANY)
+        alarms = {a.id: a for a in (*recent, *tx.alarms.open_ones(self._site))}
+        found = []
+        for alarm in alarms.values():
+            if alarm.rule != rule or "inferred" in alarm.arguments:
+                continue
+            for begin, end in spans_of(alarm):
+                if end is None or end > base.at:
+                    found.append(Condition(rule, alarm.object, True, begin))
+                if end is not None and end > base.at:
+                    found.append(Condition(rule, alarm.object, False, end))
+        return found
 
     def recorded(self, tx: Tx, judged: Judged) -> Judged:
         """With the alarms that are recorded of it."""
@@ -127,10 +155,13 @@ class Late:
         mine = [a for a in alarms if a.rule == judged.rule and _reaches(a, judged.since)]
         return replace(judged, rows=mine)
 
-    def done(self, found: Iterable[Again]) -> None:
-        """After the transaction that records it."""
+    def done(self, found: Iterable[Again], changed: Collection[Key]) -> None:
+        """After the transaction that records it. changed: whose alarms are other ones now."""
         for again in found:
-            self._states.mend(again.key, self._engine.missed.pop(again.key), again.marks)
+            since = self._engine.missed.pop(again.key)
+            self._states.mend(again.key, since, again.marks)
+            for follower in self._engine.followers(again.key[0]) if again.key in changed else ():
+                self._miss(follower, since)
 
     # ------------------------------------------------------------ their readings
 
@@ -155,9 +186,9 @@ class Late:
         return [Row(event.at, point.id, None) for event in events if event.at < end]
 
 
-def _again(key: Key, base: Base, rows: Iterable[Row], now: Ms) -> Again:
-    found, marks = replay(base.instance, rows, now, base.since, base.marks)
-    return Again(key, Judged(*key, base.since, found), base.instance.dump(), marks)
+def _again(key: Key, base: Base, rows: Iterable[Row], followed: Iterable[Condition], now: Ms) -> Again:
+    found, marks = replay(base.instance, rows, now, base.since, base.marks, followed)
+    return Again(key, Judged(*key, base.since, found), base.instance, marks)
 
 
 def _readings(point: Point, series: Series, now: Ms) -> list[Row]:

@@ -56,10 +56,11 @@ class Kept(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """An instance as it was. since: the newest reading that it knew; after: of each of its points, what
+    """An instance as it was at an instant. since: the newest reading that it knew; after: of each of its points, what
     is newer is to be read; marks: instants at which its state is wanted on the way."""
 
     instance: Instance
+    at: Ms
     since: Ms
     after: Mapping[int, Ms]
     marks: Sequence[Ms] = ()
@@ -155,14 +156,14 @@ class States:
         if (instance := self._engine.twin(key)) is not None:
             load(instance, msgspec.msgpack.decode(row.state))
             after = dict.fromkeys(instance.points, row.at)
-            found[key] = Base(instance, row.since, after, self._marks(row.at, since, now))
+            found[key] = Base(instance, row.at, row.since, after, self._marks(row.at, since, now))
 
     def _from_nothing(self, aside: Aside, keys: Iterable[Key], now: Ms) -> dict[Key, Base]:
         begin = aside.at - HORIZON
         marks = self._marks(NEVER, NEVER, now)
         twins = {key: self._engine.twin(key) for key in keys}
         return {
-            key: Base(twin, NEVER, dict.fromkeys(twin.points, begin - 1), marks)
+            key: Base(twin, NEVER, NEVER, dict.fromkeys(twin.points, begin - 1), marks)
             for key, twin in twins.items()
             if twin is not None
         }
@@ -184,7 +185,7 @@ class States:
             since = max(knows.values(), default=NEVER)
             if since < wanted[key]:
                 after = {p: max(at, aside.at - HORIZON - 1) for p, at in knows.items()}
-                found[key] = Base(twin, since, after, self._marks(aside.at, wanted[key], now))
+                found[key] = Base(twin, aside.at, since, after, self._marks(aside.at, wanted[key], now))
         return found
 
     def _state(self, tx: Tx, name: str) -> snapshot.State | None:

@@ -20,7 +20,8 @@ def write(tx: Tx, site: str, decision: Decision, now: Ms) -> None:
     """Stores a decision: alarms first, then tickets, then what each knows of the other."""
     for episode in decision.episodes:
         _store_alarm(tx, episode)
-    for work in decision.works:
+    # What ends comes before what begins: of a cause one ticket may be open.
+    for work in sorted(decision.works, key=lambda w: w.stored is None):
         _store_ticket(tx, work)
         tx.change(site, now, "ticket", str(work.ticket.id))
     for episode in decision.episodes:

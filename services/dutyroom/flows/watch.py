@@ -188,11 +188,12 @@ class Watch:
             is_exchange = self._exchanges(tx)
             judged = [late.recorded(tx, _without(again.judged, is_exchange)) for again in found]
             standing = self._standing(tx, now)
-            if decision := decide((), standing, self._context(), now, judged=judged):
+            decision = decide((), standing, self._context(), now, judged=judged)
+            if decision:
                 write(tx, self._site.id, decision, now)
         for again in found:
-            self._engine.take_over(again.key, again.dumped, now, self._pending)
-        late.done(found)
+            self._engine.take_over(again.instance, now, self._pending)
+        late.done(found, {e.key for e in decision.episodes})
 
     def _blind(self, now: Ms) -> bool:
         """Whether devices may have spoken without our hearing it since the last tick."""

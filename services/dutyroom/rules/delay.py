@@ -162,7 +162,8 @@ class Watched(Instance):
 
     @property
     def turned(self) -> Ms:
-        return self.delay.flipped if self.delay.since is None else max(self.delay.since, self.delay.flipped)
+        since = NEVER if self.delay.since is None else self.delay.since
+        return max(since, self.delay.flipped, self.spoke)
 
     @property
     def waiting(self) -> bool:

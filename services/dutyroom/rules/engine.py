@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -250,8 +249,11 @@ class Engine:
         if condition is None:
             return
         self._points.stir(instance)
+        instance.spoke = condition.at
         out.append(condition)
         for follower in self._followers.get(condition.rule, ()):
+            if condition.at < follower.turned:
+                self._misses(follower, condition.at)
             self._note(follower, follower.follow(condition, received), received, out)
 
     def _timers(self, now: Ms, out: list[Condition], lane: Lane | None = None) -> None:
@@ -299,19 +301,29 @@ class Engine:
         """Of a rule: another one when its state can no longer be trusted to mean the same."""
         return self._prints.get(rule, "")
 
+    def follows(self, key: Key) -> bool:
+        """Whether an instance follows another rule."""
+        instance = self._roster.instances.get(key)
+        return instance is not None and bool(instance.follows)
+
+    def followers(self, rule: str) -> list[Key]:
+        """Who follows a rule and can be judged again."""
+        return [(f.rule.id, f.device) for f in self._followers.get(rule, ()) if f.again]
+
     def twin(self, key: Key) -> Instance | None:
         """A fresh instance like the one that runs, on rows of its own; None = none runs."""
         return self._roster.twin(key)
 
-    def take_over(self, key: Key, dumped: list[Any], now: Ms, out: list[Condition]) -> None:
-        """An instance goes on from another state: one that saw all readings in time order. Those who
+    def take_over(self, twin: Instance, now: Ms, out: list[Condition]) -> None:
+        """An instance goes on from the state of its twin, which saw all readings in time order. Those who
         follow its rule are told where its condition is another one now."""
-        instance = self._roster.instances.get(key)
+        instance = self._roster.instances.get((twin.rule.id, twin.device))
         if instance is None:
             return
         before = instance.active
         self._wake(instance)
-        load(instance, dumped)
+        load(instance, twin.dump())
+        instance.spoke = twin.spoke
         self._points.stir(instance)
         self._look(instance)
         if instance.active != before:

@@ -77,7 +77,7 @@ ANY: Bounds = (-inf, inf)
 class Instance:
     """One rule on one device: what it knows between readings. Subclasses say what they listen to."""
 
-    __slots__ = ("_active", "device", "number", "points", "rule", "slots", "wait")
+    __slots__ = ("_active", "device", "number", "points", "rule", "slots", "spoke", "wait")
 
     follows: str = ""  # a rule id whose conditions it wants to see
     asks: bool = False  # of a point that is calm it is given the readings from `wants` on, and only those
@@ -93,6 +93,7 @@ class Instance:
         self.rule, self.device, self.points, self.slots = rule, device, points, slots
         self.number = 0  # its place among all instances: never changes
         self.wait = -1  # its row among those that wait, of the engine
+        self.spoke: Ms = NEVER  # event time of the last condition
         self._active = False
 
     @property
@@ -151,7 +152,7 @@ class Instance:
     def turned(self) -> Ms:
         """Event time of the last thing that it said or began to wait for: a reading that is older, though
         the newest of its point, would have changed that."""
-        return NEVER
+        return self.spoke
 
     @property
     def waiting(self) -> bool:

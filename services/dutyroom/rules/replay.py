@@ -48,44 +48,68 @@ class Mark:
 
 
 def replay(
-    instance: Instance, rows: Iterable[Row], now: Ms, since: Ms = NEVER, marks: Sequence[Ms] = ()
+    instance: Instance,
+    rows: Iterable[Row],
+    now: Ms,
+    since: Ms = NEVER,
+    marks: Sequence[Ms] = (),
+    followed: Iterable[Condition] = (),
 ) -> tuple[Replayed, list[Mark]]:
     """What the instance says of these readings, in time order, each newer than those it knows; and of
     the time until `now`. It is left in the state that follows.
 
-    since: the newest reading that it knows; marks: instants in time order at which its state is wanted.
+    since: the newest reading that it knows; marks: instants in time order at which its state is wanted;
+    followed: conditions of the rule that it follows.
     """
     held = instance.active
     wanted, passed = list(reversed(marks)), []
     said: list[Condition] = []
 
-    def note(condition: Condition | None) -> None:
-        if condition is not None:
-            said.append(condition)
-
     def mark(until: Ms) -> None:
         while wanted and wanted[-1] < until:
             passed.append(Mark(wanted.pop(), since, instance.dump()))
 
-    for row in sorted(rows, key=_order):
-        if wanted:
-            mark(row.at)
-        since = row.at
-        if row.value is None:
-            note(instance.reset(row.point, row.at))
-            continue
-        if not row.retained:
-            note(instance.reach(row.point, row.at, row.at))
-        note(instance.take(row.point, row.at, row.value, row.retained, row.at))
-    mark(FOREVER)  # before time alone says something: a reading may still come that says otherwise
-    if instance.waiting and instance.due[0] <= now <= instance.due[1]:
-        note(instance.tick(now))
+    steps: list[Row | Condition] = [*rows, *followed]
+    for step in sorted(steps, key=_order):
+        mark(step.at)  # before time alone says something: a reading may still come that says otherwise
+        said += _passed(instance, step.at - 1)
+        since = max(since, step.at)
+        said += [condition for condition in _taken(instance, step) if condition is not None]
+    mark(FOREVER)
+    said += _passed(instance, now)
+    instance.spoke = said[-1].at if said else instance.spoke
     return _stretches(held, said), passed
 
 
-def _order(row: Row) -> tuple[Ms, bool, int]:
-    """A reset comes before the first reading after it."""
-    return row.at, row.value is not None, row.point
+def _taken(instance: Instance, step: Row | Condition) -> list[Condition | None]:
+    if isinstance(step, Condition):
+        return [instance.follow(step, step.at)]
+    if step.value is None:
+        return [instance.reset(step.point, step.at)]
+    found = [] if step.retained else [instance.reach(step.point, step.at, step.at)]
+    return [*found, instance.take(step.point, step.at, step.value, step.retained, step.at)]
+
+
+def _order(step: Row | Condition) -> tuple[Ms, int, int]:
+    """What another rule says comes first at its instant, and a reset before the first reading after it. At one
+    instant points come in their order."""
+    if isinstance(step, Condition):
+        return step.at, 0, 0
+    return step.at, 1 if step.value is None else 2, step.point
+
+
+def _passed(instance: Instance, until: Ms) -> list[Condition]:
+    """What time alone brings, at the moments when it does."""
+    said: list[Condition] = []
+    before: Ms | None = None
+    while instance.waiting:
+        first, last = instance.due
+        if first > min(last, until) or first == before:
+            break
+        condition, before = instance.tick(until if first == NEVER else first), first
+        if condition is not None:
+            said.append(condition)
+    return said
 
 
 def _stretches(held: bool, said: Iterable[Condition]) -> list[Stretch]:

@@ -49,16 +49,26 @@ rules:
      parameters: {above: 45, deadband: 3, while: {running: {equals: 0}}}, on_delay: 2min, priority: 3, ticket: now}
   - {id: t.several, kind: several, name: {en: one hot, zh-CN: 热}, select: {classes: [generator]},
      parameters: {points: [heat, oil], measure: highest, above: 55, deadband: 3}, on_delay: 3min, priority: 3, ticket: now}
+  - {id: t.lost, kind: limit, name: {en: lost, zh-CN: 停}, select: {classes: [feeder]}, point: voltage,
+     parameters: {below: 50}, on_delay: 10s, off_delay: 10s, priority: 2, ticket: now}
+  - {id: t.start, kind: expect, name: {en: start, zh-CN: 起}, select: {classes: [generator]}, point: running,
+     parameters: {after: t.lost, equals: 1, within: 2min}, priority: 2, ticket: now}
+  - {id: t.off, kind: sequence, name: {en: off, zh-CN: 关}, select: {classes: [generator]}, point: running,
+     parameters: {after: t.lost, late: off, within: 5min,
+       steps: [{step: running, point: running, equals: 1}, {step: back, ended: true}, {step: off, point: running, equals: 0}]},
+     priority: 3, ticket: now}
 """
 DEVICES = [
     device("gen", "generator", 60),
     device("gate", "gate"),
+    device("feeder", "feeder", 60),
     device("meter", "water_meter", 300, use="unit"),
     device("pump", "pump", 60, tank="tank"),
     device("tank", "tank", 60),
 ]
 SPECS = {
     "generator": [gauge("heat", "°C", 60), gauge("oil", "°C", 60), state("running", 60)],
+    "feeder": [gauge("voltage", "V", 60)],
     "gate": [state("door_open")],
     "water_meter": [PointSpec("volume", unit="m3", kind=Kind.COUNTER, step=Decimal("0.001"), interval_s=300)],
     "pump": [state("running", 60)],
@@ -100,6 +110,7 @@ def day(chance: random.Random) -> list[Said]:
     """Two hours and a half of five devices, with gaps."""
     said: list[Said] = []
     heat, volume, door, running, level = 40.0, 1000.0, 0, 0, 1.0
+    dark, runs = 0, 0
     for minute in range(150):
         at = T0 + minute * MINUTE
         heat += chance.uniform(-6, 6)
@@ -113,10 +124,13 @@ def day(chance: random.Random) -> list[Said]:
             ("pump", "running", running),
             ("tank", "level", round(level, 1)),
             ("gen", "oil", round(heat) - 8 * running),
-            ("gen", "running", running),
+            ("gen", "running", runs),
         ):
             if not gap and chance.random() < 0.9:
                 said.append((at + chance.randrange(20_000), name, point, value))
+        dark = 1 - dark if chance.random() < 0.06 else dark
+        said.append((at + chance.randrange(20_000), "feeder", "voltage", 0 if dark else 230))
+        runs = dark if chance.random() < 0.4 else runs
         if chance.random() < 0.08:
             door = 1 - door
             said.append((at + chance.randrange(60_000), "gate", "door_open", door))

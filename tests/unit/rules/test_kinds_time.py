@@ -204,7 +204,7 @@ def test_a_generator_that_does_not_start_and_then_does() -> None:
     assert len(bench.says) == 1
     bench.tick(45)
     assert bench.conditions[-1] == Condition(
-        "generator.start_failure", "d", True, T0 + 44_000, "running", arguments={"device": "f", "seconds": 30}
+        "generator.start_failure", "d", True, T0 + 43_000, "running", arguments={"device": "f", "seconds": 30}
     )
     bench.feed(90, "running", 1)
     assert bench.says[-1] == (90, False)

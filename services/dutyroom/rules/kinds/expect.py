@@ -8,7 +8,7 @@ from typing import Any
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Point
-from dutyroom.rules.columns import FOREVER
+from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.kind import Instance, Place, read_codes
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Ms
@@ -32,8 +32,6 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 class ExpectInstance(Instance):
-    again = False  # what it waits for is said by another rule
-
     def __init__(
         self, rule: Rule, point: Point, after: str, codes: frozenset[float], within: Ms, backs: frozenset[str]
     ) -> None:
@@ -41,44 +39,57 @@ class ExpectInstance(Instance):
         self.point, self.follows = point, after
         self.codes, self.within, self.backs = codes, within, backs
         self.causes: set[str] = set()  # objects whose condition stands
-        self.deadline: Ms | None = None  # receive time
+        self.deadline: Ms | None = None  # by when we must have heard of it
+        self.by: Ms = 0  # by when it must be, in event time
+        self.over: Ms | None = None  # what was late is no longer wanted since then: not said yet
+        self.changed: Ms = NEVER  # event time of the last thing that counted
         self.met = False  # what is expected holds now
 
     def follow(self, condition: Condition, received: Ms) -> Condition | None:
         if self.backs and condition.object not in self.backs:
             return None
+        self.changed = max(self.changed, condition.at)
         if condition.active:
             if not self.causes and not self.met:
-                self.deadline = received + self.within
+                self.deadline, self.by = received + self.within, condition.at + self.within
             self.causes.add(condition.object)
             return None
         self.causes.discard(condition.object)
-        return None if self.causes else self._settle(condition.at)
+        if self.causes:
+            return None
+        if self.deadline is not None and condition.at > self.by:  # it was late before that
+            self.over = condition.at
+            return self._late(condition.object)
+        return self._settle(condition.at)
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
             return None
-        self.met = value in self.codes
+        met, self.met = self.met, value in self.codes
+        if met != self.met:
+            self.changed = max(self.changed, at)
         return self._settle(at) if self.met else None
 
     def reach(self, point: int, at: Ms, received: Ms) -> Condition | None:
-        return self.tick(received)
+        """What comes in time, however long it was on its way, is in time."""
+        return self._late() if self.deadline is not None and at > self.by else None
 
     def tick(self, now: Ms) -> Condition | None:
-        if self.deadline is None or now < self.deadline:
-            return None
-        at, self.deadline = self.deadline, None
-        if self.active:
-            return None
-        return self._change(True, at)
+        if self.over is not None:
+            return self._settle(self.over)
+        return self._late() if self.deadline is not None and now >= self.deadline else None
+
+    def _late(self, cause: str = "") -> Condition | None:
+        self.deadline, self.changed = None, max(self.changed, self.by)
+        return None if self.active else self._change(True, self.by, cause)
 
     def _settle(self, at: Ms) -> Condition | None:
-        self.deadline = None
+        self.deadline = self.over = None
         return self._change(False, at) if self.active else None
 
-    def _change(self, active: bool, at: Ms) -> Condition:
+    def _change(self, active: bool, at: Ms, cause: str = "") -> Condition:
         self._active = active
-        cause = min(self.causes) if self.causes else ""
+        cause = min(self.causes, default=cause)
         return Condition(
             self.rule.id,
             self.device,
@@ -89,18 +100,25 @@ class ExpectInstance(Instance):
         )
 
     @property
+    def turned(self) -> Ms:
+        return max(self.spoke, self.changed)
+
+    @property
     def waiting(self) -> bool:
-        return self.deadline is not None
+        return self.deadline is not None or self.over is not None
 
     @property
     def due(self) -> tuple[Ms, Ms]:
+        if self.over is not None:
+            return self.over, FOREVER
         return (FOREVER if self.deadline is None else self.deadline), FOREVER
 
     def dump(self) -> list[Any]:
-        return [self.active, sorted(self.causes), self.deadline, self.met]
+        return [self.active, sorted(self.causes), self.deadline, self.met, self.by, self.changed, self.over]
 
     def load(self, data: Sequence[Any]) -> None:
-        self._active, causes, self.deadline, self.met = data
+        self._active, causes, self.deadline, self.met = data[:4]
+        self.by, self.changed, self.over = data[4:] if len(data) > 4 else (self.deadline or 0, NEVER, None)
         self.causes = set(causes)
 
 

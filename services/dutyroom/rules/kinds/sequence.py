@@ -12,7 +12,7 @@ from typing import Any
 
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
-from dutyroom.rules.columns import FOREVER
+from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.kind import Instance, Place, gap_of
 from dutyroom.rules.spec import Rule
 from dutyroom.rules.steps import POWER_CUT, Seen, Step, above, devices_of, read_step
@@ -53,8 +53,6 @@ def elsewhere(rule: Rule) -> frozenset[str]:
 class SequenceInstance(Instance):
     """Begins with the first condition and is over with the last step, or when all that it awaits is done."""
 
-    again = False  # what it follows is said by another rule
-
     def __init__(
         self,
         rule: Rule,
@@ -77,6 +75,7 @@ class SequenceInstance(Instance):
         self.held: dict[int, tuple[float, Ms]] = {}  # point -> its newest code
         self.seen_open: set[str] = set()  # steps that were seen undone: done is news
         self.hold: Ms = 0  # time alone says nothing before
+        self.changed: Ms = NEVER  # event time of the last thing that counted
         self.said = ""  # the step that the standing condition names
 
     def adopt(self, active: bool) -> None:
@@ -89,6 +88,7 @@ class SequenceInstance(Instance):
     def follow(self, condition: Condition, received: Ms) -> Condition | None:
         if self.backs and condition.object not in self.backs:
             return None
+        self.changed = max(self.changed, condition.at)
         if not condition.active:
             self.causes.pop(condition.object, None)
         elif condition.object in self.causes:
@@ -106,6 +106,8 @@ class SequenceInstance(Instance):
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
             return None
+        if self.held.get(point, (None, at))[0] != value:
+            self.changed = max(self.changed, at)
         self.held[point] = (value, at)
         mine = [s for s in self.steps if any(seen.point.id == point for seen in self.seen[s.name])]
         undone = [s for s in mine if value not in s.equals]
@@ -212,6 +214,10 @@ class SequenceInstance(Instance):
         self.held = {point: held for point, held in self.held.items() if point not in silent}
 
     @property
+    def turned(self) -> Ms:
+        return max(self.spoke, self.changed)
+
+    @property
     def waiting(self) -> bool:
         return not self.active and self._deadline < FOREVER
 
@@ -222,7 +228,10 @@ class SequenceInstance(Instance):
     # ------------------------------------------------------------ what is said
 
     def _raise(self) -> Condition | None:
-        return None if self.active else self._say(True, self._deadline, self.steps[self.stage].name)
+        if self.active:
+            return None
+        self.changed = max(self.changed, self._deadline)
+        return self._say(True, self._deadline, self.steps[self.stage].name)
 
     def _clear(self, at: Ms) -> Condition | None:
         """What was late is no longer awaited."""
@@ -250,12 +259,13 @@ class SequenceInstance(Instance):
         named = {s.point.id: s.point for many in self.seen.values() for s in many}
         held = [[named[p].device, named[p].spec.name, value, at] for p, (value, at) in self.held.items()]
         awaited = self.steps[self.stage].name
-        run = [self.began, awaited, self.since, sorted(self.seen_open), self.hold]
+        run = [self.began, awaited, self.since, sorted(self.seen_open), self.hold, self.changed]
         return [self.active, self.said, self.causes, held, *run]
 
     def load(self, data: Sequence[Any]) -> None:
-        self._active, self.said, causes, held, self.began, awaited, self.since, turned, self.hold = data
-        self.causes, self.seen_open = dict(causes), set(turned)
+        self._active, self.said, causes, held, self.began, awaited, self.since, undone, self.hold = data[:9]
+        self.changed = data[9] if len(data) > 9 else NEVER
+        self.causes, self.seen_open = dict(causes), set(undone)
         self.stage = next((n for n, step in enumerate(self.steps) if step.name == awaited), 0)
         ids = {(s.point.device, s.point.spec.name): s.point.id for many in self.seen.values() for s in many}
         self.held = {ids[d, p]: (value, at) for d, p, value, at in held if (d, p) in ids}
