@@ -76,7 +76,7 @@ SPECS = {
 }
 MINE = [rule for rule in parse_rules(RULES, "rules.yaml") if rule.id.startswith("t.")]
 BEFORE = 30 * HOUR + 50 * MINUTE  # that it has run: a state is set aside amid the readings
-EXAMPLES = int(os.environ.get("DUTYROOM_TEST_ORDERS", "12"))
+EXAMPLES = int(os.environ.get("DUTYROOM_TEST_ORDERS", "6"))
 Said = tuple[Ms, str, str, float]  # read at, device, point, value
 
 
