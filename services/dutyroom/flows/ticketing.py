@@ -62,8 +62,9 @@ def _open_ticket(room: Room, episode: Episode) -> None:
     cause = tickets.cause_of(*episode.key)
     work = room.works.get(cause)
     if work is None and (joined := _joined(room, episode, rule)):
-        raise_priority(room, joined, episode.alarm.priority, "alarm.reason.joined")
-        room.tell(episode)
+        if episode.alarm.ticket != joined.ticket.id:
+            raise_priority(room, joined, episode.alarm.priority, "alarm.reason.joined")
+            room.tell(episode)
         work = joined
     elif work is None:
         ticket = tickets.for_alarm(episode.alarm, _within(rule, episode), room.now)

@@ -168,6 +168,10 @@ def test_a_burst_in_a_leak_that_is_known_sounds_on_the_same_ticket() -> None:
     assert (ticket.priority, room.open("water.unit_burst", "home").ticket) == (2, 1)
     assert ticket.respond_by == T0 + later * 1000 + 30 * SECOND + 10 * MINUTE
     assert [rule for _, rule, _ in room.told] == ["water.leak", "water.unit_burst"]
+    says(room, "water.unit_burst", "home", False, later + 600)
+    says(room, "water.unit_burst", "home", True, later + 1200)
+    room.act([], T0 + (later + 1300) * 1000)
+    assert (room.jobs(), len(room.told)) == (["water.leak|home"], 2)
 
 
 def test_a_leak_that_becomes_a_burst_sounds_again() -> None:
