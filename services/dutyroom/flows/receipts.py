@@ -6,6 +6,7 @@ import hashlib
 from collections import deque
 from collections.abc import Iterable
 from operator import attrgetter
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -16,6 +17,9 @@ WINDOW = 2_000  # committed messages that a broker may deliver again; Mosquitto 
 _TOPICS = 50_000  # topics whose last receipt is remembered, to keep two in one millisecond apart
 
 _SHORT = 512  # bytes of a payload that are compared as they are
+
+Content: TypeAlias = tuple[str, bytes]
+Place: TypeAlias = tuple[int | None, Ms]  # in the recent ones, None = a new one; when it was received
 
 _PAYLOAD, _AT = attrgetter("payload"), attrgetter("received_at")
 
@@ -28,16 +32,16 @@ class Receipts:
         self._last: dict[str, Ms] = {}  # by topic, of receipts that may be as late as the next ones
         self._newest: Ms = 0  # of all receipts
         self._new: list[Message] = []  # not committed yet
-        self._matched: set[tuple[bool, int]] = set()  # (of the new ones, place): each is delivered again once
+        self._gone: set[int] = set()  # places in `_recent` that were delivered again: each is so once
+        self._index: dict[Content, deque[Place]] | None = None  # made for the first one that came before
 
     def begin(self) -> None:
         """Forgets what was seen since the last commit: it is handled once more."""
-        self._new, self._matched = [], set()
+        self._new, self._gone, self._index = [], set(), None
 
     def commit(self) -> None:
-        if self._matched:
-            gone = {place for new, place in self._matched if not new}
-            kept = [receipt for place, receipt in enumerate(self._recent) if place not in gone]
+        if self._gone:
+            kept = [receipt for place, receipt in enumerate(self._recent) if place not in self._gone]
             self._recent = deque(kept, maxlen=WINDOW)
         new = self._new[-WINDOW:]
         long = max(map(len, map(_PAYLOAD, new)), default=0) > _SHORT
@@ -57,30 +61,41 @@ class Receipts:
         for message in held:
             topic, at = message.topic, message.received_at
             if (message.duplicate or message.retained) and (first := self._first(message)) is not None:
-                self._new.append(replace(message, received_at=first, duplicate=True))
+                self._add(replace(message, received_at=first, duplicate=True))
                 continue
             before = last.get(topic, 0)
             if at <= before:
                 at = before + 1
                 message = replace(message, received_at=at)
             last[topic] = at
-            self._new.append(message)
+            self._add(message)
         self._newest = max(self._newest, max(map(_AT, self._new), default=0))
         return self._new
 
+    def _add(self, message: Message) -> None:
+        if self._index is not None:
+            of = self._index.setdefault((message.topic, _content(message.payload)), deque())
+            of.append((None, message.received_at))
+        self._new.append(message)
+
     def _first(self, message: Message) -> Ms | None:
-        """When a message that is delivered again was first received."""
-        topic, content = message.topic, _content(message.payload)
-        for place, receipt in enumerate(self._recent):
-            if receipt.payload == content and receipt.topic == topic and (False, place) not in self._matched:
-                self._matched.add((False, place))
-                return receipt.received_at
-        for place, other in enumerate(self._new):
-            same = other.topic == topic and _content(other.payload) == content
-            if same and (True, place) not in self._matched:
-                self._matched.add((True, place))
-                return other.received_at
-        return None
+        """When a message that is delivered again was first received. After a reconnect that may be thousands:
+        none of them looks through all the others."""
+        if self._index is None:
+            self._index = {}
+            for number, receipt in enumerate(self._recent):
+                of = self._index.setdefault((receipt.topic, receipt.payload), deque())
+                of.append((number, receipt.received_at))
+            for other in self._new:
+                of = self._index.setdefault((other.topic, _content(other.payload)), deque())
+                of.append((None, other.received_at))
+        found = self._index.get((message.topic, _content(message.payload)))
+        if not found:
+            return None
+        place, at = found.popleft()
+        if place is not None:
+            self._gone.add(place)
+        return at
 
 
 def _content(payload: bytes) -> bytes:

@@ -32,7 +32,7 @@ from dutyroom.timebase import DAY, HOUR, MINUTE, Clock, Ms
 
 READER = "watch"
 _BLOB = "watch.engine"
-_CHUNK = 64  # batches a transaction
+_CHUNK = 16  # batches read, and committed, at once
 _SNAPSHOT_EVERY = 500  # batches
 _SNAPSHOT_AGE = MINUTE
 _RECENT = HOUR  # ended alarms that may still explain a consequence
@@ -138,13 +138,17 @@ class Watch:
         rows = self._journal.read(lane, self._position[lane], _CHUNK)
         if not rows:
             return 0
+        count = 0
         for seq, batch in rows:
             found = self._engine.feed(batch)
             if found:
                 said = Said(batch)
                 self._pending += [with_mentions(c, self._engine.rules, self._table, said) for c in found]
             self._position[lane] = seq
-        self._since += len(rows)
+            count += 1
+            if lane is not Lane.PRIORITY and self._behind(Lane.PRIORITY):
+                break  # a batch of many meters takes a while: what is urgent waits for one of them, not for all
+        self._since += count
         self._moved = True
         # Where nothing has changed the cursor may lag until the next tick: judging the same
         # batches again after a crash gives the same.
@@ -153,7 +157,7 @@ class Watch:
             self._commit(self._clock.now(), snapshot=full)
         elif full:
             self._advance(self._clock.now(), snapshot=True)
-        return len(rows)
+        return count
 
     # ------------------------------------------------------------ time
 
@@ -211,7 +215,10 @@ class Watch:
         return False
 
     def _lagging(self) -> bool:
-        return any(self._journal.last(lane) > self._position[lane] for lane in Lane)
+        return any(map(self._behind, Lane))
+
+    def _behind(self, lane: Lane) -> bool:
+        return self._journal.last(lane) > self._position[lane]
 
     def _anything_due(self, now: Ms) -> bool:
         """Whether what stands wants something at `now`. What stands is read again only when the
