@@ -78,8 +78,8 @@ class Learner(Instance):
         found = self._detector
         if found is None:
             found = self._detector = self._make(self._meter, self.device)
-            if self._packed:
-                found.load(msgspec.msgpack.decode(self._packed)[2])
+            if self._packed and (state := msgspec.msgpack.decode(self._packed)[2]) is not None:
+                found.load(state)
         return found
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
@@ -108,11 +108,13 @@ class Learner(Instance):
         return msgspec.Raw(self._packed)
 
     def dump(self) -> list[Any]:
+        if self._detector is None and not self._packed:  # it has heard nothing yet: most, when a site is new
+            return [self._active, self.wants, None]
         return [self._active, self.wants, self.detector.dump()]
 
     def load(self, data: Sequence[Any]) -> None:
-        detector = self._make(self._meter, self.device)
-        detector.load(data[2])
+        if data[2] is not None:
+            self._make(self._meter, self.device).load(data[2])
         self._active, self.wants = bool(data[0]), int(data[1])
         self._detector, self._packed = None, msgspec.msgpack.encode(data)
 

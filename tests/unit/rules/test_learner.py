@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import msgpack
 
 from dutyroom.errors import Invalid
 from dutyroom.flows.backtest import Past, Raised, backtest
 from dutyroom.flows.past_files import Listed, listed
 from dutyroom.flows.past_readings import batches_of, columns_of
+from dutyroom.rules.columns import NEVER
 from dutyroom.rules.engine import Engine
+from dutyroom.rules.learner import Learner
 from dutyroom.rules.parse import parse_rules
 from dutyroom.timebase import DAY, HOUR, MINUTE, to_datetime
 
@@ -90,6 +93,22 @@ def test_what_was_learned_survives_a_restart() -> None:
     other.restore(engine.snapshot())
     ours, theirs = engine._roster.instances, other._roster.instances
     assert {key: i.dump() for key, i in theirs.items()} == {key: i.dump() for key, i in ours.items()}
+    assert other.snapshot() == engine.snapshot()
+
+
+def test_of_what_has_heard_nothing_a_snapshot_holds_nothing() -> None:
+    """A site has thousands of meters before the first of them sends."""
+    known = table(200)
+    engine, other = (Engine(OURS, known.table, known.devices) for _ in range(2))
+    learners = [i for i in engine._roster.instances.values() if isinstance(i, Learner)]
+    assert len(learners) == 200
+    assert {bytes(learner.packed()) for learner in learners} == {msgpack.encode([False, NEVER, None])}
+    other.restore(engine.snapshot())
+    for one in (engine, other):
+        for n in range(3):
+            texts = ["w0"], ["volume_total"], ["L"], [to_datetime(START + n * HOUR).isoformat()]
+            for batch in batches_of([columns_of(*texts, [str(n)], None, known, "t.csv", 2)], HOUR):
+                one.feed(batch)
     assert other.snapshot() == engine.snapshot()
 
 

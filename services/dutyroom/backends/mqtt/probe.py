@@ -159,7 +159,10 @@ class Probe:
             return
         if message.topic.endswith("/retained"):
             self.had_retained |= message.retain
-            self._own().ack(message.mid, message.qos)
+            if (
+                self._client is not None
+            ):  # else it has been left, and what is on its way is the broker's again
+                self._client.ack(message.mid, message.qos)
             return
         self._unanswered.append((message.mid, message.qos))
 
