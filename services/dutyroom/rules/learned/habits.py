@@ -7,10 +7,12 @@ and nothing is learned while it is open. Values are logarithms, of flows in step
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import isnan, nan
 from statistics import median
 from typing import Any
+
+import numpy as np
 
 from dutyroom.rules.learned.packed import Floats, floats, parts, unpack_shorts
 from dutyroom.timebase import HOUR, Ms
@@ -28,13 +30,18 @@ def fine(value: float) -> float:
     return value if isnan(value) else min(max(round(value * _STEPS), -_LAST), _LAST) / _STEPS
 
 
-def _packed(values: Sequence[float]) -> bytes:
-    return array("h", [_UNKNOWN if isnan(v) else round(v * _STEPS) for v in values]).tobytes()
+def _packed(rows: Iterable[Floats]) -> bytes:
+    steps = np.array(sum(rows, floats())) * _STEPS
+    unknown = np.isnan(steps)
+    steps[unknown] = _UNKNOWN
+    return bytes(np.rint(steps).astype(np.int16))
 
 
 def _unpacked(data: object) -> Floats:
     """Raises Rejected for anything but packed numbers."""
-    return floats(nan if v == _UNKNOWN else v / _STEPS for v in unpack_shorts(data))
+    steps = np.array(unpack_shorts(data), np.float64)
+    steps[steps == _UNKNOWN] = nan
+    return array("f", (steps / _STEPS).astype(np.float32).tobytes())
 
 
 def spread(values: Sequence[float], floor: float) -> tuple[float, float]:
@@ -104,7 +111,7 @@ class Hours:
 
     def dump(self) -> list[Any]:
         rows = [self.today, *self.days, *self.kept]
-        return [len(self.days), _packed([v for row in rows for v in row]), len(self.shape)]
+        return [len(self.days), _packed(rows), len(self.shape)]
 
     def load(self, data: list[Any]) -> None:
         waiting, kept, shaped = parts(data, 3)
@@ -153,7 +160,7 @@ class Nights:
 
     def dump(self) -> list[Any]:
         rows = [*self.kept, *self.waiting]
-        return [_packed(self.night), len(self.kept), _packed([v for night in rows for v in night])]
+        return [_packed([self.night]), len(self.kept), _packed(rows)]
 
     def load(self, data: list[Any]) -> None:
         night, known, kept = parts(data, 3)

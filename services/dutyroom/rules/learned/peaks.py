@@ -59,8 +59,7 @@ class Peaks:
         return max(self.now[measure], self.old[measure])
 
     def dump(self) -> list[Any]:
-        values = (*self.now, *self.old, *(v for day in self.waiting for v in day))
-        return [self.day, self.season, halves(values)]
+        return [self.day, self.season, halves(sum(self.waiting, self.now + self.old))]
 
     def load(self, data: list[Any]) -> None:
         count = len(self.now)
