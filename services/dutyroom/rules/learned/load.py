@@ -44,6 +44,8 @@ SUM_ALARM = 5.0  # spreads: half a day as high as counts
 DAILY_ALARM = 4.5  # two such nights
 BASE_SUM = 0.8  # of them, where what never stops is
 BASE_OWN = 1.5  # times its own largest
+ONCE, ONCE_OWN = 3.0, 2.0  # spreads of six hours that all take twice as much as ever at that time,
+ONCE_OTHERS = 2.0  # while the neighbours are at half of what counts at most
 DAY_OWN, TIME_OWN = 1.0, 1.1  # of its own largest day, and its own largest block at that time
 ALONE = 1.5  # times higher sums where there are no neighbours to ask
 CALM, CALM_BLOCKS = 0.8, 4  # spreads; a whole day below them ends it
@@ -54,7 +56,8 @@ TIED, TIED_WEIGHT, TIED_MOST = 0.5, 10.0, 1.2  # how far a home goes with its ne
 FADES = 0.99  # a block: that is known from about a month
 _GAP = 3.5  # intervals: over a longer silence nothing is known of the hours
 _FINE = 1000.0  # logarithms are kept in thousandths: 0.1 % of the power
-_DAY, _HALF, _WHOLE, _TIME = 0, 1, 2, 3  # peaks: kW of a day, least of 12 h and of 24 h, of each time of day
+_DAY, _HALF, _WHOLE = 0, 1, 2  # peaks: kW of a day, least of 12 h and of 24 h
+_TIME, _LEAST = 3, 3 + TIMES  # of each time of day: mean and smallest hour
 
 _NAMES = (
     "active", "begun", "opened", "hour", "amount", "count", "total", "least", "sum", "calm", "empty",
@@ -87,7 +90,7 @@ class Load:
         ]  # mean and smallest hour in turn, newest first
         self.recent: list[Shorts] = [array("h") for _ in range(TIMES)]  # the same while it is active
         self.day: list[Floats] = []  # number, mean and smallest hour of the newest blocks, newest first
-        self.peaks = Peaks(_TIME + TIMES)
+        self.peaks = Peaks(_LEAST + TIMES)
         self.sum, self.daily = 0.0, zeros(TIMES)
         self.calm = self.empty = 0  # blocks in a row
         self.with_them, self.of_them = 0.0, 0.0  # sums of products with the neighbours', and of their squares
@@ -160,7 +163,7 @@ class Load:
         block, self.pending = self.pending, 0
         time = block % TIMES
         self.peaks.roll(block // TIMES)
-        alone = (others := self.neighbours.median(self.member, block)) is None
+        others = self.neighbours.median(self.member, block)
         usual = [_power(median(p[2 * QUARANTINE :: 2])) for p in self.past if len(p) > 2 * QUARANTINE]
         ordinary = _power(median(self.past[time][2 * QUARANTINE :: 2]))
         z = self._without_them(others)
@@ -176,7 +179,7 @@ class Load:
             self._keep(self.recent if self.active else self.past, time, days)
         if self.active:
             self._stands(at, z)
-        elif self._high(time, ALONE if alone else 1.0) and at - self.begun >= LEARNING:
+        elif self._high(time, z, others) and at - self.begun >= LEARNING:
             self._raise(at, ordinary)
 
     def _without_them(self, others: float | None) -> float:
@@ -190,7 +193,7 @@ class Load:
             self.of_them = self.of_them * FADES + others * others
         return z
 
-    def _high(self, time: int, times: float) -> bool:
+    def _high(self, time: int, z: float, others: float | None) -> bool:
         """Whether the sums are high and the powers higher than ever; learns the powers."""
         least = [b[2] for b in self.day]
         now = {
@@ -198,14 +201,18 @@ class Load:
             _HALF: min(least[:2]) if len(least) >= 2 else 0.0,
             _WHOLE: min(least) if len(least) == TIMES else 0.0,
             _TIME + time: self.day[0][1],
+            _LEAST + time: self.day[0][2],
         }
         own = {measure: self.peaks.largest(measure) for measure in now}
         for measure, kw in now.items():
             self.peaks.note(measure, kw)
+        times = ALONE if others is None else 1.0
         by_sum, by_day = self.sum / (SUM_ALARM * times), self.daily[time] / (DAILY_ALARM * times)
         base = any(now[m] > BASE_OWN * own[m] > 0.0 for m in (_HALF, _WHOLE))
+        calm = others is not None and others < ONCE_OTHERS  # a cold night is one of the whole street
         return (
-            (by_sum > 1.0 and now[_DAY] > DAY_OWN * own[_DAY])
+            (calm and z >= ONCE and now[_LEAST + time] > ONCE_OWN * own[_LEAST + time] > 0.0)
+            or (by_sum > 1.0 and now[_DAY] > DAY_OWN * own[_DAY])
             or (by_day > 1.0 and now[_TIME + time] > TIME_OWN * own[_TIME + time])
             or (base and max(by_sum, by_day) > BASE_SUM)
         )

@@ -78,6 +78,13 @@ def test_without_neighbours_it_takes_more_and_still_comes() -> None:
     assert found[0][2] < 32.5
 
 
+@pytest.mark.parametrize(("more", "told"), [(0.35, True), (0.2, False)])
+def test_one_night_that_takes_far_more_than_ever_is_enough(more: float, told: bool) -> None:
+    found = street(32, [between(30, 31, lambda kw: kw + more, range(0, 6)), usual, usual, usual, usual])
+    assert [f[:2] for f in found[:1]] == ([(1, "home-0")] if told else [])
+    assert all(30.25 < f[2] < 30.35 for f in found[:1])
+
+
 def test_a_load_at_night_only_is_told_after_some_nights() -> None:
     found = street(45, [between(30, 40, lambda kw: kw + 1.0, range(0, 6)), usual, usual, usual, usual])
     assert found[0][:2] == (1, "home-0")
