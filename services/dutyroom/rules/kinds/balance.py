@@ -40,7 +40,12 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 def build(rule: Rule, place: Place) -> GroupLearner | None:
-    found = list(_members(rule, place))
+    try:
+        found = list(_members(rule, place))
+    except Rejected:
+        if place.table.find(place.device.id, rule.point) is None:
+            return None  # a zone that was drawn to group its devices, not to be balanced
+        raise
     if not any(member.supplies for _, member in found) or not any(not member.supplies for _, member in found):
         return None
     over, share, floor, accuracy = (rule.parameters.get(n) for n in ("over", "share", "floor", "accuracy"))
