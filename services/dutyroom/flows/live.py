@@ -7,7 +7,7 @@ by point id: a value becomes an object only when somebody asks for it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -225,6 +225,24 @@ class Live:
             if version >= self.version:
                 return self.version, []
             return self.version, self._all(np.flatnonzero(self._changed > version))
+
+    def newest_since(self, version: int, owner: Callable[[int], str | None]) -> tuple[int, list[LiveValue]]:
+        """The same, but of all that has one owner only the newest, and no retained ones. owner: of a point by its
+        number; None = it is left out."""
+        with self._lock:
+            now = self.version
+            if version >= now:
+                return now, []
+            points = np.flatnonzero(self._changed > version)
+            points = points[self._quality[points] != Quality.RETAINED]
+            at = self._at[points].tolist()
+        found: dict[str, tuple[Ms, int]] = {}
+        for point, when in zip(points.tolist(), at, strict=True):
+            name = owner(point)
+            if name is not None and (name not in found or found[name][0] < when):
+                found[name] = when, point
+        with self._lock:
+            return now, self._all(np.array([point for _, point in found.values()], np.intp))
 
 
 def _put_right(held: _Instants, at: _Instants, now: Ms) -> Any:

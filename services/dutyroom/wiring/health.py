@@ -60,11 +60,15 @@ def health_of(runtime: SiteRuntime, registry: Registry, ours: bool = True) -> Lo
                 tx.put_blob(r.site.id, _CLOCKS, packed)
             kept[0] = packed
 
+    def owner(point: int) -> str | None:
+        found = r.table.get(point)
+        return None if found is None else found.device
+
     def look() -> float:
         now = r.clock.now()
         if not kept:
             restore()
-        seen[0], values = r.live.since(seen[0])
+        seen[0], values = r.live.newest_since(seen[0], owner)
         findings = skews.take(values, now)
         r.health.spool = r.journal.spool()
         if (filling := warning.look(r.health.spool.share, now)) is not None:

@@ -53,6 +53,18 @@ class Plain:
     def since(self, version: int) -> list[LiveValue]:
         return [self.values[p] for p, v in sorted(self.changed.items()) if v > version]
 
+    def newest_since(self, version: int) -> list[LiveValue]:
+        found: dict[str, LiveValue] = {}
+        for value in self.since(version):
+            name = owner(value.point)
+            if name is not None and value.quality != RETAINED:
+                found[name] = max(found.get(name, value), value, key=lambda v: v.at)
+        return list(found.values())
+
+
+def owner(point: int) -> str | None:
+    return f"d{point % 3}" if point % 5 else None
+
 
 @settings(max_examples=100, deadline=None)
 @given(st.integers(0, 2**32))
@@ -82,6 +94,7 @@ def test_columns_keep_what_objects_would(seed: int) -> None:
             live.update(replace(Readings.of(rows), text=text), 2000 + step, len(rows), {"d"}, received)
             plain.update(rows, text, 2000 + step, received)
         assert live.since(seen) == (plain.version, plain.since(seen))
+        assert live.newest_since(seen, owner) == (plain.version, plain.newest_since(seen))
         assert live.snapshot() == (plain.version, plain.since(0))
         assert [live.get(p) for p in range(points + 2)] == [plain.values.get(p) for p in range(points + 2)]
 
