@@ -14,6 +14,7 @@ from dutyroom.profiles.checking import check_profile
 from dutyroom.profiles.labels import Keys, wrong_labels
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Profile
+from dutyroom.rules.side import tests_in
 from dutyroom.rules.spec import Rule, matches
 from dutyroom.rules.trial import failures, read_trial
 from dutyroom.site.addresses import example, may_be
@@ -92,12 +93,21 @@ def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:
         if rule is None:
             continue
         _tests(entry, rule)
-        if not rule.point:
-            continue
-        known = _points(rule, site.devices, library)
-        if known is not None and rule.point not in known:
-            hint = nearest(rule.point, known) or f" (they have {', '.join(sorted(known))})"
-            entry.wrong("point", f"none of the rule's devices has a point {rule.point!r}{hint}")
+        named = _named(rule)
+        known = _points(rule, site.devices, library) if named else None
+        for where, points in named if known is not None else ():
+            if known is not None and not known & set(points):
+                hint = nearest(points[0], known) or f" (they have {', '.join(sorted(known))})"
+                entry.wrong(where, f"none of the rule's devices has a point {points[0]!r}{hint}")
+
+
+def _named(rule: Rule) -> list[tuple[str, tuple[str, ...]]]:
+    """Points that a rule looks at on its device: (field, names of which there must be one)."""
+    found: list[tuple[str, tuple[str, ...]]] = [("point", (rule.point,))] if rule.point else []
+    found += [("parameters", (test.point,)) for test in tests_in(rule) if test.point and not test.optional]
+    lists = [rule.parameters.get(name) for name in ("points", "otherwise")]
+    several = tuple(str(p) for names in lists if isinstance(names, tuple) for p in names)
+    return [*found, ("parameters", several)] if rule.kind == "several" and several else found
 
 
 def _tests(entry: Fields, rule: Rule) -> None:

@@ -25,6 +25,18 @@ class Test:
     below: Limit | None = None
     optional: bool = False
 
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The device parameters that its limit asks for."""
+        return frozenset(limit.parameter for limit in (self.above, self.below) if limit and limit.parameter)
+
+
+def tests_in(rule: Rule) -> list[Test]:
+    """All that stand in a rule's parameters: those of other points, and a kind's own (its point is "")."""
+    values = rule.parameters.values()
+    listed = [v for value in values for v in (value if isinstance(value, tuple) else (value,))]
+    return [v for v in listed if isinstance(v, Test)]
+
 
 def read_tests(fields: Fields, name: str) -> tuple[Test, ...]:
     """The mapping `name` of points to tests; () = not given. Every mistake is noted."""

@@ -13,6 +13,7 @@ from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass, Kind, Scalar
 from dutyroom.profiles.meter import meter_of
 from dutyroom.profiles.profile import Profile
+from dutyroom.rules.side import tests_in
 from dutyroom.rules.spec import Rule
 from dutyroom.site.addresses import example, may_be, spelled, usual_digits
 from dutyroom.site.drafts import ID, Draft
@@ -79,7 +80,8 @@ def asked_of_devices(rules: Sequence[Rule]) -> frozenset[str]:
     """The names of the device parameters that rules look at."""
     found: set[str] = set()
     for rule in rules:
-        found |= {*rule.select.where, *rule.select.unless}
+        found |= {*rule.select.where, *rule.select.unless, *rule.select.having}
+        found |= {name for test in tests_in(rule) for name in test.parameters}
         found |= {str(p) for v in rule.parameters.values() if (p := getattr(v, "parameter", ""))}
         found |= {str(rule.parameters["other"])} if isinstance(rule.parameters.get("other"), str) else set()
         found |= {cause.parameter for cause in rule.explained_by if cause.parameter}
