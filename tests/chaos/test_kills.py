@@ -15,8 +15,13 @@ from pathlib import Path
 import pytest
 from tests.chaos.long import LONG, WHY
 from tests.chaos.nursery import Nursery
-from tests.chaos.plant import messages, since
+from tests.chaos.plant import SITE, messages, since
 from tests.chaos.room import Room, load
+
+from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.records_sql import open_records
+from dutyroom.flows.desk import Desk
+from dutyroom.model.duty import Alarm, AlarmState
 
 METERS, RATE = 80, 2_000
 KILLS = int(os.environ.get("DUTYROOM_KILLS", "2"))
@@ -24,6 +29,12 @@ SEED = int(os.environ.get("DUTYROOM_CHAOS_SEED", "1"))
 EVERY_S = 2.0  # between two kills, on average
 ROUNDS = round(RATE / METERS * EVERY_S * (KILLS + 1))
 SENT = messages(METERS, ROUNDS, since(ROUNDS))
+
+# Of one meter it stands from the fifth second on, whatever comes: a person shelves it while processes end.
+STANDING = """\
+  - {id: plant.standing, kind: limit, name: {en: Standing}, select: {devices: [m0001]}, point: voltage,
+     parameters: {above: 200}, on_delay: 5s, priority: 3, ticket: now}
+"""
 
 Outcome = tuple[Counter[object], Counter[object]]
 
@@ -37,16 +48,22 @@ def nursery() -> Iterator[Nursery]:
 
 @pytest.fixture
 def room(tmp_path: Path, nursery: Nursery) -> Iterator[Room]:
-    made = Room(tmp_path, METERS)
+    made = with_standing(Room(tmp_path, METERS))
     made.service.nursery = nursery
     yield made
     made.close()
 
 
+def with_standing(room: Room) -> Room:
+    with (room.folder / "site" / "rules.yaml").open("a") as rules:
+        rules.write(STANDING)
+    return room
+
+
 @pytest.fixture
 def saving_room(tmp_path: Path, nursery: Nursery) -> Iterator[Room]:
     """Its broker writes down every second what it has."""
-    made = Room(tmp_path, METERS, autosave_s=1)
+    made = with_standing(Room(tmp_path, METERS, autosave_s=1))
     made.service.nursery = nursery
     yield made
     made.close()
@@ -55,7 +72,7 @@ def saving_room(tmp_path: Path, nursery: Nursery) -> Iterator[Room]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
     """Alarms and tickets of the same messages, when nothing goes wrong."""
-    room = Room(tmp_path_factory.mktemp("undisturbed"), METERS)
+    room = with_standing(Room(tmp_path_factory.mktemp("undisturbed"), METERS))
     try:
         room.open()
         load(room, SENT, RATE * 3).done.wait(120 + KILLS * 10)
@@ -74,9 +91,10 @@ def moments(least: float = 0.3) -> Iterator[float]:
 
 
 def test_the_service_is_killed(room: Room, undisturbed: Outcome) -> None:
-    """Most times while it works, sometimes while it starts."""
+    """Most times while it works, sometimes while it starts; on-delays run at each, and a shelf."""
     room.open()
     sender = load(room, SENT, RATE)
+    shelved = shelve(room, EVERY_S * KILLS)
     dice, starts, killed = random.Random(SEED + 1), 1, 0
     for pause in moments(0.1):
         if dice.random() < 0.8:
@@ -90,6 +108,30 @@ def test_the_service_is_killed(room: Room, undisturbed: Outcome) -> None:
     print(f"{killed} of {KILLS} kills while messages came; connected {starts} times")
     room.settled(SENT, 120 + KILLS * 3)
     assert room.alarms() == undisturbed
+    room.until(lambda: standing(room).state is AlarmState.UNACKNOWLEDGED, 30, "the shelf ends")
+    assert standing(room).id == shelved
+
+
+def standing(room: Room) -> Alarm:
+    records = open_records(f"sqlite:///{room.service.data}/records.sqlite")
+    try:
+        with records.read() as tx:
+            (found,) = [a for a in tx.alarms.open_ones(SITE) if a.rule == "plant.standing"]
+            return found
+    finally:
+        records.close()
+
+
+def shelve(room: Room, seconds: float) -> int:
+    """A person shelves the standing alarm for so long, while the service runs. Returns which."""
+    room.until(lambda: any(rule == "plant.standing" for rule, *_ in room.service.alarms()), 60, "it stands")
+    records = open_records(f"sqlite:///{room.service.data}/records.sqlite")
+    try:
+        clock = SystemClock()
+        until = clock.now() + round(seconds * 1000)
+        return Desk(records, clock).shelve(SITE, standing(room).id, "li", until, "is being mended").id
+    finally:
+        records.close()
 
 
 def test_the_service_ends_inside_commits(room: Room, undisturbed: Outcome) -> None:
