@@ -97,6 +97,7 @@ def alarm_detail(ask: Ask, alarm: int) -> Json:
         "unit": shown.words.unit(found.unit),
         "time": shown.words.when(found.raised_at, shown.now),
         "state_text": shown.words.t(f"alarm_state.{found.state.value}"),
+        "stretches": shown.stretches(found),
         "advice": shown.words.pick_list(rule.advice) if rule else [],
         "history": history,
         "consequences": consequences,

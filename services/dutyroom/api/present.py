@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from dutyroom.alarms import following
+from dutyroom.alarms import following, spans_of
 from dutyroom.api.point_names import point_name
-from dutyroom.api.words import Words
+from dutyroom.api.words import Words, duration_text
 from dutyroom.flows.live import LiveValue
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.model.duty import (
@@ -145,6 +145,8 @@ class Presenter:
             "affected": alarm.affected,
             "latched": alarm.latched,
             "late": alarm.late,
+            "disproved": alarm.disproved,
+            "merged_into": alarm.merged_into,
             "test": alarm.test,
             "chattering": alarm.chattering,
             "first": alarm.first_out,
@@ -191,6 +193,16 @@ class Presenter:
         if ticket is not None:
             return self.words.t(f"work.{ticket.state.value}")
         return self.words.t(f"alarm_state.{alarm.state.value}")
+
+    def stretches(self, alarm: Alarm) -> list[Row]:
+        """When its condition held, the newest first."""
+        return [{"from": a, "until": b, "text": self._stretch(a, b)} for a, b in reversed(spans_of(alarm))]
+
+    def _stretch(self, since: Ms, until: Ms | None) -> str:
+        if until is None:
+            return self.words.t("stretch.still", since=self.words.when(since, self.now))
+        times = f"{self.words.when(since, self.now)} – {self.words.when(until, self.now)}"
+        return f"{times} ({duration_text(until - since)})"
 
     def alarm_change(self, change: AlarmChange) -> Row:
         return {

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from dutyroom.flows.corrections import REASON
 from dutyroom.model.duty import Alarm, AlarmChange, AlarmEvent, AlarmState, Priority
 from dutyroom.model.figures import Figure
 from dutyroom.timebase import DAY, MINUTE, Ms
@@ -28,7 +29,7 @@ def transitions(alarm: Alarm, history: Sequence[AlarmChange]) -> Iterator[Figure
     for place, change in enumerate(history):
         if change.event is AlarmEvent.NOTE:
             continue
-        rang = rings_at(history, place)
+        rang = rings_at(history, place, alarm.latched)
         fields: dict[str, int | float] = {"alarm_id": alarm.id, "rang": int(rang)}
         if change.event is AlarmEvent.ACKNOWLEDGE:
             waited = max(0, change.at - rang_at)
@@ -44,14 +45,18 @@ def transitions(alarm: Alarm, history: Sequence[AlarmChange]) -> Iterator[Figure
         yield Figure(TRANSITION, _tags(alarm, change), fields, at)
 
 
-def rings_at(history: Sequence[AlarmChange], place: int) -> bool:
-    """Whether a change calls for a person: not where the same decision has muted it at once."""
+def rings_at(history: Sequence[AlarmChange], place: int, latched: bool = False) -> bool:
+    """Whether a change calls for a person: not where the same decision has muted it at once, nor where
+    late data raised it when it was over already and it does not latch."""
     change = history[place]
     if change.after is not AlarmState.UNACKNOWLEDGED or change.event in _SILENT:
         return False
     if change.before is AlarmState.UNACKNOWLEDGED:
         return False
-    return not any(c.at == change.at and c.after in _MUTED for c in history[place + 1 :])
+    same = [c for c in history[place + 1 :] if c.at == change.at]
+    if not latched and change.reason == REASON and any(c.event is AlarmEvent.CLEAR for c in same):
+        return False
+    return not any(c.after in _MUTED for c in same)
 
 
 def _tags(alarm: Alarm, change: AlarmChange) -> dict[str, str]:

@@ -1,6 +1,8 @@
 """How much rings in a duty room, in the figures of ISA-18.2 (clause 16) and EEMUA 191, for one operator's seat.
 
-Counted is what calls a person, nothing else: not acknowledgements, notes or what hangs on a root. The limits are
+Counted is what calls a person, nothing else: not acknowledgements, notes or what hangs on a root. A call that later
+data disproves was a call all the same: it is counted, and said beside, but never as an alarm that stood. What later
+data raised when it was over called nobody. The limits are
 those that reprints of the standards give: target, the most that can be managed, and more than that.
 """
 
@@ -41,6 +43,7 @@ class Ring:
     waited: Ms | None = None
     ticket: bool = False
     raised: bool = True  # False: the same alarm calls again
+    disproved: bool = False  # later data: its condition never held
 
     @property
     def source(self) -> tuple[str, str]:
@@ -107,6 +110,7 @@ class Load:
     fleeting: int
     waited: Ms | None  # median until acknowledged
     prompt: float | None  # share acknowledged within 10 min
+    disproved: int = 0  # calls that later data says were none
 
 
 def load_of(
@@ -153,6 +157,7 @@ def load_of(
         sum(a.fleeting for a in actors),
         round(median(waits)) if waits else None,
         sum(w <= SLOT for w in waits) / len(waits) if waits else None,
+        sum(r.disproved for r in mine),
     )
 
 
@@ -181,7 +186,7 @@ def _worst_day(rings: Sequence[Ring], tz: ZoneInfo) -> int:
 
 def _stale_most(rings: Sequence[Ring], since: Ms, until: Ms) -> int:
     """Most alarms at one time that had stood for longer than a day."""
-    spans = [(r.at + STALE, min(r.cleared_at or until, until)) for r in rings if r.raised]
+    spans = [(r.at + STALE, min(r.cleared_at or until, until)) for r in rings if r.raised and not r.disproved]
     steps = sorted([(a, 1) for a, b in spans if b > a] + [(b, -1) for a, b in spans if b > a])
     most = now = 0
     for _, step in steps:
@@ -208,7 +213,7 @@ def _actors(rings: Sequence[Ring], until: Ms) -> list[Actor]:
             len(mine) / len(rings),
             _chatters(np.array([r.at for r in mine], np.int64)),
             sum(r.cleared_at is not None and r.cleared_at - r.at < FLEETING for r in mine),
-            sum(r.raised and (r.cleared_at or until) - r.at > STALE for r in mine),
+            sum(r.raised and not r.disproved and (r.cleared_at or until) - r.at > STALE for r in mine),
         )
         for (rule, about), mine in by.items()
     ]

@@ -25,7 +25,7 @@ def rings(records: Records, site: str, since: Ms, until: Ms) -> tuple[list[Ring]
 
 def calls(alarm: Alarm, history: Sequence[AlarmChange]) -> list[Ring]:
     """Each time at which an alarm called a person, with what became of that call. history: the oldest first."""
-    places = [n for n in range(len(history)) if rings_at(history, n)]
+    places = [n for n in range(len(history)) if rings_at(history, n, alarm.latched)]
     found = []
     for place, after in zip(places, [*places[1:], len(history)], strict=False):
         at = history[place].at
@@ -42,6 +42,7 @@ def calls(alarm: Alarm, history: Sequence[AlarmChange]) -> list[Ring]:
                 None if answered is None else answered - at,
                 ticket=alarm.ticket is not None and place == places[0],
                 raised=place == places[0],
+                disproved=alarm.disproved,
             )
         )
     return found

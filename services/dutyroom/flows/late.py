@@ -80,7 +80,7 @@ class Late:
         self._site, self._engine, self._table, self._past = site, engine, table, past
         self._states = States(site, engine)
         self._looked: Ms = NEVER
-        self._more = False  # than could be looked at in one go
+        self._round: list[Key] = []  # of which some were looked at already
         self.beyond = 0  # instances that missed what is older than any state set aside
 
     # ------------------------------------------------------------ what is kept
@@ -106,29 +106,38 @@ class Late:
 
     def due(self, now: Ms, position: Mapping[Lane, int]) -> bool:
         """Whether there is something to judge again, and all that it needs is stored."""
-        if not self._engine.missed or (0 <= now - self._looked < _PACE and not self._more):
+        if not self._engine.missed or (0 <= now - self._looked < _PACE and not self._round):
             return False
         return self._past.ready(position)
 
     def look(self, tx: Tx, now: Ms) -> list[Again]:
         """Judges again what missed readings. Raises Unavailable: nothing is lost, look again."""
-        self._looked = now
-        missed = sorted(self._engine.missed.items(), key=self._urgency)[:_MOST]
-        first = bool(missed) and self._engine.follows(missed[0][0])
-        missed = [(key, since) for key, since in missed if self._engine.follows(key) == first]
-        self._more = len(self._engine.missed) > len(missed)
-        bases = self._states.bases(tx, dict(missed), now)
-        for key, _ in missed:
+        missed = self._next(now)
+        bases = self._states.bases(tx, missed, now)
+        for key in missed:
             if key not in bases:
                 self.beyond += 1
                 del self._engine.missed[key]
         rows = self._rows(tx, bases, now)
         return [_again(key, base, rows[key], self._followed(tx, base), now) for key, base in bases.items()]
 
-    def _urgency(self, row: tuple[Key, Ms]) -> tuple[bool, int, Key]:
-        """Who follows another rule is judged when that one is right."""
-        rule = self._engine.rules.get(row[0][0])
-        return self._engine.follows(row[0]), (9 if rule is None else int(rule.priority)), row[0]
+    def _next(self, now: Ms) -> dict[Key, Ms]:
+        """Whose turn it is. What is missed meanwhile waits for the next round: more of it may be on its
+        way. Who follows another rule is judged when that one is right."""
+        missed = self._engine.missed
+        if not self._round:
+            self._looked = now
+            self._round = sorted(missed, key=self._urgency, reverse=True)
+        part, self._round = self._round[-_MOST:], self._round[:-_MOST]
+        if not self._engine.follows(part[-1]):
+            later = [key for key in part if self._engine.follows(key)]
+            self._round += later
+            part = part[len(later) :]
+        return {key: missed[key] for key in reversed(part) if key in missed}
+
+    def _urgency(self, key: Key) -> tuple[bool, int, Key]:
+        rule = self._engine.rules.get(key[0])
+        return self._engine.follows(key), (9 if rule is None else int(rule.priority)), key
 
     def _followed(self, tx: Tx, base: Base) -> list[Condition]:
         """What the rule that it follows said since, as it is recorded; and what stood then."""

@@ -52,6 +52,8 @@ def report(
     yield words.t("backtest.total", alarms=words.number(load.alarms), tickets=words.number(load.tickets))
     if load.prompt is not None:
         yield words.t("load.prompt", share=f"{load.prompt:.0%}")
+    if load.disproved:
+        yield words.t("load.disproved", count=words.number(load.disproved))
     if cut:
         yield words.t("load.cut")
     yield from load_lines(load, words, called, names)

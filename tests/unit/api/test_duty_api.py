@@ -212,3 +212,26 @@ def test_what_rings(house: House, state: AlarmState, latched: bool, tone: int) -
         fire = next(a for a in tx.alarms.open_ones(SITE) if a.priority is Priority.EMERGENCY)
     assert ringing([replace(fire, state=state, latched=latched)]) == tone
     assert ringing([]) == 0
+
+
+def test_what_late_readings_made_of_an_alarm(house: House, operator: TestClient) -> None:
+    older, other, third = (r["id"] for r in alarms(operator)[:3])
+    now = house.estate.clock.now()
+    spans = ((now - 7_200_000, now - 3_600_000), (now - 60_000, None))
+    with house.estate.records.write() as tx:
+        found = {a.id: a for a in tx.alarms.open_ones(SITE)}
+        tx.alarms.update(replace(found[older], late=True, spans=spans))
+        over = {"state": AlarmState.NORMAL, "ended_at": now, "spans": ()}
+        tx.alarms.update(replace(found[other], merged_into=older, **over))
+        tx.alarms.update(replace(found[third], disproved=True, **over))
+    told = operator.get(f"{API}/alarms/{older}?lang=en").json()
+    assert (told["late"], told["disproved"], told["merged_into"]) == (True, False, None)
+    assert [(s["from"], s["until"]) for s in told["stretches"]] == [*reversed(spans)]
+    assert told["stretches"][0]["text"].endswith(", and still")
+    assert told["stretches"][1]["text"].endswith("(1 h 00)")
+    ended = {a["id"]: a for a in alarms(operator, ended=True)}
+    assert ended[other]["merged_into"] == older
+    assert ended[third]["disproved"]
+    assert not {other, third} & {a["id"] for a in alarms(operator)}
+    page = operator.get(f"/sites/{SITE}/devices/{found[third].object}").text
+    assert "后到数据否定" in page

@@ -7,6 +7,7 @@ from datetime import time
 
 from dutyroom.flows.alarm_load import Load, Ring, load_of
 from dutyroom.flows.alarm_report import calls
+from dutyroom.flows.corrections import REASON
 from dutyroom.model.duty import Alarm, AlarmChange, AlarmEvent, AlarmState, Priority
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms, zone
 
@@ -90,3 +91,20 @@ def test_what_is_muted_at_once_calls_nobody() -> None:
         change(0, AlarmEvent.SUPPRESS, un, AlarmState.SUPPRESSED),
     ]
     assert calls(alarm(), history) == []
+
+
+def test_what_late_data_raises_when_it_is_over_calls_nobody_unless_it_latches() -> None:
+    un, normal = AlarmState.UNACKNOWLEDGED, AlarmState.NORMAL
+    raised = replace(change(0, AlarmEvent.RAISE, normal, un), reason=REASON)
+    history = [raised, change(0, AlarmEvent.CLEAR, un, AlarmState.RETURNED)]
+    assert calls(alarm(), history) == []
+    assert len(calls(replace(alarm(), latched=True), history)) == 1
+    assert len(calls(alarm(), [raised])) == 1  # it holds: people are told
+
+
+def test_a_call_that_later_data_disproves_is_load_but_no_alarm_that_stood() -> None:
+    rings = [Ring(START, "r", f"d{n}", 3, disproved=n == 0) for n in range(2)]
+    load = load_of(rings, START, START + 3 * DAY, SHANGHAI)
+    assert (load.alarms, load.disproved) == (2, 1)
+    assert next(f.value for f in load.figures if f.name == "stale_most") == 1
+    assert [a.stale for a in load.worst] == [1, 0]

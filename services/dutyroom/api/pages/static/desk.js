@@ -6,11 +6,13 @@ import { post, toast, ask } from "./forms.js";
 import { mute } from "./sound.js";
 import { show as chart } from "./chart.js";
 
+const STRETCHES = 6; // shown of an alarm
 const TABS = ["active", "returned", "shelved", "suppressed", "out_of_service"];
 const given = data("desk-facts");
 const rows = new Map();
 let tab = given?.tab ?? "active";
 let chosen = given?.chosen ?? null;
+let asked_for = chosen; // by its address: it may be over, and then is in no list
 let filter = "";
 let undo = null;
 let keysOff = localStorage.getItem("dutyroom.keys") === "off";
@@ -33,6 +35,7 @@ function rowNode(row) {
   if (row.test) what.append(" ", make("span", "tag", t("js.test")));
   if (row.first) what.append(" ", make("span", "tag", t("js.first")));
   if (row.chattering) what.append(" ", make("span", "tag", t("js.chattering")));
+  if (row.disproved) what.append(" ", make("span", "tag", t("js.disproved")));
   if (row.late) what.append(" ", make("span", "tag", t("js.late")));
   const where = make("td", "more", row.where);
   where.title = row.place;
@@ -53,7 +56,7 @@ function rowNode(row) {
 
 function draw() {
   const list = visible();
-  if (!list.some((r) => r.id === chosen) && !place("desk").classList.contains("open")) chosen = list[0]?.id ?? null;
+  if ((chosen === null || chosen !== asked_for) && !list.some((r) => r.id === chosen) && !place("desk").classList.contains("open")) chosen = list[0]?.id ?? null;
   place("alarm-rows").replaceChildren(...list.map(rowNode));
   place("alarm-table").hidden = !list.length;
   const none = place("alarm-none");
@@ -113,6 +116,7 @@ function drawDetail(a) {
   const back = make("button", "button back", t("js.back"));
   back.onclick = () => { place("desk").classList.remove("open"); };
   head.append(back, mark(a.priority, a.filled), make("h1", "", `${a.title}`));
+  const later = revised(a);
   const where = make("p", "", "");
   const link = make("a", "strong", a.where);
   link.href = `/sites/${facts.site}/devices/${encodeURIComponent(a.device)}`;
@@ -122,6 +126,12 @@ function drawDetail(a) {
   const list = make("dl", "facts two");
   fact(list, t("js.raised"), a.time);
   fact(list, t("js.state"), a.state_text + (a.latched ? ` · ${t("js.latched")}` : ""));
+  if (a.stretches.length > 1) {
+    const held = make("dd");
+    a.stretches.slice(0, STRETCHES).forEach((s) => held.append(make("div", "", s.text)));
+    if (a.stretches.length > STRETCHES) held.append(make("div", "dim", t("js.more_stretches", { count: a.stretches.length - STRETCHES })));
+    list.append(make("dt", "", t("js.stretches")), held);
+  }
   fact(list, t("js.value"), a.value);
   if (a.now_value) list.append(make("dt", "", t("js.now")), present(a.now_value));
   fact(list, t("js.affects"), a.affected ? t("js.affected", { count: a.affected }) : "");
@@ -133,7 +143,7 @@ function drawDetail(a) {
   buttons.append(button("dispatch", "D", false, can.has("dispatch")));
   buttons.append(can.has("unshelve") ? button("unshelve", "S", false, true) : button("shelve", "S", false, can.has("shelve")));
   buttons.append(button("note", "N", false, can.has("note")));
-  const parts = [head, where, said, list, buttons];
+  const parts = [head, ...later, where, said, list, buttons];
   if (a.advice.length) {
     const card = make("section", "card");
     const steps = make("ol", "steps");
@@ -176,6 +186,18 @@ function drawDetail(a) {
   if (canvas) chart(canvas, a.chart);
   showAges(place("detail"));
   watch(a.device);
+}
+
+// What readings that came late have made of it.
+function revised(a) {
+  const line = make("p", "", "");
+  if (a.merged_into) {
+    const link = make("a", "strong", t("js.merged", { number: a.merged_into }));
+    link.href = `?alarm=${a.merged_into}`;
+    line.append(link);
+  } else if (a.disproved) line.append(make("span", "tag", t("js.disproved")));
+  else if (a.late) line.append(make("span", "tag", t("js.late")));
+  return line.hasChildNodes() ? [line] : [];
 }
 
 async function act(action) {
@@ -267,6 +289,7 @@ export function start() {
     const node = e.target.closest("tr");
     if (!node) return;
     chosen = Number(node.dataset.id);
+    asked_for = null;
     if (matchMedia("(max-width: 760px)").matches) place("desk").classList.add("open");
     draw();
   });
