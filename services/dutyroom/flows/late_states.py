@@ -37,8 +37,8 @@ class Aside(msgspec.Struct):
 
 
 class Mended(msgspec.Struct, array_like=True):
-    """The state of an instance as it should have been at an instant. since: the newest reading that it
-    knows; print: of its rule; state: MessagePack of what `dump` gave."""
+    """The state of an instance as it should have been at an instant. since: of the newest
+    that it knows; print: of its rule; state: MessagePack of what `dump` gave."""
 
     at: Ms
     since: Ms
@@ -56,8 +56,9 @@ class Kept(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """An instance as it was at an instant. since: the newest reading that it knew; after: of each of its points, what
-    is newer is to be read; marks: instants at which its state is wanted on the way."""
+    """An instance as it was at an instant. since: of the newest that it knew: a reading, or what time alone had
+    decided; after: of each of its points, what is newer is to be read; marks: instants at which its state is
+    wanted on the way."""
 
     instance: Instance
     at: Ms
@@ -142,7 +143,7 @@ class States:
                     continue
                 if key in mended:  # the state set aside does not know all that it should
                     self._put(found, key, mended[key], since, now)
-                elif aside.at <= since:
+                elif aside.at < since:
                     plain[key] = since
             if plain and aside.name:
                 found |= self._set_aside(tx, aside, plain, now)
@@ -185,7 +186,9 @@ class States:
             since = max(knows.values(), default=NEVER)
             if since < wanted[key]:
                 after = {p: max(at, aside.at - HORIZON - 1) for p, at in knows.items()}
-                found[key] = Base(twin, aside.at, since, after, self._marks(aside.at, wanted[key], now))
+                found[key] = Base(
+                    twin, aside.at, max(since, aside.at), after, self._marks(aside.at, wanted[key], now)
+                )
         return found
 
     def _state(self, tx: Tx, name: str) -> snapshot.State | None:
