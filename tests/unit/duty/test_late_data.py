@@ -155,6 +155,7 @@ def played(
         room.reads(("gate", "door_open", 0))
         room.watch.tick(at)
     ticked(room, T0)
+    before = T0
     for arrives, (at, name, point, value) in said:
         ticked(room, arrives)
         row = (room.point(name, point).id, at, float(value), 0, 0)
@@ -163,9 +164,11 @@ def played(
         room.watch.drain()
         if chance is not None and chance.random() < 0.02:
             acknowledge(room)
-        if chance is not None and chance.random() < 0.02:
+        # Within a minute of the last word: a longer outage would let what waits begin again.
+        if chance is not None and chance.random() < 0.02 and arrives - before < MINUTE:
             room.restart()
-            room.watch.drain()  # within a minute: a longer outage would let what waits begin again
+            room.watch.drain()
+        before = arrives
     ticked(room, room.clock.at + HOUR)
     return spans(room)
 
