@@ -37,7 +37,8 @@ class Taken:
 class Explanation:
     """payload: the bytes that were decoded, None = the profile reads no bytes. sources: point -> the
     fields it reads. document: what came of the bytes. lacking: point -> the register that its differences
-    start from, where the message has none."""
+    start from, where the message has none. clock: where the profile itself looks for the time ("" = nowhere, or
+    where its envelope says)."""
 
     outcome: Outcome
     steps: list[Taken] = field(default_factory=list)
@@ -46,6 +47,7 @@ class Explanation:
     layout: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     lacking: Mapping[str, str] = field(default_factory=dict)
+    clock: str = ""
 
 
 def explain(
@@ -71,6 +73,8 @@ def explain(
             rule.spec.name: rule.value.text if rule.value else ", ".join(p.text for p in rule.paths)
             for rule in program.layout.points
         }
+        if program.layout.time is not None and not candidate.profile.envelope:
+            found.clock = ", ".join(path.text for path in program.layout.time.paths)
         found.lacking = _lacking(program, found.document, document)
     return found
 

@@ -20,6 +20,7 @@ from dutyroom.profiles.layouts import LAYOUT_FIELDS, read_layouts
 from dutyroom.profiles.packing import Packed
 from dutyroom.profiles.pointforms import expanded, read_interval
 from dutyroom.profiles.profile import Layout, Profile
+from dutyroom.profiles.remembered import check_remembered
 from dutyroom.profiles.yamlnode import Node, read_node
 from dutyroom.yamltext import decode
 
@@ -180,6 +181,7 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
     layouts = read_layouts(form, node, top, interval)
     parameters = _scalars(form, top["parameters"], "parameters") if "parameters" in top else {}
     _check_scales(form, layouts, parameters, top.get("points", node))
+    check_remembered(form, layouts, top.get("points", node), top.get("identity"))
     profile = Profile(
         id=profile_id,
         device_class=DeviceClass(device_class or "other"),

@@ -97,6 +97,12 @@ def _topic(profile: Profile, port: int | None, payload: bytes) -> str:
     return re.sub(r"\{[^{}]*\}|[+#]", "1", levels)
 
 
+def _timeless(outcome: Decoded) -> bool:
+    """Whether every reading takes the receive time; of a clock that is wrong, a finding tells."""
+    wrong = any(kind == "clock_wrong" for kind, _, _ in outcome.findings)
+    return bool(outcome.readings) and not wrong and all(reading.at is None for reading in outcome.readings)
+
+
 def _parameters(texts: Sequence[str]) -> Mapping[str, Scalar]:
     found: dict[str, Scalar] = {}
     for text in texts:
@@ -138,6 +144,8 @@ def lines(found: Explanation, received_at: Ms) -> Iterator[str]:
     without = [name for name in found.sources if name not in given and "{" not in name]
     if without:
         yield f"no value {', '.join(without)}"
+    if found.clock and _timeless(outcome):
+        yield f"no time  {found.clock}: nothing there, so the receive time counts"
     for name, register in found.lacking.items():
         yield f"missing  {register}: the register that {name} starts from (sum.from)"
     for event in outcome.events:

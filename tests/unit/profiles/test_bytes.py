@@ -324,6 +324,18 @@ def test_an_explanation_names_the_register_that_differences_want() -> None:
         assert ("missing  total.now: the register that past starts from (sum.from)" in told) is bool(wanted)
 
 
+def test_an_explanation_says_that_the_time_is_not_where_it_is_looked_for() -> None:
+    """The time stands in the message around the bytes, which `$` asks."""
+    text = "class: sensor\nmatch: {topics: ['w/{id}']}\nidentity: '{id}'\ntime: at\nbytes: {from: hex, encoding: hex}\nbinary: [a: u8]\npoints: {a: {}}"
+    message = Message("w/1", b'{"at": 1793491200, "hex": "07"}', NOW)
+    for time, missing in (("at", True), ("$.at", False)):
+        found = explain(library(m=text.replace("time: at", f"time: {time}")), "acme/m", message)
+        assert found is not None
+        told = list(lines(found, NOW))
+        assert ("no time  at: nothing there, so the receive time counts" in told) is missing
+        assert sum("no time" in line for line in told) == missing
+
+
 def test_what_the_named_product_refuses_is_no_message_of_another() -> None:
     lib = library(
         any="class: sensor\nenvelope: lorawan\nbinary: [a: u8]\npoints: {a: {}}",

@@ -97,6 +97,32 @@ def test_a_parameter_that_is_misspelt_is_told() -> None:
     )
 
 
+def test_a_name_that_nothing_remembers_is_told_with_its_point() -> None:
+    text = GOOD + '  "flow_{chanel}": {from: "flows.{channel}", quantity: flow}\n'
+    (told,) = mistakes(text)
+    assert told.startswith("p.yaml:10: points.flow_{chanel}: {chanel} is remembered by no topic and no path")
+    assert told.endswith("did you mean {channel}?")
+    rules = read_profile(text.replace("chanel", "channel")).layouts[0].points
+    assert [rule.spec.name for rule in rules][2:] == ["flow_{channel}"]
+
+
+def test_an_identity_of_a_name_that_nothing_remembers_is_told() -> None:
+    (told,) = mistakes(GOOD.replace('identity: "{id}"', 'identity: "w-{meter|lower}"'))
+    assert told == (
+        "p.yaml:6: identity: {meter} is remembered by no topic and no path of it; remembered are: id"
+    )
+
+
+def test_a_name_that_one_layout_remembers_is_enough() -> None:
+    """What stands at the top is the default of all layouts."""
+    text = GOOD.replace('match: {topics: ["meters/{id}"]}', "each: '@'").replace(
+        'identity: "{id}"', 'identity: ["{id}", "{$.id}"]'
+    )
+    text += '  "flow_{n}": {from: flow, quantity: flow}\n'
+    text += "layouts: [{topic: 'm/{id}/{n}'}, {topic: 'x/+'}]\n"
+    assert len(read_profile(text).layouts) == 2
+
+
 def test_a_default_by_which_nothing_could_be_scaled_is_told() -> None:
     text = GOOD.replace("from: total", "from: total, scale: ct") + "parameters: {ct: 0}\n"
     (told,) = mistakes(text)
