@@ -48,7 +48,15 @@ class Source:
             except ValueError as err:
                 raise Rejected(f"payload: {err}") from err
         if not isinstance(value, bytes):
-            raise Rejected(
-                "no payload bytes in the message" if value in (MISSING, None) else "bytes expected"
-            )
+            raise Rejected(self._lacking(value))
         return value, port if type(port) is int else None
+
+    def _lacking(self, value: object) -> str:
+        if value is MISSING or value is None:
+            return "no payload bytes in the message"
+        if self._get is None:  # the usual slip: what says nothing of bytes is unwrapped as JSON
+            return (
+                "bytes expected, JSON found; `unwrap: [raw]` gives the payload's bytes, `bytes` says where in the"
+                " JSON they are"
+            )
+        return "bytes expected: a text in hex or base64"

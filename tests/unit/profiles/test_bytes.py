@@ -324,6 +324,19 @@ def test_an_explanation_names_the_register_that_differences_want() -> None:
         assert ("missing  total.now: the register that past starts from (sum.from)" in told) is bool(wanted)
 
 
+def test_who_forgets_to_say_where_the_bytes_are_is_told_how() -> None:
+    """A profile that says nothing reads JSON; a codec wants bytes."""
+    text = "class: sensor\nmatch: {topics: ['w/{id}']}\nidentity: '{id}'\ncodec: cayenne\npoints: {temperature: {}}"
+    for more, payload, told in (
+        ("", b'{"hex": "07"}', "bytes expected, JSON found; `unwrap: [raw]` gives"),
+        ("\nbytes: {from: hex, encoding: hex}", b'{"hex": [7]}', "bytes expected: a text in hex or base64"),
+        ("\nbytes: {from: hex, encoding: hex}", b'{"hex": null}', "no payload bytes in the message"),
+    ):
+        outcome = library(m=text + more).decode(Message("w/1", payload, NOW), Anybody("acme/m"))
+        assert isinstance(outcome, Refused)
+        assert told in outcome.detail
+
+
 def test_an_explanation_says_that_the_time_is_not_where_it_is_looked_for() -> None:
     """The time stands in the message around the bytes, which `$` asks."""
     text = "class: sensor\nmatch: {topics: ['w/{id}']}\nidentity: '{id}'\ntime: at\nbytes: {from: hex, encoding: hex}\nbinary: [a: u8]\npoints: {a: {}}"
