@@ -196,8 +196,9 @@ class Late:
 
 
 def _again(key: Key, base: Base, rows: Iterable[Row], followed: Iterable[Condition], now: Ms) -> Again:
+    since = max(base.since, base.instance.turned)  # time alone may have said more than the newest reading
     found, marks = replay(base.instance, rows, now, base.since, base.marks, followed)
-    return Again(key, Judged(*key, base.since, found), base.instance, marks)
+    return Again(key, Judged(*key, since, found), base.instance, marks)
 
 
 def _readings(point: Point, series: Series, now: Ms) -> list[Row]:

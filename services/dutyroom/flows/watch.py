@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import orjson
 
+from dutyroom.alarms import spans_of
 from dutyroom.flows.corrections import Judged
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Key, Standing, interval_in
@@ -37,6 +38,7 @@ _SNAPSHOT_EVERY = 500  # batches
 _SNAPSHOT_AGE = MINUTE
 _RECENT = HOUR  # ended alarms that may still explain a consequence
 _EXCHANGE_NEAR = 3 * DAY  # an exchange is put on record some days before or after it
+_ENDED = 1_000  # alarms that may have ended since the last snapshot
 _LINES = 500  # of the change log, looked at in one go
 
 
@@ -86,6 +88,7 @@ class Watch:
             cursors = {lane: tx.cursor(self._site.id, READER, lane) for lane in Lane}
             blob = tx.blob(self._site.id, _BLOB)
             opened = tx.alarms.open_ones(self._site.id)
+            ended = tx.alarms.search(self._site.id, ended=True, limit=_ENDED)
             if self._late is not None:
                 self._late.start(tx, self._clock.now(), blob is not None)
         position = dict(cursors)
@@ -98,7 +101,10 @@ class Watch:
         now = self._clock.now()
         # An inferred alarm is the work of the topology: the rule on that device knows nothing of it.
         standing = [a for a in opened if a.cleared_at is None and "inferred" not in a.arguments]
-        self._engine.adopt([Condition(a.rule, a.object, True, a.recorded_at) for a in standing], now)
+        over = [Condition(a.rule, a.object, False, a.cleared_at) for a in (*opened, *ended) if a.cleared_at]
+        self._engine.adopt(
+            [Condition(a.rule, a.object, True, spans_of(a)[-1][0]) for a in standing], now, over
+        )
         if self._outage is not None:
             self._outage.adopt(any(a.rule == OUTAGE.id for a in standing))
         self._engine.started(now)

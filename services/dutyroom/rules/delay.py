@@ -194,6 +194,9 @@ class Watched(Instance):
         if self.delay.active != active:
             self.delay.active, self.delay.since = active, None
 
+    def decided(self, at: Ms) -> None:
+        self.delay.flipped = max(self.delay.flipped, at)
+
     def condition(self, at: Ms) -> Condition:
         return Condition(
             self.rule.id,

@@ -337,15 +337,18 @@ class Engine:
 
     # ------------------------------------------------------------ state
 
-    def adopt(self, standing: Sequence[Condition], now: Ms) -> None:
-        """After a start: what the alarm table says of conditions that stand. It knows what time
-        alone decided before, which no reading can tell again."""
+    def adopt(self, standing: Sequence[Condition], now: Ms, over: Iterable[Condition] = ()) -> None:
+        """After a start: what the alarm table says of conditions that stand, and of those that are over. It
+        knows what time alone decided before, which no reading can tell again."""
         held = {(c.rule, c.object) for c in standing}
         self._points.wake_all()
         for key, instance in self._roster.instances.items():
             instance.adopt(key in held)
             self._points.stir(instance)
             self._look(instance)
+        for condition in (*standing, *over):
+            if decided := self._roster.instances.get((condition.rule, condition.object)):
+                decided.decided(condition.at)
         ignored: list[Condition] = []
         for condition in standing:
             for follower in self._followers.get(condition.rule, ()):

@@ -105,6 +105,10 @@ class Instance:
         """The alarm table knows better, after a start."""
         self._active = active
 
+    def decided(self, at: Ms) -> None:
+        """The alarm table knows of a condition that began or ended at `at`, perhaps by time alone."""
+        self.spoke = max(self.spoke, at)
+
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         """A reading newer than all before it of this point; value in the point's unit."""
         return None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import pickle
+import copy
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from itertools import islice
 from typing import Any
 
 from dutyroom.errors import Conflict
@@ -247,10 +248,12 @@ class FakeRecords:
     @contextmanager
     def write(self) -> Iterator[FakeTx]:
         self.break_at("begin")
-        copy: Rows = pickle.loads(pickle.dumps(self.rows))
-        yield FakeTx(copy)
+        rows = Rows(
+            *(copy.copy(getattr(self.rows, f.name)) for f in fields(Rows))
+        )  # what is in them never changes
+        yield FakeTx(rows)
         self.break_at("commit")
-        self.rows = copy
+        self.rows = rows
         self.break_at("committed")
 
     @contextmanager
@@ -273,10 +276,10 @@ class FakeJournal:
 
     def read(self, lane: Lane, after: int, limit: int) -> Sequence[tuple[int, Batch]]:
         self.break_at("journal")
-        return [(s, b) for s, b in self.batches if b.lane == lane and s > after][:limit]
+        return list(islice(((s, b) for s, b in self.batches[after:] if b.lane == lane), limit))
 
     def last(self, lane: Lane) -> int:
-        return max((s for s, b in self.batches if b.lane == lane), default=0)
+        return next((s for s, b in reversed(self.batches) if b.lane == lane), 0)
 
     def advance(self, reader: str, lane: Lane, seq: int) -> None:
         self.cursors[lane] = seq
