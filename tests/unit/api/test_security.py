@@ -23,6 +23,7 @@ SHOWN_BY = {
     "page_tickets": {"api_tickets"},
     "page_ticket": {"api_ticket", "api_alarm"},
     "page_report": {"api_site", "api_report"},
+    "page_announcements": {"api_announcements", "api_announce", "api_announcement_action"},
     "page_plans": {"api_plans", "api_occurrences"},
     "page_reads": {"api_reads", "api_readings_at", "api_read_correct", "reads_csv", "reads_xlsx"},
     "page_statements": {"api_statements", "api_problems", "api_bill", "statements_csv", "statements_xlsx"},

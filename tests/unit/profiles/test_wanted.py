@@ -115,7 +115,7 @@ points:
         ("attributes: {first: '$.decoded.records[0].name'}\n", False),
         ("  c: {from: 'records[name==energy].value'}\n", False),
         ("  c: {value: n, names: {n: 'records[0].value'}}\n", False),
-        ("  '{x}': {from: '*.volume', quantity: volume}\n", False),
+        ("  'v_{id}': {from: '*.volume', quantity: volume}\n", False),
         ("rest: {}\n", False),
         ("rest: {from: $}\n", False),
         ("events:\n  alarm: {code: '{@.status}'}\n", False),  # without an id, it is known by the whole item
