@@ -14,15 +14,17 @@ from dutyroom.profiles.checking import check_profile
 from dutyroom.profiles.labels import Keys, wrong_labels
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.ratios import MULTIPLIER
 from dutyroom.rules.side import tests_in
 from dutyroom.rules.spec import Rule, matches
 from dutyroom.rules.trial import failures, read_trial
 from dutyroom.site.addresses import example, may_be
 from dutyroom.site.devices import Row
+from dutyroom.site.flaws import TEXTS
 from dutyroom.site.folder import read_site
 from dutyroom.site.model import Site
 from dutyroom.site.names import written
-from dutyroom.site.ratios import wrong_ratio
+from dutyroom.site.ratios import other_multiplier, wrong_ratio
 from dutyroom.site.roll import COMMON, asked_of_devices
 from dutyroom.site.source import Source
 
@@ -83,6 +85,9 @@ def _parameters(row: Row, profile: Profile, asked: frozenset[str]) -> None:
             row.wrong("parameters", said)
         elif wrong := wrong_ratio(profile, name, value):
             row.wrong("parameters", f"must be a number above 0, not {wrong}")
+    other = other_multiplier(profile, row.device.parameters) if MULTIPLIER in row.device.parameters else None
+    if other is not None:
+        row.wrong("parameters", TEXTS["multiplier_other"].format(value=other[0], wanted=other[1]))
 
 
 def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:

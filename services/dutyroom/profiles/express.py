@@ -29,10 +29,11 @@ from dutyroom.profiles.paths import Captures, Key, Path
 from dutyroom.profiles.points import MOST, limits
 from dutyroom.profiles.profile import Layout, PointRule, Profile, TimeRule
 from dutyroom.profiles.program import MAX_ADDRESS
+from dutyroom.profiles.ratios import factor_of, on_device
 from dutyroom.profiles.sheet import sheet_of
 from dutyroom.profiles.templates import Render, template
 from dutyroom.profiles.times import reader
-from dutyroom.profiles.values import affine_steps, converter, factor_of
+from dutyroom.profiles.values import affine_steps, converter
 from dutyroom.timebase import zone
 
 _NUMBER: Final = float | None
@@ -134,7 +135,7 @@ def form_of(profile: Profile, layout: Layout, parameters: Mapping[str, Scalar], 
     """None where the layout is not plain. parameters: of the devices."""
     if not _plain(profile, layout):
         return None
-    known = {**profile.parameters, **parameters}
+    known = on_device(profile, parameters)
     rules = [_on_device(rule, known) for rule in layout.points]
     fields = _Struct()
     texts: list[tuple[int, Callable[[Row], str | None]]] = []
@@ -212,7 +213,7 @@ def _column(
     if not rule.mapping and rule.spec.kind is Kind.COUNTER:
         a, b, *certain = affine_steps(rule)
         return Number(fields.asked(path, _NUMBER), low, high, by, a, 1.0, b, (certain[0], certain[1]))
-    short = linear(replace(rule, scale_by=""))
+    short = linear(replace(rule, scale_by=()))
     if short is NEVER:
         return Looked(fields.asked(path, _ANY), low, high, converter(rule), parameters)
     wanted = _CODE if rule.spec.kind is Kind.STATE else _NUMBER

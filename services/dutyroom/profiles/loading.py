@@ -181,7 +181,7 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
     layouts = read_layouts(form, node, top, interval)
     parameters = _scalars(form, top["parameters"], "parameters") if "parameters" in top else {}
     _check_scales(form, layouts, parameters, top.get("points", node))
-    check_remembered(form, layouts, top.get("points", node), top.get("identity"))
+    check_remembered(form, layouts, Node(top, node.file, node.line))
     profile = Profile(
         id=profile_id,
         device_class=DeviceClass(device_class or "other"),
@@ -207,15 +207,20 @@ def _check_scales(
     or less no device without its own would have a reading."""
     own = points.value if isinstance(points.value, dict) else {}
     for rule in {r.spec.name: r for layout in layouts for r in layout.points}.values():
-        usual = parameters.get(rule.scale_by, 1)
-        if isinstance(usual, int | float) and usual <= 0:
-            said = f"the parameter {rule.scale_by!r} is {usual}: must be a number above 0"
+        for said in (s for name in rule.scale_by if (s := _wrong_scale(name, parameters))):
             form.note(own.get(rule.spec.name, points), join("points", f"{rule.spec.name}.scale"), said)
-        if rule.scale_by and rule.scale_by not in parameters:
-            close = get_close_matches(rule.scale_by, parameters, 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ", for example `parameters: {ct: 1}`"
-            said = f"{rule.scale_by!r} is no device parameter of this profile{hint}"
-            form.note(own.get(rule.spec.name, points), join("points", f"{rule.spec.name}.scale"), said)
+
+
+def _wrong_scale(name: str, parameters: Mapping[str, Scalar]) -> str:
+    """What is wrong with a parameter that multiplies; "" = nothing."""
+    if name not in parameters:
+        close = get_close_matches(name, parameters, 1)
+        hint = f"; did you mean {close[0]!r}?" if close else ", for example `parameters: {ct: 1}`"
+        return f"{name!r} is no device parameter of this profile{hint}"
+    usual = parameters[name]
+    if isinstance(usual, int | float) and usual <= 0:
+        return f"the parameter {name!r} is {usual}: must be a number above 0"
+    return ""
 
 
 def _names(form: Form, node: Node) -> dict[str, str]:

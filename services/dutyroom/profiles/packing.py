@@ -20,7 +20,7 @@ from dutyroom.profiles.profile import Example, Layout, Profile, Sketch
 _EAGER = (
     "id", "device_class", "name", "products", "lane", "interval_s", "parameters", "privacy", "fallback", "file", "envelope",
 )  # fmt: skip
-_MAGIC = b"dutyroom profiles 2\n"
+_MAGIC = b"dutyroom profiles 3\n"
 
 
 class Packed(Profile):

@@ -368,17 +368,25 @@ def _code(form: Form, node: Node, where: str, kind: Kind) -> str | float:
     return float(number or 0)
 
 
-def _scale(form: Form, own: Mapping[str, Node], where: str) -> tuple[Fraction, str]:
-    """A number, or the name of a device parameter."""
-    node = own.get("scale")
-    if node is None:
-        return Fraction(1), ""
-    if isinstance(node.value, str):
-        return Fraction(1), form.text(node, join(where, "scale"))
-    number = form.number(node, join(where, "scale"))
-    if number == 0:
-        form.note(node, join(where, "scale"), "0 would make every value 0")
-    return Fraction(number or 1), ""
+def _scale(form: Form, own: Mapping[str, Node], where: str) -> tuple[Fraction, tuple[str, ...]]:
+    """A number, the name of a device parameter, or a list of them, which multiply."""
+    if "scale" not in own:
+        return Fraction(1), ()
+    node, place = own["scale"], join(where, "scale")
+    product, names = Fraction(1), list[str]()
+    for part in form.items(node, place):
+        if isinstance(part.value, str):
+            if part.raw in names:
+                form.note(part, place, f"{part.raw!r} stands there twice")
+            names.append(part.raw)
+            continue
+        number = form.number(part, place)
+        if number == 0:
+            form.note(part, place, "0 would make every value 0")
+        product *= Fraction(number or 1)
+    if node.value == []:
+        form.note(node, place, "is an empty list: name parameters or numbers, for example [ct, pt]")
+    return product, tuple(names)
 
 
 def _linear(form: Form, node: Node, where: str) -> tuple[Fraction, Fraction]:

@@ -131,7 +131,8 @@ class PointProgram:
     def _of_device(self, parameters: Mapping[str, Scalar]) -> PointProgram:
         """This point on a meter with digits or a resolution, or with pulses of a size, of its own."""
         text = parameters.get(PARAMETER)
-        key = (text, parameters.get(self._rule.scale_by) if self._rule.device_wrap else None)
+        sizes = self._rule.scale_by if self._rule.device_wrap else ()
+        key = (text, *(parameters.get(name) for name in sizes))
         found = self._meters.get(key)
         if found is None:
             spec = self._rule.spec_of(parameters)

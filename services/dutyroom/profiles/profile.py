@@ -68,7 +68,7 @@ class PointRule:
     unit: str = ""  # of the payload; "" = canonical
     unit_path: Path | None = None  # where the payload says its unit; `unit` counts where it does not
     scale: Fraction = Fraction(1)
-    scale_by: str = ""  # name of a device parameter that multiplies
+    scale_by: tuple[str, ...] = ()  # names of device parameters that multiply
     offset: Fraction = Fraction(0)
     mapping: Mapping[str, str | float] = field(default_factory=dict)  # value as text -> code or text
     otherwise: str | float | None = None  # for a value that `mapping` does not name
@@ -87,17 +87,15 @@ class PointRule:
     @property
     def device_wrap(self) -> bool:
         """True when the steps at which it wraps depend on a parameter of the device."""
-        return self.wrap is not None and self.scale_by != ""
+        return self.wrap is not None and self.scale_by != ()
 
     def spec_of(self, parameters: Mapping[str, Scalar]) -> PointSpec:
         """The point on a device with these parameters: what a pulse is says when the counter wraps."""
         if not self.device_wrap:
             return self.spec
-        text = str(parameters.get(self.scale_by, 1))
-        try:
-            factor = Fraction(text) if 1e-12 <= float(text) <= 1e12 and len(text) < 40 else Fraction(0)
-        except ValueError:
-            factor = Fraction(0)
+        factor = Fraction(1)
+        for name in self.scale_by:
+            factor *= _size(str(parameters.get(name, 1)))
         return replace(self.spec, wrap=self.wrap_steps(factor))
 
     def wrap_steps(self, factor: Fraction = Fraction(1)) -> int | None:
@@ -105,6 +103,14 @@ class PointRule:
         unit = unit_of(self.spec.quantity, self.unit).factor
         exact = Fraction(self.wrap or 0) * self.scale * factor * unit / Fraction(self.spec.step or 1)
         return int(exact) if exact.denominator == 1 and 1 < exact <= MAX_WRAP else None
+
+
+def _size(text: str) -> Fraction:
+    """What a device says that a count is, exact; 0 where that is no size."""
+    try:
+        return Fraction(text) if 1e-12 <= float(text) <= 1e12 and len(text) < 40 else Fraction(0)
+    except ValueError:
+        return Fraction(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from dutyroom.profiles.profile import (
     Stage,
     known_outside,
 )
+from dutyroom.profiles.ratios import over_defaults, ratio_of
 from dutyroom.profiles.rest import Rest
 from dutyroom.profiles.templates import first_template
 from dutyroom.profiles.unwrap import unwrapper
@@ -76,6 +77,7 @@ class LayoutProgram:
         self.asks = _READS.setdefault(asks, len(_READS))  # the same for layouts with the same short form
         self._number = numbering(layout.sequence)
         self._clock = clock(layout.time, tz)
+        self._ratio = ratio_of(profile)
         self._events = tuple(EventProgram(rule, profile, tz, key) for rule in layout.events)
         self._attributes = tuple(
             (name, _field(paths), getter(paths), guard_of(profile, (name, *(p.leaf for p in paths)), key))
@@ -105,7 +107,7 @@ class LayoutProgram:
         address = self.address(document, document, captures)
         found = known.parameters(self._profile.id, address) if address else None
         if found is not None and self._profile.parameters:
-            found = {**self._profile.parameters, **found}
+            found = over_defaults(self._profile.parameters, self._ratio, found)
         return address, found
 
     def address(self, document: object, content: object, captures: Captures) -> str:
@@ -214,7 +216,7 @@ class LayoutProgram:
         if self._clock is not None:
             at, quality, taken = self._clock(item, job, address)
         if self._profile.parameters:
-            parameters = {**self._profile.parameters, **parameters}
+            parameters = over_defaults(self._profile.parameters, self._ratio, parameters)
         if self._number is not None:
             self._number(item, job, address)
         here = Here(item, captures, address, parameters, at, quality, taken)

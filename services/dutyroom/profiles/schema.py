@@ -31,6 +31,7 @@ Schema: TypeAlias = dict[str, object]
 
 _TEXT: Schema = {"type": "string"}
 _NUMBER: Schema = {"type": "number"}
+_FACTOR: Schema = {"type": ["number", "string"]}
 _TRUTH: Schema = {"type": "boolean"}
 _ANY: Schema = {}
 _SCALAR: Schema = {"type": ["string", "number", "boolean", "null"]}
@@ -196,7 +197,7 @@ def _point() -> dict[str, Schema]:
         "low": _NUMBER,
         "high": _NUMBER,
         "labels": _map(_TEXT),
-        "scale": {"type": ["number", "string"]},
+        "scale": {"anyOf": [_FACTOR, {"type": "array", "items": _FACTOR, "minItems": 1}]},
         "offset": _NUMBER,
         "linear": _fields(("from", "to"), {}, ("from", "to")),
         "map": {"anyOf": [_one_of(("boolean",)), _map(_SCALAR)]},

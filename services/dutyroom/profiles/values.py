@@ -18,6 +18,7 @@ from typing import Final, TypeAlias
 from dutyroom.model.telemetry import Kind, Scalar
 from dutyroom.profiles.paths import as_text
 from dutyroom.profiles.profile import PointRule
+from dutyroom.profiles.ratios import exact_factor, factor_of
 from dutyroom.quantities import QUANTITIES, unit_of
 
 
@@ -156,7 +157,8 @@ def _counter(rule: PointRule) -> Convert:
             return Problem("out_of_range", f"{shortened(str(raw))} is more steps than a register holds")
         if wrap - 0.5 <= near < wrap:  # rounded up, the last part of a step is the next turn's beginning
             return 0.0
-        return float(round(Fraction(Decimal(repr(scaled))) * factor + offset))
+        by = exact_factor(parameters, scale_by)
+        return float(round(Fraction(Decimal(repr(value))) * by * factor + offset))
 
     return read
 
@@ -182,15 +184,6 @@ def affine_steps(rule: PointRule) -> tuple[float, float, float, float]:
     factor, offset = _steps(rule)
     wrap = float(rule.spec.wrap) if rule.spec.wrap is not None else math.inf
     return float(factor), float(offset), -LARGEST / 8, min(LARGEST / 8, wrap - 0.5)
-
-
-def factor_of(parameters: Mapping[str, Scalar], name: str) -> float:
-    """A device's parameter that multiplies; NaN where it is no number."""
-    value = parameters.get(name, 1)
-    try:
-        return float(value)
-    except ValueError:
-        return math.nan
 
 
 def _not_finite(raw: object) -> Problem:

@@ -43,6 +43,8 @@ TEXTS: Mapping[str, str] = {
     "pair_twice": "{value} is there twice",
     "parameter_name": "{value} may hold letters, digits and . _ - only, at most 60",
     "number_wanted": "must be a number above 0, not {value}",
+    "multiplier_other": "multiplier = {value}, but {wanted}: bills would differ from readings; correct one of them, or leave "
+    "the multiplier away: it follows from the others",
     "twice": "{value} is used twice; first in row {first}",
     "address_taken": "{profile} {value} belongs to device {owner}",
     "no_profile": "there is no profile {value}{hint}",

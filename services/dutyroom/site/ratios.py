@@ -3,17 +3,77 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 
+from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Scalar
 from dutyroom.profiles.paths import as_text
 from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.ratios import MULTIPLIER, exact_factor, ratio_of
+
+_SAME = Fraction(1, 10**9)  # a ratio such as 1000/3 has no end: between floats that mean the same
 
 
 def wrong_ratio(profile: Profile, name: str, value: Scalar) -> str:
     """name=value of a parameter by which the profile scales points and on which no bill can rest: 0 makes
     every register 0, a text makes none. Else ""."""
-    scaling = any(rule.scale_by == name for layout in profile.layouts for rule in layout.points)
+    scaling = any(name in rule.scale_by for layout in profile.layouts for rule in layout.points)
+    scaling = scaling or (name == MULTIPLIER and bool(ratio_of(profile)))
     return f"{name}={as_text(value)}" if scaling and not _is_ratio(value) else ""
+
+
+def other_multiplier(profile: Profile, parameters: Mapping[str, Scalar]) -> tuple[str, str] | None:
+    """(what the row's multiplier is, "ct × pt = 40 × 10 = 400") where a bill would multiply the register by another
+    figure than the profile what it measures. None where they agree, or a row has the product alone."""
+    given, wanted = parameters.get(MULTIPLIER, 1), _product(profile, parameters)
+    if wanted is None or not _is_ratio(given):  # what is no ratio is told by `wrong_ratio`
+        return None
+    if MULTIPLIER in parameters and parameters.keys().isdisjoint(ratio_of(profile)):
+        return None
+    if abs(exact_factor({MULTIPLIER: given}, (MULTIPLIER,)) - wanted) <= wanted * _SAME:
+        return None
+    return _shown(given), f"{_parts(profile, parameters)} = {_shown(_scalar(wanted))}"
+
+
+def with_multiplier(device: Device, before: Device | None, profile: Profile) -> Device:
+    """A device with the multiplier that a bill needs, where its row gives the ratios alone. before: as it was where
+    its row says nothing of a multiplier; one that was no more than its ratios said follows them."""
+    own = dict(device.parameters)
+    if before is not None and _made(profile, before) and own.get(MULTIPLIER) == before.parameters[MULTIPLIER]:
+        del own[MULTIPLIER]
+    wanted = _product(profile, own)
+    if MULTIPLIER not in own and wanted is not None and wanted != 1:
+        own[MULTIPLIER] = _scalar(wanted)
+    return device if own == device.parameters else replace(device, parameters=own)
+
+
+def _made(profile: Profile, device: Device) -> bool:
+    """Whether a device's multiplier is no more than its ratios say."""
+    parts = not device.parameters.keys().isdisjoint(ratio_of(profile))
+    return parts and MULTIPLIER in device.parameters and other_multiplier(profile, device.parameters) is None
+
+
+def _product(profile: Profile, parameters: Mapping[str, Scalar]) -> Fraction | None:
+    """Of the ratios with the profile's defaults; None where there are none, or one is wrong."""
+    known, names = {**profile.parameters, **parameters}, ratio_of(profile)
+    if not names or not all(_is_ratio(known[name]) for name in names):
+        return None
+    return exact_factor(known, names)
+
+
+def _parts(profile: Profile, parameters: Mapping[str, Scalar]) -> str:
+    known, names = {**profile.parameters, **parameters}, ratio_of(profile)
+    return f"{' × '.join(names)} = {' × '.join(_shown(known[name]) for name in names)}"
+
+
+def _scalar(number: Fraction) -> Scalar:
+    return int(number) if number.denominator == 1 else float(number)
+
+
+def _shown(value: Scalar) -> str:
+    return as_text(value) or str(value)
 
 
 def _is_ratio(value: Scalar) -> bool:

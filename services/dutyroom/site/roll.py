@@ -13,13 +13,14 @@ from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass, Kind, Scalar
 from dutyroom.profiles.meter import meter_of
 from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.ratios import MULTIPLIER
 from dutyroom.rules.side import tests_in
 from dutyroom.rules.spec import Rule
 from dutyroom.site.addresses import example, may_be, spelled, usual_digits
 from dutyroom.site.drafts import ID, Draft
 from dutyroom.site.feeding import together
 from dutyroom.site.flaws import Flaw, flaw, near, quoted
-from dutyroom.site.ratios import wrong_ratio
+from dutyroom.site.ratios import other_multiplier, with_multiplier, wrong_ratio
 from dutyroom.site.table import CellKind
 from dutyroom.topology import Topology
 
@@ -27,7 +28,7 @@ MOST_HINTS = 50  # looking for names that are alike is slow
 # What billing, pages and the shipped rules ask a device for, whatever its profile.
 COMMON = frozenset(
     {
-        "multiplier",
+        MULTIPLIER,
         "rated",
         "vacant",
         "use",
@@ -157,6 +158,8 @@ class _Work:
         if before is None and not ID.fullmatch(draft.id):
             self.wrong(draft, "id", "id_form", value=quoted(draft.id))
         device = spelled(self._device(draft, before), before, self.estate.profiles)
+        if (profile := self.estate.profiles.get(device.profile)) is not None:
+            device = self._multiplied(draft, device, before, profile)
         if before is not None and device != before and device.address != before.address:
             device = self._as_before(draft, device, before)
         if device != before:
@@ -188,6 +191,15 @@ class _Work:
                 self.wrong(draft, name, "new_needs" if name not in draft.given else "needed")
         empty = {"name": draft.id, "device_class": "", "profile": "", "address": "", "space": ""}
         return Device(**{**empty, **given, "site": self.estate.site, "id": draft.id})
+
+    def _multiplied(self, draft: Draft, device: Device, before: Device | None, profile: Profile) -> Device:
+        """With the multiplier of its bill, which must be that of its readings, also in a row that changes nothing."""
+        given = (draft.given.get("parameters") or {}).get(MULTIPLIER)
+        device = with_multiplier(device, before if given is None else None, profile)
+        if (other := other_multiplier(profile, device.parameters)) is not None:
+            at = f"parameter.{MULTIPLIER}" if f"parameter.{MULTIPLIER}" in draft.titles else "parameters"
+            self.wrong(draft, at, "multiplier_other", value=other[0], wanted=other[1])
+        return device
 
     def _as_before(self, draft: Draft, device: Device, before: Device) -> Device:
         """An address that lost its zeros on the way through a spreadsheet is still the same."""

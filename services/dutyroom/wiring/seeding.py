@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.errors import Invalid, Mistake, Rejected, Unavailable
 from dutyroom.flows.intake import Intake
@@ -18,8 +20,11 @@ from dutyroom.profiles.decode import Library, load_library
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.site import Site
 from dutyroom.site.addresses import spelled
+from dutyroom.site.ratios import other_multiplier, with_multiplier
 from dutyroom.timebase import Clock, zone
 from dutyroom.wiring.shipped import shipped
+
+log = structlog.get_logger(__name__)
 
 
 def seed(
@@ -34,9 +39,8 @@ def seed(
         if respelled := as_messages_call(list(known.values()), library):
             tx.devices.upsert(respelled)
             known |= {device.id: device for device in respelled}
-        fresh = as_spelled(
-            [device for device in site.devices if device.id not in known], known.values(), library
-        )
+        unknown = [multiplied(device, library) for device in site.devices if device.id not in known]
+        fresh = as_spelled(unknown, known.values(), library)
         if fresh:
             tx.devices.upsert(fresh)
         people = {person.login for person in tx.people.all(site.id)}
@@ -44,12 +48,29 @@ def seed(
             if person.login not in people:
                 _let_in(tx, person)
         devices = list(tx.devices.all(site.id))
+        _tell_multipliers(devices, library)
         table = PointTable(tx.devices.points(site.id))
         wanted, _ = with_steps_kept(missing_points(devices, table, library), table, _latest(store))
         if wanted:
             for point in tx.devices.add_points(site.id, wanted):
                 table.add(point)
     return devices, table
+
+
+def multiplied(device: Device, library: Library) -> Device:
+    """With the multiplier of its bill, where the row has the ratios of its transformers alone."""
+    profile = library.profiles.get(device.profile)
+    return device if profile is None else with_multiplier(device, None, profile)
+
+
+def _tell_multipliers(devices: Sequence[Device], library: Library) -> None:
+    """Rows of older days may bill by another figure than their readings are multiplied by. Nobody but a person knows
+    which one is right, and what was billed stays as it was."""
+    for device in devices:
+        profile = library.profiles.get(device.profile)
+        other = other_multiplier(profile, device.parameters) if profile is not None else None
+        if other is not None and device.status is not DeviceStatus.WITHDRAWN:
+            log.warning("device.multiplier", device=device.id, multiplier=other[0], ratios=other[1])
 
 
 def as_spelled(fresh: Sequence[Device], known: Iterable[Device], library: Library) -> list[Device]:

@@ -61,7 +61,7 @@ def test_the_same_to_the_last_bit(rule: PointRule, raw: float) -> None:
     "rule",
     [
         PointRule(PointSpec("a", kind=Kind.TEXT), ()),
-        PointRule(PointSpec("a", "number"), (), scale_by="size"),
+        PointRule(PointSpec("a", "number"), (), scale_by=("size",)),
         PointRule(PointSpec("a", "number"), (), none=frozenset({"-1"})),
         PointRule(PointSpec("a", "number"), (), mapping={"a": 1.0}),
     ],

@@ -247,3 +247,77 @@ def test_a_site_adds_profiles_and_replaces_shipped_ones(tmp_path: Path) -> None:
         "acme/w1": "heat_meter",
         "acme/w2": "heat_meter",
     }
+
+
+BRACES = """
+class: other
+match: {topics: ["m/{id}"], when: {"{id}": [a, b]}}
+identity: "{id}"
+unwrap: [json, {under: "{id}"}]
+points:
+  flow: {from: flow, when: {"{id}": a}}
+  "flow_{n}": {from: "flows.{n}", when: {"{n}": [x, y]}}
+events:
+  opened: {each: "doors.{door}", code: "opened_{door}", id: "{id}-{$.no}", when: {"{door}": [1, 2]}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "to", "told"),
+    [
+        ('code: "opened_{door}"', 'code: "opened_{dor}"', "p.yaml:10: events.opened.code: {dor} is remembered by no topic and no path of it; did you mean {door}?"),
+        ('id: "{id}-', 'id: "{card}-', "p.yaml:10: events.opened.id: {card} is remembered by no topic and no path of it; remembered are: door, id"),
+        ('under: "{id}"', 'under: "{n}"', "p.yaml:5: unwrap: {n} is remembered by no topic and no path of it; remembered are: id"),
+        ('when: {"{door}"', 'when: {"{n}"', "p.yaml:10: events.opened.when.{n}: {n} is remembered by no topic"),
+        ('when: {"{id}": [a', 'when: {"{n}": [a', "p.yaml:3: match.when.{n}: {n} is remembered by no topic"),
+        ('when: {"{id}": a}', 'when: {"{door}": a}', "p.yaml:7: points.flow.when.{door}: {door} is remembered by no topic"),
+        ('when: {"{n}"', 'when: {"{m}"', "p.yaml:8: points.flow_{n}.when.{m}: {m} is remembered by no topic"),
+    ],
+)  # fmt: skip
+def test_a_name_that_nothing_remembers_is_told_wherever_it_stands(change: str, to: str, told: str) -> None:
+    """An event with such a code would never come, and such a test never hold: in silence."""
+    assert read_profile(BRACES).layouts
+    assert change in BRACES
+    (found,) = mistakes("\n" + BRACES.lstrip().replace(change, to))
+    assert found.startswith(told)
+
+
+def test_a_name_in_a_layout_of_its_own_is_told_there() -> None:
+    text = (
+        BRACES
+        + 'layouts: [{topic: "x/{id}/{n}", when: {"{n}": up}}, {topic: "y/{id}", when: {"{no}": up}}]\n'
+    )
+    (found,) = mistakes(text)
+    assert found.startswith("p.yaml:11: layouts[1].when.{no}: {no} is remembered by no topic")
+
+
+RATIOS = GOOD.replace("class: water_meter", "class: electricity_meter") + "parameters: {ct: 1, pt: 1}\n"
+
+
+@pytest.mark.parametrize(
+    ("scale", "told"),
+    [
+        (
+            "[ct, ptt]",
+            "points.status.scale: 'ptt' is no device parameter of this profile; did you mean 'pt'?",
+        ),
+        ("[ct, ct]", "points.status.scale: 'ct' stands there twice"),
+        ("[ct, 0]", "points.status.scale: 0 would make every value 0"),
+        ("[]", "points.status.scale: is an empty list"),
+        ("[ct, true]", "points.status.scale: must be a number"),
+        ("[ct, [pt]]", "points.status.scale: must be a number"),
+        ("{ct: pt}", "points.status.scale: must be a list"),
+        ("[ct, null]", "points.status.scale: must be a number"),
+    ],
+)
+def test_what_cannot_multiply_is_told(scale: str, told: str) -> None:
+    (found,) = mistakes(RATIOS.replace("kind: text", f"scale: {scale}"))
+    assert told in found
+
+
+def test_a_list_of_factors_is_their_product() -> None:
+    """0.1 three times is a thousandth, not what floats make of it."""
+    rule = read_profile(RATIOS.replace("kind: text", "scale: [ct, 0.1, pt, 0.1, 0.1]")).layouts[0].points[1]
+    assert (str(rule.scale), rule.scale_by) == ("1/1000", ("ct", "pt"))
+    one = read_profile(RATIOS.replace("kind: text", "scale: [ct]")).layouts[0].points[1]
+    assert (one.scale, one.scale_by) == (1, ("ct",))

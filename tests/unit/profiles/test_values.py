@@ -73,9 +73,9 @@ def test_gauges_are_exact_to_the_last_bit_when_units_divide() -> None:
 
 def test_scale_offset_and_device_parameter() -> None:
     assert converter(rule(scale=Fraction(1, 10), offset=Fraction(-40)))(505, {}) == pytest.approx(10.5)
-    assert converter(rule(quantity="current", scale_by="ct"))(5.0, {"ct": 40}) == 200.0
-    assert converter(rule(scale_by="ct"))(5.0, {}) == 5.0
-    assert isinstance(converter(rule(scale_by="ct"))(5.0, {"ct": "many"}), Problem)
+    assert converter(rule(quantity="current", scale_by=("ct",)))(5.0, {"ct": 40}) == 200.0
+    assert converter(rule(scale_by=("ct",)))(5.0, {}) == 5.0
+    assert isinstance(converter(rule(scale_by=("ct",)))(5.0, {"ct": "many"}), Problem)
 
 
 @pytest.mark.parametrize(
