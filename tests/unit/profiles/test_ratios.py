@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from dutyroom.model.telemetry import Message
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.explain import Anybody
+from dutyroom.profiles.express import form_of
 from dutyroom.profiles.loading import read_profile
 from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.ratios import exact_factor, factor_of, on_device, ratio_of
@@ -84,3 +86,16 @@ def test_what_is_no_number_gives_no_factor(wrong: object) -> None:
     assert exact_factor({"ct": wrong, "pt": 2}, ("ct", "pt")) == 0  # type: ignore[dict-item]
     found = factor_of({"ct": wrong, "pt": 2}, ("ct", "pt"))  # type: ignore[dict-item]
     assert found != found
+
+
+@pytest.mark.parametrize("own", [{"ct": 40, "pt": 10}, {"multiplier": 400}, {"ct": 0.1, "pt": 3}, {}])
+def test_read_in_bulk_it_is_the_same(own: dict[str, object]) -> None:
+    profile = meter()
+    form = form_of(profile, profile.layouts[0], own, zone("UTC"))  # type: ignore[arg-type]
+    assert form is not None
+    payload = '{"e": 1.5, "i": 2, "p": 0.5}'
+    row = form.decode(payload.encode())
+    assert row is not None
+    columns = form.columns([row], np.array([0], np.int64))
+    found = {spec.name: float(value) for spec, value in zip(form.specs, columns.values[0], strict=True)}
+    assert found == values(METER, payload, own)
