@@ -55,14 +55,15 @@ def own_address() -> str:
             return socket.gethostname()
 
 
-def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
-    """`wanted` if it is free, else the next free one (0: any). Raises Unavailable after 50 tries, or at
-    once for an address that is none of this machine's."""
+def listen(host: str = "127.0.0.1", wanted: int = 0) -> socket.socket:
+    """A socket that listens at `wanted` if that is free, else at the next free port (0: any); it keeps the
+    port, and who connects before somebody serves waits. Raises Unavailable after 50 tries, or at once for an
+    address that is none of this machine's."""
     ports = range(wanted, min(wanted + 50, 65536)) if wanted else range(1)
     reason = ""
     for port in ports:
         try:
-            return _bind(host, port)
+            return _listen(host, port)
         except OSError as err:
             reason = err.strerror or str(err)
             if err.errno not in (errno.EADDRINUSE, errno.EACCES):
@@ -70,13 +71,23 @@ def free_port(host: str = "127.0.0.1", wanted: int = 0) -> int:
     raise Unavailable(f"no free port from {ports[0]} to {ports[-1]} on {host}: {reason}")
 
 
-def _bind(host: str, port: int) -> int:
-    """The port that was free a moment ago."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+def _listen(host: str, port: int) -> socket.socket:
+    held = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
         if os.name != "nt":  # there it would let us have a port that somebody else listens on
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((host, port))
-        return int(probe.getsockname()[1])
+            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((host, port))
+        held.listen(128)  # one that is only bound may be bound by others too
+    except OSError:
+        held.close()
+        raise
+    return held
+
+
+def free_port() -> int:
+    """A port of the loopback that was free a moment ago, for a child that binds it itself."""
+    with listen() as held:
+        return int(held.getsockname()[1])
 
 
 class EmbeddedBroker:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -36,11 +37,11 @@ from dutyroom.wiring.estate import (
 )
 from dutyroom.wiring.instance import (
     Instance,
-    choose_port,
     first_administrator,
     ignoring_interrupts,
     log_to,
     make_instance,
+    open_door,
 )
 from dutyroom.wiring.past import Past
 from dutyroom.wiring.running import RunningSite, limits_of, open_site
@@ -80,7 +81,8 @@ def run_demo(
         if options.fresh:
             _empty(settings.data)
         log_to(settings.data / "dutyroom.log", settings.log_level)
-        port, taken = choose_port(settings)
+        door, taken = open_door(settings)
+        stack.callback(door.close)
         if taken:
             say(taken)
         clock = _demo_clock(settings.data, options.speed)
@@ -89,7 +91,7 @@ def run_demo(
         site = _demo_site(settings.data, options, clock)
         if not options.empty:
             options = sized(options, site, settings.data)
-        demo = _open(settings, folder, site, clock, broker, port)
+        demo = _open(settings, folder, site, clock, broker, door)
         stack.callback(demo.instance.stop)
         _keep_clock(settings.data, clock, stack)
         demo.instance.start()
@@ -117,7 +119,12 @@ class _Demo:
 
 
 def _open(
-    settings: Settings, folder: DataFolder, site: Site, clock: ScaledClock, broker: EmbeddedBroker, port: int
+    settings: Settings,
+    folder: DataFolder,
+    site: Site,
+    clock: ScaledClock,
+    broker: EmbeddedBroker,
+    door: socket.socket,
 ) -> _Demo:
     records = records_of(settings)
     first = first_administrator(records, site.id, Passwords(), site.language)
@@ -138,7 +145,7 @@ def _open(
     running.broker = broker
     return _Demo(
         settings,
-        make_instance(settings, folder, records, [running], clock, port, clock.speed),
+        make_instance(settings, folder, records, [running], clock, door, clock.speed),
         running,
         clock,
         broker,
@@ -269,7 +276,7 @@ def _greet(demo: _Demo, options: DemoOptions, say: Callable[[str], None]) -> Non
     say("")
     say(f"  Dutyroom is running at {url}")
     if demo.settings.host in ("0.0.0.0", "::"):  # noqa: S104
-        say(f"  Other machines find it at http://{own_address()}:{demo.instance.address[1]}")
+        say(f"  Other machines find it at http://{own_address()}:{demo.instance.door.getsockname()[1]}")
     another = _command(f"password {demo.login}", demo.settings)
     if demo.password:
         say(f"  Log in as {demo.login} with the one-time password {demo.password}")

@@ -21,7 +21,7 @@ from dutyroom import __version__
 from dutyroom.api.app import create_app
 from dutyroom.api.messages import renderer
 from dutyroom.api.server import PageServer
-from dutyroom.backends.broker import EmbeddedBroker, free_port
+from dutyroom.backends.broker import EmbeddedBroker, listen
 from dutyroom.backends.channels.apprise_channel import AppriseChannel
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.device_files import DeviceFiles
@@ -105,16 +105,17 @@ class Instance:
     clock: Clock
     app: FastAPI
     notifying: Loop | None  # None: another process sends the messages
-    address: tuple[str, int]
+    door: socket.socket  # listens already; closed by `stop`
     before_closing: Callable[[], None] = lambda: None  # when no site runs any more, before the records close
     ending: str = ""  # why it ended by itself
     _server: _Server | None = None
 
     @property
     def url(self) -> str:
-        host = "127.0.0.1" if self.address[0] in ("0.0.0.0", "::") else self.address[0]  # noqa: S104
-        shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{self.address[1]}"
+        host, port = self.settings.host, self.door.getsockname()[1]
+        if host in ("0.0.0.0", "::"):  # noqa: S104
+            host = "127.0.0.1"
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
     def _commands(self) -> str:
@@ -142,8 +143,6 @@ class Instance:
         """Serves pages until SIGINT or SIGTERM; then returns, so that all is closed in order."""
         config = uvicorn.Config(
             self.app,
-            host=self.address[0],
-            port=self.address[1],
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=1,
@@ -155,7 +154,7 @@ class Instance:
         if self.ending:
             return
         with contextlib.suppress(KeyboardInterrupt):
-            self._server.run()
+            self._server.run([self.door])
 
     def end(self, reason: str) -> None:
         """Ends `serve`, from any thread."""
@@ -178,6 +177,7 @@ class Instance:
             site.stop()
         self.before_closing()
         self.records.close()
+        self.door.close()
 
 
 class _Server(PageServer):
@@ -199,12 +199,14 @@ class _Server(PageServer):
             self._ready()
 
 
-def choose_port(settings: Settings) -> tuple[int, str]:
-    """The wanted port, or the next free one with a sentence that says so."""
-    port = free_port(settings.host, settings.port)
+def open_door(settings: Settings) -> tuple[socket.socket, str]:
+    """Listens at the wanted port, or at the next free one with a sentence that says so. It is held from
+    now on: what takes seconds to start must not find its port taken in the end."""
+    door = listen(settings.host, settings.port)
+    port = door.getsockname()[1]
     if settings.port in (0, port):  # 0: any free one was asked for
-        return port, ""
-    return port, f"Port {settings.port} is taken; using {port}."
+        return door, ""
+    return door, f"Port {settings.port} is taken; using {port}."
 
 
 def make_instance(
@@ -213,7 +215,7 @@ def make_instance(
     records: Records,
     sites: Sequence[Served],
     clock: Clock,
-    port: int,
+    door: socket.socket,
     speed: float = 1.0,
     notify: bool = True,
 ) -> Instance:
@@ -246,7 +248,7 @@ def make_instance(
         clock,
         app,
         Loop("notify", notifying) if notify else None,
-        (settings.host, port),
+        door,
     )
 
 

@@ -20,11 +20,11 @@ from dutyroom.site import BrokerAddress, Site, load_site
 from dutyroom.wiring.figures import figure_loops
 from dutyroom.wiring.instance import (
     Instance,
-    choose_port,
     first_administrator,
     ignoring_interrupts,
     log_to,
     make_instance,
+    open_door,
 )
 from dutyroom.wiring.leasing import Leasing, this_folder
 from dutyroom.wiring.running import Owned, RunningSite, limits_of, open_site
@@ -48,7 +48,8 @@ def run_serve(
     with ExitStack() as stack:
         folder = stack.enter_context(DataFolder(settings.data))
         log_to(settings.data / "dutyroom.log", settings.log_level)
-        port, taken = choose_port(settings)
+        door, taken = open_door(settings)
+        stack.callback(door.close)
         if taken:
             say(taken)
         clock = SystemClock()
@@ -60,7 +61,7 @@ def run_serve(
             _open(settings, folder, site, source, records, leasing, clock, stack, say)
             for site, source in sites
         ]
-        instance = make_instance(settings, folder, records, running, clock, port)
+        instance = make_instance(settings, folder, records, running, clock, door)
         instance.before_closing = leasing.end
         stack.callback(instance.stop)
         for site, _ in sites:

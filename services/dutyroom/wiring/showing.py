@@ -33,7 +33,7 @@ from dutyroom.settings import Settings
 from dutyroom.site import Site
 from dutyroom.timebase import Clock
 from dutyroom.wiring.health import health_of
-from dutyroom.wiring.instance import choose_port, first_administrator, log_to, make_instance
+from dutyroom.wiring.instance import first_administrator, log_to, make_instance, open_door
 from dutyroom.wiring.memory import remember, remember_estate
 from dutyroom.wiring.seeding import Profiles, profiles_of, seed, shelf_of
 from dutyroom.wiring.serve import read_sites
@@ -107,7 +107,8 @@ def run_api(settings: Settings, folders: Sequence[Path], say: Callable[[str], No
     with ExitStack() as stack:
         folder = stack.enter_context(DataFolder(settings.data, shared=True))
         log_to(settings.data / "dutyroom-api.log", settings.log_level)
-        port, taken = choose_port(settings)
+        door, taken = open_door(settings)
+        stack.callback(door.close)
         if taken:
             say(taken)
         clock = SystemClock()
@@ -128,7 +129,7 @@ def run_api(settings: Settings, folders: Sequence[Path], say: Callable[[str], No
             )
             for site, source in sites
         ]
-        instance = make_instance(settings, folder, records, shown, clock, port, notify=False)
+        instance = make_instance(settings, folder, records, shown, clock, door, notify=False)
         stack.callback(instance.stop)
         for site, _ in sites:
             first = first_administrator(records, site.id, Passwords(), site.language)
