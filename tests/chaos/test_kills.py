@@ -27,6 +27,7 @@ METERS, RATE = 80, 2_000
 KILLS = int(os.environ.get("DUTYROOM_KILLS", "2"))
 SEED = int(os.environ.get("DUTYROOM_CHAOS_SEED", "1"))
 EVERY_S = 2.0  # between two kills, on average
+INSIDE_RATE = RATE * 0.4 if KILLS >= 20 else RATE  # a start takes longer than the pause before such an end
 ROUNDS = round(RATE / METERS * EVERY_S * (KILLS + 1))
 SENT = messages(METERS, ROUNDS, since(ROUNDS))
 
@@ -139,7 +140,7 @@ def test_the_service_ends_inside_commits(room: Room, undisturbed: Outcome) -> No
     random moment of the commit."""
     notes = room.folder / "notes"
     room.open()
-    sender = load(room, SENT, RATE)
+    sender = load(room, SENT, INSIDE_RATE)
     room.service.kill()
     for number, pause in enumerate(moments(0.0)):
         loop = ("keep", "watch")[number % 2]

@@ -50,7 +50,7 @@ class Engine:
         self._hearing = Hearing(shelf.of(Silences))
         self._waits = Waits(self._hearing)
         self._followers: dict[str, list[Instance]] = {}
-        self._moved: set[Instance] = set()  # may keep more than their columns
+        self._moved = snapshot.Moved()
         self._muster = snapshot.Muster()
         self._roster = Roster(table, shelf, self._meet, self._join, self._leave, ground, self.heard)
         self.reload(rules, devices)
@@ -358,10 +358,9 @@ class Engine:
     def snapshot(self) -> bytes:
         """The whole state, for `restore`."""
         self._points.wake_all()
-        self._moved = {instance for instance in self._moved if not instance.rest}
         points, newest = snapshot.known(self._points.newest[: self._points.size])
         devices, heard, lanes = self._hearing.dump()
-        moved = sorted(self._moved, key=lambda i: i.number)
+        moved = self._moved.still()
         return snapshot.write(
             snapshot.State(
                 points,
@@ -385,7 +384,7 @@ class Engine:
         self._hearing.load(state.devices, state.heard, state.lanes)
         same = {rule for rule, rows in state.rules.items() if self._prints.get(rule) == rows.print}
         instances = self._roster.instances
-        for key in [(i.rule.id, i.device) for i in self._moved if i.rule.id in same]:
+        for key in [(i.rule.id, i.device) for i in self._moved.all() if i.rule.id in same]:
             self._roster.renew(key)
         for rule in same:
             snapshot.unpack(state.rules[rule], lambda device, rule=rule: instances.get((rule, device)))  # type: ignore[misc]

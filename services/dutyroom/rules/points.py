@@ -59,7 +59,7 @@ class Points(Columns):
         super().__init__()
         self.layers = Layers()
         self._instances: list[tuple[Instance, ...]] = []  # by point: that look at it, in their order
-        self._asking: dict[int, tuple[Instance, ...]] = {}  # by point: those of them that ask
+        self._asking: list[tuple[Instance, ...]] = []  # by point: those of them that ask
 
     def meet(self, point_id: int, scale: float) -> None:
         """A point that is new, or another one now."""
@@ -69,6 +69,7 @@ class Points(Columns):
     def _make_room(self, size: int) -> None:
         if size > self.size:
             self._instances += [()] * (size - self.size)
+            self._asking += [()] * (size - self.size)
             self.reach(size)
             self.layers.reach(size)
 
@@ -103,15 +104,13 @@ class Points(Columns):
 
     def _asks(self, point: int) -> None:
         """Others ask for readings of this point than before."""
-        mine = tuple(i for i in self._instances[point] if i.asks)
+        whole = self._instances[point]
+        mine = tuple(i for i in whole if i.asks)
         self.asked[point] = NEVER if mine else FOREVER
-        if mine:
-            self._asking[point] = mine
-        else:
-            self._asking.pop(point, None)
+        self._asking[point] = whole if len(mine) == len(whole) else mine  # most often the same: one tuple
 
     def asking(self, point: int) -> tuple[Instance, ...]:
-        return self._asking.get(point, ())
+        return self._asking[point]
 
     # ------------------------------------------------------------ calm
 
@@ -130,7 +129,7 @@ class Points(Columns):
     def take_newest(self, points: Slots, newest: Longs) -> None:
         """Of a snapshot: what was judged until then. Nothing is calm before its next reading."""
         self.newest[:], self.calm[:] = NEVER, False
-        self.asked[list(self._asking)] = NEVER
+        self.asked[[point for point, mine in enumerate(self._asking) if mine]] = NEVER
         if len(points):
             self._make_room(int(points.max()) + 1)
             self.newest[points] = newest

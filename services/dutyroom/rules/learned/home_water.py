@@ -15,6 +15,7 @@ value times a factor.
 from __future__ import annotations
 
 from array import array
+from operator import mul
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
@@ -54,6 +55,8 @@ _COUNT = _NIGHTS + len(NIGHT_WINDOWS)
 _FLOORS = (*SPELL_FLOORS, *FLOW_FLOORS, *NIGHT_FLOORS)
 _FACTORS = (*SPELL_FACTORS, *(FLOW_FACTOR for _ in WINDOWS), *(NIGHT_FACTOR for _ in NIGHT_WINDOWS))
 
+_FRESH = array("d", _FLOORS)  # limits before anything was learned
+
 
 class HomeWater:
     """On the register of a home's water meter (m3)."""
@@ -82,7 +85,7 @@ class HomeWater:
         self.bin_hours = self.bin_moved = 0.0
         self.spell_hours = 0  # of high flow until now
         self.spell = zeros(SHORTS)  # its smallest flows by window
-        self._set_limits()
+        self.limits = _FRESH[:]
 
     def arguments(self) -> dict[str, float]:
         """measure: hours of the window; value and limit: hours since a still spell, or flow in m3/h."""
@@ -186,12 +189,12 @@ class HomeWater:
     # ------------------------------------------------------------ the alarm
 
     def _set_limits(self) -> None:
-        peaks = self.peaks
-        known = zip(_FLOORS, _FACTORS, peaks.now, peaks.old, strict=True)
-        limits = [max(floor, factor * now, factor * old) for floor, factor, now, old in known]
-        self.limits = array("d", limits)  # a list of them is three times as large
+        largest = self.peaks.all_largest()
+        own = map(mul, _FACTORS, largest)
+        # an array: a list of them is three times as large
+        self.limits = limits = array("d", [f if f > o else o for f, o in zip(_FLOORS, own, strict=True)])
         for i in range(_FLOWS + 1, _FLOWS + SHORTS):  # what runs for an hour may run on for another
-            self.limits[i] = max(self.limits[i], self.peaks.largest(i - 1))
+            limits[i] = max(limits[i], largest[i - 1])
 
     def _raise(self, at: Ms, cause: str, measure: int, value: float) -> None:
         if self.active:

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from dutyroom.errors import Rejected
 
 Floats: TypeAlias = "array[float]"
@@ -49,7 +51,7 @@ def unpack_halves(data: object, count: int | None = None) -> Floats:
     """Raises Rejected for anything but so many packed halves (any number where count is None)."""
     if not isinstance(data, bytes) or len(data) % 2 or (count is not None and len(data) != 2 * count):
         raise Rejected(f"a stored detector: {count} packed halves expected, {data!r:.40} found")
-    return array("f", struct.unpack(f"<{len(data) // 2}e", data))
+    return array("f", np.frombuffer(data, "<f2").astype(np.float32).tobytes())
 
 
 def unpack(data: object, count: int | None = None) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dutyroom.rules.learned.packed import Floats, floats, half, halves, parts, unpack_halves, zeros
+from dutyroom.rules.learned.packed import half, halves, parts, unpack_halves, zeros
 
 QUARANTINE = 2  # days
 SEASON = 60  # days
@@ -18,27 +18,30 @@ SEASON = 60  # days
 class Peaks:
     """Of `count` measures from 0 to 65504, by local day; rounded to 0.05 %."""
 
-    __slots__ = ("day", "now", "old", "season", "waiting")
+    __slots__ = ("_count", "_rows", "day", "season")
 
     def __init__(self, count: int) -> None:
-        self.now, self.old = zeros(count), zeros(count)
+        self._count = count
+        # One after the other: of this season, of the one before, of today, of the days that wait. One array,
+        # since five small ones hold more of headers than of figures.
+        self._rows = zeros(count * (3 + QUARANTINE))
         self.season = 0  # day on which it began
         self.day = 0
-        self.waiting: list[Floats] = [zeros(count) for _ in range(QUARANTINE + 1)]  # today first
 
     def note(self, measure: int, value: float) -> None:
         """A finished value of today."""
-        today = self.waiting[0]
-        if value > today[measure]:
-            today[measure] = half(value)
+        place = 2 * self._count + measure
+        if value > self._rows[place]:
+            self._rows[place] = half(value)
 
     def learn(self, measure: int, value: float) -> None:
         """A value that needs no quarantine."""
-        self.now[measure] = max(self.now[measure], half(value))
+        if value > self._rows[measure]:
+            self._rows[measure] = half(value)
 
     def drop(self) -> None:
         """Forgets what waits: an alarm has opened."""
-        self.waiting = [zeros(len(self.now)) for _ in self.waiting]
+        self._rows[2 * self._count :] = zeros((1 + QUARANTINE) * self._count)
 
     def roll(self, day: int) -> bool:
         """It is this local day (a number); True when that is a new one, and values may have changed."""
@@ -46,23 +49,29 @@ class Peaks:
             return False
         if not self.day:
             self.season = day
+        count = self._count
         for _ in range(min(day - self.day, QUARANTINE + 1) if self.day else 0):
-            last = self.waiting.pop()
-            self.now = floats(map(max, self.now, last))
-            self.waiting.insert(0, zeros(len(last)))
+            rows = self._rows
+            now = zeros(0)
+            now.extend(map(max, rows[:count], rows[-count:]))
+            self._rows = now + rows[count : 2 * count] + zeros(count) + rows[2 * count : -count]
         self.day = day
         if day - self.season >= SEASON:
-            self.season, self.old, self.now = day, self.now, zeros(len(self.now))
+            self.season = day
+            self._rows = zeros(count) + self._rows[:count] + self._rows[2 * count :]
         return True
 
     def largest(self, measure: int) -> float:
-        return max(self.now[measure], self.old[measure])
+        return max(self._rows[measure], self._rows[self._count + measure])
+
+    def all_largest(self) -> list[float]:
+        """Of every measure."""
+        rows, count = self._rows, self._count
+        return [a if a > b else b for a, b in zip(rows[:count], rows[count : 2 * count], strict=True)]
 
     def dump(self) -> list[Any]:
-        return [self.day, self.season, halves(sum(self.waiting, self.now + self.old))]
+        return [self.day, self.season, halves(self._rows)]
 
     def load(self, data: list[Any]) -> None:
-        count = len(self.now)
         self.day, self.season, kept = parts(data, 3)
-        rows = unpack_halves(kept, count * (QUARANTINE + 3))
-        self.now, self.old, *self.waiting = (rows[i * count : (i + 1) * count] for i in range(QUARANTINE + 3))
+        self._rows = unpack_halves(kept, self._count * (3 + QUARANTINE))
