@@ -57,6 +57,8 @@ rules:
      parameters: {after: t.lost, late: off, within: 5min,
        steps: [{step: running, point: running, equals: 1}, {step: back, ended: true}, {step: off, point: running, equals: 0}]},
      priority: 3, ticket: now}
+  - {id: t.repeated, kind: repeated, name: {en: again, zh-CN: 再}, select: {classes: [elevator]}, point: door,
+     parameters: {equals: 1, times: 3, over: 8min, forget: {moving: {equals: 1}}}, priority: 3, ticket: now}
 """
 DEVICES = [
     device("gen", "generator", 60),
@@ -65,6 +67,7 @@ DEVICES = [
     device("meter", "water_meter", 300, use="unit"),
     device("pump", "pump", 60, tank="tank"),
     device("tank", "tank", 60),
+    device("lift", "elevator"),
 ]
 SPECS = {
     "generator": [gauge("heat", "°C", 60), gauge("oil", "°C", 60), state("running", 60)],
@@ -73,6 +76,7 @@ SPECS = {
     "water_meter": [PointSpec("volume", unit="m3", kind=Kind.COUNTER, step=Decimal("0.001"), interval_s=300)],
     "pump": [state("running", 60)],
     "tank": [gauge("level", "m", 60)],
+    "elevator": [state("door"), state("moving")],
 }
 MINE = [rule for rule in parse_rules(RULES, "rules.yaml") if rule.id.startswith("t.")]
 BEFORE = 30 * HOUR + 50 * MINUTE  # that it has run: a state is set aside amid the readings
@@ -134,11 +138,21 @@ def day(chance: random.Random) -> list[Said]:
         if chance.random() < 0.08:
             door = 1 - door
             said.append((at + chance.randrange(60_000), "gate", "door_open", door))
+        said += lift(at, chance)
         if minute % 5 == 0:
             volume += chance.choice([0, 0, 1, 30, 400, 500]) if minute % 100 < 60 else 0
             volume -= 3000 if chance.random() < 0.03 else 0
             said.append((at, "meter", "volume", volume))
     return said
+
+
+def lift(at: Ms, chance: random.Random) -> list[Said]:
+    """A minute of its door, and now and then a trip, some of them in the very message of the door."""
+    moment = at + chance.randrange(25) * 1000
+    found = [(moment, "lift", "door", chance.choice([0, 1, 1]))] if chance.random() < 0.8 else []
+    found += [(moment + 25_000, "lift", "door", 0)] if chance.random() < 0.6 else []
+    trip = moment if chance.random() < 0.5 else at + chance.randrange(60) * 1000
+    return [*found, (trip, "lift", "moving", chance.choice([0, 1]))] if chance.random() < 0.2 else found
 
 
 def played(
