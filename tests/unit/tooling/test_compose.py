@@ -1,6 +1,6 @@
 """The compose file: read by docker-compose, and held to what an operator expects of it.
 
-No container engine runs where the project is tested: nothing here starts a container.
+A container engine is not there wherever the project is tested: nothing here starts a container.
 """
 
 from __future__ import annotations
@@ -207,6 +207,11 @@ def test_what_is_mounted_is_there(name: str) -> None:
             assert volume.endswith(":ro")
         else:
             assert source in COMPOSE["volumes"]
+
+
+def test_the_kept_log_of_influxdb_holds_no_queries() -> None:
+    """At its default level the charts of one page would push an error out of the log."""
+    assert SERVICES["influxdb"]["environment"]["INFLUXD_LOG_LEVEL"] == "warn"
 
 
 def test_only_the_broker_is_open_to_other_machines() -> None:
