@@ -11,6 +11,7 @@ from dutyroom.alarms import following, spans_of
 from dutyroom.api.point_names import point_name
 from dutyroom.api.words import Words, duration_text
 from dutyroom.flows.live import LiveValue
+from dutyroom.flows.places import places_of
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.model.duty import (
     Alarm,
@@ -95,17 +96,22 @@ class Presenter:
 
     def _with_mentions(self, said: str, arguments: Arguments) -> str:
         """What else the device said then, after the text: "Fire alarm · Loop 2 · Detector 17"."""
-        parts = [said]
-        for name, value in sorted(arguments.items(), key=lambda item: item[0]):
-            if name.startswith("also.") and isinstance(value, int | float):
-                point = name.rpartition(".")[2]
-                known = self.site.table.find(str(arguments.get("object")), point)
-                text = value_text(known, float(value), "", self.words) if known else self.words.brief(value)
-                unit = self.words.unit(known.spec.unit) if known and known.spec.kind == Kind.GAUGE else ""
-                parts.append(
-                    f"{self.point_name(point, known.spec if known else None)} {text} {unit}".rstrip()
-                )
+        first, *further = [
+            " · ".join(map(self._mention, [arguments.get("object")] * len(place), place.items()))
+            for place in places_of(arguments)
+        ]
+        parts = [said, first] if first else [said]
+        if further:
+            parts.append(self.words.t("alarm.further", count=len(further), places="; ".join(further)))
         return " · ".join(parts)
+
+    def _mention(self, object: object, named: tuple[str, float]) -> str:
+        """A point by its name and the value that it had."""
+        point, value = named[0].rpartition(".")[2], named[1]
+        known = self.site.table.find(str(object), point)
+        text = value_text(known, value, "", self.words) if known else self.words.brief(value)
+        unit = self.words.unit(known.spec.unit) if known and known.spec.kind == Kind.GAUGE else ""
+        return f"{self.point_name(point, known.spec if known else None)} {text} {unit}".rstrip()
 
     def rule_name(self, rule: str) -> str:
         known = self.rules.get(rule)
@@ -223,7 +229,9 @@ class Presenter:
         }
 
     def reason(self, reason: str) -> str:
-        return self.words.t(reason) if self.words.has(reason) else reason
+        """A key with what follows a colon as its `{what}`, or what a person wrote."""
+        key, _, what = reason.partition(":")
+        return self.words.t(key, what=what) if self.words.has(key) else reason
 
     def actor(self, actor: str) -> str:
         if actor == "command line" or actor.startswith("token:commands-"):  # without, with a service

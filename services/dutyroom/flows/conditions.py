@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from dutyroom.flows.again import worse
+from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test
 from dutyroom.flows.episodes import Episode, Key
+from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
@@ -30,7 +31,9 @@ def apply(room: Room, condition: Condition) -> None:
     episode = room.open.get((condition.rule, condition.object))
     if rule is None:
         return
-    if not condition.active:
+    if MERELY in condition.arguments:
+        further(room, episode, condition)
+    elif not condition.active:
         if episode is not None and episode.active:
             clear(room, episode, rule, condition.at)
     elif episode is None or not episode.active:

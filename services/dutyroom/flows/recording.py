@@ -12,7 +12,7 @@ from dutyroom.interfaces import Tx
 from dutyroom.model.duty import SYSTEM, Alarm, CheckState, Person, Role
 from dutyroom.timebase import Ms
 
-ESCALATED = ("unanswered", "unarrived")  # what is said of an emergency that is late
+MARKED = ("unanswered", "unarrived", "further")  # an emergency that is late, or spreads
 _TOLD = (Role.OPERATOR, Role.ADMINISTRATOR)
 
 
@@ -104,7 +104,8 @@ def _tell(tx: Tx, people: Sequence[Person], notice: Notice, now: Ms) -> None:
     if listed := in_one_line(episode.checks):
         arguments["checks"] = listed
     if notice.what != "raised":
-        arguments[notice.what if notice.what in ESCALATED else "again"] = True
+        kind = notice.what.partition(":")[0]
+        arguments[kind if kind in MARKED else "again"] = True
     cause = notice.cause or alarm.episode
     for row in messages_to(people, cause, notice.what, alarm.key, arguments, now):
         if tx.outbox.insert(row):

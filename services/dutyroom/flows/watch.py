@@ -21,6 +21,7 @@ from dutyroom.flows.late import Late, Past
 from dutyroom.flows.mentions import Said, with_mentions
 from dutyroom.flows.outage import RULE as OUTAGE
 from dutyroom.flows.outage import Outage
+from dutyroom.flows.places import Places
 from dutyroom.flows.recording import write
 from dutyroom.interfaces import Journal, Records, Tx
 from dutyroom.model.duty import Condition, Device, DeviceStatus, TicketKind
@@ -75,6 +76,7 @@ class Watch:
         self._usual: Ms = 0  # between two ticks
         self._away = False
         self._idle = IdleRules()
+        self._places = Places(table)
         self._out: frozenset[str] = frozenset()  # devices out of service
         self._change = -1  # last line of the change log that was looked at
         self._seen: tuple[int, Standing, list[Condition]] | None = None  # what stood at that line
@@ -150,6 +152,7 @@ class Watch:
             if found:
                 said = Said(batch)
                 self._pending += [with_mentions(c, self._engine.rules, self._table, said) for c in found]
+            self._pending += self._places.look(batch, self._engine.rules, self._engine.running, found)
             self._position[lane] = seq
             count += 1
             if lane is not Lane.PRIORITY and self._behind(Lane.PRIORITY):

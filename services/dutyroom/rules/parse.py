@@ -116,6 +116,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
         parameters=parameters,
         point=row.text("point", ""),
         mentions=row.texts("mentions"),
+        each_place=row.flag("each_place"),
         on_delay=row.duration("on_delay", 0),
         off_delay=row.duration("off_delay", 0),
         respond_within=row.duration("respond_within", 0) or None,
@@ -142,6 +143,11 @@ def _rule(row: Fields, shipped: bool) -> Rule:
     if rule.latched and (rule.utilities or rule.explained_by):
         row.wrong(
             "latched", "a latched rule is never explained by another; leave utility and explained_by out"
+        )
+    if rule.each_place and not (rule.mentions and rule.kind == "state" and rule.parameters.get("equals")):
+        row.wrong(
+            "each_place",
+            "needs a rule of kind state with equals, and mentions: the points that name the place",
         )
     row.finish()
     return rule

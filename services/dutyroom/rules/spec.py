@@ -65,6 +65,7 @@ class Rule:
     parameters: Mapping[str, object] = field(default_factory=dict)  # checked by the kind
     point: str = ""  # name of the point it looks at
     mentions: tuple[str, ...] = ()  # points whose values of that moment belong to what the alarm says
+    each_place: bool = False  # other values of them while it stands sound again: a second detector
     on_delay: Ms = 0
     off_delay: Ms = 0
     respond_within: Ms | None = None

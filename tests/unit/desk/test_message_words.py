@@ -111,6 +111,22 @@ def test_what_else_the_device_said_stands_in_the_alarm(render: Render) -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        (
+            "en",
+            "A further detector reports: Riser meter 1: fire alarm · Loop 2 · 1 more: Loop 3 · Detector 5",
+        ),
+        ("zh-CN", "又有探测器报警：1号立管水表：火警 · 报警回路 2 · 另有 1 处：报警回路 3 · 报警点位 5"),
+    ],
+)
+def test_a_second_detector_stands_behind_the_first(render: Render, language: str, said: str) -> None:
+    further = {"more.001.0.alarm_loop": 3.0, "more.001.1.alarm_detector": 5.0, "further": True}
+    _, body = render("s", "alarm.fire.alarm", {**ALARM, "also.0.alarm_loop": 2.0, **further}, language)
+    assert body.splitlines()[0] == said
+
+
+@pytest.mark.parametrize(
     ("language", "said"), [("en", "Nothing is wrong"), ("zh-CN", "一切正常"), ("", "一切正常")]
 )
 def test_a_test_message_in_the_readers_or_the_sites_language(
