@@ -44,6 +44,7 @@ class Ring:
     ticket: bool = False
     raised: bool = True  # False: the same alarm calls again
     disproved: bool = False  # later data: its condition never held
+    test: bool = False  # in a fire test that people had announced
 
     @property
     def source(self) -> tuple[str, str]:
@@ -111,6 +112,7 @@ class Load:
     waited: Ms | None  # median until acknowledged
     prompt: float | None  # share acknowledged within 10 min
     disproved: int = 0  # calls that later data says were none
+    tests: int = 0  # calls in announced fire tests: in none of the other figures
 
 
 def load_of(
@@ -121,8 +123,10 @@ def load_of(
     begins: Sequence[wall_time] = SHIFTS,
     worst: int = 20,
 ) -> Load:
-    """The figures of what called in [since, until)."""
-    mine = sorted((r for r in rings if since <= r.at < until), key=lambda r: r.at)
+    """The figures of what called in [since, until). EEMUA 191 looks at the alarms of operation: what rang in an
+    announced test was expected, and is counted apart."""
+    every = [r for r in rings if since <= r.at < until]
+    mine = sorted((r for r in every if not r.test), key=lambda r: r.at)
     at = np.array([r.at for r in mine], np.int64)
     peak, peak_at = peak_of(at)
     days = max((until - since) / DAY, SLOT / DAY)
@@ -158,6 +162,7 @@ def load_of(
         round(median(waits)) if waits else None,
         sum(w <= SLOT for w in waits) / len(waits) if waits else None,
         sum(r.disproved for r in mine),
+        len(every) - len(mine),
     )
 
 

@@ -43,6 +43,7 @@ def calls(alarm: Alarm, history: Sequence[AlarmChange]) -> list[Ring]:
                 ticket=alarm.ticket is not None and place == places[0],
                 raised=place == places[0],
                 disproved=alarm.disproved,
+                test=alarm.test,
             )
         )
     return found

@@ -69,6 +69,7 @@ def plain_load(load: Load) -> dict[str, Any]:
         "shifts": [{**asdict(s), "begins": s.begins.strftime("%H:%M")} for s in load.shifts],
         "worst": [{**asdict(a), "share": round(a.share, 4)} for a in load.worst],
         "disproved": load.disproved,
+        "tests": load.tests,
         "acknowledged_within_10min": load.prompt,
         "acknowledged_after_median_s": None if load.waited is None else load.waited / 1000,
     }

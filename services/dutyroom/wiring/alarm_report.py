@@ -54,6 +54,8 @@ def report(
         yield words.t("load.prompt", share=f"{load.prompt:.0%}")
     if load.disproved:
         yield words.t("load.disproved", count=words.number(load.disproved))
+    if load.tests:
+        yield words.t("load.tests", count=words.number(load.tests))
     if cut:
         yield words.t("load.cut")
     yield from load_lines(load, words, called, names)

@@ -108,3 +108,23 @@ def test_a_call_that_later_data_disproves_is_load_but_no_alarm_that_stood() -> N
     assert (load.alarms, load.disproved) == (2, 1)
     assert next(f.value for f in load.figures if f.name == "stale_most") == 1
     assert [a.stale for a in load.worst] == [1, 0]
+
+
+def test_what_rings_in_a_fire_test_is_counted_apart() -> None:
+    """Thirty detectors tried in ten minutes are no flood, and no bad actor."""
+    tried = [
+        Ring(START + n * 20 * SECOND, "fire.alarm", "panel", 1, ticket=True, test=True) for n in range(30)
+    ]
+    true = Ring(START + HOUR, "water.burst", "riser", 2, ticket=True)
+    found = load_of([*tried, true], START, START + DAY, SHANGHAI)
+    assert (found.alarms, found.tickets, found.tests) == (1, 1, 30)
+    assert [a.object for a in found.worst] == ["riser"]
+    assert figure(found, "peak_10min") == (1.0, "good")
+    assert figure(found, "flood_share") == (0.0, "good")
+    assert [s.alarms for s in found.shifts] == [1, 0, 0]
+
+
+def test_a_call_knows_that_it_was_a_test() -> None:
+    history = [change(0, AlarmEvent.RAISE, AlarmState.NORMAL, AlarmState.UNACKNOWLEDGED)]
+    assert [ring.test for ring in calls(replace(alarm(), test=True), history)] == [True]
+    assert [ring.test for ring in calls(alarm(), history)] == [False]
