@@ -169,10 +169,10 @@ rules:
 """
 
 
-def file_run(at: Path, telemetry: str, **given: object) -> Summary:
+def file_run(at: Path, telemetry: str, text: str = RULES, **given: object) -> Summary:
     (at / "d.csv").write_text(DEVICES, encoding="utf-8")
     (at / "t.csv").write_text(telemetry, encoding="utf-8")
-    (at / "r.yaml").write_text(RULES, encoding="utf-8")
+    (at / "r.yaml").write_text(text, encoding="utf-8")
     wanted = Wanted(
         at / "out", telemetry=at / "t.csv", devices=at / "d.csv", rules=at / "r.yaml",
         **given,  # type: ignore[arg-type]
@@ -210,6 +210,29 @@ def test_missing_columns_are_all_named(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as caught:
         file_run(tmp_path, "device_id,value\nt1,1\n")
     assert [m.field for m in caught.value.mistakes] == ["point", "unit", "time_utc_iso"]
+
+
+def test_what_late_rows_disprove_is_left_out_and_what_only_they_show_is_told_when_they_came(
+    tmp_path: Path,
+) -> None:
+    slow = RULES.replace("priority: 2,", "priority: 2, on_delay: 25min,")
+    rows = list(level(0, 4, high=(1, 2)))
+    first = {day: START + day * DAY + 9 * HOUR + 5 * MINUTE for day in (1, 2)}
+    came = {at: at for at, _ in rows}
+    came |= {first[1] + 10 * n * MINUTE: first[1] + 5 * HOUR for n in range(6)}  # found late
+    rows = [(at, 1.0 if at == first[2] + 20 * MINUTE else v) for at, v in rows]
+    rows = [(at, 1.0 if at == first[2] + 40 * MINUTE else v) for at, v in rows]
+    came |= {first[2] + n * MINUTE: first[2] + 3 * HOUR for n in (20, 40)}  # it had come down twice
+    text = "".join(
+        f"t1,level,m,{to_iso(at)},{v},{to_iso(came[at])}\n"
+        for at, v in sorted(rows, key=lambda r: came[r[0]])
+    )
+    done = file_run(tmp_path, HEAD.strip() + ",received_at\n" + text, text=slow)
+    lines = list(csv.DictReader((tmp_path / "out" / "alarms.csv").read_text(encoding="utf-8").splitlines()))
+    told = [row["raised_at"] for row in lines if row["kind"] == "own_high"]
+    assert told == [to_iso(first[1] + 5 * HOUR)]
+    assert done.plain()["late"] == {"readings": 8, "found": 1, "moved": 0, "merged": 0, "disproved": 1}
+    assert "8 readings came late" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("years", [1, -1])

@@ -18,7 +18,8 @@ from dutyroom.timebase import MINUTE, Ms, to_iso
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """kinds: alarms by kind. more: by sort of trouble, how many are not named."""
+    """kinds: alarms by kind. more: by sort of trouble, how many are not named. late: readings that came late, and alarms
+    by what they changed (`backtest_officer.CHANGED`)."""
 
     site: str
     since: Ms
@@ -33,6 +34,7 @@ class Summary:
     compared: Sequence[Difference] | None = None
     seconds: float = 0.0
     shown: Mapping[str, str] = field(default_factory=dict)  # device -> how people name it
+    late: Mapping[str, int] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """As JSON values; instants as ISO 8601 in UTC."""
@@ -47,6 +49,7 @@ class Summary:
             "tickets": load.tickets,
             "kinds": dict(self.kinds),
             **plain_load(load),
+            "late": dict(self.late),
             "events": None if self.verdict is None else _events(self.verdict),
             "compare": None if self.compared is None else counted(self.compared),
             "troubles": [asdict(t) for t in self.troubles],
@@ -124,6 +127,11 @@ def kinds_of(raised: Sequence[Raised]) -> dict[str, int]:
         kind = kind_of(one.rule, one.arguments)
         found[kind] = found.get(kind, 0) + 1
     return dict(sorted(found.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def late_of(outcome: Outcome) -> dict[str, int]:
+    """What came late in a run, and what it changed."""
+    return {"readings": sum(outcome.late.values()), **outcome.changed}
 
 
 def run_troubles(troubles: Troubles, outcome: Outcome, past: Past, census: Census) -> None:

@@ -76,9 +76,11 @@ class Again:
 class Late:
     """One per site; belongs to `Watch`, which calls it with a drained journal."""
 
-    def __init__(self, site: str, engine: Engine, table: PointTable, past: Past) -> None:
+    def __init__(
+        self, site: str, engine: Engine, table: PointTable, past: Past, states: States | None = None
+    ) -> None:
         self._site, self._engine, self._table, self._past = site, engine, table, past
-        self._states = States(site, engine)
+        self._states = states or States(site, engine)
         self._looked: Ms = NEVER
         self._round: list[Key] = []  # of which some were looked at already
         self.beyond = 0  # instances that missed what is older than any state set aside
@@ -185,7 +187,7 @@ class Late:
                 spans.append((known, after + 1, max(after, self._engine.newest(point)) + 1))
         out: dict[Key, list[Row]] = {key: [] for key in bases}
         for (key, mine), span, series in zip(asked, spans, self._past.ranges(spans), strict=True):
-            out[key] += _readings(mine, series, now)
+            out[key] += rows_of(mine, series, now)
             if type(bases[key].instance).reset is not Instance.reset:
                 out[key] += self._resets(tx, mine, span[1], span[2])
         return out
@@ -201,7 +203,8 @@ def _again(key: Key, base: Base, rows: Iterable[Row], followed: Iterable[Conditi
     return Again(key, Judged(*key, since, found), base.instance, marks)
 
 
-def _readings(point: Point, series: Series, now: Ms) -> list[Row]:
+def rows_of(point: Point, series: Series, now: Ms) -> list[Row]:
+    """What of a series is judged."""
     scale = float(1 / point.spec.step) if point.spec.step else 1.0
     fine = (series.quality != Quality.SUSPECT) & np.isfinite(series.value) & (series.at <= now + AHEAD)
     return [

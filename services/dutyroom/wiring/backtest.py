@@ -22,7 +22,7 @@ from dutyroom.flows.alarm_kinds import kind_of
 from dutyroom.flows.alarm_load import SHIFTS, load_of
 from dutyroom.flows.backtest import Outcome, Raised, run
 from dutyroom.flows.backtest_compare import Difference, differences
-from dutyroom.flows.backtest_summary import Summary, kinds_of, rings_of, run_troubles
+from dutyroom.flows.backtest_summary import Summary, kinds_of, late_of, rings_of, run_troubles
 from dutyroom.flows.known_events import NEEDED, Known, Told, Verdict, judged, known_events
 from dutyroom.flows.past_files import Listed
 from dutyroom.flows.past_readings import Columns, arrived, batches_of, joined
@@ -94,6 +94,7 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         compared,
         time.perf_counter() - began,
         scene.names,
+        late_of(before),
     )
     _write(wanted.out, mine, scene, summary, say)
     return summary

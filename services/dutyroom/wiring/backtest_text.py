@@ -40,6 +40,7 @@ def written(summary: Summary, words: Words, rules: Sequence[Rule]) -> str:
             alarms=words.number(summary.load.alarms),
             tickets=words.number(summary.load.tickets),
         ),
+        *([words.t("backtest.late", dict(summary.late))] if summary.late.get("readings") else []),
         *_troubles(summary.troubles, summary.more, words),
         *load_lines(summary.load, words, called, summary.shown),
         *_kinds(summary.kinds, words),

@@ -14,6 +14,8 @@ from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, state
 
 from dutyroom import alarms
 from dutyroom.alarms import spans_of
+from dutyroom.flows.backtest import Outcome as Played
+from dutyroom.flows.backtest import Past, run
 from dutyroom.model.duty import AlarmEvent, AlarmState
 from dutyroom.model.telemetry import (
     Batch,
@@ -245,3 +247,25 @@ def test_so_it_is_when_people_acknowledge_and_processes_end(seed: int) -> None:
     chance = random.Random(seed)
     said = day(chance)
     assert played(shuffle(said, chance), chance) == played(ordered(said))
+
+
+def run_past(said: Sequence[tuple[Ms, Said]]) -> Played:
+    """The same through a backtest, each reading a batch of its own."""
+    room = Room(DEVICES, SPECS, MINE)
+    rows = [
+        (arrives, Readings.of([(room.point(name, point).id, at, float(value), 0, 0)]))
+        for arrives, (at, name, point, value) in said
+    ]
+    rows.append((rows[-1][0] + HOUR, Readings.of([])))
+    batches = [Batch(SITE, Lane.NORMAL, arrives, (), readings) for arrives, readings in rows]
+    return run(batches, Past(SITE, MINE, room.devices, room.table))
+
+
+@settings(max_examples=max(3, EXAMPLES // 2), deadline=None)
+@given(st.integers(0, 1_000_000))
+def test_a_backtest_of_late_data_holds_the_alarms_of_live_operation(seed: int) -> None:
+    chance = random.Random(seed)
+    said = shuffle(day(chance), chance)
+    done = run_past(said)
+    assert {(a.rule, a.object, *span) for a in done.raised for span in a.spans} == played(said)
+    assert all(a.raised_at >= a.began_at for a in done.raised)
