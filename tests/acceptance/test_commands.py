@@ -132,6 +132,18 @@ print(json.dumps({"status": done.status, "cookie": "dutyroom_session" in (done.h
 """
 
 
+def test_an_outage_is_announced_and_ended_through_the_service(service: Service) -> None:
+    given = ("--utility", "power", "--ends", "2h", "--reason", "Switchgear overhaul")
+    said = service.command("announce", "add", "outage", *given)
+    assert said.startswith("Announced as number 1,"), said
+    listed = service.command("announce", "list")
+    assert "running  outage" in listed
+    assert "Switchgear overhaul" in listed
+    assert "--device 'gone'" in service.command("announce", "add", "outage", "--device", "gone", *given)
+    assert service.command("announce", "end", "1", "--reason", "Done early") == "Ended number 1.\n"
+    assert "over already" in service.command("announce", "end", "1", "--reason", "Twice")
+
+
 def test_an_import_waits_for_the_service_to_be_stopped(service: Service, tmp_path: Path) -> None:
     (tmp_path / "past.csv").write_text("device,point,at,value\n", encoding="utf-8")
     said = service.command("import", str(tmp_path / "past.csv"))

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import gc
 
-from dutyroom.cli import checking, devices, keeping, profile, quality, readings, servers, service, trying
+from dutyroom.cli import (
+    announcing,
+    checking,
+    devices,
+    keeping,
+    profile,
+    quality,
+    readings,
+    servers,
+    service,
+    trying,
+)
 from dutyroom.cli.frame import app
 
 __all__ = ["app", "main"]
@@ -29,6 +40,7 @@ app.command()(readings.quarantine)
 app.command()(readings.ledger)
 app.command()(quality.backtest)
 app.add_typer(quality.alarms, name="alarms")
+app.add_typer(announcing.announce, name="announce")
 app.command()(keeping.password)
 app.command()(keeping.backup)
 app.command()(keeping.restore)

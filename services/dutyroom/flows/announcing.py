@@ -43,9 +43,7 @@ class AnnouncingDesk:
         """A planned outage, or a fire test that begins now; a test has a ticket from its begin."""
         with self._records.write() as tx:
             now = self._clock.now()
-            begins = now if wish.begins is None or wish.kind is Announced.FIRE_TEST else wish.begins
-            _check(wish, begins, now)
-            _known(tx, site, wish)
+            begins = check(tx, site, wish, now)
             stored = tx.announcements.insert(
                 Announcement(
                     0, site, wish.kind, begins, wish.ends, wish.reason.strip(), actor, now,
@@ -75,6 +73,14 @@ class AnnouncingDesk:
                 raise Conflict("conflict.reason")
             after = replace(found, cancelled_at=now, cancelled_by=actor)
             return _change(tx, after, now, actor, "cancelled", reason)
+
+
+def check(tx: Tx, site: str, wish: Wish, now: Ms) -> Ms:
+    """When it would begin. Raises Conflict or Rejected (a message key) where it cannot be announced."""
+    begins = now if wish.begins is None or wish.kind is Announced.FIRE_TEST else wish.begins
+    _check(wish, begins, now)
+    _known(tx, site, wish)
+    return begins
 
 
 def _check(wish: Wish, begins: Ms, now: Ms) -> None:
