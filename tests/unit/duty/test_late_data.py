@@ -269,3 +269,45 @@ def test_a_backtest_of_late_data_holds_the_alarms_of_live_operation(seed: int) -
     done = run_past(said)
     assert {(a.rule, a.object, *span) for a in done.raised for span in a.spans} == played(said)
     assert all(a.raised_at >= a.began_at for a in done.raised)
+
+
+NOT_AGAIN = """
+rules:
+  - {id: n.quiet, kind: quiet_hours, name: {en: quiet, zh-CN: 静}, select: {classes: [gate]}, point: openings, priority: 4}
+  - {id: n.service, kind: since_service, name: {en: due, zh-CN: 保}, select: {classes: [gate]}, point: openings,
+     parameters: {above: 10}, priority: 4}
+  - {id: n.run, kind: unplanned_run, name: {en: runs, zh-CN: 转}, select: {classes: [generator]}, point: running,
+     parameters: {equals: 1, unless: power.mains_lost}, on_delay: 10min, priority: 4}
+  - {id: n.load, kind: abnormal_load, name: {en: load, zh-CN: 电}, select: {classes: [electricity_meter]}, point: energy,
+     priority: 4}
+  - {id: n.limit, kind: limit, name: {en: many, zh-CN: 多}, select: {classes: [gate]}, point: openings,
+     parameters: {above: 1000}, priority: 4}
+"""
+
+
+def test_what_asks_the_clock_plans_or_neighbours_passes_over_what_comes_late() -> None:
+    """Such a reading is counted; a limit on the same point is judged again."""
+    counter = PointSpec("openings", kind=Kind.COUNTER, step=Decimal(1), interval_s=60)
+    energy = PointSpec("energy", unit="kWh", kind=Kind.COUNTER, step=Decimal("0.01"), interval_s=60)
+    specs = {
+        "gate": [counter],
+        "generator": [state("running", 60)],
+        "electricity_meter": [energy],
+        "feeder": [],
+    }
+    rules = [rule for rule in parse_rules(NOT_AGAIN, "rules.yaml") if rule.id.startswith("n.")]
+    devices = [
+        device("g", "gate"),
+        device("gen", "generator"),
+        device("e", "electricity_meter"),
+        device("f", "feeder"),
+    ]
+    room = Room(devices, specs, rules)
+    every = [("g", "openings", 5), ("gen", "running", 0), ("e", "energy", 500)]
+    for minute in (1, 5):
+        room.clock.at = T0 + minute * MINUTE
+        room.engine.feed(room.batch(*every, at=minute * 60))
+    assert len(room.engine.running) == len(rules)
+    room.engine.feed(room.batch(*((d, p, v + 1) for d, p, v in every), at=180))
+    assert set(room.engine.missed) == {("n.limit", "g")}
+    assert room.engine.late == {"g": 1, "gen": 1, "e": 1}
