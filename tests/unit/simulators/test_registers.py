@@ -64,6 +64,23 @@ def test_evenings_are_busy_and_nights_are_still(kind: str) -> None:
     assert hours.index(max(hours)) in range(17, 22)
 
 
+@pytest.mark.parametrize("seed", [7, 21])
+def test_flats_use_water_as_metered_homes_do(seed: int) -> None:
+    """Least hourly flow over k hours, largest of 28 days, L/h: the homes had 17-56 (4 h), 5-48 (6 h), 2-27 (8 h),
+    0-25 (12 h), 0-4 (18 h)."""
+    m = meters(seed, units=480)
+    shown = np.floor(np.array([m.raw("unit_water", MIDNIGHT + h * HOUR) for h in range(24 * 28 + 1)]) * 1000)
+    flow = np.diff(shown, axis=0)
+    still = (flow == 0).mean(axis=1).reshape(-1, 24).mean(axis=0)
+    assert (still[1:5] > 0.65).all()
+    assert (still[1:5] < 0.9).all()
+    assert ((still[8:22] > 0.2) & (still[8:22] < 0.5)).all()
+    assert (flow.reshape(28, 24, -1)[:, :6] == 0).any(axis=1).all()  # all sleep for an hour
+    for hours, most in ((4, 62), (6, 48), (8, 27), (12, 25), (18, 4)):
+        least = np.lib.stride_tricks.sliding_window_view(flow, hours, axis=0).min(axis=2).max(axis=0)
+        assert np.quantile(least, 0.95) <= most, hours
+
+
 def test_weekends_use_more() -> None:
     m = meters(units=480)
     monday = MIDNIGHT + 5 * DAY
