@@ -15,6 +15,8 @@ from dutyroom.model.telemetry import Attribute, DeviceClass, Event, Point, Point
 from dutyroom.timebase import Ms
 
 _SPEC = columns(schema.points, PointSpec)
+_LIST = 500  # names in one query
+_ALL = 5_000  # devices that are a good part of any site
 
 
 class Devices:
@@ -82,13 +84,16 @@ class Devices:
         return [known[key] for key in asked]
 
     def _some_points(self, site: str, wanted: Sequence[tuple[Device, PointSpec]]) -> Sequence[Point]:
-        names = {device.id for device, _ in wanted}
-        if len(names) > 50:  # then one pass over the site costs less than a long list
+        names = sorted({device.id for device, _ in wanted})
+        if len(names) > _ALL:  # then one pass over the site costs less than long lists
             return self.points(site)
+        return [p for i in range(0, len(names), _LIST) for p in self._points_of(site, names[i : i + _LIST])]
+
+    def _points_of(self, site: str, names: Sequence[str]) -> list[Point]:
         p, d = schema.points, schema.devices
         both = p.join(d, (d.c.site == p.c.site) & (d.c.id == p.c.device))
         chosen = select(p.c.id, p.c.site, p.c.device, d.c.device_class, d.c.space, *_SPEC)
-        found = chosen.select_from(both).where(p.c.site == site, p.c.device.in_(sorted(names)))
+        found = chosen.select_from(both).where(p.c.site == site, p.c.device.in_(names))
         return [_point(row) for row in self._link.run(found)]
 
     def _insert_points(self, rows: Sequence[dict[str, Any]]) -> None:

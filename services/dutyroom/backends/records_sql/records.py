@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from dutyroom.backends.records_sql.leases import SqlLeases
 from dutyroom.backends.records_sql.link import Link, explained
 from dutyroom.backends.records_sql.migrate import bring_up_to_date
 from dutyroom.backends.records_sql.tx import SqlTx
-from dutyroom.errors import Rejected
+from dutyroom.errors import Rejected, Unavailable
 
 # One writer at a time in PostgreSQL too: the change log's numbers then become visible in their
 # order, and reading a row before changing it needs no further lock.
@@ -25,12 +26,41 @@ _SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
 _BUSY_MS = 10_000
 
 
+class _Turns:
+    """Writers of this process, in the order in which they came. SQLite's own waiting is by asking again every
+    tenth of a second: who writes transaction after transaction, as a first start with many devices does,
+    leaves it none, until the others give up with "database is locked"."""
+
+    def __init__(self) -> None:
+        self._change = threading.Condition()
+        self._next = self._served = 0
+        self._gone: set[int] = set()  # gave up before their turn
+
+    def __enter__(self) -> None:
+        with self._change:
+            mine, self._next = self._next, self._next + 1
+            if not self._change.wait_for(lambda: self._served == mine, _BUSY_MS / 1000):
+                self._gone.add(mine)
+                raise Unavailable(
+                    f"the records are locked: {mine - self._served} writers are before this one"
+                )
+
+    def __exit__(self, *_: object) -> None:
+        with self._change:
+            self._served += 1
+            while self._served in self._gone:
+                self._gone.remove(self._served)
+                self._served += 1
+            self._change.notify_all()
+
+
 class SqlRecords:
     """Records in SQLite or PostgreSQL. Thread-safe."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sqlite = engine.dialect.name == "sqlite"
+        self._turns = _Turns() if self._sqlite else nullcontext()
         self.leases = SqlLeases(engine.dialect.name, self._alone, self._beside, self._look)
 
     @contextmanager
@@ -41,7 +71,7 @@ class SqlRecords:
 
     @contextmanager
     def _alone(self) -> Iterator[Link]:
-        with self._transaction("IMMEDIATE") as connection:
+        with self._turns, self._transaction("IMMEDIATE") as connection:
             if not self._sqlite:
                 with explained():
                     connection.execute(_ONE_WRITER)
@@ -51,7 +81,7 @@ class SqlRecords:
     def _beside(self) -> Iterator[Link]:
         """Of a row or two that no other writer touches: a long import does not hold it up, except in
         SQLite, which knows one writer only."""
-        with self._transaction("IMMEDIATE") as connection:
+        with self._turns, self._transaction("IMMEDIATE") as connection:
             yield Link(connection)
 
     @contextmanager
