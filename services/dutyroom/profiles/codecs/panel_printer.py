@@ -12,6 +12,7 @@ The document is {"records": [{loop, device, address, event, first, place, device
 
     event           the printed word without 首次 and 后续, `key` in English: fire, fault, fault_restored, shielded, ...
     alarm, fault    1 or 0 where the word says so: a fire is 1, only a reset of the panel is 0
+    prealarm        the same of 预警: a detector is near its threshold, which is no fire yet
     printed         date and time as they stand; `time` (ISO) only when the setting `date` says their order,
                     since panels print it in several (`ymd`, `dmy`, `mdy`)
 
@@ -49,7 +50,8 @@ _WORDS: Final[tuple[tuple[str, str, Item], ...]] = (
     ("故障消除", "fault_restored", {"fault": 0}),
     ("屏蔽解除", "unshielded", {}),
     ("解除屏蔽", "unshielded", {}),
-    ("复位", "reset", {"alarm": 0}),
+    ("复位", "reset", {"alarm": 0, "prealarm": 0}),
+    ("预警", "prealarm", {"prealarm": 1}),  # before the fire: 火灾预警 is none yet
     ("火警", "fire", {"alarm": 1}),
     ("火灾", "fire", {"alarm": 1}),
     ("手动报警", "fire", {"alarm": 1}),
