@@ -9,7 +9,13 @@ from dutyroom.errors import Rejected
 from dutyroom.flows.notify import Render
 from dutyroom.model.duty import Arguments
 
-_MARKS = ("again", "further", "unanswered", "unarrived", "test")  # how a body is told otherwise than the first time
+_MARKS = (
+    "again",
+    "further",
+    "unanswered",
+    "unarrived",
+    "test",
+)  # how a body is told otherwise than the first time
 _TITLE = 100  # characters of a body that serve as its title
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, state
 
@@ -235,6 +235,7 @@ def ordered(said: Sequence[Said]) -> list[tuple[Ms, Said]]:
 
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(st.integers(0, 1_000_000))
+@example(267)  # a state set aside went on changing with what was heard later
 def test_any_order_and_delay_up_to_a_day_gives_the_alarms_of_the_true_order(seed: int) -> None:
     chance = random.Random(seed)
     said = day(chance)

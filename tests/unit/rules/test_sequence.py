@@ -383,3 +383,14 @@ def test_mistakes_are_named(parameters: str, words: str) -> None:
     with pytest.raises(Invalid) as caught:
         rule(f"kind: sequence\nparameters: {parameters}")
     assert words in str(caught.value)
+
+
+def test_a_state_set_aside_does_not_change_with_what_comes_after_it() -> None:
+    cut = Cut()
+    cut.mains(0, True)
+    one = next(i for i in cut.engine.running if isinstance(i, SequenceInstance) and i.causes)
+    aside = one.dump()
+    before = repr(aside)
+    cut.mains(20, True, device="feeder")
+    cut.mains(30, False)
+    assert repr(one.dump()) != before and repr(aside) == before

@@ -260,7 +260,13 @@ class SequenceInstance(Instance):
         held = [[named[p].device, named[p].spec.name, value, at] for p, (value, at) in self.held.items()]
         awaited = self.steps[self.stage].name
         run = [self.began, awaited, self.since, sorted(self.seen_open), self.hold, self.changed]
-        return [self.active, self.said, self.causes, held, *run]
+        return [
+            self.active,
+            self.said,
+            dict(self.causes),
+            held,
+            *run,
+        ]  # set aside: not ours to change any more
 
     def load(self, data: Sequence[Any]) -> None:
         self._active, self.said, causes, held, self.began, awaited, self.since, undone, self.hold = data[:9]
