@@ -22,7 +22,7 @@ from dutyroom.profiles.loading import load_profiles
 from dutyroom.rules.engine import Engine
 from dutyroom.settings import Settings
 from dutyroom.site.folder import load_site
-from dutyroom.timebase import DAY, HOUR, MINUTE, day_start, from_iso, to_iso, zone
+from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, day_start, from_iso, to_iso, zone
 from dutyroom.wiring.backtest import Wanted, run_backtest
 from dutyroom.wiring.seeding import seed
 from dutyroom.wiring.shipped import shipped
@@ -309,7 +309,7 @@ def test_known_events_are_told_with_the_time_that_it_took(tmp_path: Path) -> Non
 
 def test_an_empty_file_and_no_device_are_no_crash(tmp_path: Path) -> None:
     done = file_run(tmp_path, HEAD)
-    assert done.load.alarms == 0
+    assert "A-tank" not in {row["device_id"] for row in bench.told()}
     assert [(t.sort, t.what) for t in done.troubles if t.sort == "history"] == [("history", "none")]
 
 
@@ -323,3 +323,49 @@ def test_rows_that_stand_by_device_are_put_in_order(tmp_path: Path) -> None:
 def test_a_span_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Rejected, match="not after"):
         file_run(tmp_path, HEAD, since="2026-03-05", until="2026-03-01")
+
+
+# ---------------------------------------------------------------- pace
+
+SILENT = """
+rules:
+  - {id: own.silent, kind: stale, name: {zh-CN: 静, en: Silent}, select: {classes: [tank]}, priority: 3, parameters: {after: 1min}}
+"""
+
+
+def silent_run(at: Path, rows: Rows) -> tuple[Summary, list[str]]:
+    """A tank that promises a reading every 10 s."""
+    (at / "d.csv").write_text(DEVICES.replace("z,600,3", "z,10,3"), encoding="utf-8")
+    (at / "t.csv").write_text(HEAD + rows_of(rows), encoding="utf-8")
+    (at / "r.yaml").write_text(SILENT, encoding="utf-8")
+    wanted = Wanted(at / "out", telemetry=at / "t.csv", devices=at / "d.csv", rules=at / "r.yaml")
+    done = run_backtest(Settings(data=at / "data"), wanted, lambda _: None)
+    lines = csv.DictReader((at / "out" / "alarms.csv").read_text(encoding="utf-8").splitlines())
+    return done, sorted({row["raised_at"] for row in lines if row["device_id"] == "t1"})
+
+
+def test_a_history_thinner_than_promised_is_judged_at_its_own_pace_and_said(tmp_path: Path) -> None:
+    gone = START + 4 * DAY + 12 * HOUR
+    rows = [(at, v) for at, v in level(0, 9) if not gone <= at < gone + 3 * HOUR]
+    done, raised = silent_run(tmp_path, rows)
+    assert raised == [to_iso(gone - 5 * MINUTE + 30 * MINUTE)]  # three intervals of ten minutes
+    assert [(t.what, t.count, t.place) for t in done.troubles if t.sort == "thin"] == [
+        ("10 s → 10:00", 1, "t1")
+    ]
+    assert "10 s → 10:00" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+
+
+def test_a_device_that_keeps_its_promise_but_on_one_day_is_judged_by_it(tmp_path: Path) -> None:
+    dense = [(START + n * 10 * SECOND, 1.0) for n in range(2 * DAY // (10 * SECOND))]
+    done, raised = silent_run(tmp_path, [*dense, *level(2, 3)])
+    assert len(raised) > 100
+    assert not [t for t in done.troubles if t.sort == "thin"]
+
+
+def test_a_thin_store_is_judged_at_its_own_pace(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, SILENT)
+    bench.keep({("A-tank", "level"): level(0, 4)[::6]})
+    assert bench.table.interval("A-tank") * SECOND < HOUR / 3
+    done = bench.run(since="2026-03-01", until="2026-03-04")
+    assert "A-tank" not in {row["device_id"] for row in bench.told()}
+    assert [t.count for t in done.troubles if t.sort == "thin"] == [1]

@@ -14,7 +14,19 @@ NAMED = 50  # of a sort; the rest is counted
 FLOOD = 10  # times as many readings as the interval allows
 
 # Sorts, in the order in which a summary shows them.
-SORTS = ("history", "rule", "no_device", "no_point", "row", "unknown", "number", "clock", "late", "flood")
+SORTS = (
+    "history",
+    "thin",
+    "rule",
+    "no_device",
+    "no_point",
+    "row",
+    "unknown",
+    "number",
+    "clock",
+    "late",
+    "flood",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,21 +16,22 @@ from pathlib import Path
 
 import numpy as np
 
-from dutyroom.api.words import Words, read_catalogue
+from dutyroom.api.words import Words, duration_text, read_catalogue
 from dutyroom.errors import Rejected
 from dutyroom.flows.alarm_kinds import kind_of
 from dutyroom.flows.alarm_load import SHIFTS, load_of
-from dutyroom.flows.backtest import Outcome, Raised, run
+from dutyroom.flows.backtest import Outcome, Past, Raised, run
 from dutyroom.flows.backtest_compare import Difference, differences
 from dutyroom.flows.backtest_summary import Summary, kinds_of, late_of, rings_of, run_troubles
 from dutyroom.flows.known_events import NEEDED, Known, Told, Verdict, judged, known_events
 from dutyroom.flows.past_files import Listed
+from dutyroom.flows.past_pace import changed, looked_at, pace_of, paced, some_days
 from dutyroom.flows.past_readings import Columns, arrived, batches_of, joined
 from dutyroom.flows.past_troubles import Census, Troubles, history_troubles
 from dutyroom.rules.parse import default_rules, parse_rules
 from dutyroom.rules.spec import Rule
 from dutyroom.settings import Settings
-from dutyroom.timebase import DAY, MINUTE, Ms, day_start, from_iso, to_iso, zone
+from dutyroom.timebase import DAY, MINUTE, SECOND, Ms, day_start, from_iso, to_iso, zone
 from dutyroom.wiring import past_csv
 from dutyroom.wiring.backtest_text import written
 from dutyroom.wiring.scene import Scene, of_devices, of_site
@@ -64,7 +65,7 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         raise Rejected("name either --site FOLDER or --devices FILE")
     troubles = Troubles()
     with _unswept(), _scene(settings, wanted) as scene:
-        changed = _rules(wanted.compare) if wanted.compare is not None else None
+        other = _rules(wanted.compare) if wanted.compare is not None else None
         known = (
             None
             if wanted.events is None
@@ -72,9 +73,10 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         )
         span = _span(wanted, scene.past.time_zone)
         source = _source(wanted, scene, span, troubles)
+        scene.past = _at_its_pace(scene, span if wanted.telemetry is None else None, source, troubles)
         census = Census.of(scene.past.table)
         before = run(_batches(source(), census), scene.past)
-        after = None if changed is None else run(_batches(source()), replace(scene.past, rules=changed))
+        after = None if other is None else run(_batches(source()), replace(scene.past, rules=other))
     since, until = _bounds(span, census)
     run_troubles(troubles, before, scene.past, census)
     _odd_numbers(troubles, scene, census, since, until)
@@ -189,6 +191,26 @@ def _source(
                 "number", f"{scene.past.table[point].device} {scene.past.table[point].spec.name}", count
             )
     return lambda: whole
+
+
+def _at_its_pace(
+    scene: Scene,
+    kept: tuple[Ms | None, Ms | None] | None,
+    source: Callable[[], Iterable[Columns]],
+    troubles: Troubles,
+) -> Past:
+    """The site at the pace of its history, which may be thinner than what devices promise: named once a pace. kept:
+    the span that is read from the store; None = a file, which is at hand."""
+    before = scene.past
+    if kept is not None and kept[0] is not None and kept[1] is not None:
+        days = (columns for a, b in looked_at(kept[0], kept[1]) for columns in scene.stored(a, b))
+    else:
+        days = (part for whole in source() for part in some_days(whole))
+    after = paced(before, pace_of(days, before))
+    for (promised, shown), devices in changed(before, after).items():
+        what = f"{duration_text(promised * SECOND)} → {duration_text(shown * SECOND)}"
+        troubles.add("thin", what, len(devices), scene.names.get(devices[0], devices[0]))
+    return after
 
 
 def _batches(source: Iterable[Columns], census: Census | None = None) -> Iterator:  # type: ignore[type-arg]
