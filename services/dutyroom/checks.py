@@ -46,7 +46,8 @@ def check_site(folder: Path, profiles: Path, keys: Keys | None = None) -> list[M
             wrong += check_profile(profile)
     wrong += [m for file in sorted(own.glob("*/*.yaml")) for m in wrong_labels(file, keys or {})]
     unreadable = {str(Path(mistake.file)) for mistake in wrong}
-    _devices(rows, library, unreadable, COMMON | asked_of_devices(site.rules))
+    asked = COMMON | asked_of_devices(site.rules) if site.rules else None
+    _devices(rows, library, unreadable, asked)
     _rules(source, site, library)
     _prices(source, site)
     every = [*source.mistakes, *(m for m in wrong if Path(m.file).is_relative_to(own) or _concerns(m, rows))]
@@ -60,9 +61,9 @@ def _concerns(mistake: Mistake, rows: Sequence[Row]) -> bool:
 
 
 def _devices(
-    rows: Iterable[Row], library: Mapping[str, Profile], unreadable: set[str], asked: frozenset[str]
+    rows: Iterable[Row], library: Mapping[str, Profile], unreadable: set[str], asked: frozenset[str] | None
 ) -> None:
-    """asked: parameters that a device may have whatever its profile."""
+    """asked: parameters that a device may have whatever its profile; None = rules.yaml has mistakes, nobody knows."""
     broken = {f"{Path(file).parent.name}/{Path(file).stem}" for file in unreadable}
     for row in rows:
         device = row.device
@@ -76,11 +77,11 @@ def _devices(
             row.wrong("profile", f"there is no profile {device.profile!r}{nearest(device.profile, library)}")
 
 
-def _parameters(row: Row, profile: Profile, asked: frozenset[str]) -> None:
+def _parameters(row: Row, profile: Profile, asked: frozenset[str] | None) -> None:
     """A ratio that is misspelt or no number would make bills wrong, silently."""
-    allowed = {*profile.parameters, *asked}
+    allowed = {*profile.parameters, *(asked or ())}
     for name, value in row.device.parameters.items():
-        if name not in allowed and not name.startswith("name_"):
+        if asked is not None and name not in allowed and not name.startswith("name_"):
             said = f"neither {profile.id} nor any rule has a parameter {name!r}{nearest(name, allowed)}"
             row.wrong("parameters", said)
         elif wrong := wrong_ratio(profile, name, value):

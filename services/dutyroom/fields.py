@@ -156,14 +156,14 @@ class Fields:
             return default
         return value
 
-    def duration(self, name: str, default: Ms | _Required = REQUIRED) -> Ms:
-        """Milliseconds of "10min", "4h", or a number of seconds."""
+    def duration(self, name: str, default: Ms | _Required = REQUIRED, low: Ms = 0) -> Ms:
+        """Milliseconds of "10min", "4h", or a number of seconds; never less than `low`, which is noted."""
         value = self._take(name, default)
         if value is None:
             return 0 if isinstance(default, _Required) else default
         try:
             if isinstance(value, str | int | float):
-                return duration(value)
+                return self._long_enough(name, duration(value), low)
             self.wrong(name, f"must be a duration such as 10min, not {_kind(value)}")
         except Rejected as err:
             self.wrong(name, err.reason)
@@ -219,6 +219,13 @@ class Fields:
         for key in self.data:
             if key not in self._asked:
                 self.wrong(key, f"unknown field{nearest(str(key), self._asked)}")
+
+    def _long_enough(self, name: str, value: Ms, low: Ms) -> Ms:
+        if value < 0:
+            self.wrong(name, "must not be negative")
+        elif value < low:
+            self.wrong(name, f"must be at least {low / 1000:g} s")
+        return max(value, low)
 
     def _within(self, name: str, value: float, low: float | None, high: float | None) -> float:
         if low is not None and value < low:

@@ -306,10 +306,7 @@ def _check_sense(entry: Fields, plan: Plan) -> None:
 
 
 def _span(entry: Fields, name: str, default: Ms | None) -> Ms:
-    span = entry.duration(name) if default is None else entry.duration(name, default)
-    if span < 0:
-        entry.wrong(name, "must not be negative")
-    return max(0, span)
+    return entry.duration(name) if default is None else entry.duration(name, default)
 
 
 def _date(entry: Fields, name: str) -> date | None:

@@ -237,6 +237,14 @@ def read_limit(fields: Fields, name: str) -> Limit | None:
     return limit
 
 
+def read_deadband(fields: Fields) -> Limit:
+    """How far back inside a value must be; below 0 the alarm would clear while the value is beyond its limit."""
+    band = read_limit(fields, "deadband") or Limit(0.0)
+    if min(band.number or 0.0, band.share, band.default or 0.0) < 0:
+        fields.wrong("deadband", "must not be negative")
+    return band
+
+
 def read_codes(fields: Fields, name: str) -> tuple[float, ...]:
     """One code or a list of them; () = not given."""
     value = fields.raw(name)

@@ -16,6 +16,7 @@ from dutyroom.fields import Fields, nearest
 from dutyroom.model.duty import Priority
 from dutyroom.model.telemetry import DeviceClass, Scalar
 from dutyroom.rules.kinds import kind, known
+from dutyroom.rules.sane import followed, misspelt, sane
 from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, duration
 from dutyroom.yamltext import Document, read_yaml
@@ -77,6 +78,7 @@ def _parse(
         seen.add(rule.id)
     every = seen | set(base)
     for index, rule in enumerate(rules):
+        mistakes += followed(document, index, rule, every)
         for name, causes in (("explained_by", rule.explained_by), ("joins", rule.joins)):
             for cause in causes:
                 if cause.rule not in every:
@@ -91,7 +93,10 @@ def _merged(row: Fields, base: Mapping[str, Mapping[object, object]]) -> Fields:
     """The site's row over the shipped rule of the same id; lines are the site's."""
     below = base.get(str(row.data.get("id")))
     if below is None:
+        misspelt(row, base)
         return row
+    if below.get("latched") is True and row.data.get("latched") is False:
+        row.wrong("latched", "fire and entrapment latch and need a person's reset; a site cannot change that")
     data = dict(below) | dict(row.data)
     for name in _MERGED:
         under, over = below.get(name), row.data.get(name)
@@ -149,6 +154,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
             "each_place",
             "needs a rule of kind state with equals, and mentions: the points that name the place",
         )
+    sane(row, rule)
     row.finish()
     return rule
 

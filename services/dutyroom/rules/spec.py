@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 from dutyroom.model.duty import Condition, Device, Priority
-from dutyroom.model.telemetry import Scalar
+from dutyroom.model.telemetry import DeviceClass, Scalar
 from dutyroom.timebase import SECOND, Ms
 
 
@@ -124,6 +124,12 @@ def matches(select: Select, device: Device) -> bool:
 def within(space: str, prefix: str) -> bool:
     """Whether a space is another one or lies in it (paths)."""
     return space == prefix or space.startswith(prefix.rstrip("/") + "/")
+
+
+def anywhere(rule: Rule) -> Rule:
+    """The rule for a made-up device, which has no place, no id and no profile that it could name."""
+    classes = rule.select.classes or (DeviceClass.OTHER.value,)
+    return replace(rule, select=replace(rule.select, classes=classes, devices=(), spaces=(), profiles=()))
 
 
 def parse_rules(text: str, file: str) -> tuple[Rule, ...]:

@@ -39,7 +39,7 @@ from dutyroom.model.telemetry import (
 )
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.kind import Ground
-from dutyroom.rules.spec import Rule, Select, TicketPolicy
+from dutyroom.rules.spec import Rule, Select, TicketPolicy, anywhere
 from dutyroom.timebase import DAY, MINUTE, SECOND, Ms, duration
 
 NEVER: Ms = -1
@@ -196,15 +196,20 @@ def _spans(fields: Fields) -> tuple[tuple[Ms, Ms], ...]:
 def failures(rule: Rule, trial: Trial) -> list[tuple[str, str]]:
     """(field, what was otherwise than the test says); [] = it holds. Raises Rejected where the rule cannot
     stand on a device alone."""
-    if rule.kind in _ALONE or not rule.select.classes:
+    if rule.kind in _ALONE:
         raise Rejected(f"a rule of kind {rule.kind} looks at several devices; it has no tests")
-    said = _played(rule, trial)
+    said = _played(anywhere(rule), trial)
     found = []
     for name, wanted, active in (("raised", trial.raised, True), ("cleared", trial.cleared, False)):
         first = next((at for at, what in said if what is active), NEVER)
-        if wanted is not None and abs(first - wanted) >= SECOND:
+        if wanted is not None and not _same(first, wanted):
             found.append((name, f"{trial.title or 'the test'}: {name} {_text(first)}, not {_text(wanted)}"))
     return found
+
+
+def _same(first: Ms, wanted: Ms) -> bool:
+    """To the second; what never happens is no moment."""
+    return first == wanted if NEVER in (first, wanted) else abs(first - wanted) < SECOND
 
 
 def _text(at: Ms) -> str:

@@ -202,6 +202,40 @@ def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, expected: st
     assert expected in found[0]
 
 
+ANYWHERE = """rules:
+  - id: own.low
+    kind: limit
+    name: Low
+    select: {select}
+    point: level
+    parameters: {below: 1}
+    ticket: never
+    tests:
+      - {title: low at once, readings: [[0s, 0.5], [60s, 0.5]], raised: RAISED}
+"""
+
+
+@pytest.mark.parametrize(
+    "select", ["{classes: [tank], spaces: [A/1]}", "{devices: [A-tank]}", "{profiles: [a/b]}"]
+)
+def test_a_rule_for_some_places_devices_or_profiles_is_tried_like_any_other(
+    tmp_path: Path, select: str
+) -> None:
+    rules = ANYWHERE.replace("{select}", select)
+    assert not [line for line in of_rules(said(tmp_path, rules.replace("RAISED", "0s"))) if "tests" in line]
+    assert "raised after 0 s, not after 5 s" in str(said(tmp_path, rules.replace("RAISED", "5s")))
+
+
+def test_what_happens_in_the_first_second_is_not_never(tmp_path: Path) -> None:
+    rules = ANYWHERE.replace("{select}", "{classes: [tank]}")
+    assert (
+        "low at once: raised after 0 s, not never"
+        in of_rules(said(tmp_path, rules.replace("RAISED", "never")))[0]
+    )
+    high = rules.replace("RAISED", "0s").replace("0.5", "1.5")
+    assert "low at once: raised never, not after 0 s" in of_rules(said(tmp_path, high))[0]
+
+
 def test_a_rule_on_several_devices_has_no_tests(tmp_path: Path) -> None:
     rules = "rules:\n  - id: pump.dry_run\n    tests:\n      - {readings: [[0s, 1]], raised: never}\n"
     assert "looks at several devices; it has no tests" in of_rules(said(tmp_path, rules))[0]
@@ -232,3 +266,17 @@ def test_a_tank_and_its_pumps_stand_beside_each_other(tmp_path: Path) -> None:
 )
 def test_what_is_wrong_with_such_rows_is_named(tmp_path: Path, old: str, new: str, expected: str) -> None:
     assert expected in of_rules(said(tmp_path, NIGHTS.replace(old, new, 1)))[0]
+
+
+def test_a_mistake_in_the_rules_accuses_no_device(tmp_path: Path) -> None:
+    """Which parameters the rules ask for is not known then."""
+    rows = "id,class,profile,address,parameters\nm,water_meter,axioma/qalcosonic-w1,70B3D57ED0050041,burst_flow=12\n"
+    (tmp_path / "devices.csv").write_text(rows, encoding="utf-8")
+    shipped = Path(__file__).parents[3] / "device_profiles"
+    (tmp_path / "site.yaml").write_text(SITE, encoding="utf-8")
+    (tmp_path / "rules.yaml").write_text(
+        "rules:\n  - {id: water.burst, parameters: {abov: 5}}\n", encoding="utf-8"
+    )
+    found = [str(m) for m in check_site(tmp_path, shipped)]
+    assert len(found) == 1
+    assert "rules[0].parameters.abov: unknown field" in found[0]

@@ -14,7 +14,7 @@ from dutyroom.rules.delay import Watched
 from dutyroom.rules.kind import ANY, Bounds, Place, gap_of
 from dutyroom.rules.spec import Rule
 from dutyroom.rules.window import WINDOW, Step, Windows
-from dutyroom.timebase import HOUR, MINUTE, Ms
+from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
 DOC = (
     "A register with no hour of less than `least` (unit per hour) in `over` of observed time. Hours "
@@ -26,7 +26,7 @@ _HOUR = 54 * MINUTE  # nine tenths: hourly readings wander by some minutes
 
 def parameters(fields: Fields) -> dict[str, object]:
     return {
-        "over": fields.duration("over", 24 * HOUR),
+        "over": fields.duration("over", 24 * HOUR, SECOND),
         "least": fields.number("least", 0.002, low=0.0),
         "gap": fields.duration("gap", 0),
     }

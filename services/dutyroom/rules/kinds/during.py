@@ -9,7 +9,7 @@ from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Point
 from dutyroom.rules.delay import Delay, Watched
-from dutyroom.rules.kind import Limit, Place, gap_of, read_codes, read_limit
+from dutyroom.rules.kind import Limit, Place, gap_of, read_codes, read_deadband, read_limit
 from dutyroom.rules.side import Side, Test, read_tests, side_of, sides_of
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Ms
@@ -37,7 +37,7 @@ def parameters(fields: Fields) -> dict[str, object]:
         fields.wrong("", "while is missing; without it, this is a rule of kind limit or state")
     return {
         "test": test,
-        "deadband": read_limit(fields, "deadband") or Limit(0.0),
+        "deadband": read_deadband(fields),
         "while": others,
         "gap": fields.duration("gap", 0),
         "every": fields.duration("every", 0),

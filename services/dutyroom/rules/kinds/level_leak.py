@@ -8,7 +8,7 @@ from dutyroom.rules.kind import Place
 from dutyroom.rules.learned.level_leak import LevelLeak
 from dutyroom.rules.learner import GroupLearner, meter_of
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import HOUR
+from dutyroom.timebase import HOUR, SECOND
 
 DOC = (
     "While all pumps of a tank rest, the slowest fall of its level over `over` in a day is faster than on all days of that "
@@ -22,7 +22,7 @@ elsewhere = tanks.elsewhere
 def parameters(fields: Fields) -> dict[str, object]:
     return {
         "least": fields.number("least", 0.005, low=0.0),
-        "over": fields.duration("over", HOUR),
+        "over": fields.duration("over", HOUR, SECOND),
         "running": fields.text("running", "running"),
     }
 

@@ -7,7 +7,7 @@ from math import inf, nextafter
 from dutyroom.fields import Fields
 from dutyroom.model.telemetry import Point
 from dutyroom.rules.delay import Watched
-from dutyroom.rules.kind import Bounds, Limit, Place, read_limit
+from dutyroom.rules.kind import Bounds, Limit, Place, read_deadband, read_limit
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -21,7 +21,7 @@ def parameters(fields: Fields) -> dict[str, object]:
     return {
         "above": above,
         "below": below,
-        "deadband": read_limit(fields, "deadband") or Limit(0.0),
+        "deadband": read_deadband(fields),
         "gap": fields.duration("gap", 0),
     }
 

@@ -9,7 +9,7 @@ from dutyroom.rules.filling import Filling
 from dutyroom.rules.kind import Place
 from dutyroom.rules.learner import GroupLearner, meter_of
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import MINUTE
+from dutyroom.timebase import MINUTE, SECOND
 
 DOC = (
     "The pump has run for `over`, and the level of the tank that its parameter `other` names has risen by less than `rise` "
@@ -22,7 +22,7 @@ def parameters(fields: Fields) -> dict[str, object]:
     return {
         "other": fields.text("other", tanks.FILLS),
         "other_point": fields.text("other_point", "level"),
-        "over": fields.duration("over", 20 * MINUTE),
+        "over": fields.duration("over", 20 * MINUTE, SECOND),
         "rise": fields.number("rise", 0.02, low=0.0),
     }
 

@@ -14,7 +14,7 @@ from dutyroom.rules.delay import Watched
 from dutyroom.rules.kind import ANY, Bounds, Limit, Place, gap_of, read_limit
 from dutyroom.rules.spec import Rule
 from dutyroom.rules.window import WINDOW, Step, Windows
-from dutyroom.timebase import HOUR, MINUTE, Ms
+from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
 DOC = "A point that rises faster than `above` (its unit per hour) over `over` or longer."
 
@@ -25,7 +25,7 @@ def parameters(fields: Fields) -> dict[str, object]:
         fields.wrong("", "above is missing")
     return {
         "above": above,
-        "over": fields.duration("over", 10 * MINUTE),
+        "over": fields.duration("over", 10 * MINUTE, SECOND),
         "gap": fields.duration("gap", 0),
     }
 

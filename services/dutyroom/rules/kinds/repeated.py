@@ -12,7 +12,7 @@ from dutyroom.rules.columns import FOREVER, NEVER, instant
 from dutyroom.rules.kind import Instance, Place, read_codes
 from dutyroom.rules.side import Side, Test, read_tests, sides_of
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import MINUTE, Ms
+from dutyroom.timebase import MINUTE, SECOND, Ms
 
 DOC = (
     "The point has become one of `equals` `times` times within `over`, and none of the points that `forget` names was "
@@ -28,7 +28,7 @@ def parameters(fields: Fields) -> dict[str, object]:
     return {
         "equals": equals,
         "times": fields.integer("times", 5, 2, 100),
-        "over": fields.duration("over", 10 * MINUTE),
+        "over": fields.duration("over", 10 * MINUTE, SECOND),
         "forget": read_tests(fields, "forget"),
     }
 

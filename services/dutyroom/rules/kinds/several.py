@@ -9,7 +9,7 @@ from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Point
 from dutyroom.rules.delay import Delay, Watched
-from dutyroom.rules.kind import Limit, Place, gap_of, read_limit
+from dutyroom.rules.kind import Limit, Place, gap_of, read_deadband, read_limit
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Ms
 
@@ -36,7 +36,7 @@ def parameters(fields: Fields) -> dict[str, object]:
         "measure": fields.choice("measure", MEASURES, "highest"),
         "above": above,
         "below": below,
-        "deadband": read_limit(fields, "deadband") or Limit(0.0),
+        "deadband": read_deadband(fields),
         "least": read_limit(fields, "least") or Limit(0.0),
         "gap": fields.duration("gap", 0),
     }

@@ -14,7 +14,7 @@ from dutyroom.rules.columns import FOREVER, NEVER, Bools, Field, Keep, Slots, St
 from dutyroom.rules.delay import Watched
 from dutyroom.rules.kind import ANY, Bounds, Place, gap_of
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import HOUR, Ms
+from dutyroom.timebase import HOUR, SECOND, Ms
 
 DOC = "A value that has not moved for `over`, seen by at least three readings without a gap."
 
@@ -22,7 +22,7 @@ _LEAST = 3
 
 
 def parameters(fields: Fields) -> dict[str, object]:
-    return {"over": fields.duration("over", 6 * HOUR), "gap": fields.duration("gap", 0)}
+    return {"over": fields.duration("over", 6 * HOUR, SECOND), "gap": fields.duration("gap", 0)}
 
 
 class Stills(Stepped):

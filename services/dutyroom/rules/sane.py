@@ -1,0 +1,64 @@
+"""What each field of a rule allows and the whole does not: rules that could never say anything, or must not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+
+from dutyroom.errors import Mistake
+from dutyroom.fields import Fields, nearest
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import DAY, Ms
+from dutyroom.yamltext import Document
+
+_ID = re.compile(r"[\w.:-]{1,100}")  # stands in addresses of pages, file names and tables
+_LONGEST: Ms = 400 * DAY  # a year and a month: no rule looks farther back
+_SPANS = ("on_delay", "off_delay", "respond_within", "arrive_within", "wait", "lags", "realarm")
+_FOLLOWED = {"expect": ("after",), "sequence": ("after",), "unplanned_run": ("unless",)}  # ids of other rules
+_POINTED = (  # kinds that look at the one point that the rule names
+    "continuous_flow",
+    "during",
+    "expect",
+    "limit",
+    "meanwhile",
+    "rate",
+    "repeated",
+    "since_service",
+    "state",
+    "stuck",
+    "unplanned_run",
+)
+
+
+def sane(row: Fields, rule: Rule) -> None:
+    """Notes what is wrong with a rule as a whole."""
+    if rule.id and not _ID.fullmatch(rule.id):
+        row.wrong("id", f"{rule.id!r}: letters, digits and . : _ - only, 100 at most")
+    if rule.kind in _POINTED and not rule.point:
+        row.wrong("point", f"is missing: a rule of kind {rule.kind} looks at one")
+    if rule.latched and rule.ticket.after != 0:
+        row.wrong("ticket", "must be now: fire and entrapment wait for nothing")
+    for name in _SPANS:
+        if isinstance(span := getattr(rule, name), int) and span > _LONGEST:
+            row.wrong(name, "is longer than 400 days; no rule looks so far back")
+    for name in ("over", "normal", "after", "within", "gap"):
+        if isinstance(span := rule.parameters.get(name), int) and span > _LONGEST:
+            row.wrong("parameters", f"{name} is longer than 400 days; no rule looks so far back")
+
+
+def followed(document: Document, index: int, rule: Rule, every: Collection[str]) -> list[Mistake]:
+    """Mistakes of the index-th rule that follows rules which do not exist; every: the ids of all."""
+    found = []
+    for name in _FOLLOWED.get(rule.kind, ()):
+        other = str(rule.parameters.get(name, ""))
+        if other and other not in every:
+            message = f"rule {other!r} does not exist{nearest(other, every)}"
+            found.append(document.mistake(("rules", index, "parameters", name), message))
+    return found
+
+
+def misspelt(row: Fields, base: Mapping[str, Mapping[object, object]]) -> None:
+    """Says what was probably meant, beside what a rule of the site's own would need."""
+    if base and row.data.get("id") and not row.data.keys() & {"kind", "name"}:
+        id = str(row.data["id"])
+        row.wrong("id", f"no shipped rule is called {id!r}{nearest(id, [str(i) for i in base])}")
