@@ -260,13 +260,8 @@ class SequenceInstance(Instance):
         held = [[named[p].device, named[p].spec.name, value, at] for p, (value, at) in self.held.items()]
         awaited = self.steps[self.stage].name
         run = [self.began, awaited, self.since, sorted(self.seen_open), self.hold, self.changed]
-        return [
-            self.active,
-            self.said,
-            dict(self.causes),
-            held,
-            *run,
-        ]  # set aside: not ours to change any more
+        causes = dict(self.causes)  # what is set aside must not change with them
+        return [self.active, self.said, causes, held, *run]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active, self.said, causes, held, self.began, awaited, self.since, undone, self.hold = data[:9]
