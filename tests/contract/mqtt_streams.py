@@ -11,8 +11,10 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from dutyroom.backends.mqtt.bulk import BulkClient
 from dutyroom.backends.mqtt.client import TWICE, StockClient
+from dutyroom.backends.mqtt.delivered import Delivered
 from dutyroom.backends.mqtt.properties import Aliases
 from dutyroom.backends.mqtt.waiting import Waiting
+from dutyroom.model.telemetry import Message
 
 
 def length(number: int) -> bytes:
@@ -95,6 +97,13 @@ class Outcome:
     state: str = ""
 
 
+class _AsTheyCame(Delivered):
+    """Marks as the stream has them; what is made of them is `test_delivered`'s."""
+
+    def told(self, ids: Sequence[bytes], messages: Sequence[Message], size: int) -> Sequence[Message]:
+        return messages
+
+
 class _Clock:
     def now(self) -> int:
         return 1_700_000_000_000
@@ -154,6 +163,7 @@ def ours(pieces: Sequence[bytes], five: bool, kind: type[StockClient] = BulkClie
     """By the reader of a session."""
     waiting, out = Waiting(None, 10**9, 10**12), Outcome()
     client = kind("probe", five, waiting, _Clock())
+    client._delivered = _AsTheyCame()
 
     def taken() -> list[bytes]:
         with waiting.changed:

@@ -179,7 +179,7 @@ class BulkClient(StockClient):
             stop = self._splitter.split(data, pos, now, ids, messages)
         finally:
             if messages:
-                self.waiting.put(self.link, ids, messages, stop - pos)
+                self.put(ids, messages, stop - pos)
         return stop
 
     def _hand_over(self, data: bytes, packet: Packet) -> MQTTErrorCode:

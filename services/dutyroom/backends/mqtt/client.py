@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 
+from dutyroom.backends.mqtt.delivered import Delivered
 from dutyroom.backends.mqtt.link import Link
 from dutyroom.backends.mqtt.properties import Aliases
 from dutyroom.backends.mqtt.splitter import topic_text
@@ -37,6 +38,7 @@ class StockClient(paho.Client):
         )
         self.waiting, self.clock = waiting, clock
         self.aliases = Aliases()
+        self._delivered = Delivered()
         self.reason = ""  # why reading ended, where paho does not say
         self.link = Link(self.acknowledge)
         self.on_message = self._arrived
@@ -75,12 +77,12 @@ class StockClient(paho.Client):
             ident += TWICE
         payload = bytes(message.payload)
         self.make_room()
-        self.waiting.put(
-            self.link,
-            (ident,),
-            (Message(topic, payload, self.clock.now(), message.retain, message.dup),),
-            len(payload),
-        )
+        came = Message(topic, payload, self.clock.now(), message.retain, message.dup)
+        self.put((ident,), (came,), len(payload))
+
+    def put(self, ids: Sequence[bytes], messages: Sequence[Message], size: int) -> None:
+        """For the flow to take, with the packet ids of this connection. size: bytes of all."""
+        self.waiting.put(self.link, ids, self._delivered.told(ids, messages, size), size)
 
     def make_room(self) -> None:
         """Waits while too much waits to be taken: the socket, and then the broker, hold the rest."""
