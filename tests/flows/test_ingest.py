@@ -511,3 +511,29 @@ def test_live_never_goes_back_and_keeps_its_age(rig: Rig) -> None:
     kept = fresh.get(point.id)
     assert kept is not None
     assert kept.received_at == T
+
+
+def test_what_came_by_the_priority_session_is_known_again_however_much_others_deliver(rig: Rig) -> None:
+    rig.adopt = True
+    rig.again()
+    rig.ingest.handle([victron(5, T)], True)
+    for start in range(0, 16_384, 8_192):
+        some = [Message(f"nobody/{n}", b"%d" % n, T + 1 + n) for n in range(start, start + 8_192)]
+        rig.ingest.handle(some)
+    rig.ingest.handle([again(victron(5, T + 60_000))], True)
+    rig.keep.drain()
+    (device,) = [d for d in rig.registry.by_id if d.startswith("victron")]
+    assert rig.stored(device, "power") == [("2026-11-25T03:00:00Z", 0.005)]
+
+
+def test_what_is_committed_is_not_handled_again_when_the_pages_fail(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(rig.live, "update", broken)
+    broker = Broker(victron(5, T), victron(6, T + 1_000))
+    IngestWork(broker, rig.ingest, lambda: None)()
+    assert broker.acknowledged == [0, 1]
+    assert [m.payload for m in rig.journal.recent(10)] == [b'{"value": 5}', b'{"value": 6}']

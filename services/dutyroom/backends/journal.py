@@ -462,13 +462,18 @@ class SqliteJournal:
         return self._ask(lambda db: dict(db.execute("SELECT device, state FROM sequence").fetchall()))
 
     def recent(self, count: int) -> Sequence[Message]:
+        return self._ask(lambda db: self._recent(db, count))
+
+    @staticmethod
+    def _recent(db: sqlite3.Connection, count: int) -> Sequence[Message]:
+        """Batch by batch: as many as messages are wanted would be gigabytes."""
         found: list[Message] = []
-        for lane, at, body in self._rows(
-            "SELECT lane, received_at, body FROM batch ORDER BY seq DESC LIMIT ?", count
-        ):
-            batch = unpack(Lane(lane), at, body)  # type: ignore[arg-type]
+        size = 0
+        for lane, at, body in db.execute("SELECT lane, received_at, body FROM batch ORDER BY seq DESC"):
+            batch = unpack(Lane(lane), at, body)
             found.extend(m.message for m in reversed(batch.messages))
-            if len(found) >= count:
+            size += sum(len(m.message.payload) for m in batch.messages)
+            if len(found) >= count or size > _MEMORY_BYTES:
                 break
         return found[:count][::-1]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+import structlog
 from msgspec.structs import replace
 
 from dutyroom.flows.bulk import Bulk
@@ -26,6 +27,7 @@ from dutyroom.interfaces import Journal, QuarantineRow, Records
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import (
     Attribute,
+    Batch,
     Finding,
     Lane,
     Message,
@@ -37,6 +39,8 @@ from dutyroom.model.telemetry import (
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.memory import Memory
 from dutyroom.profiles.result import Decoded, Ignored, Refused
+
+log = structlog.get_logger(__name__)
 
 TOO_LARGE = "too_large"
 GAP = "sequence_gap"
@@ -73,7 +77,11 @@ class Ingest:
             self._times.fresh[value.point] = value.at
         self._times.committed()
         self._bulk = Bulk(registry, table, self._times)
-        self._receipts = Receipts(journal.recent(WINDOW))
+        # What is urgent comes by sessions of its own. Their lines may be away while others deliver what has
+        # gathered, which then must not push out what was received by them.
+        recent = journal.recent(WINDOW)
+        self._all_receipts = Receipts(recent), Receipts(recent)
+        self._receipts = self._all_receipts[False]
         self._sequences = Sequences.of(journal.counts())
 
     def renew(self, library: Library) -> None:
@@ -84,6 +92,7 @@ class Ingest:
     def handle(self, messages: Sequence[Message], urgent: bool = False) -> int:
         """Commits the messages as one batch a lane; returns how many were decoded. urgent: the site names
         their topics so, and they go by the priority lane, whatever their profiles say."""
+        self._receipts = self._all_receipts[urgent]
         self._begin()
         drafts: dict[Lane, Draft] = {}
         for message in self._bulk.sort_out(self._receipts.of(messages), self._library):
@@ -193,13 +202,19 @@ class Ingest:
         seen.commit()
         decoded = 0
         for lane, batch in zip(lanes, batches, strict=True):
-            heard = drafts[lane].heard
-            received = [m.message.received_at for m in batch.messages] if batch.again else None
-            count = 0 if batch.again else len(batch.messages)
-            self._live.update(batch.readings, batch.received_at, count, heard, received)
+            self._show(batch, drafts[lane].heard)
             decoded += batch.ordinary + sum(m.outcome is Outcome.DECODED for m in batch.odd)
         self._times.committed()
         return decoded
+
+    def _show(self, batch: Batch, heard: Collection[str]) -> None:
+        """On the pages. It is committed: whatever fails here, its messages must not be handled once more."""
+        received = [m.message.received_at for m in batch.messages] if batch.again else None
+        count = 0 if batch.again else len(batch.messages)
+        try:
+            self._live.update(batch.readings, batch.received_at, count, heard, received)
+        except Exception:
+            log.exception("ingest.not_shown", site=self._site)
 
     def _keep_memory(self) -> None:
         """Stores what codecs must remember before what they read of it is acknowledged; a message that

@@ -106,12 +106,14 @@ class IngestWork:
     the inbound; while others wait for room in the journal, what is urgent is taken and has a reserve there.
     """
 
+    LIMIT = 8192  # messages that are taken, committed and acknowledged at once
+
     def __init__(
         self,
         inbound: Inbound,
         ingest: Ingest,
         wake: Callable[[], None],
-        limit: int = 8192,
+        limit: int = LIMIT,
         between: Callable[[], bool] = lambda: False,
         urgent: Urgent | None = None,
     ) -> None:
