@@ -280,7 +280,7 @@ def _plant() -> list[SimDevice]:
             "plant",
             "pump",
             15,
-            {"tank": "tank-domestic"},
+            {"fills": "tank-domestic"},
         ),
         SimDevice(
             "pump-domestic-2",
@@ -291,7 +291,7 @@ def _plant() -> list[SimDevice]:
             "plant",
             "pump",
             15,
-            {"tank": "tank-domestic"},
+            {"fills": "tank-domestic"},
         ),
         SimDevice(
             "fire-panel",

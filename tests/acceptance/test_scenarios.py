@@ -83,6 +83,19 @@ def test_a_feeder_cut_is_one_ticket_with_its_consequences_on_it(day: Callable[..
     assert all(a.state is AlarmState.NORMAL for a in consequences)
 
 
+def test_a_tank_that_runs_dry_holds_the_pump_that_does_not_lift_it(day: Callable[..., EstateDay]) -> None:
+    """Pump 1 fills the tank and runs on: after 20 min without a rise it is told, as a consequence."""
+    d = day(pace=3)
+    d.until(MORNING + 15 * MINUTE, step=20 * SECOND)  # the pump rests, so that its start is seen
+    d.play("tank_dry", step=5 * SECOND, minutes="30")
+    (root,) = [a for a in d.alarms() if a.root is None]
+    assert (root.rule, root.object) == ("tank.dry", "tank-domestic")
+    assert [(a.rule, a.object) for a in d.alarms() if a.root == root.id] == [
+        ("pump.no_rise", "pump-domestic-1")
+    ]
+    assert len(d.tickets()) == 1
+
+
 def test_a_cut_of_the_mains_is_followed_step_by_step_with_every_elevator_on_its_list(
     day: Callable[..., EstateDay],
 ) -> None:

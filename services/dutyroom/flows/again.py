@@ -16,7 +16,7 @@ from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
 _LISTED = 50  # places that an alarm names
-_TOLD = 20  # of which people get a message: a panel that tells of a whole floor is one fire
+_TOLD = 20  # messages that people get of it, the first one included: a panel that tells of a whole floor is one fire
 
 
 def realarm(room: Room) -> None:

@@ -43,6 +43,7 @@ def meter_of(place: Place, device: Device, point: Point) -> Meter:
     height = device.parameters.get("height")
     if isinstance(height, int | float) and not isinstance(height, bool):
         low, high = 0.0, float(height)
+    rated = device.parameters.get("rated")
     return _meter(
         device.device_class,
         str(device.parameters.get("use", "unit")),
@@ -51,6 +52,9 @@ def meter_of(place: Place, device: Device, point: Point) -> Meter:
         float(spec.step) if spec.step is not None else 0.0,
         low,
         high,
+        float(rated)
+        if isinstance(rated, int | float) and rated > 0 and not isinstance(rated, bool)
+        else None,
     )
 
 
@@ -131,10 +135,12 @@ def _alone(detector: Callable[[Meter], Detector]) -> Make:
     return lambda meter, device: detector(meter)
 
 
-def learner(rule: Rule, place: Place, detector: Callable[[Meter], Detector]) -> Learner | None:
-    """A detector on the rule's point of a device, or on its register where the rule names none; None while
+def learner(
+    rule: Rule, place: Place, detector: Callable[[Meter], Detector], point: str = ""
+) -> Learner | None:
+    """A detector on a point of a device ("" = the rule's), or on its register where the rule names none; None while
     there is none. detector: the same for all devices of a rule, so that none keeps one of its own."""
-    return _placed(Learner, rule, place, _alone(detector))
+    return _placed(Learner, rule, place, _alone(detector), point)
 
 
 def compared(rule: Rule, place: Place, make: Make) -> Learner | None:
@@ -142,9 +148,9 @@ def compared(rule: Rule, place: Place, make: Make) -> Learner | None:
     return _placed(Compared, rule, place, make)
 
 
-def _placed(kind: type[Learner], rule: Rule, place: Place, make: Make) -> Learner | None:
-    device = place.device
-    point = place.table.find(device.id, rule.point) if rule.point else next(iter(counters(place, "")), None)
+def _placed(kind: type[Learner], rule: Rule, place: Place, make: Make, name: str = "") -> Learner | None:
+    device, name = place.device, name or rule.point
+    point = place.table.find(device.id, name) if name else next(iter(counters(place, "")), None)
     if point is None:
         return None
     return kind(rule, point, make, meter_of(place, device, point))

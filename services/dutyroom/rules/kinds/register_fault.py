@@ -12,6 +12,9 @@ from dutyroom.rules.spec import Rule
 DOC = "A register that went back, or leapt farther than anything can flow through it; ends a day after the last leap."
 
 
+_REGISTERS: dict[str, str] = {"gas_meter": "volume", "heat_meter": "energy"}
+
+
 def parameters(fields: Fields) -> dict[str, object]:
     return {"jumps_only": fields.flag("jumps_only")}
 
@@ -21,5 +24,8 @@ def _jumps(meter: Meter) -> RegisterFault:
 
 
 def build(rule: Rule, place: Place) -> Learner | None:
+    """On the register that the class is billed by, where the rule names none: heat and gas meters have others beside
+    it (settlement days, volumes of heating water), and allocators count in units of their own."""
+    point = rule.point or _REGISTERS.get(place.device.device_class, "")
     jumps_only = rule.parameters.get("jumps_only") is True
-    return learner(rule, place, _jumps if jumps_only else RegisterFault)
+    return learner(rule, place, _jumps if jumps_only else RegisterFault, point)

@@ -11,10 +11,11 @@ from dutyroom.rules.learned.localtime import LocalTime
 class Meter:
     """One point of a device. Detectors of one site share its `local`."""
 
-    klass: str  # water_meter, electricity_meter, tank_level, pressure_sensor, temperature_sensor
+    klass: str  # water_meter, electricity_meter, gas_meter, heat_meter, tank_level, pressure_sensor, temperature_sensor
     role: str  # unit, zone_inlet, zone_outlet, pump, network, tank, equipment
     local: LocalTime
     interval_s: int  # between its readings
     resolution: float = 0.0  # canonical unit of the last digit; 0 = not known
     low: float | None = None  # of its range, canonical unit
     high: float | None = None
+    rated: float | None = None  # canonical unit an hour: the most that it measures for long; None = not said

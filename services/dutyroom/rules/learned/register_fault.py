@@ -19,6 +19,16 @@ MAIN_WATER = 1000.0  # m3/h: DN 350 at 3 m/s
 HOME_POWER = 20.0  # kW: three phases of 32 A
 PLANT_POWER = 2000.0  # kW: a transformer
 OWN_TIMES = 15.0  # of its own largest rate, where that is more
+HOME_GAS = 6.0  # m3/h: the most that the usual meter of a home measures (Q_max of a G4, EN 1359)
+MAIN_GAS = 1600.0  # m3/h: Q_max of a G1000, as behind the pressure regulator of an estate
+HOME_HEAT = 35.0  # kW: a flat that heats its tap water by heat exchanger; rooms alone take 3 to 15
+MAIN_HEAT = 10_000.0  # kW: a substation on DN 150, 150 m3/h at 57 K
+# What passes for an hour, of what is nominal: the overload of a gas meter (1.2 Q_max, directive 2014/32/EU, annex IV),
+# the highest flow of a heat meter (q_s = 2 q_p, EN 1434-1).
+OVERLOAD = {"gas_meter": 1.2, "heat_meter": 2.0}
+# A gas or heat meter that is larger than a home's, and of which nothing is said, is known by what it passed: burners
+# and heat exchangers go up by steps of half and double, not by digits.
+STEPS_UP = 2.5
 
 
 def trusted(meter: Meter) -> Register:
@@ -28,7 +38,17 @@ def trusted(meter: Meter) -> Register:
         if unit:
             return Register(HOME_WATER, 0.0, meter.resolution, HOME_HOURS)
         return Register(MAIN_WATER, 0.0, meter.resolution)
+    if meter.klass in OVERLOAD:
+        return _metered(meter, unit)
     return Register(HOME_POWER if unit else PLANT_POWER, OWN_TIMES, meter.resolution)
+
+
+def _metered(meter: Meter, unit: bool) -> Register:
+    """Of gas (m3) or heat (kWh), by what is nominal: the meter's parameter `rated`, else what is usual."""
+    home, main = (HOME_GAS, MAIN_GAS) if meter.klass == "gas_meter" else (HOME_HEAT, MAIN_HEAT)
+    nominal = meter.rated or (home if unit else main)
+    times = 0.0 if meter.rated else STEPS_UP
+    return Register(OVERLOAD[meter.klass] * nominal, times, meter.resolution, nominal)
 
 
 class RegisterFault:

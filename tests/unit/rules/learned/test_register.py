@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dutyroom.errors import Rejected
+from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.register import UNKNOWN, Register
 from dutyroom.rules.learned.register_fault import RegisterFault
 from dutyroom.timebase import DAY, HOUR
 
-from .series import BEGIN, FLAT, HOME, alarms
+from .series import BEGIN, FLAT, HOME, LOCAL, alarms
 
 
 def moved(*values: float, floor: float = 3.2) -> list[float]:
@@ -93,3 +98,50 @@ def test_stored_parts_that_are_none_of_it_are_named() -> None:
     with pytest.raises(Rejected, match="bytes expected"):
         Register(3.2).load([1, 2])
     assert Register(3.2).at == 0 < DAY
+
+
+GAS = Meter("gas_meter", "unit", LOCAL, 3600, 0.001)
+HEAT = Meter("heat_meter", "unit", LOCAL, 3600, 1.0)
+
+
+def leaps(meter: Meter, *steps: float, every: float = 1.0) -> bool:
+    """Whether a register that moves so, from one reading to the next (`every` hours), leaps in a rule's eyes."""
+    level, readings = 100.0, [(BEGIN, 100.0)]
+    for n, step in enumerate(steps, 1):
+        level += step
+        readings.append((BEGIN + round(n * every * HOUR), level))
+    return bool(alarms(RegisterFault(meter, jumps_only=True), readings))
+
+
+@pytest.mark.parametrize(
+    ("meter", "steps", "every", "found"),
+    [
+        pytest.param(GAS, (0.3, 7.1), 1.0, False, id="a G4 at its overload, for an hour"),
+        pytest.param(GAS, (0.3, 10.3), 1.0, True, id="a flipped digit of ten m3"),
+        pytest.param(GAS, (1.0, 144.0), 24.0, False, id="a day at Q_max"),
+        pytest.param(GAS, (1.0, 150.0), 24.0, True, id="more than a day can pass"),
+        pytest.param(GAS, (5.0, 10.0, 16.0), 1.0, False, id="a kitchen's larger meter, of which nothing is said"),
+        pytest.param(replace(GAS, role="boiler"), (0.0, 900.0), 1.0, False, id="a boiler house"),
+        pytest.param(replace(GAS, role="master"), (10.0, 10_000.0), 1.0, True, id="a digit of a master"),
+        pytest.param(replace(GAS, rated=25.0), (1.0, 29.0), 1.0, False, id="a G16 at its overload"),
+        pytest.param(replace(GAS, rated=25.0), (20.0, 35.0), 1.0, True, id="a G16 passes no more, whatever it passed"),
+        pytest.param(HEAT, (5.0, 70.0), 1.0, False, id="a cold flat that fills its bath"),
+        pytest.param(HEAT, (5.0, 100.0), 1.0, True, id="a digit of heat"),
+        pytest.param(replace(HEAT, role="master"), (900.0, 9_000.0), 1.0, False, id="a substation"),
+        pytest.param(replace(HEAT, rated=300.0), (250.0, 1_000.0), 1.0, True, id="more than twice what is nominal"),
+    ],
+)  # fmt: skip
+def test_gas_and_heat_by_what_their_meters_pass(
+    meter: Meter, steps: tuple[float, ...], every: float, found: bool
+) -> None:
+    assert leaps(meter, *steps, every=every) is found
+
+
+@given(
+    st.lists(st.floats(0.0, 1.0), min_size=2, max_size=40),
+    st.sampled_from((0.05, 0.25, 1.0, 6.0, 24.0)),
+    st.sampled_from((GAS, HEAT, replace(GAS, rated=25.0), replace(HEAT, role="master"))),
+)
+def test_what_flows_within_the_rating_never_leaps(shares: list[float], every: float, meter: Meter) -> None:
+    nominal = meter.rated or {"gas_meter": 6.0}.get(meter.klass, 35.0)
+    assert not leaps(meter, *(share * nominal * every for share in shares), every=every)
