@@ -197,8 +197,11 @@ class Late:
         return [Row(event.at, point.id, None) for event in events if event.at < end]
 
 
-def _again(key: Key, base: Base, rows: Iterable[Row], followed: Iterable[Condition], now: Ms) -> Again:
-    since = max(base.since, base.instance.turned)  # time alone may have said more than the newest reading
+def _again(key: Key, base: Base, rows: Sequence[Row], followed: Iterable[Condition], now: Ms) -> Again:
+    # Time alone may have said more than the newest reading; and a state may be younger than the next reading,
+    # which was new to its point when it came: what ended there is judged again, too.
+    first = min((row.at for row in rows), default=FOREVER)
+    since = min(max(base.since, base.instance.turned), first - 1)
     found, marks = replay(base.instance, rows, now, base.since, base.marks, followed)
     return Again(key, Judged(*key, since, found), base.instance, marks)
 
