@@ -80,9 +80,7 @@ class Trial:
     """One test. Times count from its first moment; NEVER = it must not happen; None = not said."""
 
     title: str
-    readings: Mapping[
-        str, tuple[tuple[Ms, float], ...]
-    ]  # by point: "" = that of the rule, else [class.]point
+    readings: Mapping[str, tuple[tuple[Ms, float], ...]]  # by point: "" = the rule's, else [class.]point
     after: tuple[tuple[Ms, Ms], ...]  # when the condition that it follows stood
     raised: Ms
     cleared: Ms | None
