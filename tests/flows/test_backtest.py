@@ -152,6 +152,22 @@ def test_a_window_longer_than_history_is_said(bench: Bench) -> None:
     assert {(t.sort, t.what) for t in done.troubles} >= {("history", "begins"), ("history", "ends")}
 
 
+def test_what_a_changed_rule_could_not_say_is_named_once(bench: Bench, tmp_path: Path) -> None:
+    """A point that no device has, and a window longer than all that was recorded: no silent "adds nothing"."""
+    bench.keep({("A-tank", "level"): level(0, 3)})
+    other = tmp_path / "other.yaml"
+    own = "  - {id: own.X, kind: K, name: X, select: {devices: [A-tank]}, point: P, parameters: V}\n"
+    rows = [("ghost", "limit", "depth", "{above: 2}"), ("month", "stuck", "level", "{over: 30d}")]
+    made = [own.replace("X", x).replace("K", k).replace("P", p).replace("V", v) for x, k, p, v in rows]
+    other.write_text(TANK + "".join(made), encoding="utf-8")
+    done = bench.run(since="2026-03-01", until="2026-03-03", compare=other)
+    found = [(t.sort, t.what, t.count, t.place) for t in done.troubles if t.sort in ("no_point", "short")]
+    assert found == [("no_point", "own.ghost: depth", 1, "A-tank"), ("short", "own.month", 30, "3.0")]
+    assert "规则 own.month 需要 30 天" in bench.said[0]
+    again = bench.run(since="2026-03-01", until="2026-03-03", compare=other, rules=other)
+    assert [t.count for t in again.troubles if t.sort in ("no_point", "short")] == [1, 30]
+
+
 def test_a_rule_on_a_point_that_no_device_has_is_named(tmp_path: Path) -> None:
     bench = Bench(tmp_path, TANK.replace("point: level", "point: depth"))
     bench.keep({("A-tank", "level"): level(0, 2)})

@@ -13,7 +13,7 @@ from dutyroom.flows.backtest_compare import CHANGES, Difference
 from dutyroom.flows.known_events import Verdict
 from dutyroom.flows.past_troubles import Census, Trouble, Troubles
 from dutyroom.rules.spec import Rule, matches
-from dutyroom.timebase import MINUTE, Ms, to_iso
+from dutyroom.timebase import DAY, MINUTE, Ms, to_iso
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +136,34 @@ def late_of(outcome: Outcome) -> dict[str, int]:
 
 def run_troubles(troubles: Troubles, outcome: Outcome, past: Past, census: Census) -> None:
     """What the engine could not do, by rule and device."""
-    for (rule, device), why in outcome.problems.items():
-        troubles.add("rule", f"{rule}: {why}", 1, device)
-    for rule_row in past.rules:
-        _idle(troubles, rule_row, outcome, past)
+    rule_troubles(troubles, outcome, past, census)
     for device, count in outcome.late.items():
         troubles.add("late", device, count)
     for what, count, times in census.floods(past.table):
         troubles.add("flood", what, count, f"x{times:.0f}")
+
+
+def rule_troubles(troubles: Troubles, outcome: Outcome, past: Past, census: Census) -> None:
+    """Rules that could not run, or could say nothing; also of changed rules, where the others have said theirs."""
+    said, found = {(t.sort, t.what) for t in troubles.rows()}, Troubles()
+    for (rule, device), why in outcome.problems.items():
+        found.add("rule", f"{rule}: {why}", 1, device)
+    first, last = census.span() or (0, 0)
+    for row in past.rules:
+        _idle(found, row, outcome, past)
+        if first and outcome.running.get(row.id):
+            _too_long(found, row, last - first)
+    for one in found.rows():
+        if (one.sort, one.what) not in said:
+            troubles.add(one.sort, one.what, one.count, one.place)
+
+
+def _too_long(troubles: Troubles, rule: Rule, recorded: Ms) -> None:
+    """A rule whose window is longer than all that was recorded never says a thing."""
+    over = rule.parameters.get("over")
+    needed = max(rule.on_delay, over if isinstance(over, int) else 0)
+    if needed > max(recorded, DAY):
+        troubles.add("short", rule.id, -(-needed // DAY), f"{recorded / DAY:.1f}")
 
 
 def _idle(troubles: Troubles, rule: Rule, outcome: Outcome, past: Past) -> None:

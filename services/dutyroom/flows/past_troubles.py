@@ -20,6 +20,7 @@ SORTS = (
     "rule",
     "no_device",
     "no_point",
+    "short",
     "row",
     "unknown",
     "number",

@@ -22,7 +22,7 @@ from dutyroom.flows.alarm_kinds import kind_of
 from dutyroom.flows.alarm_load import SHIFTS, load_of
 from dutyroom.flows.backtest import Outcome, Past, Raised, run
 from dutyroom.flows.backtest_compare import Difference, differences
-from dutyroom.flows.backtest_summary import Summary, kinds_of, late_of, rings_of, run_troubles
+from dutyroom.flows.backtest_summary import Summary, kinds_of, late_of, rings_of, rule_troubles, run_troubles
 from dutyroom.flows.known_events import NEEDED, Known, Told, Verdict, judged, known_events
 from dutyroom.flows.past_files import Listed
 from dutyroom.flows.past_pace import changed, looked_at, pace_of, paced, some_days
@@ -79,6 +79,8 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         after = None if other is None else run(_batches(source()), replace(scene.past, rules=other))
     since, until = _bounds(span, census)
     run_troubles(troubles, before, scene.past, census)
+    if after is not None and other is not None:
+        rule_troubles(troubles, after, replace(scene.past, rules=other), census)
     _odd_numbers(troubles, scene, census, since, until)
     mine = _inside(before.raised, since, until)
     compared = None if after is None else differences(mine, _inside(after.raised, since, until))
