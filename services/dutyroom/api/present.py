@@ -91,8 +91,20 @@ class Presenter:
             shown["step"] = self.words.t(f"step.{shown['step']}")
         if "plan" in shown:
             shown["plan"] = self.plan_name(str(shown["plan"]))
+        if key.startswith("alarm.") and "code" in shown:
+            shown["code"] = self._code(key, arguments)
         said = self.words.t(key, shown)
         return self._with_mentions(said, arguments) if key.startswith("alarm.") else said
+
+    def _code(self, key: str, arguments: Arguments) -> object:
+        """A state's code with what it means, where the profile of the device knows it: "36: run contactor"."""
+        code = arguments["code"]
+        rule = self.rules.get(str(arguments.get("rule") or key.removeprefix("alarm.")))
+        point = self.site.table.find(str(arguments.get("object")), rule.point) if rule is not None else None
+        if point is None or isinstance(code, bool) or not isinstance(code, int):
+            return code
+        label = point.spec.labels.get(code)
+        return self.words.t("alarm.code", code=code, text=self.words.label(label)) if label else code
 
     def _with_mentions(self, said: str, arguments: Arguments) -> str:
         """What else the device said then, after the text: "Fire alarm · Loop 2 · Detector 17"."""
@@ -330,7 +342,7 @@ class Presenter:
             "unit": self.words.unit(spec.unit),
             "kind": spec.kind.value,
             "interval": (spec.interval_s or 0) * 1000,
-            "labels": {code: self.words.t(key) for code, key in spec.labels.items()},
+            "labels": {code: self.words.label(label) for code, label in spec.labels.items()},
             "limit": limit,
             "hours": 24,
         }
@@ -355,7 +367,7 @@ def value_text(point: Point, value: float, text: str, words: Words) -> str:
         return text or "—"
     if spec.kind == Kind.STATE:
         label = spec.labels.get(int(value))
-        return words.t(label) if label else str(int(value))
+        return words.label(label) if label else str(int(value))
     if spec.step is not None:
         exponent = spec.step.as_tuple().exponent
         return words.number(point.physical(value), max(0, -exponent) if isinstance(exponent, int) else 0)

@@ -20,6 +20,7 @@ from babel.dates import format_datetime
 
 from dutyroom.errors import Rejected
 from dutyroom.metering.tariff import smallest
+from dutyroom.model.telemetry import Label
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms, to_datetime
 
 LANGUAGES = ("zh-CN", "en")
@@ -82,6 +83,10 @@ class Words:
     def pick(self, texts: Mapping[str, str]) -> str:
         """One of a site folder's own texts per language; any of them rather than none."""
         return texts.get(self.language) or texts.get("en") or next(iter(texts.values()), "")
+
+    def label(self, label: Label) -> str:
+        """What a code of a state means: a key of the catalogue, or the words of who made the profile."""
+        return self.t(label) if isinstance(label, str) else self.pick(label)
 
     def pick_list(self, texts: Mapping[str, Sequence[str]]) -> list[str]:
         return list(texts.get(self.language) or texts.get("en") or next(iter(texts.values()), ()))

@@ -80,6 +80,9 @@ class DeviceClass(StrEnum):
     OTHER = "other"
 
 
+Label: TypeAlias = str | Mapping[str, str]  # a message key, or a maker's words: one text, or one per language
+
+
 @dataclass(frozen=True, slots=True)
 class PointSpec:
     """What a profile says of one point. Units are canonical (`quantities.py`)."""
@@ -93,7 +96,7 @@ class PointSpec:
     interval_s: int | None = None  # expected seconds between readings; None = on change
     low: float | None = None  # physically possible range, in `unit`
     high: float | None = None
-    labels: Mapping[int, str] = field(default_factory=dict)  # states: code -> message key
+    labels: Mapping[int, Label] = field(default_factory=dict)  # states: code -> message key or words
     wrap: int | None = None  # counters that are no dial: the steps at which they wrap, in place of digits
     resets: bool = False  # counters that start again from 0 by themselves: no register to bill
 

@@ -58,6 +58,8 @@ def _labels(profile: Node) -> Iterator[tuple[str, Node]]:
 def _of_points(holder: Node, where: str) -> Iterator[tuple[str, Node]]:
     for name, point in _inner(holder, "points"):
         for code, label in _inner(point, "labels"):
+            if isinstance(label.value, dict):
+                continue  # words in each language: no key
             yield join(where, f"{name}.labels.{code}"), label
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 from dutyroom.errors import Rejected
-from dutyroom.model.telemetry import Kind, PointSpec
+from dutyroom.model.telemetry import Kind, Label, PointSpec
 from dutyroom.profiles.conditions import TESTS, TYPES
 from dutyroom.profiles.counterforms import COUNTER_FIELDS, read_wrap, with_counter
 from dutyroom.profiles.expressions import Expression, parse_expression
@@ -331,11 +331,20 @@ def _with_unit(text: str) -> int:
     return found
 
 
-def _labels(form: Form, node: Node, where: str) -> dict[int, str]:
-    result: dict[int, str] = {}
+def _label(form: Form, node: Node, where: str) -> Label:
+    """One text, or one per language: {zh-CN: 门锁断开, en: Door lock open}."""
+    if not isinstance(node.value, dict):
+        return form.text(node, where)
+    return {
+        language: form.text(n, join(where, language)) for language, n in form.mapping(node, where).items()
+    }
+
+
+def _labels(form: Form, node: Node, where: str) -> dict[int, Label]:
+    result: dict[int, Label] = {}
     for code, child in form.mapping(node, where).items():
         if code.lstrip("-").isdigit() and len(code) < 12:
-            result[int(code)] = form.text(child, join(where, code))
+            result[int(code)] = _label(form, child, join(where, code))
         else:
             form.note(child, join(where, code), "a label belongs to a whole number")
     return result

@@ -196,7 +196,7 @@ def _point() -> dict[str, Schema]:
         "interval": _TEXT,
         "low": _NUMBER,
         "high": _NUMBER,
-        "labels": _map(_TEXT),
+        "labels": _map({"anyOf": [_TEXT, _map(_TEXT)]}),
         "scale": {"anyOf": [_FACTOR, {"type": "array", "items": _FACTOR, "minItems": 1}]},
         "offset": _NUMBER,
         "linear": _fields(("from", "to"), {}, ("from", "to")),

@@ -167,7 +167,8 @@ def _reading(reading: DecodedReading, sources: Mapping[str, str], received_at: M
     elif spec.kind is Kind.GAUGE:
         value = repr(reading.value)
     if spec.kind is Kind.STATE and int(reading.value) in spec.labels:
-        value += f" ({spec.labels[int(reading.value)]})"
+        label = spec.labels[int(reading.value)]
+        value += f" ({label if isinstance(label, str) else ' / '.join(label.values())})"
     when = "receive time" if reading.at is None else to_iso(reading.at)
     doubt = f"  {reading.quality.name.lower()}" if reading.quality else ""
     source = f"  from {sources[spec.name]}" if spec.name in sources else ""

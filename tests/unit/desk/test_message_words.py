@@ -19,7 +19,7 @@ from dutyroom.flows.live import Live
 from dutyroom.flows.notify import Render
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.model.duty import Device
-from dutyroom.model.telemetry import PointTable
+from dutyroom.model.telemetry import DeviceClass, Kind, Label, Point, PointSpec, PointTable
 from dutyroom.rules.spec import parse_rules
 from dutyroom.site import Site, Space
 from dutyroom.timebase import from_iso
@@ -32,12 +32,27 @@ class Still:
         return NOW
 
 
+def lift_codes() -> PointTable:
+    """Of a lift whose maker gives words for three codes: in both languages, in one, and as a key."""
+    labels: dict[int, Label] = {
+        0: "value.state.none",
+        36: {"zh-CN": "运行接触器反馈异常", "en": "Run contactor feedback"},
+        41: {"de": "Sicherheitskreis offen"},
+        42: "Door lock",
+    }
+    table = PointTable()
+    spec = PointSpec("fault_code", kind=Kind.STATE, labels=labels)
+    table.add(Point(1, "s", "lift-1", DeviceClass.ELEVATOR, "A", spec))
+    return table
+
+
 @pytest.fixture
 def render(tmp_path: Path) -> Iterator[Render]:
     records: Any = open_records(f"sqlite:///{tmp_path}/records.sqlite")
     with records.write() as tx:
         riser = Device("s", "riser-a", "1号立管水表", "water_meter", "v/m", "1", "A/12")
         tx.devices.upsert([replace(riser, parameters={"name_en": "Riser meter 1"})])
+        tx.devices.upsert([Device("s", "lift-1", "1号梯", "elevator", "v/l", "2", "A")])
     spaces = {
         "A": Space("A", "building", {"zh-CN": "A栋", "en": "Building A"}),
         "A/12": Space("A/12", "zone", {"zh-CN": "12层", "en": "Floor 12"}),
@@ -45,7 +60,7 @@ def render(tmp_path: Path) -> Iterator[Render]:
     rules = parse_rules("rules: []\n", "rules.yaml")
     site = Site("s", {"zh-CN": "临江苑", "en": "Riverside"}, "Asia/Shanghai", spaces=spaces, rules=rules)
     nothing: Any = None
-    runtime = SiteRuntime(site, PointTable(), Live(), nothing, nothing, records, Still())
+    runtime = SiteRuntime(site, lift_codes(), Live(), nothing, nothing, records, Still())
     room = Room({"s": runtime}, records, Still(), Passwords(), read_catalogue(), {})
     yield renderer(room)
     records.close()
@@ -108,6 +123,29 @@ def test_what_else_the_device_said_stands_in_the_alarm(render: Render) -> None:
     arguments = {**ALARM, "also.1.alarm_detector": 17.0, "also.0.alarm_loop": 2.0}
     _, body = render("s", "alarm.fire.alarm", arguments, "en")
     assert body.splitlines()[0] == "Riser meter 1: fire alarm · Loop 2 · Detector 17"
+
+
+@pytest.mark.parametrize(
+    ("code", "language", "said"),
+    [
+        (36, "en", "1号梯: fault code 36: Run contactor feedback"),
+        (36, "zh-CN", "1号梯：故障代码 36：运行接触器反馈异常"),
+        (41, "zh-CN", "1号梯：故障代码 41：Sicherheitskreis offen"),
+        (42, "en", "1号梯: fault code 42: Door lock"),
+        (57, "en", "1号梯: fault code 57"),
+        (57, "zh-CN", "1号梯：故障代码 57"),
+    ],
+)
+def test_a_fault_code_is_said_with_its_makers_words(
+    render: Render, code: int, language: str, said: str
+) -> None:
+    lift = {"object": "lift-1", "name": "1号梯", "space": "A", "priority": 3, "at": NOW, "code": code}
+    _, body = render("s", "alarm.elevator.fault", lift, language)
+    assert body.splitlines()[0] == said
+    _, dispatched = render(
+        "s", "message.dispatched", {**lift, "about": "alarm.elevator.fault", "by": "王工"}, language
+    )
+    assert said in dispatched
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import create_engine
 
 from dutyroom.api.words import read_catalogue
+from dutyroom.backends.records_sql.columns import Labels
 from dutyroom.model.telemetry import Message
 from dutyroom.profiles.attempt import NOBODY
 from dutyroom.profiles.checking import check_profile, check_profiles
@@ -117,5 +119,20 @@ def test_a_level_of_sound_is_in_decibel_and_no_height(library: Library) -> None:
 def test_every_label_has_its_words(library: Library, language: str) -> None:
     pages = Path(__file__).parents[3] / "services" / "dutyroom" / "api" / "pages"
     words = json.loads((pages / "locales" / language / "profiles.json").read_text(encoding="utf-8"))
-    used = {key for p in library.profiles.values() for point in p.points for key in point.labels.values()}
-    assert used == set(words)
+    labels = [
+        label for p in library.profiles.values() for point in p.points for label in point.labels.values()
+    ]
+    assert {label for label in labels if isinstance(label, str)} == set(words)
+    assert all(label.get(language) for label in labels if not isinstance(label, str))
+
+
+def test_fault_codes_of_a_lift_have_words_in_each_language_that_are_stored_as_they_are(
+    library: Library,
+) -> None:
+    points = library.profiles["monarch/nice3000-neuron"].points
+    (code,) = [point for point in points if point.name == "fault_code"]
+    assert code.labels[0] == "value.state.none"
+    assert code.labels[41] == {"zh-CN": "安全回路断开", "en": "Safety circuit open"}
+    engine = create_engine("sqlite://")
+    stored = Labels().process_bind_param(code.labels, engine.dialect)
+    assert Labels().process_result_value(stored, engine.dialect) == code.labels

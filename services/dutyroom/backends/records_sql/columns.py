@@ -85,7 +85,7 @@ class Json(TypeDecorator[Any]):
 
 
 class Labels(TypeDecorator[Any]):
-    """State labels: {code: message key}."""
+    """State labels: {code: message key, or words by language}."""
 
     impl = Text
     cache_ok = True
