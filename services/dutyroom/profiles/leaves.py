@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
-from dutyroom.model.telemetry import PointSpec
+from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.linear import Linear
 from dutyroom.profiles.privacy import Guard
@@ -20,12 +21,16 @@ class Leaf:
     skip: bool
     attribute: bool
     text_point: bool  # a text that changes often is a point, not an attribute
-    text: PointSpec
-    state: PointSpec
     number: PointSpec
     convert: Convert
     short: Linear  # the same where a number of it is a point
     guard: Guard | None
+
+
+@lru_cache(4096)
+def told_as(name: str, kind: Kind) -> PointSpec:
+    """The point of a leaf that is no number. Few are: thousands of names need not hold three points each."""
+    return PointSpec(name, kind=kind)
 
 
 def emit(leaf: Leaf, value: object, here: Here, job: Job) -> None:
@@ -43,12 +48,13 @@ def emit(leaf: Leaf, value: object, here: Here, job: Job) -> None:
     elif isinstance(shown, str):
         text = stored(shown)
         if leaf.text_point:
-            job.readings.append(DecodedReading(here.address, leaf.text, here.at, 0.0, here.quality, text))
+            spec = told_as(leaf.number.name, Kind.TEXT)
+            job.readings.append(DecodedReading(here.address, spec, here.at, 0.0, here.quality, text))
         else:
             job.attributes.append((here.address, leaf.name, text))
     elif isinstance(shown, bool):
         if leaf.attribute:
             job.attributes.append((here.address, leaf.name, shown))
         else:
-            state = DecodedReading(here.address, leaf.state, here.at, float(shown), here.quality, None)
-            job.readings.append(state)
+            spec = told_as(leaf.number.name, Kind.STATE)
+            job.readings.append(DecodedReading(here.address, spec, here.at, float(shown), here.quality, None))

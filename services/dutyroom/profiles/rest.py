@@ -9,26 +9,27 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Collection, Iterator
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from dutyroom.errors import Rejected
-from dutyroom.model.telemetry import Kind, PointSpec
+from dutyroom.model.telemetry import PointSpec
 from dutyroom.profiles.job import Here, Job
 from dutyroom.profiles.leafnames import SUFFIXES, taken_names
 from dutyroom.profiles.leaves import Leaf, emit
-from dutyroom.profiles.linear import NEVER, linear
+from dutyroom.profiles.linear import NEVER, Linear, linear
 from dutyroom.profiles.paths import MISSING, as_text, getter
 from dutyroom.profiles.points import MOST
 from dutyroom.profiles.privacy import guard_of
 from dutyroom.profiles.profile import Layout, PointRule, Profile, RestRule
 from dutyroom.profiles.restcode import Shapes, straight
 from dutyroom.profiles.result import DecodedReading
-from dutyroom.profiles.values import converter, stored
+from dutyroom.profiles.values import Convert, converter, stored
 from dutyroom.quantities import QUANTITIES, quantities_of
 
 MAX_LEAVES = 1000  # of a message
 MAX_DEPTH = 32
-MAX_NAMES = 20_000  # remembered by a profile
+MAX_NAMES = 5_000  # remembered by a layout, and there are hundreds; then those in use come again
 MAX_NAME = 120
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
@@ -93,6 +94,8 @@ class Rest:
         job.kept[key] = here.taken, job.readings[count:], job.attributes[others:]
 
     def _run(self, here: Here, job: Job) -> None:
+        if self._places > MAX_NAMES:  # keys that are times or numbers of devices: no two messages have the same
+            self._top, self._places = _Place("", 0, False), 0
         root = self._get(here.item, job.document) if self._get is not None else here.item
         used = self._used(here.item, job.document) if self._alternatives else set()
         used.add(here.taken)
@@ -182,25 +185,23 @@ class Rest:
     def _entered(self, place: _Place, key: str | int) -> _Quick | tuple[()]:
         leaf = self._known_leaf(place.name_of(key))
         found = () if leaf.skip else (*leaf.short[:4], leaf.number, leaf.name, leaf)
-        if self._places < MAX_NAMES:
-            place.leaves[key] = found
-            self._places += 1
+        place.leaves[key] = found
+        self._places += 1
         return found
 
     def _inner(self, place: _Place, key: str | int) -> _Place:
         skip = place is self._top and type(key) is str and key.startswith(self._skipped)
-        found = _Place(place.name_of(key), place.depth + 1, skip)
-        if self._places < MAX_NAMES:
-            place.inner[key] = found
-            self._places += 1
+        found = place.inner[key] = _Place(place.name_of(key), place.depth + 1, skip)
+        self._places += 1
         return found
 
     def _known_leaf(self, name: str) -> Leaf:
         leaf = self._leaves.get(name)
         if leaf is None:
             leaf = self._leaf(name)
-            if len(self._leaves) < MAX_NAMES:
-                self._leaves[name] = leaf
+            if len(self._leaves) >= MAX_NAMES:
+                self._leaves.clear()
+            self._leaves[name] = leaf
         return leaf
 
     def _used(self, item: object, document: object) -> set[str]:
@@ -229,17 +230,15 @@ class Rest:
         guard = guard_of(self._profile, (name, name.rpartition(".")[2]), self._key)
         attribute = _any(name, rule.attributes)
         skip = bad or name in self._taken or _any(name, rule.skip)
-        of_number = PointRule(number, (), unit)
+        convert, short = _of_unit(quantity, unit)
         return Leaf(
             name=name,
             skip=skip,
             attribute=attribute,
             text_point=_any(name, rule.texts),
-            text=PointSpec(own, kind=Kind.TEXT),
-            state=PointSpec(own, kind=Kind.STATE),
             number=number,
-            convert=converter(of_number),
-            short=linear(of_number) if guard is None and not attribute and not skip else NEVER,
+            convert=convert,
+            short=short if guard is None and not attribute and not skip else NEVER,
             guard=guard,
         )
 
@@ -256,6 +255,13 @@ class Rest:
                 # Names carry no unit, but flow_c and flow_m3h must not become one point.
                 return quantity, unit, base if quantity in base else f"{base}_{quantity}"
         return "number", "", name
+
+
+@lru_cache(1024)
+def _of_unit(quantity: str, unit: str) -> tuple[Convert, Linear]:
+    """What becomes of numbers of all names with this unit."""
+    rule = PointRule(PointSpec("", quantity, QUANTITIES[quantity].unit), (), unit)
+    return converter(rule), linear(rule)
 
 
 def _too_many() -> Rejected:
