@@ -27,6 +27,7 @@ from dutyroom.profiles.values import Convert, Problem, affine_steps, converter, 
 from dutyroom.quantities import QUANTITIES
 
 MAX_LOOKED = 50_000  # elements of all series of a message
+MAX_NAMES = 5_000  # remembered by a point whose name is in the message
 MOST = sys.float_info.max  # an infinite number is out of any range
 
 # (types, factor, divisor, added, steps) of the short way, see `linear`; lowest and highest value, spec, the point. What
@@ -194,7 +195,7 @@ class PointProgram:
         spec = self._specs.get(name)
         if spec is None:
             spec = replace(self.spec, name=name)
-            if len(self._specs) < 20_000:
+            if len(self._specs) < MAX_NAMES:
                 self._specs[name] = spec
         return spec
 
@@ -262,7 +263,7 @@ class PointProgram:
         if name in self._guards or self._profile is None:
             return self._guards.get(name)
         found = guard_of(self._profile, (name,), self._key)
-        if len(self._guards) < 20_000:
+        if len(self._guards) < MAX_NAMES:
             self._guards[name] = found
         return found
 

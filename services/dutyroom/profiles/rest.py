@@ -23,13 +23,14 @@ from dutyroom.profiles.points import MOST
 from dutyroom.profiles.privacy import guard_of
 from dutyroom.profiles.profile import Layout, PointRule, Profile, RestRule
 from dutyroom.profiles.restcode import Shapes, straight
+from dutyroom.profiles.restnames import ALL, Together
 from dutyroom.profiles.result import DecodedReading
 from dutyroom.profiles.values import Convert, converter, stored
 from dutyroom.quantities import QUANTITIES, quantities_of
 
 MAX_LEAVES = 1000  # of a message
 MAX_DEPTH = 32
-MAX_NAMES = 5_000  # remembered by a layout, and there are hundreds; then those in use come again
+MAX_NAMES = 5_000  # remembered by a layout; then all are forgotten, and those in use come again
 MAX_NAME = 120
 
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f]")
@@ -59,7 +60,10 @@ class _Place:
 class Rest:
     """The compiled rule of one layout."""
 
-    def __init__(self, layout: Layout, rule: RestRule, profile: Profile, key: bytes) -> None:
+    def __init__(
+        self, layout: Layout, rule: RestRule, profile: Profile, key: bytes, together: Together = ALL
+    ) -> None:
+        """together: the layouts that share one bound of what is remembered."""
         self._rule = rule
         self._taken, self._alternatives = taken_names(layout, rule)
         self._known = frozenset(spec.name for spec in profile.points)  # names of the profile's own points
@@ -71,10 +75,21 @@ class Rest:
         self._leaves: dict[str, Leaf] = {}
         self._top = _Place("", 0, False)
         self._places = 0
+        self._together = together
+        together.join(self)
         # Objects of fields that come again and again; None: they do not.
         self._shapes = None if self._alternatives or rule.list_name else Shapes()
         # What stands below these is skipped whole: "can1*" names all of it.
         self._skipped = tuple(g[:-1] for g in rule.skip if g.endswith("*") and not set(g[:-1]) & set("*?["))
+
+    @property
+    def remembered(self) -> int:
+        """How many names and places of them."""
+        return self._places + len(self._leaves)
+
+    def forget(self) -> None:
+        """All of that: keys may be times or numbers of devices, so that no two messages have the same."""
+        self._top, self._places, self._leaves = _Place("", 0, False), 0, {}
 
     def run(self, here: Here, job: Job) -> None:
         """Every unnamed leaf; null and empty containers are nothing."""
@@ -94,8 +109,8 @@ class Rest:
         job.kept[key] = here.taken, job.readings[count:], job.attributes[others:]
 
     def _run(self, here: Here, job: Job) -> None:
-        if self._places > MAX_NAMES:  # keys that are times or numbers of devices: no two messages have the same
-            self._top, self._places = _Place("", 0, False), 0
+        if self._places >= MAX_NAMES or len(self._leaves) >= MAX_NAMES:
+            self.forget()
         root = self._get(here.item, job.document) if self._get is not None else here.item
         used = self._used(here.item, job.document) if self._alternatives else set()
         used.add(here.taken)
@@ -185,23 +200,28 @@ class Rest:
     def _entered(self, place: _Place, key: str | int) -> _Quick | tuple[()]:
         leaf = self._known_leaf(place.name_of(key))
         found = () if leaf.skip else (*leaf.short[:4], leaf.number, leaf.name, leaf)
-        place.leaves[key] = found
-        self._places += 1
+        if self._places < MAX_NAMES:
+            place.leaves[key] = found
+            self._places += 1
+            self._together.one_more()
         return found
 
     def _inner(self, place: _Place, key: str | int) -> _Place:
         skip = place is self._top and type(key) is str and key.startswith(self._skipped)
-        found = place.inner[key] = _Place(place.name_of(key), place.depth + 1, skip)
-        self._places += 1
+        found = _Place(place.name_of(key), place.depth + 1, skip)
+        if self._places < MAX_NAMES:
+            place.inner[key] = found
+            self._places += 1
+            self._together.one_more()
         return found
 
     def _known_leaf(self, name: str) -> Leaf:
         leaf = self._leaves.get(name)
         if leaf is None:
             leaf = self._leaf(name)
-            if len(self._leaves) >= MAX_NAMES:
-                self._leaves.clear()
-            self._leaves[name] = leaf
+            if len(self._leaves) < MAX_NAMES:
+                self._leaves[name] = leaf
+                self._together.one_more()
         return leaf
 
     def _used(self, item: object, document: object) -> set[str]:
