@@ -22,6 +22,7 @@ LEVEL = 14  # days
 QUARANTINE = 2  # days
 HOURS = 24
 _STEPS, _LAST, _UNKNOWN = 4000, 32767, -32768
+SEASON = 0.005  # ln a night: what grows faster than a seventh in a month is no spring
 NIGHT = 6  # local hours 0 to 5: use is least and most alike
 
 
@@ -49,6 +50,16 @@ def spread(values: Sequence[float], floor: float) -> tuple[float, float]:
     no smaller than the floor: a season moves the level within weeks."""
     middle = median(values[:LEVEL])
     return middle, max(floor, 1.4826 * median([abs(v - middle) for v in values]))
+
+
+def grown(values: Sequence[float]) -> float:
+    """How far a level has risen since the fortnight whose median `spread` takes, at the pace at which it rose from
+    the oldest of these nights to the newest; 0 before two weeks are known, and where it falls."""
+    count = min(LEVEL, len(values) // 2)
+    if len(values) < LEVEL:
+        return 0.0
+    pace = (median(values[:count]) - median(values[-count:])) / (len(values) - count)
+    return min(max(pace, 0.0), SEASON) * (QUARANTINE + (LEVEL + 1) / 2)
 
 
 class Hours:

@@ -20,7 +20,7 @@ from math import exp, log
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
-from dutyroom.rules.learned.habits import HOURS, NIGHT, Hours, Nights, spread
+from dutyroom.rules.learned.habits import HOURS, NIGHT, Hours, Nights, grown, spread
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.packed import floats, parts, unpack
 from dutyroom.rules.learned.peaks import Peaks
@@ -28,6 +28,9 @@ from dutyroom.rules.learned.zone_flow import ZoneFlow
 from dutyroom.timebase import DAY, HOUR, Ms
 
 DAYS = 7  # days until sums are made: one of each weekday
+DAY_LEARNING = (
+    LEARNING + 3 * DAY
+)  # sums by day are made from the tenth day on: a week of them, with both days of rest
 STEP_DAYS = 3  # days until rises are measured: they need the shape of a day only
 FIRST_LOOK = 3  # local hour; before it half the town is still up
 NIGHT_FLOOR = 0.05  # ln: nights differ by 5 % even where a few weeks happened to be calm
@@ -37,8 +40,8 @@ NIGHT_ALARM = 2.0  # spreads: one night 3 above, or two 2 above
 DAY_FLOOR, DAY_DRIFT, DAY_CAP, DAY_ALARM = 0.10, 1.0, 8.0, 7.5  # the same by hours
 NEAR = 2  # hours: a morning's rise comes an hour or two later on other days
 STEP = 0.25  # ln: 28 % at once
-OWN_TIMES = 1.4  # of its own largest night's sum, or rise in these hours
-DAY_TIMES = 1.8  # of its own largest sum by day: weather and feasts go on for days
+OWN_TIMES = 1.5  # of its own largest night's sum, or rise in these hours
+DAY_TIMES = 2.0  # of its own largest sum by day: weather and feasts go on for days
 SEEN_TIMES = 0.85  # of the largest sum by day among the days it was learned from
 LIFE: Ms = 36 * HOUR  # an alarm that ended by itself within that, less than half above its limit, was none
 LIFE_TIMES = 1.5
@@ -150,6 +153,7 @@ class NetworkWater:
         if len(past) < DAYS:
             return
         usual, width = spread(past, NIGHT_FLOOR)
+        usual += grown(past)
         z = min((least - usual) / width, NIGHT_CAP)
         total = max(0.0, self.nightly + z - NIGHT_DRIFT)
         self._weigh(end, _NIGHT, total, NIGHT_ALARM, least, usual)
@@ -174,9 +178,10 @@ class NetworkWater:
         if self.active and (measure < _STEP or self.cause == "burst"):
             return
         limit = max(floor, self._own(measure)) if value > floor else floor
-        if value <= limit or at - self.begun < LEARNING:
+        learns = at - self.begun < (DAY_LEARNING if measure == _DAY else LEARNING)
+        if value <= limit or learns:
             if not self.active:
-                self.peaks.note(measure, value)
+                (self.peaks.learn if learns else self.peaks.note)(measure, value)
             return
         self.active, self.opened = True, at
         self.measure, self.reached, self.limit = measure, value, limit

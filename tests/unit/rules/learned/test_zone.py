@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Callable
+from math import exp
+
 import pytest
 
 from dutyroom.rules.learned import ZoneDetector
@@ -49,6 +53,34 @@ def test_what_has_stood_for_two_weeks_is_the_new_normal() -> None:
     found = network(30, 30.5, 99, 70)
     assert [f[0] for f in found] == ["raised", "cleared"]
     assert 14 <= found[1][2] - found[0][2] < 15
+
+
+def used(much: Callable[[float], float], days: float, seed: int = 1) -> list[tuple[str, str, float]]:
+    """A town that uses so many times as much at a moment (days since the beginning)."""
+    usual = town(seed)
+    detector = NetworkWater([OUTLET])
+    found: list[tuple[str, str, float]] = []
+    active = False
+    for at, value in register(lambda at: usual(at) * much((at - BEGIN) / DAY), days, QUARTER, 0.1):
+        detector.read(0, at, value)
+        active = note(found, active, detector, at)  # type: ignore[arg-type]
+    return found
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_town_that_uses_more_every_night_until_summer_is_quiet(seed: int) -> None:
+    rng = random.Random(seed)
+    night = [rng.gauss(0.0, 0.03) for _ in range(71)]
+    assert used(lambda day: exp(0.0045 * day + night[int(day)]), 70, seed) == []
+
+
+def test_nights_that_rise_faster_than_any_season_are_a_leak() -> None:
+    assert used(lambda day: exp(0.0048 * day + 0.02 * max(0.0, day - 40)), 60)[0][1] == "leak"
+
+
+def test_hot_days_of_the_first_two_weeks_are_known_when_they_come_again() -> None:
+    hot = used(lambda day: 1.3 if int(day) in (13, 15, 17) and day % 1 > 0.4 else 1.0, 25)
+    assert hot == []
 
 
 def test_flow_of_meters_that_are_read_at_different_moments_adds_up() -> None:
