@@ -128,6 +128,16 @@ SCENARIOS: dict[str, Scenario] = {
             least=2 * MINUTE,
         ),
         Scenario(
+            "gateway_backlog",
+            "C-dtu-1",
+            70 * MINUTE,
+            ("dtu",),
+            (("gateway.offline", ""),),
+            1,
+            settle=40 * MINUTE,
+            least=50 * MINUTE,
+        ),
+        Scenario(
             "clock_wrong", "A-0106-water", HOUR, ("unit_water",), findings=("clock_wrong",), least=20 * MINUTE
         ),
         Scenario(

@@ -18,6 +18,7 @@ LOSS_WATER, LOSS_POWER = 1.03, 1.01
 _STEP = 5_000  # ms: the grain of publishing; coarser where nothing speaks often
 _METERS = {"unit_water": "water", "unit_power": "power", "unit_gas": "gas"}
 _CUTS = ("feeder_cut", "generator_start_failure", "transfer_failure")
+_OFFLINE = ("gateway_offline", "gateway_backlog")
 _FULL = 100_000.0  # m3: where an 8-digit register of litres wraps
 
 
@@ -249,7 +250,8 @@ class World:
         """Whether it has power, and its gateway too."""
         if device.powered_by and set(device.powered_by) <= self.dead_feeders(at):
             return False
-        if any(i.device in (device.id, device.through) for i in self.record.active("gateway_offline", at)):
+        offline = [i.device for name in _OFFLINE for i in self.record.active(name, at)]
+        if any(name in (device.id, device.through) for name in offline):
             return False
         return not device.through or self.alive(self.estate.device(device.through), at)
 
@@ -413,6 +415,8 @@ class World:
                     found += self._malformed(i.at)
                 elif i.scenario == "late_batch":
                     found += self._late(i)
+            if i.scenario == "gateway_backlog" and after < i.until <= until:
+                found += self._backlog(i)
         return found
 
     def _malformed(self, at: int) -> list[Publication]:
@@ -434,6 +438,17 @@ class World:
         random.Random(self.estate.seed).shuffle(hours)
         batches = [payloads.dtu_batch(i.device, self._panel_rows(i.device, at)) for at in hours]
         return [Publication(topic, body, i.at) for topic, body in batches]
+
+    def _backlog(self, i: Injection) -> list[Publication]:
+        """All that a DTU read while nobody heard it, at once, each reading with its own time."""
+        every = (self.estate.device(i.device).interval or 900) * 1000
+        phase = number_of(i.device) % every
+        first = -(-(i.at - phase) // every) * every + phase
+        batches = [
+            payloads.dtu_batch(i.device, self._panel_rows(i.device, at))
+            for at in range(first, i.until, every)
+        ]
+        return [Publication(topic, body, i.until) for topic, body in batches]
 
 
 def status_of(device: SimDevice, alive: bool) -> tuple[str, bytes]:

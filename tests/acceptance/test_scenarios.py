@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,20 @@ def test_a_tank_that_runs_dry_holds_the_pump_that_does_not_lift_it(day: Callable
         ("pump.no_rise", "pump-domestic-1")
     ]
     assert len(d.tickets()) == 1
+
+
+def test_after_a_gateways_backlog_no_meter_lacks_a_reading(day: Callable[..., EstateDay]) -> None:
+    d = day(pace=SLOW)
+    d.until(MORNING + 30 * MINUTE, step=MINUTE)
+    injection = d.play("gateway_backlog", step=MINUTE)
+    meters = {m.id for m in d.world.estate.of_kind("unit_power") if m.through == injection.device}
+    points = [p for p in d.table if p.device in meters and p.spec.name == "energy"]
+    assert len(points) == len(meters) > 0
+    for point in points:
+        times = d.store.range(point, MORNING, d.clock.at).at.tolist()
+        steps = {(b - a) // MINUTE for a, b in pairwise(times)}
+        assert steps == {15}, (point.device, steps)
+        assert sum(injection.at <= at < injection.until for at in times) >= 4
 
 
 def test_a_cut_of_the_mains_is_followed_step_by_step_with_every_elevator_on_its_list(

@@ -241,6 +241,19 @@ def test_a_late_batch_is_a_day_in_disorder(library: Library) -> None:
     assert times != sorted(times)
 
 
+def test_a_backlog_comes_at_once_with_every_reading_in_its_own_time() -> None:
+    def batches(scenario: str) -> list[tuple[int, int]]:
+        found = [p for p in played(minutes=90, scenario=scenario) if p.topic.endswith("up/C-dtu-1")]
+        return [(p.at - T0, int(json.loads(p.payload)["batch"][0]["timestamp"]) - T0) for p in found]
+
+    ends = 1000 + 70 * MINUTE
+    said, plain = batches("gateway_backlog"), batches("burst_pipe")
+    assert sorted(stamp for _, stamp in said) == [stamp for _, stamp in plain]
+    kept = [at for at, stamp in said if stamp < ends]
+    assert len(kept) >= 4
+    assert set(kept) == {ends}
+
+
 def address(device: str) -> str:
     return make_estate(7, 24).device(device).address
 
