@@ -182,6 +182,14 @@ class Watched(Instance):
     def rest(self) -> bool:
         return self.still and self.value is None and self.delay.flipped == NEVER
 
+    @property
+    def foresees(self) -> bool:
+        delay = (
+            self.delay
+        )  # at rest, and nothing said: in one step, since each of thousands is asked at a start
+        quiet = delay.since is None and not delay.active and delay.flipped == NEVER
+        return quiet and self.value is None and self.spoke == NEVER
+
     def wake(self, point: int, at: Ms, value: float) -> None:
         if self.delay.active:
             self.value = value

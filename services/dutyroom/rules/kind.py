@@ -119,6 +119,12 @@ class Instance:
         one taken. A retained reading is always taken."""
         return None
 
+    @property
+    def foresees(self) -> bool:
+        """Whether `calm` may be asked of a reading that it has not taken, perhaps its first: what lies within the
+        bounds changes no more of it than its columns see for themselves."""
+        return False
+
     def wake(self, point: int, at: Ms, value: float) -> None:
         """The newest reading that `calm` kept away, before anything else comes."""
 

@@ -98,6 +98,10 @@ class Learner(Instance):
             return None
         return said(self, detector, at, self.point, value)
 
+    @property
+    def foresees(self) -> bool:
+        return True
+
     def calm(self, point: int, value: float) -> Bounds | None:
         return ANY
 

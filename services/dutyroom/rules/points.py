@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dutyroom.model.telemetry import Floats, Longs, Quality, Readings
+from dutyroom.rules.calm import bounds_of, foreseen
 from dutyroom.rules.columns import FOREVER, NEVER, Bools, Columns, Field, Layers, Slots, Stepped
 from dutyroom.rules.kind import Instance
 
@@ -30,6 +31,7 @@ class Points(Columns):
         "last": Field(np.float64, nan),  # its value, in the point's unit
         "scale": Field(np.float64, 1.0),  # steps in a unit
         "calm": Field(np.bool_, False),  # within `low` and `high` nothing comes of a reading
+        "untried": Field(np.bool_, True),  # whether its next reading could be a calm one was not asked yet
         "low": Field(np.float64, -inf),
         "high": Field(np.float64, inf),
         "stepped": Field(np.bool_, False),  # columns of its instances want to look at each reading
@@ -45,6 +47,7 @@ class Points(Columns):
     last: Floats
     scale: Floats
     calm: Bools
+    untried: Bools
     low: Floats
     high: Floats
     stepped: Bools
@@ -64,7 +67,7 @@ class Points(Columns):
     def meet(self, point_id: int, scale: float) -> None:
         """A point that is new, or another one now."""
         self._make_room(point_id + 1)
-        self.scale[point_id], self.calm[point_id] = scale, False
+        self.scale[point_id], self.calm[point_id], self.untried[point_id] = scale, False, True
 
     def _make_room(self, size: int) -> None:
         if size > self.size:
@@ -81,7 +84,7 @@ class Points(Columns):
         for point in instance.points:
             mine = (*self._instances[point], instance)
             self._instances[point] = tuple(sorted(mine, key=_number)) if len(mine) > 1 else mine
-            self.watched[point], self.calm[point] = True, False
+            self.watched[point], self.calm[point], self.untried[point] = True, False, True
             if instance.asks:
                 self._asks(point)
         if isinstance(instance.columns, Stepped):
@@ -94,7 +97,7 @@ class Points(Columns):
             self.wake(point)
             mine = tuple(i for i in self._instances[point] if i is not instance)
             self._instances[point] = mine
-            self.calm[point], self.watched[point] = False, bool(mine)
+            self.calm[point], self.untried[point], self.watched[point] = False, True, bool(mine)
             if instance.asks:
                 self._asks(point)
         if isinstance(instance.columns, Stepped):
@@ -128,29 +131,34 @@ class Points(Columns):
 
     def take_newest(self, points: Slots, newest: Longs) -> None:
         """Of a snapshot: what was judged until then. Nothing is calm before its next reading."""
-        self.newest[:], self.calm[:] = NEVER, False
+        self.newest[:], self.calm[:], self.untried[:] = NEVER, False, True
         self.asked[[point for point, mine in enumerate(self._asking) if mine]] = NEVER
         if len(points):
             self._make_room(int(points.max()) + 1)
             self.newest[points] = newest
 
     def stir(self, instance: Instance) -> None:
-        """It may want other readings now than before: the next ones are judged one by one."""
+        """It may want other readings now than before."""
         for point in instance.points:
-            self.calm[point] = False
+            self.calm[point], self.untried[point] = False, True
 
     def settle(self, point: int, value: float) -> None:
         """After a reading: between which bounds the next ones may lie unseen."""
-        low, high, keeps = -inf, inf, False
-        for instance in self._instances[point]:
-            bounds = instance.calm(point, value)
-            if bounds is None:
-                self.calm[point] = False
-                return
-            low, high = max(low, bounds[0]), min(high, bounds[1])
-            keeps = keeps or instance.active
-        self.low[point], self.high[point] = low, high
-        self.calm[point], self.keeps[point] = True, keeps
+        mine = self._instances[point]
+        keeps = any([i.active for i in mine])  # noqa: C419 quicker than a generator
+        bounds = bounds_of(mine, point, value)
+        self.calm[point], self.untried[point], self.keeps[point] = bounds is not None, False, keeps
+        if bounds is not None:
+            self.low[point], self.high[point] = bounds
+
+    def _foresee(self, point: Slots, value: Floats) -> None:
+        """Points that are not calm may be so before they are read: the first reading of thousands of devices is
+        one like any other then."""
+        points, first = np.unique(point, return_index=True)
+        self.untried[points] = False
+        calm, lows, highs = foreseen(self._instances, points.tolist(), value[first].tolist())
+        self.calm[calm], self.keeps[calm] = True, False
+        self.low[calm], self.high[calm] = lows, highs
 
     # ------------------------------------------------------------ a batch
 
@@ -186,6 +194,9 @@ class Points(Columns):
     def _loud(self, point: Slots, at: Longs, value: Floats, quality: npt.NDArray[np.uint8]) -> Bools:
         """Which readings must be judged one by one; the others are done."""
         loud = ~self.calm[point]
+        if loud.any() and (fresh := loud & self.untried[point]).any():
+            self._foresee(point[fresh], value[fresh])
+            loud = ~self.calm[point]
         loud |= value < self.low[point]
         loud |= value > self.high[point]
         loud |= quality == Quality.RETAINED

@@ -79,6 +79,10 @@ class DecreaseInstance(Instance):
         self.old[point] = before[1]
         return self._change(point, at, value, True)
 
+    @property
+    def foresees(self) -> bool:
+        return self.rest and self.spoke == NEVER
+
     def calm(self, point: int, value: float) -> Bounds | None:
         return None if point in self.old else ANY
 
