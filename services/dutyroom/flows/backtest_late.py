@@ -102,7 +102,9 @@ class Marks(States):
     def __init__(self, site: str, engine: Engine, table: PointTable, seen: Seen) -> None:
         super().__init__(site, engine)
         self._table, self._seen = table, seen
-        self._kept: dict[Key, list[tuple[Ms, Ms, bytes]]] = {}  # at, newest known, state
+        self._kept: dict[
+            Key, list[tuple[Ms, Ms, bytes, Mapping[int, Ms]]]
+        ] = {}  # at, newest, state, newest by point
 
     def bases(self, tx: Tx, missed: Mapping[Key, Ms], now: Ms) -> dict[Key, Base]:
         return {
@@ -119,10 +121,10 @@ class Marks(States):
         if not known:
             self._from_begin(key, since, now)
             known = self._kept[key]
-        at, newest, state = known[-1]
+        at, newest, state, after = known[-1]
         load(twin, msgspec.msgpack.decode(state))
         marks = [now - ago for ago in _AGO if now - ago > at]
-        return Base(twin, at, newest, dict.fromkeys(twin.points, at), marks)
+        return Base(twin, at, newest, after, marks)
 
     def _from_begin(self, key: Key, since: Ms, now: Ms) -> None:
         """The states up to what was missed."""
@@ -134,7 +136,9 @@ class Marks(States):
             row for point, series in zip(points, found, strict=True) for row in rows_of(point, series, now)
         ]
         marks = sorted({since - 1, *(now - ago for ago in _AGO if now - ago < since)})
-        self._keep_marks(key, replay(twin, rows, since - 1, marks=marks)[1])
+        self._keep_marks(
+            key, replay(twin, rows, since - 1, marks=marks, known=dict.fromkeys(twin.points, NEVER))[1]
+        )
 
     def mend(self, key: Key, since: Ms, marks: Iterable[Mark]) -> None:
         kept = self._kept.get(key, [])
@@ -142,7 +146,7 @@ class Marks(States):
         self._keep_marks(key, marks)
 
     def _keep_marks(self, key: Key, marks: Iterable[Mark]) -> None:
-        more = {m.at: (m.at, m.since, msgspec.msgpack.encode(m.dumped)) for m in marks}
+        more = {m.at: (m.at, m.since, msgspec.msgpack.encode(m.dumped), m.newest) for m in marks}
         rows = {row[0]: row for row in self._kept.get(key, ())} | more
         self._kept[key] = [rows[at] for at in sorted(rows)][-_MARKS:]
 

@@ -202,7 +202,7 @@ def _again(key: Key, base: Base, rows: Sequence[Row], followed: Iterable[Conditi
     # which was new to its point when it came: what ended there is judged again, too.
     first = min((row.at for row in rows), default=FOREVER)
     since = min(max(base.since, base.instance.turned), first - 1)
-    found, marks = replay(base.instance, rows, now, base.since, base.marks, followed)
+    found, marks = replay(base.instance, rows, now, base.since, base.marks, followed, base.after)
     return Again(key, Judged(*key, since, found), base.instance, marks)
 
 

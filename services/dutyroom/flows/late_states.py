@@ -38,12 +38,14 @@ class Aside(msgspec.Struct):
 
 class Mended(msgspec.Struct, array_like=True):
     """The state of an instance as it should have been at an instant. since: of the newest
-    that it knows; print: of its rule; state: MessagePack of what `dump` gave."""
+    that it knows; print: of its rule; state: MessagePack of what `dump` gave; after: point and the newest of it
+    that had come by then: what is older than `at` may come as new to its point later."""
 
     at: Ms
     since: Ms
     print: str
     state: bytes
+    after: list[tuple[int, Ms]] = []
 
 
 class Kept(msgspec.Struct):
@@ -156,7 +158,8 @@ class States:
             return
         if (instance := self._engine.twin(key)) is not None:
             load(instance, msgspec.msgpack.decode(row.state))
-            after = dict.fromkeys(instance.points, row.at)
+            newest = dict(row.after)
+            after = {point: newest.get(point, row.at) for point in instance.points}
             found[key] = Base(instance, row.at, row.since, after, self._marks(row.at, since, now))
 
     def _from_nothing(self, aside: Aside, keys: Iterable[Key], now: Ms) -> dict[Key, Base]:
@@ -223,7 +226,8 @@ class States:
         by_instant = {aside.at: aside.name for aside in self._aside if aside.name}
         for mark in marks:
             state = msgspec.msgpack.encode(mark.dumped)
-            row = Mended(mark.at, mark.since, self._engine.print(key[0]), state)
+            after = list(mark.newest.items())
+            row = Mended(mark.at, mark.since, self._engine.print(key[0]), state, after)
             name = by_instant.get(mark.at)
             if name is None:
                 self._near[key] = row

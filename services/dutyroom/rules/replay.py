@@ -7,8 +7,8 @@ the outcome follows from the readings alone, in whatever order they came.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from dutyroom.model.duty import Condition
@@ -40,11 +40,13 @@ Replayed: TypeAlias = Sequence[Stretch]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A state on the way: of an instance that knows all readings up to `at`, the newest being of `since`."""
+    """A state on the way: of an instance that knows the readings up to `at` that had come, the newest being of
+    `since`, of each point that of `newest`."""
 
     at: Ms
     since: Ms
     dumped: list[Any]
+    newest: Mapping[int, Ms] = field(default_factory=dict)
 
 
 def replay(
@@ -54,26 +56,29 @@ def replay(
     since: Ms = NEVER,
     marks: Sequence[Ms] = (),
     followed: Iterable[Condition] = (),
+    known: Mapping[int, Ms] | None = None,
 ) -> tuple[Replayed, list[Mark]]:
     """What the instance says of these readings, in time order, each newer than those it knows; and of
     the time until `now`. It is left in the state that follows.
 
     since: the newest reading that it knows; marks: instants in time order at which its state is wanted;
-    followed: conditions of the rule that it follows.
+    followed: conditions of the rule that it follows; known: of each point, the newest that it knows.
     """
-    held = instance.active
+    held, newest = instance.active, dict(known or {})
     wanted, passed = list(reversed(marks)), []
     said: list[Condition] = []
 
     def mark(until: Ms) -> None:
         while wanted and wanted[-1] < until:
-            passed.append(Mark(wanted.pop(), since, instance.dump()))
+            passed.append(Mark(wanted.pop(), since, instance.dump(), dict(newest)))
 
     steps: list[Row | Condition] = [*rows, *followed]
     for step in sorted(steps, key=_order):
         mark(step.at)  # before time alone says something: a reading may still come that says otherwise
         said += _passed(instance, step.at - 1)
         since = max(since, step.at)
+        if isinstance(step, Row):
+            newest[step.point] = step.at
         said += [condition for condition in _taken(instance, step) if condition is not None]
     mark(FOREVER)
     said += _passed(instance, now)
