@@ -119,8 +119,8 @@ def raise_priority(room: Room, work: Work, priority: Priority, reason: str) -> N
 
 
 def hand_over(room: Room, work: Work, root: Episode) -> None:
-    """The ticket of a consequence becomes that of its cause, which is known only now. Whoever was told of the
-    ticket is not told again: one cause, one message. That it is graver sounds on the desk, and the ticket says it."""
+    """The ticket of a consequence becomes that of its cause, which is known only now. People who were
+    told of something less grave are told again."""
     told, ticket = work.ticket.priority, work.ticket
     del room.works[ticket.cause]
     room.ticket(work, TicketEvent.NOTE, "alarm.reason.cause_found")
@@ -137,3 +137,5 @@ def hand_over(room: Room, work: Work, root: Episode) -> None:
     work.origin = root
     root.work = room.works[work.ticket.cause] = work
     root.alarm = replace(alarm, ticket_due=None)
+    if alarm.priority < told:
+        room.tell(root)

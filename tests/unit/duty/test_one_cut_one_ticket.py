@@ -100,37 +100,6 @@ def test_one_ticket_within_a_minute_and_one_message(seed: int) -> None:
     assert (root.affected, root.state) == (500, "unacknowledged")
 
 
-@pytest.mark.parametrize(
-    ("dark", "parent", "told"),
-    [
-        pytest.param((1, 12, 20), None, ["feeder"], id="three in time: the root alone"),
-        pytest.param((1, 33, 40), None, ["c000"], id="the third after the ticket of the first"),
-        pytest.param((1, 12, 50), None, ["c000", "c005"], id="the third after two tickets"),
-        pytest.param((1, 33, 40), 60, ["c000"], id="the feeder itself says it last"),
-        pytest.param((1, 90, 95), 45, ["c000"], id="the feeder says it after the ticket of the first"),
-    ],
-)
-def test_a_root_that_is_known_after_the_first_ticket_sends_no_second_message(
-    dark: tuple[int, ...], parent: int | None, told: list[str]
-) -> None:
-    """Gateways have ticket and message 30 s after they went dark, while nothing explains it."""
-    names = ("c000", "c005", "c010")
-    cut = Cut(7)
-    cut.children = {name: CUT + after * 1000 for name, after in zip(names, dark, strict=True)}
-    cut.parent = None if parent is None else CUT + parent * 1000
-    cut.heard |= dict.fromkeys(DEVICES, CUT - 900_000)
-    book = book_of(cut, Topology({"power": dict.fromkeys(names, ("feeder",))}))
-    play(cut, book)
-    said = "feeder.offline" if parent is None else "power.mains_lost"
-    assert book.jobs() == [f"{said}|feeder"]
-    assert {a.state for a in book.alarms.values() if a.object in names} == {"suppressed"}
-    assert [object for _, _, object in book.told] == told
-    root = book.open(said, "feeder")
-    (ticket,) = [t for t in book.tickets.values() if t.cause == f"{said}|feeder"]
-    assert (root.state, root.ticket) == ("unacknowledged", ticket.id)
-    assert ticket.priority == min(root.priority, RULES["gateway.offline"].priority)
-
-
 def test_those_that_do_not_come_back_are_raised_one_by_one() -> None:
     cut = Cut(1)
     cut.parent = CUT
