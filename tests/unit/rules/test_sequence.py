@@ -342,7 +342,7 @@ def test_one_rule_may_tell_of_all_steps_of_a_site() -> None:
 kind: sequence
 select: {classes: [pump]}
 parameters:
-  after: start
+  after: power.mains_lost
   steps:
     - {step: valve, point: open, equals: 1, within: 10s}
     - {step: flow, point: flowing, equals: 1, within: 20s}"""
@@ -355,7 +355,7 @@ parameters:
     instance = bench.engine._roster.instances["r", "d"]
     assert isinstance(instance, SequenceInstance)
     bench.feed(1, "flowing", 0)
-    instance.follow(Condition("start", "x", True, T0), T0)
+    instance.follow(Condition("power.mains_lost", "x", True, T0), T0)
     for second, opened, flowing in ((5, 0, 0), (12, 0, 0), (17, 1, 0), (32, 1, 0), (38, 1, 0), (45, 1, 1)):
         bench.feed(second, "open", opened)
         bench.feed(second + 1, "flowing", flowing)
