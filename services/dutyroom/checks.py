@@ -79,7 +79,7 @@ def _devices(
 
 def _parameters(row: Row, profile: Profile, asked: frozenset[str] | None) -> None:
     """A ratio that is misspelt or no number would make bills wrong, silently."""
-    allowed = {*profile.parameters, *(asked or ())}
+    allowed = {*profile.parameters, *profile.needed, *(asked or ())}
     for name, value in row.device.parameters.items():
         if asked is not None and name not in allowed and not name.startswith("name_"):
             said = f"neither {profile.id} nor any rule has a parameter {name!r}{nearest(name, allowed)}"

@@ -15,9 +15,11 @@ from dutyroom.api.render import page
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass
 from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.ratios import MULTIPLIER
 from dutyroom.site.addresses import example
 from dutyroom.site.columns import COLUMNS
 from dutyroom.site.listing import texts
+from dutyroom.site.ratios import without_made
 from dutyroom.timebase import Ms
 
 router = APIRouter(include_in_schema=False)
@@ -158,18 +160,26 @@ def edit_page(request: Request, ask: Ask, device: str = "") -> HTMLResponse:
     if device and found is None:
         raise HTTPException(404, "error.no_device")
     profile = estate.profiles.get(found.profile) if found is not None else None
+    typed = without_made(profile, found) if profile is not None and found is not None else found
+    made = found.parameters[MULTIPLIER] if found is not None and typed is not found else ""
     values = {
         "device": found,
-        "fields": texts(found) if found is not None else dict.fromkeys(COLUMNS, ""),
+        "fields": texts(typed) if typed is not None else dict.fromkeys(COLUMNS, ""),
         "classes": [str(c) for c in DeviceClass],
         "statuses": [s.value for s in DeviceStatus],
         "profiles": [(p.id, ", ".join(p.products[:2])) for p in estate.profiles.values()],
         "spaces": [(path, shown.place(path)) for path in sorted(estate.spaces)],
         "feeders": [(d.id, shown.device_name(d.id)) for d in _feeders(shown)],
-        "parameters": sorted(profile.parameters.items()) if profile is not None else [],
+        "parameters": _taken(profile) if profile is not None else [],
+        "multiplier": made,
         "like": example(profile) if profile is not None else "",
     }
     return page(request, "registry_edit.html", values, ask)
+
+
+def _taken(profile: Profile) -> list[tuple[str, object]]:
+    """(parameter, its default; "" where a device must say it)."""
+    return sorted({**dict.fromkeys(profile.needed, ""), **profile.parameters}.items())
 
 
 def _feeders(shown: Presenter) -> list[Device]:

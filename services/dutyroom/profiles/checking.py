@@ -66,6 +66,11 @@ def _problems(
     if not example.received and not example.findings and _wrong_clock(outcome):
         outcome = _decoded(library, profile, example, LATER, tz)
     if not isinstance(outcome, Decoded):
+        if outcome.reason == "unknown_topic" and example.refused != "unknown_topic":
+            filters = dict.fromkeys(f.text for layout in profile.layouts for f in layout.filters)
+            said = f"{example.topic!r} fits none of the topics of the profile: {', '.join(filters)}"
+            yield ".topic", said
+            return
         wanted = example.ignored if isinstance(outcome, Ignored) else example.refused
         if outcome.reason != wanted:
             detail = "" if isinstance(outcome, Ignored) else outcome.detail

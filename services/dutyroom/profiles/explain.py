@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
 
 from dutyroom.model.telemetry import Message, Scalar
 from dutyroom.profiles.attempt import Candidate, Outcome, Sight, attempt
 from dutyroom.profiles.decode import Library
-from dutyroom.profiles.job import Anybody
-from dutyroom.profiles.paths import MISSING, getter
+from dutyroom.profiles.job import Anybody, Fields
+from dutyroom.profiles.paths import MISSING, getter, walker
 from dutyroom.profiles.program import LayoutProgram
 from dutyroom.profiles.unwrap import Unreadable
+
+MOST: Final = 1000  # items that are looked at for names without a value
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,7 @@ class Taken:
 class Explanation:
     """payload: the bytes that were decoded, None = the profile reads no bytes. sources: point -> the
     fields it reads. document: what came of the bytes. lacking: point -> the register that its differences
-    start from, where the message has none. clock: where the profile itself looks for the time ("" = nowhere, or
+    start from, where the message has none. nameless: point -> names of its expression that have no value. clock: where the profile itself looks for the time ("" = nowhere, or
     where its envelope says)."""
 
     outcome: Outcome
@@ -47,6 +51,7 @@ class Explanation:
     layout: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
     lacking: Mapping[str, str] = field(default_factory=dict)
+    nameless: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     clock: str = ""
 
 
@@ -76,7 +81,26 @@ def explain(
         if program.layout.time is not None and not candidate.profile.envelope:
             found.clock = ", ".join(path.text for path in program.layout.time.paths)
         found.lacking = _lacking(program, found.document, document)
+        known = {**candidate.profile.parameters, **(parameters or {})}
+        found.nameless = _nameless(program, found.document, document, known)
     return found
+
+
+def _nameless(
+    program: LayoutProgram, content: object, document: object, parameters: Mapping[str, Scalar]
+) -> dict[str, tuple[str, ...]]:
+    """Of points that are computed, what no item of the message has a value for. Of a series only its elements know."""
+    whole = document if content is None else content
+    walks = [walker(path) for path in program.layout.each]
+    items = [item for walk in walks for _, item in islice(walk(whole, document), MOST)] if walks else [whole]
+    found = {}
+    for rule in program.layout.points:
+        if rule.value is not None and rule.each is None:
+            named = {name: getter([path]) for name, path in rule.names.items()}
+            fields = [Fields(item, document, parameters, named) for item in items]
+            absent = (n for n in sorted(rule.value.names) if all(f.get(n) is None for f in fields))
+            found[rule.spec.name] = tuple(absent)
+    return {point: names for point, names in found.items() if names}
 
 
 def _lacking(program: LayoutProgram, content: object, document: object) -> dict[str, str]:

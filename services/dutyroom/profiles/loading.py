@@ -20,7 +20,7 @@ from dutyroom.profiles.layouts import LAYOUT_FIELDS, read_layouts
 from dutyroom.profiles.packing import Packed
 from dutyroom.profiles.pointforms import expanded, read_interval
 from dutyroom.profiles.profile import Layout, Profile
-from dutyroom.profiles.remembered import check_remembered
+from dutyroom.profiles.remembered import check_computed, check_remembered
 from dutyroom.profiles.yamlnode import Node, read_node
 from dutyroom.yamltext import decode
 
@@ -161,6 +161,10 @@ def _merged_maps(old: Node, new: Node, deep: bool) -> Node:
 
 def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
     """A profile from its (completed) node, and what is wrong with it."""
+    if not isinstance(node.value, dict):
+        kind_of = "a list" if isinstance(node.value, list) else "a single value"
+        said = f"must be a mapping of fields (name: ..., class: ..., match: ...), not {kind_of}"
+        return None, [node.mistake("", said)]
     form = Form()
     top = form.fields(node, "", TOP_FIELDS)
     kind = form.choice(top["envelope"], "envelope", ENVELOPES) if "envelope" in top else None
@@ -179,9 +183,11 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
     interval = read_interval(form, top["interval"], "interval") if "interval" in top else None
     lane = form.choice(top["lane"], "lane", ["normal", "priority"]) if "lane" in top else "normal"
     layouts = read_layouts(form, node, top, interval)
-    parameters = _scalars(form, top["parameters"], "parameters") if "parameters" in top else {}
+    parameters, needed = _parameters(form, top["parameters"]) if "parameters" in top else ({}, ())
     _check_scales(form, layouts, parameters, top.get("points", node))
-    check_remembered(form, layouts, Node(top, node.file, node.line))
+    whole = Node(top, node.file, node.line)
+    check_remembered(form, layouts, whole)
+    check_computed(form, layouts, whole, set(top["parameters"].named) if "parameters" in top else set())
     profile = Profile(
         id=profile_id,
         device_class=DeviceClass(device_class or "other"),
@@ -191,6 +197,7 @@ def build(profile_id: str, node: Node) -> tuple[Profile | None, list[Mistake]]:
         lane=Lane.PRIORITY if lane == "priority" else Lane.NORMAL,
         interval_s=interval,
         parameters=parameters,
+        needed=needed,
         privacy=_privacy(form, top["privacy"]) if "privacy" in top else {},
         fallback=form.boolean(top["fallback"], "fallback") if "fallback" in top else False,
         examples=read_examples(form, top["examples"]) if "examples" in top else (),
@@ -229,14 +236,19 @@ def _names(form: Form, node: Node) -> dict[str, str]:
     return {"en": form.text(node, "name")}
 
 
-def _scalars(form: Form, node: Node, where: str) -> dict[str, Scalar]:
-    result: dict[str, Scalar] = {}
-    for name, child in form.mapping(node, where).items():
+def _parameters(form: Form, node: Node) -> tuple[dict[str, Scalar], tuple[str, ...]]:
+    """(defaults, names of those without one: nothing can be said of a device before its row does)."""
+    defaults: dict[str, Scalar] = {}
+    needed: list[str] = []
+    for name, child in form.mapping(node, "parameters").items():
         if isinstance(child.value, str | int | float):
-            result[name] = child.value
+            defaults[name] = child.value
+        elif child.value is None:
+            needed.append(name)
         else:
-            form.note(child, join(where, name), "must be a number, text, true or false")
-    return result
+            said = "must be a number, text, true or false; or nothing, where only a device can say it"
+            form.note(child, join("parameters", name), said)
+    return defaults, tuple(needed)
 
 
 def _privacy(form: Form, node: Node) -> dict[str, str]:

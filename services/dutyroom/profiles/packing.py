@@ -18,9 +18,9 @@ from pathlib import Path
 from dutyroom.profiles.profile import Example, Layout, Profile, Sketch
 
 _EAGER = (
-    "id", "device_class", "name", "products", "lane", "interval_s", "parameters", "privacy", "fallback", "file", "envelope",
+    "id", "device_class", "name", "products", "lane", "interval_s", "parameters", "needed", "privacy", "fallback", "file", "envelope",
 )  # fmt: skip
-_MAGIC = b"dutyroom profiles 3\n"
+_MAGIC = b"dutyroom profiles 4\n"
 
 
 class Packed(Profile):

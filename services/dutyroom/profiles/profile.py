@@ -252,6 +252,7 @@ class Profile:
     lane: Lane = Lane.NORMAL
     interval_s: int | None = None
     parameters: Mapping[str, Scalar] = field(default_factory=dict)  # defaults of device parameters
+    needed: tuple[str, ...] = ()  # parameters without a default: of each device
     privacy: Mapping[str, str] = field(default_factory=dict)  # glob of a field's name -> drop | hash
     fallback: bool = False  # a generic family: asked after all others
     examples: tuple[Example, ...] = ()

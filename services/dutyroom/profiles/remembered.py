@@ -1,5 +1,5 @@
-"""Names in braces that nothing remembers: a point, identity or event that could never be complete, a test that never
-holds.
+"""Names that nothing gives: in braces, of a point, identity or event that could never be complete and a test that never
+holds; in an expression, of a point that could never have a value.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import TypeAlias
 
+from dutyroom.profiles.binary.model import BinaryRule, names_of
 from dutyroom.profiles.form import Form
 from dutyroom.profiles.paths import Elements, Path
 from dutyroom.profiles.paths import Keys as KeyStep
-from dutyroom.profiles.profile import Layout, PointRule
+from dutyroom.profiles.profile import Layout, PointRule, TextRule
 from dutyroom.profiles.yamlnode import Node
 
 _NAME = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)(?:\|[a-z]+)?\}")
 
 
+_GROUP = re.compile(r"\(\?P<(\w+)>")
 Keys: TypeAlias = tuple[str, ...]
 
 
@@ -96,6 +98,43 @@ def _said(name: str, known: set[str]) -> str:
         f"did you mean {{{close[0]}}}?" if close else f"remembered are: {', '.join(sorted(known)) or 'none'}"
     )
     return f"{{{name}}} is remembered by no topic and no path of it; {hint}"
+
+
+def check_computed(form: Form, layouts: Sequence[Layout], top: Node, parameters: set[str]) -> None:
+    """Notes each name in `value` that no field, named path or parameter has, where a layout's fields are known before a
+    message comes: of binary and of text. Of JSON, `dutyroom profile try` tells. parameters: of the profile."""
+    found: dict[tuple[str, str], list[tuple[set[str] | None, int]]] = {}
+    asked: dict[tuple[str, str], frozenset[str]] = {}
+    for number, layout in enumerate(layouts):
+        fields = _fields(layout)
+        for rule in layout.points:
+            if rule.value is not None:
+                key = rule.spec.name, rule.value.text
+                asked[key] = rule.value.names
+                found.setdefault(key, []).append((None if fields is None else {*fields, *rule.names}, number))
+    for key, uses in found.items():
+        if any(fields is None for fields, _ in uses):
+            continue  # what one layout lacks another may have
+        known = parameters.union(*(fields or () for fields, _ in uses))
+        for name in sorted(asked[key] - known):
+            node, where = _spot(top, uses[0][1], ("points", key[0], "value"))
+            close = get_close_matches(name, sorted(known), 1)
+            hint = (
+                f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(sorted(known)) or 'none'}"
+            )
+            form.note(node, where, f"{name!r} is no field and no device parameter of this profile; {hint}")
+
+
+def _fields(layout: Layout) -> set[str] | None:
+    """Every field that its items may have; None where only a message can say."""
+    if any(path.text.startswith("$") for path in layout.each):
+        return None
+    if isinstance(layout.decoder, TextRule):
+        return {name for pattern in layout.decoder.patterns for name in _GROUP.findall(pattern)}
+    if not isinstance(layout.decoder, BinaryRule):
+        return None
+    found = set(names_of(layout.decoder.steps))
+    return None if any("{" in name for name in found) else found
 
 
 def _of_point(rule: PointRule) -> set[str]:

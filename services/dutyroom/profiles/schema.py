@@ -101,7 +101,7 @@ def _top() -> dict[str, Schema]:
         "extends": _TEXT,
         "lane": _one_of(("normal", "priority")),
         "interval": _TEXT,
-        "parameters": _map({"type": ["string", "number", "boolean"]}),
+        "parameters": _map({"type": ["string", "number", "boolean", "null"]}),
         "privacy": _map(_one_of(("drop", "hash", "keep"))),
         "fallback": _TRUTH,
         "envelope": _one_of(ENVELOPES),

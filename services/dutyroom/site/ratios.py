@@ -49,6 +49,14 @@ def with_multiplier(device: Device, before: Device | None, profile: Profile) -> 
     return device if own == device.parameters else replace(device, parameters=own)
 
 
+def without_made(profile: Profile, device: Device) -> Device:
+    """A device without the multiplier that is no more than its ratios say: for a form, where a changed ratio would else
+    stand beside the old product."""
+    if not _made(profile, device):
+        return device
+    return replace(device, parameters={k: v for k, v in device.parameters.items() if k != MULTIPLIER})
+
+
 def _made(profile: Profile, device: Device) -> bool:
     """Whether a device's multiplier is no more than its ratios say."""
     parts = not device.parameters.keys().isdisjoint(ratio_of(profile))

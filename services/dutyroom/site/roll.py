@@ -266,7 +266,7 @@ class _Work:
                 self.wrong(draft, name, "no_register", profile=profile.id)
 
     def _parameters(self, draft: Draft, device: Device, before: Device | None, profile: Profile) -> None:
-        allowed = {*profile.parameters, *COMMON, *self.estate.parameters}
+        allowed = {*profile.parameters, *profile.needed, *COMMON, *self.estate.parameters}
         kept = before.parameters if before is not None and before.profile == device.profile else {}
         for name, value in device.parameters.items():
             at = f"parameter.{name}" if f"parameter.{name}" in draft.titles else "parameters"

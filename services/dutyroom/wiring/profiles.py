@@ -144,6 +144,10 @@ def lines(found: Explanation, received_at: Ms) -> Iterator[str]:
     without = [name for name in found.sources if name not in given and "{" not in name]
     if without:
         yield f"no value {', '.join(without)}"
+        for name in without:
+            if names := found.nameless.get(name):
+                said = "neither the message nor the device's parameters have"
+                yield f"missing  {', '.join(names)}: {said} what {name} is computed from ({found.sources[name]})"
     if found.clock and _timeless(outcome):
         yield f"no time  {found.clock}: nothing there, so the receive time counts"
     for name, register in found.lacking.items():

@@ -7,16 +7,26 @@ import json
 
 import pytest
 from fastapi.testclient import TestClient
-from tests.acceptance.pages_harness import SITE
+from tests.acceptance.pages_harness import SITE, library
 from tests.unit.api.conftest import House
 
 from dutyroom.api.words import read_catalogue
 from dutyroom.model.duty import Device, DeviceStatus
+from dutyroom.profiles.loading import read_profile
 from dutyroom.site.columns import CHINESE, COLUMNS
 from dutyroom.site.flaws import TEXTS
 
 API = f"/api/v1/sites/{SITE}/registry"
 METER = "A-1-0101-el"
+BEHIND_TRANSFORMERS = """
+class: electricity_meter
+parameters: {ct: 1, pt: 1}
+match: {topics: ["m/{id}"]}
+identity: "{id}"
+points:
+  energy: {from: e, quantity: energy, kind: counter, step: 0.01, digits: 8}
+  power: {from: p, quantity: power, scale: [ct, pt]}
+"""
 
 
 def table(text: str, **more: object) -> dict[str, object]:
@@ -167,3 +177,20 @@ def test_a_device_whose_name_has_a_slash_has_a_page_and_a_form(house: House, adm
     assert 'data-registry="gx/1"' in admin.get(f"/sites/{SITE}/registry/edit?device=gx/1").text
     assert admin.put(f"{API}/gx%2F1", json={"fields": {"name": "Set"}}).json()["changed"] == ["gx/1"]
     assert json.loads(admin.get(f"/api/v1/sites/{SITE}/devices/gx/1").text)["name"] == "Set"
+
+
+def test_a_form_with_changed_ratios_changes_the_multiplier_that_follows_them(
+    house: House, admin: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(library().profiles, "acme/m", read_profile(BEHIND_TRANSFORMERS, "acme/m"))
+    fields = {"profile": "acme/m", "address": "1", "parameters": "ct=40"}
+    answer = admin.put(f"{API}/{METER}", json={"fields": fields})
+    assert answer.status_code == 200, answer.text
+    assert device(house, METER).parameters["multiplier"] == 40
+    page = admin.get(f"/sites/{SITE}/registry/edit?device={METER}&lang=en").text
+    shown = page.partition('name="parameters" value="')[2].partition('"')[0]
+    assert shown == "ct=40"
+    assert "multiplier=40 follows from these" in page
+    again = admin.put(f"{API}/{METER}", json={"fields": {"parameters": "ct=80"}})
+    assert again.status_code == 200
+    assert device(house, METER).parameters == {"ct": 80, "multiplier": 80}

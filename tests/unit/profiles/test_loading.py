@@ -321,3 +321,87 @@ def test_a_list_of_factors_is_their_product() -> None:
     assert (str(rule.scale), rule.scale_by) == ("1/1000", ("ct", "pt"))
     one = read_profile(RATIOS.replace("kind: text", "scale: [ct]")).layouts[0].points[1]
     assert (one.scale, one.scale_by) == (1, ("ct",))
+
+
+@pytest.mark.parametrize(
+    ("text", "what"), [("- name: x\n- class: y\n", "a list"), ("hello", "a single value")]
+)
+def test_a_file_that_is_no_mapping_is_one_mistake(text: str, what: str) -> None:
+    told = f"must be a mapping of fields (name: ..., class: ..., match: ...), not {what}"
+    (mistake,) = mistakes(text)
+    assert mistake.startswith("p.yaml:1")
+    assert mistake.endswith(told)
+
+
+BINARY = """
+class: electricity_meter
+match: {topics: ["m/{id}"]}
+identity: "{id}"
+unwrap: raw
+parameters: {ct: 1, weight: }
+binary: [{e: u16}, {flags: {as: u8, bits: {0: alarm}}}]
+points:
+  energy: {value: "e * ct", quantity: energy}
+"""
+
+
+def test_a_name_that_no_field_and_no_parameter_has_is_a_mistake_where_fields_are_known() -> None:
+    read_profile(BINARY)
+    read_profile(
+        BINARY.replace("e * ct", "e * weight if alarm else x").replace("quantity", "names: {x: e}, quantity")
+    )
+    (told,) = mistakes(BINARY.replace("e * ct", "e * cct"))
+    assert told == (
+        "p.yaml:9: points.energy.value: 'cct' is no field and no device parameter of this profile; did you mean 'ct'?"
+    )
+    (told,) = mistakes(BINARY.replace("e * ct", "e * metres"))
+    assert told.endswith("there are: alarm, ct, e, flags, weight")
+
+
+def test_the_same_of_a_text_and_of_a_layout_of_its_own() -> None:
+    text = BINARY.replace(
+        "binary: [{e: u16}, {flags: {as: u8, bits: {0: alarm}}}]", r"text: 'E=(?P<e>[0-9]+)'"
+    )
+    read_profile(text)
+    (told,) = mistakes(text.replace("e * ct", "f * ct"))
+    assert told.startswith("p.yaml:9: points.energy.value: 'f' is no field")
+    own = """
+    class: electricity_meter
+    match: {topics: ["m/{id}"]}
+    identity: "{id}"
+    unwrap: raw
+    layouts:
+      - binary: [{e: u16}]
+        points: {energy: {value: "e * ct", quantity: energy}}
+    """
+    (told,) = mistakes(own)
+    assert told.startswith("p.yaml:8: layouts[0].points.energy.value: 'ct' is no field")
+
+
+def test_what_one_layout_lacks_another_may_have() -> None:
+    two = """
+    class: electricity_meter
+    match: {topics: ["m/{id}"]}
+    identity: "{id}"
+    unwrap: raw
+    points: {energy: {value: "e * 2", quantity: energy}}
+    layouts:
+      - {when: {bytes.size: 2}, binary: [{e: u16}]}
+      - {binary: [{f: u16}]}
+    """
+    read_profile(dedent(two))
+    assert len(mistakes(two.replace("{e: u16}", "{g: u16}"))) == 1
+
+
+def test_of_json_only_a_message_can_say() -> None:
+    read_profile(GOOD + '  energy: {value: "e * ct", quantity: energy}\n')
+
+
+def test_a_parameter_without_a_default_is_what_a_device_must_say() -> None:
+    profile = read_profile(BINARY)
+    assert (profile.parameters, profile.needed) == ({"ct": 1}, ("weight",))
+    (told,) = mistakes(BINARY.replace("ct: 1", "ct: [1]"))
+    assert (
+        "parameters.ct: must be a number, text, true or false; or nothing, where only a device can say it"
+        in told
+    )

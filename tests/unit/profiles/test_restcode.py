@@ -61,7 +61,10 @@ def test_the_same_readings_and_attributes(values: list[Any], taken: str) -> None
 
 def test_it_was_compiled() -> None:
     assert OFTEN_ASKED._shapes is not None
-    assert set(OFTEN_ASKED._shapes.compiled) == {("", *FIELDS), ("at", *FIELDS)}
+    assert set(OFTEN_ASKED._shapes.compiled) >= {
+        ("", *FIELDS),
+        ("at", *FIELDS),
+    }  # others may have come often, too
 
 
 def test_a_field_that_gave_the_time_is_a_leaf_where_another_did() -> None:

@@ -94,6 +94,18 @@ def test_an_example_that_is_wrong_says_what_it_got(example: str, told: str | Non
         assert found[0].line == 8
 
 
+def test_an_example_of_a_topic_that_does_not_fit_names_those_that_would() -> None:
+    text = PROFILE + "    expect: {}\n"
+    profile = read_profile(text)
+    (topic,) = {example.topic for example in profile.examples}
+    wrong = text.replace(f"topic: {topic}", "topic: nowhere/else")
+    assert wrong != text
+    (mistake,) = check_profile(read_profile(wrong), TZ)
+    filters = ", ".join(f.text for f in profile.layouts[0].filters)
+    assert mistake.field == "examples[0].topic"
+    assert mistake.message == f"'nowhere/else' fits none of the topics of the profile: {filters}"
+
+
 def test_a_profile_without_an_example_is_a_mistake() -> None:
     found = check_profile(read_profile(PROFILE.partition("examples:")[0]), TZ)
     assert "a profile needs a recorded message" in str(found[0])

@@ -1,20 +1,29 @@
 """A bill multiplies a register by the figure by which its readings are multiplied, or the table is refused."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.unit.registry.estate import SITE, csv
 
+from dutyroom.backends.records_sql import open_records
 from dutyroom.metering.registers import register_of
-from dutyroom.model.duty import Device
-from dutyroom.model.telemetry import DeviceClass, Point, Scalar
+from dutyroom.model.duty import Device, DeviceStatus
+from dutyroom.model.telemetry import DeviceClass, Point, Reading, Scalar
+from dutyroom.profiles.decode import Library
 from dutyroom.profiles.loading import read_profile
 from dutyroom.profiles.ratios import exact_factor, on_device
+from dutyroom.site import Site
 from dutyroom.site.drafts import read_drafts
+from dutyroom.site.ratios import without_made
 from dutyroom.site.roll import Estate, Plan, plan
+from dutyroom.timebase import zone
+from dutyroom.wiring.seeding import seed
 
 PROFILE = read_profile(
     """
@@ -28,7 +37,17 @@ points:
 """,
     "acme/m",
 )
-ESTATE = Estate(SITE, {"acme/m": PROFILE})
+NEEDS = read_profile(
+    """
+class: tank
+match: {topics: ["n/{id}"]}
+identity: "{id}"
+parameters: {metres_per_step: }
+points: {level: {value: "raw * metres_per_step", quantity: level}}
+""",
+    "acme/n",
+)
+ESTATE = Estate(SITE, {"acme/m": PROFILE, "acme/n": NEEDS})
 HEAD = "id,profile,address,parameters\n"
 
 
@@ -119,3 +138,58 @@ def test_what_a_device_keeps_without_a_word_of_multipliers_stays() -> None:
     assert planned("id,model\nE-1,DTSU666\n", known).changed == (
         (known, replace(known, model="DTSU666")),
     )  # fmt: skip
+
+
+def test_a_form_shows_no_multiplier_that_follows_and_keeps_one_that_was_given() -> None:
+    made, alone = meter(ct=40, multiplier=40), meter(multiplier=40)
+    assert without_made(PROFILE, made).parameters == {"ct": 40}
+    assert without_made(PROFILE, alone) is alone
+    other = meter(ct=40, multiplier=60)  # of older days: somebody must see it
+    assert without_made(PROFILE, other) is other
+    assert row("ct=80", made).changed[0][1].parameters == {"ct": 80, "multiplier": 80}
+
+
+def seeded(folder: Path, *devices: Device) -> tuple[dict[str, Device], list[MutableMapping[str, Any]]]:
+    """The devices after a start with these rows in the site's folder, and what the log says."""
+    site = Site(SITE, {"en": "S"}, "Asia/Shanghai", devices=devices)
+    library = Library([PROFILE], zone("Asia/Shanghai"))
+    with capture_logs() as log:
+        found, _ = seed(site, open_records(f"sqlite:///{folder}/r.sqlite"), library, NoReadings())  # type: ignore[arg-type]
+    return {device.id: device for device in found}, log
+
+
+class NoReadings:
+    def latest(self, points: Sequence[Point]) -> Mapping[int, Reading]:
+        return {}
+
+
+def test_the_first_start_fills_the_multiplier_from_the_ratios(tmp_path: Path) -> None:
+    rows = (meter(ct=40, pt=10), replace(meter(), id="E-2", address="2"))
+    found, log = seeded(tmp_path, *rows)
+    assert found["E-1"].parameters == {"ct": 40, "pt": 10, "multiplier": 400}
+    assert found["E-2"].parameters == {}
+    assert not [line for line in log if line["event"] == "device.multiplier"]
+    again, _ = seeded(tmp_path, *rows)
+    assert again == found
+
+
+def test_a_start_tells_of_a_row_that_bills_by_another_figure_and_changes_nothing(tmp_path: Path) -> None:
+    gone = replace(meter(ct=40, multiplier=60), id="E-2", address="2", status=DeviceStatus.WITHDRAWN)
+    for _ in range(2):  # the rows, and what the database has of them
+        found, log = seeded(tmp_path, meter(ct=40, pt=10, multiplier=60), gone)
+        assert found["E-1"].parameters["multiplier"] == 60
+        (line,) = (line for line in log if line["event"] == "device.multiplier")
+        assert (line["device"], line["multiplier"], line["ratios"]) == (
+            "E-1",
+            "60",
+            "ct × pt = 40 × 10 = 400",
+        )
+        assert line["log_level"] == "warning"
+
+
+def test_a_parameter_without_a_default_is_one_that_a_row_may_have() -> None:
+    made = planned(f"{HEAD}T-1,acme/n,1,metres_per_step=0.01\n")
+    assert made.flaws == ()
+    assert made.added[0].parameters == {"metres_per_step": 0.01}
+    (flaw,) = planned(f"{HEAD}T-1,acme/n,1,metre_per_step=0.01\n").flaws
+    assert flaw.key == "no_parameter"
