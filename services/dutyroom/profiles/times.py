@@ -108,8 +108,10 @@ def remembering(read: ReadTime) -> ReadTime:
 
 
 def _epoch(value: object, scale: float) -> Ms | None:
-    if isinstance(value, str) and _NUMBER.match(value.strip()):
-        value = float(value) if "." in value else int(value)
+    if isinstance(value, str) and _NUMBER.match(text := value.strip()):
+        value = (
+            float(text) if "." in text else int(text)
+        )  # with a separator such as \x1f behind it `int` reads none
     if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e18:
         return None
     return round(value * scale)

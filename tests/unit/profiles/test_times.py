@@ -57,6 +57,14 @@ def test_a_pattern_reads_local_time() -> None:
     assert reader("%d.%m.%y %H:%M", SHANGHAI)("13.12.21 14:22") == from_iso("2021-12-13T14:22:00+08:00")
 
 
+@pytest.mark.parametrize("around", [" ", "\t", "\x1f", "\x1c", "\u2003", "\u0085"])
+def test_blanks_and_separators_around_a_number_are_no_part_of_it(around: str) -> None:
+    for number in ("1793491200", "1793491200.5", "-5"):
+        for form in ("epoch_s", "auto"):
+            read = reader(form, SHANGHAI)
+            assert read(f"{around}{number}{around}") == read(number) is not None
+
+
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(Rejected, match="unknown time format 'epoch'"):
         reader("epoch", SHANGHAI)
