@@ -371,6 +371,15 @@ def test_a_history_thinner_than_promised_is_judged_at_its_own_pace_and_said(tmp_
     assert "10 s → 10:00" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
 
 
+def test_a_device_of_which_a_file_has_no_reading_was_not_silent(tmp_path: Path) -> None:
+    rules = SILENT.replace(", select: {classes: [tank]}", "")
+    done = file_run(tmp_path, HEAD + rows_of(level(0, 1)), rules)
+    assert done.devices == 1
+    assert ",offline" not in (tmp_path / "out" / "alarms.csv").read_text(encoding="utf-8")
+    file_run(tmp_path, HEAD + rows_of(level(0, 1)) + rows_of(level(0, 1)[:9], "p1", "pressure", "bar"), rules)
+    assert "p1,offline" in (tmp_path / "out" / "alarms.csv").read_text(encoding="utf-8")
+
+
 def test_a_device_that_keeps_its_promise_but_on_one_day_is_judged_by_it(tmp_path: Path) -> None:
     dense = [(START + n * 10 * SECOND, 1.0) for n in range(2 * DAY // (10 * SECOND))]
     done, raised = silent_run(tmp_path, [*dense, *level(2, 3)])

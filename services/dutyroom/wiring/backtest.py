@@ -73,6 +73,8 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         )
         span = _span(wanted, scene.past.time_zone)
         source = _source(wanted, scene, span, troubles)
+        if wanted.telemetry is not None:
+            scene.past = _spoken_of(scene.past, source())
         scene.past = _at_its_pace(scene, span if wanted.telemetry is None else None, source, troubles)
         census = Census.of(scene.past.table)
         before = run(_batches(source(), census), scene.past)
@@ -193,6 +195,13 @@ def _source(
                 "number", f"{scene.past.table[point].device} {scene.past.table[point].spec.name}", count
             )
     return lambda: whole
+
+
+def _spoken_of(past: Past, parts: Iterable[Columns]) -> Past:
+    """Without the devices that have points but no reading in a file: it was made without them, they were not silent."""
+    points = {point for part in parts for point in np.unique(part.point).tolist()}
+    absent = {p.device for p in past.table} - {past.table[point].device for point in points}
+    return replace(past, devices={name: d for name, d in past.devices.items() if name not in absent})
 
 
 def _at_its_pace(

@@ -102,6 +102,14 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
             "rules.yaml:3: rules[1].id: 'fire.alarm' stands",
         ),
         ("rules:\n  - {id: fire.alarm, latched: false}", "rules[0].latched: fire and entrapment latch"),
+        (
+            "rules:\n  - {id: fire.alarm, enabled: false}",
+            "rules[0].enabled: fire and entrapment cannot be switched",
+        ),
+        (
+            "rules:\n  - {id: elevator.entrapment, on_delay: 1h}",
+            "rules[0].on_delay: fire and entrapment wait no",
+        ),
         ("rules:\n  - {id: fire.alarm, ticket: never}", "rules[0].ticket: must be now"),
         ("rules:\n  - {id: water.burst, on_delay: -5s}", "rules[0].on_delay: must not be negative"),
         ("rules:\n  - {id: water.burst, on_delay: 4000d}", "rules[0].on_delay: is longer than 400 days"),
