@@ -200,18 +200,25 @@ class Officer:
     def told(self) -> list[Raised]:
         """What is not disproved, nor part of another one."""
         stands = {i for i, a in self._known.items() if not a.disproved and a.merged_into is None}
+        lines = [line for line in self._lines.values() if line.alarm.id in stands]
         return [
-            Raised(
-                line.alarm.rule,
-                line.alarm.object,
-                int(line.alarm.priority),
-                self._known[line.alarm.id].raised_at,
-                line.raised_at,
-                line.cleared_at,
-                line.ticket,
-                line.alarm.arguments,
-                spans_of(self._known[line.alarm.id]),
-            )
-            for line in sorted(self._lines.values(), key=lambda line: (line.raised_at, line.alarm.id))
-            if line.alarm.id in stands
+            _raised(line, self._known[line.alarm.id])
+            for line in sorted(lines, key=lambda line: (line.raised_at, line.alarm.id))
         ]
+
+
+def _raised(line: _Line, alarm: Alarm) -> Raised:
+    """What was raised for an earlier stretch that late data took back counts from when the true one began, and is
+    over no earlier than that."""
+    cleared = line.cleared_at
+    return Raised(
+        line.alarm.rule,
+        line.alarm.object,
+        int(line.alarm.priority),
+        alarm.raised_at,
+        max(line.raised_at, alarm.raised_at),
+        None if cleared is None else max(cleared, alarm.raised_at),
+        line.ticket,
+        line.alarm.arguments,
+        spans_of(alarm),
+    )
