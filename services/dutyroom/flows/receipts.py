@@ -11,11 +11,14 @@ from typing import TypeAlias
 from msgspec.structs import replace
 
 from dutyroom.model.telemetry import Message
-from dutyroom.timebase import Ms
+from dutyroom.timebase import MINUTE, Ms
 
 # Committed messages that a broker may deliver again: at least what is taken, and acknowledged, at once (8,192), and
 # some of another broker's meanwhile. Mosquitto has 20 under way, 1,000 where we ask for it.
 WINDOW = 10_000
+# How long before the last message of an earlier process one may have come that was not acknowledged when it ended: a
+# line that dies unseen is found out by its keep-alive. What the broker marks, and an older message said, is new.
+UNDER_WAY: Ms = 2 * MINUTE
 _TOPICS = 50_000  # topics whose last receipt is remembered, to keep two in one millisecond apart
 
 _SHORT = 512  # bytes of a payload that are compared as they are
@@ -30,7 +33,10 @@ class Receipts:
     """The last messages of a site. `recent`: what the journal has, oldest first."""
 
     def __init__(self, recent: Iterable[Message]) -> None:
-        self._recent: deque[Message] = deque(map(_short, recent), maxlen=WINDOW)
+        before = list(map(_short, recent))
+        since = max(map(_AT, before), default=0) - UNDER_WAY
+        self._recent: deque[Message] = deque((m for m in before if m.received_at >= since), maxlen=WINDOW)
+        self._older = {(m.topic, m.payload): m.received_at for m in before if m.received_at < since}
         self._last: dict[str, Ms] = {}  # by topic, of receipts that may be as late as the next ones
         self._newest: Ms = 0  # of all receipts
         self._new: list[Message] = []  # not committed yet
@@ -93,7 +99,7 @@ class Receipts:
                 of.append((None, other.received_at))
         found = self._index.get((message.topic, _content(message.payload)))
         if not found:
-            return None
+            return self._older.get((message.topic, _content(message.payload))) if message.retained else None
         place, at = found.popleft()
         if place is not None:
             self._gone.add(place)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dutyroom.flows.loops import IngestWork
 from dutyroom.flows.receipts import WINDOW, Receipts
 from dutyroom.model.telemetry import Message
+from dutyroom.timebase import HOUR
 
 Row = tuple[str, bytes, bool]
 
@@ -65,3 +66,22 @@ def test_a_whole_backlog_that_comes_again_is_matched_in_no_time() -> None:
 
 def test_all_that_is_acknowledged_at_once_may_come_again() -> None:
     assert IngestWork.LIMIT < WINDOW
+
+
+def test_what_an_earlier_process_had_acknowledged_long_before_it_ended_is_not_taken_for_what_comes_now() -> (
+    None
+):
+    """A panel without a clock: "alarm" at ten, and again at two, on its way when the process was killed."""
+    ten, two = 10 * HOUR, 14 * HOUR
+    before = [message("panel", b"alarm", ten), message("meter", b"7", two - 5_000)]
+    receipts = Receipts(before)
+    (alarm, meter, retained) = receipts.of(
+        [
+            message("panel", b"alarm", two, True),
+            message("meter", b"7", two + 1, True),
+            Message("panel", b"alarm", two + 2, retained=True),
+        ]
+    )
+    assert alarm.received_at == two  # new: nothing that was acknowledged hours ago comes again
+    assert (meter.received_at, meter.duplicate) == (two - 5_000, True)
+    assert retained.received_at in (ten, two)  # what a broker keeps is no news, however old
