@@ -63,3 +63,18 @@ def test_a_writer_that_gave_up_leaves_its_turn_to_the_next_one(
     with records.write():
         pass
     records.close()
+
+
+def test_a_writer_that_is_interrupted_while_it_waits_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = records_sql._Turns()
+
+    def interrupted(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(turns._change, "wait_for", interrupted)
+        with pytest.raises(KeyboardInterrupt), turns:
+            pass
+    monkeypatch.setattr(records_sql, "_BUSY_MS", 200)
+    with turns:
+        pass

@@ -39,19 +39,27 @@ class _Turns:
     def __enter__(self) -> None:
         with self._change:
             mine, self._next = self._next, self._next + 1
-            if not self._change.wait_for(lambda: self._served == mine, _BUSY_MS / 1000):
+            try:
+                if not self._change.wait_for(lambda: self._served == mine, _BUSY_MS / 1000):
+                    raise Unavailable(
+                        f"the records are locked: {mine - self._served} writers are before this one"
+                    )
+            except BaseException:  # Ctrl-C too: those behind must not wait for it
                 self._gone.add(mine)
-                raise Unavailable(
-                    f"the records are locked: {mine - self._served} writers are before this one"
-                )
+                self._pass_over()
+                raise
 
     def __exit__(self, *_: object) -> None:
         with self._change:
             self._served += 1
-            while self._served in self._gone:
-                self._gone.remove(self._served)
-                self._served += 1
-            self._change.notify_all()
+            self._pass_over()
+
+    def _pass_over(self) -> None:
+        """Those that gave up."""
+        while self._served in self._gone:
+            self._gone.remove(self._served)
+            self._served += 1
+        self._change.notify_all()
 
 
 class SqlRecords:
