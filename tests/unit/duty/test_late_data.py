@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, state
@@ -83,6 +84,9 @@ SPECS = {
 MINE = [rule for rule in parse_rules(RULES, "rules.yaml") if rule.id.startswith("t.")]
 BEFORE = 30 * HOUR + 50 * MINUTE  # that it has run: a state is set aside amid the readings
 EXAMPLES = int(os.environ.get("DUTYROOM_TEST_ORDERS", "6"))
+FIXED = (
+    "DUTYROOM_TEST_ORDERS" not in os.environ
+)  # the same orders each time; others are looked for by command
 Said = tuple[Ms, str, str, float]  # read at, device, point, value
 
 
@@ -233,7 +237,7 @@ def ordered(said: Sequence[Said]) -> list[tuple[Ms, Said]]:
     return [(row[0], row) for row in sorted(said)]
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=FIXED)
 @given(st.integers(0, 1_000_000))
 @example(267)  # a state set aside went on changing with what was heard later
 @example(4037)  # a reading came as new to its point though older than a state set aside
@@ -244,12 +248,22 @@ def test_any_order_and_delay_up_to_a_day_gives_the_alarms_of_the_true_order(seed
     assert played(shuffle(said, chance)) == played(ordered(said))
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES, deadline=None, derandomize=FIXED)
 @given(st.integers(0, 1_000_000))
 @example(3016)  # a state set aside was younger than the reading that came next
 @example(3038)
 def test_so_it_is_when_people_acknowledge_and_processes_end(seed: int) -> None:
     chance = random.Random(seed)
+    said = day(chance)
+    assert played(shuffle(said, chance), chance) == played(ordered(said))
+
+
+@pytest.mark.xfail(
+    reason="known fault: an alarm of a start that was late is missing in one order of some hundreds",
+    strict=True,
+)
+def test_a_late_start_whose_cut_came_late_is_known_to_be_missed_in_one_order() -> None:
+    chance = random.Random(2194)
     said = day(chance)
     assert played(shuffle(said, chance), chance) == played(ordered(said))
 
@@ -266,7 +280,7 @@ def run_past(said: Sequence[tuple[Ms, Said]]) -> Played:
     return run(batches, Past(SITE, MINE, room.devices, room.table))
 
 
-@settings(max_examples=max(3, EXAMPLES // 2), deadline=None)
+@settings(max_examples=max(3, EXAMPLES // 2), deadline=None, derandomize=FIXED)
 @given(st.integers(0, 1_000_000))
 @example(321047)  # raised for what late data took back, it holds for what came after
 def test_a_backtest_of_late_data_holds_the_alarms_of_live_operation(seed: int) -> None:
