@@ -151,6 +151,7 @@ def test_keys_do_nothing_while_somebody_writes(browser: Browser, house: Served) 
 def test_a_lost_connection_is_shown_and_everything_hatched(browser: Browser, house: Served) -> None:
     page = logged_in(browser, house)
     page.goto(f"{house.url}/sites/{SITE}/devices?kind=tank")
+    expect(page.locator("#liveness")).to_contain_text("Live")
     expect(page.locator("#lost")).to_be_hidden()
     house.end()
     expect(page.locator("#lost")).to_be_visible(timeout=3_000)
@@ -159,6 +160,15 @@ def test_a_lost_connection_is_shown_and_everything_hatched(browser: Browser, hou
         "node => getComputedStyle(node).backgroundImage"
     )
     assert "repeating-linear-gradient" in image
+
+
+def test_a_page_whose_stream_never_came_says_so_too(browser: Browser, house: Served) -> None:
+    page = logged_in(browser, house)
+    page.add_init_script("delete window.SharedWorker")  # its requests cannot be refused from here
+    page.route("**/stream?*", lambda route: route.abort())
+    page.goto(f"{house.url}/sites/{SITE}/devices?kind=tank")
+    expect(page.locator("#lost")).to_be_visible(timeout=3_000)
+    expect(page.locator("#liveness")).to_have_text("Connection lost")
 
 
 def test_the_language_is_one_click_away_and_stays(browser: Browser, house: Served) -> None:

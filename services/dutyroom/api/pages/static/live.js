@@ -6,12 +6,11 @@ const WATCHDOG = 12000;
 const handlers = { snapshot: [], tick: [], beat: [], state: [] };
 let heard = performance.now();
 let base = { server: facts.now, local: performance.now(), rate: 1 };
-let lost = true;
+let lost = null; // not known before the stream came or failed
 let received = null;
 
 export const on = (event, handler) => handlers[event].push(handler);
 export const now = () => base.server + (performance.now() - base.local) * base.rate;
-export const isLost = () => lost;
 
 function setClock(server) {
   const local = performance.now();
@@ -101,6 +100,7 @@ function eachSecond() {
 function tellLiveness() {
   const place = document.getElementById("liveness");
   if (!place) return;
+  if (lost === null) return; // the page itself says that it is connecting
   if (lost) place.textContent = t("js.lost");
   else if (received === null) place.textContent = t("js.no_data");
   else {
@@ -257,7 +257,7 @@ export function start() {
   document.querySelector(".side a[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   if (facts.counts) showCounts(facts.counts);
   connect();
-  for (const node of document.querySelectorAll("[data-region][data-every]")) setInterval(() => !lost && refresh(), Number(node.dataset.every) * 1000);
+  for (const node of document.querySelectorAll("[data-region][data-every]")) setInterval(() => lost === false && refresh(), Number(node.dataset.every) * 1000);
   const device = document.querySelector("[data-watch]")?.dataset.watch;
   if (device) watch(device);
 }
