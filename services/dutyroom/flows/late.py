@@ -166,13 +166,33 @@ class Late:
         mine = [a for a in alarms if a.rule == judged.rule and _reaches(a, judged.since)]
         return replace(judged, rows=mine)
 
-    def done(self, found: Iterable[Again], changed: Collection[Key]) -> None:
+    def note(self, tx: Tx, found: Iterable[Again], changed: Collection[Key]) -> None:
+        """In the transaction that records it: whoever follows what changed has its turn, though we are killed
+        before. Judged again after a start, nothing would be found to change any more."""
+        noted = dict(self._engine.missed)
+        for key, since in self._following(found, changed):
+            noted[key] = min(since, noted.get(key, FOREVER))
+        if noted != self._engine.missed:
+            self._states.note(tx, noted)
+
+    def done(self, found: Sequence[Again], changed: Collection[Key]) -> None:
         """After the transaction that records it. changed: whose alarms are other ones now."""
+        following = self._following(found, changed)
         for again in found:
             since = self._engine.missed.pop(again.key)
             self._states.mend(again.key, since, again.marks)
-            for follower in self._engine.followers(again.key[0]) if again.key in changed else ():
-                self._miss(follower, since)
+        for key, since in following:
+            self._miss(key, since)
+
+    def _following(self, found: Iterable[Again], changed: Collection[Key]) -> list[tuple[Key, Ms]]:
+        """Who follows a rule whose alarms changed, and since when."""
+        missed = self._engine.missed
+        return [
+            (follower, missed[again.key])
+            for again in found
+            if again.key in changed
+            for follower in self._engine.followers(again.key[0])
+        ]
 
     # ------------------------------------------------------------ their readings
 

@@ -110,7 +110,11 @@ class States:
         for name in self._stale:
             rows = [(*key, row) for key, row in self._mended.get(name, {}).items()]
             tx.put_blob(self._site, _mended(name), msgspec.msgpack.encode(rows))
-        kept = Kept(aside, [(*key, since) for key, since in sorted(missed.items())], self._number)
+        self.note(tx, missed)
+
+    def note(self, tx: Tx, missed: Mapping[Key, Ms]) -> None:
+        """What was missed until now, between two snapshots."""
+        kept = Kept(self._aside, [(*key, since) for key, since in sorted(missed.items())], self._number)
         tx.put_blob(self._site, BLOB, msgspec.msgpack.encode(kept))
 
     def _drop(self, tx: Tx, name: str) -> None:

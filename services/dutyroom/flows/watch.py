@@ -202,11 +202,13 @@ class Watch:
             judged = [late.recorded(tx, _without(again.judged, is_exchange)) for again in found]
             standing = self._standing(tx, now)
             decision = decide((), standing, self._context(), now, judged=judged)
+            changed = {e.key for e in decision.episodes}
             if decision:
                 write(tx, self._site.id, decision, now)
+                late.note(tx, found, changed)
         for again in found:
             self._engine.take_over(again.instance, now, self._pending)
-        late.done(found, {e.key for e in decision.episodes})
+        late.done(found, changed)
 
     def _blind(self, now: Ms) -> bool:
         """Whether devices may have spoken without our hearing it since the last tick."""

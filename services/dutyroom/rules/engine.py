@@ -339,21 +339,28 @@ class Engine:
 
     def adopt(self, standing: Sequence[Condition], now: Ms, over: Iterable[Condition] = ()) -> None:
         """After a start: what the alarm table says of conditions that stand, and of those that are over. It
-        knows what time alone decided before, which no reading can tell again."""
+        knows what time alone decided before, which no reading can tell again; those who follow a rule are told
+        of what began and of what ended so. What they said of it the table knows, too."""
         held = {(c.rule, c.object) for c in standing}
+        ends = {(c.rule, c.object): c for c in sorted(over, key=lambda c: c.at)}
+        told = list(standing)
         self._points.wake_all()
         for key, instance in self._roster.instances.items():
-            instance.adopt(key in held)
-            self._points.stir(instance)
-            self._look(instance)
-        for condition in (*standing, *over):
+            if instance.active and key not in held:
+                told.append(ends.get(key) or Condition(*key, False, now))
+            self._adopt(instance, key in held)
+        for condition in (*standing, *ends.values()):
             if decided := self._roster.instances.get((condition.rule, condition.object)):
                 decided.decided(condition.at)
-        ignored: list[Condition] = []
-        for condition in standing:
+        for condition in sorted(told, key=lambda c: c.at):
             for follower in self._followers.get(condition.rule, ()):
-                if not follower.active:
-                    self._note(follower, follower.follow(condition, condition.at), now, ignored)
+                follower.follow(condition, condition.at)
+                self._adopt(follower, (follower.rule.id, follower.device) in held)
+
+    def _adopt(self, instance: Instance, active: bool) -> None:
+        instance.adopt(active)
+        self._points.stir(instance)
+        self._look(instance)
 
     def snapshot(self) -> bytes:
         """The whole state, for `restore`."""

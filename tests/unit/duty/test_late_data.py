@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
-import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, state
@@ -252,18 +251,9 @@ def test_any_order_and_delay_up_to_a_day_gives_the_alarms_of_the_true_order(seed
 @given(st.integers(0, 1_000_000))
 @example(3016)  # a state set aside was younger than the reading that came next
 @example(3038)
+@example(2194)  # a cut that time alone had ended hid the next one from who follows it, after a start
 def test_so_it_is_when_people_acknowledge_and_processes_end(seed: int) -> None:
     chance = random.Random(seed)
-    said = day(chance)
-    assert played(shuffle(said, chance), chance) == played(ordered(said))
-
-
-@pytest.mark.xfail(
-    reason="known fault: an alarm of a start that was late is missing in one order of some hundreds",
-    strict=True,
-)
-def test_a_late_start_whose_cut_came_late_is_known_to_be_missed_in_one_order() -> None:
-    chance = random.Random(2194)
     said = day(chance)
     assert played(shuffle(said, chance), chance) == played(ordered(said))
 
