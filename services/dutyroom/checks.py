@@ -24,7 +24,7 @@ from dutyroom.site.flaws import TEXTS
 from dutyroom.site.folder import read_site
 from dutyroom.site.model import Site
 from dutyroom.site.names import written
-from dutyroom.site.ratios import other_multiplier, wrong_ratio
+from dutyroom.site.ratios import lacking, no_number, other_multiplier, wrong_ratio
 from dutyroom.site.roll import COMMON, asked_of_devices
 from dutyroom.site.source import Source
 
@@ -86,6 +86,10 @@ def _parameters(row: Row, profile: Profile, asked: frozenset[str] | None) -> Non
             row.wrong("parameters", said)
         elif wrong := wrong_ratio(profile, name, value):
             row.wrong("parameters", f"must be a number above 0, not {wrong}")
+        elif wrong := no_number(profile, name, value):
+            row.wrong("parameters", TEXTS["parameter_number"].format(value=wrong))
+    for name in lacking(profile, row.device.parameters):
+        row.wrong("parameters", TEXTS["parameter_needed"].format(profile=profile.id, value=name))
     other = other_multiplier(profile, row.device.parameters) if MULTIPLIER in row.device.parameters else None
     if other is not None:
         row.wrong("parameters", TEXTS["multiplier_other"].format(value=other[0], wanted=other[1]))

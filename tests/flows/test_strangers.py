@@ -105,6 +105,7 @@ def test_what_a_person_says_counts_before_what_is_offered(rig: Rig) -> None:
         "profile": "acme/probe",
         "address": "p1",
         "space": "A",
+        "parameters": "",
     }
     assert sheet_rows(adoption(Wish("p1"), found, library, []))[0] == [
         "id",
@@ -127,6 +128,22 @@ def test_what_cannot_be_adopted_says_why(rig: Rig) -> None:
     ):
         with pytest.raises(Rejected, match=key):
             adoption(wish, None, library, taken)
+
+
+def test_what_only_the_device_can_say_is_asked_for_when_it_is_adopted(rig: Rig) -> None:
+    steps = PROBE.replace("points:", "parameters: {metres: , zero: 0}\npoints:").replace(
+        "{from: $, quantity: level, unit: m}",
+        '{value: "raw * metres + zero", names: {raw: $}, quantity: level}',
+    )
+    rig.shelve("probe", steps, rig.shipped)
+    rig.shelf.reload()
+    library = rig.shelf.library
+    for given in ("", "zero=1", "metres", "metre=2"):
+        with pytest.raises(Rejected, match=r"error\.parameters_needed"):
+            adoption(Wish("p1", "acme/probe", parameters=given), None, library, [])
+    row = adoption(Wish("p1", "acme/probe", parameters="metres=0.01"), None, library, [])
+    assert sheet_rows(row)[0][-1] == "parameters"
+    assert row["parameters"] == "metres=0.01"
 
 
 UPLINK = """

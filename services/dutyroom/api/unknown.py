@@ -25,6 +25,7 @@ from dutyroom.flows.strangers import (
     Wish,
     adoption,
     candidate,
+    check_parameters,
     clear_choice,
     offered_id,
     sheet_rows,
@@ -99,7 +100,7 @@ def _stranger(shown: Presenter, stranger: Stranger, library: Library) -> Json:
         "size": len(newest.payload),
         "id": "",
         "choice": clear_choice(stranger),
-        "candidates": [_candidate(shown, c) for c in stranger.candidates],
+        "candidates": [_candidate(shown, c) | _asks(library, c.profile) for c in stranger.candidates],
         "offers": [_offer(shown, offer, library) for offer in stranger.offers],
         "tried": stranger.tried,
         "refusals": [
@@ -138,6 +139,15 @@ def _candidate(shown: Presenter, candidate: Candidate) -> Json:
     }
 
 
+def _asks(library: Library, profile: str) -> Json:
+    """parameters: name -> default, "" where the device must say it. needs: the names of those."""
+    found = library.profiles[profile]
+    return {
+        "parameters": {**dict.fromkeys(found.needed, ""), **found.parameters},
+        "needs": list(found.needed),
+    }
+
+
 def _reading(shown: Presenter, reading: DecodedReading, value: float) -> Json:
     spec = reading.spec
     point = Point(0, "", "", DeviceClass.OTHER, "", spec)
@@ -156,6 +166,7 @@ class Adoption(BaseModel):
     id, no place.
 
     topic: a filter that no profile reads so far; the profile is extended to it by a file in the site's folder.
+    parameters: as in a table of devices, `ct=40;pt=10`; those for which its profile has no default are needed.
     """
 
     address: str = Field(min_length=1, max_length=200)
@@ -163,6 +174,7 @@ class Adoption(BaseModel):
     id: str = Field("", max_length=100)
     name: str = Field("", max_length=200)
     space: str = Field("", max_length=200)
+    parameters: str = Field("", max_length=2000)
     topic: str = Field("", max_length=500)
 
 
@@ -177,6 +189,8 @@ def post_adopt(request: Request, ask: Ask, wanted: Adoption) -> Json:
     topic = said.pop("topic")
     wish, strangers, waiting = Wish(**said), strangers_of(request, ask), 0
     if topic:
+        if (base := intake.library.profiles.get(wish.profile)) is not None:
+            check_parameters(wish, base)  # before a file is written for it
         silent = strangers.silent()
         rows = [s.newest for s in silent]
         proposal = by_hand(intake.library, shelf.build, rows, wish.profile, topic, wish.address)

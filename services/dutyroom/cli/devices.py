@@ -56,6 +56,9 @@ def adopt_device(
     device_id: Annotated[str, typer.Option("--id", help="Its id; default: vendor and address.")] = "",
     name: Annotated[str, typer.Option(help="What people call it.")] = "",
     space: Annotated[str, typer.Option(help="Where it is: a path of spaces.yaml.")] = "",
+    parameters: Annotated[
+        str, typer.Option(help='As in a table: "ct=40;pt=10". Needed where its profile has no default.')
+    ] = "",
     topic: Annotated[
         str, typer.Option(help="A filter that no profile reads so far: --profile is extended to it.")
     ] = "",
@@ -67,7 +70,14 @@ def adopt_device(
     """Take an unknown device into the registry; what it has sent is read again."""
     from dutyroom.wiring.newcomers import adopt
 
-    wish = {"address": address, "profile": profile, "id": device_id, "name": name, "space": space}
+    wish = {
+        "address": address,
+        "profile": profile,
+        "id": device_id,
+        "name": name,
+        "space": space,
+        "parameters": parameters,
+    }
     with plain_errors():
         say(adopt(settings_with(data=data), site, wish | {"topic": topic}))
 

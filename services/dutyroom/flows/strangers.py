@@ -16,6 +16,8 @@ from dutyroom.profiles.elsewhere import BUDGET_S
 from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.proposal import Build
 from dutyroom.profiles.result import Decoded, DecodedReading, Trial
+from dutyroom.site.pairs import parts
+from dutyroom.site.ratios import lacking
 from dutyroom.timebase import Ms
 
 SENDERS = 300  # looked at, the newest
@@ -252,13 +254,15 @@ class Wish:
     id: str = ""
     name: str = ""
     space: str = ""
+    parameters: str = ""  # as in a table: ct=40;pt=10
 
 
 def adoption(wish: Wish, stranger: Stranger | None, library: Library, taken: Iterable[str]) -> dict[str, str]:
     """The row of the registry for a device, by the columns of a table of devices.
 
     taken: ids in use. Raises Rejected where no profile is known, the wish names none and several read the
-    device equally well or the message names a product of somebody else, or the id is another's.
+    device equally well or the message names a product of somebody else, the id is another's, or the profile
+    needs a parameter that the wish does not give.
     """
     profile = wish.profile or _best(wish, stranger)
     if profile not in library.profiles:
@@ -267,6 +271,7 @@ def adoption(wish: Wish, stranger: Stranger | None, library: Library, taken: Ite
     if wish.id in used:  # a row of its id would change that device
         raise Rejected("error.id_taken", {"id": wish.id})
     found = library.profiles[profile]
+    check_parameters(wish, found)
     return {
         "id": wish.id or offered_id(profile, wish.address, used),
         "name": wish.name,
@@ -274,7 +279,16 @@ def adoption(wish: Wish, stranger: Stranger | None, library: Library, taken: Ite
         "profile": profile,
         "address": wish.address,
         "space": wish.space,
+        "parameters": wish.parameters,
     }
+
+
+def check_parameters(wish: Wish, profile: Profile) -> None:
+    """Raises Rejected where only the device can say what the profile must know, and the wish does not."""
+    given = {name for _, name, value in parts(wish.parameters) if value is not None}
+    if missing := lacking(profile, given):
+        example = ";".join(f"{name}=…" for name in missing)
+        raise Rejected("error.parameters_needed", {"profile": profile.id, "names": example})
 
 
 def _best(wish: Wish, stranger: Stranger | None) -> str:

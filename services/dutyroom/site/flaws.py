@@ -51,6 +51,8 @@ TEXTS: Mapping[str, str] = {
     "no_space": "there is no space {value}{hint}",
     "address_shape": "{profile} calls no device {value}{hint}",
     "no_parameter": "neither profile {profile} nor any rule has a parameter {value}{hint}",
+    "parameter_needed": "profile {profile} needs {value}, which has no default: without it points have no value",
+    "parameter_number": "must be a number, not {value}",
     "no_register": "profile {profile} has no register of this kind",
     "no_feeder": "there is no device {value}{hint}",
     "feeds_itself": "feeds itself: {loop}",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -22,6 +22,18 @@ def wrong_ratio(profile: Profile, name: str, value: Scalar) -> str:
     scaling = any(name in rule.scale_by for layout in profile.layouts for rule in layout.points)
     scaling = scaling or (name == MULTIPLIER and bool(ratio_of(profile)))
     return f"{name}={as_text(value)}" if scaling and not _is_ratio(value) else ""
+
+
+def no_number(profile: Profile, name: str, value: Scalar) -> str:
+    """name=value of a parameter that the profile computes with, as its default is a number, and that is none. Else ""."""
+    usual = profile.parameters.get(name)
+    numeric = isinstance(usual, int | float) and not isinstance(usual, bool)
+    return f"{name}={as_text(value)}" if numeric and not isinstance(value, int | float) else ""
+
+
+def lacking(profile: Profile, parameters: Container[str]) -> list[str]:
+    """The parameters that only a device can say and that it does not."""
+    return [name for name in profile.needed if name not in parameters]
 
 
 def other_multiplier(profile: Profile, parameters: Mapping[str, Scalar]) -> tuple[str, str] | None:

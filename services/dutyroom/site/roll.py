@@ -20,7 +20,7 @@ from dutyroom.site.addresses import example, may_be, spelled, usual_digits
 from dutyroom.site.drafts import ID, Draft
 from dutyroom.site.feeding import together
 from dutyroom.site.flaws import Flaw, flaw, near, quoted
-from dutyroom.site.ratios import other_multiplier, with_multiplier, wrong_ratio
+from dutyroom.site.ratios import lacking, no_number, other_multiplier, with_multiplier, wrong_ratio
 from dutyroom.site.table import CellKind
 from dutyroom.topology import Topology
 
@@ -197,8 +197,7 @@ class _Work:
         given = (draft.given.get("parameters") or {}).get(MULTIPLIER)
         device = with_multiplier(device, before if given is None else None, profile)
         if (other := other_multiplier(profile, device.parameters)) is not None:
-            at = f"parameter.{MULTIPLIER}" if f"parameter.{MULTIPLIER}" in draft.titles else "parameters"
-            self.wrong(draft, at, "multiplier_other", value=other[0], wanted=other[1])
+            self.wrong(draft, _column(draft, MULTIPLIER), "multiplier_other", value=other[0], wanted=other[1])
         return device
 
     def _as_before(self, draft: Draft, device: Device, before: Device) -> Device:
@@ -269,12 +268,19 @@ class _Work:
         allowed = {*profile.parameters, *profile.needed, *COMMON, *self.estate.parameters}
         kept = before.parameters if before is not None and before.profile == device.profile else {}
         for name, value in device.parameters.items():
-            at = f"parameter.{name}" if f"parameter.{name}" in draft.titles else "parameters"
+            at = _column(draft, name)
             if kept.get(name) != value and (wrong := wrong_ratio(profile, name, value)):
                 self.wrong(draft, at, "number_wanted", value=quoted(wrong))
+            elif kept.get(name) != value and (wrong := no_number(profile, name, value)):
+                self.wrong(draft, at, "parameter_number", value=quoted(wrong))
             if name not in allowed and not name.startswith("name_") and name not in kept:
                 hint = self.near(name, frozenset(allowed))
                 self.wrong(draft, at, "no_parameter", hint, profile=profile.id, value=quoted(name))
+        if device.status is not DeviceStatus.WITHDRAWN:
+            for name in lacking(profile, device.parameters):
+                if _new(device, before, "profile") or name in kept:
+                    said = {"profile": profile.id, "value": quoted(name)}
+                    self.wrong(draft, _column(draft, name), "parameter_needed", **said)
 
     # ------------------------------------------------------------ all of them
 
@@ -303,6 +309,12 @@ class _Work:
                     row, key = self.rows.get(one.arguments.get("value", "")), "still_feeds"
                     said["device"] = one.device
                 self.wrong(row, "fed_by", key, hint, **said)
+
+
+def _column(draft: Draft, parameter: str) -> str:
+    """Where a table says a parameter: in a column of its own, or with the others."""
+    own = f"parameter.{parameter}"
+    return own if own in draft.titles else "parameters"
 
 
 def _new(device: Device, before: Device | None, *names: str) -> bool:

@@ -20,7 +20,7 @@ from dutyroom.profiles.decode import Library, load_library
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.site import Site
 from dutyroom.site.addresses import spelled
-from dutyroom.site.ratios import other_multiplier, with_multiplier
+from dutyroom.site.ratios import lacking, other_multiplier, with_multiplier
 from dutyroom.timebase import Clock, zone
 from dutyroom.wiring.shipped import shipped
 
@@ -49,6 +49,7 @@ def seed(
                 _let_in(tx, person)
         devices = list(tx.devices.all(site.id))
         _tell_multipliers(devices, library)
+        _tell_lacking(devices, library)
         table = PointTable(tx.devices.points(site.id))
         wanted, _ = with_steps_kept(missing_points(devices, table, library), table, _latest(store))
         if wanted:
@@ -71,6 +72,17 @@ def _tell_multipliers(devices: Sequence[Device], library: Library) -> None:
         other = other_multiplier(profile, device.parameters) if profile is not None else None
         if other is not None and device.status is not DeviceStatus.WITHDRAWN:
             log.warning("device.multiplier", device=device.id, multiplier=other[0], ratios=other[1])
+
+
+def _tell_lacking(devices: Sequence[Device], library: Library) -> None:
+    """Rows of older days, or of a profile that changed since, may lack what only they can say: points without a value."""
+    for device in devices:
+        profile = library.profiles.get(device.profile)
+        missing = lacking(profile, device.parameters) if profile is not None else []
+        if missing and device.status is not DeviceStatus.WITHDRAWN:
+            log.warning(
+                "device.parameters", device=device.id, profile=device.profile, missing=", ".join(missing)
+            )
 
 
 def as_spelled(fresh: Sequence[Device], known: Iterable[Device], library: Library) -> list[Device]:

@@ -314,3 +314,24 @@ def test_an_address_that_is_not_ours_is_gone_until_it_is_taken_back(house: House
     program = house.program("api:operator")
     for path in ("profile", "not-ours", "not-ours/take-back"):
         assert program.post(f"{API}/unknown/{path}", json=RAW | mine).status_code == 403
+
+
+def test_a_parameter_that_only_the_device_can_say_is_asked_for(house: House, gate: Gate) -> None:
+    needs = TANK.replace("points:", "parameters: {metres: , zero: 0}\npoints:")
+    gate.shelve(needs.replace("{from: depth_cm,", '{value: "depth_cm * metres + zero",'))
+    gate.shelf.reload()
+    gate.reread()
+    admin = house.person("admin")
+    (asks,) = next(r for r in admin.get(f"{API}/unknown").json() if r["address"] == "T-18")["candidates"]
+    assert (asks["needs"], asks["parameters"]) == (["metres"], {"metres": "", "zero": 0})
+    page = admin.get(f"/sites/{SITE}/unknown?lang=en").text
+    assert 'name="parameters"' in page
+    assert "needs metres" in page
+    wish = {"address": "T-18", "profile": "acme/tank"}
+    asked = admin.post(f"{API}/unknown/adopt", json=wish, headers={"accept-language": "en"})
+    assert (asked.status_code, "metres=…" in asked.text) == (422, True)
+    done = admin.post(f"{API}/unknown/adopt", json={**wish, "parameters": "metres=0.01;zero=2"})
+    assert done.json()["waiting"] == 2
+    with house.estate.records.read() as tx:
+        (device,) = (d for d in tx.devices.all(SITE) if d.address == "T-18")
+    assert device.parameters == {"metres": 0.01, "zero": 2}

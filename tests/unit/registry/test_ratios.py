@@ -191,5 +191,58 @@ def test_a_parameter_without_a_default_is_one_that_a_row_may_have() -> None:
     made = planned(f"{HEAD}T-1,acme/n,1,metres_per_step=0.01\n")
     assert made.flaws == ()
     assert made.added[0].parameters == {"metres_per_step": 0.01}
-    (flaw,) = planned(f"{HEAD}T-1,acme/n,1,metre_per_step=0.01\n").flaws
-    assert flaw.key == "no_parameter"
+    flaws = planned(f"{HEAD}T-1,acme/n,1,metre_per_step=0.01\n").flaws
+    assert [flaw.key for flaw in flaws] == ["no_parameter", "parameter_needed"]
+
+
+def test_a_row_without_what_its_profile_needs_is_a_mistake_at_its_row_and_column() -> None:
+    made = planned(f"{HEAD}T-1,acme/n,1,metres_per_step=0.01\nT-2,acme/n,2,\nT-3,acme/n,3,height=3\n")
+    assert [(f.line, f.field, f.key) for f in made.flaws] == [
+        (3, "parameters", "parameter_needed"),
+        (4, "parameters", "parameter_needed"),
+    ]
+    assert '"metres_per_step"' in made.flaws[0].message
+    (own,) = planned("id,profile,address,parameter.metres_per_step\nT-1,acme/n,1,0.01\nT-2,acme/n,2,\n").flaws
+    assert (own.line, own.field) == (3, "parameter.metres_per_step")
+    assert planned("id,profile,address,status\nT-1,acme/n,1,withdrawn\n").flaws == ()
+
+
+def test_what_a_row_lacked_before_is_not_judged_again_and_what_it_loses_is() -> None:
+    bare = Device(SITE, "T-1", "T-1", "tank", "acme/n", "1", "")
+    assert planned("id,name\nT-1,Roof\n", bare).flaws == ()
+    full = replace(bare, parameters={"metres_per_step": 0.01})
+    assert planned("id,name\nT-1,Roof\n", full).flaws == ()
+    (lost,) = planned("id,parameters\nT-1,\n", full).flaws
+    assert lost.key == "parameter_needed"
+    (moved,) = planned("id,profile\nE-1,acme/n\n", meter()).flaws
+    assert moved.key == "parameter_needed"
+
+
+def test_a_parameter_that_a_profile_computes_with_is_a_number() -> None:
+    profile = read_profile(
+        """
+class: tank
+match: {topics: ["w/{id}"]}
+identity: "{id}"
+parameters: {start: 0, unit_name: bar}
+points: {level: {value: "raw + start", quantity: level}}
+""",
+        "acme/w",
+    )
+    rows = "W-1,acme/w,1,start=-1\nW-2,acme/w,2,start=none;unit_name=psi\n"
+    drafts, flaws = read_drafts(csv(f"{HEAD}{rows}"))
+    (flaw,) = plan("devices.csv", drafts, flaws, {}, Estate(SITE, {"acme/w": profile})).flaws
+    assert (flaw.line, flaw.field, flaw.key) == (3, "parameters", "parameter_number")
+    assert "start=none" in flaw.message
+
+
+def test_a_start_tells_which_devices_lack_what_their_profile_needs(tmp_path: Path) -> None:
+    site = Site(
+        SITE, {"en": "S"}, "Asia/Shanghai", devices=(Device(SITE, "T-1", "", "tank", "acme/n", "1", ""),)
+    )
+    with capture_logs() as log:
+        seed(
+            site, open_records(f"sqlite:///{tmp_path}/r.sqlite"), Library([NEEDS], zone("UTC")), NoReadings()
+        )  # type: ignore[arg-type]
+    (line,) = (line for line in log if line["event"] == "device.parameters")
+    assert (line["device"], line["missing"], line["log_level"]) == ("T-1", "metres_per_step", "warning")
