@@ -134,7 +134,7 @@ function drawDetail(a) {
   }
   fact(list, t("js.value"), a.value);
   if (a.now_value) list.append(make("dt", "", t("js.now")), present(a.now_value));
-  fact(list, t("js.affects"), a.affected ? t("js.affected", { count: a.affected }) : "");
+  fact(list, t("js.affects"), a.affected ? String(a.affected) : "");
   fact(list, t("js.owner"), a.owner);
   const buttons = make("div", "actions");
   const can = new Set(given.may ? a.can : []);
