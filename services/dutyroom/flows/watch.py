@@ -30,13 +30,14 @@ from dutyroom.model.telemetry import Lane, PointTable
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.spec import Rule
 from dutyroom.site import Site
-from dutyroom.timebase import DAY, HOUR, MINUTE, Clock, Ms
+from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Clock, Ms
 
 READER = "watch"
 _BLOB = "watch.engine"
 _CHUNK = 16  # batches read, and committed, at once
 _SNAPSHOT_EVERY = 500  # batches
 _SNAPSHOT_AGE = MINUTE
+_CROWDED_AGE = SECOND  # while the journal wants the room of what only the last snapshot is behind of
 _RECENT = HOUR  # ended alarms that may still explain a consequence
 _EXCHANGE_NEAR = 3 * DAY  # an exchange is put on record some days before or after it
 _ENDED = 1_000  # alarms that may have ended since the last snapshot
@@ -59,12 +60,14 @@ class Watch:
         lag: Ms = 0,
         outage: Outage | None = None,
         past: Past | None = None,
+        crowded: Callable[[], bool] = lambda: False,
     ) -> None:
-        """past: the stored readings; without them late ones change no alarm. lag: how long a message may be on its way by this clock. Time alone decides nothing about
+        """crowded: whether the journal fills up with what only we have not passed.
+        past: the stored readings; without them late ones change no alarm. lag: how long a message may be on its way by this clock. Time alone decides nothing about
         what is younger: on a clock that runs fast, a second on the way is minutes. outage: looks at ourselves."""
         self._site, self._table, self._engine = site, table, engine
         self._records, self._journal, self._clock = records, journal, clock
-        self._broker_ok, self._lag, self._outage = broker_ok, lag, outage
+        self._broker_ok, self._lag, self._outage, self._crowded = broker_ok, lag, outage, crowded
         self._late = Late(site.id, engine, table, past) if past is not None else None
         self._position: dict[Lane, int] = {}
         self._pending: list[Condition] = []  # judged, not committed yet
@@ -183,7 +186,7 @@ class Watch:
             self._pending += self._engine.tick(now - self._lag)
         if self._outage is not None and (change := self._outage.look(now)) is not None:
             self._pending.append(change)
-        due = self._since > 0 and now - self._stored_at >= _SNAPSHOT_AGE
+        due = self._since > 0 and self._snapshot_due(now)
         if self._pending or self._anything_due(now):
             self._commit(now, snapshot=due)
         elif self._moved or due:
@@ -192,6 +195,10 @@ class Watch:
             self._judge_again(self._late, now)
         if findings := self._idle.look(self._engine, now):
             self._journal.note(findings, {})
+
+    def _snapshot_due(self, now: Ms) -> bool:
+        age = abs(now - self._stored_at)  # a clock that was set back must not hold the journal's room
+        return age >= _SNAPSHOT_AGE or (age >= _CROWDED_AGE and self._crowded())
 
     def _judge_again(self, late: Late, now: Ms) -> None:
         """Puts readings that came late in their place, and the alarms to what they say then."""

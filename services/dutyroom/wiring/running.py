@@ -34,7 +34,7 @@ from dutyroom.flows.rereading import Rereading
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.scheduler import DOWN, Scheduler
 from dutyroom.flows.shelf import LOOK_S
-from dutyroom.flows.spool import READERS
+from dutyroom.flows.spool import READERS, held_by_watch
 from dutyroom.flows.upkeep import Upkeep
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records, Tended
@@ -296,6 +296,7 @@ def _loops(
         lag,
         outage,
         StoredPast(r.store, r.journal),
+        lambda: held_by_watch(running.journal),
     )
 
     def keep_up() -> float:

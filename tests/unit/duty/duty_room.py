@@ -325,6 +325,7 @@ class Room:
         self.clock = HandClock()
         self.broker = True
         self.past: Past | None = None
+        self.crowded: Callable[[], bool] = lambda: False
         self.restart()
 
     def restart(self) -> None:
@@ -341,6 +342,7 @@ class Room:
             lambda: self.broker,
             self.lag,
             past=self.past,
+            crowded=self.crowded,
         )
 
     def batch(
