@@ -38,7 +38,11 @@ class Panel:
         self.broker = broker
         self.line = Proxy(broker.port)
         address = BrokerAddress("127.0.0.1", self.line.port, topics=("fire/#",), version=version)
-        self.session = MqttSession(address, "dutyroom-marks", SystemClock(), reader=reader)
+        self.address, self.reader = address, reader
+        self.start()
+
+    def start(self) -> None:
+        self.session = MqttSession(self.address, "dutyroom-marks", SystemClock(), reader=self.reader)
         self.session.start()
         until(lambda: self.session.subscriptions.settled, "subscribed")
 
@@ -101,6 +105,25 @@ def test_what_came_and_was_not_acknowledged_is_still_the_one_before(panel: Panel
     again = receipts.of(panel.hears(2))
     assert [message.duplicate for message in again] == [True, False]
     assert again[0].received_at == first[0].received_at < again[1].received_at
+
+
+def test_an_alarm_in_the_dead_line_of_a_process_that_was_killed_is_not_the_one_before(panel: Panel) -> None:
+    panel.says(b"alarm", b"normal")
+    journal = panel.hears(2)
+    panel.line.silent = True
+    panel.says(b"alarm")
+    time.sleep(0.3)
+    panel.line.cut()
+    panel.session.stop()
+    panel.line.silent = False
+    panel.start()
+    receipts = Receipts(journal)
+    (alarm,) = receipts.of(panel.hears(1))
+    assert alarm.received_at > journal[-1].received_at
+    receipts.commit()
+    panel.line_dies(b"normal")
+    (normal,) = receipts.of(panel.hears(1))
+    assert normal.received_at > alarm.received_at
 
 
 def test_a_broker_that_was_restarted_goes_on_with_its_numbers(panel: Panel) -> None:

@@ -39,11 +39,15 @@ _CODES = {outcome: code << 2 for code, outcome in enumerate(_OUTCOMES)}
 _RETAINED, _DUPLICATE = 1, 2
 _KIND = attrgetter("profile", "reason", "detail", "outcome", "message.retained", "message.duplicate")
 _LEVEL = 1
+# Up to so many messages a batch keeps their sessions and packet ids: more at once come only where a backlog drains
+# or thousands a second, and there the ids of all would cost as much as a hundredth of all the rest.
+NUMBERED = 1_000
 _KEPT = 8 << 20  # bytes of a place to write to that is kept for the next batch
 _FORMAT = b"\x02"  # a row without it is of the first format, which zlib compressed
 _DAMAGED = (zlib.error, zstandard.ZstdError, msgspec.DecodeError, ValueError, IndexError)
 
 _TOPIC, _PAYLOAD = attrgetter("topic"), attrgetter("payload")
+_SESSION, _IDENT = attrgetter("session"), attrgetter("ident")
 
 
 class _Body(msgspec.Struct, array_like=True):
@@ -67,6 +71,9 @@ class _Body(msgspec.Struct, array_like=True):
     attributes: list[tuple[str, str, str | int | float | bool, int]]
     findings: list[tuple[str, str, int, str]]
     again: bool = False
+    sessions: list[str] = []
+    session: bytes = b""
+    ident: bytes = b""
 
 
 class _First(msgspec.Struct, array_like=True):
@@ -133,6 +140,7 @@ def packed(batch: Batch) -> tuple[bytes, int]:
         [(a.device, a.name, a.value, a.at) for a in batch.attributes],
         [(f.kind, f.device, f.at, f.detail) for f in batch.findings],
         batch.again,
+        *_came(inner),
     )
     raw = _room()
     _encoder.encode_into(body, raw)
@@ -140,6 +148,19 @@ def packed(batch: Batch) -> tuple[bytes, int]:
     if size > _KEPT:
         raw.clear()
     return found, size
+
+
+def _came(messages: Sequence[Message]) -> tuple[list[str], bytes, bytes]:
+    """The sessions, the one of each message, and the packet ids, 0 = none."""
+    if len(messages) > NUMBERED:
+        return [], b"", b""
+    names = list(map(_SESSION, messages))
+    places = {name: place for place, name in enumerate(dict.fromkeys(names))}
+    if not any(places):
+        return [], b"", b""
+    numbers = b"".join([ident[:2] or b"\0\0" for ident in map(_IDENT, messages)])
+    of_each = np.array(list(map(places.__getitem__, names)), "<i4")
+    return list(places), _squeezed(of_each), _squeezed(np.frombuffer(numbers, ">u2").astype("<u2"))
 
 
 def unpack(lane: Lane, received_at: Ms, blob: bytes) -> Batch:
@@ -168,7 +189,8 @@ def _batch(lane: Lane, received_at: Ms, body: _Body) -> Batch:
         raise ValueError("a message of no kind")
     if not all(0 <= flags >> 2 < len(_OUTCOMES) for *_, flags in body.kinds):
         raise ValueError("an outcome that there is not")
-    messages = Records((), count, lambda: _records(body, kind.tolist(), received.tolist()))
+    came = _came_by(body, count)
+    messages = Records((), count, lambda: _records(body, kind.tolist(), received.tolist(), came))
     senders = Senders(body.devices, np.arange(count, dtype=np.int32))
     readings = Readings(
         _released(body.point, "<i4"),
@@ -183,11 +205,27 @@ def _batch(lane: Lane, received_at: Ms, body: _Body) -> Batch:
     return replace(_with(lane, received_at, body, messages, readings), received=received, senders=(senders,))
 
 
-def _records(body: _Body, kind: list[int], received: list[Ms]) -> Iterator[MessageRecord]:
-    columns = zip(body.topics, body.payloads, body.devices, received, kind, strict=True)
-    for topic, payload, device, at, number in columns:
+def _came_by(body: _Body, count: int) -> Sequence[tuple[str, bytes]]:
+    """The session and the packet id of each message."""
+    if not body.sessions:
+        return [("", b"")] * count
+    session, ident = _released(body.session, "<i4"), _released(body.ident, "<u2")
+    if not len(session) == len(ident) == count:
+        raise ValueError("columns of different lengths")
+    if count and not 0 <= int(session.min()) <= int(session.max()) < len(body.sessions):
+        raise ValueError("a message of no session")
+    numbers = [number.to_bytes(2, "big") if number else b"" for number in ident.tolist()]
+    return list(zip(map(body.sessions.__getitem__, session.tolist()), numbers, strict=True))
+
+
+def _records(
+    body: _Body, kind: list[int], received: list[Ms], came: Sequence[tuple[str, bytes]]
+) -> Iterator[MessageRecord]:
+    columns = zip(body.topics, body.payloads, body.devices, received, kind, came, strict=True)
+    for topic, payload, device, at, number, (session, ident) in columns:
         profile, reason, detail, flags = body.kinds[number]
-        message = Message(topic, payload, at, bool(flags & _RETAINED), bool(flags & _DUPLICATE))
+        again = bool(flags & _DUPLICATE)
+        message = Message(topic, payload, at, bool(flags & _RETAINED), again, session, ident)
         yield MessageRecord(message, _OUTCOMES[flags >> 2], device, profile, reason, detail)
 
 

@@ -20,7 +20,8 @@ from dutyroom.flows.live import Live
 from dutyroom.flows.notours import REASON, NotOurs, without
 from dutyroom.flows.patience import Patience
 from dutyroom.flows.points import with_room
-from dutyroom.flows.receipts import WINDOW, Receipts
+from dutyroom.flows.receipt_window import WINDOW
+from dutyroom.flows.receipts import Receipts
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.sequences import Sequences, missing_in
 from dutyroom.interfaces import Journal, QuarantineRow, Records
@@ -77,11 +78,7 @@ class Ingest:
             self._times.fresh[value.point] = value.at
         self._times.committed()
         self._bulk = Bulk(registry, table, self._times)
-        # What is urgent comes by sessions of its own. Their lines may be away while others deliver what has
-        # gathered, which then must not push out what was received by them.
-        recent = journal.recent(WINDOW)
-        self._all_receipts = Receipts(recent), Receipts(recent)
-        self._receipts = self._all_receipts[False]
+        self._receipts = Receipts(journal.recent(WINDOW))
         self._sequences = Sequences.of(journal.counts())
 
     def renew(self, library: Library) -> None:
@@ -92,10 +89,9 @@ class Ingest:
     def handle(self, messages: Sequence[Message], urgent: bool = False) -> int:
         """Commits the messages as one batch a lane; returns how many were decoded. urgent: the site names
         their topics so, and they go by the priority lane, whatever their profiles say."""
-        self._receipts = self._all_receipts[urgent]
         self._begin()
         drafts: dict[Lane, Draft] = {}
-        for message in self._bulk.sort_out(self._receipts.of(messages), self._library):
+        for message in self._bulk.sort_out(self._receipts.of(messages, urgent), self._library):
             self._one(message, drafts)
         for message in self._bulk.draw(drafts):
             self._one(message, drafts)

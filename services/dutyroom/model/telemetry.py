@@ -191,6 +191,10 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     received_at: Ms
     retained: bool = False
     duplicate: bool = False  # the broker's DUP flag: it may have been delivered before
+    session: str = ""  # of the broker, that it came by; "" = not known
+    ident: bytes = (
+        b""  # its packet id in that session, two bytes and what the session adds; b"" = none, as with QoS 0
+    )
 
 
 class Outcome(StrEnum):

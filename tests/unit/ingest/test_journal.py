@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dutyroom.backends.batch_bytes import pack, unpack
+from dutyroom.backends.batch_bytes import NUMBERED, pack, unpack
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import (
@@ -86,6 +86,22 @@ def test_rows_of_the_first_format_are_read() -> None:
     assert again.messages == made.messages
     assert again.readings.value.tolist() == r.value.tolist()
     assert (again.events, again.attributes, again.findings) == (made.events, made.attributes, made.findings)
+
+
+def test_how_messages_came_survives_packing_up_to_a_thousand_of_them(tmp_path: Path) -> None:
+    sent = [
+        Message("t", b"1", T, session="a", ident=b"\x01\x02"),
+        Message("t", b"2", T, session="b", ident=b"\xff\xff\x02"),  # QoS 2
+        Message("t", b"3", T, session="a"),
+        Message("t", b"4", T),
+    ]
+    records = tuple(MessageRecord(m, Outcome.DECODED) for m in sent)
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    journal.append(Batch("s", Lane.NORMAL, T, records, Readings.of([])))
+    came = [(m.session, m.ident) for m in journal.recent(10)]
+    assert came == [("a", b"\x01\x02"), ("b", b"\xff\xff"), ("a", b""), ("", b"")]
+    journal.append(Batch("s", Lane.NORMAL, T, records[:1] * (NUMBERED + 1), Readings.of([])))
+    assert [(m.session, m.ident) for m in journal.recent(1)] == [("", b"")]
 
 
 @given(

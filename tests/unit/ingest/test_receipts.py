@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from dutyroom.flows.loops import IngestWork
-from dutyroom.flows.receipts import WINDOW, Receipts
+from dutyroom.flows.receipt_window import WINDOW
+from dutyroom.flows.receipts import Receipts
 from dutyroom.model.telemetry import Message
 from dutyroom.timebase import HOUR
 
@@ -85,3 +88,66 @@ def test_what_an_earlier_process_had_acknowledged_long_before_it_ended_is_not_ta
     assert alarm.received_at == two  # new: nothing that was acknowledged hours ago comes again
     assert (meter.received_at, meter.duplicate) == (two - 5_000, True)
     assert retained.received_at in (ten, two)  # what a broker keeps is no news, however old
+
+
+def panel(number: int, payload: bytes, at: int, again: bool = False, session: str = "panels") -> Message:
+    """By packet id, as a broker's session gives it."""
+    return Message("panel", payload, at, False, again, session, number.to_bytes(2, "big"))
+
+
+def restarted(journal: Sequence[Message], *came: Message) -> list[tuple[int, bool]]:
+    receipts = Receipts(journal)
+    found: list[Message] = []
+    for message in came:  # each in a batch of its own, and handled once more as after a commit that failed
+        receipts.of([replace(message, received_at=message.received_at - 1)])
+        receipts.begin()
+        found += receipts.of([message])
+        receipts.commit()
+    return [(m.received_at, m.duplicate) for m in found]
+
+
+BEFORE = [panel(1, b"alarm", 1_000), panel(2, b"normal", 2_000)]
+
+
+def test_an_alarm_on_its_way_when_the_process_was_killed_is_not_the_one_of_a_moment_before() -> None:
+    assert restarted(BEFORE, panel(3, b"alarm", 9_000, True)) == [(9_000, False)]
+    assert restarted(BEFORE, panel(2, b"normal", 9_000, True), panel(3, b"alarm", 9_001, True)) == [
+        (2_000, True),
+        (9_001, False),
+    ]
+
+
+def test_what_came_to_the_new_process_alone_is_known_when_it_comes_once_more() -> None:
+    came = [panel(3, b"alarm", 9_000, True), panel(3, b"alarm", 9_500, True)]
+    assert restarted(BEFORE, *came) == [(9_000, False), (1_000, True)]  # either is stored
+
+
+def test_after_the_first_that_the_broker_had_not_sent_before_its_session_knows_better() -> None:
+    came = [panel(3, b"normal", 9_000), panel(4, b"alarm", 9_001, True)]  # left marked where it came in
+    assert restarted(BEFORE, *came) == [(9_000, False), (1_000, True)]
+
+
+def test_where_some_of_the_last_have_no_packet_id_the_words_decide() -> None:
+    mixed = [*BEFORE, message("meter", b"7", 3_000)]
+    assert restarted(mixed, panel(3, b"alarm", 9_000, True)) == [(1_000, True)]
+    long_ago = [message("meter", b"7", 3_000), *(m for m in BEFORE)]
+    assert restarted(long_ago, panel(3, b"alarm", 9_000, True)) == [(1_000, True)]
+
+
+def test_another_brokers_traffic_pushes_nothing_out() -> None:
+    receipts = Receipts([])
+    receipts.of([panel(7, b"alarm", 1_000, session="away")])
+    receipts.commit()
+    for start in range(0, 2 * WINDOW, 5_000):
+        receipts.of([Message(f"m/{n}", b"1", 2_000 + n, session="here") for n in range(start, start + 5_000)])
+        receipts.commit()
+    both = [panel(7, b"alarm", 90_000, True, "away"), Message("m/1", b"2", 90_000, session="here")]
+    assert [m.received_at for m in receipts.of(both)] == [1_000, 90_000]
+
+
+def test_two_sessions_in_one_take_keep_their_order() -> None:
+    receipts = Receipts([])
+    taken = [panel(n, b"%d" % n, 5_000, session="ab"[n // 2 % 2]) for n in range(8)]
+    found = receipts.of(taken)
+    assert [m.payload for m in found] == [m.payload for m in taken]
+    assert [m.received_at for m in found] == list(range(5_000, 5_008))  # of one topic, whoever brought it

@@ -44,9 +44,9 @@ _NEEDED = (
 class BulkClient(StockClient):
     """Reads in bulk. Everything here but `acknowledge` is called by paho's thread."""
 
-    def __init__(self, client_id: str, five: bool, waiting: Waiting, clock: Clock) -> None:
-        super().__init__(client_id, five, waiting, clock)
-        self._splitter = Splitter(five, self.aliases)
+    def __init__(self, client_id: str, five: bool, waiting: Waiting, clock: Clock, session: str = "") -> None:
+        super().__init__(client_id, five, waiting, clock, session)
+        self._splitter = Splitter(five, self.aliases, session)
         self._tail = bytearray()  # of a packet that has not come whole
         self._need = 0  # bytes of it without which nothing can be done
         self._read_at = 0.0
@@ -227,7 +227,7 @@ class _NoClock:
 _told = threading.Event()
 
 
-def client_class(reader: str) -> Callable[[str, bool, Waiting, Clock], StockClient]:
+def client_class(reader: str) -> Callable[[str, bool, Waiting, Clock, str], StockClient]:
     """For `bulk` or `stock` (the setting DUTYROOM_MQTT_READER)."""
     if reader == "stock":
         return StockClient

@@ -23,11 +23,12 @@ TWICE = b"\x02"  # behind the packet id of a message that came with QoS 2
 
 
 class StockClient(paho.Client):
-    """Reads as paho does: a callback for each message. five: MQTT 5 in place of 3.1.1."""
+    """Reads as paho does: a callback for each message. five: MQTT 5 in place of 3.1.1. session: its name,
+    for the messages."""
 
     on_broken: Callable[[Exception], bool]  # something that is no MQTT came; False = end
 
-    def __init__(self, client_id: str, five: bool, waiting: Waiting, clock: Clock) -> None:
+    def __init__(self, client_id: str, five: bool, waiting: Waiting, clock: Clock, session: str = "") -> None:
         version = MQTTProtocolVersion.MQTTv5 if five else MQTTProtocolVersion.MQTTv311
         super().__init__(
             CallbackAPIVersion.VERSION2,
@@ -36,7 +37,7 @@ class StockClient(paho.Client):
             protocol=version,
             manual_ack=True,
         )
-        self.waiting, self.clock = waiting, clock
+        self.waiting, self.clock, self.session = waiting, clock, session
         self.aliases = Aliases()
         self._delivered = Delivered()
         self.reason = ""  # why reading ended, where paho does not say
@@ -77,7 +78,7 @@ class StockClient(paho.Client):
             ident += TWICE
         payload = bytes(message.payload)
         self.make_room()
-        came = Message(topic, payload, self.clock.now(), message.retain, message.dup)
+        came = Message(topic, payload, self.clock.now(), message.retain, message.dup, self.session, ident)
         self.put((ident,), (came,), len(payload))
 
     def put(self, ids: Sequence[bytes], messages: Sequence[Message], size: int) -> None:

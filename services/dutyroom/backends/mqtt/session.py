@@ -78,7 +78,8 @@ class MqttSession:
         self._backoff = Backoff()
         self._known = False  # the broker has had this session before
         self.refused = ""  # why we are not let in, or not to all topics; "" = fine
-        self._client = client_class(reader)(client_id, address.version == "5", self.waiting, clock)
+        five = address.version == "5"
+        self._client = client_class(reader)(client_id, five, self.waiting, clock, self.name)
         self._client.max_inflight_messages_set(0)
         self._wait_next(pause(0, random.random()))
         if address.username:

@@ -51,8 +51,8 @@ def packet_at(data: bytes, pos: int) -> Packet | int:
 class Splitter:
     """Of one connection after another; `aliases` are the current one's. five: MQTT 5."""
 
-    def __init__(self, five: bool, aliases: Aliases) -> None:
-        self._five, self._aliases = five, aliases
+    def __init__(self, five: bool, aliases: Aliases, session: str = "") -> None:
+        self._five, self._aliases, self._session = five, aliases, session
         self._shapes: dict[bytes, _Shape] = {}
         self._topics: dict[bytes, str] = {}
 
@@ -65,7 +65,7 @@ class Splitter:
         if self._five:
             return self._split_five(data, pos, now, ids, messages)
         end = len(data)
-        shapes, topics = self._shapes, self._topics
+        shapes, topics, session = self._shapes, self._topics, self._session
         note, keep = ids.append, messages.append
         while True:
             head = data[pos : pos + _HEAD]
@@ -78,13 +78,14 @@ class Splitter:
                 return pos
             raw = data[pos + topic : pos + ident]
             start += pos
-            keep(Message(topics.get(raw) or self._topic(raw), data[start:stop], now, retained, again))
-            note(data[pos + ident : start])
+            name, number = topics.get(raw) or self._topic(raw), data[pos + ident : start]
+            keep(Message(name, data[start:stop], now, retained, again, session, number))
+            note(number)
             pos = stop
 
     def _split_five(self, data: bytes, pos: int, now: Ms, ids: list[bytes], messages: list[Message]) -> int:
         end = len(data)
-        shapes, topics = self._shapes, self._topics
+        shapes, topics, session = self._shapes, self._topics, self._session
         note, keep = ids.append, messages.append
         while True:
             head = data[pos : pos + _HEAD]
@@ -106,8 +107,9 @@ class Splitter:
                 body, alias = found
                 if alias:
                     name = self._aliases.resolve(name, alias)
-            keep(Message(name, data[body:stop], now, retained, again))
-            note(data[pos + ident : start])
+            number = data[pos + ident : start]
+            keep(Message(name, data[body:stop], now, retained, again, session, number))
+            note(number)
             pos = stop
 
     def _shape(self, head: bytes) -> _Shape | None:

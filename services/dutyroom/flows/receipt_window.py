@@ -1,0 +1,121 @@
+"""The last messages of one broker session, and which of them comes again."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from dutyroom.model.telemetry import Message
+from dutyroom.timebase import MINUTE, Ms
+
+# Committed messages that a broker may deliver again: at least what is taken, and acknowledged, at once (8,192).
+# Mosquitto has 20 under way, 1,000 where we ask for it.
+WINDOW = 10_000
+# How long before the last message of an earlier process one may have come that was not acknowledged when it ended: a
+# line that dies unseen is found out by its keep-alive. What the broker marks, and an older message said, is new.
+UNDER_WAY: Ms = 2 * MINUTE
+
+_SHORT = 512  # bytes of a payload that are compared as they are
+
+Content: TypeAlias = tuple[str, bytes]
+Place: TypeAlias = tuple[int | None, Ms]  # in the recent ones, None = a new one; when it was received
+
+_PAYLOAD, _AT, _SESSION = attrgetter("payload"), attrgetter("received_at"), attrgetter("session")
+
+
+class Window:
+    """recent: what the journal has of an earlier process, oldest first, shortened."""
+
+    def __init__(self, recent: Iterable[Message]) -> None:
+        before = list(recent)
+        since = max(map(_AT, before), default=0) - UNDER_WAY
+        under_way = [m for m in before if m.received_at >= since]
+        self._recent: deque[Message] = deque(under_way, maxlen=WINDOW)
+        self._older = {(m.topic, m.payload): m.received_at for m in before if m.received_at < since}
+        # By packet id what it meant last, until a message comes that the broker had not sent to the process before
+        # us; None = over, or of some messages it is not known.
+        numbered = bool(under_way) and all(map(_SESSION, under_way))
+        self._meant = {m.ident[:2]: m for m in under_way if m.ident} if numbered else None
+        self._over = False  # such a message is among those that are not committed yet
+        self._new: list[Message] = []  # not committed yet
+        self._gone: set[int] = set()  # places in `_recent` that were delivered again: each is so once
+        self._index: dict[Content, deque[Place]] | None = None  # made for the first one that came before
+
+    def begin(self) -> None:
+        """Forgets what was seen since the last commit: it is handled once more."""
+        self._new, self._gone, self._index, self._over = [], set(), None, False
+
+    def commit(self) -> None:
+        if self._gone:
+            kept = [receipt for place, receipt in enumerate(self._recent) if place not in self._gone]
+            self._recent = deque(kept, maxlen=WINDOW)
+        if self._over:
+            self._meant = None
+        elif self._meant is not None:
+            self._meant.update((m.ident[:2], shortened(m)) for m in self._new if m.ident)
+        new = self._new[-WINDOW:]
+        long = max(map(len, map(_PAYLOAD, new)), default=0) > _SHORT
+        self._recent.extend(map(shortened, new) if long else new)
+        self.begin()
+
+    def without_wrong_marks(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Of what the broker had sent to the process before us, perhaps into a line that was dead: the mark goes
+        where what a message says had not come with its packet id. What it sent to us is known where it came in."""
+        if self._meant is None or self._over:
+            return messages
+        found = []
+        for message in messages:
+            if message.ident and not message.retained and not self._over:
+                if not message.duplicate:
+                    self._over = True
+                elif not _same(self._meant.get(message.ident[:2]), message):
+                    message = replace(message, duplicate=False)
+            found.append(message)
+        return found
+
+    def first(self, message: Message) -> Ms | None:
+        """When a message that is delivered again was first received. After a reconnect that may be thousands:
+        none of them looks through all the others."""
+        if self._index is None:
+            self._index = {}
+            for number, receipt in enumerate(self._recent):
+                of = self._index.setdefault((receipt.topic, receipt.payload), deque())
+                of.append((number, receipt.received_at))
+            for other in self._new:
+                of = self._index.setdefault((other.topic, _content(other.payload)), deque())
+                of.append((None, other.received_at))
+        found = self._index.get((message.topic, _content(message.payload)))
+        if not found:
+            return self._older.get((message.topic, _content(message.payload))) if message.retained else None
+        place, at = found.popleft()
+        if place is not None:
+            self._gone.add(place)
+        return at
+
+    def add(self, message: Message) -> None:
+        """One more, as it is to be committed."""
+        if self._index is not None:
+            of = self._index.setdefault((message.topic, _content(message.payload)), deque())
+            of.append((None, message.received_at))
+        self._new.append(message)
+
+
+def _content(payload: bytes) -> bytes:
+    """What makes a redelivery recognisable: the payload, of a long one its hash."""
+    return payload if len(payload) <= _SHORT else hashlib.blake2b(payload, digest_size=16).digest()
+
+
+def _same(one: Message | None, other: Message) -> bool:
+    return one is not None and one.topic == other.topic and one.payload == _content(other.payload)
+
+
+def shortened(message: Message) -> Message:
+    """A message with no more than that."""
+    if len(message.payload) <= _SHORT:
+        return message
+    return replace(message, payload=_content(message.payload))
