@@ -130,7 +130,7 @@ ALARMS = Board(
                 'SELECT top("s", "device", "rule", 10) FROM (SELECT max("stood_s") AS "s" FROM "dutyroom_alarm" '
                 f'WHERE "event" = \'clear\' AND {ALARM} GROUP BY "device", "rule")'
             ],
-            "", 8, 10, columns=[*WHO, ("top", ("时长", "Time"))],
+            "", 8, 10, columns=[*WHO, ("top", ("时长", "Duration"))],
         ),
         Panel(
             ("最近的报警记录", "Latest transitions"), "table", "none",

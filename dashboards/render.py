@@ -107,7 +107,7 @@ def options(panel: Panel) -> dict[str, Any]:
             "textMode": "auto",
         }
     if panel.form == "state-timeline":
-        hidden = {"showLegend": False, "displayMode": "list", "placement": "bottom"}
+        hidden = {"showLegend": False, "displayMode": "list", "placement": "bottom", "calcs": []}
         return {"mergeValues": True, "showValue": "auto", "rowHeight": 0.9, "legend": hidden}
     return {"showHeader": True, "cellHeight": "sm"}
 
@@ -116,7 +116,7 @@ def legend(panel: Panel) -> dict[str, Any]:
     """Of many devices the largest first, however many there are."""
     if "$tag_device" not in panel.alias:
         named = bool(panel.alias) or any(not isinstance(query, str) for query in panel.queries)
-        return {"showLegend": named, "displayMode": "list", "placement": "bottom"}
+        return {"showLegend": named, "displayMode": "list", "placement": "bottom", "calcs": []}
     return {
         "showLegend": True,
         "displayMode": "table",

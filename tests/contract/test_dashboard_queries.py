@@ -131,7 +131,7 @@ class Filled:
 
     def in_grafana(self, query: str, **chosen: str) -> str:
         """The query with its variables replaced, as Grafana does it. chosen: others than at first."""
-        between = f"time >= {T}ms AND time < {T + HOURS * HOUR}ms"
+        between = f"time >= {T}ms and time <= {T + HOURS * HOUR - 1}ms"
         query = query.replace("$timeFilter", between).replace("$__interval", "5m")
         values = {"site": self.site, "detail": "autogen", "level": "any"} | chosen
         for name in re.findall(r"\$(\w+)", query):
@@ -146,8 +146,9 @@ class Refused(Exception):
 
 def ask(bucket: Bucket, query: str, login: str = "") -> list[dict[str, Any]]:
     given = f"Basic {base64.b64encode(login.encode()).decode()}" if login else f"Token {bucket.token}"
-    body = urllib.parse.urlencode({"db": bucket.name, "epoch": "ms", "q": query}).encode()
-    request = urllib.request.Request(f"{bucket.url}/query", body, {"Authorization": given})
+    where = urllib.parse.urlencode({"db": bucket.name, "epoch": "ms"})
+    body = urllib.parse.urlencode({"q": query}).encode()
+    request = urllib.request.Request(f"{bucket.url}/query?{where}", body, {"Authorization": given})
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             result: dict[str, Any] = json.load(answer)["results"][0]
@@ -255,6 +256,65 @@ def test_every_variable_gives_values_and_each_of_them_gives_rows(filled: Filled,
     for panel in panels(BOARDS[name]):
         found = [rows(filled.ask(target["query"], **chosen)) for target in panel["targets"]]
         assert any(found), panel["title"]
+
+
+# ------------------------------------------------------- what Grafana makes of an answer
+
+
+def names_of_a_table(series: list[dict[str, Any]]) -> set[str]:
+    """Its columns, as Grafana's InfluxQL names them: a time is Time, tags come before the values. The first series
+    gives them, whatever others have."""
+    first = series[0]
+    columns = ["Time" if name == "time" else name for name in first["columns"][:1]] + first["columns"][1:]
+    return {*columns, *first.get("tags", {})}
+
+
+def names_of_lines(series: list[dict[str, Any]], alias: str) -> list[str]:
+    """Of each series and column a line; what an alias does not know stays as it is written."""
+    made = []
+    for one in series:
+        known = {f"tag_{name}": value for name, value in one.get("tags", {}).items()}
+        known |= dict.fromkeys(("m", "measurement"), one["name"])
+        for column in one["columns"][1:]:
+            given = known | {"col": column}
+            made.append(re.sub(r"\$(\w+)", lambda found, given=given: given.get(found[1], found[0]), alias))
+    return made
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_table_names_the_columns_that_it_gets(filled: Filled, name: str) -> None:
+    """One that is not there would be shown under its raw name, or not where it should be."""
+    for panel in panels(BOARDS[name]):
+        if panel["type"] != "table":
+            continue
+        (change,) = [one["options"] for one in panel["transformations"] if one["id"] == "organize"]
+        (sort,) = [one["options"]["sort"] for one in panel["transformations"] if one["id"] == "sortBy"]
+        hidden = {column for column, out in change["excludeByName"].items() if out}
+        (target,) = panel["targets"]
+        shown = names_of_a_table(filled.ask(target["query"])) - hidden
+        assert shown == set(change["renameByName"]) == set(change["indexByName"]), panel["title"]
+        assert {one["field"] for one in sort} <= shown
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_every_line_of_a_chart_has_a_name_of_its_own(filled: Filled, name: str) -> None:
+    for panel in panels(BOARDS[name]):
+        if panel["type"] == "table":
+            continue
+        lines = [
+            line
+            for target in panel["targets"]
+            for line in names_of_lines(filled.ask(target["query"]), target["alias"])
+        ]
+        assert not [line for line in lines if "$" in line], panel["title"]
+        # A single one needs none: the panel's title says what it is.
+        assert len(set(lines)) == len(lines), (panel["title"], lines)
+
+
+def test_grafana_finds_its_data_source_in_health(filled: Filled) -> None:
+    """What it asks when somebody tests the data source."""
+    (found,) = ask(filled.bucket, "SHOW measurements", filled.login)
+    assert {"water_meter", "dutyroom_alarm", "dutyroom_data"} <= {name for (name,) in found["values"]}
 
 
 def of_ours(query: str) -> bool:

@@ -93,6 +93,16 @@ class Child:
             self.kill()
         self._process = None
 
+    def end(self, signal: int, seconds: float) -> int:
+        """Asks it to end; the code with which it does, minus the number of a signal that it did not take. Kills it and
+        raises TimeoutExpired when it does not end in time."""
+        assert self._process is not None
+        self._process.send_signal(signal)
+        try:
+            return self._process.wait(seconds)
+        finally:
+            self.kill()
+
     def kill(self) -> None:
         """As a crash does: no warning, nothing saved."""
         if self._process is not None:

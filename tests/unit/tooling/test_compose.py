@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -27,8 +28,8 @@ import typer
 import yaml
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from paho.mqtt.enums import CallbackAPIVersion
-from tests.servers.child import Child, free_port
-from tests.servers.influx import Bucket
+from tests.servers.child import Child, Missing, free_port
+from tests.servers.influx import Bucket, new_influx
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.needed import unavailable
 
@@ -212,6 +213,28 @@ def test_what_is_mounted_is_there(name: str) -> None:
 def test_the_kept_log_of_influxdb_holds_no_queries() -> None:
     """At its default level the charts of one page would push an error out of the log."""
     assert SERVICES["influxdb"]["environment"]["INFLUXD_LOG_LEVEL"] == "warn"
+
+
+@pytest.mark.servers
+def test_the_signal_that_stops_influxdb_lets_it_end_in_order(tmp_path: Path) -> None:
+    """It takes no SIGTERM: as the first process of a container it then breaks off with code 2."""
+    try:
+        server = new_influx(tmp_path)
+    except Missing as err:
+        unavailable("influxdb", err)
+    assert server.child is not None
+    asked = signal.Signals[SERVICES["influxdb"].get("stop_signal", "SIGTERM")]
+    assert server.child.end(asked, 10) == 0  # 10 s: how long a container is given
+
+
+def test_grafana_fetches_nothing_and_sends_nothing_out() -> None:
+    """Names of its settings: GF_, the section, the key."""
+    off = ("ANALYTICS_REPORTING_ENABLED", "ANALYTICS_CHECK_FOR_UPDATES", "ANALYTICS_CHECK_FOR_PLUGIN_UPDATES")
+    off += ("NEWS_NEWS_FEED_ENABLED", "SNAPSHOTS_EXTERNAL_ENABLED")
+    on = ("PLUGINS_PREINSTALL_DISABLED", "PLUGINS_PUBLIC_KEY_RETRIEVAL_DISABLED", "SECURITY_DISABLE_GRAVATAR")
+    given = SERVICES["grafana"]["environment"]
+    wanted = {f"GF_{key}": "false" for key in off} | {f"GF_{key}": "true" for key in on}
+    assert {key: given.get(key) for key in wanted} == wanted
 
 
 def test_only_the_broker_is_open_to_other_machines() -> None:
