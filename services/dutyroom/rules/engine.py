@@ -220,7 +220,7 @@ class Engine:
             for instance in points.at(point):
                 if not retained and instance.wait >= 0:
                     self._note(instance, instance.reach(point, at, then), then, out)
-                if at < instance.turned and not retained:
+                if (at < instance.turned or at == instance.timed) and not retained:
                     self._misses(instance, at)
                 condition = instance.take(point, at, physical, retained, then)
                 if condition is not None or not instance.asks:  # those do not wait
@@ -252,7 +252,7 @@ class Engine:
         instance.spoke = condition.at
         out.append(condition)
         for follower in self._followers.get(condition.rule, ()):
-            if condition.at < follower.turned:
+            if condition.at < follower.turned or condition.at == follower.timed:
                 self._misses(follower, condition.at)
             self._note(follower, follower.follow(condition, received), received, out)
 
@@ -260,7 +260,10 @@ class Engine:
         """Delays and deadlines by rule and device, so that the order is always the same; of the
         devices of one lane, or of all."""
         for instance in self._waits.due(now, lane):
-            self._note(instance, instance.tick(now), now, out)
+            condition = instance.tick(now)
+            if condition is not None:
+                instance.timed = condition.at
+            self._note(instance, condition, now, out)
 
     def tick(self, now: Ms) -> list[Condition]:
         """What time alone changes: delays, deadlines, silence. Call it with a drained journal."""
@@ -323,7 +326,7 @@ class Engine:
         before = instance.active
         self._wake(instance)
         load(instance, twin.dump())
-        instance.spoke = twin.spoke
+        instance.spoke, instance.timed = twin.spoke, twin.timed
         self._points.stir(instance)
         self._look(instance)
         if instance.active != before:
@@ -352,6 +355,7 @@ class Engine:
         for condition in (*standing, *ends.values()):
             if decided := self._roster.instances.get((condition.rule, condition.object)):
                 decided.decided(condition.at)
+                decided.timed = max(decided.timed, condition.at)
         for condition in sorted(told, key=lambda c: c.at):
             for follower in self._followers.get(condition.rule, ()):
                 follower.follow(condition, condition.at)

@@ -77,7 +77,7 @@ ANY: Bounds = (-inf, inf)
 class Instance:
     """One rule on one device: what it knows between readings. Subclasses say what they listen to."""
 
-    __slots__ = ("_active", "device", "number", "points", "rule", "slots", "spoke", "wait")
+    __slots__ = ("_active", "device", "number", "points", "rule", "slots", "spoke", "timed", "wait")
 
     follows: str = ""  # a rule id whose conditions it wants to see
     asks: bool = False  # of a point that is calm it is given the readings from `wants` on, and only those
@@ -94,6 +94,9 @@ class Instance:
         self.number = 0  # its place among all instances: never changes
         self.wait = -1  # its row among those that wait, of the engine
         self.spoke: Ms = NEVER  # event time of the last condition
+        self.timed: Ms = (
+            NEVER  # event time of the last one that time alone brought: a reading of then goes before it
+        )
         self._active = False
 
     @property

@@ -113,6 +113,7 @@ def _passed(instance: Instance, until: Ms) -> list[Condition]:
             break
         condition, before = instance.tick(until if first == NEVER else first), first
         if condition is not None:
+            instance.timed = condition.at
             said.append(condition)
     return said
 

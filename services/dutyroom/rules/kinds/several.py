@@ -156,7 +156,7 @@ class SeveralInstance(Watched):
 
     @property
     def turned(self) -> Ms:
-        return self.newest  # a reading of one point that is older than one of another
+        return max(super().turned, self.newest)  # a reading of one point that is older than one of another
 
     @property
     def rest(self) -> bool:

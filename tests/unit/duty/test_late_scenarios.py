@@ -1,7 +1,8 @@
-"""Who follows another rule, across a start: it knows what time alone had said of that rule."""
+"""Late readings and starts as a duty log: each the cause of an alarm that once was wrong or missing."""
 
 from __future__ import annotations
 
+import pytest
 from tests.unit.duty.duty_room import T0, Room, device, gauge, state
 from tests.unit.duty.test_late_data import Stored, spans
 
@@ -17,6 +18,8 @@ rules:
      parameters: {after: t.lost, late: off, within: 5min,
        steps: [{step: running, point: running, equals: 1}, {step: back, ended: true}, {step: off, point: running, equals: 0}]},
      priority: 3, ticket: now}
+  - {id: t.hot, kind: during, name: {en: hot at rest, zh-CN: 热}, select: {classes: [generator]}, point: heat,
+     parameters: {above: 45, while: {running: {equals: 0}}}, on_delay: 2min, priority: 3, ticket: now}
 """
 MINUTE = 60
 
@@ -24,7 +27,7 @@ MINUTE = 60
 def duty_room() -> Room:
     room = Room(
         [device("feeder", "feeder", 60), device("gen", "generator", 60)],
-        {"feeder": [gauge("voltage", "V", 60)], "generator": [state("running", 60)]},
+        {"feeder": [gauge("voltage", "V", 60)], "generator": [state("running", 60), gauge("heat", "°C", 60)]},
         [rule for rule in parse_rules(RULES, "rules.yaml") if rule.id.startswith("t.")],
     )
     room.past = Stored(room)
@@ -78,3 +81,17 @@ def test_a_cut_that_came_late_is_followed_though_the_process_is_killed_right_aft
     room.restart()
     room.at(13 * MINUTE, 1)
     assert alarms(room, "t.start") == [(435, 615)]
+
+
+@pytest.mark.parametrize("second", [7 * MINUTE, 7 * MINUTE - 1])
+def test_a_set_that_starts_at_the_end_of_the_delay_was_not_hot_at_rest(second: int) -> None:
+    """Its reading comes when the clock has said already that the delay is over."""
+    room = duty_room()
+    room.at(5 * MINUTE, 5).reads(("gen", "running", 0), ("gen", "heat", 50))
+    room.at(6 * MINUTE, 5).reads(("gen", "running", 0), ("gen", "heat", 50))
+    room.at(7 * MINUTE, 1)
+    assert alarms(room, "t.hot") == [(420, None)]
+    room.at(7 * MINUTE + 1).reads(("gen", "running", 1), at=second)
+    room.at(8 * MINUTE, 5)
+    assert alarms(room, "t.hot") == []
+    assert [a.disproved for a in room.records.rows.alarms.values() if a.rule == "t.hot"] == [True]
