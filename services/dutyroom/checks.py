@@ -102,6 +102,7 @@ def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:
         rule = rules.get(str(entry.data.get("id")))
         if rule is None:
             continue
+        _selected(entry, rule, site.devices)
         _tests(entry, rule)
         named = _named(rule)
         known = _points(rule, site.devices, library) if named else None
@@ -109,6 +110,34 @@ def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:
             if known is not None and not known & set(points):
                 hint = nearest(points[0], known) or f" (they have {', '.join(sorted(known))})"
                 entry.wrong(where, f"none of the rule's devices has a point {points[0]!r}{hint}")
+
+
+def _selected(entry: Fields, rule: Rule, devices: Sequence[Device]) -> None:
+    """Notes what the row itself selects by and no device of the site has, or is: it would wait for ever."""
+    given = entry.data.get("select")
+    if not devices or not isinstance(given, dict):
+        return
+    known = {
+        name for device in devices for name, value in device.parameters.items() if value not in (None, "")
+    }
+    for name in (str(n) for part in ("where", "unless", "having") for n in _names(given.get(part))):
+        if name not in known:
+            entry.wrong("select", f"no device has a parameter {name!r}{nearest(name, known)}")
+    for name, wanted in rule.select.where.items():
+        values = {str(v) for d in devices if (v := d.parameters.get(name)) not in (None, "")}
+        if values and name in _names(given.get("where")) and not any(str(v) in values for v in wanted):
+            said = ", ".join(repr(v) for v in wanted)
+            entry.wrong(
+                "select", f"where: no device has {name} {said} (they have {', '.join(sorted(values)[:10])})"
+            )
+    used = {device.profile for device in devices}
+    for profile in rule.select.profiles if "profiles" in given else ():
+        if profile not in used:
+            entry.wrong("select", f"profiles: no device has {profile!r}{nearest(profile, used)}")
+
+
+def _names(part: object) -> Iterable[object]:
+    return part if isinstance(part, dict | list) else () if part is None else (part,)
 
 
 def _named(rule: Rule) -> list[tuple[str, tuple[str, ...]]]:

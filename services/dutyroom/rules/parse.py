@@ -15,6 +15,7 @@ from dutyroom.errors import Invalid, Mistake, Rejected
 from dutyroom.fields import Fields, nearest
 from dutyroom.model.duty import Priority
 from dutyroom.model.telemetry import DeviceClass, Scalar
+from dutyroom.rules.guarded import guard, vital
 from dutyroom.rules.kinds import kind, known
 from dutyroom.rules.sane import followed, misspelt, sane
 from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy
@@ -95,26 +96,14 @@ def _merged(row: Fields, base: Mapping[str, Mapping[object, object]]) -> Fields:
     if below is None:
         misspelt(row, base)
         return row
-    if below.get("latched") is True:
-        _guarded(row, below)
+    if vital(below):
+        guard(row, below)
     data = dict(below) | dict(row.data)
     for name in _MERGED:
         under, over = below.get(name), row.data.get(name)
         if isinstance(under, dict) and isinstance(over, dict):
             data[name] = under | over
     return Fields(row.document, row.path, data, row.mistakes)
-
-
-def _guarded(row: Fields, below: Mapping[object, object]) -> None:
-    """Fire and entrapment: no site makes them silent or slow."""
-    if row.data.get("latched") is False:
-        row.wrong("latched", "fire and entrapment latch and need a person's reset; a site cannot change that")
-    if row.data.get("enabled") is False:
-        row.wrong("enabled", "fire and entrapment cannot be switched off; announce a fire test instead")
-    if "on_delay" in row.data and row.duration("on_delay", 0) > Fields(
-        row.document, row.path, dict(below), []
-    ).duration("on_delay", 0):
-        row.wrong("on_delay", "fire and entrapment wait no longer than they do as shipped")
 
 
 def _rule(row: Fields, shipped: bool) -> Rule:

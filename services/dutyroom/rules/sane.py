@@ -11,6 +11,7 @@ from dutyroom.rules.spec import Rule
 from dutyroom.timebase import DAY, Ms
 from dutyroom.yamltext import Document
 
+LANGUAGES = ("zh-CN", "en")
 _ID = re.compile(r"[\w.:-]{1,100}")  # stands in addresses of pages, file names and tables
 _LONGEST: Ms = 400 * DAY  # a year and a month: no rule looks farther back
 _SPANS = ("on_delay", "off_delay", "respond_within", "arrive_within", "wait", "lags", "realarm")
@@ -36,6 +37,7 @@ def sane(row: Fields, rule: Rule) -> None:
         row.wrong("id", f"{rule.id!r}: letters, digits and . : _ - only, 100 at most")
     if rule.kind in _POINTED and not rule.point:
         row.wrong("point", f"is missing: a rule of kind {rule.kind} looks at one")
+    _both_languages(row)
     if rule.latched and rule.ticket.after != 0:
         row.wrong("ticket", "must be now: fire and entrapment wait for nothing")
     for name in _SPANS:
@@ -44,6 +46,15 @@ def sane(row: Fields, rule: Rule) -> None:
     for name in ("over", "normal", "after", "within", "gap"):
         if isinstance(span := rule.parameters.get(name), int) and span > _LONGEST:
             row.wrong("parameters", f"{name} is longer than 400 days; no rule looks so far back")
+
+
+def _both_languages(row: Fields) -> None:
+    """Who writes words by language writes both: the pages show either. One plain text serves both."""
+    for field in ("name", "advice"):
+        words = row.data.get(field)
+        if isinstance(words, dict) and (there := [lang for lang in LANGUAGES if words.get(lang)]):
+            for missing in sorted(set(LANGUAGES) - set(there)):
+                row.wrong(field, f"{missing} is missing; pages show zh-CN and en")
 
 
 def followed(document: Document, index: int, rule: Rule, every: Collection[str]) -> list[Mistake]:

@@ -88,6 +88,8 @@ def _row(
             wrong.append(Mismatch(device.id, "no_utility", {"value": name}))
         elif name == device.id:
             wrong.append(Mismatch(device.id, "feeds_itself", {"loop": f"{name} -> {name}"}))
+        elif name in found.get(utility, ()):
+            wrong.append(Mismatch(device.id, "feeder_twice", {"value": name}))
         else:
             found[utility] = (*found.get(utility, ()), name)
     for utility, mine in list(found.items()):

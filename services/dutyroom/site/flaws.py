@@ -58,6 +58,7 @@ TEXTS: Mapping[str, str] = {
     "feeds_itself": "feeds itself: {loop}",
     "still_feeds": "device {device} is fed by {value}, which would be gone",
     "feeder_gone": "{value} is withdrawn",
+    "feeder_twice": "{value} is there twice; a second feed is another device",
     "no_utility": "whether {value} feeds power, water, gas or network is not clear; write for example power:{value}",
     "contradiction": "topology.yaml says {drawn} feeds it with {utility}, this row says {value}",
     "step_kept": "{point} is kept in steps of {kept} {unit}, not {wanted}: what was read would change its meaning. "

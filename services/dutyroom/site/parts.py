@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TypeAlias
@@ -63,7 +64,9 @@ def _feeds(source: Source, fields: Fields, device: str, devices: set[str]) -> tu
         fields.wrong(device, "needs at least one feed")
     for feed in feeds:
         _known(source, fields, device, feed, devices)
-    return feeds
+    for feed in sorted(feed for feed, times in Counter(feeds).items() if times > 1):
+        fields.wrong(device, f"{feed!r} is there twice; a second feed is another device")
+    return tuple(dict.fromkeys(feeds))  # twice the same is no dual feed
 
 
 def _known(source: Source, fields: Fields, place: str | int, device: str, devices: set[str]) -> bool:

@@ -147,6 +147,7 @@ def test_zeros_that_a_spreadsheet_took_away() -> None:
         ("W-1,S-1\n", ["no_utility"]),
         ("W-1,power:S-1\n", []),
         ("W-1,W-1\n", ["feeds_itself"]),
+        ("W-1,F-1;power:F-1\n", ["feeder_twice"]),
         ("W-1,W-2\nW-2,W-1\n", ["feeds_itself"]),
         ("W-1,F-0\n", ["feeder_gone"]),
         ("W-2,F-2\n", ["contradiction"]),

@@ -67,6 +67,14 @@ def test_a_rule_of_its_own() -> None:
     assert not rule.shipped
 
 
+def test_a_site_may_make_a_vital_rule_hear_more() -> None:
+    more = "select: {classes: [fire_panel, gateway]}, parameters: {equals: [1, 3]}, on_delay: 0s, priority: 1"
+    text = f"rules:\n  - {{id: fire.alarm, {more}, ticket: now, respond_within: 1min, name: Feuer}}\n"
+    rule = next(r for r in parse_rules(text, "rules.yaml") if r.id == "fire.alarm")
+    assert rule.vital
+    assert (rule.select.classes, rule.respond_within) == (("fire_panel", "gateway"), MINUTE)
+
+
 def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> None:
     text = "rules:\n  - {id: water.burst, parameters: {above: 5}}\n  - {id: gate.forced, enabled: false}\n"
     rules = {r.id: r for r in parse_rules(text, "rules.yaml")}
@@ -90,7 +98,11 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
         ("rules:\n  - {id: fire.alarm, ticket: after dinner}", "rules[0].ticket: 'dinner' is not a duration"),
         ("rules:\n  - {id: fire.alarm, priority: 7}", "rules[0].priority: must be at most 4"),
         ("rules:\n  - {id: fire.alarm, on_delay: long}", "rules[0].on_delay: 'long' is not a duration"),
-        ("rules:\n  - {id: fire.alarm, utility: power}", "a latched rule is never explained"),
+        ("rules:\n  - {id: fire.alarm, utility: power}", "entrapment are never explained by anything"),
+        (
+            OWN.replace("priority: 2", "priority: 2\n    latched: true\n    utility: power"),
+            "a latched rule is never",
+        ),
         ("rules:\n  - {id: water.leak, explained_by: [{rule: water.brst}]}", "did you mean 'water.burst'?"),
         ("rules:\n  - {id: fire.alarm, select: {classes: [fire]}}", "'fire' is not a device class"),
         (
@@ -111,6 +123,26 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
             "rules[0].on_delay: fire and entrapment wait no",
         ),
         ("rules:\n  - {id: fire.alarm, ticket: never}", "rules[0].ticket: must be now"),
+        (
+            "rules:\n  - {id: fire.alarm, priority: 2}",
+            "rules[0].priority: fire and entrapment are an emergency",
+        ),
+        (
+            "rules:\n  - {id: fire.smoke, point: smoke}",
+            "rules[0].point: fire and entrapment stay what they are",
+        ),
+        ("rules:\n  - {id: fire.smoke, parameters: {equals: 2}}", "equals leaves out 1: fire and entrapment"),
+        ("rules:\n  - {id: fire.smoke, select: {classes: sensor}}", "classes leaves out fire_panel"),
+        (
+            "rules:\n  - {id: elevator.entrapment, select: {devices: [E-1]}}",
+            "rules[0].select: devices: fire and entrapment are watched on every device",
+        ),
+        ("rules:\n  - {id: gas.leak, enabled: false}", "rules[0].enabled: gas alarms cannot be switched off"),
+        ("rules:\n  - {id: gas.leak, priority: 3}", "rules[0].priority: gas alarms are an emergency"),
+        ("rules:\n  - {id: gas.leak, waits: true}", "rules[0].waits: gas alarms never wait"),
+        ("rules:\n  - {id: gas.leak, ticket: after 5min}", "rules[0].ticket: must be now: gas alarms wait"),
+        ("rules:\n  - {id: gas.leak, on_delay: 60}", "rules[0].on_delay: gas alarms wait no longer"),
+        ("rules:\n  - {id: gas.leak, utility: power}", "rules[0].utility: gas alarms are never explained"),
         ("rules:\n  - {id: water.burst, on_delay: -5s}", "rules[0].on_delay: must not be negative"),
         ("rules:\n  - {id: water.burst, on_delay: 4000d}", "rules[0].on_delay: is longer than 400 days"),
         ("rules:\n  - {id: water.night_flow, parameters: {normal: 900d}}", "normal is longer than 400 days"),
@@ -130,6 +162,8 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
             "rules:\n  - {id: generator.start_failure, parameters: {after: power.mains_lst}}",
             "parameters.after: rule 'power.mains_lst' does not exist; did you mean",
         ),
+        (OWN.replace(", en: Low pressure", ""), "rules[0].name: en is missing; pages show"),
+        (OWN.replace("zh-CN: [看泵], ", ""), "rules[0].advice: zh-CN is missing; pages show"),
         ("rules: 5", "rules: must be a list"),
         ("rules:\n  - id: [", "is not YAML"),
     ],

@@ -19,6 +19,7 @@ ONLY_WITH_PROFILES = {
     "profile-unknown",
     "tariff-covers-not-all",
     "rule-names-nothing",
+    "rule-selects-nothing",
 }
 
 

@@ -1,0 +1,78 @@
+"""What no site may take from the shipped rules for fire, entrapment and gas: they stay loud, at once, everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from dutyroom.errors import Rejected
+from dutyroom.fields import Fields
+from dutyroom.model.duty import Priority
+from dutyroom.timebase import duration
+
+_EXPLAINING = ("utility", "explained_in", "explained_by", "joins")
+_NARROWING = ("devices", "spaces", "profiles", "where", "unless", "having")
+
+
+def vital(below: Mapping[object, object]) -> bool:
+    """Whether a shipped rule, as its row says it, is for fire, entrapment or gas (as `Rule.vital`)."""
+    urgent = below.get("priority") == Priority.EMERGENCY and below.get("waits") is False
+    return urgent or below.get("latched") is True
+
+
+def guard(row: Fields, below: Mapping[object, object]) -> None:
+    """Notes each field with which a site's row would silence, slow or narrow the shipped rule `below`.
+
+    More is allowed: further classes, further codes, a shorter delay, other words.
+    """
+    given, fire = row.data, below.get("latched") is True
+    what = "fire and entrapment" if fire else "gas alarms"
+    if fire and given.get("latched") is False:
+        row.wrong("latched", f"{what} latch and need a person's reset; a site cannot change that")
+    if given.get("enabled") is False:
+        instead = "announce a fire test instead" if fire else "take its detector out of service instead"
+        row.wrong("enabled", f"{what} cannot be switched off; {instead}")
+    if given.get("waits") is True:
+        row.wrong("waits", f"{what} never wait for a cause")
+    if given.get("priority") in (2, 3, 4):
+        row.wrong("priority", f"{what} are an emergency: 1")
+    if str(given.get("ticket", "now")).startswith(("never", "after")):
+        row.wrong("ticket", f"must be now: {what} wait for nothing")
+    if _longer(given.get("on_delay"), below.get("on_delay")):
+        row.wrong("on_delay", f"{what} wait no longer than they do as shipped")
+    for name in _EXPLAINING:
+        if given.get(name):
+            row.wrong(name, f"{what} are never explained by anything else")
+    for name in ("kind", "point"):
+        if name in given and given[name] != below.get(name):
+            row.wrong(name, f"{what} stay what they are; add a rule of your own beside it")
+    _narrowed(row, given.get("select"), below.get("select"), what)
+    _fewer(row, "parameters", "equals", given.get("parameters"), below.get("parameters"), what)
+
+
+def _narrowed(row: Fields, given: Any, below: Any, what: str) -> None:
+    _fewer(row, "select", "classes", given, below, what)
+    for name in _NARROWING:
+        if isinstance(given, dict) and given.get(name):
+            row.wrong("select", f"{name}: {what} are watched on every device that tells them")
+
+
+def _fewer(row: Fields, field: str, name: str, given: Any, below: Any, what: str) -> None:
+    """Notes values that are as shipped and not in a site's own list."""
+    if not (isinstance(given, dict) and isinstance(below, dict) and name in given):
+        return
+    if missing := [value for value in _listed(below.get(name)) if value not in _listed(given[name])]:
+        said = ", ".join(str(value) for value in missing)
+        row.wrong(field, f"{name} leaves out {said}: {what} are told wherever they are as shipped")
+
+
+def _listed(value: Any) -> Collection[object]:
+    return value if isinstance(value, list) else () if value is None else (value,)
+
+
+def _longer(given: object, below: object) -> bool:
+    """Whether a delay is longer than the shipped one; one that cannot be read is told elsewhere."""
+    try:
+        return given is not None and duration(str(given)) > duration(str(below or "0s"))
+    except Rejected:
+        return False
