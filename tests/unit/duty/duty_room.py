@@ -44,6 +44,7 @@ from dutyroom.model.telemetry import (
     Readings,
 )
 from dutyroom.rules.engine import Engine
+from dutyroom.rules.kind import NOWHERE
 from dutyroom.rules.parse import parse_rules
 from dutyroom.rules.spec import Rule
 from dutyroom.site import Site
@@ -325,13 +326,14 @@ class Room:
         self.clock = HandClock()
         self.broker = True
         self.past: Past | None = None
+        self.ground = NOWHERE
         self.crowded: Callable[[], bool] = lambda: False
         self.restart()
 
     def restart(self) -> None:
         """A new process on the same records and journal."""
         site = Site(SITE, {"en": "S"}, "Asia/Shanghai", topology=self.topology)
-        self.engine = Engine(self.rules, self.table, self.devices)
+        self.engine = Engine(self.rules, self.table, self.devices, ground=self.ground)
         self.watch = Watch(
             site,
             self.table,

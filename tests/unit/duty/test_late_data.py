@@ -29,6 +29,7 @@ from dutyroom.model.telemetry import (
     Readings,
     Series,
 )
+from dutyroom.rules.kind import Ground
 from dutyroom.rules.parse import parse_rules
 from dutyroom.timebase import DAY, HOUR, MINUTE, Ms
 
@@ -284,24 +285,22 @@ def test_a_backtest_of_late_data_holds_the_alarms_of_live_operation(seed: int) -
 
 NOT_AGAIN = """
 rules:
-  - {id: n.quiet, kind: quiet_hours, name: {en: quiet, zh-CN: 静}, select: {classes: [gate]}, point: openings, priority: 4}
-  - {id: n.service, kind: since_service, name: {en: due, zh-CN: 保}, select: {classes: [gate]}, point: openings,
-     parameters: {above: 10}, priority: 4}
+  - {id: n.quiet, kind: quiet_hours, name: {en: quiet, zh-CN: 静}, select: {classes: [gate]}, point: passages, priority: 4}
   - {id: n.run, kind: unplanned_run, name: {en: runs, zh-CN: 转}, select: {classes: [generator]}, point: running,
      parameters: {equals: 1, unless: power.mains_lost}, on_delay: 10min, priority: 4}
   - {id: n.load, kind: abnormal_load, name: {en: load, zh-CN: 电}, select: {classes: [electricity_meter]}, point: energy,
      priority: 4}
-  - {id: n.limit, kind: limit, name: {en: many, zh-CN: 多}, select: {classes: [gate]}, point: openings,
+  - {id: n.limit, kind: limit, name: {en: many, zh-CN: 多}, select: {classes: [gate]}, point: passages,
      parameters: {above: 1000}, priority: 4}
 """
 
 
-def test_what_asks_the_clock_plans_or_neighbours_passes_over_what_comes_late() -> None:
-    """Such a reading is counted; a limit on the same point is judged again."""
-    counter = PointSpec("openings", kind=Kind.COUNTER, step=Decimal(1), interval_s=60)
+def test_what_is_by_the_clock_or_looks_at_neighbours_passes_over_what_comes_late() -> None:
+    """Such a reading is counted; a limit on the same point is judged again, and a meter without neighbours."""
+    passages = PointSpec("passages", kind=Kind.COUNTER, step=Decimal(1))  # speaks when somebody passes
     energy = PointSpec("energy", unit="kWh", kind=Kind.COUNTER, step=Decimal("0.01"), interval_s=60)
     specs = {
-        "gate": [counter],
+        "gate": [passages],
         "generator": [state("running", 60)],
         "electricity_meter": [energy],
         "feeder": [],
@@ -311,14 +310,19 @@ def test_what_asks_the_clock_plans_or_neighbours_passes_over_what_comes_late() -
         device("g", "gate"),
         device("gen", "generator"),
         device("e", "electricity_meter"),
+        device("alone", "electricity_meter"),
         device("f", "feeder"),
     ]
     room = Room(devices, specs, rules)
-    every = [("g", "openings", 5), ("gen", "running", 0), ("e", "energy", 500)]
+    room.ground = Ground(
+        below=lambda _, d: ["e"] if d == "f" else [], above=lambda d: ["f"] if d == "e" else []
+    )
+    room.restart()
+    every = [("g", "passages", 5), ("gen", "running", 0), ("e", "energy", 500), ("alone", "energy", 500)]
     for minute in (1, 5):
         room.clock.at = T0 + minute * MINUTE
         room.engine.feed(room.batch(*every, at=minute * 60))
-    assert len(room.engine.running) == len(rules)
+    assert len(room.engine.running) == len(rules) + 1
     room.engine.feed(room.batch(*((d, p, v + 1) for d, p, v in every), at=180))
-    assert set(room.engine.missed) == {("n.limit", "g")}
-    assert room.engine.late == {"g": 1, "gen": 1, "e": 1}
+    assert set(room.engine.missed) == {("n.limit", "g"), ("n.load", "alone")}
+    assert room.engine.late == {"g": 1, "gen": 1, "e": 1, "alone": 1}

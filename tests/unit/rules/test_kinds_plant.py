@@ -357,3 +357,16 @@ def test_a_counter_that_stands_still() -> None:
         yard.tick(step * 600 + 300)
     assert [active for _, active in yard.says] == [True]
     assert yard.says[0][0] / 3600 - 16 * 24 == pytest.approx(5, abs=1.5)
+
+
+def test_a_passage_between_two_looks_may_lie_in_the_hour_before() -> None:
+    """Seen at 10:03 and not at 9:53: of the hour until 10:00 nobody knows that it was quiet."""
+    yard = gate(counter("openings", 600, "1"), name="gate.quiet_counter")
+    hour = 16 * 24 * 6 + 12
+    begin = hour - (T0 // 600_000 + hour) % 6  # of an hour, in looks
+    total = 0
+    for look in range(begin + 20):
+        total += not begin <= look < begin + 12
+        yard.feed(look * 600, "openings", total)
+        yard.tick(look * 600 + 300)
+    assert yard.says == []

@@ -7,7 +7,7 @@ from dutyroom.rules.columns import Columns
 from dutyroom.rules.kind import Place
 from dutyroom.rules.learned.load import Load
 from dutyroom.rules.learned.neighbours import Neighbours
-from dutyroom.rules.learner import Learner, Make, compared
+from dutyroom.rules.learner import Learner, Make, compared, learner
 from dutyroom.rules.spec import Rule
 
 DOC = (
@@ -33,7 +33,7 @@ def build(rule: Rule, place: Place) -> Learner | None:
     feeder = next((f for f in ground.above(device) if device in ground.below("power", f)), None)
     homes = place.shelf.of(Streets).homes
     if not feeder:
-        return compared(rule, place, Load)
+        return learner(rule, place, Load)
     return compared(rule, place, homes.setdefault(f"{rule.id} {feeder}", _home(Neighbours())))
 
 

@@ -10,7 +10,7 @@ from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Kind, Point
 from dutyroom.model.workdays import DayClass
-from dutyroom.rules.columns import FOREVER
+from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.kind import Instance, Place
 from dutyroom.rules.learned.localtime import LocalTime
 from dutyroom.rules.learner import local_time
@@ -37,10 +37,13 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 class QuietInstance(Instance):
-    """Hours end by the clock: nothing comes that would say so."""
+    """Hours end by the clock: nothing comes that would say so. But a counter that is read at its interval says itself
+    when an hour is over, and what it says late is put in its place. Of events, and of counters that speak when somebody
+    passes, only who listened knows."""
 
-    again = False  # hours end by the clock
     __slots__ = (
+        "again",
+        "begin",
         "code",
         "count",
         "hour",
@@ -49,6 +52,7 @@ class QuietInstance(Instance):
         "last",
         "least",
         "local",
+        "newest",
         "place",
         "point",
         "quiet",
@@ -66,9 +70,13 @@ class QuietInstance(Instance):
         self.count = 0
         self.quiet = 0  # hours in a row without anybody, each of them one in which there always was somebody
         self.last: float | None = None  # of a counter
-        self.until: Ms = 0  # when it ends, and a little more
+        self.newest: Ms = NEVER  # when it was read last
+        self.begin: Ms = NEVER  # when the hour that is counted began
+        self.until: Ms = NEVER  # when it ends, and a little more
         intervals = [p.spec.interval_s for p in place.table.of_device(point.device)]
         self.regular = bool(place.device.interval_s or any(intervals))  # it speaks also when nobody passes
+        counts = point.spec.kind is Kind.COUNTER
+        self.again = counts and bool(place.device.interval_s or point.spec.interval_s)
         self.kept: list[list[int]] = [
             [] for _ in range(48)
         ]  # by day class and hour: passages of days, newest last
@@ -78,14 +86,17 @@ class QuietInstance(Instance):
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained or self.point.spec.kind is not Kind.COUNTER:
             return None
-        before, self.last = self.last, value
-        return self._passed(at, received) if before is not None and value != before else None
+        passed = self.last is not None and value != self.last
+        ended = self._roll(at, passed) if self.again else None
+        self.last, self.newest = value, at
+        return self._passed(at, received) if passed else ended
 
     def happened(self, point: int, at: Ms, code: str, received: Ms) -> Condition | None:
-        return self._passed(at, received) if code == self.code else None
+        passage = code == self.code and self.point.spec.kind is not Kind.COUNTER
+        return self._passed(at, received) if passage else None
 
     def _passed(self, at: Ms, received: Ms) -> Condition | None:
-        ended = self._roll(received)
+        ended = None if self.again else self._roll(received)
         if self.local.local(at) // HOUR == self.hour:
             self.count += 1
         self.quiet = 0
@@ -96,35 +107,42 @@ class QuietInstance(Instance):
     def tick(self, now: Ms) -> Condition | None:
         return self._roll(now - _GRACE)
 
-    def _roll(self, now: Ms) -> Condition | None:
-        """Closes the hours that are over."""
+    def _roll(self, now: Ms, passed: bool = False) -> Condition | None:
+        """Closes the hours that are over. Of several only the first can have been watched. passed: somebody did
+        since the last reading, perhaps before the hour was over."""
         local = self.local.local(now)
         closed, hour = self.hour, local // HOUR
-        self.until = now + (hour + 1) * HOUR - local + _GRACE
+        begin = now - local % HOUR
+        self.until = begin + HOUR + _GRACE
         if hour <= closed:
             return None
-        count, self.hour, self.count = self.count, hour, 0
+        count, self.hour, self.count, self.begin = self.count, hour, 0, begin
+        said = None
         if closed < 0:
-            self.hour = hour + 1  # this one is not seen from its beginning
-        elif hour == closed + 1 and self._watched(now):
-            return self._close(closed, count, now)
-        self.quiet = 0
-        return None
+            self.hour, self.begin = hour + 1, begin + HOUR  # this one is not seen from its beginning
+        elif self._watched(closed, hour, now):
+            said = self._close(closed, count, passed, begin - (hour - closed - 1) * HOUR)
+        else:
+            self.quiet = 0
+        self.quiet = self.quiet if hour == closed + 1 else 0
+        return said
 
-    def _watched(self, now: Ms) -> bool:
-        """Whether the device was there: of one that is silent nobody knows who passes."""
+    def _watched(self, closed: int, hour: int, now: Ms) -> bool:
+        """Whether the device was there in an hour: of one that is silent nobody knows who passes."""
+        if self.again:
+            return self.newest != NEVER and self.local.local(self.newest) // HOUR == closed
         heard = self.place.heard(self.device)
-        return not self.regular or (heard is not None and now - heard < HOUR)
+        return hour == closed + 1 and (not self.regular or (heard is not None and now - heard < HOUR))
 
-    def _close(self, hour: int, count: int, now: Ms) -> Condition | None:
+    def _close(self, hour: int, count: int, passed: bool, end: Ms) -> Condition | None:
         slot = self.kept[self._slot(hour)]
         always = len(slot) >= ENOUGH[self._slot(hour) >= 24] and min(slot) >= self.least
-        self.quiet = self.quiet + 1 if always and count == 0 else 0
+        self.quiet = self.quiet + 1 if always and count == 0 and not passed else 0
         if not self._active and not self.quiet:
             slot.append(min(count, 255))
             del slot[:-KEPT]
         if self.quiet >= self.hours and not self._active:
-            return self._change(True, now)
+            return self._change(True, end)
         return None
 
     def _slot(self, hour: int) -> int:
@@ -134,11 +152,16 @@ class QuietInstance(Instance):
 
     def started(self, now: Ms) -> None:
         """Who passed meanwhile nobody has told us: this hour is not counted, nor learned."""
-        self.hour, self.count, self.quiet, self.until = -1, 0, 0, 0
+        if not self.again:
+            self.hour, self.count, self.quiet, self.until = -1, 0, 0, NEVER
+
+    @property
+    def turned(self) -> Ms:
+        return max(self.spoke, self.begin)
 
     @property
     def waiting(self) -> bool:
-        return True
+        return not self.again
 
     @property
     def due(self) -> tuple[Ms, Ms]:
@@ -152,10 +175,11 @@ class QuietInstance(Instance):
 
     def dump(self) -> list[Any]:
         kept = [bytes(slot) for slot in self.kept]
-        return [self._active, self.hour, self.count, self.quiet, self.last, kept]
+        return [self._active, self.hour, self.count, self.quiet, self.last, kept, self.newest, self.begin]
 
     def load(self, data: Sequence[Any]) -> None:
-        self._active, self.hour, self.count, self.quiet, self.last, kept = data
+        self._active, self.hour, self.count, self.quiet, self.last, kept = data[:6]
+        self.newest, self.begin = data[6:] if len(data) > 6 else (NEVER, NEVER)
         self.kept = [list(slot) for slot in kept]
         if len(self.kept) != 48:
             raise ValueError("another shape")

@@ -31,7 +31,6 @@ def parameters(fields: Fields) -> dict[str, object]:
 class SinceInstance(Instance):
     """`value` is how far it has gone."""
 
-    again = False  # when it was serviced, the records say
     __slots__ = ("count", "ground", "last", "limit", "plans", "point", "since")
 
     def __init__(
@@ -45,8 +44,7 @@ class SinceInstance(Instance):
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
             return None
-        done = self.ground.serviced(self.device)
-        since = max((at for plan, at in done.items() if self._counts(plan)), default=0)
+        since = self._serviced(at)
         if since != self.since:
             self.since, self.count = since, 0.0
         elif value > self.last:  # an exchanged or reset counter goes on from where it is
@@ -54,6 +52,12 @@ class SinceInstance(Instance):
         self.last = value
         beyond = self.since > 0 and self.count > self.limit
         return self._change(beyond, at) if beyond != self._active else None
+
+    def _serviced(self, at: Ms) -> Ms:
+        """When it was serviced last before a reading; 0 = never. What was done after a reading that comes late
+        does not count for it, and of each plan only the newest work is known: the one before is ours to know."""
+        done = [done for plan, done in self.ground.serviced(self.device).items() if self._counts(plan)]
+        return max([self.since, *(one for one in done if one <= at)]) if done else 0
 
     def _counts(self, plan: str) -> bool:
         return not self.plans or any(fnmatchcase(plan, glob) for glob in self.plans)
