@@ -125,7 +125,7 @@ def get_alarm(ask: Ask, alarm: int) -> Json:
 
 @router.post("/alarms/{alarm}/{action}", name="api_alarm_action")
 def post_alarm(ask: Ask, alarm: int, action: AlarmAction, act: Act) -> Json:
-    """Acknowledge, take back within 5 s, shelve, note, reset a latch, or send somebody."""
+    """Acknowledge, take back within a minute, shelve, note, reset a latch, or send somebody."""
     desk, now = ask.desk, ask.room.clock.now()
     if action == "acknowledge":
         desk.acknowledge(ask.name, alarm, ask.actor, act.reason)

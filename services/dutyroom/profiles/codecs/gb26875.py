@@ -13,7 +13,8 @@ beside it (source, target, serial, sent_at, command). So one path reads frames a
     state           {fire_alarm: true, ...}: the flags by name; `flags`: the number
     event           the most urgent flag, or the kind
     alarm, fault    1 or 0 for the panel; a part can only say 1, since another may still be in alarm
-    mains, testing, isolated, battery_fault, ...    other flags of a panel or device as 1 or 0
+    isolated        the same of what is disabled; loop_isolated: where that part is a whole detection loop
+    mains, testing, battery_fault, ...    other flags of a panel or device as 1 or 0
     alarm_loop, alarm_detector      upper and lower half of the address of a part on fire
     part_states     {"2.17_alarm": 1, ...}: flags of a part under loop and detector
     temperatures, heights, ...      {"5.9": "21.5"}: an analog value in `unit`; part_numbers, part_texts

@@ -64,6 +64,8 @@ PARTS: Final[Mapping[int, str]] = {
     117: "fire_shutter_controller", 118: "fire_door_monitor", 121: "alarm_device",
 }  # fmt: skip
 
+LOOP: Final = 21  # of table 5: a detection loop as a whole
+
 # Table 6, analog values: key, canonical or known unit, size of one step in that unit. Air volume counts
 # 0.1 m3/min in the standard and is given in m3/h.
 ANALOGS: Final[Mapping[int, tuple[str, str, Decimal]]] = {

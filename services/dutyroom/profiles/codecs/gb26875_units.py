@@ -138,6 +138,8 @@ def timed(found: Item, cursor: Cursor, name: str = "time") -> Item:
 
 def _system_state(cursor: Cursor) -> Item:
     system, (found, state) = _system(cursor), _flags(cursor, 2, tables.SYSTEM_BITS)
+    if not state["shielded"]:  # nothing of it is, so no loop is
+        found["loop_isolated"] = 0
     return timed({**system, **found, **_levels(state)}, cursor)
 
 
@@ -148,6 +150,10 @@ def _part_state(cursor: Cursor) -> Item:
         found |= {"alarm": 1, "alarm_loop": part["loop"], "alarm_detector": part["detector"]}
     if state["fault"]:
         found["fault"] = 1
+    if state["shielded"]:
+        found["isolated"] = 1
+        if part["part_type"] == tables.LOOP:
+            found["loop_isolated"] = 1
     named = part["part_id"]
     found["part_states"] = {f"{named}_{name}": int(state[flag]) for flag, name in _OWN if flag in state}
     return timed(found, cursor)

@@ -45,6 +45,8 @@ def _states(code: Code) -> Item:
             if code.category == "power":
                 return {"mains": 1 - on}
             return {"battery_fault" if code.category == "battery" else "fault": on}
+        case "bypass" | "unbypass" if code.category == "fire":
+            return {"isolated": int(code.action == "bypass")}
         case "open" | "close":
             return {"armed": int(code.action == "close")}
     return {}
