@@ -28,6 +28,42 @@ SUFFIXES: Mapping[str, tuple[str, str]] = {
     "dbm": ("signal", "dBm"), "db": ("signal_to_noise", "dB"), "lux": ("illuminance", "lx"), "ppm": ("concentration", "ppm"),
 }  # fmt: skip
 
+# Two words that are one unit: of the last alone wind_avg_m_s would be a duration, and pm10_ug_m3 a volume.
+_PAIRS: Mapping[str, tuple[str, str]] = {
+    "m_s": ("velocity", "m/s"), "km_h": ("velocity", "km/h"), "mi_h": ("velocity", "mph"), "mm_s": ("velocity", "mm/s"),
+    "ug_m3": ("mass_concentration", "ug/m3"), "mg_m3": ("mass_concentration", "mg/m3"), "g_m3": ("mass_concentration", "g/m3"),
+    "ug_l": ("mass_concentration", "ug/L"), "mg_l": ("mass_concentration", "mg/L"), "g_l": ("mass_concentration", "g/L"),
+    "m3_h": ("flow", "m3/h"), "m3_min": ("flow", "m3/min"), "m3_s": ("flow", "m3/s"),
+    "l_h": ("flow", "L/h"), "l_min": ("flow", "L/min"), "l_s": ("flow", "L/s"),
+}  # fmt: skip
+_PER_TIME = (
+    "m",
+    "km",
+    "mi",
+    "mm",
+    "cm",
+    "in",
+    "ft",
+    "gal",
+    "ft3",
+)  # something of it in a time: a unit that nobody knows
+_TIMES = ("h", "min", "s", "y")
+
+
+def suffix_unit(name: str) -> tuple[str, str, str] | None:
+    """(quantity, unit, name without it) of a name that ends with its unit; None where it tells none."""
+    words = name.rsplit("_", 2)
+    if len(words) == 3:
+        before, last = words[1].lower(), words[2].lower()
+        pair = _PAIRS.get(f"{before}_{last}")
+        if pair is not None and words[0]:
+            return *pair, words[0]
+        if before == "per" or (before in _PER_TIME and last in _TIMES):
+            return None
+    base, _, last = name.rpartition("_")
+    found = SUFFIXES.get(last.lower())
+    return (*found, base) if found is not None and base else None
+
 
 def taken_names(layout: Layout, rule: RestRule) -> tuple[frozenset[str], tuple[Alternatives, ...]]:
     """Names of the leaves that points and attributes read, as `rest` would name them; those of

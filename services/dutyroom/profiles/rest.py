@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import PointSpec
 from dutyroom.profiles.job import Here, Job
-from dutyroom.profiles.leafnames import SUFFIXES, taken_names
+from dutyroom.profiles.leafnames import suffix_unit, taken_names
 from dutyroom.profiles.leaves import Leaf, emit
 from dutyroom.profiles.linear import NEVER, Linear, linear
 from dutyroom.profiles.paths import MISSING, as_text, getter
@@ -267,13 +267,11 @@ class Rest:
         for glob, unit in self._rule.units.items():
             if fnmatch.fnmatchcase(name, glob):
                 return quantities_of(unit)[0], unit, name
-        if self._rule.suffix and "_" in name:
-            base, _, suffix = name.rpartition("_")
-            found = SUFFIXES.get(suffix.lower())
-            if found is not None and base:
-                quantity, unit = found
-                # Names carry no unit, but flow_c and flow_m3h must not become one point.
-                return quantity, unit, base if quantity in base else f"{base}_{quantity}"
+        found = suffix_unit(name) if self._rule.suffix else None
+        if found is not None:
+            quantity, unit, base = found
+            # Names carry no unit, but flow_c and flow_m3h must not become one point.
+            return quantity, unit, base if quantity in base else f"{base}_{quantity}"
         return "number", "", name
 
 

@@ -355,3 +355,26 @@ def test_a_text_that_grows_from_record_to_record_is_bounded() -> None:
     """
     with pytest.raises(Rejected, match="too long"):
         fields(text, "00")
+
+
+def test_a_sentinel_or_code_of_a_signed_number_may_be_written_as_its_bits() -> None:
+    """A data sheet says FFFF; -1 was read as -0.1 degrees, and nothing told."""
+    text = """
+    - t: {as: s16, scale: 0.1, none: [0xFFFF, 0xFFFD]}
+    - u: {as: s16le, scale: 0.1, none: [-1]}
+    - m: {as: s8, map: {0xFF: fault, 1: fine}}
+    - z: {as: sm16, none: [0x8001, 0x8000]}
+    """
+    assert fields(text, "ffff ffff ff 8001") == {"t": None, "u": None, "m": "fault", "z": None}
+    assert fields(text, "fffd fdff 01 0000") == {"t": None, "u": -0.3, "m": "fine", "z": 0}
+    assert fields("[w: {as: s12, none: [0xFFF]}, {align: byte}]", "fff0") == {"w": None}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"), [("u8", "0xFFFF"), ("u16", "-1"), ("s16", "70000"), ("s8", "-129"), ("u16", "1.5")]
+)
+def test_a_sentinel_that_a_type_can_never_have_is_a_mistake(kind: str, value: str) -> None:
+    with pytest.raises(Invalid, match=rf"x\.none: {kind} is never "):
+        fields(f"[x: {{as: {kind}, none: [{value}]}}]", "00")
+    for fine in ("0", "1"):
+        fields(f"[x: {{as: {kind}, none: [{fine}]}}]", "0000")

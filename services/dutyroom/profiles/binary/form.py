@@ -26,7 +26,7 @@ from dutyroom.profiles.binary.model import (
     Tlv,
     names_of,
 )
-from dutyroom.profiles.binary.types import ORDERS, ValueType, parse_type
+from dutyroom.profiles.binary.types import ORDERS, ValueType, never, parse_type
 from dutyroom.profiles.checksums import CHECKSUMS
 from dutyroom.profiles.expressions import Expression, parse_expression
 from dutyroom.profiles.form import Form, code_text, join
@@ -130,6 +130,13 @@ class Reader:
             self.form.note(child, join(place, "as"), "is missing: which type, for example u8")
             return ()
         kind = self._type(own["as"], join(place, "as"))
+        for text in self.form.sentinels(own["none"], join(place, "none")) if "none" in own else ():
+            if never(kind, text):
+                self.form.note(
+                    own["none"],
+                    join(place, "none"),
+                    f"{own['as'].raw} is never {text}: the number as it is sent, before scale",
+                )
         return (
             Read(
                 name,

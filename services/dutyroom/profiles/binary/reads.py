@@ -6,13 +6,14 @@ import struct
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TypeAlias
 
 from dutyroom.errors import Rejected
 from dutyroom.profiles.binary.cursor import Cursor
 from dutyroom.profiles.binary.meaning import meant, named
 from dutyroom.profiles.binary.model import Bits, Meaning, Read
-from dutyroom.profiles.binary.types import MAX_BYTES, ValueType, of_bits, of_bytes
+from dutyroom.profiles.binary.types import MAX_BYTES, ValueType, of_bits, of_bytes, signed_of
 from dutyroom.profiles.paths import as_text
 
 Run: TypeAlias = Callable[[Cursor], None]
@@ -40,8 +41,15 @@ def reading(step: Read) -> Run:
 
 
 def _narrowed(step: Read) -> Meaning:
-    """Of a float of 16 or 32 bits, sentinels as such a float holds them: -999.9 is -999.9000244140625."""
+    """Of a float of 16 or 32 bits, sentinels as such a float holds them: -999.9 is -999.9000244140625. Of a number with a sign,
+    sentinels and codes also as their bits stand on the wire: 0xFFFF of an s16 is -1."""
     bits, meaning = step.type.bits, step.meaning
+    if step.type.kind in ("s", "sm"):
+        turned = partial(signed_of, step.type)
+        more = {turned(text): value for text, value in meaning.mapping.items()}
+        return replace(
+            meaning, none=meaning.none | set(map(turned, meaning.none)), mapping={**more, **meaning.mapping}
+        )
     if step.type.kind != "f" or bits == 64:
         return meaning
     form, found = struct.Struct({16: ">e", 32: ">f"}[bits]), set(meaning.none)

@@ -57,6 +57,28 @@ def parse_type(text: str, order: str = "big") -> ValueType:
     )
 
 
+def signed_of(kind: ValueType, text: str) -> str:
+    """A whole number that is the bits of a negative one, as that: "65535" of an s16 is "-1". Anything else as it is, and the
+    negative zero of sm too: it must not stand for 0."""
+    half = 1 << (kind.bits - 1)
+    low = half if kind.kind == "s" else half + 1
+    if not text.isascii() or not text.isdecimal() or not low <= int(text) < 2 * half:
+        return text
+    return str(int(text) - 2 * half if kind.kind == "s" else half - int(text))
+
+
+def never(kind: ValueType, text: str) -> bool:
+    """Whether a type of whole numbers can never have a value: 0xFFFF is none of a u8, 1.5 of no such type."""
+    if kind.kind not in ("u", "s", "sm"):
+        return False
+    try:
+        number = int(text)
+    except ValueError:
+        return True
+    low = {"u": 0, "s": -(1 << (kind.bits - 1)), "sm": 1 - (1 << (kind.bits - 1))}[kind.kind]
+    return not low <= number < 1 << kind.bits
+
+
 def _number_type(text: str, kind: str, size: int, order: str) -> ValueType:
     bits = size * 4 if kind == "bcd" else size
     if not 1 <= bits <= 64 or (kind == "f" and bits not in (16, 32, 64)):
