@@ -88,7 +88,10 @@ class DataFolder:
             with contextlib.suppress(FileExistsError):
                 os.link(beside, file)
             beside.unlink()
-        return file.read_text(encoding="utf-8").strip()
+        try:
+            return file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as err:
+            raise Rejected(f"{file} cannot be read: {err}") from err
 
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None

@@ -106,9 +106,7 @@ class SqliteJournal:
         self._quarantine = quarantine.Quarantine.of(most)
         self._writer = self._connect()
         if not read_only:
-            self._writer.execute("PRAGMA journal_mode=WAL")
-            self._writer.execute("PRAGMA synchronous=FULL")
-            self._prepare()
+            self._open()
             self._claim()
         self._last = {lane: self._read_last(lane) for lane in Lane}
         self._counting = threading.Lock()
@@ -134,6 +132,15 @@ class SqliteJournal:
             raise Unavailable(f"journal {self._path}: {err}") from err
         connection.execute("PRAGMA busy_timeout=10000")
         return connection
+
+    def _open(self) -> None:
+        try:
+            self._writer.execute("PRAGMA journal_mode=WAL")
+            self._writer.execute("PRAGMA synchronous=FULL")
+            self._prepare()
+        except sqlite3.Error as err:
+            self._writer.close()
+            raise Unavailable(f"journal {self._path}: {err}") from err
 
     def _prepare(self) -> None:
         version = self._writer.execute("PRAGMA user_version").fetchone()[0]

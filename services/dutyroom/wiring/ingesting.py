@@ -177,8 +177,9 @@ class Ingesting:
             self._running[name] = running
             lost = self._losing(name)
             self._keeper.attach(name, running.session.cut, running.session.start, lost, running.said)
-        except DutyroomError as err:
-            log.error("site.not_opened", site=name, reason=str(err))
+        except Exception as err:  # whatever it is: the other sites are opened, and this one is tried again
+            ours = isinstance(err, DutyroomError)
+            log.error("site.not_opened", site=name, reason=str(err) if ours else repr(err), exc_info=not ours)
             self._say(f"Site {name}: cannot be opened: {err}")
             if running is not None:
                 self._running[name] = running

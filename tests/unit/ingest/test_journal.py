@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dutyroom.backends.batch_bytes import NUMBERED, pack, unpack
 from dutyroom.backends.journal import SqliteJournal
-from dutyroom.errors import Rejected
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.model.telemetry import (
     Attribute,
     Batch,
@@ -227,3 +227,23 @@ def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
     journal.append(batch())
     assert len(journal.read(Lane.NORMAL, 0, 10)) == 1
     journal.close()
+
+
+@pytest.mark.parametrize("damage", ["cut", "junk", "hole"])
+def test_a_damaged_journal_is_said_by_name_when_it_is_opened(tmp_path: Path, damage: str) -> None:
+    file = tmp_path / "j.sqlite"
+    journal = SqliteJournal(file)
+    for number in range(40):
+        journal.append(batch(at=T + number))
+    journal.close()
+    whole = file.read_bytes()
+    half = len(whole) // 2
+    file.write_bytes(
+        {
+            "cut": whole[:half],
+            "junk": b"\xa5" * 300,
+            "hole": whole[:100] + b"\xa5" * half + whole[100 + half :],
+        }[damage]
+    )
+    with pytest.raises(Unavailable, match=r"journal .*j\.sqlite: (database|file is not)"):
+        SqliteJournal(file)

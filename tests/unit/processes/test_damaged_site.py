@@ -1,0 +1,81 @@
+"""A site whose files are damaged is said and tried again; the others of the process are opened meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from dutyroom.backends.datafolder import DataFolder
+from dutyroom.backends.records_sql import open_records
+from dutyroom.settings import Settings
+from dutyroom.wiring.ingesting import Ingesting
+from dutyroom.wiring.leasing import Leasing
+from dutyroom.wiring.serve import read_sites
+
+SITE = """
+id: {name}
+name: {name}
+time_zone: Asia/Shanghai
+broker: {{host: 127.0.0.1, port: 9, topics: ["x/#"]}}
+"""
+
+
+class Process:
+    """`dutyroom ingest` of two sites, step by step."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.data, self.said = folder / "data", list[str]()
+        for name in ("harbour", "yard"):
+            (folder / name).mkdir()
+            (folder / name / "site.yaml").write_text(SITE.format(name=name))
+        settings = Settings(data=self.data)
+        data = stack.enter_context(DataFolder(self.data, shared=True))
+        records = open_records(f"sqlite:///{self.data}/records.sqlite")
+        stack.callback(records.close)
+        self.leasing = Leasing(records, "me", "ingest", ("harbour", "yard"))
+        sites = read_sites([folder / "harbour", folder / "yard"])
+        self.ingesting = Ingesting(settings, data, sites, records, self.leasing, self.said.append)
+        stack.callback(self.ingesting.stop)
+
+    def steps(self, count: int) -> None:
+        for _ in range(count):
+            self.ingesting.step()
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Process]:
+    with ExitStack() as stack:
+        yield Process(tmp_path, stack)
+
+
+def test_a_damaged_journal_keeps_no_other_site_from_being_read(process: Process) -> None:
+    broken = process.data / "sites" / "harbour" / "journal.sqlite"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"\xa5" * 5_000)
+    process.steps(3)
+    assert process.said[0].startswith(
+        f"Site harbour: cannot be opened: journal {broken}: file is not a database"
+    )
+    assert process.said[1:] == ["Site yard: ours"]
+    assert list(process.leasing.keeper.held) == ["yard"]  # the other is anybody's who can open it
+
+
+def test_nor_does_what_nobody_expected(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError("a mistake of ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dutyroom.wiring.ingesting.store_of", fails)
+        process.steps(1)
+    process.steps(2)
+    assert process.said == ["Site harbour: cannot be opened: a mistake of ours", "Site yard: ours"]
+    assert list(process.leasing.keeper.held) == ["yard"]
+
+
+def test_a_secret_that_is_none_names_its_file(tmp_path: Path) -> None:
+    (tmp_path / "privacy.secret").write_bytes(b"\xff\xfe\xe5")
+    with DataFolder(tmp_path) as folder, pytest.raises(Exception, match=r"privacy\.secret cannot be read"):
+        folder.secret("privacy")
