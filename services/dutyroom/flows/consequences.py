@@ -11,21 +11,24 @@ _NEWS = (AlarmEvent.RAISE, AlarmEvent.UNSUPPRESS)
 
 
 def make_lists(room: Room) -> None:
-    """Of alarms that stand on their own from now on, and of those that people are told of now: as it is known."""
+    """Of alarms that stand on their own from now on, and of those that people are told of now: as it is known.
+
+    The steps are followed from the beginning, also while a planned outage or a root keeps the alarm quiet: what is
+    done by then is never told again."""
     told = {id(notice.episode) for notice in room.notices}
     alarms = [e.alarm for e in room.open.values()] if told or room.all else []
     for episode in room.all:
         rule = room.context.rules.get(episode.alarm.rule)
         news = any(change.event in _NEWS for change in episode.changes) or id(episode) in told
-        alone = episode.active and episode.alarm.state in ANNUNCIATED
-        if rule is None or not news or not alone:
+        if rule is None or not news or not episode.active:
             continue
+        alone = episode.alarm.state in ANNUNCIATED
 
         def state(device: str, since: int = begun(episode.alarm)) -> CheckState:
             return known_state(device, alarms, room.context.rules, room.context.heard(device), since)
 
         found = room.context.devices, room.context.topology
-        listed = list_of(episode.alarm, rule.checks, *found, state, room.now) if rule.checks else ()
+        listed = list_of(episode.alarm, rule.checks, *found, state, room.now) if rule.checks and alone else ()
         steps = steps_of(episode.alarm, room.context.rules, room.context.devices, room.now)
         episode.checks = (*listed, *steps)
 

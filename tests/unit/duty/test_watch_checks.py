@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.duty.duty_room import T0, Room, device, gauge, person, state
+from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
 
+from dutyroom.flows.announcing import AnnouncingDesk, Wish
+from dutyroom.model.announced import Announced
 from dutyroom.model.duty import SYSTEM, Check, CheckState, Device, OutboxRow
 from dutyroom.model.telemetry import PointSpec
 from dutyroom.timebase import SECOND
@@ -201,6 +203,29 @@ def test_the_steps_are_followed_to_the_end() -> None:
     }
     assert all(c.done_by == SYSTEM for c in room.records.rows.checks.values() if c.step and c.done_at)
     assert room.tickets() == ["power.mains_lost|mains"]
+
+
+def test_what_was_done_in_a_planned_outage_is_done_when_it_is_told_at_its_end() -> None:
+    room = estate()
+    says(room)
+    desk = AnnouncingDesk(room.records, room.clock)
+    room.records.rows.devices = list(ESTATE)
+    works = Wish(Announced.OUTAGE, T0 + 300 * SECOND, "works", utility="power", devices=("mains",))
+    desk.announce(SITE, "wang", works)
+    for second in range(100, 400, 10):
+        room.at(second)
+        dark = ("mains", "a-feeder", "b-feeder")
+        says(room, dark=dark, running=int(second >= 120), source=2 if second > 130 else 0)
+        if second == 200:
+            assert (room.tickets(), room.alarms()["power.mains_lost@mains"]) == ([], "suppressed")
+            assert lists(room, "mains") == {}
+    assert room.tickets() == ["power.mains_lost|mains"]
+    assert {step: how for step, (how, _) in steps(room, "mains").items()} == {
+        "running": S.DONE,
+        "transferred": S.DONE,
+        "back": S.AWAITED,
+        "off": S.AWAITED,
+    }
 
 
 def test_a_load_that_stays_is_late_on_the_list_and_a_ticket_of_its_own() -> None:
