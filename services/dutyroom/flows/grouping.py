@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import tickets
+from dutyroom.alarms import spans_of
 from dutyroom.flows.again import sound
 from dutyroom.flows.announced import covering, mute, muted
 from dutyroom.flows.causes import RESTORE_GRACE, over, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
-from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
+from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.timebase import SECOND, Ms
 from dutyroom.topology import any_dual, dual_fed, upstream
 
@@ -36,11 +37,21 @@ def group(room: Room) -> None:
 
 def _together(room: Room, episode: Episode, root: Episode) -> bool:
     """What stood long before the root is no consequence of it; a guess is the root's own at any time."""
+    return _of_root(room, episode, root, _known_since(episode.alarm))
+
+
+def _of_root(room: Room, episode: Episode, root: Episode, moment: Ms) -> bool:
+    """Whether what happened to an episode at a moment belongs to the root that explains it."""
     if episode.guessed and episode.alarm.object == root.alarm.object:
         return True
     rule = room.context.rules[episode.alarm.rule]
-    lateness = max(ROOT_LATENESS, rule.wait)
-    return episode.alarm.recorded_at >= root.alarm.recorded_at - lateness
+    return moment >= _known_since(root.alarm) - max(ROOT_LATENESS, rule.wait)
+
+
+def _known_since(alarm: Alarm) -> Ms:
+    """Since when it is known to stand, this time: it may have come, gone, and waited for a person since it was recorded."""
+    spans = spans_of(alarm)
+    return max(alarm.recorded_at, spans[-1][0]) if len(spans) > 1 else alarm.recorded_at
 
 
 def _suppress(room: Room, episode: Episode, root: Episode) -> None:
@@ -69,10 +80,13 @@ def _hang(room: Room, episode: Episode, root: Episode) -> None:
 
 
 def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
-    """The ticket of what is explained: its root's, unless that has one or wants none."""
+    """The ticket of what is explained: its root's, unless that has one or wants none. One of an earlier time, which
+    nobody has closed yet, stays what it is: the root has its own, and people are told of it."""
     rule = rule_of(room, root)
     episode.alarm = replace(episode.alarm, ticket=None)
-    if tickets.cause_of(*root.key) not in room.works and rule is not None and rule.ticket.after is not None:
+    if not _of_root(room, episode, root, work.ticket.opened_at):
+        room.ticket(work, TicketEvent.NOTE, "alarm.reason.explained")
+    elif tickets.cause_of(*root.key) not in room.works and rule is not None and rule.ticket.after is not None:
         hand_over(room, work, root)
     elif work.ticket.state is TicketState.OPEN:
         room.ticket(work, TicketEvent.CANCEL, "alarm.reason.explained")

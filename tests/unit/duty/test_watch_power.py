@@ -184,3 +184,37 @@ def test_a_retained_last_will_may_raise_after_a_start_but_never_clears() -> None
     assert "gateway.offline@gw1" in room.alarms()
     room.reads(("gw1", "online", 1), quality=Quality.RETAINED)
     assert room.alarms()["gateway.offline@gw1"] == "unacknowledged"
+
+
+def test_an_older_cut_that_nobody_has_seen_to_is_no_reason_to_ring_twice_for_the_next() -> None:
+    """A feeder's cut of before waits, unseen and with its ticket open; now the mains fails above it."""
+    estate = [device("mains", "feeder", 10), device("feeder", "feeder", 10), device("gw1", "gateway")]
+    room = Room(estate, SPECS, topology=Topology({"power": {"feeder": ("mains",), "gw1": ("feeder",)}}))
+    room.records.rows.people = [person("li")]
+
+    def volts(since: int, until: int, mains: int, feeder: int) -> None:
+        for second in range(since, until, 5):
+            room.at(second)
+            room.reads(("mains", "voltage", mains), ("feeder", "voltage", feeder))
+
+    volts(10, 60, 230, 0)
+    volts(60, 900, 230, 230)
+    assert room.alarms()["power.mains_lost@feeder"] == "returned"
+    volts(900, 1000, 0, 0)
+    room.reads(("gw1", "online", 0))
+    volts(1000, 1100, 0, 0)
+    room.reads(("gw1", "online", 0))
+    volts(1100, 1200, 0, 0)
+    mains, feeder = (room.alarm("power.mains_lost", d) for d in ("mains", "feeder"))
+    assert room.alarms() == {
+        "power.mains_lost@feeder": "suppressed",
+        "power.mains_lost@mains": "unacknowledged",
+        "gateway.offline@gw1": "suppressed",
+    }
+    assert feeder.root == room.alarm("gateway.offline", "gw1").root == mains.id
+    first, second = sorted(room.records.rows.tickets.values(), key=lambda t: t.id)
+    assert (first.object, first.state, second.object, second.alarm) == ("feeder", "open", "mains", mains.id)
+    assert [m.arguments["object"] for m in room.records.rows.outbox.values()] == ["feeder", "mains"]
+    room.reads(("gw1", "online", 1))
+    volts(1200, 1800, 230, 230)  # all is well again: the old ticket is still there for a person, none is new
+    assert room.tickets() == ["power.mains_lost|feeder", "power.mains_lost|mains"]
