@@ -43,7 +43,7 @@ from dutyroom.site import read_site
 
 RULE = """\
 rules:
-  - {id: bench.hot, kind: limit, name: {en: Hot terminal}, select: {classes: [electricity_meter]},
+  - {id: bench.hot, kind: limit, name: Hot terminal, select: {classes: [electricity_meter]},
      point: temperature, parameters: {above: 80, deadband: 5}, priority: 2, ticket: now}
 """
 SITE = "id: storm\nname: {en: Storm}\ntime_zone: Asia/Shanghai\nlanguage: en\nbroker: {topics: ['m/+']}\n"

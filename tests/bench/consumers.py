@@ -49,11 +49,11 @@ examples:
 """
 RULES = """\
 rules:
-  - {id: bench.overvoltage, kind: limit, name: {en: Overvoltage}, select: {classes: [electricity_meter]},
+  - {id: bench.overvoltage, kind: limit, name: Overvoltage, select: {classes: [electricity_meter]},
      point: voltage, parameters: {above: 260, deadband: 5}, on_delay: 60s, priority: 3, ticket: never}
-  - {id: bench.overload, kind: limit, name: {en: Overload}, select: {classes: [electricity_meter]},
+  - {id: bench.overload, kind: limit, name: Overload, select: {classes: [electricity_meter]},
      point: power, parameters: {above: 100, deadband: 5}, on_delay: 60s, priority: 3, ticket: never}
-  - {id: bench.hot, kind: limit, name: {en: Hot terminal}, select: {classes: [electricity_meter]},
+  - {id: bench.hot, kind: limit, name: Hot terminal, select: {classes: [electricity_meter]},
      point: temperature, parameters: {above: 80, deadband: 5}, priority: 2, ticket: never}
 """
 

@@ -40,7 +40,7 @@ examples:
 """
 RULES = """\
 rules:
-  - {id: bench.leak, kind: state, name: {en: Leak}, select: {classes: [water_meter]},
+  - {id: bench.leak, kind: state, name: Leak, select: {classes: [water_meter]},
      point: leak, parameters: {equals: 1}, priority: 2, ticket: never}
 """
 

@@ -30,7 +30,7 @@ examples:
 """
 RULES = """\
 rules:
-  - {id: plant.overvoltage, kind: limit, name: {en: Overvoltage}, select: {classes: [electricity_meter]}, point: voltage,
+  - {id: plant.overvoltage, kind: limit, name: Overvoltage, select: {classes: [electricity_meter]}, point: voltage,
      parameters: {above: 260, deadband: 5}, on_delay: 2s, off_delay: 2s, priority: 3, ticket: now}
 """
 

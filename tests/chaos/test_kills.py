@@ -33,7 +33,7 @@ SENT = messages(METERS, ROUNDS, since(ROUNDS))
 
 # Of one meter it stands from the fifth second on, whatever comes: a person shelves it while processes end.
 STANDING = """\
-  - {id: plant.standing, kind: limit, name: {en: Standing}, select: {devices: [m0001]}, point: voltage,
+  - {id: plant.standing, kind: limit, name: Standing, select: {devices: [m0001]}, point: voltage,
      parameters: {above: 200}, on_delay: 5s, priority: 3, ticket: now}
 """
 

@@ -33,13 +33,13 @@ SAID, MOST = 16 * HOUR, 20 * HOUR  # with a step of the clock, the latest come a
 APART = 5 * MINUTE
 RULES = """\
 rules:
-  - {id: plant.over, kind: limit, name: {en: Overvoltage}, select: {classes: [electricity_meter]}, point: voltage,
+  - {id: plant.over, kind: limit, name: Overvoltage, select: {classes: [electricity_meter]}, point: voltage,
      parameters: {above: 260, deadband: 5}, on_delay: 8min, off_delay: 7min, priority: 3, ticket: now}
-  - {id: plant.fast, kind: rate, name: {en: Load}, select: {classes: [electricity_meter]}, point: energy,
+  - {id: plant.fast, kind: rate, name: Load, select: {classes: [electricity_meter]}, point: energy,
      parameters: {above: 3, over: 20min}, priority: 3, ticket: now}
-  - {id: plant.still, kind: stuck, name: {en: Still}, select: {classes: [electricity_meter]}, point: energy,
+  - {id: plant.still, kind: stuck, name: Still, select: {classes: [electricity_meter]}, point: energy,
      parameters: {over: 50min}, priority: 4}
-  - {id: plant.back, kind: decrease, name: {en: Back}, select: {classes: [electricity_meter]}, priority: 4}
+  - {id: plant.back, kind: decrease, name: Back, select: {classes: [electricity_meter]}, priority: 4}
 """
 
 Stretch = tuple[str, str, Ms, Ms | None]

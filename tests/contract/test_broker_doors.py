@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,54 @@ def test_a_strangers_certificate_is_said(doors: Doors, opened: Opened, tmp_path:
     session = opened(doors.address(certificate_file=str(certificate), key_file=str(key)))
     until(lambda: session.refused, "a reason")
     assert f"does not trust our client certificate {certificate}" in session.refused
+
+
+def test_a_certificate_that_has_expired_is_said_and_a_new_one_in_its_place_lets_in(
+    doors: Doors, opened: Opened
+) -> None:
+    certificate, key = doors.authority.sign("dutyroom", days=0)
+    time.sleep(1.5)
+    session = opened(doors.address(certificate_file=str(certificate), key_file=str(key)))
+    until(lambda: session.refused, "a reason")
+    assert "does not trust our client certificate" in session.refused
+    assert "expired" in session.refused
+    doors.authority.sign("dutyroom")  # in the same files
+    until(lambda: session.connected, "connected without a restart", 30)
+
+
+def test_a_broker_whose_certificate_has_expired_is_named(
+    tmp_path: Path, new_mosquitto: Callable[[str], Mosquitto], opened: Opened
+) -> None:
+    authority, port = Authority(tmp_path / "certificates"), free_port()
+    certificate, key = authority.sign("server", days=0)
+    broker = new_mosquitto(f"listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n")
+    time.sleep(1.5)
+    address = BrokerAddress("127.0.0.1", port, tls=True, ca_file=str(authority.certificate))
+    session = opened(address)
+    until(lambda: session.refused, "a reason")
+    assert session.refused == (
+        f"broker 127.0.0.1:{port} shows a certificate that is not trusted: certificate has expired"
+    )
+    authority.sign("server")
+    broker.restart()
+    until(lambda: session.connected, "connected", 30)
+
+
+def test_a_password_that_was_changed_in_its_file_lets_in(
+    tmp_path: Path, new_mosquitto: Callable[[str], Mosquitto], opened: Opened
+) -> None:
+    words, word, port = tmp_path / "passwords", tmp_path / "password", free_port()
+    subprocess.run(
+        ["mosquitto_passwd", "-b", "-c", str(words), "room", "new"], check=True, capture_output=True
+    )
+    word.write_text("old\n")
+    new_mosquitto(f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {words}\n")
+    address = BrokerAddress("127.0.0.1", port, username="room", password_file=str(word))
+    session = opened(address)
+    until(lambda: session.refused, "a reason")
+    assert "user name 'room' with the password of" in session.refused
+    word.write_text("new\n")
+    until(lambda: session.connected, "connected without a restart", 30)
 
 
 def test_keys_that_do_not_fit_are_named_before_anything_starts(tmp_path: Path) -> None:

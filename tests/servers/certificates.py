@@ -17,8 +17,9 @@ class Authority:
         command += ["-nodes", "-days", "2", "-subj", f"/CN={name}"]
         _run(*command, "-keyout", str(self._key), "-out", str(self.certificate))
 
-    def sign(self, name: str, password: str = "") -> tuple[Path, Path]:
-        """A certificate and its key, good for 127.0.0.1 too; with a password the key is encrypted."""
+    def sign(self, name: str, password: str = "", days: int = 2) -> tuple[Path, Path]:
+        """A certificate and its key, good for 127.0.0.1 too; with a password the key is encrypted. days: 0 = it
+        expires within a second."""
         certificate, key, wish = (self._folder / f"{name}.{end}" for end in ("pem", "key", "csr"))
         command = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]
         command += ["-subj", f"/CN={name}", "-keyout", str(key), "-out", str(wish)]
@@ -26,7 +27,7 @@ class Authority:
         _run(*command)
         more = self._folder / f"{name}.ext"
         more.write_text("subjectAltName=IP:127.0.0.1\n")
-        command = ["openssl", "x509", "-req", "-in", str(wish), "-days", "2", "-extfile", str(more)]
+        command = ["openssl", "x509", "-req", "-in", str(wish), "-days", str(days), "-extfile", str(more)]
         command += ["-CA", str(self.certificate), "-CAkey", str(self._key), "-CAcreateserial"]
         _run(*command, "-out", str(certificate))
         return certificate, key

@@ -37,14 +37,30 @@ def client_context(files: TlsFiles, name: str) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=files.ca or None)
     except (OSError, ValueError) as err:
         raise Rejected(f"{name}: the certificates in {files.ca} cannot be used: {err}") from err
-    if files.certificate:
-        # Never None: OpenSSL would ask at the terminal, and wait.
-        word = secret(files.key_password, name, "the key's password") or ""
-        try:
-            context.load_cert_chain(files.certificate, files.key or None, word)
-        except (OSError, ValueError) as err:
-            raise Rejected(f"{name}: {_why_not(files, err)}") from err
+    _show_ourselves(context, files, name)
     return context
+
+
+def renew(context: ssl.SSLContext, files: TlsFiles, name: str) -> None:
+    """Reads the files again, for the connections to come; of authorities the new ones are trusted beside the
+    old. Raises Rejected as `client_context` does."""
+    if files.ca:
+        try:
+            context.load_verify_locations(cafile=files.ca)
+        except (OSError, ValueError) as err:
+            raise Rejected(f"{name}: the certificates in {files.ca} cannot be used: {err}") from err
+    _show_ourselves(context, files, name)
+
+
+def _show_ourselves(context: ssl.SSLContext, files: TlsFiles, name: str) -> None:
+    if not files.certificate:
+        return
+    # Never None: OpenSSL would ask at the terminal, and wait.
+    word = secret(files.key_password, name, "the key's password") or ""
+    try:
+        context.load_cert_chain(files.certificate, files.key or None, word)
+    except (OSError, ValueError) as err:
+        raise Rejected(f"{name}: {_why_not(files, err)}") from err
 
 
 def _why_not(files: TlsFiles, err: Exception) -> str:

@@ -33,7 +33,7 @@ from dutyroom.wiring.leasing import Leasing, this_process, token_in
 from dutyroom.wiring.running import Owned, RunningSite, limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
 from dutyroom.wiring.serve import read_sites
-from dutyroom.wiring.stores import records_of, store_of
+from dutyroom.wiring.stores import awaited_store_of, records_of
 
 log = structlog.get_logger(__name__)
 
@@ -209,7 +209,7 @@ class Ingesting:
             site,
             settings.data / "sites" / name,
             self._records,
-            store_of(settings, name),
+            awaited_store_of(settings, name),
             profiles,
             self._clock,
             site.brokers,

@@ -29,7 +29,7 @@ from dutyroom.wiring.instance import (
 from dutyroom.wiring.leasing import Leasing, this_folder
 from dutyroom.wiring.running import Owned, RunningSite, limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
-from dutyroom.wiring.stores import records_of, store_of
+from dutyroom.wiring.stores import awaited_store_of, records_of
 
 
 def run_serve(
@@ -131,7 +131,7 @@ def _open(
         site,
         settings.data / "sites" / site.id,
         records,
-        store_of(settings, site.id),
+        awaited_store_of(settings, site.id),
         profiles,
         clock,
         brokers,

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from dutyroom.backends.records_sql import open_records
+from dutyroom.errors import Unavailable
 from dutyroom.interfaces import ReadingStore, Records
 from dutyroom.settings import PREFIX, Settings
 
 if TYPE_CHECKING:
     from dutyroom.backends.influx_door import Door
+
+log = structlog.get_logger(__name__)
 
 
 def records_of(settings: Settings) -> Records:
@@ -34,7 +40,22 @@ def store_of(settings: Settings, site: str) -> ReadingStore:
         )
     from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 
-    return EmbeddedReadingStore(settings.data / "sites" / site / "readings.sqlite")
+    return EmbeddedReadingStore(_file(settings, site))
+
+
+def _file(settings: Settings, site: str) -> Path:
+    return settings.data / "sites" / site / "readings.sqlite"
+
+
+def awaited_store_of(settings: Settings, site: str) -> ReadingStore:
+    """The same for a service: where the file cannot be opened now it is tried again, and the site runs meanwhile."""
+    try:
+        return store_of(settings, site)
+    except Unavailable as err:
+        from dutyroom.backends.readings_awaited import AwaitedReadingStore
+
+        log.error("store.not_opened", site=site, reason=str(err))
+        return AwaitedReadingStore(_file(settings, site), str(err))
 
 
 def influx_door(settings: Settings) -> Door:
@@ -58,4 +79,4 @@ def followed_store_of(settings: Settings, site: str) -> ReadingStore:
         return store_of(settings, site)
     from dutyroom.backends.readings_followed import FollowedReadingStore
 
-    return FollowedReadingStore(settings.data / "sites" / site / "readings.sqlite")
+    return FollowedReadingStore(_file(settings, site))

@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 from dutyroom.backends.datafolder import DataFolder
+from dutyroom.backends.readings_awaited import AwaitedReadingStore
 from dutyroom.backends.records_sql import open_records
+from dutyroom.errors import Unavailable
+from dutyroom.model.telemetry import DeviceClass, Point, PointSpec, PointTable, Readings
 from dutyroom.settings import Settings
 from dutyroom.wiring.ingesting import Ingesting
 from dutyroom.wiring.leasing import Leasing
@@ -68,7 +71,7 @@ def test_nor_does_what_nobody_expected(process: Process, monkeypatch: pytest.Mon
         raise ZeroDivisionError("a mistake of ours")
 
     with monkeypatch.context() as patched:
-        patched.setattr("dutyroom.wiring.ingesting.store_of", fails)
+        patched.setattr("dutyroom.wiring.ingesting.awaited_store_of", fails)
         process.steps(1)
     process.steps(2)
     assert process.said == ["Site harbour: cannot be opened: a mistake of ours", "Site yard: ours"]
@@ -79,3 +82,26 @@ def test_a_secret_that_is_none_names_its_file(tmp_path: Path) -> None:
     (tmp_path / "privacy.secret").write_bytes(b"\xff\xfe\xe5")
     with DataFolder(tmp_path) as folder, pytest.raises(Exception, match=r"privacy\.secret cannot be read"):
         folder.secret("privacy")
+
+
+def test_damaged_readings_silence_no_rules(process: Process) -> None:
+    broken = process.data / "sites" / "harbour" / "readings.sqlite"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"\xa5" * 5_000)
+    process.steps(2)
+    assert process.said == ["Site harbour: ours", "Site yard: ours"]
+
+
+def test_a_store_that_could_not_be_opened_is_once_it_can(tmp_path: Path) -> None:
+    file = tmp_path / "readings.sqlite"
+    file.write_bytes(b"\xa5" * 5_000)
+    store = AwaitedReadingStore(file, "not yet", again_s=0.0)
+    with pytest.raises(Unavailable, match=r"readings\.sqlite: file is not a database"):
+        store.write(Readings.of([(1, 1_000, 7.0, 0, 0)]), PointTable())
+    with pytest.raises(Unavailable):
+        store.tidy()
+    file.unlink()
+    store.write(Readings.of([(1, 1_000, 7.0, 0, 0)]), PointTable())
+    point = Point(1, "s", "m", DeviceClass.WATER_METER, "", PointSpec("volume"))
+    assert list(store.range(point, 0, 2_000).value) == [7.0]
+    store.close()

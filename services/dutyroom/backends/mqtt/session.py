@@ -29,10 +29,10 @@ from dutyroom.backends.mqtt import link
 from dutyroom.backends.mqtt.backoff import Backoff, pause
 from dutyroom.backends.mqtt.bulk import client_class
 from dutyroom.backends.mqtt.properties import MOST_ALIASES
-from dutyroom.backends.mqtt.security import name_of, secret, tls_context
+from dutyroom.backends.mqtt.security import name_of, renew_tls, secret, tls_context
 from dutyroom.backends.mqtt.subscriptions import Standing, Subscriptions
 from dutyroom.backends.mqtt.waiting import Waiting
-from dutyroom.errors import Unavailable
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.model.telemetry import Message
 from dutyroom.site import BrokerAddress
 from dutyroom.timebase import Clock
@@ -84,8 +84,9 @@ class MqttSession:
         self._wait_next(pause(0, random.random()))
         if address.username:
             self._client.username_pw_set(address.username, secret(address.password_file, self._name))
-        if (context := tls_context(address)) is not None:
-            self._client.tls_set_context(context)
+        self._tls = tls_context(address)
+        if self._tls is not None:
+            self._client.tls_set_context(self._tls)
         self._client.on_connect = self._connected_now
         self._client.on_connect_fail = self._not_reached
         self._client.on_subscribe = self._subscribed
@@ -149,6 +150,7 @@ class MqttSession:
     ) -> None:
         if code.is_failure:
             self._say_refused(f"does not let us in: {code}{self._hint(str(code))}")
+            self._read_again()
             return
         self._say_refused("")
         self._backoff.connected(time.monotonic())
@@ -181,7 +183,19 @@ class MqttSession:
         elif not self._wants_certificate(str(err)):
             hint = " (by TLS: does that port speak it?)" if self._address.tls else ""
             self._say_refused(f"cannot be reached: {err}{hint}")
+        self._read_again()
         self._wait_next(self._backoff.lost(time.monotonic()))
+
+    def _read_again(self) -> None:
+        """A password or certificates that were renewed in their files count from the next try on."""
+        try:
+            if self._address.username:
+                word = secret(self._address.password_file, self._name)
+                self._client.username_pw_set(self._address.username, word)
+            if self._tls is not None:
+                renew_tls(self._tls, self._address)
+        except Rejected as err:
+            log.warning("broker.credentials", reason=str(err))
 
     def _wants_certificate(self, reason: str) -> bool:
         """Says so when the broker ended the handshake for our certificate's sake."""
@@ -227,8 +241,8 @@ class MqttSession:
                 f"{self._client_id}, another instance of this site?"
             )
         reason = self._client.reason
-        if reason:
-            self._wants_certificate(reason)
+        if reason and self._wants_certificate(reason):
+            self._read_again()
         log.info("broker.disconnected", broker=self._name, reason=reason or str(code))
 
     def _broken(self, err: Exception) -> bool:
