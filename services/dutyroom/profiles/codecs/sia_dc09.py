@@ -64,14 +64,15 @@ _SECRET: Final = frozenset("AKP")
 _ANSWERS: Final = frozenset({"ACK", "NAK", "DUH", "RSP"})
 
 
-def _time(text: str, at: int) -> str:
-    """HH:MM:SS,MM-DD-YYYY (the form is known) as ISO text. Raises Rejected where there is no such time."""
+def _time(text: str) -> str:
+    """HH:MM:SS,MM-DD-YYYY (the form is known) as ISO text; as it stands where there is no such time. A panel whose clock was never
+    set (00-00-0000) tells of a fire all the same: nobody believes the time, and the line counts when it came."""
     hour, minute, second = int(text[:2]), int(text[3:5]), int(text[6:8])
     month, day, year = int(text[9:11]), int(text[12:14]), int(text[15:])
     try:
         return datetime(year, month, day, hour, minute, second, tzinfo=UTC).replace(tzinfo=None).isoformat()
-    except ValueError as err:
-        raise Rejected(f"time at byte {at}: {text!r} is no HH:MM:SS,MM-DD-YYYY") from err
+    except ValueError:
+        return text
 
 
 def _extended(text: str) -> Item:
@@ -126,7 +127,7 @@ def _body(text: str, at: int, note: Note | None) -> list[Item]:
     if of["account"]:
         head.setdefault("account", of["account"])
     if data["time"]:
-        head["time"] = _time(data["time"], rest + data.start("time"))
+        head["time"] = _time(data["time"])
     head |= _extended(data["extended"])
     if protocol == "NULL":
         return [{"kind": "supervision", "event": "supervision", **head}]

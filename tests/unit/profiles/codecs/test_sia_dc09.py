@@ -192,7 +192,6 @@ def test_good_lines_beside_a_bad_one_are_read_and_the_bad_one_is_told() -> None:
     [
         ('"*SIA-DCS"0042L0#00A7[0123ABCD', "encrypted"),
         ('"SIA-DCS"0042L0#00A7[|NFA1]_08:30:00,11-01-202', r"no \[data\]\[extended\]_time"),
-        ('"SIA-DCS"0042L0#00A7[|NFA1]_08:30:00,13-01-2026', "time at byte 37: .* is no HH:MM:SS,MM-DD-YYYY"),
         ('"SIA-DCS"0042L0#00A7[|NFA1', "no .data."),
         ('"SIA-DCS"0042L0#00A7[|XFA1]', "does not begin with N or O"),
         ('"SIA-DCS"0042L0#00A7[|N]', "no event code"),
@@ -208,6 +207,14 @@ def test_good_lines_beside_a_bad_one_are_read_and_the_bad_one_is_told() -> None:
 def test_what_is_refused_and_why(body: str, message: str) -> None:
     with pytest.raises(Rejected, match=message):
         decode(line(body))
+
+
+@pytest.mark.parametrize(
+    "time", ["00:00:00,00-00-0000", "08:30:00,13-01-2026", "23:59:59,02-29-2026", "24:00:00,01-01-2026"]
+)
+def test_a_fire_is_read_although_the_panel_has_no_such_day(time: str) -> None:
+    (found,) = decode(dcs("NFA1", time=f"_{time}"))
+    assert (found["fire"], found["time"]) == (1, time)
 
 
 def test_bounds_and_settings() -> None:
