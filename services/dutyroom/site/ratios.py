@@ -25,9 +25,9 @@ def wrong_ratio(profile: Profile, name: str, value: Scalar) -> str:
 
 
 def no_number(profile: Profile, name: str, value: Scalar) -> str:
-    """name=value of a parameter that the profile computes with, as its default is a number, and that is none. Else ""."""
+    """name=value of a parameter that is to be a number, as its default is one or it has none, and that is none. Else ""."""
     usual = profile.parameters.get(name)
-    numeric = isinstance(usual, int | float) and not isinstance(usual, bool)
+    numeric = name in profile.needed or (isinstance(usual, int | float) and not isinstance(usual, bool))
     return f"{name}={as_text(value)}" if numeric and not isinstance(value, int | float) else ""
 
 

@@ -236,6 +236,11 @@ points: {level: {value: "raw + start", quantity: level}}
     assert "start=none" in flaw.message
 
 
+def test_a_parameter_without_a_default_is_a_number() -> None:
+    (flaw,) = planned(f"{HEAD}T-1,acme/n,1,metres_per_step=short\n").flaws
+    assert (flaw.line, flaw.field, flaw.key) == (2, "parameters", "parameter_number")
+
+
 def test_a_start_tells_which_devices_lack_what_their_profile_needs(tmp_path: Path) -> None:
     site = Site(
         SITE, {"en": "S"}, "Asia/Shanghai", devices=(Device(SITE, "T-1", "", "tank", "acme/n", "1", ""),)
