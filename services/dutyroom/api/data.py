@@ -17,6 +17,7 @@ from dutyroom.api.present import Presenter
 from dutyroom.api.room import Room
 from dutyroom.errors import Rejected
 from dutyroom.flows.following import REREAD
+from dutyroom.flows.learning import learning_of
 from dutyroom.flows.period_reads import readings_at
 from dutyroom.flows.setaside import quarantine_lines
 from dutyroom.interfaces import QuarantineRow
@@ -97,6 +98,7 @@ def device_detail(ask: Ask, device: str) -> Json:
     shown = ask.presenter()
     with ask.room.records.read() as tx:
         attributes = [plain(a) for a in tx.devices.attributes(ask.name, device)]
+        learns = learning_of(tx, ask.name, device, shown.now)
     points = points_of(ask, shown, device)
     kept = {a["name"]: str(a["value"]) for a in attributes}
     for row in points:  # one of before texts were in the store
@@ -110,6 +112,18 @@ def device_detail(ask: Ask, device: str) -> Json:
         "heard_at": ask.site.live.heard(device),
         "points": points,
         "attributes": attributes,
+        "learning": [_learning(shown, rule, ready) for rule, ready in sorted(learns.items())],
+    }
+
+
+def _learning(shown: Presenter, rule: str, ready: Ms) -> Json:
+    """A rule that still lacks history: from when on it judges."""
+    known, days = shown.rules.get(rule), -(-(ready - shown.now) // DAY)
+    return {
+        "rule": rule,
+        "name": shown.words.pick(known.name) if known else rule,
+        "ready": ready,
+        "text": shown.words.t("device.learns", day=shown.words.time(ready, "date"), days=days),
     }
 
 

@@ -18,6 +18,7 @@ from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Key, Standing, interval_in
 from dutyroom.flows.idle_rules import IdleRules
 from dutyroom.flows.late import Late, Past
+from dutyroom.flows.learning import Learning
 from dutyroom.flows.mentions import Said, with_mentions
 from dutyroom.flows.outage import RULE as OUTAGE
 from dutyroom.flows.outage import Outage
@@ -79,6 +80,7 @@ class Watch:
         self._usual: Ms = 0  # between two ticks
         self._away = False
         self._idle = IdleRules()
+        self._learning = Learning(site.id)
         self._places = Places(table)
         self._out: frozenset[str] = frozenset()  # devices out of service
         self._change = -1  # last line of the change log that was looked at
@@ -261,6 +263,7 @@ class Watch:
         self._begin()
         self._gone |= self._engine.reload(rules, devices, changed)
         self._idle.changed(self._clock.now())
+        self._learning.changed()
         self._commit(self._clock.now(), snapshot=True)
 
     def stop(self) -> None:
@@ -296,6 +299,7 @@ class Watch:
             head = orjson.dumps({str(int(lane)): seq for lane, seq in self._position.items()})
             state = self._engine.snapshot()
             tx.put_blob(self._site.id, _BLOB, head + b"\n" + state)
+            self._learning.keep(tx, self._engine, self._clock.now())
             if self._late is not None:
                 self._late.keep(tx, self._clock.now(), state)
 

@@ -75,6 +75,11 @@ class Engine:
         """The (rule, device) pairs that look at readings now."""
         return self._roster.instances.keys()
 
+    def learning(self, now: Ms) -> list[tuple[Key, Ms]]:
+        """The pairs that still lack history at `now`, and from when on each will judge."""
+        found = ((key, instance.ready) for key, instance in self._roster.instances.items())
+        return [(key, ready) for key, ready in found if ready > now]
+
     def reload(
         self, rules: Iterable[Rule], devices: Mapping[str, Device], changed: Collection[str] = ()
     ) -> set[Key]:

@@ -104,6 +104,11 @@ class Instance:
         """Whether its condition holds."""
         return self._active
 
+    @property
+    def ready(self) -> Ms:
+        """From when on it judges by what it learns; 0 = it does already, or learns nothing."""
+        return 0
+
     def adopt(self, active: bool) -> None:
         """The alarm table knows better, after a start."""
         self._active = active

@@ -15,7 +15,7 @@ from dutyroom.model.telemetry import Point
 from dutyroom.model.workdays import WEEK, Workdays
 from dutyroom.rules.columns import NEVER
 from dutyroom.rules.kind import ANY, Bounds, Instance, Place, counters
-from dutyroom.rules.learned import Detector, Finding, ZoneDetector
+from dutyroom.rules.learned import Detector, Finding, ZoneDetector, ready
 from dutyroom.rules.learned.localtime import LocalTime
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.spec import Rule
@@ -64,7 +64,7 @@ class Learner(Instance):
     Between snapshots most hear nothing, so from one on they are what it holds of them, a third of the memory of a
     detector, and work again with their next reading."""
 
-    __slots__ = ("_detector", "_make", "_meter", "_packed", "pace", "point", "wants")
+    __slots__ = ("_detector", "_make", "_meter", "_packed", "_ready", "pace", "point", "wants")
     asks = True
 
     def __init__(self, rule: Rule, point: Point, make: Make, meter: Meter) -> None:
@@ -75,6 +75,11 @@ class Learner(Instance):
         self.wants: Ms = NEVER
         self._detector: Detector | None = None  # None = as it is packed, or fresh
         self._packed = b""  # as it is since the last reading taken
+        self._ready: Ms = 0  # while it is packed: from when on it judges; 0 = it does
+
+    @property
+    def ready(self) -> Ms:
+        return self._ready if self._detector is None else ready(self._detector)
 
     @property
     def detector(self) -> Detector:
@@ -112,6 +117,8 @@ class Learner(Instance):
     def packed(self) -> msgspec.Raw:
         if not self._packed:
             self._packed = msgspec.msgpack.encode(self.dump())
+        if self._detector is not None:
+            self._rest(self._detector)
         self._detector = None
         return msgspec.Raw(self._packed)
 
@@ -121,10 +128,17 @@ class Learner(Instance):
         return [self._active, self.wants, self.detector.dump()]
 
     def load(self, data: Sequence[Any]) -> None:
+        self._active, self.wants, self._ready = bool(data[0]), int(data[1]), 0
         if data[2] is not None:
-            self._make(self._meter, self.device).load(data[2])
-        self._active, self.wants = bool(data[0]), int(data[1])
+            detector = self._make(self._meter, self.device)
+            detector.load(data[2])
+            self._rest(detector)
         self._detector, self._packed = None, msgspec.msgpack.encode(data)
+
+    def _rest(self, detector: Detector) -> None:
+        """What has to be known of a detector while it is packed; nothing of most, which have learned."""
+        until = ready(detector)
+        self._ready = until if until > self.wants else 0
 
 
 class Compared(Learner):
@@ -174,6 +188,10 @@ class GroupLearner(Instance):
         self._packed = b""  # as it is since the last reading
         units = {p.spec.unit for p in points[:2]}
         self.unit = units.pop() if len(units) == 1 else ""
+
+    @property
+    def ready(self) -> Ms:
+        return ready(self.detector)
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:

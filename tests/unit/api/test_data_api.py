@@ -8,10 +8,11 @@ from decimal import Decimal
 
 import pytest
 from fastapi.testclient import TestClient
+from msgspec import msgpack
 from tests.acceptance.pages_harness import SITE
 from tests.unit.api.conftest import House
 
-from dutyroom.timebase import HOUR, MINUTE, to_iso
+from dutyroom.timebase import DAY, HOUR, MINUTE, to_iso
 
 API = f"/api/v1/sites/{SITE}"
 
@@ -33,6 +34,20 @@ def test_health_needs_no_log_in_and_tells_of_a_lost_broker(house: House) -> None
     house.estate.runtime.broker_ok = lambda: False
     answer = house.visitor().get("/healthz")
     assert (answer.status_code, answer.json()["brokers"]) == (503, {SITE: False})
+
+
+def test_rules_that_still_lack_history_are_told_with_the_day_from_which_they_judge(
+    house: House, viewer: TestClient
+) -> None:
+    soon = house.estate.clock.now() + 9 * DAY - HOUR
+    with house.estate.records.write() as tx:
+        tx.put_blob(SITE, "watch.learning", msgpack.encode({"T1": {"tank.dry": soon, "tank.unusual": 1}}))
+    (row,) = viewer.get(f"{API}/devices/T1?lang=en").json()["learning"]
+    assert (row["rule"], row["name"], row["ready"]) == ("tank.dry", "Tank low", soon)
+    assert row["text"].endswith("on, 9 d to go")
+    assert "Rules that still learn" in viewer.get(f"/sites/{SITE}/devices/T1?lang=en").text
+    assert "学习中的规则" in viewer.get(f"/sites/{SITE}/devices/T1?lang=zh-CN").text
+    assert viewer.get(f"{API}/devices/M1?lang=en").json().get("learning", []) == []
 
 
 def test_what_waits_is_told_with_its_reason_in_both_languages(house: House, viewer: TestClient) -> None:

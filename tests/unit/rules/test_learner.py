@@ -96,6 +96,21 @@ def test_what_was_learned_survives_a_restart() -> None:
     assert other.snapshot() == engine.snapshot()
 
 
+def test_from_when_on_a_rule_judges_is_known_after_its_first_reading_and_after_a_restart() -> None:
+    known = table(2)
+    engine, other = (Engine(OURS, known.table, known.devices) for _ in range(2))
+    assert engine.learning(START) == []
+    for n in range(3):
+        texts = ["w0"], ["volume_total"], ["L"], [to_datetime(START + n * HOUR).isoformat()]
+        for batch in batches_of([columns_of(*texts, [str(n)], None, known, "t.csv", 2)], HOUR):
+            engine.feed(batch)
+    wanted = [(("t.home", "w0"), START + 14 * DAY)]
+    assert engine.learning(START + DAY) == wanted
+    other.restore(engine.snapshot())
+    assert engine.learning(START + DAY) == other.learning(START + DAY) == wanted  # packed, too
+    assert engine.learning(START + 14 * DAY) == []
+
+
 def test_of_what_has_heard_nothing_a_snapshot_holds_nothing() -> None:
     """A site has thousands of meters before the first of them sends."""
     known = table(200)

@@ -15,6 +15,12 @@ from dutyroom.timebase import DAY, Ms
 LEARNING: Ms = 14 * DAY  # before it nothing is judged by a profile: two of each weekday
 
 
+def ready(detector: object) -> Ms:
+    """From when on it judges by what it has learned; 0 = it has heard nothing yet, or needs no two weeks."""
+    begun: Ms = getattr(detector, "begun", 0)  # of its first reading, where it waits
+    return begun + LEARNING if begun else 0
+
+
 class Finding(Protocol):
     """What every detector shows and keeps."""
 

@@ -42,6 +42,10 @@ class LevelLeak:
         self.heard: list[Ms] = [0] * len(pumps)
 
     @property
+    def begun(self) -> Ms:
+        return self.days.begun
+
+    @property
     def active(self) -> bool:
         return self.days.active
 

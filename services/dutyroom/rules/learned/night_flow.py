@@ -51,6 +51,10 @@ class NightFlow:
         self.marks = floats([nan] * (int((END - BEGIN) // MARK) + 1))  # the total at each; nan = not known
 
     @property
+    def begun(self) -> Ms:
+        return self.nights.begun
+
+    @property
     def active(self) -> bool:
         return self.nights.active
 
