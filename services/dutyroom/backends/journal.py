@@ -478,6 +478,8 @@ class SqliteJournal:
         size = 0
         for lane, at, body in db.execute("SELECT lane, received_at, body FROM batch ORDER BY seq DESC"):
             batch = unpack(Lane(lane), at, body)
+            if batch.again:  # came long before, and is in the batch of then
+                continue
             found.extend(m.message for m in reversed(batch.messages))
             size += sum(len(m.message.payload) for m in batch.messages)
             if len(found) >= count or size > _MEMORY_BYTES:

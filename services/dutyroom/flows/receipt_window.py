@@ -25,7 +25,7 @@ _SHORT = 512  # bytes of a payload that are compared as they are
 Content: TypeAlias = tuple[str, bytes]
 Place: TypeAlias = tuple[int | None, Ms]  # in the recent ones, None = a new one; when it was received
 
-_PAYLOAD, _AT, _SESSION = attrgetter("payload"), attrgetter("received_at"), attrgetter("session")
+_PAYLOAD, _SESSION = attrgetter("payload"), attrgetter("session")
 
 
 class Window:
@@ -33,7 +33,8 @@ class Window:
 
     def __init__(self, recent: Iterable[Message]) -> None:
         before = list(recent)
-        since = max(map(_AT, before), default=0) - UNDER_WAY
+        # Before the last one, not before the latest: after a clock was set back an hour all others are older.
+        since = before[-1].received_at - UNDER_WAY if before else 0
         under_way = [m for m in before if m.received_at >= since]
         self._recent: deque[Message] = deque(under_way, maxlen=WINDOW)
         self._older = {(m.topic, m.payload): m.received_at for m in before if m.received_at < since}

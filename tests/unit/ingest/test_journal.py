@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -102,6 +103,15 @@ def test_how_messages_came_survives_packing_up_to_a_thousand_of_them(tmp_path: P
     assert came == [("a", b"\x01\x02"), ("b", b"\xff\xff"), ("a", b""), ("", b"")]
     journal.append(Batch("s", Lane.NORMAL, T, records[:1] * (NUMBERED + 1), Readings.of([])))
     assert [(m.session, m.ident) for m in journal.recent(1)] == [("", b"")]
+
+
+def test_what_was_read_again_from_quarantine_did_not_come_last(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "j.sqlite")
+    journal.append(batch(at=T))
+    journal.append(replace(batch(at=T - DAY), again=True))
+    assert {m.received_at for m in journal.recent(10)} == {
+        m.message.received_at for m in batch(at=T).messages
+    }
 
 
 @given(

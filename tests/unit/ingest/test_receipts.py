@@ -151,3 +151,14 @@ def test_two_sessions_in_one_take_keep_their_order() -> None:
     found = receipts.of(taken)
     assert [m.payload for m in found] == [m.payload for m in taken]
     assert [m.received_at for m in found] == list(range(5_000, 5_008))  # of one topic, whoever brought it
+
+
+def test_what_came_after_the_clock_was_set_back_an_hour_is_known() -> None:
+    before = [
+        message("meter", b"6", 14 * HOUR),
+        message("meter", b"7", 13 * HOUR),
+        message("meter", b"8", 13 * HOUR + 9),
+    ]
+    receipts = Receipts(before)
+    found = receipts.of([message("meter", b"7", 13 * HOUR + 5_000, True)])
+    assert [(m.received_at, m.duplicate) for m in found] == [(13 * HOUR, True)]
