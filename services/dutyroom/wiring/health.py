@@ -1,14 +1,16 @@
-"""The loop that looks at how well a site's data is: its journal's size, its devices' clocks."""
+"""The loop that looks at how well a site's data is: its journal's size, its devices' clocks, who floods."""
 
 from __future__ import annotations
 
 import structlog
 
+from dutyroom.flows.floods import Floods
 from dutyroom.flows.loops import Loop
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.skew import Skews
 from dutyroom.flows.spool import SpoolWarning
+from dutyroom.timebase import HOUR
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,7 @@ def health_of(runtime: SiteRuntime, registry: Registry, ours: bool = True) -> Lo
     """ours: the journal is written in this process; else nothing is noted."""
     r = runtime
     skews, warning = Skews(r.table, Timed(r, registry)), SpoolWarning()
+    floods = Floods(r.table)
     r.health.skews = skews
     seen = [0]
     kept: list[bytes] = []  # of the clocks that are off, as the records have it
@@ -75,6 +78,8 @@ def health_of(runtime: SiteRuntime, registry: Registry, ours: bool = True) -> Lo
             log.warning("journal.filling", site=r.site.id, share=filling.detail)
             findings.append(filling)
         if ours:
+            if floods.due(now):
+                findings += floods.look(r.journal.ledger(now // HOUR * HOUR), now)
             r.journal.note(findings, {})
             keep()
         return _EVERY_S
