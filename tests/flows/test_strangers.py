@@ -9,7 +9,7 @@ import pytest
 from tests.flows.intake_rig import PROBE, Rig, T, batch, meter, probe
 
 from dutyroom.errors import Rejected
-from dutyroom.flows.strangers import Strangers, Wish, adoption, offered_id, sheet_rows
+from dutyroom.flows.strangers import Strangers, Wish, adoption, clear_choice, offered_id, sheet_rows
 from dutyroom.model.telemetry import Message
 from dutyroom.timebase import HOUR, MINUTE
 
@@ -144,6 +144,25 @@ def test_what_only_the_device_can_say_is_asked_for_when_it_is_adopted(rig: Rig) 
     row = adoption(Wish("p1", "acme/probe", parameters="metres=0.01"), None, library, [])
     assert sheet_rows(row)[0][-1] == "parameters"
     assert row["parameters"] == "metres=0.01"
+
+
+def test_a_profile_that_makes_nothing_of_a_message_is_not_taken_unasked(rig: Rig) -> None:
+    """An empty uplink fits a table that any length fits."""
+    eui = "0004a30b00c0ffee"
+    words = UPLINK.replace("[level: u16]", "[{let: maker, value: \"'acme'\"}]").replace(
+        "points:", "rest: true\npoints:"
+    )
+    rig.shelve("empty", words, rig.shipped)
+    rig.again()
+    rig.ingest.handle([Message(f"lorawan/{eui}/up/1", b"00", T)])
+    library = rig.shelf.library
+    found = Strangers(rig.journal).find(library, eui)
+    assert found is not None
+    assert clear_choice(found) == ""
+    with pytest.raises(Rejected, match=r"error\.no_value_read"):
+        adoption(Wish(eui), found, library, [])
+    assert [c.profile for c in found.candidates] == ["acme/empty"]
+    assert adoption(Wish(eui, "acme/empty"), found, library, [])["profile"] == "acme/empty"
 
 
 UPLINK = """

@@ -297,6 +297,8 @@ def _best(wish: Wish, stranger: Stranger | None) -> str:
     if not stranger.candidates:
         raise Rejected("error.no_candidate", {"address": wish.address})
     best, equal = stranger.candidates[0], _equals(stranger.candidates)
+    if _silent(best):
+        raise Rejected("error.no_value_read", {"address": wish.address, "profile": best.profile})
     if equal:
         names = ", ".join([best.profile, *equal])
         raise Rejected("error.several_profiles", {"address": wish.address, "profiles": names})
@@ -314,7 +316,13 @@ def _equals(candidates: Sequence[Candidate]) -> list[str]:
 def clear_choice(stranger: Stranger) -> str:
     """The profile of a device that nobody need be asked for, "" = a person has to say which."""
     found = stranger.candidates
-    return found[0].profile if found and not found[0].foreign and not _equals(found) else ""
+    clear = bool(found) and not found[0].foreign and not _silent(found[0]) and not _equals(found)
+    return found[0].profile if clear else ""
+
+
+def _silent(candidate: Candidate) -> bool:
+    """Whether a profile makes nothing of the message, as of an empty uplink: whose it is that does not say."""
+    return not candidate.readings and not candidate.events
 
 
 def offered_id(profile: str, address: str, taken: Iterable[str]) -> str:

@@ -133,13 +133,18 @@ class Sight:
         if not self.product:
             return 0
         vendor, _, model = profile.id.partition("/")
+        maker = _plain(vendor)
+        # The Things Network calls a maker milesight-iot.
+        product = (
+            maker + self.product.removeprefix(f"{maker}iot")
+            if self.product.startswith(f"{maker}iot")
+            else self.product
+        )
         own = {_plain(text) for text in (*profile.products, profile.id)}
-        own |= {name.removeprefix(_plain(vendor)) for name in own} | {_plain(model)}
-        if self.product in own and (
-            self.product.startswith(_plain(vendor)) or _NUMBERED.search(self.product)
-        ):
+        own |= {name.removeprefix(maker) for name in own} | {_plain(model)}
+        if product in own and (product.startswith(maker) or _NUMBERED.search(product)):
             return 2
-        return 1 if self.product.startswith(_plain(vendor)) else 0
+        return 1 if product.startswith(maker) else 0
 
     @property
     def product(self) -> str:

@@ -34,6 +34,18 @@ def test_a_product_is_known_by_its_name_without_the_vendor(library: Library, pro
     assert (first.profile, first.named, second.named) == ("milesight/em320-th", True, False)
 
 
+def test_a_maker_is_known_by_its_name_in_the_things_network(library: Library) -> None:
+    ids = {"brand_id": "milesight-iot", "model_id": "em320-th"}
+    data = base64.b64encode(bytes.fromhex("01755a03679cff0468c8")).decode()
+    sent = {
+        "end_device_ids": {"dev_eui": EUI},
+        "uplink_message": {"f_port": 85, "frm_payload": data, "version_ids": ids},
+    }
+    first, *others = library.trial(Message("v3/a@t/devices/x/up", orjson.dumps(sent), AT))
+    assert (first.profile, first.named) == ("milesight/em320-th", True)
+    assert not any(t.named or t.foreign for t in others if t.profile.startswith("milesight/"))
+
+
 @pytest.mark.parametrize("product", ["", "TH", "any", "Water meter", "EM320", "320"])
 def test_a_word_is_no_product(library: Library, product: str) -> None:
     assert not any(t.named for t in library.trial(uplink(product, "01755a03679cff0468c8", 85)))
