@@ -19,6 +19,7 @@ import numpy.typing as npt
 import zstandard
 
 from dutyroom.errors import Rejected
+from dutyroom.model.messages import idents_of, payloads_of, sessions_of, topics_of
 from dutyroom.model.telemetry import (
     Attribute,
     Batch,
@@ -45,9 +46,6 @@ NUMBERED = 1_000
 _KEPT = 8 << 20  # bytes of a place to write to that is kept for the next batch
 _FORMAT = b"\x02"  # a row without it is of the first format, which zlib compressed
 _DAMAGED = (zlib.error, zstandard.ZstdError, msgspec.DecodeError, ValueError, IndexError)
-
-_TOPIC, _PAYLOAD = attrgetter("topic"), attrgetter("payload")
-_SESSION, _IDENT = attrgetter("session"), attrgetter("ident")
 
 
 class _Body(msgspec.Struct, array_like=True):
@@ -116,16 +114,18 @@ def packed(batch: Batch) -> tuple[bytes, int]:
     told = list(map(_KIND, odd))
     places = {each: kinds.setdefault(_kind(*each), len(kinds)) for each in dict.fromkeys(told)}
     kind = [np.array(list(map(places.__getitem__, told)), "<i4")]
-    inner, devices = [m.message for m in odd], [m.device for m in odd]
+    devices, inner = [m.device for m in odd], [m.message for m in odd]
+    topics, payloads = topics_of(inner), payloads_of(inner)
     for block in blocks:
         plain = _kind(block.profile, "", "", Outcome.DECODED, False, False)
         kind.append(np.full(len(block.messages), kinds.setdefault(plain, len(kinds)), "<i4"))
-        inner += block.messages
+        topics += topics_of(block.messages)
+        payloads += payloads_of(block.messages)
         devices += block.senders.devices()
     body = _Body(
         batch.site,
-        list(map(_TOPIC, inner)),
-        list(map(_PAYLOAD, inner)),
+        topics,
+        payloads,
         devices,
         _squeezed(batch.times().astype("<i8")),
         list(kinds),
@@ -140,7 +140,7 @@ def packed(batch: Batch) -> tuple[bytes, int]:
         [(a.device, a.name, a.value, a.at) for a in batch.attributes],
         [(f.kind, f.device, f.at, f.detail) for f in batch.findings],
         batch.again,
-        *_came(inner),
+        *(_came([inner, *(b.messages for b in blocks)]) if len(topics) <= NUMBERED else ()),
     )
     raw = _room()
     _encoder.encode_into(body, raw)
@@ -150,15 +150,13 @@ def packed(batch: Batch) -> tuple[bytes, int]:
     return found, size
 
 
-def _came(messages: Sequence[Message]) -> tuple[list[str], bytes, bytes]:
+def _came(parts: Sequence[Sequence[Message]]) -> tuple[list[str], bytes, bytes]:
     """The sessions, the one of each message, and the packet ids, 0 = none."""
-    if len(messages) > NUMBERED:
-        return [], b"", b""
-    names = list(map(_SESSION, messages))
+    names = [name for part in parts for name in sessions_of(part)]
     places = {name: place for place, name in enumerate(dict.fromkeys(names))}
     if not any(places):
         return [], b"", b""
-    numbers = b"".join([ident[:2] or b"\0\0" for ident in map(_IDENT, messages)])
+    numbers = b"".join([ident[:2] or b"\0\0" for part in parts for ident in idents_of(part)])
     of_each = np.array(list(map(places.__getitem__, names)), "<i4")
     return list(places), _squeezed(of_each), _squeezed(np.frombuffer(numbers, ">u2").astype("<u2"))
 

@@ -135,7 +135,7 @@ def count(batch: Batch, into: Counted) -> None:
 
 def _ordinary(batch: Batch, first: int, numbers: Longs, into: Counted) -> None:
     """The same of messages that were decoded just now. numbers: of readings, by message."""
-    devices = into.names.of(batch.of_whom(np.arange(first, len(batch.messages))))
+    devices = into.names.senders(batch, first)
     hours = batch.times()[first:] // HOUR
     low, high = int(hours.min()), int(hours.max())
     for hour in (low,) if low == high else sorted(set(hours.tolist())):

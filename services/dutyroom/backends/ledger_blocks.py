@@ -22,7 +22,7 @@ import numpy.typing as npt
 import zstandard
 
 from dutyroom.errors import Unavailable
-from dutyroom.model.telemetry import Longs
+from dutyroom.model.telemetry import Batch, Longs, Senders
 from dutyroom.timebase import HOUR, Ms
 
 SCHEMA = """
@@ -34,6 +34,7 @@ CREATE INDEX ledger_block_hour ON ledger_block (kind, hour, level);
 LEDGER, KEPT = 0, 1  # kinds
 FEW = 128  # devices of an hour and write from which on a block costs less than rows
 _TOGETHER = 8  # blocks of a level that become one of the next
+_LISTS = 16  # of devices, whose numbers are kept at hand
 _CLOSED = 9  # the level of an hour that is over
 _AT_ONCE = 4  # hours that are closed by one call
 _HEAD = struct.Struct("<BBHI")
@@ -48,6 +49,7 @@ class Names(dict[str, int]):
     def __init__(self, listed: Sequence[str] = ()) -> None:
         super().__init__(zip(listed, range(len(listed)), strict=True))
         self.listed = list(listed)
+        self._lists: dict[int, tuple[Sequence[str], Longs]] = {}  # by identity, the last one used at the end
 
     def __missing__(self, device: str) -> int:
         number = self[device] = len(self.listed)
@@ -56,6 +58,26 @@ class Names(dict[str, int]):
 
     def of(self, devices: Sequence[str]) -> Longs:
         return np.fromiter(map(self.__getitem__, devices), np.int64, len(devices))
+
+    def senders(self, batch: Batch, first: int) -> Longs:
+        """Of the devices of a batch's messages from `first` on."""
+        if sum(map(len, batch.senders)) != len(batch.messages) - first:
+            return self.of(batch.of_whom(np.arange(first, len(batch.messages))))
+        return np.concatenate([np.empty(0, np.int64), *map(self._rows, batch.senders)])
+
+    def _rows(self, senders: Senders) -> Longs:
+        """Those who send by thousands are looked up once: their lists grow, what is in them stays."""
+        names = senders.names
+        if len(senders) < len(names) // 4 and id(names) not in self._lists:
+            return self.of(senders.devices())
+        held = self._lists.pop(id(names), (names, np.empty(0, np.int64)))
+        numbers = held[1] if held[0] is names else np.empty(0, np.int64)
+        if len(numbers) < len(names):
+            numbers = np.concatenate([numbers, self.of(names[len(numbers) :])])
+        if len(self._lists) >= _LISTS:
+            del self._lists[next(iter(self._lists))]
+        self._lists[id(names)] = (names, numbers)
+        return numbers[senders.row]
 
     def learn(self, db: sqlite3.Connection) -> None:
         """Those that the file has and we do not know yet. Of one that reads."""

@@ -208,7 +208,7 @@ class Ingest:
         received = [m.message.received_at for m in batch.messages] if batch.again else None
         count = 0 if batch.again else len(batch.messages)
         try:
-            self._live.update(batch.readings, batch.received_at, count, heard, received)
+            self._live.update(batch.readings, batch.received_at, count, heard, received, batch.senders)
         except Exception:
             log.exception("ingest.not_shown", site=self._site)
 

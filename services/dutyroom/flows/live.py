@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from dutyroom.model.telemetry import Bytes8, Floats, Longs, Quality, Reading, Readings
+from dutyroom.flows.roll import Roll
+from dutyroom.model.telemetry import Bytes8, Floats, Longs, Quality, Reading, Readings, Senders
 from dutyroom.timebase import HOUR, MINUTE, Ms
 
 Slots: TypeAlias = npt.NDArray[np.intp]
@@ -22,6 +23,7 @@ _Instants: TypeAlias = Longs | Ms
 
 _NONE: Ms = -(1 << 62)  # no value yet
 AHEAD: Ms = 5 * MINUTE  # a value so far in the future was read by a clock that was wrong then
+_ROLLS = 64  # lists of devices that are kept apart
 CURRENT: Ms = HOUR  # and gives way to one that is no older than this
 
 
@@ -51,6 +53,7 @@ class Live:
         self._worded = np.empty(0, np.bool_)  # has a text
         self._text: dict[int, str] = {}
         self._heard: dict[str, Ms] = {}
+        self._rolls: list[Roll] = []  # the same of those whose messages come by thousands
         self.version = 0
         self.messages = 0
         self.readings = 0
@@ -74,11 +77,12 @@ class Live:
         messages: int,
         devices: Iterable[str] = (),
         received: Sequence[Ms] | None = None,
+        senders: Iterable[Senders] = (),
     ) -> None:
         """Takes a batch; an older or suspect reading never replaces a newer good one, unless that one lies in the
         future: a clock that was wrong for a moment would hide what its device says for hours.
 
-        devices: those that were heard. received: by message, where that lies in the past. What a
+        devices, senders: those that were heard. received: by message, where that lies in the past. What a
         broker had retained is only news where it differs, and is no younger than what was known.
         """
         with self._lock:
@@ -87,6 +91,8 @@ class Live:
             self.readings += len(readings)
             self.received_at = max(received_at, self.received_at or 0)
             self._heard.update(dict.fromkeys(devices, received_at))
+            for some in senders:
+                self._roll_of(some.names).hear(some.row, received_at)
             if not len(readings):
                 return
             self._reach(int(readings.point.max()) + 1)
@@ -97,6 +103,17 @@ class Live:
                 self._one_by_one(readings, np.flatnonzero(fine & single), received_at, received)
                 fine &= ~single
             self._take(readings, np.flatnonzero(fine), received_at, received)
+
+    def _roll_of(self, names: Sequence[str]) -> Roll:
+        for roll in self._rolls:
+            if roll.names is names:
+                return roll
+        if len(self._rolls) >= _ROLLS:
+            for device, at in self._rolls.pop(0).told():
+                self._heard[device] = max(at, self._heard.get(device, 0))
+        roll = Roll(names)
+        self._rolls.append(roll)
+        return roll
 
     def _take(self, readings: Readings, rows: Slots, received_at: Ms, received: Sequence[Ms] | None) -> None:
         """Of each point the newest; of those at one instant the last, which is the correction."""
@@ -213,7 +230,10 @@ class Live:
 
     def heard(self, device: str) -> Ms | None:
         """When a device was last heard, by receive time; None = not since the start."""
-        return self._heard.get(device)
+        with self._lock:
+            told = [roll.heard(device) for roll in self._rolls]
+            last = max([self._heard.get(device, 0), *told])
+        return last or None
 
     def snapshot(self) -> tuple[int, list[LiveValue]]:
         with self._lock:

@@ -15,7 +15,7 @@ import structlog
 
 from dutyroom.errors import Unavailable
 from dutyroom.flows.ingest import Ingest
-from dutyroom.interfaces import Inbound
+from dutyroom.interfaces import Inbound, Parcel
 from dutyroom.model.telemetry import Message
 
 log = structlog.get_logger(__name__)
@@ -120,19 +120,16 @@ class IngestWork:
         self._inbound, self._ingest, self._wake, self._limit = inbound, ingest, wake, limit
         self._between, self._more = between, False
         self._urgent = urgent
-        self._held: list[tuple[object, Message]] = []
-        self._first: list[tuple[object, Message]] = []  # urgent ones
+        self._held = {False: Parcel(), True: Parcel()}  # what is not committed yet; True: what is urgent
 
     def __call__(self) -> float:
         # What could not be committed is tried again before anything new of its lane is taken.
-        if self._held and not self._first and self._urgent is not None:
-            self._first = list(self._urgent.take_urgent(_LISTEN_S, self._limit))
-        elif not (self._held or self._first):
+        if self._held[False] and not self._held[True] and self._urgent is not None:
+            self._held[True] = Parcel.of(self._urgent.take_urgent(_LISTEN_S, self._limit))
+        elif not any(self._held.values()):
             self._take()
-        if self._first:
-            self._commit(self._first, True)
-        if self._held:
-            self._commit(self._held)
+        self._commit(True)
+        self._commit(False)
         before, self._more = self._more, self._between()
         if before or self._more:
             self._wake()
@@ -140,19 +137,16 @@ class IngestWork:
 
     def _take(self) -> None:
         taken = self._inbound.take(0.0 if self._more else 0.25, self._limit)
-        if self._urgent is not None and self._urgent.urgent:
-            self._first = list(taken)
-        else:
-            self._held = list(taken)
+        self._held[self._urgent is not None and self._urgent.urgent] = Parcel.of(taken)
 
-    def _commit(self, held: list[tuple[object, Message]], urgent: bool = False) -> None:
+    def _commit(self, urgent: bool) -> None:
         """All at once; where our own code fails, in ever smaller parts, so that a single message cannot
-        stop the others: it goes to quarantine. `held` loses what is committed as soon as it is: whatever
-        happens to the rest, it is not committed once more."""
+        stop the others: it goes to quarantine. What is committed is held no longer: whatever happens to
+        the rest, it is not committed once more."""
         lane = (True,) if urgent else ()
-        size = len(held)
-        while held:
-            part = [message for _, message in held[:size]]
+        size = len(self._held[urgent])
+        while held := self._held[urgent]:
+            part = held.messages[:size]
             try:
                 self._ingest.handle(part, *lane)
             except Unavailable:
@@ -163,12 +157,12 @@ class IngestWork:
                     continue
                 log.exception("ingest.error", topic=part[0].topic)
                 self._ingest.quarantine(part[0], repr(err), *lane)
-            self._done(held, len(part))
+            self._done(urgent, len(part))
             size *= 2
 
-    def _done(self, held: list[tuple[object, Message]], count: int) -> None:
+    def _done(self, urgent: bool, count: int) -> None:
         """The first of them are durable."""
-        tokens = [token for token, _ in held[:count]]
-        del held[:count]
-        self._inbound.acknowledge(tokens)
+        held = self._held[urgent]
+        self._held[urgent] = held[count:]
+        self._inbound.acknowledge(held.tokens[:count])
         self._wake()

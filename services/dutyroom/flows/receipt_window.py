@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from operator import attrgetter
 from typing import TypeAlias
 
 from msgspec.structs import replace
 
+from dutyroom.model.messages import Messages, payloads_of
 from dutyroom.model.telemetry import Message
 from dutyroom.timebase import MINUTE, Ms
 
@@ -25,7 +27,33 @@ _SHORT = 512  # bytes of a payload that are compared as they are
 Content: TypeAlias = tuple[str, bytes]
 Place: TypeAlias = tuple[int | None, Ms]  # in the recent ones, None = a new one; when it was received
 
-_PAYLOAD, _SESSION = attrgetter("payload"), attrgetter("session")
+_SESSION = attrgetter("session")
+
+
+class _Last:
+    """The last messages, oldest first, in the pieces in which they came."""
+
+    def __init__(self) -> None:
+        self._pieces: deque[Sequence[Message]] = deque()
+        self._count = 0
+
+    def add(self, messages: Sequence[Message]) -> None:
+        piece = messages[-WINDOW:]
+        self._pieces.append(piece)
+        self._count += len(piece)
+        while (excess := self._count - WINDOW) > 0:
+            first = self._pieces.popleft()
+            left = first[excess:]
+            self._count -= len(first) - len(left)
+            if left:
+                self._pieces.appendleft(left)
+
+    def drop(self, places: Collection[int]) -> None:
+        kept = [message for place, message in enumerate(self) if place not in places]
+        self._pieces, self._count = deque([kept]), len(kept)
+
+    def __iter__(self) -> Iterator[Message]:
+        return chain.from_iterable(self._pieces)
 
 
 class Window:
@@ -36,14 +64,15 @@ class Window:
         # Before the last one, not before the latest: after a clock was set back an hour all others are older.
         since = before[-1].received_at - UNDER_WAY if before else 0
         under_way = [m for m in before if m.received_at >= since]
-        self._recent: deque[Message] = deque(under_way, maxlen=WINDOW)
+        self._recent = _Last()
+        self._recent.add(under_way)
         self._older = {(m.topic, m.payload): m.received_at for m in before if m.received_at < since}
         # By packet id what it meant last, until a message comes that the broker had not sent to the process before
         # us; None = over, or of some messages it is not known.
         numbered = bool(under_way) and all(map(_SESSION, under_way))
         self._meant = {m.ident[:2]: m for m in under_way if m.ident} if numbered else None
         self._over = False  # such a message is among those that are not committed yet
-        self._new: list[Message] = []  # not committed yet
+        self._new: list[Message] | Messages = []  # not committed yet
         self._gone: set[int] = set()  # places in `_recent` that were delivered again: each is so once
         self._index: dict[Content, deque[Place]] | None = None  # made for the first one that came before
 
@@ -53,15 +82,13 @@ class Window:
 
     def commit(self) -> None:
         if self._gone:
-            kept = [receipt for place, receipt in enumerate(self._recent) if place not in self._gone]
-            self._recent = deque(kept, maxlen=WINDOW)
+            self._recent.drop(self._gone)
         if self._over:
             self._meant = None
         elif self._meant is not None:
             self._meant.update((m.ident[:2], shortened(m)) for m in self._new if m.ident)
-        new = self._new[-WINDOW:]
-        long = max(map(len, map(_PAYLOAD, new)), default=0) > _SHORT
-        self._recent.extend(map(shortened, new) if long else new)
+        long = max(map(len, payloads_of(self._new)), default=0) > _SHORT
+        self._recent.add(list(map(shortened, self._new)) if long else self._new)
         self.begin()
 
     def without_wrong_marks(self, messages: Sequence[Message]) -> Sequence[Message]:
@@ -98,11 +125,23 @@ class Window:
             self._gone.add(place)
         return at
 
+    def pass_by(self, messages: Messages) -> None:
+        """Adds some that nobody has marked and that are committed as they came."""
+        if self._meant is not None and any(messages.idents):
+            self._over = True
+        if self._new or self._index is not None:
+            for message in messages:
+                self.add(message)
+        else:
+            self._new = messages
+
     def add(self, message: Message) -> None:
         """One more, as it is to be committed."""
         if self._index is not None:
             of = self._index.setdefault((message.topic, _content(message.payload)), deque())
             of.append((None, message.received_at))
+        if isinstance(self._new, Messages):
+            self._new = list(self._new)
         self._new.append(message)
 
 

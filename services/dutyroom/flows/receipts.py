@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import attrgetter
 
+import numpy as np
 from msgspec.structs import replace
 
 from dutyroom.flows.receipt_window import Window, shortened
-from dutyroom.model.telemetry import Message
+from dutyroom.model.messages import Messages, sessions_of
+from dutyroom.model.telemetry import Longs, Message
 from dutyroom.timebase import Ms
 
 _TOPICS = 50_000  # topics whose last receipt is remembered, to keep two in one millisecond apart
+_INSTANTS = 512  # more of them in a batch are not looked at together
 
-_AT, _SESSION = attrgetter("received_at"), attrgetter("session")
+_AT = attrgetter("received_at")
 
 
 class Receipts:
@@ -25,7 +28,9 @@ class Receipts:
         self._before = list(map(shortened, recent))
         self._windows: dict[tuple[str, bool], Window] = {}
         self._last: dict[str, Ms] = {}  # by topic, of receipts that may be as late as the next ones
+        self._passed: list[tuple[list[str], Longs]] = []  # such receipts that are not in it yet
         self._newest: Ms = 0  # of all receipts
+        self._at_newest: set[str] | None = None  # topics of all receipts of that instant; None = not known
 
     def begin(self) -> None:
         """Forgets what was seen since the last commit: it is handled once more."""
@@ -36,21 +41,56 @@ class Receipts:
         for window in self._windows.values():
             window.commit()
 
-    def of(self, messages: Iterable[Message], urgent: bool = False) -> list[Message]:
+    def of(self, messages: Sequence[Message], urgent: bool = False) -> Sequence[Message]:
         """A message delivered again keeps the time it was first received at; two of a topic in one
         millisecond are still two. urgent: of messages whose session is not known, a window of their own.
 
         Only what the broker marks as delivered again, or as retained, is taken for that: a device
         may say the same thing twice.
         """
-        held = list(messages)
-        if len(self._last) > _TOPICS or self._newest < min(map(_AT, held), default=0):
-            self._last.clear()  # of many topics most would be looked for in vain
+        if isinstance(messages, Messages) and not messages.marks and self._apart(messages):
+            for window, part in self._by_session(messages, urgent):
+                window.pass_by(Messages.of(part))
+            return messages
+        self._remember(min(map(_AT, messages), default=0))
         found: list[Message] = []
-        for window, part in self._by_session(held, urgent):
+        for window, part in self._by_session(messages, urgent):
             found += self._received(window, window.without_wrong_marks(part))
         self._newest = max(self._newest, max(map(_AT, found), default=0))
         return found
+
+    def _apart(self, messages: Messages) -> bool:
+        """Whether they came in the order of the clock and no two of a topic in one millisecond, nor one of them
+        with an earlier one, as nearly always. Then they are remembered, and nothing is to be done for each."""
+        at = messages.received
+        steps = np.diff(at)
+        if not len(at) or at.item(0) < self._newest or (steps < 0).any():
+            return False
+        edges = [0, *(np.flatnonzero(steps) + 1).tolist(), len(at)]
+        if len(edges) > _INSTANTS:
+            return False
+        together = at.item(0) == self._newest
+        some = self._at_newest if together else set[str]()
+        for begin, end in pairwise(edges):
+            topics = set(messages.topics[begin:end])
+            if some is None or len(topics) < end - begin or (begin == 0 and not topics.isdisjoint(some)):
+                return False
+            some = topics | some if begin == 0 else topics
+        if not together:
+            self._last.clear()
+            self._passed = []
+        self._passed.append((messages.topics, at))
+        self._newest, self._at_newest = at.item(-1), some
+        return True
+
+    def _remember(self, first: Ms) -> None:
+        """The last receipts by topic, as far as one may be as late as what came at `first`."""
+        if len(self._last) > _TOPICS or self._newest < first:
+            self._last.clear()  # of many topics most would be looked for in vain
+        if self._newest >= first:
+            for topics, at in self._passed:
+                self._last.update(zip(topics, at.tolist(), strict=True))
+        self._passed, self._at_newest = [], None
 
     def _received(self, window: Window, messages: Iterable[Message]) -> list[Message]:
         last, found = self._last, []
@@ -71,12 +111,12 @@ class Receipts:
     def _by_session(
         self, held: Sequence[Message], urgent: bool
     ) -> Iterator[tuple[Window, Sequence[Message]]]:
-        names = set(map(_SESSION, held))
-        if len(names) == 1:
-            yield self._window(names.pop(), urgent), held
-            return
-        for name, part in groupby(held, _SESSION):
-            yield self._window(name, urgent), list(part)
+        begin, names = 0, sessions_of(held)
+        one = not names or names.count(names[0]) == len(names)
+        for name, of_it in [(names[0], names)] if names and one else groupby(names):
+            end = begin + len(list(of_it))
+            yield self._window(name, urgent), held[begin:end]
+            begin = end
 
     def _window(self, session: str, urgent: bool) -> Window:
         key = session, urgent and not session

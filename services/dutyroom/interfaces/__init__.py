@@ -12,7 +12,7 @@ from dutyroom.interfaces.duty_books import (
     Outbox,
     TicketBook,
 )
-from dutyroom.interfaces.inbound import Inbound
+from dutyroom.interfaces.inbound import Inbound, Parcel
 from dutyroom.interfaces.journal import FindingRow, Journal, QuarantineRow, Spool, StrangerRow
 from dutyroom.interfaces.ledger import LedgerPage, LedgerQuestion, LedgerRow, LedgerSum, Tally
 from dutyroom.interfaces.readings import ManyAtOnce, ReadingStore, Tended
@@ -37,6 +37,7 @@ __all__ = [
     "MeteringBook",
     "OccurrenceBook",
     "Outbox",
+    "Parcel",
     "PeopleBook",
     "QuarantineRow",
     "ReadingStore",

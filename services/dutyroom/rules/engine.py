@@ -197,8 +197,8 @@ class Engine:
 
     def _take(self, batch: Batch, rows: Slots, asked: Bools, out: list[Condition]) -> None:
         """One by one, in time order. asked: of which all is known but what those learn who ask for it."""
-        columns, points, messages = batch.readings, self._points, batch.messages
-        count = len(messages)
+        columns, points, times = batch.readings, self._points, batch.times()
+        count = len(times)
         taken: dict[int, float] = {}
         early: dict[int, Ms] = {}  # by point: until when nothing is wanted of it
         for point, at, value, quality, message, only in zip(
@@ -212,7 +212,7 @@ class Engine:
         ):
             if (at < early.get(point, NEVER)) if only else (at <= points.newest.item(point)):
                 continue  # not wanted; the same instant twice in the batch
-            then = messages[message].message.received_at if message < count else batch.received_at
+            then = times.item(message) if message < count else batch.received_at
             if only:
                 early[point] = self._teach(point, at, value / points.scale.item(point), then, out)
                 continue

@@ -6,11 +6,12 @@ import random
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dutyroom.flows.live import Live, LiveValue
-from dutyroom.model.telemetry import Quality, Reading, Readings
+from dutyroom.model.telemetry import Quality, Reading, Readings, Senders
 from dutyroom.timebase import HOUR, MINUTE, SECOND
 
 GOOD, SUSPECT, RETAINED = int(Quality.GOOD), int(Quality.SUSPECT), int(Quality.RETAINED)
@@ -108,6 +109,22 @@ def test_what_was_counted_and_heard() -> None:
     assert (live.heard("d"), live.heard("e")) == (10, 9)
     assert live.since(live.version) == (2, [])
     assert live.get(3) == LiveValue(3, 5, 10, 1.0, GOOD)
+
+
+def test_who_is_heard_by_thousands_is_known_by_name() -> None:
+    live, plain = Live(), dict[str, int]()
+    chance = random.Random(3)
+    lists = [[f"d{n}" for n in range(start, start + 5)] for start in range(0, 300, 3)]  # they overlap
+    for at in range(1, 400):
+        names = lists[chance.randrange(1 + at // 4)]
+        if chance.random() < 0.3:
+            names.append(f"e{at}")  # a list grows
+        rows = [chance.randrange(len(names)) for _ in range(3)]
+        live.update(Readings.empty(), at, 3, senders=[Senders(names, np.array(rows, np.int32))])
+        plain.update({names[row]: at for row in rows})
+        if at % 50 == 0:
+            every = {name for names in lists for name in names}
+            assert {d: live.heard(d) for d in every} == {d: plain.get(d) for d in every}
 
 
 def test_a_clock_that_was_wrong_for_a_moment_hides_nothing() -> None:

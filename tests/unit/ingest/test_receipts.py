@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from dutyroom.flows.loops import IngestWork
 from dutyroom.flows.receipt_window import WINDOW
 from dutyroom.flows.receipts import Receipts
+from dutyroom.model.messages import Messages
 from dutyroom.model.telemetry import Message
 from dutyroom.timebase import HOUR
 
@@ -51,6 +52,53 @@ def test_each_is_matched_once_oldest_first(before: list[Row], now: list[Row]) ->
     found = receipts.of(given_now)
     assert [(m.received_at, m.duplicate) for m in found] == [
         (at, again or m.duplicate) for (at, again), m in zip(slowly(first, given_now), given_now, strict=True)
+    ]
+
+
+COLUMNS = st.lists(
+    st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 4), st.integers(0, 30)), max_size=9),
+    max_size=5,
+)
+
+
+@given(COLUMNS, st.integers(1, 6), st.booleans())
+def test_columns_have_the_receipts_of_messages_one_by_one(
+    takes: list[list[tuple[str, int, int]]], spread: int, numbered: bool
+) -> None:
+    """In the order of the clock or not, two in a millisecond or not, some of them delivered again."""
+    before = [panel(2, b"1", 900, session="here"), panel(1, b"2", 950, session="here")] if numbered else []
+    quick, slow, at = Receipts(before), Receipts(before), 1_000
+    for take in takes:
+        some = []
+        for topic, step, odd in take:
+            at += step if odd else -step
+            came = ("here", b"\0%c" % (odd % 3)) if numbered else ("", b"")
+            some.append(Message(topic, b"%d" % (odd % 3), at * 6 // spread, False, odd == 30, *came))
+        found = [receipts.of(given) for receipts, given in ((quick, Messages.of(some)), (slow, some))]
+        assert list(found[0]) == list(found[1])
+        assert len({(m.topic, m.received_at) for m in found[0] if not m.duplicate}) == len(
+            [m for m in found[0] if not m.duplicate]
+        )
+        quick.commit()
+        slow.commit()
+    repeated = [
+        replace(m, duplicate=True, received_at=9_999)
+        for m in quick._window("here" if numbered else "", False)._recent
+    ]
+    assert list(quick.of(repeated)) == list(slow.of(repeated))
+
+
+def test_a_window_has_the_last_messages_in_whatever_pieces_they_came() -> None:
+    receipts, all_of_them = Receipts([]), []
+    for take in range(5):
+        some = [message(f"m/{n}", b"%d" % take, 1_000 + take) for n in range(3_700)]
+        receipts.of(Messages.of(some))
+        receipts.commit()
+        all_of_them += some
+    assert list(receipts._window("", False)._recent) == all_of_them[-WINDOW:]
+    again = [replace(m, duplicate=True, received_at=9_000) for m in all_of_them[-5_000:]]
+    assert [m.received_at for m in receipts.of(Messages.of(again))] == [
+        m.received_at for m in all_of_them[-5_000:]
     ]
 
 

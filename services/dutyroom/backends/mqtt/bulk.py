@@ -19,9 +19,8 @@ from paho.mqtt.enums import MQTTErrorCode
 from paho.mqtt.exception import MalformedPacket
 
 from dutyroom.backends.mqtt.client import StockClient
-from dutyroom.backends.mqtt.splitter import Packet, Splitter, packet_at
+from dutyroom.backends.mqtt.splitter import Cut, Packet, Splitter, packet_at
 from dutyroom.backends.mqtt.waiting import Waiting
-from dutyroom.model.telemetry import Message
 from dutyroom.timebase import Clock, Ms
 
 log = structlog.get_logger(__name__)
@@ -46,7 +45,7 @@ class BulkClient(StockClient):
 
     def __init__(self, client_id: str, five: bool, waiting: Waiting, clock: Clock, session: str = "") -> None:
         super().__init__(client_id, five, waiting, clock, session)
-        self._splitter = Splitter(five, self.aliases, session)
+        self._splitter = Splitter(five, self.aliases)
         self._tail = bytearray()  # of a packet that has not come whole
         self._need = 0  # bytes of it without which nothing can be done
         self._read_at = 0.0
@@ -172,14 +171,12 @@ class BulkClient(StockClient):
         return MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def _publishes(self, data: bytes, pos: int, now: Ms) -> int:
-        ids: list[bytes] = []
-        messages: list[Message] = []
-        stop = pos
+        cut, stop = Cut(), pos
         try:
-            stop = self._splitter.split(data, pos, now, ids, messages)
+            stop = self._splitter.split(data, pos, cut)
         finally:
-            if messages:
-                self.put(ids, messages, stop - pos)
+            if cut.ids:
+                self.put(cut.ids, cut.messages(now, self.session), stop - pos)
         return stop
 
     def _hand_over(self, data: bytes, packet: Packet) -> MQTTErrorCode:

@@ -11,16 +11,14 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Sequence
-from operator import attrgetter
 
 from msgspec.structs import replace
 
+from dutyroom.model.messages import DUPLICATE, marked
 from dutyroom.model.telemetry import Message
 
 MOST = 10_000  # messages that are remembered; what is under way at a time is less
 _SHORT = 512  # bytes of a payload that are compared as they are
-
-_AGAIN = attrgetter("duplicate")
 
 
 class Delivered:
@@ -37,7 +35,7 @@ class Delivered:
         ids: b"" = QoS 0. size: bytes of all. Until the first message comes without the mark, a broker may be
         at what it sent to the process before us: its marks stay then.
         """
-        again = any(map(_AGAIN, messages))
+        again = marked(messages, DUPLICATE)
         found = self._looked_up(ids, messages) if again and self._known else messages
         if not self._known:
             pairs = zip(ids, messages, strict=True)

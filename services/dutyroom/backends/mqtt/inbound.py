@@ -15,10 +15,13 @@ from pathlib import Path
 import structlog
 
 from dutyroom.backends.mqtt import link
+from dutyroom.backends.mqtt.link import Tokens
 from dutyroom.backends.mqtt.session import MqttSession
 from dutyroom.backends.mqtt.subscriptions import Standing
 from dutyroom.backends.mqtt.waiting import BYTES, MESSAGES, Waiting
 from dutyroom.errors import Rejected
+from dutyroom.interfaces import Parcel
+from dutyroom.model.messages import Messages
 from dutyroom.model.telemetry import Message
 from dutyroom.site import BrokerAddress
 from dutyroom.site.filters import advice, covers, meeting
@@ -146,7 +149,7 @@ class MqttInbound:
     def take_urgent(self, timeout_s: float, limit: int) -> Taken:
         with self._changed:
             self._changed.wait_for(lambda: self._waiting(self._urgent), timeout_s)
-            return _shared(self._urgent, limit) if self._urgent else []
+            return _shared(self._urgent, limit)
 
     def _gather(self, limit: int) -> None:
         """Waits for more while more comes, unless there is enough; what is urgent ends it."""
@@ -187,11 +190,16 @@ class MqttInbound:
         return taken
 
 
-def _shared(sessions: Sequence[MqttSession], limit: int) -> list[tuple[object, Message]]:
+def _shared(sessions: Sequence[MqttSession], limit: int) -> Parcel:
     """At most `limit` messages: a share of each, then what is left of it to whoever has more."""
-    taken: list[tuple[object, Message]] = []
-    share = max(1, limit // len(sessions))
+    taken: list[Parcel] = []
+    share, left = max(1, limit // max(1, len(sessions))), limit
     for most in (share, limit):
         for session in sessions:
-            taken.extend(session.waiting.pop(min(most, limit - len(taken))))
-    return taken
+            if found := session.waiting.pop(min(most, left)):
+                taken.append(found)
+                left -= len(found)
+    if len(taken) < 2:
+        return taken[0] if taken else Parcel()
+    runs = [run for parcel in taken if isinstance(parcel.tokens, Tokens) for run in parcel.tokens.runs]
+    return Parcel(Tokens(runs), Messages.joined([parcel.messages for parcel in taken]))

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from itertools import groupby
-from operator import attrgetter
-from typing import cast
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, groupby
+from operator import attrgetter, itemgetter
+from typing import cast, overload
 
 import msgspec
 
@@ -42,11 +42,53 @@ class Token(msgspec.Struct, gc=False):
     ident: bytes
 
 
+class Tokens(Sequence[Token]):
+    """Of messages that were taken at once: runs of one connection. A `Token` is made where one is asked for."""
+
+    __slots__ = ("runs",)
+
+    def __init__(self, runs: Sequence[tuple[Link, Sequence[bytes]]] = ()) -> None:
+        self.runs = runs
+
+    def __len__(self) -> int:
+        return sum(len(ids) for _, ids in self.runs)
+
+    def __iter__(self) -> Iterator[Token]:
+        return (Token(link, ident) for link, ids in self.runs for ident in ids)
+
+    @overload
+    def __getitem__(self, place: int) -> Token: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Token]: ...
+
+    def __getitem__(self, place: int | slice) -> Token | Sequence[Token]:
+        if not isinstance(place, slice):
+            return list(self)[place]
+        start, stop, step = place.indices(len(self))
+        if (start, step) == (0, 1) and stop == len(self):
+            return self
+        return self._cut(start, stop) if step == 1 else list(self)[place]
+
+    def _cut(self, start: int, stop: int) -> Tokens:
+        found, before = [], 0
+        for link, ids in self.runs:
+            part = ids[max(0, start - before) : max(0, stop - before)]
+            before += len(ids)
+            if part:
+                found.append((link, part))
+        return Tokens(found)
+
+
 _link_of = attrgetter("link")
 
 
 def acknowledge(tokens: Sequence[object]) -> None:
     """Each connection's in one piece and in order; those of an ended one are dropped."""
+    if isinstance(tokens, Tokens):
+        for link, runs in groupby(tokens.runs, itemgetter(0)):
+            link.acknowledge(list(filter(None, chain.from_iterable(ids for _, ids in runs))))
+        return
     ours = cast("Sequence[Token]", tokens)
     for link, group in groupby(ours, _link_of):
         link.acknowledge([token.ident for token in group if token.ident])

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+
 from dutyroom.backends.mqtt.properties import Aliases, read_properties
-from dutyroom.model.telemetry import Message
+from dutyroom.model.messages import DUPLICATE, RETAINED, Messages
 from dutyroom.timebase import Ms
 
 _HEAD = 5  # bytes that say how a packet of up to 16 KiB is laid out: type, length, length of its topic
@@ -17,8 +19,8 @@ _SHAPES = 10_000
 _TOPICS = 50_000
 _LONG_TOPIC = 256  # bytes; longer ones are not remembered
 
-# offsets from the packet's first byte: topic, behind the topic, behind the packet id, behind the packet; RETAIN; DUP
-_Shape = tuple[int, int, int, int, bool, bool]
+# offsets from the packet's first byte: topic, behind the topic, behind the packet id, behind the packet; marks
+_Shape = tuple[int, int, int, int, int]
 
 
 class Packet(NamedTuple):
@@ -48,51 +50,71 @@ def packet_at(data: bytes, pos: int) -> Packet | int:
     return 0
 
 
+class Cut:
+    """What was cut out, as columns. ids: packet ids, b"" = QoS 0."""
+
+    __slots__ = ("ids", "marks", "payloads", "topics")
+
+    def __init__(self) -> None:
+        self.ids: list[bytes] = []
+        self.topics: list[str] = []
+        self.payloads: list[bytes] = []
+        self.marks: dict[int, int] = {}
+
+    def messages(self, now: Ms, session: str) -> Messages:
+        """They all came at `now` by this session."""
+        received, sessions = np.full(len(self.ids), now, np.int64), [session] * len(self.ids)
+        return Messages(self.topics, self.payloads, received, self.marks, sessions, self.ids)
+
+
 class Splitter:
     """Of one connection after another; `aliases` are the current one's. five: MQTT 5."""
 
-    def __init__(self, five: bool, aliases: Aliases, session: str = "") -> None:
-        self._five, self._aliases, self._session = five, aliases, session
+    def __init__(self, five: bool, aliases: Aliases) -> None:
+        self._five, self._aliases = five, aliases
         self._shapes: dict[bytes, _Shape] = {}
         self._topics: dict[bytes, str] = {}
 
-    def split(self, data: bytes, pos: int, now: Ms, ids: list[bytes], messages: list[Message]) -> int:
-        """Appends the messages that begin at `pos` and their packet ids (b"" = QoS 0); returns where
-        something begins that is left: another packet, a piece of one, or the end.
+    def split(self, data: bytes, pos: int, cut: Cut) -> int:
+        """Adds the messages that begin at `pos` to what was cut; returns where something begins that is left:
+        another packet, a piece of one, or the end.
 
         Raises BrokenStream for a topic alias that was never given.
         """
         if self._five:
-            return self._split_five(data, pos, now, ids, messages)
+            return self._split_five(data, pos, cut)
         end = len(data)
-        shapes, topics, session = self._shapes, self._topics, self._session
-        note, keep = ids.append, messages.append
+        shapes, topics = self._shapes, self._topics
+        name, keep, note = cut.topics.append, cut.payloads.append, cut.ids.append
         while True:
             head = data[pos : pos + _HEAD]
             shape = shapes.get(head) or self._shape(head)
             if shape is None:
                 return pos
-            topic, ident, start, stop, retained, again = shape
+            topic, ident, start, stop, marks = shape
             stop += pos
             if stop > end:
                 return pos
-            raw = data[pos + topic : pos + ident]
+            if marks:
+                cut.marks[len(cut.ids)] = marks
+            ident += pos
+            raw = data[pos + topic : ident]
             start += pos
-            name, number = topics.get(raw) or self._topic(raw), data[pos + ident : start]
-            keep(Message(name, data[start:stop], now, retained, again, session, number))
-            note(number)
+            name(topics.get(raw) or self._topic(raw))
+            keep(data[start:stop])
+            note(data[ident:start])
             pos = stop
 
-    def _split_five(self, data: bytes, pos: int, now: Ms, ids: list[bytes], messages: list[Message]) -> int:
+    def _split_five(self, data: bytes, pos: int, cut: Cut) -> int:
         end = len(data)
-        shapes, topics, session = self._shapes, self._topics, self._session
-        note, keep = ids.append, messages.append
+        shapes, topics = self._shapes, self._topics
+        named, keep, note = cut.topics.append, cut.payloads.append, cut.ids.append
         while True:
             head = data[pos : pos + _HEAD]
             shape = shapes.get(head) or self._shape(head)
             if shape is None:
                 return pos
-            topic, ident, start, stop, retained, again = shape
+            topic, ident, start, stop, marks = shape
             stop += pos
             if stop > end:
                 return pos
@@ -107,9 +129,11 @@ class Splitter:
                 body, alias = found
                 if alias:
                     name = self._aliases.resolve(name, alias)
-            number = data[pos + ident : start]
-            keep(Message(name, data[body:stop], now, retained, again, session, number))
-            note(number)
+            if marks:
+                cut.marks[len(cut.ids)] = marks
+            named(name)
+            keep(data[body:stop])
+            note(data[pos + ident : start])
             pos = stop
 
     def _shape(self, head: bytes) -> _Shape | None:
@@ -128,7 +152,8 @@ class Splitter:
             return None
         if len(self._shapes) >= _SHAPES:
             self._shapes.clear()
-        shape = (body + 2, ident, start, stop, bool(head[0] & 1), bool(head[0] & 8))
+        marks = (RETAINED if head[0] & 1 else 0) | (DUPLICATE if head[0] & 8 else 0)
+        shape = (body + 2, ident, start, stop, marks)
         self._shapes[head] = shape
         return shape
 

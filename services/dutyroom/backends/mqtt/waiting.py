@@ -6,9 +6,10 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
-from dutyroom.backends.mqtt.link import Link, Token
+from dutyroom.backends.mqtt.link import Link, Tokens
+from dutyroom.interfaces import Parcel
+from dutyroom.model.messages import Messages
 from dutyroom.model.telemetry import Message
 
 # Beyond either nothing is read, so the socket and then the broker hold the rest.
@@ -63,22 +64,25 @@ class Waiting:
                 self.bytes += size
                 self.changed.notify_all()
 
-    def pop(self, limit: int) -> list[tuple[Token, Message]]:
+    def pop(self, limit: int) -> Parcel:
         """At most `limit`, the oldest; call it with `changed` held."""
-        found: list[tuple[Token, Message]] = []
-        while self._runs and len(found) < limit:
+        tokens: list[tuple[Link, Sequence[bytes]]] = []
+        parts: list[Sequence[Message]] = []
+        while self._runs and limit > 0:
             run = self._runs[0]
-            begin, end = run.taken, min(run.taken + limit - len(found), len(run.messages))
-            ids, messages = run.ids[begin:end], run.messages[begin:end]
-            found.extend(zip(map(Token, repeat(run.link), ids), messages, strict=False))
+            begin, end = run.taken, min(run.taken + limit, len(run.messages))
+            tokens.append((run.link, run.ids[begin:end]))
+            parts.append(run.messages[begin:end])
             self.count -= end - begin
+            limit -= end - begin
             run.taken = end
             if end == len(run.messages):
                 self._runs.popleft()
                 self.bytes -= run.size
-        if found:
-            self.changed.notify_all()
-        return found
+        if not parts:
+            return Parcel()
+        self.changed.notify_all()
+        return Parcel(Tokens(tokens), Messages.joined(parts))
 
     def close(self) -> None:
         """What waits is the broker's again, who delivers it once more; nobody is held up any longer."""
