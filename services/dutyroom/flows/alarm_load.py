@@ -45,6 +45,9 @@ class Ring:
     raised: bool = True  # False: the same alarm calls again
     disproved: bool = False  # later data: its condition never held
     test: bool = False  # in a fire test that people had announced
+    came: bool = (
+        True  # its condition did; False: back from a shelf, an outage or service, or not seen to in time
+    )
 
     @property
     def source(self) -> tuple[str, str]:
@@ -216,7 +219,7 @@ def _actors(rings: Sequence[Ring], until: Ms) -> list[Actor]:
             about,
             len(mine),
             len(mine) / len(rings),
-            _chatters(np.array([r.at for r in mine], np.int64)),
+            _chatters(np.array([r.at for r in mine if r.came], np.int64)),
             sum(r.cleared_at is not None and r.cleared_at - r.at < FLEETING for r in mine),
             sum(r.raised and not r.disproved and (r.cleared_at or until) - r.at > STALE for r in mine),
         )

@@ -44,6 +44,7 @@ def calls(alarm: Alarm, history: Sequence[AlarmChange]) -> list[Ring]:
                 raised=place == places[0],
                 disproved=alarm.disproved,
                 test=alarm.test,
+                came=history[place].event is AlarmEvent.RAISE,
             )
         )
     return found

@@ -46,6 +46,13 @@ def test_a_flood_counts_until_a_slot_has_fewer_than_five() -> None:
     assert figure(found, "flood_share") == (2 / 144 * 100, "manageable")
 
 
+def test_what_people_take_from_the_shelf_or_back_into_service_does_not_chatter() -> None:
+    rings = [Ring(START + n * MINUTE, "r", "d", 3, came=n == 0) for n in range(3)]
+    made = load_of(rings, START, START + DAY, SHANGHAI)
+    assert (made.alarms, made.chattering) == (3, 0)
+    assert figure(made, "chattering") == (0.0, "good")
+
+
 def test_three_calls_of_one_source_in_five_minutes_chatter() -> None:
     assert figure(load(0, MINUTE, 2 * MINUTE), "chattering") == (1.0, "manageable")
     assert figure(load(0, 10 * MINUTE, 20 * MINUTE), "chattering") == (0.0, "good")
@@ -82,6 +89,19 @@ def test_an_alarm_calls_when_it_is_raised_and_when_it_calls_again() -> None:
     ]
     (one,) = calls(replace(alarm(), ended_at=START + HOUR), history)
     assert (one.at, one.waited, one.cleared_at, one.ticket) == (START, 2 * MINUTE, START + HOUR, True)
+
+
+def test_what_comes_back_from_the_shelf_calls_but_its_condition_did_not_come_again() -> None:
+    un, shelved = AlarmState.UNACKNOWLEDGED, AlarmState.SHELVED
+    history = [
+        change(0, AlarmEvent.RAISE, AlarmState.NORMAL, un),
+        change(MINUTE, AlarmEvent.SHELVE, un, shelved),
+        change(2 * MINUTE, AlarmEvent.UNSHELVE, shelved, un),
+    ]
+    assert [(ring.at - START, ring.came) for ring in calls(alarm(), history)] == [
+        (0, True),
+        (2 * MINUTE, False),
+    ]
 
 
 def test_what_is_muted_at_once_calls_nobody() -> None:
