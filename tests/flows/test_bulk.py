@@ -261,6 +261,20 @@ def test_ordinary_messages_go_in_bulk(sides: tuple[Side, Side], monkeypatch: pyt
     same(quick, slow)
 
 
+def test_new_names_of_all_fields_are_told_whichever_way_it_is_read(sides: tuple[Side, Side]) -> None:
+    first = [plain(0, f"m{n}", T) for n in range(7)]
+    later = [plain(1, f"m{n}", T + MINUTE) for n in range(6)]
+    renamed = Message("meters/m6/up", json.dumps({"ts": T + MINUTE, "cbm": 7.5, "owner": "Li"}).encode(), T)
+    for side in sides:
+        side.ingest.handle(first)
+        assert side.ingest.handle([*later, renamed]) == 7
+    same(*sides)
+    told = [f for f in sides[0].findings() if f[0] == "nothing_read"]
+    assert len(told) == 1
+    assert "ts, cbm, owner" in told[0]
+    assert told[0][1] == "d:m6"
+
+
 def test_a_device_that_is_registered_or_changed_meanwhile_is_read_by_its_new_row(
     sides: tuple[Side, Side],
 ) -> None:

@@ -154,7 +154,8 @@ class Bulk:
         columns, rows = form.columns(load.rows, received), load.places
         newest = np.where(columns.present, self._times.newest[load.fleet.points[rows]], 0).max(axis=1)
         at = received if columns.at is None else columns.at
-        careful = columns.careful | ((at <= newest) if columns.at is None else (at < newest - LATE))
+        silent = ~columns.present.any(axis=1)  # nothing was read of it
+        careful = columns.careful | silent | ((at <= newest) if columns.at is None else (at < newest - LATE))
         if columns.at is not None:  # of a device in the order of its clock, or else with care
             # Of numbers this small numpy sorts by digits, which is ten times as fast.
             small = len(load.fleet.names) <= 1 << 16

@@ -17,6 +17,7 @@ from dutyroom.flows.canary import PROFILE as CANARY
 from dutyroom.flows.canary import of_others
 from dutyroom.flows.draft import Draft, Times
 from dutyroom.flows.live import Live
+from dutyroom.flows.naming import named_in
 from dutyroom.flows.notours import REASON, NotOurs, without
 from dutyroom.flows.patience import Patience
 from dutyroom.flows.points import with_room
@@ -45,6 +46,7 @@ log = structlog.get_logger(__name__)
 
 TOO_LARGE = "too_large"
 GAP = "sequence_gap"
+NOTHING = "nothing_read"
 MEMORY = "codecs"  # name of the record of what codecs remember
 _DEVICES = 200  # unknown devices of one message that are remembered
 _SHOWN = 4_000  # bytes that are kept of a message which is too large to be read ever
@@ -322,6 +324,7 @@ class Ingest:
                 )
         unread = tuple(a for _, a in decoded.unknown if only is None or a in only)[:_DEVICES]
         if not draft.again:
+            draft.findings += _silent(message, decoded, devices)
             for profile, address in decoded.unknown:
                 draft.findings.append(Finding("unknown_device", address, message.received_at, profile))
         known = [d.id for d in devices.values() if d]
@@ -367,6 +370,19 @@ class Ingest:
 def _nothing_left(row: QuarantineRow, outcome: Decoded) -> bool:
     """The devices that a message waited for are not ours."""
     return not set(row.addresses) & {*outcome.addresses, *(address for _, address in outcome.unknown)}
+
+
+def _silent(message: Message, decoded: Decoded, devices: Mapping[str, Device | None]) -> list[Finding]:
+    """Of a device from whose message nothing was read, with what there is in it: new firmware may have other names
+    for its fields, and then the ledger balances and the device is heard, but its readings have ended."""
+    told = decoded.readings or decoded.events or decoded.attributes or decoded.findings or decoded.unknown
+    if told or decoded.foreign or decoded.sequences:
+        return []
+    return [
+        Finding(NOTHING, device.id, message.received_at, named_in(message.payload))
+        for device in devices.values()
+        if device is not None
+    ]
 
 
 def _ignored(message: Message, ignored: Ignored) -> MessageRecord:
