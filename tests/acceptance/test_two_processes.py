@@ -246,9 +246,8 @@ def test_the_other_goes_on_with_the_sites_of_one_that_is(
         options += ["--site", folder]
 
     with Program("ingest", *options) as one, Program("ingest", *options) as two:
-        wait_for(lambda: len(owned(records)) == 10, 90, "an owner for each site")
-        shares = Counter(owned(records).values())
-        assert sorted(shares.values()) == [5, 5], shares
+        # Who comes a little later, as on a busy machine, finds six of them owned and is given one.
+        wait_for(lambda: sorted(Counter(owned(records).values()).values()) == [5, 5], 90, "equal shares")
 
         with Devices(mosquitto.port, (int(time.time()) - 6 * 3600) * 1000) as devices:
             wait_for(lambda: devices.rounds >= 15, 60, "some rounds")
