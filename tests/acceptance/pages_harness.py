@@ -6,7 +6,6 @@ Run it by hand: `python tests/acceptance/pages_harness.py 8099` (log in as admin
 from __future__ import annotations
 
 import math
-import random
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ from datetime import time as clock_time
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
+from random import Random
 
 import numpy as np
 
@@ -77,6 +77,7 @@ from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Clock, Ms, day_start, d
 
 SITE = "lakeside"
 PASSWORD = "duty-room-admin"
+CHANCES = Random()  # a thread draws from it: the common one belongs to the tests that seed it
 TZ = zone("Asia/Shanghai")
 
 
@@ -379,13 +380,13 @@ def feed(made: Estate, everything: bool = False) -> None:
     store = site.store
     assert isinstance(store, DrawnStore)
     chosen = [
-        p for p in site.table if everything or ((p.spec.interval_s or 1e9) <= 60 and random.random() < 0.3)
+        p for p in site.table if everything or ((p.spec.interval_s or 1e9) <= 60 and CHANCES.random() < 0.3)
     ]
     rows = [
         (
             p.id,
             now,
-            store.value(p, now) * (1 if p.spec.kind != Kind.GAUGE else 1 + random.uniform(-0.01, 0.01)),
+            store.value(p, now) * (1 if p.spec.kind != Kind.GAUGE else 1 + CHANCES.uniform(-0.01, 0.01)),
             0,
             0,
         )

@@ -102,7 +102,7 @@ def logged_in(
     page.fill("input[name=login]", login)
     page.fill("input[name=password]", PASSWORD)
     page.press("input[name=password]", "Enter")
-    expect(page.locator("#liveness")).to_contain_text("Live")
+    expect(page.locator("#liveness")).to_contain_text("Live", timeout=20_000)
     return page
 
 

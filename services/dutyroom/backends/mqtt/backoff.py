@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import random
+from random import Random
 
 FIRST_S, MOST_S = 1.0, 30.0
 HELD_S = 10.0  # a connection that lasted so long was a good one
+
+# Its own: who seeds the common one, as simulations and tests do, must not bring all connections into step.
+_chances = Random()
 
 
 def pause(failures: int, chance: float) -> float:
@@ -16,6 +19,11 @@ def pause(failures: int, chance: float) -> float:
     """
     most: float = min(MOST_S, FIRST_S * 2 ** min(failures, 10))
     return most * (0.5 + 0.5 * chance)
+
+
+def some_chance() -> float:
+    """0 to 1, for `pause`."""
+    return _chances.random()
 
 
 class Backoff:
@@ -36,4 +44,4 @@ class Backoff:
         self.failures = 0 if good else self.failures + 1
         self.short = 0 if good or self._since is None else self.short + 1
         self._since = None
-        return pause(self.failures, random.random())
+        return pause(self.failures, some_chance())

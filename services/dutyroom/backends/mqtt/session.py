@@ -11,7 +11,6 @@ acknowledgements come twice or out of order, with what was not acknowledged in i
 from __future__ import annotations
 
 import contextlib
-import random
 import ssl
 import sys
 import threading
@@ -26,7 +25,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from dutyroom.backends.mqtt import link
-from dutyroom.backends.mqtt.backoff import Backoff, pause
+from dutyroom.backends.mqtt.backoff import Backoff, pause, some_chance
 from dutyroom.backends.mqtt.bulk import client_class
 from dutyroom.backends.mqtt.properties import MOST_ALIASES
 from dutyroom.backends.mqtt.security import name_of, renew_tls, secret, tls_context
@@ -81,7 +80,7 @@ class MqttSession:
         five = address.version == "5"
         self._client = client_class(reader)(client_id, five, self.waiting, clock, self.name)
         self._client.max_inflight_messages_set(0)
-        self._wait_next(pause(0, random.random()))
+        self._wait_next(pause(0, some_chance()))
         if address.username:
             self._client.username_pw_set(address.username, secret(address.password_file, self._name))
         self._tls = tls_context(address)
