@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from dutyroom.flows.roll import Roll
+from dutyroom.flows.roll import NEVER, Heard, Roll
 from dutyroom.model.telemetry import Bytes8, Floats, Longs, Quality, Reading, Readings, Senders
 from dutyroom.timebase import HOUR, MINUTE, Ms
 
@@ -52,7 +52,7 @@ class Live:
         self._row: Longs = np.empty(0, np.int64)  # for a moment: of a batch
         self._worded = np.empty(0, np.bool_)  # has a text
         self._text: dict[int, str] = {}
-        self._heard: dict[str, Ms] = {}
+        self._heard: dict[str, Heard] = {}
         self._rolls: list[Roll] = []  # the same of those whose messages come by thousands
         self.version = 0
         self.messages = 0
@@ -90,9 +90,9 @@ class Live:
             self.messages += messages
             self.readings += len(readings)
             self.received_at = max(received_at, self.received_at or 0)
-            self._heard.update(dict.fromkeys(devices, received_at))
+            self._heard.update(dict.fromkeys(devices, (self.version, received_at)))
             for some in senders:
-                self._roll_of(some.names).hear(some.row, received_at)
+                self._roll_of(some.names).hear(some.row, self.version, received_at)
             if not len(readings):
                 return
             self._reach(int(readings.point.max()) + 1)
@@ -109,8 +109,8 @@ class Live:
             if roll.names is names:
                 return roll
         if len(self._rolls) >= _ROLLS:
-            for device, at in self._rolls.pop(0).told():
-                self._heard[device] = max(at, self._heard.get(device, 0))
+            for device, heard in self._rolls.pop(0).told():
+                self._heard[device] = max(heard, self._heard.get(device, NEVER))
         roll = Roll(names)
         self._rolls.append(roll)
         return roll
@@ -232,8 +232,8 @@ class Live:
         """When a device was last heard, by receive time; None = not since the start."""
         with self._lock:
             told = [roll.heard(device) for roll in self._rolls]
-            last = max([self._heard.get(device, 0), *told])
-        return last or None
+            by, at = max([self._heard.get(device, NEVER), *told])
+        return at if by else None
 
     def snapshot(self) -> tuple[int, list[LiveValue]]:
         with self._lock:

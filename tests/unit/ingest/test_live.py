@@ -120,8 +120,12 @@ def test_who_is_heard_by_thousands_is_known_by_name() -> None:
         if chance.random() < 0.3:
             names.append(f"e{at}")  # a list grows
         rows = [chance.randrange(len(names)) for _ in range(3)]
-        live.update(Readings.empty(), at, 3, senders=[Senders(names, np.array(rows, np.int32))])
-        plain.update({names[row]: at for row in rows})
+        when = at if at % 7 else at // 2  # a clock is set back: the last word counts
+        if at % 5:
+            live.update(Readings.empty(), when, 3, senders=[Senders(names, np.array(rows, np.int32))])
+        else:
+            live.update(Readings.empty(), when, 3, {names[row] for row in rows})
+        plain.update({names[row]: when for row in rows})
         if at % 50 == 0:
             every = {name for names in lists for name in names}
             assert {d: live.heard(d) for d in every} == {d: plain.get(d) for d in every}
