@@ -149,4 +149,5 @@ def _best(outcomes: Sequence[Outcome]) -> Outcome:
     for outcome in outcomes:
         if isinstance(outcome, Ignored):
             return outcome
-    return min(refused, key=lambda o: _REFUSALS.index(o.reason))
+    # Who finds a frame and what is wrong with it says more than who finds none: several protocols share a topic.
+    return min(refused, key=lambda o: (_REFUSALS.index(o.reason), "no frame" in o.detail))

@@ -29,9 +29,9 @@ sequence: {from: [$.fCnt, $.uplink_message.f_cnt], modulus: 4294967296}
 ENVELOPES: Mapping[str, str] = {
     "lorawan": _LORAWAN,
     "chirpstack": """
-match: {topics: ["application/{application}/device/{device}/event/up"]}
-identity: "{$.deviceInfo.devEui}"
-time: $.time
+match: {topics: ["application/{application}/device/{device}/event/up", "application/{application}/device/{device}/rx"]}
+identity: ["{$.deviceInfo.devEui}", "{$.devEUI|eui}", "{$.devEui|eui}"]
+time: [$.time, "$.rxInfo[0].time"]
 each: object
 bytes: {from: data, encoding: base64, port: fPort}
 sequence: {from: $.fCnt, modulus: 4294967296}

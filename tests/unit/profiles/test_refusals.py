@@ -4,9 +4,10 @@ from textwrap import dedent
 from zoneinfo import ZoneInfo
 
 from dutyroom.model.telemetry import Message
-from dutyroom.profiles.attempt import FEW
+from dutyroom.profiles.attempt import FEW, NOBODY
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.loading import read_profile
+from dutyroom.profiles.result import Refused
 from dutyroom.timebase import from_iso
 
 TEXT = """
@@ -41,3 +42,28 @@ def test_of_a_topic_of_many_profiles_or_of_none_there_is_nothing_to_say() -> Non
     assert library(FEW + 1).refusals(Message("ascii/t9", b"garbage", AT)) == []
     assert library(1).refusals(Message("other/t9", b"garbage", AT)) == []
     assert len(library(FEW).refusals(Message("ascii/t9", b"garbage", AT))) == 3
+
+
+def test_of_two_protocols_on_a_topic_the_one_that_finds_the_frame_says_what_is_wrong_with_it() -> None:
+    """A water meter's wrong checksum was told as `no frame`, by the protocol of the electricity meters."""
+    meters = [
+        read_profile(
+            f"""
+class: {kind}
+match: {{topics: ["dtu/{{dtu}}/up"]}}
+unwrap: [hex]
+codec: {codec}
+each: frames[*]
+identity: "{{@.address}}"
+points: {{volume: {{from: values.volume, quantity: volume}}}}
+""",
+            f"acme/{codec}",
+        )
+        for kind, codec in (("electricity_meter", "dlt645"), ("water_meter", "cjt188"))
+    ]
+    good = "681001001000000000811690 1f00 45230100 2c 00200100 2c 00000000000000 0000".replace(" ", "")
+    total = sum(bytes.fromhex(good)) & 0xFF
+    both = Library(meters, ZoneInfo("UTC"))
+    told = both.decode(Message("dtu/1/up", f"{good}{(total + 1) & 0xFF:02x}16".encode(), AT), NOBODY)
+    assert isinstance(told, Refused)
+    assert "checksum" in told.detail
