@@ -95,7 +95,7 @@ def _judge_again(late: Late, officer: Officer, engine: Engine, now: Ms) -> None:
     while engine.missed and late.due(now, {}):
         records = cast(Tx, officer)
         found = late.look(records, now)
-        judged = [late.recorded(records, again.judged) for again in found]
+        judged = late.recorded(records, [again.judged for again in found])
         changed = officer.correct(judged, now)
         out: list[Condition] = []
         for again in found:

@@ -28,7 +28,8 @@ from dutyroom.rules.roster import Key
 from dutyroom.timebase import DAY, SECOND, Ms
 
 _PACE: Ms = 5 * SECOND  # between two looks: what comes late seldom comes alone
-_MOST = 200  # instances judged again in one go
+_MOST = 200  # instances judged again in one go, and
+_POINTS = 400  # of theirs: what looks at a whole building takes as long as a hundred others
 _READINGS = 10_000_000
 _ALARMS = 100  # of an object, looked at
 _MANY = 2_000  # of a site
@@ -130,12 +131,22 @@ class Late:
         if not self._round:
             self._looked = now
             self._round = sorted(missed, key=self._urgency, reverse=True)
-        part, self._round = self._round[-_MOST:], self._round[:-_MOST]
+        count = self._portion()
+        part, self._round = self._round[-count:], self._round[:-count]
         if not self._engine.follows(part[-1]):
             later = [key for key in part if self._engine.follows(key)]
             self._round += later
             part = part[len(later) :]
         return {key: missed[key] for key in reversed(part) if key in missed}
+
+    def _portion(self) -> int:
+        """How many of the round are judged in one go."""
+        points = 0
+        for count, key in enumerate(reversed(self._round[-_MOST:])):
+            points += self._engine.width(key)
+            if count and points > _POINTS:
+                return count
+        return min(_MOST, len(self._round))
 
     def _urgency(self, key: Key) -> tuple[bool, int, Key]:
         rule = self._engine.rules.get(key[0])
@@ -160,11 +171,16 @@ class Late:
                     found.append(Condition(rule, alarm.object, False, end))
         return found
 
-    def recorded(self, tx: Tx, judged: Judged) -> Judged:
-        """With the alarms that are recorded of it."""
-        alarms = tx.alarms.search(self._site, object=judged.object, limit=_ALARMS)
-        mine = [a for a in alarms if a.rule == judged.rule and _reaches(a, judged.since)]
-        return replace(judged, rows=mine)
+    def recorded(self, tx: Tx, judged: Iterable[Judged]) -> list[Judged]:
+        """With the alarms that are recorded of each. Several rules of an object are often judged together."""
+        alarms: dict[str, Sequence[Alarm]] = {}
+        found = []
+        for each in judged:
+            if each.object not in alarms:
+                alarms[each.object] = tx.alarms.search(self._site, object=each.object, limit=_ALARMS)
+            mine = [a for a in alarms[each.object] if a.rule == each.rule and _reaches(a, each.since)]
+            found.append(replace(each, rows=mine))
+        return found
 
     def note(self, tx: Tx, found: Iterable[Again], changed: Collection[Key]) -> None:
         """In the transaction that records it: whoever follows what changed has its turn, though we are killed
@@ -198,18 +214,21 @@ class Late:
 
     def _rows(self, tx: Tx, bases: Mapping[Key, Base], now: Ms) -> dict[Key, list[Row]]:
         """What each missed and all since, up to the newest reading that live operation has judged."""
-        asked: list[tuple[Key, Point]] = []
-        spans: list[tuple[Point, Ms, Ms]] = []
+        asked: dict[tuple[int, Ms], list[Key]] = {}  # several rules look at a point: it is read once
         for key, base in bases.items():
             for point, after in base.after.items():
-                known = self._table[point]
-                asked.append((key, known))
-                spans.append((known, after + 1, max(after, self._engine.newest(point)) + 1))
+                asked.setdefault((point, after), []).append(key)
+        spans = [
+            (self._table[point], after + 1, max(after, self._engine.newest(point)) + 1)
+            for point, after in asked
+        ]
         out: dict[Key, list[Row]] = {key: [] for key in bases}
-        for (key, mine), span, series in zip(asked, spans, self._past.ranges(spans), strict=True):
-            out[key] += rows_of(mine, series, now)
-            if type(bases[key].instance).reset is not Instance.reset:
-                out[key] += self._resets(tx, mine, span[1], span[2])
+        for keys, span, series in zip(asked.values(), spans, self._past.ranges(spans), strict=True):
+            rows = rows_of(span[0], series, now)
+            for key in keys:
+                out[key] += rows
+                if type(bases[key].instance).reset is not Instance.reset:
+                    out[key] += self._resets(tx, *span)
         return out
 
     def _resets(self, tx: Tx, point: Point, begin: Ms, end: Ms) -> list[Row]:

@@ -208,7 +208,7 @@ class Watch:
             found = late.look(tx, now)
         with self._records.write() as tx:
             is_exchange = self._exchanges(tx)
-            judged = [late.recorded(tx, _without(again.judged, is_exchange)) for again in found]
+            judged = late.recorded(tx, [_without(again.judged, is_exchange) for again in found])
             standing = self._standing(tx, now)
             decision = decide((), standing, self._context(), now, judged=judged)
             changed = {e.key for e in decision.episodes}

@@ -225,7 +225,7 @@ class Engine:
             for instance in points.at(point):
                 if not retained and instance.wait >= 0:
                     self._note(instance, instance.reach(point, at, then), then, out)
-                if (at < instance.turned or at == instance.timed) and not retained:
+                if not retained and instance.passed(point, at):
                     self._misses(instance, at)
                 condition = instance.take(point, at, physical, retained, then)
                 if condition is not None or not instance.asks:  # those do not wait
@@ -239,6 +239,8 @@ class Engine:
         wanted = FOREVER
         for instance in self._points.asking(point):
             if at >= instance.wants:
+                if instance.passed(point, at):
+                    self._misses(instance, at)
                 condition = instance.take(point, at, value, False, received)
                 if condition is not None:
                     self._note(instance, condition, received, out)
@@ -313,6 +315,11 @@ class Engine:
         """Whether an instance follows another rule."""
         instance = self._roster.instances.get(key)
         return instance is not None and bool(instance.follows)
+
+    def width(self, key: Key) -> int:
+        """How many points an instance looks at."""
+        instance = self._roster.instances.get(key)
+        return 0 if instance is None else len(instance.points)
 
     def followers(self, rule: str) -> list[Key]:
         """Who follows a rule and can be judged again."""

@@ -172,6 +172,10 @@ class Instance:
         the newest of its point, would have changed that."""
         return self.spoke
 
+    def passed(self, point: int, at: Ms) -> bool:
+        """Whether a reading, though the newest of its point, comes after what it should have come before."""
+        return at < self.turned or at == self.timed
+
     @property
     def waiting(self) -> bool:
         """Whether time alone may change it."""

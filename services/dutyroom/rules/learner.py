@@ -23,6 +23,7 @@ from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, zone
 
 _USUAL_S = HOUR // SECOND  # of a device that says no interval of its own
 _PACE: Ms = 5 * MINUTE
+_FEW = 16  # points: of more the readings overtake each other on their way all the time
 Make: TypeAlias = Callable[[Meter, str], Detector]  # the name of the device beside
 
 
@@ -103,6 +104,9 @@ class Learner(Instance):
             return None
         return said(self, detector, at, self.point, value)
 
+    def passed(self, point: int, at: Ms) -> bool:
+        return False  # it knows one point
+
     @property
     def foresees(self) -> bool:
         return True
@@ -175,9 +179,11 @@ def _placed(kind: type[Learner], rule: Rule, place: Place, make: Make, name: str
 
 
 class GroupLearner(Instance):
-    """A detector on the points of the devices that its device feeds. It asks for every reading."""
+    """A detector on the points of the devices that its device feeds. It asks for every reading, and what it says
+    follows from their order over all points: a device whose messages wait in a gateway is late among the others
+    though each of its readings is its newest. In a large group only what is late by more than an interval counts."""
 
-    __slots__ = ("_packed", "detector", "places", "unit")
+    __slots__ = ("_packed", "_slack", "detector", "newest", "places", "unit")
     asks = True
     detector: ZoneDetector
 
@@ -186,6 +192,9 @@ class GroupLearner(Instance):
         self.detector = detector
         self.places = {p.id: i for i, p in enumerate(points)}
         self._packed = b""  # as it is since the last reading
+        self.newest: tuple[Ms, int] = (NEVER, 0)  # instant and point of the last reading in that order
+        every = max((p.spec.interval_s or _USUAL_S for p in points), default=0) * SECOND
+        self._slack = every if len(points) > _FEW else 0
         units = {p.spec.unit for p in points[:2]}
         self.unit = units.pop() if len(units) == 1 else ""
 
@@ -197,12 +206,16 @@ class GroupLearner(Instance):
         if retained:
             return None
         self._packed = b""
+        self.newest = max(self.newest, (at, point))
         detector, cause = self.detector, self.detector.cause
         detector.tick(at)
         detector.read(self.places[point], at, value)
         if detector.active == self._active and (not detector.active or detector.cause == cause):
             return None
         return replace(said(self, detector, at), unit=self.unit)
+
+    def passed(self, point: int, at: Ms) -> bool:
+        return (at + self._slack, point) < self.newest
 
     def calm(self, point: int, value: float) -> Bounds | None:
         return ANY
@@ -215,13 +228,14 @@ class GroupLearner(Instance):
         return msgspec.Raw(self._packed)
 
     def dump(self) -> list[Any]:
-        return [self._active, array("i", self.places).tobytes(), self.detector.dump()]
+        return [self._active, array("i", self.places).tobytes(), self.detector.dump(), *self.newest]
 
     def load(self, data: Sequence[Any]) -> None:
         """Raises ValueError where the group is another one than it was: it learns anew."""
         if data[1] != array("i", self.places).tobytes():
             raise ValueError("another group")
         self._active, self._packed = bool(data[0]), b""
+        self.newest = (int(data[3]), int(data[4])) if len(data) > 4 else (NEVER, 0)
         self.detector.load(data[2])
 
 

@@ -171,7 +171,8 @@ class Points(Columns):
         return watched
 
     def sift(self, readings: Readings, rows: Slots, one_by_one: bool) -> tuple[Slots, Bools, Slots]:
-        """Rows of usable readings in. Out those that are to be judged one by one, in time order; which
+        """Rows of usable readings in. Out those that are to be judged one by one, in time order, of one instant
+        in that of their points (as `replay` does); which
         of them are for those only who ask; and those that come too late to be judged in their place:
         older than the newest judged, or of its instant with another value. What need not be judged
         has been taken account of."""
@@ -184,11 +185,11 @@ class Points(Columns):
             late = rows[((at < newest) | ((at == newest) & other)) & (quality != Quality.RETAINED)]
             rows, point, at, quality = rows[fresh], point[fresh], at[fresh], quality[fresh]
         if len(rows) <= FEW or one_by_one:
-            return rows[np.argsort(at, kind="stable")], np.zeros(len(rows), bool), late
+            return rows[np.lexsort((point, at))], np.zeros(len(rows), bool), late
         value = _of(readings.value, rows) / self.scale[point]
         loud = self._loud(point, at, value, quality)
         left = np.flatnonzero(loud | (at >= self.asked[point]))
-        left = left[np.argsort(at[left], kind="stable")]
+        left = left[np.lexsort((point[left], at[left]))]
         return rows[left], ~loud[left], late
 
     def _loud(self, point: Slots, at: Longs, value: Floats, quality: npt.NDArray[np.uint8]) -> Bools:
