@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -204,6 +205,25 @@ def test_a_token_that_may_only_read_is_said_and_nothing_is_lost(influx: Bucket, 
     assert store.latest(POINTS) == {}
     with pytest.raises(Unavailable, match=rf"the token may not use the bucket '{influx.name}': insufficient"):
         put(store, (1, T, 5.0))
+
+
+@real
+def test_a_token_that_was_renewed_in_its_file_is_taken_without_a_restart(
+    influx: Bucket, tmp_path: Path
+) -> None:
+    file = tmp_path / "token"
+    file.write_text("one that was deleted\n")
+    store = InfluxReadingStore(
+        influx.url, lambda: file.read_text().strip(), influx.org, influx.name, "estate"
+    )
+    with pytest.raises(Unavailable, match="the token is not accepted"):
+        put(store, (1, T, 5.0))
+    file.write_text(f"{influx.token}\n")
+    with pytest.raises(Unavailable, match="the token is not accepted"):
+        put(store, (1, T, 5.0))  # by this answer it learns of it
+    put(store, (1, T, 5.0))
+    assert store.latest(POINTS)[1].value == 5.0
+    store.close()
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import structlog
 
@@ -17,7 +17,9 @@ log = structlog.get_logger(__name__)
 class InfluxFigures:
     """See `flows.figures.FigureStore`. What the server refuses for good is left out, with a warning."""
 
-    def __init__(self, url: str | Door, token: str, org: str, bucket: str, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self, url: str | Door, token: str | Callable[[], str], org: str, bucket: str, timeout_s: float = 10.0
+    ) -> None:
         door = url if isinstance(url, Door) else door_to(url)
         self._link, self._bucket = InfluxLink(door, token, org, timeout_s), bucket
 

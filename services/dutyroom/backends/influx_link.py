@@ -8,6 +8,7 @@ an answer that InfluxDB never gives                   Unavailable: something els
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import threading
@@ -24,7 +25,7 @@ from influxdb_client.service.buckets_service import BucketsService
 from influxdb_client.service.write_service import WriteService
 
 from dutyroom.backends.influx_door import Door, why
-from dutyroom.errors import Unavailable
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.timebase import DAY, Ms
 
 _STATEMENTS = 50  # a request
@@ -74,14 +75,16 @@ class InfluxLink:
     def __init__(
         self,
         door: Door,
-        token: str,
+        token: str | Callable[[], str],
         org: str,
         timeout_s: float = 10.0,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """monotonic: seconds that only rise, for the waits that the server asks for."""
+        """token: or where it is read, which is done again when the server does not take it: it may have been renewed.
+        monotonic: seconds that only rise, for the waits that the server asks for."""
         self.url, self.org = door.url, org
-        self._client = door.client(token, org, timeout_s)
+        self._token = token
+        self._client = door.client(token() if callable(token) else token, org, timeout_s)
         # What WriteApi itself calls: that one does not tell with which code a write was answered.
         services: Any = WriteService
         self._writing = services(self._client.api_client)
@@ -199,6 +202,8 @@ class InfluxLink:
             429: "too many requests",
         }.get(err.status, f"answer {err.status}")
         said = f"{self._name}: {reason}: {_said(err)[0]}".removesuffix(": ")
+        if err.status in (401, 403):
+            self._read_token()
         wait = _wait(err.headers or {}) if err.status in (429, 503) else None
         if wait is not None:
             said = f"{said} (it asks to wait {wait:.0f} s)"
@@ -206,6 +211,12 @@ class InfluxLink:
                 self._rest_until = self.monotonic() + min(wait, _LONGEST_REST_S)
                 self._rest_reason = said
         return NoBucket(said) if err.status == 404 else Unavailable(said)
+
+    def _read_token(self) -> None:
+        """For the next request."""
+        if callable(self._token):
+            with contextlib.suppress(Rejected):  # a file that is being replaced: the next answer asks again
+                self._client.api_client.default_headers["Authorization"] = f"Token {self._token()}"
 
     def _rest(self) -> None:
         """Raises Unavailable while the server wants to be left alone."""

@@ -29,7 +29,7 @@ class InfluxReadingStore:
     def __init__(
         self,
         url: str | Door,
-        token: str,
+        token: str | Callable[[], str],
         org: str,
         bucket: str,
         site: str,
@@ -37,7 +37,7 @@ class InfluxReadingStore:
         monotonic: Callable[[], float] = time.monotonic,
         coarser: Sequence[str] = (),
     ) -> None:
-        """monotonic: seconds that only rise, for the waits that the server asks for."""
+        """token: or where it is read, as in `InfluxLink`. monotonic: seconds that only rise, for the waits that the server asks for."""
         buckets = (bucket, *coarser)
         door = url if isinstance(url, Door) else door_to(url)
         self._link = InfluxLink(door, token, org, timeout_s, monotonic)

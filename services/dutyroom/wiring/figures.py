@@ -20,7 +20,7 @@ def figure_loops(settings: Settings, runtime: SiteRuntime) -> list[Loop]:
     from dutyroom.backends.influx_figures import InfluxFigures  # the client library takes part of a start
 
     store = InfluxFigures(
-        influx_door(settings), settings.influx_token_value(), settings.influx_org, settings.influx_bucket
+        influx_door(settings), settings.influx_token_value, settings.influx_org, settings.influx_bucket
     )
 
     def topology() -> Topology:

@@ -32,7 +32,7 @@ def store_of(settings: Settings, site: str) -> ReadingStore:
 
         return InfluxReadingStore(
             influx_door(settings),
-            settings.influx_token_value(),
+            settings.influx_token_value,
             settings.influx_org,
             settings.influx_bucket,
             site,
