@@ -228,6 +228,8 @@ class Engine:
                 if not retained and instance.passed(point, at):
                     self._misses(instance, at)
                 condition = instance.take(point, at, physical, retained, then)
+                if condition is not None:
+                    instance.timed = at
                 if condition is not None or not instance.asks:  # those do not wait
                     self._note(instance, condition, then, out)
         for point, physical in taken.items():

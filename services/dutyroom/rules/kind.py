@@ -95,7 +95,7 @@ class Instance:
         self.wait = -1  # its row among those that wait, of the engine
         self.spoke: Ms = NEVER  # event time of the last condition
         self.timed: Ms = (
-            NEVER  # event time of the last one that time alone brought: a reading of then goes before it
+            NEVER  # instant that brought it, of a reading or the clock: another of then may go before
         )
         self._active = False
 

@@ -92,7 +92,10 @@ def _taken(instance: Instance, step: Row | Condition) -> list[Condition | None]:
     if step.value is None:
         return [instance.reset(step.point, step.at)]
     found = [] if step.retained else [instance.reach(step.point, step.at, step.at)]
-    return [*found, instance.take(step.point, step.at, step.value, step.retained, step.at)]
+    condition = instance.take(step.point, step.at, step.value, step.retained, step.at)
+    if condition is not None:
+        instance.timed = step.at
+    return [*found, condition]
 
 
 def _order(step: Row | Condition) -> tuple[Ms, int, int]:
@@ -119,7 +122,8 @@ def _passed(instance: Instance, until: Ms) -> list[Condition]:
 
 
 def _stretches(held: bool, said: Iterable[Condition]) -> list[Stretch]:
-    """Saying twice what holds changes nothing."""
+    """Saying twice what holds changes nothing; what holds for no time (two points of one instant, one after the
+    other) is none."""
     found: list[Stretch] = []
     raised: Condition | None = None
     for condition in said:
@@ -129,6 +133,7 @@ def _stretches(held: bool, said: Iterable[Condition]) -> list[Stretch]:
         if held:
             raised = condition
         else:
-            found.append(Stretch(raised, condition.at))
+            if raised is None or raised.at < condition.at:
+                found.append(Stretch(raised, condition.at))
             raised = None
     return [*found, Stretch(raised, None)] if held else found

@@ -20,14 +20,26 @@ rules:
      priority: 3, ticket: now}
   - {id: t.hot, kind: during, name: {en: hot at rest, zh-CN: 热}, select: {classes: [generator]}, point: heat,
      parameters: {above: 45, while: {running: {equals: 0}}}, on_delay: 2min, priority: 3, ticket: now}
+  - {id: t.dry, kind: meanwhile, name: {en: dry, zh-CN: 干}, select: {classes: [pump]}, point: running,
+     parameters: {equals: 1, other: tank, other_point: level, below: 0.5}, on_delay: 2min, priority: 2, ticket: now}
 """
 MINUTE = 60
 
 
 def duty_room() -> Room:
     room = Room(
-        [device("feeder", "feeder", 60), device("gen", "generator", 60)],
-        {"feeder": [gauge("voltage", "V", 60)], "generator": [state("running", 60), gauge("heat", "°C", 60)]},
+        [
+            device("feeder", "feeder", 60),
+            device("gen", "generator", 60),
+            device("pump", "pump", 60, tank="tank"),
+            device("tank", "tank", 60),
+        ],
+        {
+            "pump": [state("running", 60)],
+            "tank": [gauge("level", "m", 60)],
+            "feeder": [gauge("voltage", "V", 60)],
+            "generator": [state("running", 60), gauge("heat", "°C", 60)],
+        },
         [rule for rule in parse_rules(RULES, "rules.yaml") if rule.id.startswith("t.")],
     )
     room.past = Stored(room)
@@ -95,3 +107,18 @@ def test_a_set_that_starts_at_the_end_of_the_delay_was_not_hot_at_rest(second: i
     room.at(8 * MINUTE, 5)
     assert alarms(room, "t.hot") == []
     assert [a.disproved for a in room.records.rows.alarms.values() if a.rule == "t.hot"] == [True]
+
+
+@pytest.mark.parametrize("first", ["pump", "tank"])
+def test_what_two_devices_say_of_one_instant_holds_in_either_order(first: str) -> None:
+    """The tank is full again at the very instant at which the pump would have run dry for two minutes."""
+    room = duty_room()
+    for minute in (5, 6):
+        room.at(minute * MINUTE, 5).reads(("pump", "running", 1), ("tank", "level", 0.2))
+    room.at(7 * MINUTE - 1, 1)
+    room.clock.at += 1000
+    rows = [("pump", "running", 1.0), ("tank", "level", 0.9)]
+    for row in rows if first == "pump" else rows[::-1]:
+        room.reads(row)
+    room.at(8 * MINUTE, 5)
+    assert alarms(room, "t.dry") == []
