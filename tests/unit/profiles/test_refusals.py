@@ -57,9 +57,9 @@ each: frames[*]
 identity: "{{@.address}}"
 points: {{volume: {{from: values.volume, quantity: volume}}}}
 """,
-            f"acme/{codec}",
+            f"acme/{name}",
         )
-        for kind, codec in (("electricity_meter", "dlt645"), ("water_meter", "cjt188"))
+        for name, kind, codec in (("a", "electricity_meter", "dlt645"), ("b", "water_meter", "cjt188"))
     ]
     good = "681001001000000000811690 1f00 45230100 2c 00200100 2c 00000000000000 0000".replace(" ", "")
     total = sum(bytes.fromhex(good)) & 0xFF
