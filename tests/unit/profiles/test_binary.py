@@ -378,3 +378,15 @@ def test_a_sentinel_that_a_type_can_never_have_is_a_mistake(kind: str, value: st
         fields(f"[x: {{as: {kind}, none: [{value}]}}]", "00")
     for fine in ("0", "1"):
         fields(f"[x: {{as: {kind}, none: [{fine}]}}]", "0000")
+
+
+@pytest.mark.parametrize(
+    ("kind", "wanted"),
+    [("04", "a"), ("09", "a"), ("10", "a"), ("15", "a"), ("0a", "a"), ("0b", "b"), ("16", "b")],
+)
+def test_a_case_may_name_several_ranges_and_values(kind: str, wanted: str) -> None:
+    """Two ranges with a comma were one word that no value is: the case never came, or `else` did."""
+    cases = "{'4-9, 16-21,10': [{let: x, value: \"'a'\"}], else: [{let: x, value: \"'b'\"}]}"
+    assert fields(f"[k: u8, {{switch: k, cases: {cases}}}]", kind) == {"k": int(kind, 16), "x": wanted}
+    with pytest.raises(Invalid, match="'9-4' is no range"):
+        fields("[k: u8, {switch: k, cases: {'1,9-4': [{skip: 1}]}}]", "0000")

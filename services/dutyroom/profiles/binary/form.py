@@ -272,17 +272,17 @@ class Reader:
             self.form.note(node, join(where, "cases"), "is missing: {value: [fields]}")
         for key, child in found.items():
             steps = self.steps(child, join(where, f"cases.{key}"))
-            span = re.fullmatch(r"(-?[0-9]+)-(-?[0-9]+)", key)
-            if key == "else":
-                other = steps
-            elif span and float(span[1]) <= float(span[2]):
-                ranges.append((float(span[1]), float(span[2]), steps))
-            elif span or re.fullmatch(r"-?[0-9]+-", key):
-                said = f"{key!r} is no range: write the lower and the higher value, for example 4-7"
-                self.form.note(child, join(where, f"cases.{key}"), said)
-            else:
-                for one in key.split(","):
-                    cases[code_text(one.strip())] = steps
+            for one in (part.strip() for part in key.split(",")):
+                span = re.fullmatch(r"(-?[0-9]+)-(-?[0-9]+)", one)
+                if one == "else":
+                    other = steps
+                elif span and float(span[1]) <= float(span[2]):
+                    ranges.append((float(span[1]), float(span[2]), steps))
+                elif span or re.fullmatch(r"-?[0-9]+-", one):
+                    said = f"{one!r} is no range: write the lower and the higher value, for example 4-7"
+                    self.form.note(child, join(where, f"cases.{key}"), said)
+                else:
+                    cases[code_text(one)] = steps
         return (Switch(on, cases, tuple(ranges), other),)
 
     def _check(self, own: Mapping[str, Node], node: Node, where: str) -> tuple[Step, ...]:
