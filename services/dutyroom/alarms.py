@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from typing import TypeAlias
 
 from dutyroom.errors import Conflict
@@ -191,6 +192,16 @@ def spans_of(alarm: Alarm) -> Spans:
     if alarm.spans or alarm.disproved or alarm.merged_into is not None or alarm.id == 0:
         return alarm.spans
     return ((alarm.raised_at, alarm.cleared_at),)
+
+
+def called_anew(alarm: Alarm) -> Ms | None:
+    """When its condition came back after a pause, the last time; None = it is as it began. What comes and goes within
+    minutes is one call."""
+    spans = spans_of(alarm)
+    for (_, before), (begun, _) in reversed(list(pairwise(spans))):
+        if before is not None and begun - before > CHATTER_IN:
+            return begun
+    return None
 
 
 def _check(alarm: Alarm, event: AlarmEvent, now: Ms, actor: str, reason: str, until: Ms | None) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from dutyroom import tickets
+from dutyroom.alarms import called_anew
 from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test
 from dutyroom.flows.episodes import Episode, Key
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce
-from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
+from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device, TicketEvent
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, Ms
 
@@ -55,6 +57,19 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
             room.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
         else:
             announce(room, episode, rule)
+            _anew(room, episode, rule, condition.at)
+
+
+def _anew(room: Room, episode: Episode, rule: Rule, at: Ms) -> None:
+    """Fire, entrapment and gas that come back after a pause, on an alarm that is still open (nobody has reset its
+    latch, or acknowledged it): the same row, and another emergency. People are told again."""
+    if not rule.vital or episode.alarm.test or called_anew(episode.alarm) != at:
+        return
+    room.tell(episode, f"again:{at}")
+    work = room.works.get(tickets.cause_of(*episode.key))
+    if work is not None:
+        room.ticket(work, TicketEvent.ATTACH, "alarm.reason.again")
+        episode.work = work
 
 
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dutyroom.alarms import called_anew
 from dutyroom.flows.causes import rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import Room
@@ -22,7 +23,7 @@ def escalate(room: Room) -> None:
         rule = rule_of(room, episode) if episode is not None else None
         if episode is None or rule is None or not (episode.active or episode.alarm.latched):
             continue
-        told = work.ticket.escalated_at
+        told, anew = work.ticket.escalated_at, _anew(work, episode)
         late = [(due, what) for due, what in deadlines(work, episode, rule) if due <= room.now]
         news = [what for due, what in late if told is None or told < due]
         if news:
@@ -30,25 +31,46 @@ def escalate(room: Room) -> None:
             work.ticket = replace(work.ticket, escalated_at=room.now)
             episode.work = work
             if all(notice.episode is not episode for notice in room.notices):  # else it sounds already
-                room.tell(episode, news[-1])
+                room.tell(episode, news[-1] if anew is None else f"{news[-1]}:{anew}")
 
 
 def _alarm_of(room: Room, work: Work) -> Episode | None:
-    """The alarm that opened a ticket which somebody ought to be working on; None of a test."""
+    """The alarm of a ticket which somebody ought to be working on: the one that stands, else the one that opened
+    it; None of a test."""
     ticket = work.ticket
-    if ticket.kind is not TicketKind.ALARM or ticket.state not in _WORKED_ON or not ticket.id:
+    if ticket.kind is not TicketKind.ALARM or not ticket.id:
         return None
-    episode = room.by_id.get(ticket.alarm or 0)
-    return episode if episode is not None and not episode.alarm.test else None
+    rule, _, about = ticket.cause.partition("|")
+    episode = room.open.get((rule, about))
+    if episode is None or episode.alarm.ticket != ticket.id:
+        episode = room.by_id.get(ticket.alarm or 0)
+    if episode is None or episode.alarm.test:
+        return None
+    anew = _anew(work, episode)  # what is done was done for the time before
+    done = ticket.state is TicketState.DONE and anew is not None and (ticket.done_at or 0) < anew
+    return episode if done or ticket.state in _WORKED_ON else None
+
+
+def _anew(work: Work, episode: Episode) -> Ms | None:
+    """When the emergency came that a ticket of an earlier one has taken on; None = it is the one that opened it."""
+    alarm = episode.alarm
+    again = called_anew(alarm)
+    if again is not None:
+        return max(again, alarm.recorded_at)
+    return None if alarm.id == work.ticket.alarm else alarm.recorded_at
 
 
 def deadlines(work: Work, episode: Episode, rule: Rule) -> list[tuple[Ms, str]]:
     """(when, what is late then), as far as nobody has met it; the earliest first."""
-    ticket, found = work.ticket, []
-    answered = ticket.dispatched_at or ticket.accepted_at or episode.alarm.acknowledged_at
+    ticket, found, anew = work.ticket, [], _anew(work, episode)
+    since, answer_by = ticket.opened_at, ticket.respond_by
+    if anew is not None:  # who answered before was not asked of this
+        since, answer_by = anew, None if rule.respond_within is None else anew + rule.respond_within
+    steps = [at for at in (ticket.dispatched_at, ticket.accepted_at) if at is not None and at >= since]
     vital = episode.alarm.latched  # fire and entrapment; else one message per person and cause is enough
-    if vital and ticket.respond_by is not None and not answered:
-        found.append((ticket.respond_by, "unanswered"))
-    if rule.arrive_within is not None and ticket.arrived_at is None and episode.active:
-        found.append((ticket.opened_at + rule.arrive_within, "unarrived"))
+    if vital and answer_by is not None and not steps and episode.alarm.acknowledged_at is None:
+        found.append((answer_by, "unanswered"))
+    arrived = ticket.arrived_at is not None and ticket.arrived_at >= since
+    if rule.arrive_within is not None and not arrived and episode.active:
+        found.append((since + rule.arrive_within, "unarrived"))
     return sorted(found)

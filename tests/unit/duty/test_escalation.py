@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from tests.unit.duty.duty_room import Room, device, state
 
-from dutyroom import tickets
-from dutyroom.model.duty import Person, Role, Ticket, TicketEvent
+from dutyroom import alarms, tickets
+from dutyroom.model.duty import AlarmEvent, Person, Role, Ticket, TicketEvent
 from dutyroom.timebase import MINUTE, Ms
 
 LIFT = [device("lift", "elevator", 30)]
@@ -115,3 +115,78 @@ def test_nobody_arrives_where_nobody_was_sent(event: TicketEvent) -> None:
     until(made, made.clock.at, 1)
     with pytest.raises(Exception, match="does not allow arrive"):
         tickets.step(replace(ticket(made)), event, made.clock.at, "wang")
+
+
+def alarm_act(made: Room, event: AlarmEvent) -> None:
+    with made.records.write() as tx:
+        (alarm,) = tx.alarms.open_ones("s")
+        after, change = alarms.step(alarm, event, made.clock.at, "wang", "seen")
+        tx.alarms.update(after)
+        tx.alarms.log(change)
+        tx.change("s", made.clock.at, "alarm", str(after.id))
+
+
+def messages(made: Room) -> list[str]:
+    """What one of them was told, without the moments."""
+    rows = (r for r in made.records.rows.outbox.values() if r.person == "wang")
+    return [r.dedupe.split("|")[-1].partition(":")[0] for r in rows]
+
+
+@pytest.mark.parametrize("reset", [True, False])
+@pytest.mark.parametrize("done", [True, False])
+def test_who_is_trapped_again_before_anybody_closed_the_work_order_is_no_less_urgent(
+    reset: bool, done: bool
+) -> None:
+    """Seen to, freed, and the latch perhaps not reset, the work order not closed; two hours later once more."""
+    made = room()
+    start = made.clock.at
+    until(made, start, 1)
+    alarm_act(made, AlarmEvent.ACKNOWLEDGE)
+    act(made, TicketEvent.ACCEPT)
+    act(made, TicketEvent.ARRIVE)
+    until(made, start, 10)
+    until(made, start, 20, trapped=0)
+    if reset:
+        alarm_act(made, AlarmEvent.RESET)
+    if done:
+        act(made, TicketEvent.DO)
+    until(made, start, 120, trapped=0)
+    assert messages(made) == ["raised"]
+    until(made, start, 121)
+    assert len(messages(made)) == 2
+    until(made, start, 125)
+    assert messages(made)[2:] == ["unanswered"]
+    until(made, start, 152)
+    assert messages(made)[3:] == ["unarrived"]
+    until(made, start, 170)
+    assert len(messages(made)) == 4
+    assert len(made.records.rows.tickets) == 1
+
+
+def test_one_that_flickers_puts_off_no_deadline() -> None:
+    made = room()
+    start = made.clock.at
+    for minute in range(1, 9):
+        until(made, start, minute, trapped=minute % 2)
+    assert messages(made) == ["raised", "unanswered"]
+
+
+def test_gas_that_comes_back_after_an_hour_is_told_again_and_one_that_flickers_is_not() -> None:
+    made = Room([device("hob", "sensor", 30)], {"sensor": [state("gas", 30)]})
+    made.records.rows.people = room().records.rows.people
+    start = made.clock.at
+
+    def says(until_minute: float, gas: int) -> None:
+        while made.clock.at < start + until_minute * MINUTE:
+            made.clock.at += MINUTE // 2
+            made.reads(("hob", "gas", gas))
+            made.watch.tick(made.clock.at)
+
+    for minute in range(1, 7):
+        says(minute, minute % 2)
+    assert messages(made) == ["raised"]
+    says(60, 0)
+    says(61, 1)
+    assert messages(made) == ["raised", "again"]
+    assert len(made.records.rows.tickets) == len(made.records.rows.alarms) == 1
+    assert [c.event for c in made.records.rows.ticket_log].count(TicketEvent.ATTACH) == 1
