@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import tickets
+from dutyroom.alarms import called_anew
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
@@ -61,6 +62,8 @@ def _open_ticket(room: Room, episode: Episode) -> None:
         return
     cause = tickets.cause_of(*episode.key)
     work = room.works.get(cause)
+    anew = None if rule.vital else called_anew(episode.alarm)  # what is vital has been told already
+    what = "raised" if anew is None else f"again:{anew}"  # the same row was told of before
     if work is None and (joined := _joined(room, episode, rule)):
         if episode.alarm.ticket != joined.ticket.id:
             raise_priority(room, joined, episode.alarm.priority, "alarm.reason.joined")
@@ -71,11 +74,13 @@ def _open_ticket(room: Room, episode: Episode) -> None:
         work = Work(ticket, origin=episode)
         work.changes.append(tickets.opening(ticket, room.now, SYSTEM))
         room.works[cause] = work
-        room.tell(episode)
+        room.tell(episode, what)
     elif episode.alarm.ticket != work.ticket.id:
         room.ticket(work, TicketEvent.ATTACH, "alarm.reason.again")
         if rule.priority == Priority.EMERGENCY:
             room.tell(episode)
+    elif anew is not None and rule.priority == Priority.EMERGENCY:
+        room.tell(episode, what)
     episode.work = work
 
 

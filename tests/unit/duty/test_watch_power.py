@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from tests.unit.duty.duty_room import Room, device, gauge, person, state
 
+from dutyroom.model.duty import TicketState
 from dutyroom.model.telemetry import PointSpec, Quality
 from dutyroom.topology import Topology
 
@@ -218,3 +220,32 @@ def test_an_older_cut_that_nobody_has_seen_to_is_no_reason_to_ring_twice_for_the
     room.reads(("gw1", "online", 1))
     volts(1200, 1800, 230, 230)  # all is well again: the old ticket is still there for a person, none is new
     assert room.tickets() == ["power.mains_lost|feeder", "power.mains_lost|mains"]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_second_cut_two_hours_after_one_that_nobody_acknowledged_is_told(closed: bool) -> None:
+    room = Room([device("feeder", "feeder", 10)], SPECS)
+    room.records.rows.people = [person("li")]
+
+    def volts(since: int, until: int, feeder: int) -> None:
+        for second in range(since, until, 5):
+            room.at(second, step=5)
+            room.reads(("feeder", "voltage", feeder))
+
+    def told() -> list[str]:
+        return [m.dedupe.split("|")[-1].partition(":")[0] for m in room.records.rows.outbox.values()]
+
+    volts(10, 60, 0)
+    for start in range(60, 240, 60):  # it trembles: one call
+        volts(start, start + 30, 230)
+        volts(start + 30, start + 60, 0)
+    volts(240, 7200, 230)
+    assert told() == ["raised"]
+    if closed:
+        with room.records.write() as tx:
+            (work,) = tx.tickets.search("s", open_only=True)
+            tx.tickets.update(replace(work, state=TicketState.CLOSED, closed_at=room.clock.at))
+            tx.change("s", room.clock.at, "ticket", str(work.id))
+    volts(7200, 7300, 0)
+    assert told() == ["raised", "again"]
+    assert len(room.records.rows.tickets) == 1 + closed
