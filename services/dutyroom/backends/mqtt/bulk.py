@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import select
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import paho.mqtt
 import structlog
@@ -30,6 +32,8 @@ _RECORD = 16 * 1024  # bytes of a TLS record: more never comes at once
 _PACE_S = 0.005  # between two reads, unless there is more than one read takes
 _MUCH_PACE_S = 0.02  # after a read of this many bytes
 _MUCH = 8 * 1024
+_FLOOD_PACE_S = 0.05  # after one of this many, where nothing urgent comes: some 10,000 messages a second
+_FLOOD = 32 * 1024
 _WAKES = 10_000  # bytes: each is one wish to write
 _HOLD_S = 0.1  # at a time, while there is no room
 _PUBACK, _PUBCOMP = b"\x40\x02", b"\x70\x02"  # and two bytes of packet id
@@ -48,9 +52,8 @@ class BulkClient(StockClient):
         self._splitter = Splitter(five, self.aliases)
         self._tail = bytearray()  # of a packet that has not come whole
         self._need = 0  # bytes of it without which nothing can be done
-        self._read_at = 0.0
+        self._before = self._read_at = 0.0  # when it read last, and the time before
         self._flood = False  # the last read found more than it could take
-        self._much = False  # or at least as much as is worth a longer wait
 
     def reconnect(self) -> MQTTErrorCode:
         self._tail, self._need, self._flood = bytearray(), 0, False
@@ -100,7 +103,7 @@ class BulkClient(StockClient):
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
         if not data:
             return self._loop_rc_handle(MQTTErrorCode.MQTT_ERR_CONN_LOST)
-        self._much = len(data) >= _MUCH
+        self.waiting.pause_s = self._pause_after(len(data), sock)
         with self._msgtime_mutex:
             self._last_bytes_received = time.monotonic()
         return self._eat(sock, data)
@@ -116,7 +119,7 @@ class BulkClient(StockClient):
 
     def _pace(self) -> None:
         """A little later there is more to read at once; what is to be sent does not wait for it."""
-        wait = self._read_at + (_MUCH_PACE_S if self._much else _PACE_S) - time.monotonic()
+        wait = self._read_at + self.waiting.pause_s - time.monotonic()
         if wait > 0 and not self._flood:
             waker = self._sockpairR
             if waker is None or not hasattr(select, "poll"):
@@ -127,7 +130,18 @@ class BulkClient(StockClient):
                 if poller.poll(wait * 1000):
                     waker.recv(_WAKES)
                     self.loop_write()
-        self._read_at = time.monotonic()
+        self._before, self._read_at = self._read_at, time.monotonic()
+
+    def _pause_after(self, size: int, sock: Any) -> float:
+        """Until the next read; at this pace what comes meanwhile must not fill more than half of what the socket
+        holds, or the broker would wait for us."""
+        if size < _MUCH:
+            return _PACE_S
+        if size < _FLOOD or self.waiting.urgent:
+            return _MUCH_PACE_S
+        room: int = sock.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // 2
+        lasted = max(self._read_at - self._before, _PACE_S)
+        return min(_FLOOD_PACE_S, max(_MUCH_PACE_S, room * lasted / size))
 
     def _receive(self, sock: object) -> bytes:
         """What has come, b"" = the end. Raises BlockingIOError: nothing yet."""

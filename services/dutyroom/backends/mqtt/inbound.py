@@ -33,8 +33,9 @@ log = structlog.get_logger(__name__)
 # one, so at 20,000 a second they are taken by the thousand; nobody sees a page earlier than after 250 ms anyway.
 TOGETHER_S = 0.125
 # But not once nothing more has come for so long: a broker that lets few messages be under way sends no other before
-# we answer. Longer than the reader waits between two reads.
+# we answer. Longer by so much than the reader waits between two reads, which it does the longer the more there is.
 STEP_S = 0.025
+_BEYOND_S = 0.005
 
 Taken = Sequence[tuple[object, Message]]
 
@@ -69,7 +70,7 @@ class MqttInbound:
                 broker,
                 client_id,
                 clock,
-                waiting=Waiting(self._changed, MESSAGES // lanes, BYTES // lanes),
+                waiting=Waiting(self._changed, MESSAGES // lanes, BYTES // lanes, client_id == urgent),
                 reader=reader,
                 standing=standing,
                 settled=self._settled,
@@ -156,11 +157,12 @@ class MqttInbound:
         until, before = time.monotonic() + TOGETHER_S, 0
         while before < (count := self._calm_count()) < limit and time.monotonic() < until:
             before = count
+            step = max(STEP_S, *(session.waiting.pause_s + _BEYOND_S for session in self._calm))
             if not self._urgent:
-                time.sleep(STEP_S)
+                time.sleep(step)
                 continue
             with self._changed:
-                if self._changed.wait_for(lambda: self._waiting(self._urgent), STEP_S):
+                if self._changed.wait_for(lambda: self._waiting(self._urgent), step):
                     return
 
     def _calm_count(self) -> int:

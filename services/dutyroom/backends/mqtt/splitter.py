@@ -6,7 +6,8 @@ handler to read or to refuse. MQTT 3.1.1 section 3.3, MQTT 5.0 section 3.3.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import struct
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from dutyroom.timebase import Ms
 _HEAD = 5  # bytes that say how a packet of up to 16 KiB is laid out: type, length, length of its topic
 _SHAPES = 10_000
 _TOPICS = 50_000
+_WORTH = 16  # packets laid out alike that are cut at once
+_TRY, _MOST = 64, 1024  # packets that are cut one by one before the next look for some that are alike
 _LONG_TOPIC = 256  # bytes; longer ones are not remembered
 
 # offsets from the packet's first byte: topic, behind the topic, behind the packet id, behind the packet; marks
@@ -81,12 +84,51 @@ class Splitter:
 
         Raises BrokenStream for a topic alias that was never given.
         """
+        each, step = self._each_five if self._five else self._each, _TRY
+        while True:
+            before = len(cut.ids)
+            pos = self._alike(data, pos, cut)
+            step = _TRY if len(cut.ids) - before > _TRY else min(2 * step, _MOST)
+            before = len(cut.ids)
+            pos = each(data, pos, cut, step)
+            if len(cut.ids) - before < step:
+                return pos
+
+    def _alike(self, data: bytes, pos: int, cut: Cut) -> int:
+        """Adds the packets that begin at `pos` as far as they are laid out alike, as those of one make of devices
+        often are, all at once; returns where they end."""
+        head = data[pos : pos + _HEAD]
+        shape = self._shapes.get(head) or self._shape(head)
+        if shape is None or shape[-1]:
+            return pos
+        topic, ident, start, stop, _ = shape
+        most = (len(data) - pos) // stop
+        if most < _WORTH or data[pos + stop : pos + stop + _HEAD] != head:
+            return pos
+        same = np.ones(most, np.bool_)
+        for at, kind in ((0, "<u4"), (4, "u1")):  # the head
+            column: Any = np.ndarray((most,), kind, data, pos + at, (stop,))
+            same &= column == column[0]
         if self._five:
-            return self._split_five(data, pos, cut)
+            same &= np.ndarray((most,), "u1", data, pos + start, (stop,)) == 0  # no properties
+        count = most if same.all() else int(same.argmin())
+        if count < _WORTH:
+            return pos
+        form = f"{topic}x{ident - topic}s{start - ident}s{int(self._five)}x{stop - start - self._five}s"
+        end = pos + count * stop
+        raws, ids, payloads = zip(*struct.iter_unpack(form, memoryview(data)[pos:end]), strict=True)
+        topics = self._topics
+        cut.topics += [topics.get(raw) or self._topic(raw) for raw in raws]
+        cut.payloads += payloads
+        cut.ids += ids
+        return end
+
+    def _each(self, data: bytes, pos: int, cut: Cut, count: int) -> int:
+        """One by one, at most `count`."""
         end = len(data)
         shapes, topics = self._shapes, self._topics
         name, keep, note = cut.topics.append, cut.payloads.append, cut.ids.append
-        while True:
+        for _ in range(count):
             head = data[pos : pos + _HEAD]
             shape = shapes.get(head) or self._shape(head)
             if shape is None:
@@ -104,12 +146,13 @@ class Splitter:
             keep(data[start:stop])
             note(data[ident:start])
             pos = stop
+        return pos
 
-    def _split_five(self, data: bytes, pos: int, cut: Cut) -> int:
+    def _each_five(self, data: bytes, pos: int, cut: Cut, count: int) -> int:
         end = len(data)
         shapes, topics = self._shapes, self._topics
         named, keep, note = cut.topics.append, cut.payloads.append, cut.ids.append
-        while True:
+        for _ in range(count):
             head = data[pos : pos + _HEAD]
             shape = shapes.get(head) or self._shape(head)
             if shape is None:
@@ -135,6 +178,7 @@ class Splitter:
             keep(data[body:stop])
             note(data[pos + ident : start])
             pos = stop
+        return pos
 
     def _shape(self, head: bytes) -> _Shape | None:
         """Of a packet that begins like this; None = left to paho."""

@@ -32,13 +32,19 @@ class Waiting:
     """Runs of messages in the order they came. Bounded by number and by bytes as far as whoever puts asks
     for room first: what was read from the socket at once is always taken in.
 
-    changed: shared by the sessions that one flow takes from.
+    changed: shared by the sessions that one flow takes from. urgent: what comes by this one.
+    pause_s: how long whoever puts may gather before the next time.
     """
 
     def __init__(
-        self, changed: threading.Condition | None = None, messages: int = MESSAGES, size: int = BYTES
+        self,
+        changed: threading.Condition | None = None,
+        messages: int = MESSAGES,
+        size: int = BYTES,
+        urgent: bool = False,
     ) -> None:
         self.changed = changed if changed is not None else threading.Condition()
+        self.urgent, self.pause_s = urgent, 0.0
         self.most, self.most_bytes = messages, size
         self.count = self.bytes = 0
         self._runs: deque[_Run] = deque()
