@@ -29,8 +29,8 @@ LANES = {"topics": ("meter/#",), "priority": ("fire/#", "lift/+/alarm")}
 def opened() -> Iterator[Callable[..., MqttInbound]]:
     made: list[MqttInbound] = []
 
-    def start(*brokers: BrokerAddress, memory: Path | None = None) -> MqttInbound:
-        inbound = MqttInbound("estate", brokers, SystemClock(), memory=memory)
+    def start(*brokers: BrokerAddress, memory: Path | None = None, **given: Any) -> MqttInbound:
+        inbound = MqttInbound("estate", brokers, SystemClock(), memory=memory, **given)
         made.append(inbound)
         inbound.start()
         until(lambda: all(s.subscriptions.settled for s in inbound.sessions), "subscribed")
@@ -273,3 +273,18 @@ def test_who_takes_is_woken_by_any_session() -> None:
         timer.start()
         assert len(lanes.inbound.take(5, 10)) == 1
         timer.join()
+
+
+def test_a_broker_that_has_forgotten_us_is_told_also_when_we_were_away(
+    new_mosquitto: NewMosquitto, opened: Opened, tmp_path: Path
+) -> None:
+    broker, memory, lost = new_mosquitto(""), tmp_path / "subscriptions.json", list[str]()
+    inbound = opened(at(broker, **LANES), memory=memory, lost=lost.append)
+    broker.restart()
+    until(lambda: not inbound.connected, "away")
+    until(lambda: inbound.connected, "connected again")
+    assert lost == []  # it has its sessions, and had none of a new site
+    inbound.stop()
+    broker.forget()
+    opened(at(broker, **LANES), memory=memory, lost=lost.append)
+    assert lost == [f"broker 127.0.0.1:{broker.port}"] * 2  # each lane's

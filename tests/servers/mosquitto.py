@@ -32,6 +32,7 @@ class Mosquitto:
             raise Missing("mosquitto is not on the path; install the package mosquitto")
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
+        self._saved = folder / "mosquitto.db"
         config = folder / "mosquitto.conf"
         # As root it would give up its rights, and could not write to our folder then.
         user = "user root" if os.geteuid() == 0 else ""
@@ -51,6 +52,12 @@ class Mosquitto:
 
     def restart(self) -> None:
         self.stop()
+        self.start()
+
+    def forget(self) -> None:
+        """Restarted with nothing of what it had."""
+        self.stop()
+        self._saved.unlink(missing_ok=True)
         self.start()
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,7 @@ from dutyroom.backends.broker import EmbeddedBroker
 from dutyroom.backends.cron import Cron
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.mqtt import MqttInbound
-from dutyroom.errors import Fenced, Unavailable
+from dutyroom.errors import DutyroomError, Fenced, Unavailable
 from dutyroom.flows.devices import DeviceDesk, estate_of, fed
 from dutyroom.flows.following import Following, last_change
 from dutyroom.flows.ground import ground_of
@@ -38,6 +39,7 @@ from dutyroom.flows.spool import READERS, held_by_watch
 from dutyroom.flows.upkeep import Upkeep
 from dutyroom.flows.watch import Watch
 from dutyroom.interfaces import ReadingStore, Records, Tended
+from dutyroom.model.telemetry import Finding
 from dutyroom.rules.engine import Engine
 from dutyroom.settings import Settings
 from dutyroom.site import BrokerAddress, Site
@@ -166,7 +168,8 @@ def open_site(
         journal = SqliteJournal(folder / "journal.sqlite", False, token, limits.spool, READERS)
         stack.callback(journal.close)
         memory = folder / "subscriptions.json" if lossless else None  # a broker of our own forgets as well
-        line = Line(lambda: MqttInbound(site.id, brokers, clock, reader, memory))
+        lost = _noting_losses(journal, clock) if lossless else lambda broker: None
+        line = Line(lambda: MqttInbound(site.id, brokers, clock, reader, memory, lost))
         running = _put_together(
             site, folder, records, store, profiles, clock, brokers, journal, line, limits, speed, owned
         )
@@ -175,6 +178,16 @@ def open_site(
             running.loops.append(trial(brokers, lambda: line.connected))
         stack.pop_all()
     return running
+
+
+def _noting_losses(journal: SqliteJournal, clock: Clock) -> Callable[[str], None]:
+    """For a broker that has forgotten our session: nobody would see it in a log."""
+
+    def lost(broker: str) -> None:
+        with contextlib.suppress(DutyroomError):  # it stands in the log in any case
+            journal.note([Finding("session_lost", "", clock.now(), broker)], {})
+
+    return lost
 
 
 def _put_together(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,7 +43,7 @@ Taken = Sequence[tuple[object, Message]]
 class MqttInbound:
     """See `interfaces.Inbound`. reader: `bulk` or `stock`. memory: a file that remembers what the sessions are
     subscribed to; a session that the site names no more is emptied: its topics are dropped, what it holds is
-    taken.
+    taken. lost: called with a broker's name when it has forgotten a session.
 
     Raises Rejected when a password or a certificate cannot be read, or when topics of one broker meet its
     priority ones.
@@ -56,6 +56,7 @@ class MqttInbound:
         clock: Clock,
         reader: str = "bulk",
         memory: Path | None = None,
+        lost: Callable[[str], None] = lambda broker: None,
     ) -> None:
         self._changed = threading.Condition()
         for broker in brokers:
@@ -74,6 +75,7 @@ class MqttInbound:
                 reader=reader,
                 standing=standing,
                 settled=self._settled,
+                lost=lost,
             )
 
         self._urgent = [

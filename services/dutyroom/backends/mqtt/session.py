@@ -51,7 +51,8 @@ class MqttSession:
 
     waiting: where messages go that a flow takes from several sessions. reader: `bulk` or `stock`.
     standing: what the site's sessions are subscribed to. settled: called when this one has all its topics;
-    alone it then drops what it had before.
+    alone it then drops what it had before. lost: called with the broker's
+    name when it has forgotten the session, and with it what came while we were away.
     Raises Rejected when the password or the certificates cannot be read.
     """
 
@@ -65,6 +66,7 @@ class MqttSession:
         reader: str = "bulk",
         standing: Standing | None = None,
         settled: Callable[[], None] | None = None,
+        lost: Callable[[str], None] = lambda broker: None,
     ) -> None:
         self._address, self._client_id = address, client_id
         self._name = name_of(address)
@@ -75,7 +77,9 @@ class MqttSession:
         self._connected = threading.Event()
         self._stopping = threading.Event()
         self._backoff = Backoff()
-        self._known = False  # the broker has had this session before
+        self._lost = lost
+        # The broker has had this session before, perhaps of an earlier process.
+        self._known = self.name in self.subscriptions.standing
         self.refused = ""  # why we are not let in, or not to all topics; "" = fine
         five = address.version == "5"
         self._client = client_class(reader)(client_id, five, self.waiting, clock, self.name)
@@ -153,8 +157,9 @@ class MqttSession:
             return
         self._say_refused("")
         self._backoff.connected(time.monotonic())
-        if self._known and not flags.session_present:
+        if self._known and not flags.session_present and self.subscriptions.topics:
             log.warning("broker.session_lost", broker=self._name, lost="what came since we were cut off")
+            self._lost(self._name)
         self._known = True
         expiry = getattr(given, "SessionExpiryInterval", _FOR_EVER)
         if expiry < _A_WEEK_S:

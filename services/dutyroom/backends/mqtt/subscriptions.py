@@ -72,6 +72,7 @@ class Subscriptions:
 
     def __init__(self, session: str, topics: Sequence[str], standing: Standing) -> None:
         self._session, self._standing = session, standing
+        self.standing = tuple(standing.sessions)  # those that were remembered
         self.topics = tuple(topics)
         for place, topic in enumerate(self.topics):
             _warn(topic, [one for one in self.topics[:place] if overlap(one, topic)])
