@@ -9,7 +9,7 @@ from dutyroom.alarms import called_anew
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
-from dutyroom.model.duty import SYSTEM, Priority, TicketEvent
+from dutyroom.model.duty import SYSTEM, Priority, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -77,7 +77,8 @@ def _open_ticket(room: Room, episode: Episode) -> None:
         room.tell(episode, what)
     elif episode.alarm.ticket != work.ticket.id:
         room.ticket(work, TicketEvent.ATTACH, "alarm.reason.again")
-        if rule.priority == Priority.EMERGENCY:
+        # Who has done the work thinks that it is over.
+        if rule.priority == Priority.EMERGENCY or work.ticket.state is TicketState.DONE:
             room.tell(episode)
     elif anew is not None and rule.priority == Priority.EMERGENCY:
         room.tell(episode, what)

@@ -69,6 +69,20 @@ def test_further_episodes_attach_to_the_open_ticket_and_a_new_one_follows_a_clos
     assert len(room.records.rows.outbox) == 2
 
 
+def test_what_comes_back_after_its_work_was_done_is_told_though_the_ticket_still_waits_for_its_follow_up() -> (
+    None
+):
+    room = Room([GATE], SPECS)
+    room.records.rows.people = [person("li")]
+    forced(room, 0)
+    person_does(room, "gate.forced", "gate", AlarmEvent.ACKNOWLEDGE)
+    forced(room, 60, 0)
+    ticket_goes(room, "gate.forced|gate", TicketEvent.ACCEPT, TicketEvent.DO)
+    forced(room, 600)
+    assert len(room.records.rows.tickets) == 1
+    assert len(room.records.rows.outbox) == 2
+
+
 def test_a_raise_after_its_return_is_the_same_episode() -> None:
     room = Room([GATE], SPECS)
     for second, value in ((0, 1), (60, 0), (120, 1), (180, 0), (240, 1)):
