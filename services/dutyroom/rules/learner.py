@@ -23,7 +23,7 @@ from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, zone
 
 _USUAL_S = HOUR // SECOND  # of a device that says no interval of its own
 _PACE: Ms = 5 * MINUTE
-_FEW = 16  # points: of more the readings overtake each other on their way all the time
+_FEW = 6  # points, a tank and its pumps: of more the readings overtake each other on their way all the time
 Make: TypeAlias = Callable[[Meter, str], Detector]  # the name of the device beside
 
 

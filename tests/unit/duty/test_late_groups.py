@@ -117,3 +117,16 @@ def test_a_device_that_waits_in_a_gateway_changes_no_alarm_of_a_group(seed: int)
     chance = random.Random(seed)
     said = plant(chance)
     assert played(late(said, chance)) == played(sorted((row[0], row) for row in said))
+
+
+def test_in_a_large_group_readings_that_cross_each_other_on_their_way_are_no_disorder() -> None:
+    """What is late by more than an interval is."""
+    many = [f"u{n}" for n in range(8)]
+    room = Room([DEVICES[2], *(device(name, "water_meter", 300, use="unit") for name in many)], SPECS, MINE)
+    room.ground = replace(NOWHERE, below=lambda utility, device: many if device == "master" else ())
+    room.restart()
+    for name, minute in (("u0", 10), ("u1", 6), ("u2", 12)):
+        room.engine.feed(room.batch((name, "volume", 1000), at=minute * 60))
+    assert not room.engine.missed
+    room.engine.feed(room.batch(("u3", "volume", 1000), at=6 * 60))
+    assert room.engine.missed == {("t.loss", "master"): T0 + 6 * MINUTE}
