@@ -6,14 +6,12 @@ from array import array
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, TypeAlias
-
-import msgspec
+from typing import Any, TypeAlias, TypeVar
 
 from dutyroom.model.duty import Condition, Device
 from dutyroom.model.telemetry import Point
 from dutyroom.model.workdays import WEEK, Workdays
-from dutyroom.rules.columns import NEVER
+from dutyroom.rules.columns import NEVER, Columns
 from dutyroom.rules.kind import ANY, Bounds, Instance, Place, counters
 from dutyroom.rules.learned import Detector, Finding, ZoneDetector, ready
 from dutyroom.rules.learned.localtime import LocalTime
@@ -24,7 +22,7 @@ from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, zone
 _USUAL_S = HOUR // SECOND  # of a device that says no interval of its own
 _PACE: Ms = 5 * MINUTE
 _FEW = 6  # points, a tank and its pumps: of more the readings overtake each other on their way all the time
-Make: TypeAlias = Callable[[Meter, str], Detector]  # the name of the device beside
+Make: TypeAlias = Callable[[Meter], Detector]
 
 
 @lru_cache(maxsize=64)
@@ -59,47 +57,64 @@ def meter_of(place: Place, device: Device, point: Point) -> Meter:
     )
 
 
+class Worker:
+    """One detector for all points that are alike: it takes the state of one, a reading, and gives the state back."""
+
+    __slots__ = ("detector", "fresh", "pace")
+
+    def __init__(self, detector: Detector, meter: Meter) -> None:
+        """meter: what it was made for; of readings that come more often than it says some are passed over."""
+        self.detector, self.fresh = detector, detector.pack()
+        self.pace = min(_PACE, meter.interval_s * SECOND // 2)
+
+
+class Workers(Columns):
+    """Those of an engine, by what makes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._held: dict[tuple[Make, Meter], Worker] = {}
+
+    def of(self, make: Make, meter: Meter) -> Worker:
+        found = self._held.get((make, meter))
+        if found is None:
+            found = self._held[make, meter] = Worker(make(meter), meter)
+        return found
+
+
 class Learner(Instance):
     """A detector on one point. What one learns from is hours, not seconds: it asks for readings.
 
-    Between snapshots most hear nothing, so from one on they are what it holds of them, a third of the memory of a
-    detector, and work again with their next reading."""
+    Of a hundred thousand points each is but the bytes that its detector packs."""
 
-    __slots__ = ("_detector", "_make", "_meter", "_packed", "_ready", "pace", "point", "wants")
+    __slots__ = ("_state", "_worker", "point", "wants")
     asks = True
 
-    def __init__(self, rule: Rule, point: Point, make: Make, meter: Meter) -> None:
-        """meter: what `make` gets; of readings that come more often than it says some are passed over."""
+    def __init__(self, rule: Rule, point: Point, worker: Worker) -> None:
         super().__init__(rule, point.device, (point.id,))
-        self.point, self._make, self._meter = point, make, meter
-        self.pace = min(_PACE, meter.interval_s * SECOND // 2)
+        self.point, self._worker = point, worker
         self.wants: Ms = NEVER
-        self._detector: Detector | None = None  # None = as it is packed, or fresh
-        self._packed = b""  # as it is since the last reading taken
-        self._ready: Ms = 0  # while it is packed: from when on it judges; 0 = it does
+        self._state = b""  # nothing: it has heard nothing yet
+
+    def _detector(self) -> Detector:
+        """Its worker's, with its own state."""
+        detector = self._worker.detector
+        detector.unpack(self._state or self._worker.fresh)
+        return detector
 
     @property
     def ready(self) -> Ms:
-        return self._ready if self._detector is None else ready(self._detector)
-
-    @property
-    def detector(self) -> Detector:
-        """At work."""
-        found = self._detector
-        if found is None:
-            found = self._detector = self._make(self._meter, self.device)
-            if self._packed and (state := msgspec.msgpack.decode(self._packed)[2]) is not None:
-                found.load(state)
-        return found
+        return ready(self._detector()) if self._state else 0
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained or at < self.wants:
             return None
-        detector = self._detector or self.detector
+        detector = self._detector()
         cause = detector.cause
-        self.wants, self._packed = at + self.pace, b""
+        self.wants = at + self._worker.pace
         detector.tick(at)
         detector.read(at, value)
+        self._state = detector.pack()
         if detector.active == self._active and (not detector.active or detector.cause == cause):
             return None
         return said(self, detector, at, self.point, value)
@@ -115,67 +130,38 @@ class Learner(Instance):
         return ANY
 
     def adopt(self, active: bool) -> None:
-        if active != self._active:
-            self._detector, self._active, self._packed = self.detector, active, b""
-
-    def packed(self) -> msgspec.Raw:
-        if not self._packed:
-            self._packed = msgspec.msgpack.encode(self.dump())
-        if self._detector is not None:
-            self._rest(self._detector)
-        self._detector = None
-        return msgspec.Raw(self._packed)
+        self._active = active
 
     def dump(self) -> list[Any]:
-        if self._detector is None and not self._packed:  # it has heard nothing yet: most, when a site is new
+        if not self._state:  # most, when a site is new
             return [self._active, self.wants, None]
-        return [self._active, self.wants, self.detector.dump()]
+        return [self._active, self.wants, self._detector().dump()]
 
     def load(self, data: Sequence[Any]) -> None:
-        self._active, self.wants, self._ready = bool(data[0]), int(data[1]), 0
+        state = b""
         if data[2] is not None:
-            detector = self._make(self._meter, self.device)
+            detector = self._detector()
             detector.load(data[2])
-            self._rest(detector)
-        self._detector, self._packed = None, msgspec.msgpack.encode(data)
-
-    def _rest(self, detector: Detector) -> None:
-        """What has to be known of a detector while it is packed; nothing of most, which have learned."""
-        until = ready(detector)
-        self._ready = until if until > self.wants else 0
+            state = detector.pack()
+        self._active, self.wants, self._state = bool(data[0]), int(data[1]), state
 
 
-class Compared(Learner):
-    """One that looks at other devices too: what comes late is not put in its place among theirs."""
-
-    __slots__ = ()
-    again = False
+L = TypeVar("L", bound=Learner)
 
 
-@lru_cache(maxsize=64)
-def _alone(detector: Callable[[Meter], Detector]) -> Make:
-    return lambda meter, device: detector(meter)
-
-
-def learner(
-    rule: Rule, place: Place, detector: Callable[[Meter], Detector], point: str = ""
-) -> Learner | None:
+def learner(rule: Rule, place: Place, make: Make, point: str = "") -> Learner | None:
     """A detector on a point of a device ("" = the rule's), or on its register where the rule names none; None while
-    there is none. detector: the same for all devices of a rule, so that none keeps one of its own."""
-    return _placed(Learner, rule, place, _alone(detector), point)
+    there is none. make: the same for all devices of a rule, so that they share a worker."""
+    return learner_of(Learner, rule, place, make, point)
 
 
-def compared(rule: Rule, place: Place, make: Make) -> Learner | None:
-    """The same, of a detector that looks at other devices too."""
-    return _placed(Compared, rule, place, make)
-
-
-def _placed(kind: type[Learner], rule: Rule, place: Place, make: Make, name: str = "") -> Learner | None:
+def learner_of(kind: type[L], rule: Rule, place: Place, make: Make, name: str = "") -> L | None:
+    """The same, of a kind of its own."""
     device, name = place.device, name or rule.point
     point = place.table.find(device.id, name) if name else next(iter(counters(place, "")), None)
     if point is None:
         return None
-    return kind(rule, point, make, meter_of(place, device, point))
+    return kind(rule, point, place.shelf.of(Workers).of(make, meter_of(place, device, point)))
 
 
 class GroupLearner(Instance):
@@ -183,7 +169,7 @@ class GroupLearner(Instance):
     follows from their order over all points: a device whose messages wait in a gateway is late among the others
     though each of its readings is its newest. In a large group only what is late by more than an interval counts."""
 
-    __slots__ = ("_packed", "_slack", "detector", "newest", "places", "unit")
+    __slots__ = ("_slack", "detector", "newest", "places", "unit")
     asks = True
     detector: ZoneDetector
 
@@ -191,7 +177,6 @@ class GroupLearner(Instance):
         super().__init__(rule, device, tuple(p.id for p in points))
         self.detector = detector
         self.places = {p.id: i for i, p in enumerate(points)}
-        self._packed = b""  # as it is since the last reading
         self.newest: tuple[Ms, int] = (NEVER, 0)  # instant and point of the last reading in that order
         every = max((p.spec.interval_s or _USUAL_S for p in points), default=0) * SECOND
         self._slack = every if len(points) > _FEW else 0
@@ -205,7 +190,6 @@ class GroupLearner(Instance):
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
             return None
-        self._packed = b""
         self.newest = max(self.newest, (at, point))
         detector, cause = self.detector, self.detector.cause
         detector.tick(at)
@@ -221,11 +205,7 @@ class GroupLearner(Instance):
         return ANY
 
     def adopt(self, active: bool) -> None:
-        self._active, self._packed = active, b""
-
-    def packed(self) -> msgspec.Raw:
-        self._packed = self._packed or msgspec.msgpack.encode(self.dump())
-        return msgspec.Raw(self._packed)
+        self._active = active
 
     def dump(self) -> list[Any]:
         return [self._active, array("i", self.places).tobytes(), self.detector.dump(), *self.newest]
@@ -234,7 +214,7 @@ class GroupLearner(Instance):
         """Raises ValueError where the group is another one than it was: it learns anew."""
         if data[1] != array("i", self.places).tobytes():
             raise ValueError("another group")
-        self._active, self._packed = bool(data[0]), b""
+        self._active = bool(data[0])
         self.newest = (int(data[3]), int(data[4])) if len(data) > 4 else (NEVER, 0)
         self.detector.load(data[2])
 

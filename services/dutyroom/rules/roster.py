@@ -227,5 +227,5 @@ def load(instance: Instance, dumped: list[Any]) -> None:
     fresh = instance.dump()
     try:
         instance.load(dumped)
-    except (ValueError, TypeError, IndexError):
+    except (Rejected, ValueError, TypeError, IndexError):
         instance.load(fresh)

@@ -117,7 +117,9 @@ def test_of_what_has_heard_nothing_a_snapshot_holds_nothing() -> None:
     engine, other = (Engine(OURS, known.table, known.devices) for _ in range(2))
     learners = [i for i in engine._roster.instances.values() if isinstance(i, Learner)]
     assert len(learners) == 200
-    assert {bytes(learner.packed()) for learner in learners} == {msgpack.encode([False, NEVER, None])}
+    assert {msgpack.encode(learner.packed()) for learner in learners} == {
+        msgpack.encode([False, NEVER, None])
+    }
     other.restore(engine.snapshot())
     for one in (engine, other):
         for n in range(3):

@@ -6,8 +6,9 @@ from dutyroom.fields import Fields
 from dutyroom.rules.columns import Columns
 from dutyroom.rules.kind import Place
 from dutyroom.rules.learned.load import Load
+from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.neighbours import Neighbours
-from dutyroom.rules.learner import Learner, Make, compared, learner
+from dutyroom.rules.learner import Learner, learner, learner_of
 from dutyroom.rules.spec import Rule
 
 DOC = (
@@ -21,7 +22,7 @@ class Streets(Columns):
 
     def __init__(self) -> None:
         super().__init__()
-        self.homes: dict[str, Make] = {}
+        self.boards: dict[tuple[str, str], Neighbours] = {}
 
 
 def parameters(fields: Fields) -> dict[str, object]:
@@ -31,11 +32,28 @@ def parameters(fields: Fields) -> dict[str, object]:
 def build(rule: Rule, place: Place) -> Learner | None:
     device, ground = place.device.id, place.ground
     feeder = next((f for f in ground.above(device) if device in ground.below("power", f)), None)
-    homes = place.shelf.of(Streets).homes
     if not feeder:
         return learner(rule, place, Load)
-    return compared(rule, place, homes.setdefault(f"{rule.id} {feeder}", _home(Neighbours())))
+    found = learner_of(Home, rule, place, _home)
+    if found is not None:
+        found.beside = place.shelf.of(Streets).boards.setdefault((rule.id, feeder), Neighbours())
+    return found
 
 
-def _home(known: Neighbours) -> Make:
-    return lambda meter, device: Load(meter, device, known)
+def _home(meter: Meter) -> Load:
+    """Of homes that have neighbours: another one than that of those who have none."""
+    return Load(meter)
+
+
+class Home(Learner):
+    """It looks at other homes too: what comes late is not put in its place among theirs."""
+
+    __slots__ = ("beside",)
+    again = False
+    beside: Neighbours
+
+    def _detector(self) -> Load:
+        detector = super()._detector()
+        assert isinstance(detector, Load)
+        detector.member, detector.neighbours = self.device, self.beside
+        return detector

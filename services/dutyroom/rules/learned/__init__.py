@@ -60,6 +60,15 @@ class Detector(Finding, Protocol):
         """The next reading, finite, in device time and never older than the one before."""
         ...
 
+    def pack(self) -> bytes:
+        """All it knows beyond what it was built with: a few hundred bytes."""
+        ...
+
+    def unpack(self, state: bytes) -> None:
+        """Takes what `pack` gave, of itself or of another one built alike: one goes through the readings of
+        thousands of points. What a reading seldom asks for is left packed until it does."""
+        ...
+
 
 class ZoneDetector(Finding, Protocol):
     """Of a zone: what its members show together."""

@@ -14,13 +14,14 @@ A home where nobody lives is not judged.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import floats, parts, unpack, zeros
+from dutyroom.rules.learned.packed import parts, single, unpack, whole
 from dutyroom.rules.learned.peaks import Peaks
-from dutyroom.rules.learned.register import UNKNOWN
+from dutyroom.rules.learned.register import SIZE, UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
 from dutyroom.timebase import DAY, HOUR, Ms
 
@@ -36,6 +37,7 @@ EMPTY_OWN = 1.5
 LIVED = 5.0  # days with use among the fortnight before it stopped: somebody lives there
 _LIVED_KEPT = 13 / 14
 _MEAN: Ms = 30 * DAY  # its mean flow is that of about a month
+_KEPT = struct.Struct("<?qqqddqff")
 _STILL, _STEP = 0, 1  # peaks: a still spell in hours, an hour's movement
 
 
@@ -56,7 +58,7 @@ class HomeStuck:
         self.base_since: Ms = 0  # end of the last spell as long as a night
         self.mean = 0.0  # m3/h
         self.lived, self.lived_day = 0.0, 0  # days with use, the older the less
-        self.evidence = zeros(2)  # hours still, m3 of the step after it
+        self.evidence = (0.0, 0.0)  # hours still, m3 of the step after it
 
     def arguments(self) -> dict[str, float]:
         """hours still; step: m3 by which the register caught up (0 = it stands still)."""
@@ -119,20 +121,35 @@ class HomeStuck:
     def _raise(self, at: Ms, still: float, step: float) -> None:
         if self.active or at - self.begun < LEARNING:
             return
-        self.active, self.evidence = True, floats((still, step))
+        self.active, self.evidence = True, (single(still), single(step))
         self.peaks.drop()
 
+    def pack(self) -> bytes:
+        own = _KEPT.pack(
+            self.active, self.begun, self.still_since, self.base_since, self.mean, self.lived, self.lived_day, *self.evidence
+        )  # fmt: skip
+        return self.register.dump() + own + self.peaks.pack()
+
+    def unpack(self, state: bytes) -> None:
+        self.register.look(state)
+        (
+            self.active, self.begun, self.still_since, self.base_since, self.mean, self.lived, self.lived_day,
+            hours, step,
+        ) = _KEPT.unpack_from(state, SIZE)  # fmt: skip
+        self.evidence = hours, step
+        self.peaks.look(state, SIZE + _KEPT.size)
+
     def dump(self) -> list[Any]:
-        return [
-            self.register.dump(), self.peaks.dump(), self.active, self.begun, self.still_since,
-            self.base_since, self.mean, self.evidence.tobytes(), self.lived, self.lived_day,
-        ]  # fmt: skip
+        return [self.pack()]
 
     def load(self, data: list[Any]) -> None:
+        if whole(data, self):
+            return
         (
             register, peaks, self.active, self.begun, self.still_since,
             self.base_since, self.mean, evidence, self.lived, self.lived_day,
         ) = parts(data, 10)  # fmt: skip
         self.register.load(register)
-        self.evidence = unpack(evidence, 2)
+        hours, step = unpack(evidence, 2)
+        self.evidence = hours, step
         self.peaks.load(peaks)

@@ -14,15 +14,26 @@ value times a factor.
 
 from __future__ import annotations
 
+import struct
 from array import array
-from operator import mul
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import floats, half, halves, parts, unpack, unpack_halves, zeros
+from dutyroom.rules.learned.packed import (
+    Floats,
+    floats,
+    half,
+    halves,
+    halves_at,
+    parts,
+    unpack,
+    unpack_halves,
+    whole,
+    zeros,
+)
 from dutyroom.rules.learned.peaks import Peaks
-from dutyroom.rules.learned.register import UNKNOWN
+from dutyroom.rules.learned.register import SIZE, UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
 from dutyroom.timebase import DAY, HOUR, Ms
 
@@ -55,16 +66,18 @@ _COUNT = _NIGHTS + len(NIGHT_WINDOWS)
 _FLOORS = (*SPELL_FLOORS, *FLOW_FLOORS, *NIGHT_FLOORS)
 _FACTORS = (*SPELL_FACTORS, *(FLOW_FACTOR for _ in WINDOWS), *(NIGHT_FACTOR for _ in NIGHT_WINDOWS))
 
-_FRESH = array("d", _FLOORS)  # limits before anything was learned
+_CAUSES = ("leak", "burst")
+_KEPT = struct.Struct("<?B?qqqddq4d")
+_SINCE = SIZE + _KEPT.size  # where the hours since still spells lie
+_SELDOM = _SINCE + 4 * len(SPELLS)  # and what is asked for once an hour
 
 
 class HomeWater:
     """On the register of a home's water meter (m3)."""
 
     __slots__ = (
-        "_local", "active", "begun", "bin_hours", "bin_moved", "cause", "evidence", "flows", "limits",
-        "opened", "peaks", "reached", "register", "since", "spell", "spell_hours", "still_since", "stood",
-        "unknown",
+        "_local", "active", "begun", "bin_hours", "bin_moved", "cause", "evidence", "flows", "limits", "opened",
+        "peaks", "reached", "register", "since", "spell", "spell_hours", "state", "still_since", "stood", "unknown",
     )  # fmt: skip
 
     def __init__(self, meter: Meter) -> None:
@@ -73,22 +86,26 @@ class HomeWater:
         coarse = meter.resolution > LITRE
         self.unknown = meter.resolution if coarse else 0.0  # a coarse register leaps by a digit
         self.peaks = Peaks(_COUNT)
-        self.reached = floats()  # in the open alarm, what is above its limit
+        self.state: bytes | None = (
+            None  # where what an hour asks for is to be found: flows, spell, evidence, reached
+        )
+        self.reached: Floats = floats()  # in the open alarm, what is above its limit
         self.active, self.cause = False, "leak"
-        self.evidence = zeros(3)  # measure, value, limit
+        self.evidence: Floats = zeros(3)  # measure, value, limit
         self.begun: Ms = 0
         self.opened: Ms = 0
         self.still_since: Ms = 0
         self.stood = False  # a still hour since the alarm opened
         self.since = zeros(len(SPELLS))  # hours since a still spell of that length
-        self.flows = floats()  # L/h of the last hours, newest first
+        self.flows: list[float] = []  # L/h of the last hours, newest first
         self.bin_hours = self.bin_moved = 0.0
         self.spell_hours = 0  # of high flow until now
-        self.spell = zeros(SHORTS)  # its smallest flows by window
-        self.limits = _FRESH[:]
+        self.spell = [0.0] * SHORTS  # its smallest flows by window
+        self.limits: tuple[float, ...] = SPELL_FLOORS  # of the hours since still spells
 
     def arguments(self) -> dict[str, float]:
         """measure: hours of the window; value and limit: hours since a still spell, or flow in m3/h."""
+        self._thaw()
         measure, value, limit = self.evidence
         name = "hours_since_still" if measure < _FLOWS else "least_flow"
         scale = 1.0 if measure < _FLOWS else LITRE
@@ -130,7 +147,7 @@ class HomeWater:
                     self._stood(i)
                 else:
                     since[i] += hours
-        for i, limit in enumerate(self.limits[:_FLOWS]):
+        for i, limit in enumerate(self.limits):
             if since[i] > limit:
                 self._raise(at, "leak", i, since[i])
 
@@ -145,6 +162,7 @@ class HomeWater:
 
     def _hour(self, at: Ms, flow: float) -> None:
         """An hour of flow is complete (L/h); a gap counts as one hour of its mean."""
+        self._thaw()
         self.bin_hours = self.bin_moved = 0.0
         flow, flows = half(flow), self.flows
         flows.insert(0, flow)
@@ -171,7 +189,7 @@ class HomeWater:
             for i, least in enumerate(self.spell):
                 self.peaks.learn(_FLOWS + i, least)
             self._set_limits()
-        self.spell_hours, self.spell = 0, zeros(SHORTS)
+        self.spell_hours, self.spell = 0, [0.0] * SHORTS
 
     def _flow(self, at: Ms, measure: int, least: float) -> None:
         short = measure - _FLOWS
@@ -179,7 +197,7 @@ class HomeWater:
             self.spell[short] = max(self.spell[short], least)
         elif not self.active:
             self.peaks.note(measure, least)
-        if least > self.limits[measure]:
+        if least > self._limit(measure):
             self._raise(at, "burst" if measure < _FLOWS + BURST_WINDOWS else "leak", measure, least)
 
     @staticmethod
@@ -189,21 +207,25 @@ class HomeWater:
     # ------------------------------------------------------------ the alarm
 
     def _set_limits(self) -> None:
-        largest = self.peaks.all_largest()
-        own = map(mul, _FACTORS, largest)
-        # an array: a list of them is three times as large
-        self.limits = limits = array("d", [f if f > o else o for f, o in zip(_FLOORS, own, strict=True)])
-        for i in range(_FLOWS + 1, _FLOWS + SHORTS):  # what runs for an hour may run on for another
-            limits[i] = max(limits[i], largest[i - 1])
+        """Of the measures that are looked at with each reading."""
+        self.limits = tuple(map(self._limit, range(_FLOWS)))
+
+    def _limit(self, measure: int) -> float:
+        limit = max(_FLOORS[measure], _FACTORS[measure] * self.peaks.largest(measure))
+        if _FLOWS < measure < _FLOWS + SHORTS:  # what runs for an hour may run on for another
+            return max(limit, self.peaks.largest(measure - 1))
+        return limit
 
     def _raise(self, at: Ms, cause: str, measure: int, value: float) -> None:
         if self.active:
+            self._thaw()
             self.reached[measure] = max(self.reached[measure], value)
         worse = self.active and (self.cause, cause) == ("leak", "burst")
         if (self.active and not worse) or at - self.begun < LEARNING:
             return
+        self._thaw()
         self.active, self.cause, self.stood, self.opened = True, cause, False, at
-        self.evidence = floats((measure, value, self.limits[measure]))
+        self.evidence = floats((measure, value, self._limit(measure)))
         self.reached = zeros(_COUNT)
         self.reached[measure] = value
         self.peaks.drop()
@@ -211,10 +233,9 @@ class HomeWater:
     def _clear(self, at: Ms) -> None:
         if not self.active or not self.stood:
             return
-        if all(s < max(12.0, limit / 2) for s, limit in zip(self.since, self.limits, strict=False)):
-            ordinary = all(
-                v <= LIFE_TIMES * limit for v, limit in zip(self.reached, self.limits, strict=True)
-            )
+        if all(s < max(12.0, limit / 2) for s, limit in zip(self.since, self.limits, strict=True)):
+            self._thaw()
+            ordinary = all(v <= LIFE_TIMES * self._limit(measure) for measure, v in enumerate(self.reached))
             if ordinary and at - self.opened <= LIFE:
                 for measure, value in enumerate(self.reached):
                     self.peaks.learn(measure, value)
@@ -223,15 +244,48 @@ class HomeWater:
 
     # ------------------------------------------------------------ state
 
+    def pack(self) -> bytes:
+        own = _KEPT.pack(
+            self.active, _CAUSES.index(self.cause), self.stood, self.begun, self.opened, self.still_since,
+            self.bin_hours, self.bin_moved, self.spell_hours, *self.limits,
+        )  # fmt: skip
+        often = self.register.dump() + own + self.since.tobytes()
+        if self.state is not None and not self.peaks.touched:
+            return often + self.state[_SELDOM:]
+        self._thaw()
+        seldom = self.peaks.pack(), halves(self.spell), self.evidence.tobytes(), self.reached.tobytes()
+        return b"".join((often, *seldom, halves(self.flows)))
+
+    def unpack(self, state: bytes) -> None:
+        self.register.look(state)
+        (
+            self.active, cause, self.stood, self.begun, self.opened, self.still_since, self.bin_hours, self.bin_moved,
+            self.spell_hours, *limits,
+        ) = _KEPT.unpack_from(state, SIZE)  # fmt: skip
+        self.cause, self.limits = _CAUSES[cause], tuple(limits)
+        self.since = array("f", state[_SINCE:_SELDOM])
+        self.peaks.look(state, _SELDOM)
+        self.state = state
+
+    def _thaw(self) -> None:
+        """Takes what is asked for once an hour from the state that was looked at."""
+        state = self.state
+        if state is None:
+            return
+        self.state, place = None, _SELDOM + self.peaks.size
+        self.spell, place = halves_at(state, place, SHORTS), place + 2 * SHORTS
+        self.evidence, place = array("f", state[place : place + 12]), place + 12
+        reached = 4 * _COUNT if self.active else 0
+        self.reached, place = array("f", state[place : place + reached]), place + reached
+        self.flows = halves_at(state, place, (len(state) - place) // 2)
+
     def dump(self) -> list[Any]:
-        arrays = [values.tobytes() for values in (self.since, self.reached, self.evidence)]
-        return [
-            self.register.dump(), self.peaks.dump(), halves(self.flows), halves(self.spell), *arrays, self.active, self.cause,
-            self.begun, self.opened, self.still_since, self.stood, self.bin_hours, self.bin_moved,
-            self.spell_hours,
-        ]  # fmt: skip
+        return [self.pack()]
 
     def load(self, data: list[Any]) -> None:
+        if whole(data, self):
+            return
+        self.state = None
         (
             register, peaks, flows, spell, since, reached, evidence, self.active, self.cause,
             self.begun, self.opened, self.still_since, self.stood, self.bin_hours, self.bin_moved,
@@ -239,7 +293,7 @@ class HomeWater:
         ) = parts(data, 16)  # fmt: skip
         self.register.load(register)
         self.peaks.load(peaks)
-        self.flows, self.spell = unpack_halves(flows), unpack_halves(spell, SHORTS)
+        self.flows, self.spell = list(unpack_halves(flows)), list(unpack_halves(spell, SHORTS))
         self.since, self.evidence = unpack(since, len(SPELLS)), unpack(evidence, 3)
         self.reached = unpack(reached, _COUNT if self.active else 0)
         self._set_limits()

@@ -8,11 +8,12 @@ known decides nothing.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.habits import spread
-from dutyroom.rules.learned.packed import floats, parts, unpack
+from dutyroom.rules.learned.packed import Floats, floats, parts, unpack
 from dutyroom.timebase import Ms
 
 KEPT = 30  # days
@@ -25,12 +26,15 @@ SPREADS = 3.0
 ALIKE = 0.1  # of the usual: days differ by a tenth even where four weeks were calm
 CLEARS = 0.5  # of the margin: above the limit by no more than that it has gone
 _NUMBERS = ("active", "begun", "opened", "row")
+_KEPT = struct.Struct("<?qqqddBB")
+_DAY = struct.Struct("<d?")
+_DAYS = _KEPT.size  # where they lie
 
 
 class Least:
     """Of one device."""
 
-    __slots__ = (*_NUMBERS, "evidence", "in_row", "kinds", "margin", "normal", "past", "waiting")
+    __slots__ = (*_NUMBERS, "evidence", "in_row", "kinds", "margin", "normal", "past", "state", "waiting")
 
     def __init__(self, margin: float, in_row: int = 2, normal: Ms = 0) -> None:
         """in_row: days until it is an alarm, and until it ends; normal: after so long it is the new normal
@@ -40,13 +44,15 @@ class Least:
         self.begun: Ms = 0  # of the first reading
         self.opened: Ms = 0
         self.row = 0  # days in a row that are above the limit; while active, that are not
-        self.past = floats()  # newest first
+        self.state: bytes | None = None  # where the days are to be found once they are asked for
+        self.past: Floats = floats()  # newest first
         self.kinds: list[bool] = []  # whether it was a day of rest
         self.waiting: list[tuple[float, bool]] = []  # of an open alarm
         self.evidence = [0.0, 0.0]  # value and usual one of the newest alarm
 
     def note(self, at: Ms, value: float, rest: bool) -> None:
         """The least of a day that is over at `at`; rest: whether it was a day of rest."""
+        self._thaw()
         limit, usual = self._limit(rest)
         if self.active:
             self._stands(at, value, rest, limit)
@@ -84,13 +90,43 @@ class Least:
         usual, width = spread(alike, 0.0)
         return max(*alike, usual + SPREADS * max(width, ALIKE * usual)), usual
 
+    def pack(self) -> bytes:
+        """As `dump`, in one."""
+        days, waiting = len(self.past), len(self.waiting)
+        if self.state is not None:
+            days, waiting = self.state[_DAYS - 2], self.state[_DAYS - 1]
+        head = _KEPT.pack(self.active, self.begun, self.opened, self.row, *self.evidence, days, waiting)
+        if self.state is not None:
+            return head + self.state[_DAYS:]
+        more = (_DAY.pack(value, kind) for value, kind in self.waiting)
+        return b"".join((head, self.past.tobytes(), bytes(self.kinds), *more))
+
+    def unpack(self, state: bytes) -> None:
+        """What `pack` gave."""
+        self.active, self.begun, self.opened, self.row, *self.evidence, _, _ = _KEPT.unpack_from(state)
+        self.state = state
+
+    def _thaw(self) -> None:
+        """Takes the days from the state that was looked at."""
+        state = self.state
+        if state is None:
+            return
+        self.state, place, days = None, _DAYS, state[_DAYS - 2]
+        self.past = unpack(state[place : place + 4 * days])
+        place += 4 * days
+        self.kinds = [kind != 0 for kind in state[place : place + days]]
+        place += days
+        self.waiting = [_DAY.unpack_from(state, place + _DAY.size * n) for n in range(state[_DAYS - 1])]
+
     def dump(self) -> list[Any]:
+        self._thaw()
         waiting = [[value, kind] for value, kind in self.waiting]
         numbers = [getattr(self, name) for name in _NUMBERS]
         return [numbers, self.past.tobytes(), list(self.kinds), waiting, list(self.evidence)]
 
     def load(self, data: list[Any]) -> None:
         numbers, past, kinds, waiting, self.evidence = parts(data, 5)
+        self.state = None
         for name, value in zip(_NUMBERS, parts(numbers, len(_NUMBERS)), strict=True):
             setattr(self, name, value)
         self.past, self.kinds = unpack(past), list(kinds)

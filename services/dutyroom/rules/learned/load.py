@@ -13,6 +13,7 @@ night in that time of day. Where what never stops is far above all that was, a s
 
 from __future__ import annotations
 
+import struct
 from array import array
 from collections.abc import Sequence
 from math import exp, isnan, log, nan, sqrt
@@ -22,9 +23,9 @@ from typing import Any
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.neighbours import Neighbours, Nobody
-from dutyroom.rules.learned.packed import Floats, Shorts, floats, parts, unpack, unpack_shorts, zeros
+from dutyroom.rules.learned.packed import Floats, Shorts, floats, parts, unpack, unpack_shorts, whole, zeros
 from dutyroom.rules.learned.peaks import Peaks
-from dutyroom.rules.learned.register import UNKNOWN
+from dutyroom.rules.learned.register import SIZE, UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
 from dutyroom.timebase import DAY, HOUR, SECOND, Ms
 
@@ -63,6 +64,10 @@ _NAMES = (
     "active", "begun", "opened", "hour", "amount", "count", "total", "least", "sum", "calm", "empty",
     "with_them", "of_them", "pending", "z",
 )  # fmt: skip
+_KEPT = struct.Struct("<?qqBdddq")
+_SELDOM = SIZE + _KEPT.size  # where it lies what is asked for when a block is over
+_JUDGED = struct.Struct("<qIIdddd2f4f9B")
+_BLOCK = struct.Struct("<3f")
 
 
 class Load:
@@ -70,7 +75,7 @@ class Load:
 
     __slots__ = (
         *_NAMES, "_gap", "_local", "cause", "daily", "day", "evidence", "member", "neighbours", "past",
-        "peaks", "recent", "register",
+        "peaks", "recent", "register", "state",
     )  # fmt: skip
 
     def __init__(self, meter: Meter, member: str = "", neighbours: Neighbours | None = None) -> None:
@@ -79,6 +84,7 @@ class Load:
         self._gap: Ms = max(int(_GAP * meter.interval_s * SECOND), HOUR)
         self.member, self.neighbours = member, neighbours or Nobody()
         self.register = trusted(meter)
+        self.state: bytes | None = None  # where is to be found what is asked for when a block is over
         self.active, self.cause = False, "elec_abnormal"
         self.begun: Ms = 0
         self.opened: Ms = 0
@@ -100,6 +106,7 @@ class Load:
 
     def arguments(self) -> dict[str, float]:
         """load, usual: kW of the last six hours, and at that time of day."""
+        self._thaw()
         return {"load": self.evidence[0], "usual": self.evidence[1]}
 
     def tick(self, now: Ms) -> None:
@@ -141,6 +148,7 @@ class Load:
             self.count, self.total = 0, 0.0
 
     def _close_block(self, block: int, mean: float, least: float) -> None:
+        self._thaw()
         self.day = [floats((block, mean, least)), *(b for b in self.day if b[0] > block - TIMES)]
         settled = self.past[block % TIMES][2 * QUARANTINE :]
         if len(settled) < 2 * ENOUGH:
@@ -160,6 +168,7 @@ class Load:
     # ------------------------------------------------------------ judging
 
     def _judge(self, at: Ms) -> None:
+        self._thaw()
         block, self.pending = self.pending, 0
         time = block % TIMES
         self.peaks.roll(block // TIMES)
@@ -238,15 +247,65 @@ class Load:
 
     # ------------------------------------------------------------ state
 
+    def pack(self) -> bytes:
+        often = self.register.dump() + _KEPT.pack(
+            self.active, self.begun, self.hour, self.count, self.amount, self.total, self.least, self.pending
+        )
+        if self.state is not None:
+            return often + self.state[_SELDOM:]
+        rows = (*self.past, *self.recent)
+        judged = _JUDGED.pack(
+            self.opened, self.calm, self.empty, self.sum, self.with_them, self.of_them, self.z, *self.evidence,
+            *self.daily, len(self.day), *map(len, rows),
+        )  # fmt: skip
+        blocks = [block.tobytes() for block in self.day]
+        return b"".join((often, judged, self.peaks.pack(), *blocks, *(row.tobytes() for row in rows)))
+
+    def unpack(self, state: bytes) -> None:
+        self.register.look(state)
+        (
+            self.active,
+            self.begun,
+            self.hour,
+            self.count,
+            self.amount,
+            self.total,
+            self.least,
+            self.pending,
+        ) = _KEPT.unpack_from(state, SIZE)
+        self.state = state
+
+    def _thaw(self) -> None:
+        """Takes what is asked for when a block is over from the state that was looked at."""
+        state = self.state
+        if state is None:
+            return
+        self.state, place = None, _SELDOM + _JUDGED.size
+        (
+            self.opened, self.calm, self.empty, self.sum, self.with_them, self.of_them, self.z, load, usual,
+            *daily, blocks, a, b, c, d, e, f, g, h,
+        ) = _JUDGED.unpack_from(state, _SELDOM)  # fmt: skip
+        self.evidence, self.daily = floats((load, usual)), floats(daily)
+        self.peaks.look(state, place)
+        place += self.peaks.size
+        self.day = []
+        for _ in range(blocks):
+            self.day.append(array("f", state[place : place + _BLOCK.size]))
+            place += _BLOCK.size
+        rows: list[Shorts] = []
+        for count in (a, b, c, d, e, f, g, h):
+            rows.append(array("h", state[place : place + 2 * count]))
+            place += 2 * count
+        self.past, self.recent = rows[:TIMES], rows[TIMES:]
+
     def dump(self) -> list[Any]:
-        said = self.neighbours.spoken(self.member)
-        names = [None if (value := getattr(self, name)) != value else value for name in _NAMES]  # no NaN
-        kept = [past.tobytes() for past in (*self.past, *self.recent)]
-        day = b"".join(block.tobytes() for block in self.day)
-        few = [self.daily.tobytes(), day, self.evidence.tobytes(), list(said)]
-        return [self.register.dump(), self.peaks.dump(), names, kept, few]
+        return [self.pack(), list(self.neighbours.spoken(self.member))]
 
     def load(self, data: list[Any]) -> None:
+        if whole(data, self, 2):
+            self._say(data[1])
+            return
+        self.state = None
         register, peaks, names, kept, few = parts(data, 5)
         self.register.load(register)
         self.peaks.load(peaks)
@@ -257,6 +316,10 @@ class Load:
         daily, day, evidence, said = parts(few, 4)
         self.daily, self.evidence, blocks = unpack(daily, TIMES), unpack(evidence, 2), unpack(day)
         self.day = [blocks[i : i + 3] for i in range(0, len(blocks), 3)]
+        self._say(said)
+
+    def _say(self, said: list[Any]) -> None:
+        """Once more what it said before a restart."""
         newest, z, before, before_z = parts(said, 4)
         if newest:
             self.neighbours.said[self.member] = (int(newest), float(z), int(before), float(before_z))

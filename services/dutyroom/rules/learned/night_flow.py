@@ -12,13 +12,15 @@ One night too high is a guest; so many in a row, which no night between has brok
 
 from __future__ import annotations
 
+import struct
+from array import array
 from math import isnan, nan
 from typing import Any
 
 from dutyroom.rules.learned.least import Least
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import floats, parts, unpack
-from dutyroom.rules.learned.register import UNKNOWN
+from dutyroom.rules.learned.packed import Floats, floats, parts, unpack, whole
+from dutyroom.rules.learned.register import SIZE, UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms
 
@@ -29,6 +31,9 @@ STEPS = 2  # of the register: either end of an hour may be one off
 _GAP = 3.5  # intervals: over a longer silence the night is not known
 _LONGEST_GAP: Ms = 2 * HOUR + 30 * MINUTE
 _NUMBERS = ("night", "seen", "total")
+_KEPT = struct.Struct("<qqd")
+_MARKS = int((END - BEGIN) // MARK) + 1
+_LEAST = SIZE + _KEPT.size + 4 * _MARKS
 
 
 class NightFlow:
@@ -48,7 +53,7 @@ class NightFlow:
         self.night = 0  # local day that is measured; 0 = none
         self.seen: Ms = 0  # local time of the newest reading
         self.total = 0.0  # what has moved since the night began to be measured
-        self.marks = floats([nan] * (int((END - BEGIN) // MARK) + 1))  # the total at each; nan = not known
+        self.marks: Floats = floats([nan] * _MARKS)  # the total at each; nan = not known
 
     @property
     def begun(self) -> Ms:
@@ -98,11 +103,22 @@ class NightFlow:
         if not any(isnan(flow) for flow in flows):
             self.nights.note(at, max(min(flows), 0.0), self._local.rests(night))
 
+    def pack(self) -> bytes:
+        often = self.register.dump() + _KEPT.pack(self.night, self.seen, self.total) + self.marks.tobytes()
+        return often + self.nights.pack()
+
+    def unpack(self, state: bytes) -> None:
+        self.register.look(state)
+        self.night, self.seen, self.total = _KEPT.unpack_from(state, SIZE)
+        self.marks = array("f", state[SIZE + _KEPT.size : _LEAST])
+        self.nights.unpack(state[_LEAST:])
+
     def dump(self) -> list[Any]:
-        numbers = [getattr(self, name) for name in _NUMBERS]
-        return [self.register.dump(), self.nights.dump(), numbers, self.marks.tobytes()]
+        return [self.pack()]
 
     def load(self, data: list[Any]) -> None:
+        if whole(data, self):
+            return
         register, nights, numbers, marks = parts(data, 4)
         self.register.load(register)
         self.nights.load(nights)

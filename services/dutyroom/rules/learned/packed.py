@@ -10,7 +10,7 @@ import struct
 from array import array
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -20,7 +20,17 @@ Floats: TypeAlias = "array[float]"
 Shorts: TypeAlias = "array[int]"
 _SIZE = 4
 _HALF = struct.Struct("<e")
-_MOST = 65504.0  # the largest of 16 bits
+LARGEST = 65504.0  # the largest of 16 bits
+
+
+class PointDetector(Protocol):
+    """What is packed as a whole."""
+
+    def pack(self) -> bytes: ...
+
+    def unpack(self, state: bytes) -> None: ...
+
+    def arguments(self) -> dict[str, float]: ...
 
 
 def floats(values: Iterable[float] = ()) -> Floats:
@@ -38,13 +48,28 @@ def _zeros(count: int) -> Floats:
 
 def half(value: float) -> float:
     """As 16 bits hold it (IEEE 754): 0.05 % off at most from 6e-5 to 65504, which is the largest."""
-    rounded: float = _HALF.unpack(_HALF.pack(min(max(value, -_MOST), _MOST)))[0]
+    rounded: float = _HALF.unpack(_HALF.pack(min(max(value, -LARGEST), LARGEST)))[0]
     return rounded
+
+
+def single(value: float) -> float:
+    """As 32 bits hold it; infinite where they cannot."""
+    return array("f", (value,))[0]
+
+
+@lru_cache(maxsize=512)
+def _cells(count: int) -> struct.Struct:
+    return struct.Struct(f"<{count}e")
 
 
 def halves(values: Sequence[float]) -> bytes:
     """Two bytes a number; the same again where they are rounded by `half`."""
-    return struct.pack(f"<{len(values)}e", *values)
+    return _cells(len(values)).pack(*values)
+
+
+def halves_at(state: bytes | bytearray, place: int, count: int) -> list[float]:
+    """So many packed halves from a place on."""
+    return list(_cells(count).unpack_from(state, place))
 
 
 def unpack_halves(data: object, count: int | None = None) -> Floats:
@@ -66,6 +91,21 @@ def unpack_shorts(data: object, together: int = 1) -> Shorts:
     if not isinstance(data, bytes) or len(data) % (2 * together):
         raise Rejected(f"a stored detector: packed numbers expected, {data!r:.40} found")
     return array("h", data)
+
+
+def whole(data: Sequence[Any], detector: PointDetector, parts: int = 1) -> bool:
+    """Takes what `pack` gave where it stands first among so many parts; False where it is laid out as it was before
+    states were packed as a whole. Raises Rejected for bytes that are none."""
+    if not isinstance(data, list | tuple) or len(data) != parts or not isinstance(data[0], bytes):
+        return False
+    try:
+        detector.unpack(data[0])
+        if detector.pack() != data[0]:
+            raise ValueError("other bytes")
+        detector.arguments()
+    except (struct.error, ValueError, IndexError) as err:
+        raise Rejected(f"a stored detector: {err}, {data[0]!r:.40} found") from err
+    return True
 
 
 def parts(data: Sequence[Any], count: int) -> Sequence[Any]:

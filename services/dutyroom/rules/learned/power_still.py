@@ -11,13 +11,14 @@ first whole interval after the cut says enough, also where registers are coarse.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from math import log
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import parts, unpack, zeros
+from dutyroom.rules.learned.packed import parts, unpack, whole, zeros
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.timebase import DAY, HOUR, SECOND, Ms
 
@@ -37,6 +38,7 @@ COUNTED = (
     12  # intervals of one standstill that count: coarse registers need some, and further ones say nothing new
 )
 FORGET = 4000  # intervals: the share of still ones is that of about six weeks
+_KEPT = struct.Struct("<?qqqdqdd")
 _AGAIN = 0.5  # fewer than that stand still: supply is back
 
 
@@ -99,12 +101,24 @@ class UnitStill:
         if self.active:
             self.hours = (at - self.since) / HOUR
 
+    def pack(self) -> bytes:
+        own = _KEPT.pack(
+            self.active, self.begun, self.since, self.last, self.level, self.seen, self.hours, self.limit
+        )
+        return own + self.peaks.pack()
+
+    def unpack(self, state: bytes) -> None:
+        (self.active, self.begun, self.since, self.last, self.level, self.seen, self.hours, self.limit) = (
+            _KEPT.unpack_from(state)
+        )
+        self.peaks.look(state, _KEPT.size)
+
     def dump(self) -> list[Any]:
-        return [
-            self.active, self.begun, self.since, self.last, self.level, self.seen, self.hours, self.limit, self.peaks.dump()
-        ]  # fmt: skip
+        return [self.pack()]
 
     def load(self, data: list[Any]) -> None:
+        if whole(data, self):
+            return
         (
             self.active, self.begun, self.since, self.last, self.level, self.seen, self.hours, self.limit, peaks
         ) = parts(data, 9)  # fmt: skip

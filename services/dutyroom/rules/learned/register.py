@@ -17,6 +17,7 @@ from dutyroom.timebase import DAY, HOUR, Ms
 UNKNOWN = -1.0  # nothing can be said about what moved
 STEPS = 3  # plausible steps from a new level until it is believed
 _KEPT = struct.Struct("<qqdddqBb")
+SIZE = _KEPT.size  # bytes
 _FAULTS = ("", "meter_rollback", "meter_jump")
 _REMEMBER: Ms = 2 * DAY  # how long the level before a leap may return
 
@@ -123,7 +124,11 @@ class Register:
         """Raises Rejected for what `dump` did not give."""
         if not isinstance(data, bytes) or len(data) != _KEPT.size:
             raise Rejected(f"a stored register: {_KEPT.size} bytes expected, {data!r:.40} found")
-        self.at, self.since, self.value, self.largest, self.old, self.old_at, fault, self.steps = (
-            _KEPT.unpack(data)
+        self.look(data)
+
+    def look(self, state: bytes) -> None:
+        """What `dump` gave, with which a state begins."""
+        (self.at, self.since, self.value, self.largest, self.old, self.old_at, fault, self.steps) = (
+            _KEPT.unpack_from(state)
         )
-        self.fault = _FAULTS[min(fault, len(_FAULTS) - 1)]
+        self.fault = _FAULTS[fault] if fault < len(_FAULTS) else _FAULTS[-1]

@@ -6,11 +6,12 @@ an exchanged meter is one event however often it is read.
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import parts
-from dutyroom.rules.learned.register import Register
+from dutyroom.rules.learned.packed import parts, whole
+from dutyroom.rules.learned.register import SIZE, Register
 from dutyroom.timebase import DAY, Ms
 
 HOME_HOURS = 1.0  # m3/h for more than an hour: a burst pipe, a pool that is filled
@@ -29,6 +30,8 @@ OVERLOAD = {"gas_meter": 1.2, "heat_meter": 2.0}
 # A gas or heat meter that is larger than a home's, and of which nothing is said, is known by what it passed: burners
 # and heat exchangers go up by steps of half and double, not by digits.
 STEPS_UP = 2.5
+_KEPT = struct.Struct("<?Bqdd")
+_CAUSES = ("meter_rollback", "meter_jump")
 
 
 def trusted(meter: Meter) -> Register:
@@ -82,9 +85,21 @@ class RegisterFault:
         if not self.active:
             self.active, self.cause, self.level = True, fault, [before, value]
 
+    def pack(self) -> bytes:
+        before, after = self.level
+        own = _KEPT.pack(self.active, _CAUSES.index(self.cause), self.last, before, after)
+        return self.register.dump() + own
+
+    def unpack(self, state: bytes) -> None:
+        self.register.look(state)
+        self.active, cause, self.last, *self.level = _KEPT.unpack_from(state, SIZE)
+        self.cause = _CAUSES[cause]
+
     def dump(self) -> list[Any]:
-        return [self.register.dump(), self.active, self.cause, self.last, list(self.level)]
+        return [self.pack()]
 
     def load(self, data: list[Any]) -> None:
+        if whole(data, self):
+            return
         register, self.active, self.cause, self.last, self.level = parts(data, 5)
         self.register.load(register)

@@ -7,11 +7,12 @@ cooling that does not stop, a sensor that stands still).
 
 from __future__ import annotations
 
+import struct
 from math import frexp, isnan, nan
 from typing import Any
 
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import Floats, floats, half, halves, parts, unpack_halves
+from dutyroom.rules.learned.packed import half, halves, halves_at, parts, unpack_halves, whole
 from dutyroom.timebase import DAY, HOUR, SECOND, Ms
 
 HOURS = 24
@@ -27,13 +28,27 @@ NORMAL: Ms = 8 * DAY  # an alarm that stood so long is the new normal
 HEARD = 0.5  # of the readings of an hour
 
 _LARGE = 13  # binary digits: larger values are kept in larger units, so that 16 bits hold them
+_KEPT = struct.Struct("<?qqdqqqqddd")
+_BOUNDS, _DAY = 4, 2 * HOURS
+_DAYS = _KEPT.size + 2 * (_BOUNDS + HOURS)  # where the days before lie; in front of them bounds and today
 _NAMES = ("active", "opened", "hour", "total", "count", "run", "calm", "season", "unit")
 
 
 class Repeats:
     """On any gauge."""
 
-    __slots__ = (*_NAMES, "_least", "_local", "_wanted", "bounds", "cause", "evidence", "shape", "today")
+    __slots__ = (
+        *_NAMES,
+        "_least",
+        "_local",
+        "_wanted",
+        "bounds",
+        "cause",
+        "days",
+        "evidence",
+        "state",
+        "today",
+    )
 
     def __init__(self, meter: Meter) -> None:
         self._local, self._least = meter.local, LEAST_STEPS * meter.resolution
@@ -44,9 +59,11 @@ class Repeats:
         self.total, self.count = 0.0, 0
         self.run = self.calm = 0  # hours in a row
         self.season = 0  # local day on which it began
-        self.today = floats([nan] * HOURS)
-        self.shape: list[Floats] = []  # days before, newest first
-        self.bounds = floats([nan] * 4)  # lowest and highest hour of this season, and of the one before
+        # What an hour asks for. state: where the first two are to be found once they are asked for.
+        self.state: bytes | None = None
+        self.today = [nan] * HOURS
+        self.bounds = [nan] * _BOUNDS  # lowest and highest hour of this season, and of the one before
+        self.days = b""  # hours of days before as halves, newest first
         self.evidence = [0.0, 0.0]
         self.unit = 0.0  # of what is kept: a power of two, by the first reading; 0 = there was none
 
@@ -62,6 +79,7 @@ class Repeats:
         self.unit = self.unit or 2.0 ** max(frexp(value)[1] - _LARGE, 0)
         value /= self.unit
         if hour != self.hour:
+            self._thaw()
             if self.count >= self._wanted:
                 self._close(at, self.hour % HOURS, half(self.total / self.count))
             if hour // HOURS != self.hour // HOURS:
@@ -71,24 +89,29 @@ class Repeats:
 
     def _new_day(self, day: int) -> None:
         if not all(map(isnan, self.today)):
-            self.shape.insert(0, self.today)
-            del self.shape[SHAPE + QUARANTINE :]
-            if len(self.shape) > QUARANTINE:
-                self._widen([v for v in self.shape[QUARANTINE] if not isnan(v)])
+            self.days = (halves(self.today) + self.days)[: _DAY * (SHAPE + QUARANTINE)]
+            if len(self.days) > _DAY * QUARANTINE:
+                self._widen(self._settled()[:HOURS])
         if not 0 <= day - self.season < SEASON:
-            self.bounds = floats([nan, nan, *self.bounds[:2]])
+            self.bounds = [nan, nan, *self.bounds[:2]]
             self.season = day
-            for past in self.shape[QUARANTINE:]:
-                self._widen([v for v in past if not isnan(v)])
-        self.today = floats([nan] * HOURS)
+            self._widen(self._settled())
+        self.today = [nan] * HOURS
 
-    def _widen(self, values: list[float]) -> None:
+    def _settled(self) -> list[float]:
+        """The hours of the days that do not wait, newest day first."""
+        return halves_at(self.days, 0, len(self.days) // 2)[HOURS * QUARANTINE :]
+
+    def _widen(self, hours: list[float]) -> None:
+        values = [v for v in hours if not isnan(v)]
+        if not values:
+            return
         low, high, *before = self.bounds
         low, high = (min(values), max(values)) if isnan(low) else (min(low, *values), max(high, *values))
-        self.bounds = floats([low, high, *before])
+        self.bounds = [low, high, *before]
 
     def _close(self, at: Ms, hour: int, mean: float) -> None:
-        if len(self.shape) >= SHAPE + QUARANTINE:
+        if len(self.days) >= _DAY * (SHAPE + QUARANTINE):
             self._judge(at, hour, mean)
         if not self.active:
             self.today[hour] = mean
@@ -96,8 +119,9 @@ class Repeats:
     def _judge(self, at: Ms, hour: int, mean: float) -> None:
         bounds = [v for v in self.bounds if not isnan(v)]
         lowest, highest = min(bounds), max(bounds)
-        times = (hour - 1, hour, (hour + 1) % HOURS)
-        near = [day[h] for day in self.shape[QUARANTINE:] for h in times if not isnan(day[h])]
+        times = ((hour - 1) % HOURS, hour, (hour + 1) % HOURS)
+        settled = self._settled()
+        near = [v for day in range(0, len(settled), HOURS) for h in times if not isnan(v := settled[day + h])]
         usual = min(near, key=lambda v: abs(v - mean)) if near else mean
         span = max(highest - lowest, self._least / self.unit, LEAST_SHARE * abs(usual))
         beyond = not lowest - BEYOND * span <= mean <= highest + BEYOND * span
@@ -105,22 +129,47 @@ class Repeats:
         self.run, self.calm = (self.run + 1, 0) if out else (0, self.calm + 1)
         if self.active:
             if at - self.opened >= NORMAL:
-                self.shape, self.bounds, self.active = [], floats([nan] * 4), False  # learns anew
+                self.days, self.bounds, self.active = b"", [nan] * _BOUNDS, False  # learns anew
             elif self.calm >= CALM:
                 self.active = False
         elif self.run >= RUNNING:
             self.active, self.opened = True, at
             self.evidence = [mean * self.unit, usual * self.unit]
-            self.today = floats([nan] * HOURS)
+            self.today = [nan] * HOURS
+
+    def pack(self) -> bytes:
+        often = _KEPT.pack(
+            self.active, self.opened, self.hour, self.total, self.count, self.run, self.calm, self.season, self.unit,
+            *self.evidence,
+        )  # fmt: skip
+        if self.state is not None:
+            return often + self.state[_KEPT.size :]
+        return b"".join((often, halves(self.bounds), halves(self.today), self.days))
+
+    def unpack(self, state: bytes) -> None:
+        (
+            self.active, self.opened, self.hour, self.total, self.count, self.run, self.calm, self.season, self.unit,
+            *self.evidence,
+        ) = _KEPT.unpack_from(state)  # fmt: skip
+        self.state = state
+
+    def _thaw(self) -> None:
+        """Takes what is asked for once an hour from the state that was looked at."""
+        state = self.state
+        if state is not None:
+            self.state, self.days = None, state[_DAYS:]
+            self.bounds = halves_at(state, _KEPT.size, _BOUNDS)
+            self.today = halves_at(state, _DAYS - _DAY, HOURS)
 
     def dump(self) -> list[Any]:
-        kept = [*self.bounds, *self.today, *(v for day in self.shape for v in day)]
-        return [[getattr(self, name) for name in _NAMES], list(self.evidence), halves(kept)]
+        return [self.pack()]
 
     def load(self, data: list[Any]) -> None:
+        if whole(data, self):
+            return
         names, self.evidence, kept = parts(data, 3)
         for name, value in zip(_NAMES, parts(names, len(_NAMES)), strict=True):
             setattr(self, name, value)
-        hours = unpack_halves(kept)
-        self.bounds = hours[:4]
-        self.today, *self.shape = (hours[i : i + HOURS] for i in range(4, len(hours), HOURS))
+        hours = list(unpack_halves(kept))
+        self.state, self.bounds, self.today = None, hours[:_BOUNDS], hours[_BOUNDS : _BOUNDS + HOURS]
+        self.days = halves(hours[_BOUNDS + HOURS :])

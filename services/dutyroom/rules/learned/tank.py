@@ -6,11 +6,12 @@ as soon as the level is beyond all that was in four weeks, hours before water ru
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.packed import Floats, floats, parts, unpack
+from dutyroom.rules.learned.packed import Floats, floats, parts, single, unpack, whole
 from dutyroom.timebase import DAY, HOUR, SECOND, Ms
 
 KEPT = 28  # days
@@ -21,12 +22,16 @@ MARGIN_BAND = 0.1  # of the band, where the range is not known
 AHEAD = 2.0  # hours until it is full or empty: to get there and do something
 FULL, EMPTY = 0.95, 0.06  # of the range: so near to the end it need not move
 NORMAL: Ms = 8 * DAY  # an alarm that stood so long is the new normal
+_CAUSES = ("tank_overflow", "tank_dry")
+_KEPT = struct.Struct("<?BqqqddB4fI")
+_SAMPLE = struct.Struct("<qd")
+_NONE = (0.0, 0.0)
 
 
 class TankLevel:
     """On the level of a tank (m)."""
 
-    __slots__ = ("_high", "_low", "_range", "active", "begun", "cause", "day", "days", "evidence", "opened", "recent", "span", "today")  # fmt: skip
+    __slots__ = ("_high", "_low", "_place", "_range", "active", "begun", "cause", "day", "days", "evidence", "extremes", "opened", "recent", "span", "state", "today")  # fmt: skip
 
     def __init__(self, meter: Meter) -> None:
         self._low, self._high = meter.low or 0.0, meter.high
@@ -36,9 +41,13 @@ class TankLevel:
         self.begun: Ms = 0
         self.opened: Ms = 0
         self.day = 0  # UTC day of the newest reading
-        self.today: Floats = floats()  # lowest, highest
-        self.days: Floats = floats()  # the same of the days before in turn, newest first
-        self.recent: list[tuple[Ms, float]] = []  # of `span`, oldest first
+        self.today: tuple[float, float] | None = None  # lowest, highest
+        # The same of the days before in turn, newest first. state: where they are to be found once they are asked for.
+        self.days: Floats = floats()
+        self.state: bytes | None = None
+        self._place = 0  # and from where on
+        self.extremes: tuple[float, float] | None = None  # of those that do not wait; None = too few
+        self.recent = b""  # (time, level) of `span`, oldest first
         self.evidence = [0.0, 0.0]
 
     def arguments(self) -> dict[str, float]:
@@ -52,21 +61,27 @@ class TankLevel:
         self.begun = self.begun or at
         if at // DAY != self.day:
             self._new_day(at // DAY)
-        self.recent = [r for r in self.recent if at - r[0] <= self.span]
-        self.recent.append((at, value))
-        settled = self.days[2 * QUARANTINE :]
-        known = len(settled) >= 2 * ENOUGH and at - self.begun >= LEARNING
-        if known:
-            self._judge(at, value, min(settled[::2]), max(settled[1::2]))
+        first = 0
+        while first < len(self.recent) and at - _SAMPLE.unpack_from(self.recent, first)[0] > self.span:
+            first += _SAMPLE.size
+        self.recent = self.recent[first:] + _SAMPLE.pack(at, value)
+        if self.extremes is not None and at - self.begun >= LEARNING:
+            self._judge(at, value, *self.extremes)
         if not self.active:
             low, high = self.today or (value, value)
-            self.today = floats((min(low, value), max(high, value)))
+            self.today = single(min(low, value)), single(max(high, value))
+
+    def _set_extremes(self) -> None:
+        settled = self.days[2 * QUARANTINE :]
+        self.extremes = (min(settled[::2]), max(settled[1::2])) if len(settled) >= 2 * ENOUGH else None
 
     def _new_day(self, day: int) -> None:
         if self.today and not self.active:
-            self.days[:0] = self.today
+            self._thaw()
+            self.days[:0] = floats(self.today)
             del self.days[2 * (KEPT + QUARANTINE) :]
-        self.day, self.today = day, floats()
+            self._set_extremes()
+        self.day, self.today = day, None
 
     def _judge(self, at: Ms, level: float, lowest: float, highest: float) -> None:
         if self.active:
@@ -74,7 +89,8 @@ class TankLevel:
             if not over or at - self.opened >= NORMAL:
                 self.active = False
                 if over:
-                    self.days, self.begun = floats(), at  # learns anew
+                    self._thaw()
+                    self.days, self.begun, self.extremes = floats(), at, None  # learns anew
             return
         margin = MARGIN * self._range if self._range else MARGIN_BAND * (highest - lowest)
         if level > highest + margin:
@@ -83,7 +99,7 @@ class TankLevel:
             self._raise_if_soon(at, level, "tank_dry", self._low)
 
     def _raise_if_soon(self, at: Ms, level: float, cause: str, end: float | None) -> None:
-        first, before = self.recent[0]
+        first, before = _SAMPLE.unpack_from(self.recent)
         rate = (level - before) / ((at - first) / HOUR) if at - first >= self.span // 4 else 0.0
         towards = rate if cause == "tank_overflow" else -rate
         hours = 0.0
@@ -97,18 +113,45 @@ class TankLevel:
             return
         self.active, self.opened, self.cause = True, at, cause
         self.evidence = [level, hours]
+        self._thaw()
         del self.days[: 2 * QUARANTINE]
-        self.today = floats()
+        self._set_extremes()
+        self.today = None
+
+    def pack(self) -> bytes:
+        known = (self.today is not None) + 2 * (self.extremes is not None)
+        often = _KEPT.pack(
+            self.active, _CAUSES.index(self.cause), self.begun, self.opened, self.day, *self.evidence, known,
+            *(self.today or _NONE), *(self.extremes or _NONE), len(self.recent),
+        )  # fmt: skip
+        days = self.days.tobytes() if self.state is None else self.state[self._place :]
+        return often + self.recent + days
+
+    def unpack(self, state: bytes) -> None:
+        (
+            self.active, cause, self.begun, self.opened, self.day, level, hours, known, low, high, lowest, highest, recent,
+        ) = _KEPT.unpack_from(state)  # fmt: skip
+        self.cause, self.evidence = _CAUSES[cause], [level, hours]
+        self.today = (low, high) if known & 1 else None
+        self.extremes = (lowest, highest) if known & 2 else None
+        self.state, self._place = state, _KEPT.size + recent
+        self.recent = state[_KEPT.size : self._place]
+
+    def _thaw(self) -> None:
+        """Takes the days from the state that was looked at."""
+        if self.state is not None:
+            self.days, self.state = unpack(self.state[self._place :]), None
 
     def dump(self) -> list[Any]:
-        return [
-            self.active, self.begun, self.opened, self.cause, self.day, self.today.tobytes(), self.days.tobytes(),
-            [list(r) for r in self.recent], list(self.evidence),
-        ]  # fmt: skip
+        return [self.pack()]
 
     def load(self, data: list[Any]) -> None:
+        if whole(data, self):
+            return
         self.active, self.begun, self.opened, self.cause, self.day, today, days, recent, self.evidence = (
             parts(data, 9)
         )
-        self.today, self.days = unpack(today), unpack(days)
-        self.recent = [(int(at), float(level)) for at, level in recent]
+        known = unpack(today)
+        self.today, self.state, self.days = (known[0], known[1]) if known else None, None, unpack(days)
+        self.recent = b"".join(_SAMPLE.pack(int(at), float(level)) for at, level in recent)
+        self._set_extremes()
