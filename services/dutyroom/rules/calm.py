@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
 from dutyroom.rules.kind import ANY, Bounds, Instance
@@ -23,15 +23,15 @@ def bounds_of(instances: Iterable[Instance], point: int, value: float) -> Bounds
 
 
 def foreseen(
-    instances: Sequence[tuple[Instance, ...]], points: Iterable[int], values: Iterable[float]
+    at: Callable[[int], Sequence[Instance]], points: Iterable[int], values: Iterable[float]
 ) -> tuple[list[int], list[float], list[float]]:
     """Those points whose instances can all say so before they take a reading, with their bounds: ids, lows, highs.
 
-    instances: by point id; values: of a reading of each of the points, in the point's unit.
+    at: who looks at a point; values: of a reading of each of the points, in the point's unit.
     """
     calm, lows, highs = [], [], []
     for point, value in zip(points, values, strict=True):
-        mine = instances[point]
+        mine = at(point)
         if all(map(_FORESEES, mine)) and (bounds := bounds_of(mine, point, value)) is not None:
             calm.append(point)
             lows.append(bounds[0])

@@ -393,7 +393,7 @@ class Engine:
                 devices,
                 heard,
                 lanes,
-                self._muster.of(self._roster.instances, self._prints),
+                self._muster.of(self._roster.instances.of, self._prints),
                 [(i.rule.id, i.device, i.packed()) for i in moved],
             )
         )

@@ -77,7 +77,7 @@ ANY: Bounds = (-inf, inf)
 class Instance:
     """One rule on one device: what it knows between readings. Subclasses say what they listen to."""
 
-    __slots__ = ("_active", "device", "number", "points", "rule", "slots", "spoke", "timed", "wait")
+    __slots__ = ("_active", "_points", "device", "number", "rule", "slots", "spoke", "timed", "wait")
 
     follows: str = ""  # a rule id whose conditions it wants to see
     asks: bool = False  # of a point that is calm it is given the readings from `wants` on, and only those
@@ -90,7 +90,10 @@ class Instance:
     def __init__(
         self, rule: Rule, device: str, points: tuple[int, ...] = (), slots: tuple[int, ...] = ()
     ) -> None:
-        self.rule, self.device, self.points, self.slots = rule, device, points, slots
+        self.rule, self.device, self.slots = rule, device, slots
+        self._points = (
+            points[0] if len(points) == 1 else points
+        )  # most have one: a tuple of it takes 48 bytes
         self.number = 0  # its place among all instances: never changes
         self.wait = -1  # its row among those that wait, of the engine
         self.spoke: Ms = NEVER  # event time of the last condition
@@ -98,6 +101,12 @@ class Instance:
             NEVER  # instant that brought it, of a reading or the clock: another of then may go before
         )
         self._active = False
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """The ids of those that it looks at."""
+        points = self._points
+        return (points,) if isinstance(points, int) else points
 
     @property
     def active(self) -> bool:

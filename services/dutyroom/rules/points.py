@@ -9,7 +9,7 @@ are theirs alone then. Only the rest is judged one by one.
 from __future__ import annotations
 
 from math import inf, nan
-from typing import ClassVar, TypeVar, cast
+from typing import ClassVar, TypeAlias, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from dutyroom.rules.calm import bounds_of, foreseen
 from dutyroom.rules.columns import FOREVER, NEVER, Bools, Columns, Field, Layers, Slots, Stepped
 from dutyroom.rules.kind import Instance
 
+Those: TypeAlias = Instance | tuple[Instance, ...]  # most often one: a tuple of it takes 48 bytes more
 FEW = 24  # rows: one by one is quicker than arrays
 
 
@@ -61,8 +62,8 @@ class Points(Columns):
     def __init__(self) -> None:
         super().__init__()
         self.layers = Layers()
-        self._instances: list[tuple[Instance, ...]] = []  # by point: that look at it, in their order
-        self._asking: list[tuple[Instance, ...]] = []  # by point: those of them that ask
+        self._instances: list[Those] = []  # by point: that look at it, in their order
+        self._asking: list[Those] = []  # by point: those of them that ask
 
     def meet(self, point_id: int, scale: float) -> None:
         """A point that is new, or another one now."""
@@ -78,12 +79,12 @@ class Points(Columns):
 
     def at(self, point: int) -> tuple[Instance, ...]:
         """Who looks at a point."""
-        return self._instances[point] if 0 <= point < self.size else ()
+        return listed(self._instances[point]) if 0 <= point < self.size else ()
 
     def join(self, instance: Instance) -> None:
         for point in instance.points:
-            mine = (*self._instances[point], instance)
-            self._instances[point] = tuple(sorted(mine, key=_number)) if len(mine) > 1 else mine
+            mine = (*self.at(point), instance)
+            self._instances[point] = _those(tuple(sorted(mine, key=_number)))
             self.watched[point], self.calm[point], self.untried[point] = True, False, True
             if instance.asks:
                 self._asks(point)
@@ -95,8 +96,8 @@ class Points(Columns):
         """Not asked for readings any more; it knows all that was kept away from it."""
         for point in instance.points:
             self.wake(point)
-            mine = tuple(i for i in self._instances[point] if i is not instance)
-            self._instances[point] = mine
+            mine = tuple(i for i in self.at(point) if i is not instance)
+            self._instances[point] = _those(mine)
             self.calm[point], self.untried[point], self.watched[point] = False, True, bool(mine)
             if instance.asks:
                 self._asks(point)
@@ -107,13 +108,14 @@ class Points(Columns):
 
     def _asks(self, point: int) -> None:
         """Others ask for readings of this point than before."""
-        whole = self._instances[point]
+        whole = self.at(point)
         mine = tuple(i for i in whole if i.asks)
         self.asked[point] = NEVER if mine else FOREVER
-        self._asking[point] = whole if len(mine) == len(whole) else mine  # most often the same: one tuple
+        # Most often the same: one tuple.
+        self._asking[point] = self._instances[point] if len(mine) == len(whole) else _those(mine)
 
     def asking(self, point: int) -> tuple[Instance, ...]:
-        return self._asking[point]
+        return listed(self._asking[point])
 
     # ------------------------------------------------------------ calm
 
@@ -122,7 +124,7 @@ class Points(Columns):
         at = self.seen_at.item(point)
         if at != NEVER:
             self.seen_at[point] = NEVER
-            for instance in self._instances[point]:
+            for instance in self.at(point):
                 instance.wake(point, at, self.seen.item(point))
 
     def wake_all(self) -> None:
@@ -144,7 +146,7 @@ class Points(Columns):
 
     def settle(self, point: int, value: float) -> None:
         """After a reading: between which bounds the next ones may lie unseen."""
-        mine = self._instances[point]
+        mine = self.at(point)
         keeps = any([i.active for i in mine])  # noqa: C419 quicker than a generator
         bounds = bounds_of(mine, point, value)
         self.calm[point], self.untried[point], self.keeps[point] = bounds is not None, False, keeps
@@ -156,7 +158,7 @@ class Points(Columns):
         one like any other then."""
         points, first = np.unique(point, return_index=True)
         self.untried[points] = False
-        calm, lows, highs = foreseen(self._instances, points.tolist(), value[first].tolist())
+        calm, lows, highs = foreseen(self.at, points.tolist(), value[first].tolist())
         self.calm[calm], self.keeps[calm] = True, False
         self.low[calm], self.high[calm] = lows, highs
 
@@ -287,6 +289,14 @@ class Points(Columns):
             keep(calm[here])
         self._done(point[calm], at[calm], value[calm])
         return calm
+
+
+def listed(those: Those) -> tuple[Instance, ...]:
+    return those if isinstance(those, tuple) else (those,)
+
+
+def _those(instances: tuple[Instance, ...]) -> Those:
+    return instances[0] if len(instances) == 1 else instances
 
 
 T = TypeVar("T", bound=np.generic)

@@ -8,7 +8,7 @@ A snapshot of before there were columns, plain data throughout, is read too.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -81,14 +81,12 @@ class Muster:
     def changed(self, rule: str) -> None:
         self._rules.pop(rule, None)
 
-    def of(self, instances: Mapping[Key, Instance], prints: Mapping[str, str]) -> dict[str, Rows]:
-        """The rows of all rules, with their columns as they are now. prints: by rule."""
-        missing: dict[str, list[Instance]] = {rule: [] for rule in prints if rule not in self._rules}
-        if missing:
-            for (rule, _), instance in instances.items():
-                if rule in missing:
-                    missing[rule].append(instance)
-        for rule, mine in missing.items():
+    def of(self, of: Callable[[str], Iterable[Instance]], prints: Mapping[str, str]) -> dict[str, Rows]:
+        """The rows of all rules, with their columns as they are now. of: the instances of a rule; prints: by rule."""
+        for rule in prints:
+            if rule in self._rules:
+                continue
+            mine = list(of(rule))
             self._rules[rule] = (mine[0].columns if mine else None, *_rows_of(mine))
         out = {}
         for rule, print_ in prints.items():
