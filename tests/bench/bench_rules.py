@@ -4,9 +4,10 @@
 Readings are steady: nothing is near a limit, registers rise. A batch has 4,096 messages of 6 readings.
 Times are of the processor, one of the best of some batches each; the two ways judge the same batches in turn.
 Rules that learn have one instance a point, or one a group of 50 meters, and every reading is one that they learn
-from (15 min after the one before); "every 10 s" is a meter of which they take a thirtieth. A snapshot is told as
-the first one, one after the next batch, and its bytes a rule and point; "after a snapshot" is a reading of those that
-it packed, "rule and point" what they are then and "at work" what they were before.
+from (15 min after the one before); "every 10 s" is a meter of which they take a thirtieth. They know ten weeks, so
+that all that they keep is of its full size, and a reading is the mean of six hours with a midnight. A snapshot is
+told as the first one, one after the next batch, and its bytes a rule and point; "after a snapshot" is a reading of
+those in it, "rule and point" their memory then and "at work" what it was before.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import argparse
 import gc
 import time
 import tracemalloc
+from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 import numpy as np
 from tests.bench.measure import machine
@@ -39,12 +42,15 @@ from dutyroom.model.telemetry import (
 )
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.kind import NOWHERE, Ground
+from dutyroom.rules.learner import GroupLearner
 from dutyroom.rules.parse import default_rules, parse_rules
 from dutyroom.rules.spec import Rule
 
 MESSAGES, READINGS = 4_096, 6  # a batch, a message
 T0, EVERY = 1_760_000_000_000, 900_000  # all devices once in 15 min
-LEARNS = 12  # rounds of rules that learn: their state is nearly of its full size
+KNOWN = 70 * 96 + 44  # rounds that rules which learn have behind them: ten weeks, until 20:00
+LIVES = 50  # devices of which no two use the same
+MEASURED = 24  # rounds that are measured of them
 ROUNDS = 40  # before anything is measured: windows are full then
 SLOW = 2  # batches that are judged reading by reading
 GROUP = 50  # meters of a riser, a feeder
@@ -74,7 +80,7 @@ def own(kind: str, parameters: str, points: Iterable[PointSpec] = (), name: str 
     return [rule for rule in parse_rules(text, "bench.yaml") if rule.id.startswith(f"{name}.")]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Case:
     name: str
     rules: list[Rule]
@@ -184,30 +190,86 @@ def judged(case: Case) -> bool:
     return any(rule.kind != "stale" for rule in case.rules)
 
 
+@lru_cache(maxsize=1)
+def grown(case: Case) -> dict[tuple[str, int], list[object]]:
+    """What rules that learn know after ten weeks, by rule and which of the lives it is, or group."""
+    small = Estate(case, LIVES * READINGS)
+    engine = Engine(case.rules, small.table, small.devices, ground=small.ground)
+    last = KNOWN * LIVES // MESSAGES
+    for number in range(last if case.every == EVERY else 0):
+        engine.feed(small.batch(number))
+    learned = [i for i in engine._roster.instances.values() if i.asks]
+    return {(i.rule.id, int(i.device[1:]) % LIVES): i.dump() for i in learned}
+
+
+def settle(engine: Engine, case: Case) -> None:
+    """All of them know that."""
+    known = grown(case)
+    for instance in engine._roster.instances.values():
+        if instance.asks:
+            lives = 1 if isinstance(instance, GroupLearner) else LIVES
+            active, second, *rest = known[instance.rule.id, int(instance.device[1:]) % lives]
+            if isinstance(instance, GroupLearner):
+                second = array("i", instance.places).tobytes()
+            instance.load([active, second, *rest])
+            engine._look(instance)
+
+
+def measure_learned(case: Case, points: int) -> None:
+    estate = Estate(case, points)
+    gc.collect()
+    tracemalloc.start()
+    engine = Engine(case.rules, estate.table, estate.devices, ground=estate.ground)
+    settle(engine, case)
+    number = -(-KNOWN * estate.count // MESSAGES)
+    for _ in range(-(-2 * estate.count // MESSAGES)):  # all are at work
+        engine.feed(estate.batch(number))
+        number += 1
+    gc.collect()
+    at_work = tracemalloc.get_traced_memory()[0]
+    first = took(engine.snapshot)
+    gc.collect()
+    held = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    gc.freeze()
+    looked = sum(max(1, len(i.points)) for i in engine._roster.instances.values())
+    one = MESSAGES * READINGS
+    woken = took(lambda b=estate.batch(number): engine.feed(b)) / one  # type: ignore[misc]
+    spent, count = 0.0, max(4, -(-MEASURED * estate.count // MESSAGES))
+    for _ in range(count):
+        number += 1
+        spent += took(lambda b=estate.batch(number): engine.feed(b))  # type: ignore[misc]
+    per = spent / count / one
+    first, size = took(engine.snapshot), len(engine.snapshot())
+    engine.feed(estate.batch(number + 1))
+    stored = took(engine.snapshot)
+    print(
+        f"| {case.name} | {points:,} | {per * 1e6:.2f} us | {1 / per:,.0f} | {woken * 1e6:.2f} us | "
+        f"{at_work / looked:,.0f} B | {held / looked:,.0f} B | {first * 1e3:.0f} ms, {stored * 1e3:.0f} ms, "
+        f"{size / looked:,.0f} B |",
+        flush=True,
+    )
+    gc.unfreeze()
+
+
 def measure(case: Case, points: int, slow: bool) -> None:
     estate = Estate(case, points)
     gc.collect()
     tracemalloc.start()
     engine = Engine(case.rules, estate.table, estate.devices, ground=estate.ground)
-    rounds = LEARNS if case.learns else ROUNDS
-    warm = max(4, min(400, rounds * estate.count // MESSAGES))
-    for number in range(warm if case.learns else 1):
-        engine.feed(estate.batch(number))
-    at_work = tracemalloc.get_traced_memory()[0]
-    if case.learns:  # they are packed with each snapshot
-        engine.snapshot()
+    warm = max(4, min(400, ROUNDS * estate.count // MESSAGES))
+    engine.feed(estate.batch(0))
     held = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     looked = sum(max(1, len(i.points)) for i in engine._roster.instances.values())
     gc.freeze()
-    for number in range(0 if case.learns else 1, 0 if case.learns else warm):
+    for number in range(1, warm):
         engine.feed(estate.batch(number))
     batches = [estate.batch(warm + n) for n in range(8)]
     quick = sorted(took(lambda b=b: engine.feed(b)) for b in batches)[2]  # type: ignore[misc]
     ticked = took(lambda: engine.tick(batches[-1].received_at))
     first = took(engine.snapshot)
-    next_one = estate.batch(warm + len(batches))
-    woken = took(lambda: engine.feed(next_one)) / (MESSAGES * READINGS)
+    engine.feed(estate.batch(warm + len(batches)))
     size = len(engine.snapshot())
     engine.feed(estate.batch(warm + len(batches) + 1))
     stored = took(engine.snapshot)
@@ -220,8 +282,6 @@ def measure(case: Case, points: int, slow: bool) -> None:
         per = apart / (MESSAGES * READINGS) * 1e6
         plain = f"{per:.2f} us | {apart / quick:.0f}"
     per = quick / (MESSAGES * READINGS)
-    if case.learns and not slow:
-        plain = f"{woken * 1e6:.3f} us | {at_work / looked:,.0f} B"
     print(
         f"| {case.name} | {points:,} | {per * 1e6:.3f} us | {1 / per / 1e6:,.2f} M | {plain or '- | -'} | "
         f"{held / looked:,.0f} B | {ticked * 1e3:.1f} ms | {first * 1e3:.0f} ms, {stored * 1e3:.0f} ms, "
@@ -252,18 +312,28 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="not beside reading by reading")
     given = parser.parse_args()
     print(f"{machine()}; {MESSAGES:,} messages of {READINGS} readings a batch\n")
-    beside = "after a snapshot | at work" if given.learned and given.quick else "one by one | ratio"
-    print(
-        f"| rules | points | a reading | readings/s and core | {beside} | rule and point | tick | snapshot |"
-    )
-    print("| --- | --: | --: | --: | --: | --: | --: | --: | --: |")
-    for case in cases():
-        for points in given.points:
-            if given.only in (None, case.name) and (case.learns or not given.learned):
+    learn = [case for case in cases() if case.learns and given.only in (None, case.name)]
+    plain = [case for case in cases() if not case.learns and given.only in (None, case.name)]
+    if plain and not given.learned:
+        print(
+            "| rules | points | a reading | readings/s and core | one by one | ratio | rule and point | tick | snapshot |"
+        )
+        print("| --- | --: | --: | --: | --: | --: | --: | --: | --: |")
+        for case in plain:
+            for points in given.points:
                 measure(case, points, not given.quick)
     for points in given.points:
         if given.only is None and not given.learned:
             live(points)
+    if learn:
+        print(
+            "\n| rules that learn | points | a reading | readings/s and core | after a snapshot | at work | rule and point "
+            "| snapshot |"
+        )
+        print("| --- | --: | --: | --: | --: | --: | --: | --: |")
+        for case in learn:
+            for points in given.points:
+                measure_learned(case, points)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,10 @@ from statistics import median
 from typing import Any
 
 from dutyroom.rules.learned import LEARNING
+from dutyroom.rules.learned.blocks import Blocks
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.neighbours import Neighbours, Nobody
-from dutyroom.rules.learned.packed import Floats, Shorts, floats, parts, unpack, unpack_shorts, whole, zeros
+from dutyroom.rules.learned.packed import Floats, floats, parts, unpack, unpack_shorts, whole, zeros
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.rules.learned.register import SIZE, UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
@@ -91,10 +92,8 @@ class Load:
         self.hour = 0  # local number of the one that is filled
         self.amount = nan  # kWh in it
         self.count, self.total, self.least = 0, 0.0, 0.0  # known hours of the block that is filled, kW
-        self.past: list[Shorts] = [
-            array("h") for _ in range(TIMES)
-        ]  # mean and smallest hour in turn, newest first
-        self.recent: list[Shorts] = [array("h") for _ in range(TIMES)]  # the same while it is active
+        self.past = [Blocks() for _ in range(TIMES)]  # mean and smallest hour in turn, newest first
+        self.recent = [Blocks() for _ in range(TIMES)]  # the same while it is active
         self.day: list[Floats] = []  # number, mean and smallest hour of the newest blocks, newest first
         self.peaks = Peaks(_LEAST + TIMES)
         self.sum, self.daily = 0.0, zeros(TIMES)
@@ -150,7 +149,7 @@ class Load:
     def _close_block(self, block: int, mean: float, least: float) -> None:
         self._thaw()
         self.day = [floats((block, mean, least)), *(b for b in self.day if b[0] > block - TIMES)]
-        settled = self.past[block % TIMES][2 * QUARANTINE :]
+        settled = self.past[block % TIMES].values[2 * QUARANTINE :]
         if len(settled) < 2 * ENOUGH:
             self._keep(self.past, block % TIMES, KEPT + QUARANTINE)
             return
@@ -161,9 +160,9 @@ class Load:
         self.pending = block
         self.neighbours.say(self.member, block, self.z)
 
-    def _keep(self, where: list[Shorts], time: int, days: int) -> None:
-        where[time][:0] = array("h", (round(_logarithm(kw) * _FINE) for kw in self.day[0][1:]))
-        del where[time][2 * days :]
+    def _keep(self, where: list[Blocks], time: int, days: int) -> None:
+        newest = [round(_logarithm(kw) * _FINE) for kw in self.day[0][1:]]
+        where[time].put([*newest, *where[time].values][: 2 * days])
 
     # ------------------------------------------------------------ judging
 
@@ -173,8 +172,9 @@ class Load:
         time = block % TIMES
         self.peaks.roll(block // TIMES)
         others = self.neighbours.median(self.member, block)
-        usual = [_power(median(p[2 * QUARANTINE :: 2])) for p in self.past if len(p) > 2 * QUARANTINE]
-        ordinary = _power(median(self.past[time][2 * QUARANTINE :: 2]))
+        settled = [blocks.values[2 * QUARANTINE :: 2] for blocks in self.past]
+        usual = [_power(median(means)) for means in settled if means]
+        ordinary = _power(median(settled[time]))
         z = self._without_them(others)
         if z > 0.0:
             matters = MATTERS * max(sum(usual) / len(usual), SMALL)
@@ -231,19 +231,21 @@ class Load:
         self.evidence = floats((self.day[0][1], usual))
         self.peaks.drop()
         for past in self.past:
-            del past[: 2 * QUARANTINE]
+            past.put(past.values[2 * QUARANTINE :])
 
     def _stands(self, at: Ms, z: float) -> None:
         if self.calm >= CALM_BLOCKS:
             self._clear()
         elif at - self.opened >= NORMAL and z >= CALM:
             for time, recent in enumerate(self.recent):
-                self.past[time] = recent[: 2 * QUARANTINE] + recent  # it has stood for days and waits no more
+                self.past[time].put(
+                    recent.values[: 2 * QUARANTINE] + recent.values
+                )  # it has stood for days and waits no more
             self._clear()
 
     def _clear(self) -> None:
         self.active, self.sum, self.daily = False, 0.0, zeros(TIMES)
-        self.recent = [array("h") for _ in range(TIMES)]
+        self.recent = [Blocks() for _ in range(TIMES)]
 
     # ------------------------------------------------------------ state
 
@@ -253,13 +255,13 @@ class Load:
         )
         if self.state is not None:
             return often + self.state[_SELDOM:]
-        rows = (*self.past, *self.recent)
+        rows = [blocks.pack() for blocks in (*self.past, *self.recent)]
         judged = _JUDGED.pack(
             self.opened, self.calm, self.empty, self.sum, self.with_them, self.of_them, self.z, *self.evidence,
             *self.daily, len(self.day), *map(len, rows),
         )  # fmt: skip
         blocks = [block.tobytes() for block in self.day]
-        return b"".join((often, judged, self.peaks.pack(), *blocks, *(row.tobytes() for row in rows)))
+        return b"".join((often, judged, self.peaks.pack(), *blocks, *rows))
 
     def unpack(self, state: bytes) -> None:
         self.register.look(state)
@@ -292,10 +294,10 @@ class Load:
         for _ in range(blocks):
             self.day.append(array("f", state[place : place + _BLOCK.size]))
             place += _BLOCK.size
-        rows: list[Shorts] = []
-        for count in (a, b, c, d, e, f, g, h):
-            rows.append(array("h", state[place : place + 2 * count]))
-            place += 2 * count
+        rows = []
+        for size in (a, b, c, d, e, f, g, h):
+            rows.append(Blocks(state[place : place + size]))
+            place += size
         self.past, self.recent = rows[:TIMES], rows[TIMES:]
 
     def dump(self) -> list[Any]:
@@ -311,7 +313,9 @@ class Load:
         self.peaks.load(peaks)
         for name, value in zip(_NAMES, parts(names, len(_NAMES)), strict=True):
             setattr(self, name, nan if value is None else value)
-        rows = [unpack_shorts(row, 2) for row in parts(kept, 2 * TIMES)]
+        rows = [Blocks() for _ in range(2 * TIMES)]
+        for one, row in zip(rows, parts(kept, 2 * TIMES), strict=True):
+            one.put(unpack_shorts(row, 2))
         self.past, self.recent = rows[:TIMES], rows[TIMES:]
         daily, day, evidence, said = parts(few, 4)
         self.daily, self.evidence, blocks = unpack(daily, TIMES), unpack(evidence, 2), unpack(day)

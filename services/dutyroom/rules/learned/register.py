@@ -19,6 +19,7 @@ STEPS = 3  # plausible steps from a new level until it is believed
 _KEPT = struct.Struct("<qqdddqBb")
 SIZE = _KEPT.size  # bytes
 _FAULTS = ("", "meter_rollback", "meter_jump")
+_NUMBER = {name: number for number, name in enumerate(_FAULTS)}
 _REMEMBER: Ms = 2 * DAY  # how long the level before a leap may return
 
 
@@ -116,8 +117,8 @@ class Register:
 
     def dump(self) -> bytes:
         return _KEPT.pack(
-            self.at, self.since, self.value, self.largest, self.old, self.old_at, _FAULTS.index(self.fault),
-            min(self.steps, STEPS),
+            self.at, self.since, self.value, self.largest, self.old, self.old_at, _NUMBER[self.fault],
+            self.steps if self.steps < STEPS else STEPS,
         )  # fmt: skip
 
     def load(self, data: object) -> None:
