@@ -202,9 +202,8 @@ def grown(case: Case) -> dict[tuple[str, int], list[object]]:
     return {(i.rule.id, int(i.device[1:]) % LIVES): i.dump() for i in learned}
 
 
-def settle(engine: Engine, case: Case) -> None:
+def settle(engine: Engine, known: dict[tuple[str, int], list[object]]) -> None:
     """All of them know that."""
-    known = grown(case)
     for instance in engine._roster.instances.values():
         if instance.asks:
             lives = 1 if isinstance(instance, GroupLearner) else LIVES
@@ -216,11 +215,11 @@ def settle(engine: Engine, case: Case) -> None:
 
 
 def measure_learned(case: Case, points: int) -> None:
-    estate = Estate(case, points)
+    estate, known = Estate(case, points), grown(case)
     gc.collect()
     tracemalloc.start()
     engine = Engine(case.rules, estate.table, estate.devices, ground=estate.ground)
-    settle(engine, case)
+    settle(engine, known)
     number = -(-KNOWN * estate.count // MESSAGES)
     for _ in range(-(-2 * estate.count // MESSAGES)):  # all are at work
         engine.feed(estate.batch(number))

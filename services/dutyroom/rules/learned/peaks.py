@@ -18,7 +18,7 @@ SEASON = 60  # days
 _ROWS = 3 + QUARANTINE
 _CELL = struct.Struct("<e")
 _WIDE = _CELL.size
-_DAYS = struct.Struct("<qq")
+_DAYS = struct.Struct("<qi")
 
 
 class Peaks:
@@ -100,11 +100,12 @@ class Peaks:
         return _DAYS.size + _WIDE * _ROWS * self._count
 
     def pack(self) -> bytes:
-        return _DAYS.pack(self.day, self.season) + self._packed()
+        return _DAYS.pack(self.day, self.day - self.season) + self._packed()
 
     def look(self, state: bytes, place: int) -> None:
         """What `pack` gave, from a place on."""
-        self.day, self.season = _DAYS.unpack_from(state, place)
+        self.day, age = _DAYS.unpack_from(state, place)
+        self.season = self.day - age
         self._cells, self._first, self.touched = state, place + _DAYS.size, False
 
     def dump(self) -> list[Any]:
