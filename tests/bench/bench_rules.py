@@ -49,7 +49,7 @@ from dutyroom.rules.spec import Rule
 MESSAGES, READINGS = 4_096, 6  # a batch, a message
 T0, EVERY = 1_760_000_000_000, 900_000  # all devices once in 15 min
 KNOWN = 70 * 96 + 44  # rounds that rules which learn have behind them: ten weeks, until 20:00
-LIVES = 50  # devices of which no two use the same
+LIVES = 10  # devices of which no two use the same
 MEASURED = 24  # rounds that are measured of them
 ROUNDS = 40  # before anything is measured: windows are full then
 SLOW = 2  # batches that are judged reading by reading
@@ -162,7 +162,7 @@ class Estate:
         at = T0 + day * every + device * every // self.count
         quarter = day * every / EVERY
         moved = quarter // 96 * 88 + np.maximum(quarter % 96 - 8, 0)  # two hours of a night without use
-        value = np.floor(1000 + moved * (device % 50 + 20))[:, None] + np.zeros(READINGS)
+        value = np.floor(1000 + moved * (device % LIVES * 5 + 20))[:, None] + np.zeros(READINGS)
         if self.case.standing:
             value[device % self.case.standing == 0] = 2e6
         if self.case.crossing:
@@ -193,9 +193,9 @@ def judged(case: Case) -> bool:
 @lru_cache(maxsize=1)
 def grown(case: Case) -> dict[tuple[str, int], list[object]]:
     """What rules that learn know after ten weeks, by rule and which of the lives it is, or group."""
-    small = Estate(case, LIVES * READINGS)
+    small = Estate(case, (GROUP if case.use else LIVES) * READINGS)
     engine = Engine(case.rules, small.table, small.devices, ground=small.ground)
-    last = KNOWN * LIVES // MESSAGES
+    last = KNOWN * small.count // MESSAGES
     for number in range(last if case.every == EVERY else 0):
         engine.feed(small.batch(number))
     learned = [i for i in engine._roster.instances.values() if i.asks]

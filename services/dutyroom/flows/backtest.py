@@ -66,7 +66,11 @@ def backtest(batches: Iterable[Batch], past: Past) -> list[Raised]:
 def run(batches: Iterable[Batch], past: Past) -> Outcome:
     """The same, with what the engine could not do."""
     engine = Engine(
-        past.rules, past.table, past.devices, ground=ground_of(past.topology, past.time_zone, past.calendar)
+        past.rules,
+        past.table,
+        past.devices,
+        ground=ground_of(past.topology, past.time_zone, past.calendar),
+        roomy=True,
     )
     context = Context(
         past.site,

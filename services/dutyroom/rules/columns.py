@@ -123,6 +123,7 @@ C = TypeVar("C", bound=Columns)
 class Shelf:
     """The columns of one engine: of each kind one."""
 
+    roomy: bool = False  # what is seldom asked for need not be small
     _held: dict[type[Columns], Columns] = field(default_factory=dict)
 
     def of(self, kind: type[C]) -> C:

@@ -39,13 +39,15 @@ class Engine:
         devices: Mapping[str, Device],
         one_by_one: bool = False,
         ground: Ground = NOWHERE,
+        roomy: bool = False,
     ) -> None:
-        """ground: where and when the devices stand. one_by_one: judge every reading on its own, as if nothing were ever calm (for tests and
+        """ground: where and when the devices stand. roomy: what rules learn may take three times the memory, and is
+        judged in two thirds of the time: for the past of some thousand points. one_by_one: judge every reading on its own, as if nothing were ever calm (for tests and
         benchmarks: what is said must be the same)."""
         self.late: Counter[str] = Counter()  # readings not judged in their place because older, by device
         self.missed: dict[Key, Ms] = {}  # what would be judged otherwise in time order, from when on
         self._one_by_one = one_by_one
-        shelf = Shelf()
+        shelf = Shelf(roomy)
         self._points = Points()
         self._hearing = Hearing(shelf.of(Silences))
         self._waits = Waits(self._hearing)

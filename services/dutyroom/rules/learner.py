@@ -58,14 +58,36 @@ def meter_of(place: Place, device: Device, point: Point) -> Meter:
 
 
 class Worker:
-    """One detector for all points that are alike: it takes the state of one, a reading, and gives the state back."""
+    """One detector for all points that are alike: it has the state of one, takes its readings, and gives the state
+    back when another one is to be worked for."""
 
-    __slots__ = ("detector", "fresh", "pace")
+    __slots__ = ("_holder", "detector", "fresh", "pace")
 
     def __init__(self, detector: Detector, meter: Meter) -> None:
         """meter: what it was made for; of readings that come more often than it says some are passed over."""
         self.detector, self.fresh = detector, detector.pack()
         self.pace = min(_PACE, meter.interval_s * SECOND // 2)
+        self._holder: Learner | None = None  # whose state it has
+
+    def of(self, learner: Learner) -> Detector:
+        """The detector, with the state of this one."""
+        if self._holder is not learner:
+            self.settle()
+            learner.state = learner.state or self.fresh
+            self.detector.unpack(learner.state)
+            self._holder = learner
+        return self.detector
+
+    def settle(self, learner: Learner | None = None) -> None:
+        """Gives the state back to whose it is; to nobody but this learner, where one is named."""
+        holder = self._holder
+        if holder is not None and learner in (None, holder):
+            holder.state, self._holder = self.detector.pack(), None
+
+    def leave(self, learner: Learner) -> None:
+        """It has another state from now on."""
+        if self._holder is learner:
+            self._holder = None
 
 
 class Workers(Columns):
@@ -75,7 +97,10 @@ class Workers(Columns):
         super().__init__()
         self._held: dict[tuple[Make, Meter], Worker] = {}
 
-    def of(self, make: Make, meter: Meter) -> Worker:
+    def of(self, make: Make, meter: Meter, alone: bool = False) -> Worker:
+        """alone: for one learner only, whose state stays unpacked."""
+        if alone:
+            return Worker(make(meter), meter)
         found = self._held.get((make, meter))
         if found is None:
             found = self._held[make, meter] = Worker(make(meter), meter)
@@ -85,26 +110,23 @@ class Workers(Columns):
 class Learner(Instance):
     """A detector on one point. What one learns from is hours, not seconds: it asks for readings.
 
-    Of a hundred thousand points each is but the bytes that its detector packs."""
+    Of a hundred thousand points each is but the bytes that its detector packs, a third of what a detector takes."""
 
-    __slots__ = ("_state", "_worker", "point", "wants")
+    __slots__ = ("_worker", "point", "state", "wants")
     asks = True
 
     def __init__(self, rule: Rule, point: Point, worker: Worker) -> None:
         super().__init__(rule, point.device, (point.id,))
         self.point, self._worker = point, worker
         self.wants: Ms = NEVER
-        self._state = b""  # nothing: it has heard nothing yet
-
-    def _detector(self) -> Detector:
-        """Its worker's, with its own state."""
-        detector = self._worker.detector
-        detector.unpack(self._state or self._worker.fresh)
-        return detector
+        self.state = b""  # as its worker gave it back; b"" = it has heard nothing yet
 
     @property
     def ready(self) -> Ms:
-        return ready(self._detector()) if self._state else 0
+        return ready(self._detector()) if self.state else 0
+
+    def _detector(self) -> Detector:
+        return self._worker.of(self)
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained or at < self.wants:
@@ -114,7 +136,6 @@ class Learner(Instance):
         self.wants = at + self._worker.pace
         detector.tick(at)
         detector.read(at, value)
-        self._state = detector.pack()
         if detector.active == self._active and (not detector.active or detector.cause == cause):
             return None
         return said(self, detector, at, self.point, value)
@@ -133,17 +154,21 @@ class Learner(Instance):
         self._active = active
 
     def dump(self) -> list[Any]:
-        if not self._state:  # most, when a site is new
+        if not self.state:  # most, when a site is new
             return [self._active, self.wants, None]
-        return [self._active, self.wants, self._detector().dump()]
+        self._worker.settle(self)
+        return [self._active, self.wants, self._kept()]
+
+    def _kept(self) -> list[Any]:
+        """What `dump` of its detector gives."""
+        return [self.state]
 
     def load(self, data: Sequence[Any]) -> None:
-        state = b""
+        self._worker.leave(self)
+        self.state = b""
         if data[2] is not None:
-            detector = self._detector()
-            detector.load(data[2])
-            state = detector.pack()
-        self._active, self.wants, self._state = bool(data[0]), int(data[1]), state
+            self._detector().load(data[2])
+        self._active, self.wants = bool(data[0]), int(data[1])
 
 
 L = TypeVar("L", bound=Learner)
@@ -161,7 +186,9 @@ def learner_of(kind: type[L], rule: Rule, place: Place, make: Make, name: str = 
     point = place.table.find(device.id, name) if name else next(iter(counters(place, "")), None)
     if point is None:
         return None
-    return kind(rule, point, place.shelf.of(Workers).of(make, meter_of(place, device, point)))
+    return kind(
+        rule, point, place.shelf.of(Workers).of(make, meter_of(place, device, point), place.shelf.roomy)
+    )
 
 
 class GroupLearner(Instance):

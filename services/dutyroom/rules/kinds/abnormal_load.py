@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dutyroom.fields import Fields
 from dutyroom.rules.columns import Columns
 from dutyroom.rules.kind import Place
@@ -57,3 +59,6 @@ class Home(Learner):
         assert isinstance(detector, Load)
         detector.member, detector.neighbours = self.device, self.beside
         return detector
+
+    def _kept(self) -> list[Any]:
+        return [self.state, list(self.beside.spoken(self.device))]

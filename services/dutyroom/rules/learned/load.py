@@ -304,6 +304,8 @@ class Load:
         return [self.pack(), list(self.neighbours.spoken(self.member))]
 
     def load(self, data: list[Any]) -> None:
+        if whole(data, self):
+            return
         if whole(data, self, 2):
             self._say(data[1])
             return
