@@ -90,7 +90,6 @@ def test_the_bounds_of_a_point_are_the_narrowest_of_all_who_look_at_it() -> None
 
 def test_a_point_is_foreseen_only_where_all_who_look_at_it_can_say_so() -> None:
     made = bench(HOT)
-    (hot,) = made.engine._points.at(1)
-    assert foreseen([(), (hot,)], [1], [2.0]) == ([1], [-inf], [3.0])
+    assert foreseen(made.engine._points.at, [1], [2.0]) == ([1], [-inf], [3.0])
     made.feed(0, "flow", 4.0)
-    assert foreseen([(), (hot,)], [1], [2.0]) == ([], [], [])
+    assert foreseen(made.engine._points.at, [1], [2.0]) == ([], [], [])
