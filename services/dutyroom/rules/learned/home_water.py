@@ -67,7 +67,7 @@ _FLOORS = (*SPELL_FLOORS, *FLOW_FLOORS, *NIGHT_FLOORS)
 _FACTORS = (*SPELL_FACTORS, *(FLOW_FACTOR for _ in WINDOWS), *(NIGHT_FACTOR for _ in NIGHT_WINDOWS))
 
 _CAUSES = ("leak", "burst")
-_KEPT = struct.Struct("<?B?qqqddq4d")
+_KEPT = struct.Struct("<?B?qqqddq")
 _SINCE = SIZE + _KEPT.size  # where the hours since still spells lie
 _SELDOM = _SINCE + 4 * len(SPELLS)  # and what is asked for once an hour
 
@@ -76,7 +76,7 @@ class HomeWater:
     """On the register of a home's water meter (m3)."""
 
     __slots__ = (
-        "_local", "active", "begun", "bin_hours", "bin_moved", "cause", "evidence", "flows", "limits", "opened",
+        "_local", "active", "begun", "bin_hours", "bin_moved", "cause", "evidence", "flows", "opened",
         "peaks", "reached", "register", "since", "spell", "spell_hours", "state", "still_since", "stood", "unknown",
     )  # fmt: skip
 
@@ -101,7 +101,6 @@ class HomeWater:
         self.bin_hours = self.bin_moved = 0.0
         self.spell_hours = 0  # of high flow until now
         self.spell = [0.0] * SHORTS  # its smallest flows by window
-        self.limits: tuple[float, ...] = SPELL_FLOORS  # of the hours since still spells
 
     def arguments(self) -> dict[str, float]:
         """measure: hours of the window; value and limit: hours since a still spell, or flow in m3/h."""
@@ -118,8 +117,7 @@ class HomeWater:
         moved = self.register.read(at, value)
         if not self.begun:
             self.begun = self.still_since = at
-        if self.peaks.roll(self._local.local(at) // DAY):
-            self._set_limits()
+        self.peaks.roll(self._local.local(at) // DAY)
         if moved == UNKNOWN:
             return
         hours = (at - self.register.since) / HOUR
@@ -135,20 +133,22 @@ class HomeWater:
 
     def _spells(self, at: Ms, moved: float, hours: float) -> None:
         since = self.since
-        if moved > 0.0:
-            self.still_since = at
-            for i, w in enumerate(SPELLS):
-                if hours <= 1.5 or hours <= 0.75 * w:  # what a gap hides may have been a still spell
-                    since[i] += hours
-        else:
+        if moved <= 0.0:
             still = (at - self.still_since) / HOUR
             for i, w in enumerate(SPELLS):
                 if still >= TOLERANCE * w:
                     self._stood(i)
                 else:
                     since[i] += hours
-        for i, limit in enumerate(self.limits):
-            if since[i] > limit:
+        else:
+            self.still_since = at
+            for i, w in enumerate(SPELLS):
+                if hours <= 1.5 or hours <= 0.75 * w:  # what a gap hides may have been a still spell
+                    since[i] += hours
+        if max(since) <= SPELL_FLOORS[0]:  # below all limits
+            return
+        for i in range(_FLOWS):
+            if since[i] > self._limit(i):
                 self._raise(at, "leak", i, since[i])
 
     def _stood(self, i: int) -> None:
@@ -188,7 +188,6 @@ class HomeWater:
         if self.spell_hours <= SHORT:
             for i, least in enumerate(self.spell):
                 self.peaks.learn(_FLOWS + i, least)
-            self._set_limits()
         self.spell_hours, self.spell = 0, [0.0] * SHORTS
 
     def _flow(self, at: Ms, measure: int, least: float) -> None:
@@ -205,10 +204,6 @@ class HomeWater:
         return (*SPELLS, *WINDOWS, *NIGHT_WINDOWS)[measure]
 
     # ------------------------------------------------------------ the alarm
-
-    def _set_limits(self) -> None:
-        """Of the measures that are looked at with each reading."""
-        self.limits = tuple(map(self._limit, range(_FLOWS)))
 
     def _limit(self, measure: int) -> float:
         limit = max(_FLOORS[measure], _FACTORS[measure] * self.peaks.largest(measure))
@@ -233,13 +228,12 @@ class HomeWater:
     def _clear(self, at: Ms) -> None:
         if not self.active or not self.stood:
             return
-        if all(s < max(12.0, limit / 2) for s, limit in zip(self.since, self.limits, strict=True)):
+        if all(hours < max(12.0, self._limit(i) / 2) for i, hours in enumerate(self.since)):
             self._thaw()
             ordinary = all(v <= LIFE_TIMES * self._limit(measure) for measure, v in enumerate(self.reached))
             if ordinary and at - self.opened <= LIFE:
                 for measure, value in enumerate(self.reached):
                     self.peaks.learn(measure, value)
-                self._set_limits()
             self.active, self.reached = False, floats()
 
     # ------------------------------------------------------------ state
@@ -247,7 +241,7 @@ class HomeWater:
     def pack(self) -> bytes:
         own = _KEPT.pack(
             self.active, _CAUSES.index(self.cause), self.stood, self.begun, self.opened, self.still_since,
-            self.bin_hours, self.bin_moved, self.spell_hours, *self.limits,
+            self.bin_hours, self.bin_moved, self.spell_hours,
         )  # fmt: skip
         often = self.register.dump() + own + self.since.tobytes()
         if self.state is not None and not self.peaks.touched:
@@ -260,9 +254,9 @@ class HomeWater:
         self.register.look(state)
         (
             self.active, cause, self.stood, self.begun, self.opened, self.still_since, self.bin_hours, self.bin_moved,
-            self.spell_hours, *limits,
+            self.spell_hours,
         ) = _KEPT.unpack_from(state, SIZE)  # fmt: skip
-        self.cause, self.limits = _CAUSES[cause], tuple(limits)
+        self.cause = _CAUSES[cause]
         self.since = array("f", state[_SINCE:_SELDOM])
         self.peaks.look(state, _SELDOM)
         self.state = state
@@ -296,4 +290,3 @@ class HomeWater:
         self.flows, self.spell = list(unpack_halves(flows)), list(unpack_halves(spell, SHORTS))
         self.since, self.evidence = unpack(since, len(SPELLS)), unpack(evidence, 3)
         self.reached = unpack(reached, _COUNT if self.active else 0)
-        self._set_limits()
