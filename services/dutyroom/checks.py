@@ -17,7 +17,8 @@ from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.ratios import MULTIPLIER
 from dutyroom.rules.side import tests_in
 from dutyroom.rules.spec import Rule, matches
-from dutyroom.rules.trial import failures, read_trial
+from dutyroom.rules.trial import failures
+from dutyroom.rules.trial_text import read_trial
 from dutyroom.site.addresses import example, may_be
 from dutyroom.site.devices import Row
 from dutyroom.site.flaws import TEXTS

@@ -236,9 +236,59 @@ def test_what_happens_in_the_first_second_is_not_never(tmp_path: Path) -> None:
     assert "low at once: raised never, not after 0 s" in of_rules(said(tmp_path, high))[0]
 
 
-def test_a_rule_on_several_devices_has_no_tests(tmp_path: Path) -> None:
-    rules = "rules:\n  - id: pump.dry_run\n    tests:\n      - {readings: [[0s, 1]], raised: never}\n"
-    assert "looks at several devices; it has no tests" in of_rules(said(tmp_path, rules))[0]
+def test_a_rule_on_plans_or_events_has_no_tests(tmp_path: Path) -> None:
+    rules = "rules:\n  - id: gate.quiet\n    tests:\n      - {readings: [[0s, 1]], raised: never}\n"
+    assert (
+        "looks at more than readings (plans, events); it has no tests" in of_rules(said(tmp_path, rules))[0]
+    )
+
+
+EMPTY = """rules:
+  - id: pump.dry_run
+    tests:
+      - title: the tank is empty and the pump goes on
+        parameters: {tank: tank}
+        devices: {tank: {height: 2.5}}
+        readings: {running: [[0s, 1], [60s, 1]], tank.level: [[0s, 0.6], [10s, 0.19], [60s, 0.19]]}
+        raised: 20s
+  - id: gateway.silent
+    tests:
+      - title: three of three
+        interval: 5min
+        readings:
+          water_meter 1.volume: [[0s, 1]]
+          water_meter 2.volume: [[0s, 1]]
+          gas_meter.volume: [[10s, 1]]
+        until: 12min
+        raised: 690s
+      - title: two can fail by chance
+        interval: 5min
+        readings: {water_meter 1.volume: [[0s, 1]], water_meter 2.volume: [[0s, 1]], gas_meter.volume: [[10s, 1, 5min, 1]]}
+        until: 1h
+        raised: never
+"""
+
+
+def test_devices_beside_ours_have_parameters_of_their_own(tmp_path: Path) -> None:
+    assert of_rules(said(tmp_path, EMPTY)) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("height: 2.5", "height: 1.5", "raised never, not after 20 s"),
+        ("devices: {tank", "devices: {tnak", "the test has no readings of 'tnak'; did you mean 'tank'?"),
+        ("devices: {tank: {height: 2.5}}", "devices: [tank]", "devices: must be a mapping: device: {parameter: value}"),
+        ("{tank: {height: 2.5}}", "{tank: 2.5}", "devices: must be a mapping: parameter: value"),
+        ("gas_meter.volume: [[10s, 1]]", "gas_meter.volume: [[10s, 1], [5min, 2]]", "raised never, not after 690 s"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_devices_beside_ours_is_named(
+    tmp_path: Path, old: str, new: str, expected: str
+) -> None:
+    found = of_rules(said(tmp_path, EMPTY.replace(old, new, 1)))
+    assert len(found) == 1
+    assert expected in found[0]
 
 
 def test_weeks_of_readings_and_the_meters_that_a_master_feeds_stand_in_a_row_or_two(tmp_path: Path) -> None:
