@@ -119,15 +119,18 @@ def test_any_stream_of_5(stream: bytes, at: list[int]) -> None:
     same(stream, at, True)
 
 
-def alike(count: int, size: int, topic: bytes, qos: int, five: bool, odd: int) -> bytes:
-    """Packets of one layout, as those of one make of devices are; odd: one in so many has another mark, a property
-    or another length."""
+def alike(count: int, size: int, topic: bytes, qos: int, five: bool, odd: int, how: str) -> bytes:
+    """Packets of one layout, as those of one make of devices are; odd: one in so many has another mark, length, or
+    topic's length, or properties."""
     found = []
     for n in range(count):
         said, other = b"%0*d" % (size, n) if size else b"", n % odd == odd - 1
-        properties = (b"\x01\0" if other and n % 3 == 0 else b"") if five else None
-        retain, more = other and n % 3 == 1, b"!" if other and n % 3 == 2 else b""
+        properties = (b"\x01\0" if other and how == "properties" else b"") if five else None
+        retain, more = other and how == "mark", b"!" if other and how == "length" else b""
         named = topic[:-1] + b"%d" % (n % 10) if topic else topic
+        if other and how == "topic" and said:
+            named, said = named + b"/", said[1:]  # as long as the others
+        said = said[2:] if properties else said
         found.append(publish(named, said + more, qos, 1 + n % 60_000, retain=retain, properties=properties))
     return b"".join(found)
 
@@ -138,19 +141,29 @@ runs = st.tuples(
     st.sampled_from([b"a", b"meters/m00001/up", b"\xff/1", b""]),
     st.integers(0, 2),
     st.sampled_from([2, 17, 50, 1000]),
+    st.sampled_from(["mark", "length", "topic", "properties"]),
 )
 
 
 @given(st.lists(runs, min_size=1, max_size=4), cuts, st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_packets_that_are_laid_out_alike(
-    some: list[tuple[int, int, bytes, int, int]], at: list[int], five: bool
+    some: list[tuple[int, int, bytes, int, int, str]], at: list[int], five: bool
 ) -> None:
     stream = [
-        alike(count, size, topic, qos, five, odd) + publish(b"z", b"1", properties=b"" if five else None)
-        for count, size, topic, qos, odd in some
+        alike(count, size, topic, qos, five, odd, how) + publish(b"z", b"1", properties=b"" if five else None)
+        for count, size, topic, qos, odd, how in some
     ]
     same(b"".join(stream), at, five)
+
+
+@pytest.mark.parametrize("five", [False, True])
+@pytest.mark.parametrize("how", ["mark", "length", "topic", "properties"])
+@pytest.mark.parametrize(("topic", "size"), [(b"a", 40), (b"meters/m00001/up", 138)])
+def test_one_among_many_that_is_laid_out_otherwise(how: str, topic: bytes, size: int, five: bool) -> None:
+    for odd in (1, 18, 41, 97):
+        found = same(alike(300, size, topic, 1, five, odd, how), [], five)
+        assert len(found.messages) == 300
 
 
 @given(st.lists(odd_property, min_size=1, max_size=3).map(b"".join), st.integers(0, 2))
