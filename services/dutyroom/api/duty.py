@@ -12,6 +12,7 @@ from dutyroom.api.asked import Ask, Json, Limit, plain
 from dutyroom.api.checklists import check_rows
 from dutyroom.api.present import TABS, by_answer
 from dutyroom.api.stream import alarm_rows, counts
+from dutyroom.api.ticket_rows import ticket_rows
 from dutyroom.flows.desk import checks_of, stands
 from dutyroom.model.duty import Priority, Role, TicketEvent, TicketState
 from dutyroom.model.telemetry import Kind
@@ -155,7 +156,7 @@ def get_tickets(
         found = tx.tickets.search(
             ask.name, open_only=open_only, object=device or None, since=since, limit=limit
         )
-    rows = [shown.ticket(t) for t in found]
+        rows = ticket_rows(tx, shown, found)
     return by_answer(rows) if open_only else rows
 
 
@@ -169,13 +170,14 @@ def ticket_detail(ask: Ask, ticket: int) -> Json:
         history = [shown.ticket_change(change) for change in tx.tickets.history(ticket)]
         alarm = tx.alarms.get(ask.name, found.alarm) if found.alarm is not None else None
         row = alarm_rows(tx, shown, [alarm])[0] if alarm else None
+        own = ticket_rows(tx, shown, [found])[0]
         standing = stands(tx, found)
         listed = checks_of(tx, found)
         lines = check_rows(ask.site, shown, listed, tx.alarms.open_ones(ask.name) if listed else ())
     rule = shown.rules.get(alarm.rule) if alarm else None
     plan = found.cause.split("|")[1] if found.cause.startswith("plan|") else ""
     known = next((p for p in ask.site.site.plans if p.id == plan), None)
-    return shown.ticket(found) | {
+    return own | {
         "history": history,
         "alarm_row": row,
         "advice": shown.words.pick_list(rule.advice) if rule else [],

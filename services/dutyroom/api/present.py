@@ -31,6 +31,7 @@ from dutyroom.timebase import Ms
 
 Row: TypeAlias = dict[str, Any]
 
+NOTHING: Mapping[str, Ms] = {}
 STALE_INTERVALS = 3  # a value older than so many of its intervals is not shown as live
 
 TABS: Mapping[AlarmState, str] = {
@@ -258,21 +259,14 @@ class Presenter:
             return self.rule_name(rule)
         return self.text(ticket.key, ticket.arguments)
 
-    def _arrive_by(self, ticket: Ticket) -> int | None:
-        """Where the rule asks for it, and nobody is there."""
-        rule = self.rules.get(ticket.cause.partition("|")[0]) if ticket.kind == "alarm" else None
-        open = ticket.state in (TicketState.OPEN, TicketState.DISPATCHED, TicketState.ACCEPTED)
-        if rule is None or rule.arrive_within is None or not open or ticket.arrived_at is not None:
-            return None
-        return ticket.opened_at + rule.arrive_within
-
-    def ticket(self, ticket: Ticket) -> Row:
-        arrive_by = self._arrive_by(ticket)
+    def ticket(self, ticket: Ticket, due: Mapping[str, Ms] = NOTHING) -> Row:
+        """due: the deadlines of an emergency that still run, as `escalation.deadlines` names them."""
+        arrive_by, respond_by = due.get("unarrived"), due.get("unanswered", ticket.respond_by)
         late = (
-            ticket.respond_by is not None
+            respond_by is not None
             and ticket.state in (TicketState.OPEN, TicketState.DISPATCHED)
-            and self.now > ticket.respond_by
-        ) or (arrive_by is not None and self.now > arrive_by)
+            and self.now > respond_by
+        ) or any(self.now > at for at in due.values())
         return {
             "id": ticket.id,
             "number": ticket.number,
@@ -286,7 +280,7 @@ class Presenter:
             "where": self.device_name(ticket.object) if ticket.object else "",
             "place": self.place(ticket.space) if ticket.space else "",
             "opened_at": ticket.opened_at,
-            "respond_by": ticket.respond_by,
+            "respond_by": respond_by,
             "arrive_by": arrive_by,
             "arrived_at": ticket.arrived_at,
             "late": late,

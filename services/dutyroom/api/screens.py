@@ -21,6 +21,7 @@ from dutyroom.api.present import OPEN_TICKETS, TAB_ORDER, Presenter, by_answer
 from dutyroom.api.registry_pages import facts
 from dutyroom.api.render import page
 from dutyroom.api.stream import alarm_rows
+from dutyroom.api.ticket_rows import ticket_rows
 from dutyroom.api.trail import about, audit_row, detail_text, finding_text
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Kind
@@ -120,7 +121,7 @@ def device_page(request: Request, ask: Ask, device: str, point: int | None = Non
     shown = ask.presenter()
     with ask.room.records.read() as tx:
         alarms = alarm_rows(tx, shown, list(tx.alarms.search(ask.name, object=device, limit=20)))
-        tickets = [shown.ticket(t) for t in tx.tickets.search(ask.name, object=device, limit=20)]
+        tickets = ticket_rows(tx, shown, tx.tickets.search(ask.name, object=device, limit=20))
         attributes = tx.devices.attributes(ask.name, device)
     detail["points"].sort(key=_rank)
     drawn = [p for p in detail["points"] if p["kind"] != Kind.TEXT.value]
@@ -156,7 +157,7 @@ def tickets_page(request: Request, ask: Ask, show: str = "open", kind: str = "")
             found = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=500)
         else:
             found = tx.tickets.search(ask.name, open_only=True, limit=500)
-    rows = [shown.ticket(t) for t in found]
+        rows = ticket_rows(tx, shown, found)
     if show != "all":
         rows = by_answer(rows)
     states = ("open", "dispatched", "accepted", "done")

@@ -14,6 +14,7 @@ from dutyroom.api.present import Presenter
 from dutyroom.api.render import page
 from dutyroom.api.room import Room
 from dutyroom.api.stream import alarm_rows
+from dutyroom.api.ticket_rows import ticket_rows
 from dutyroom.api.trail import action_text
 from dutyroom.interfaces import LedgerQuestion, Tx
 from dutyroom.model.duty import Ticket
@@ -57,7 +58,7 @@ def board_of(ask: Asked, board: Board) -> Json:
     devices = list(shown.devices.values())
     with ask.room.records.read() as tx:
         alarms = alarm_rows(tx, shown, list(tx.alarms.open_ones(ask.name)))
-        tickets = [shown.ticket(t) for t in tx.tickets.search(ask.name, open_only=True, limit=2000)]
+        tickets = ticket_rows(tx, shown, tx.tickets.search(ask.name, open_only=True, limit=2000))
         due = tx.occurrences.search(ask.name, since=shown.now - DAY, until=shown.now + 7 * DAY, limit=500)
         plans = upcoming([shown.occurrence(o) for o in due if o.state in ("due", "overdue")])
         month = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=2000)

@@ -8,7 +8,8 @@ from dutyroom.alarms import called_anew
 from dutyroom.flows.causes import rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import Room
-from dutyroom.model.duty import TicketEvent, TicketKind, TicketState
+from dutyroom.interfaces import Tx
+from dutyroom.model.duty import Alarm, Ticket, TicketEvent, TicketKind, TicketState
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -21,10 +22,10 @@ def escalate(room: Room) -> None:
     for work in room.works.values():
         episode = _alarm_of(room, work)
         rule = rule_of(room, episode) if episode is not None else None
-        if episode is None or rule is None or not (episode.active or episode.alarm.latched):
+        if episode is None or rule is None:
             continue
-        told, anew = work.ticket.escalated_at, _anew(work, episode)
-        late = [(due, what) for due, what in deadlines(work, episode, rule) if due <= room.now]
+        told, anew = work.ticket.escalated_at, _anew(work.ticket, episode.alarm)
+        late = [(due, what) for due, what in deadlines(work.ticket, episode.alarm, rule) if due <= room.now]
         news = [what for due, what in late if told is None or told < due]
         if news:
             room.ticket(work, TicketEvent.NOTE, _REASONS[news[-1]])
@@ -35,8 +36,7 @@ def escalate(room: Room) -> None:
 
 
 def _alarm_of(room: Room, work: Work) -> Episode | None:
-    """The alarm of a ticket which somebody ought to be working on: the one that stands, else the one that opened
-    it; None of a test."""
+    """The alarm of a ticket which somebody ought to be working on: the one that stands, else the one that opened it."""
     ticket = work.ticket
     if ticket.kind is not TicketKind.ALARM or not ticket.id:
         return None
@@ -44,33 +44,48 @@ def _alarm_of(room: Room, work: Work) -> Episode | None:
     episode = room.open.get((rule, about))
     if episode is None or episode.alarm.ticket != ticket.id:
         episode = room.by_id.get(ticket.alarm or 0)
-    if episode is None or episode.alarm.test:
+    return episode
+
+
+def alarm_of(tx: Tx, ticket: Ticket) -> Alarm | None:
+    """The same for who looks at a ticket."""
+    if ticket.kind is not TicketKind.ALARM:
         return None
-    anew = _anew(work, episode)  # what is done was done for the time before
-    done = ticket.state is TicketState.DONE and anew is not None and (ticket.done_at or 0) < anew
-    return episode if done or ticket.state in _WORKED_ON else None
+    rule, _, about = ticket.cause.partition("|")
+    standing = tx.alarms.search(ticket.site, object=about, ended=False)
+    first = tx.alarms.get(ticket.site, ticket.alarm) if ticket.alarm is not None else None
+    return next((a for a in standing if a.rule == rule and a.ticket == ticket.id), first)
 
 
-def _anew(work: Work, episode: Episode) -> Ms | None:
+def _anew(ticket: Ticket, alarm: Alarm) -> Ms | None:
     """When the emergency came that a ticket of an earlier one has taken on; None = it is the one that opened it."""
-    alarm = episode.alarm
     again = called_anew(alarm)
     if again is not None:
         return max(again, alarm.recorded_at)
-    return None if alarm.id == work.ticket.alarm else alarm.recorded_at
+    return None if alarm.id == ticket.alarm else alarm.recorded_at
 
 
-def deadlines(work: Work, episode: Episode, rule: Rule) -> list[tuple[Ms, str]]:
-    """(when, what is late then), as far as nobody has met it; the earliest first."""
-    ticket, found, anew = work.ticket, [], _anew(work, episode)
+def _asked(ticket: Ticket, alarm: Alarm, anew: Ms | None) -> bool:
+    """Whether somebody ought to be working on it: on no test, and what is done was done for the time before."""
+    done = ticket.state is TicketState.DONE and anew is not None and (ticket.done_at or 0) < anew
+    return not alarm.test and (done or ticket.state in _WORKED_ON)
+
+
+def deadlines(ticket: Ticket, alarm: Alarm, rule: Rule) -> list[tuple[Ms, str]]:
+    """(when, what is late then), as far as nobody has met it; the earliest first. alarm: the ticket's that stands, else
+    the one that opened it."""
+    found, anew = [], _anew(ticket, alarm)
+    active = alarm.cleared_at is None and alarm.ended_at is None
+    if not _asked(ticket, alarm, anew) or not (active or alarm.latched):
+        return []
     since, answer_by = ticket.opened_at, ticket.respond_by
     if anew is not None:  # who answered before was not asked of this
         since, answer_by = anew, None if rule.respond_within is None else anew + rule.respond_within
     steps = [at for at in (ticket.dispatched_at, ticket.accepted_at) if at is not None and at >= since]
-    vital = episode.alarm.latched  # fire and entrapment; else one message per person and cause is enough
-    if vital and answer_by is not None and not steps and episode.alarm.acknowledged_at is None:
+    vital = alarm.latched  # fire and entrapment; else one message per person and cause is enough
+    if vital and answer_by is not None and not steps and alarm.acknowledged_at is None:
         found.append((answer_by, "unanswered"))
     arrived = ticket.arrived_at is not None and ticket.arrived_at >= since
-    if rule.arrive_within is not None and not arrived and episode.active:
+    if rule.arrive_within is not None and not arrived and active:
         found.append((since + rule.arrive_within, "unarrived"))
     return sorted(found)

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.duty.duty_room import Room, device, state
 
 from dutyroom import alarms, tickets
+from dutyroom.flows.escalation import alarm_of, deadlines
 from dutyroom.model.duty import AlarmEvent, Person, Role, Ticket, TicketEvent
 from dutyroom.timebase import MINUTE, Ms
 
@@ -48,6 +49,15 @@ def act(made: Room, event: TicketEvent, **more: object) -> None:
         tx.tickets.update(after)
         tx.tickets.log(change)
         tx.change("s", made.clock.at, "ticket", str(after.id))
+
+
+def due(made: Room) -> list[tuple[Ms, str]]:
+    """What runs, as who looks at the ticket reads it."""
+    rule = next(r for r in made.rules if r.id == "elevator.entrapment")
+    with made.records.read() as tx:
+        alarm = alarm_of(tx, ticket(made))
+    assert alarm is not None
+    return deadlines(ticket(made), alarm, rule)
 
 
 BOTH = [("chief", "raised"), ("wang", "raised")]
@@ -96,8 +106,10 @@ def test_passengers_who_are_free_need_nobody_to_arrive() -> None:
     until(made, start, 2)
     act(made, TicketEvent.ACCEPT)
     until(made, start, 10)
+    assert [what for _, what in due(made)] == ["unarrived"]
     until(made, start, 60, trapped=0)
     assert told(made) == BOTH
+    assert due(made) == []
 
 
 def test_it_is_told_once_also_when_the_process_ends() -> None:
@@ -152,8 +164,10 @@ def test_who_is_trapped_again_before_anybody_closed_the_work_order_is_no_less_ur
         act(made, TicketEvent.DO)
     until(made, start, 120, trapped=0)
     assert messages(made) == ["raised"]
+    assert due(made) == []
     until(made, start, 121)
     assert len(messages(made)) == 2
+    assert due(made) == [(start + 123.5 * MINUTE, "unanswered"), (start + 150.5 * MINUTE, "unarrived")]
     until(made, start, 125)
     assert messages(made)[2:] == ["unanswered"]
     until(made, start, 152)
