@@ -16,7 +16,10 @@ LEARNING: Ms = 14 * DAY  # before it nothing is judged by a profile: two of each
 
 
 def ready(detector: object) -> Ms:
-    """From when on it judges by what it has learned; 0 = it has heard nothing yet, or needs no two weeks."""
+    """From when on it judges by what it has learned; 0 = it has heard nothing yet, or does already, or learns nothing."""
+    own: Ms | None = getattr(detector, "ready", None)  # of one that counts days of its own
+    if own is not None:
+        return own
     begun: Ms = getattr(detector, "begun", 0)  # of its first reading, where it waits
     return begun + LEARNING if begun else 0
 

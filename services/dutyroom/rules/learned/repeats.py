@@ -67,6 +67,17 @@ class Repeats:
         self.evidence = [0.0, 0.0]
         self.unit = 0.0  # of what is kept: a power of two, by the first reading; 0 = there was none
 
+    @property
+    def ready(self) -> Ms:
+        """The local midnight after which it will know enough days, if it is heard until then; 0 = it does, or it has
+        heard nothing. An hour off where clocks are changed on that day."""
+        known = len(self.days) if self.state is None else len(self.state) - _DAYS
+        lacking = SHAPE + QUARANTINE - known // _DAY
+        if not self.unit or lacking <= 0:
+            return 0
+        midnight = (self.hour // HOURS + lacking) * DAY
+        return 2 * midnight - self._local.local(midnight)
+
     def arguments(self) -> dict[str, float]:
         """mean: of the last hour; usual: the nearest to it of that time of day within a week."""
         return {"mean": self.evidence[0], "usual": self.evidence[1]}

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from dutyroom.errors import Rejected
+from dutyroom.rules.learned import ready
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.repeats import Repeats
 from dutyroom.timebase import DAY, HOUR, MINUTE
@@ -54,6 +55,31 @@ def test_a_new_normal_is_accepted_and_a_constant_is_calm() -> None:
     assert [f[0] for f in found] == ["raised", "cleared"]
     assert 38 < found[1][2] < 39
     assert alarms(Repeats(OVEN), oven(30, lambda day, value: 50.0 + 0.01 * (int(day * 99) % 3))) == []
+
+
+def test_it_says_from_when_on_it_judges_and_does_so() -> None:
+    fresh = Repeats(OVEN)
+    assert ready(fresh) == 0
+    alarms(fresh, oven(3))
+    promised = ready(fresh)
+    assert LOCAL.local(promised) == (LOCAL.local(BEGIN) // DAY + 8) * DAY
+    day = (promised - BEGIN) / DAY
+    found = alarms(Repeats(OVEN), oven(9.5, lambda at, value: value + 90 if at > day - 0.2 else value))
+    assert [f[0] for f in found] == ["raised"]
+    assert day <= found[0][2] < day + 3 / 24
+    alarms(fresh, oven(9)[len(oven(3)) :])
+    assert ready(fresh) == 0
+
+
+def test_days_on_which_it_was_not_heard_are_none_that_it_knows() -> None:
+    detector, other = Repeats(OVEN), Repeats(OVEN)
+    alarms(detector, oven(3))
+    before = ready(detector)
+    alarms(other, oven(9))
+    other.unpack(detector.pack())  # one that has worked for another point
+    assert ready(other) == before
+    alarms(detector, [(at + 7 * DAY, value) for at, value in oven(0.1)])
+    assert ready(detector) == before + 4 * DAY
 
 
 @pytest.mark.parametrize("cut", [5000, 8790, 9000])
