@@ -13,9 +13,9 @@ from dutyroom.timebase import DAY, MINUTE, Ms
 READY = T0 + 14 * DAY
 
 
-def told(room: Room, now: Ms) -> dict[str, Ms]:
+def told(room: Room, now: Ms, device: str = "w1") -> dict[str, Ms]:
     with room.records.read() as tx:
-        return dict(learning_of(tx, SITE, "w1", now))
+        return dict(learning_of(tx, SITE, device, now))
 
 
 def test_two_weeks_from_the_first_reading_on_through_a_restart() -> None:
@@ -32,3 +32,17 @@ def test_two_weeks_from_the_first_reading_on_through_a_restart() -> None:
     assert told(room, T0 + DAY)["water.home_leak"] == READY
     assert "meter.leap" not in told(room, T0 + DAY)  # knows what can flow, and learns nothing
     assert told(room, READY + MINUTE) == {}
+
+
+def test_eight_days_of_a_temperature_that_repeats_itself_through_a_restart() -> None:
+    oven = device("oven", "sensor", 600, use="equipment")
+    room = Room([oven], {"sensor": [PointSpec("temperature", unit="Cel", kind=Kind.GAUGE, interval_s=600)]})
+    room.reads(("oven", "temperature", 20))
+    for minute in (11, 22):
+        room.at(minute * 60, step=60)
+        room.reads(("oven", "temperature", 20 + minute))
+    midnight = told(room, T0, "oven")["equipment.temperature"]
+    assert T0 + 7 * DAY < midnight <= T0 + 8 * DAY
+    room.restart()
+    room.at(40 * 60, step=60)
+    assert told(room, T0, "oven") == {"equipment.temperature": midnight}
