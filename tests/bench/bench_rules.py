@@ -5,7 +5,8 @@ Readings are steady: nothing is near a limit, registers rise. A batch has 4,096 
 Times are of the processor, one of the best of some batches each; the two ways judge the same batches in turn.
 Rules that learn have one instance a point, or one a group of 50 meters, and every reading is one that they learn
 from (15 min after the one before); "every 10 s" is a meter of which they take a thirtieth. They know ten weeks, so
-that all that they keep is of its full size, and a reading is the mean of six hours with a midnight. A snapshot is
+that all that they keep is of its full size, and a reading is the mean of six hours, in which
+what is done once in six hours is done once. A snapshot is
 told as the first one, one after the next batch, and its bytes a rule and point; "after a snapshot" is a reading of
 those in it, "rule and point" their memory then and "at work" what it was before.
 """
@@ -48,8 +49,8 @@ from dutyroom.rules.spec import Rule
 
 MESSAGES, READINGS = 4_096, 6  # a batch, a message
 T0, EVERY = 1_760_000_000_000, 900_000  # all devices once in 15 min
-KNOWN = 70 * 96 + 44  # rounds that rules which learn have behind them: ten weeks, until 20:00
-LIVES = 10  # devices of which no two use the same
+KNOWN = 72 * 96  # rounds that rules which learn have behind them: ten weeks, until 09:00
+LIVES = 16  # devices of which no two use the same
 MEASURED = 24  # rounds that are measured of them
 ROUNDS = 40  # before anything is measured: windows are full then
 SLOW = 2  # batches that are judged reading by reading
@@ -161,8 +162,8 @@ class Estate:
         every = self.case.every
         at = T0 + day * every + device * every // self.count
         quarter = day * every / EVERY
-        moved = quarter // 96 * 88 + np.maximum(quarter % 96 - 8, 0)  # two hours of a night without use
-        value = np.floor(1000 + moved * (device % LIVES * 5 + 20))[:, None] + np.zeros(READINGS)
+        moved = quarter // 96 * 76 + np.maximum(quarter % 96 - 20, 0)  # five hours of a night without use
+        value = np.floor(1000 + moved * (device % LIVES * 3 + 20))[:, None] + np.zeros(READINGS)
         if self.case.standing:
             value[device % self.case.standing == 0] = 2e6
         if self.case.crossing:
