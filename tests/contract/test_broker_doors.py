@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import threading
 import time
@@ -19,7 +20,8 @@ from tests.servers.mosquitto import Mosquitto
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.mqtt import MqttPublisher, MqttSession
-from dutyroom.errors import Rejected
+from dutyroom.backends.mqtt.aside import MqttAside
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.site import BrokerAddress
 
 pytestmark = [pytest.mark.servers, leaves_a_socket]
@@ -143,6 +145,39 @@ def test_a_password_that_was_changed_in_its_file_lets_in(
     assert "user name 'room' with the password of" in session.refused
     word.write_text("new\n")
     until(lambda: session.connected, "connected without a restart", 30)
+
+
+def test_our_own_messages_go_out_again_after_the_password_was_changed(
+    tmp_path: Path, new_mosquitto: Callable[[str], Mosquitto]
+) -> None:
+    words, word, port = tmp_path / "passwords", tmp_path / "password", free_port()
+
+    def allow(password: str, *more: str) -> None:
+        command = ["mosquitto_passwd", "-b", *more, str(words), "room", password]
+        subprocess.run(command, check=True, capture_output=True)
+
+    allow("old", "-c")
+    word.write_text("old\n")
+    broker = new_mosquitto(f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {words}\n")
+    aside = MqttAside(
+        BrokerAddress("127.0.0.1", port, username="room", password_file=str(word)), "dutyroom-estate.canary"
+    )
+
+    def published() -> bool:
+        with contextlib.suppress(Unavailable):
+            aside.publish("beat", b"1")
+            return True
+        return False
+
+    try:
+        assert published()
+        allow("new")
+        broker.restart()
+        until(lambda: not published(), "refused")
+        word.write_text("new\n")
+        until(published, "let in without a restart", 30)
+    finally:
+        aside.close()
 
 
 def test_keys_that_do_not_fit_are_named_before_anything_starts(tmp_path: Path) -> None:

@@ -126,6 +126,21 @@ def test_an_alarm_in_the_dead_line_of_a_process_that_was_killed_is_not_the_one_b
     assert normal.received_at > alarm.received_at
 
 
+def test_an_alarm_that_waited_to_be_taken_when_the_line_was_cut_is_not_the_one_before(panel: Panel) -> None:
+    """For want of the lease: the process goes on, with new sessions."""
+    receipts = Receipts([])
+    panel.says(b"alarm", b"normal")
+    first = receipts.of(panel.hears(2))
+    receipts.commit()
+    panel.says(b"alarm")
+    until(lambda: panel.session.waiting.count, "read from the socket")
+    panel.session.stop()
+    panel.start()
+    (alarm,) = receipts.of(panel.hears(1))
+    assert (alarm.payload, alarm.duplicate) == (b"alarm", False)
+    assert alarm.received_at > first[-1].received_at
+
+
 def test_a_broker_that_was_restarted_goes_on_with_its_numbers(panel: Panel) -> None:
     panel.says(b"normal", b"alarm")
     first = panel.take(2)

@@ -38,6 +38,8 @@ class _Last:
         self._count = 0
 
     def add(self, messages: Sequence[Message]) -> None:
+        if not messages:  # of a session that is quiet while others are not
+            return
         piece = messages[-WINDOW:]
         self._pieces.append(piece)
         self._count += len(piece)
@@ -67,44 +69,40 @@ class Window:
         self._recent = _Last()
         self._recent.add(under_way)
         self._older = {(m.topic, m.payload): m.received_at for m in before if m.received_at < since}
-        # By packet id what it meant last, until a message comes that the broker had not sent to the process before
-        # us; None = over, or of some messages it is not known.
-        numbered = bool(under_way) and all(map(_SESSION, under_way))
-        self._meant = {m.ident[:2]: m for m in under_way if m.ident} if numbered else None
-        self._over = False  # such a message is among those that are not committed yet
         self._new: list[Message] | Messages = []  # not committed yet
         self._gone: set[int] = set()  # places in `_recent` that were delivered again: each is so once
         self._index: dict[Content, deque[Place]] | None = None  # made for the first one that came before
 
     def begin(self) -> None:
         """Forgets what was seen since the last commit: it is handled once more."""
-        self._new, self._gone, self._index, self._over = [], set(), None, False
+        self._new, self._gone, self._index = [], set(), None
 
     def commit(self) -> None:
         if self._gone:
             self._recent.drop(self._gone)
-        if self._over:
-            self._meant = None
-        elif self._meant is not None:
-            self._meant.update((m.ident[:2], shortened(m)) for m in self._new if m.ident)
         long = max(map(len, payloads_of(self._new)), default=0) > _SHORT
         self._recent.add(list(map(shortened, self._new)) if long else self._new)
         self.begin()
 
     def without_wrong_marks(self, messages: Sequence[Message]) -> Sequence[Message]:
-        """Of what the broker had sent to the process before us, perhaps into a line that was dead: the mark goes
-        where what a message says had not come with its packet id. What it sent to us is known where it came in."""
-        if self._meant is None or self._over:
+        """The mark goes where what a message says had not come with its packet id: the broker had sent it to the
+        process before us, or to a line that was cut before it was taken, perhaps into one that was dead."""
+        meant = self._meant() if any(map(_numbered_again, messages)) else None
+        if meant is None:
             return messages
         found = []
         for message in messages:
-            if message.ident and not message.retained and not self._over:
-                if not message.duplicate:
-                    self._over = True
-                elif not _same(self._meant.get(message.ident[:2]), message):
-                    message = replace(message, duplicate=False)
+            if _numbered_again(message) and not _same(meant.get(message.ident[:2]), message):
+                message = replace(message, duplicate=False)
+            if message.ident:
+                meant[message.ident[:2]] = shortened(message)
             found.append(message)
         return found
+
+    def _meant(self) -> dict[bytes, Message] | None:
+        """What each packet id meant last; None = of some messages it is not known, or nothing has come yet."""
+        last = [*self._recent, *map(shortened, self._new)]
+        return {m.ident[:2]: m for m in last if m.ident} if last and all(map(_SESSION, last)) else None
 
     def first(self, message: Message) -> Ms | None:
         """When a message that is delivered again was first received. After a reconnect that may be thousands:
@@ -127,8 +125,6 @@ class Window:
 
     def pass_by(self, messages: Messages) -> None:
         """Adds some that nobody has marked and that are committed as they came."""
-        if self._meant is not None and any(messages.idents):
-            self._over = True
         if self._new or self._index is not None:
             for message in messages:
                 self.add(message)
@@ -148,6 +144,10 @@ class Window:
 def _content(payload: bytes) -> bytes:
     """What makes a redelivery recognisable: the payload, of a long one its hash."""
     return payload if len(payload) <= _SHORT else hashlib.blake2b(payload, digest_size=16).digest()
+
+
+def _numbered_again(message: Message) -> bool:
+    return message.duplicate and not message.retained and bool(message.ident)
 
 
 def _same(one: Message | None, other: Message) -> bool:

@@ -170,9 +170,23 @@ def test_what_came_to_the_new_process_alone_is_known_when_it_comes_once_more() -
     assert restarted(BEFORE, *came) == [(9_000, False), (1_000, True)]  # either is stored
 
 
-def test_after_the_first_that_the_broker_had_not_sent_before_its_session_knows_better() -> None:
-    came = [panel(3, b"normal", 9_000), panel(4, b"alarm", 9_001, True)]  # left marked where it came in
-    assert restarted(BEFORE, *came) == [(9_000, False), (1_000, True)]
+def test_an_alarm_on_its_way_when_the_line_was_cut_is_not_the_one_of_a_moment_before() -> None:
+    """The line is put up again by new sessions: what waited to be taken from the old ones comes once more."""
+    came = [panel(3, b"normal", 9_000), panel(4, b"alarm", 9_100, True), panel(4, b"alarm", 9_500, True)]
+    assert restarted(BEFORE, *came) == [(9_000, False), (9_100, False), (1_000, True)]
+
+
+def test_a_long_message_and_its_repetition_in_one_take_are_one() -> None:
+    receipts, long = Receipts(BEFORE), b"x" * 600
+    taken = [panel(3, long, 9_000), panel(3, long, 9_001, True), panel(4, long, 9_002, True)]
+    between = Message("meter", b"1", 9_003, session="meters")
+    found = receipts.of([*taken, between, panel(4, long, 9_004, True)])
+    assert [(m.received_at, m.duplicate) for m in found if m.topic == "panel"] == [
+        (9_000, False),
+        (9_000, True),
+        (9_002, False),
+        (9_000, True),
+    ]
 
 
 def test_where_some_of_the_last_have_no_packet_id_the_words_decide() -> None:
@@ -191,6 +205,16 @@ def test_another_brokers_traffic_pushes_nothing_out() -> None:
         receipts.commit()
     both = [panel(7, b"alarm", 90_000, True, "away"), Message("m/1", b"2", 90_000, session="here")]
     assert [m.received_at for m in receipts.of(both)] == [1_000, 90_000]
+
+
+def test_a_quiet_session_takes_no_more_memory_with_each_batch_of_the_others() -> None:
+    receipts = Receipts([])
+    receipts.of([panel(7, b"normal", 1_000)])
+    receipts.commit()
+    for n in range(100):
+        receipts.of(Messages.of([Message("meter", b"%d" % n, 2_000 + n, session="meters")]))
+        receipts.commit()
+    assert len(receipts._window("panels", False)._recent._pieces) == 1
 
 
 def test_two_sessions_in_one_take_keep_their_order() -> None:

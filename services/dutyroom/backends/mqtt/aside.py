@@ -8,8 +8,8 @@ import threading
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
-from dutyroom.backends.mqtt.security import name_of, secret, tls_context
-from dutyroom.errors import Unavailable
+from dutyroom.backends.mqtt.security import name_of, read_again, secret, tls_context
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.site import BrokerAddress
 
 _KEEPALIVE_S = 30
@@ -28,8 +28,10 @@ class MqttAside:
         self._client.reconnect_delay_set(1, _LONGEST_PAUSE_S)
         if address.username:
             self._client.username_pw_set(address.username, secret(address.password_file, self._name))
-        if (context := tls_context(address)) is not None:
-            self._client.tls_set_context(context)
+        self._tls = tls_context(address)
+        if self._tls is not None:
+            self._client.tls_set_context(self._tls)
+        self._client.on_connect_fail = self._client.on_disconnect = self._read_again
         self._lock, self._started = threading.Lock(), False
 
     def publish(self, topic: str, payload: bytes) -> None:
@@ -48,6 +50,7 @@ class MqttAside:
     def _start(self) -> None:
         with self._lock:
             if not self._started:
+                self._read_again()
                 self._client.connect(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
                 self._client.loop_start()
                 self._started = True
@@ -55,6 +58,11 @@ class MqttAside:
                     if self._client.is_connected():
                         return
                     threading.Event().wait(0.1)
+
+    def _read_again(self, *_: object) -> None:
+        """Also when the broker has refused us. What cannot be read now is said by the site's sessions."""
+        with contextlib.suppress(Rejected):
+            read_again(self._client, self._address, self._tls)
 
     def close(self) -> None:
         with contextlib.suppress(OSError):

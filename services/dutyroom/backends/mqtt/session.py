@@ -28,7 +28,7 @@ from dutyroom.backends.mqtt import link
 from dutyroom.backends.mqtt.backoff import Backoff, pause, some_chance
 from dutyroom.backends.mqtt.bulk import client_class
 from dutyroom.backends.mqtt.properties import MOST_ALIASES
-from dutyroom.backends.mqtt.security import name_of, renew_tls, secret, tls_context
+from dutyroom.backends.mqtt.security import name_of, read_again, secret, tls_context
 from dutyroom.backends.mqtt.subscriptions import Standing, Subscriptions
 from dutyroom.backends.mqtt.waiting import Waiting
 from dutyroom.errors import Rejected, Unavailable
@@ -191,13 +191,8 @@ class MqttSession:
         self._wait_next(self._backoff.lost(time.monotonic()))
 
     def _read_again(self) -> None:
-        """A password or certificates that were renewed in their files count from the next try on."""
         try:
-            if self._address.username:
-                word = secret(self._address.password_file, self._name)
-                self._client.username_pw_set(self._address.username, word)
-            if self._tls is not None:
-                renew_tls(self._tls, self._address)
+            read_again(self._client, self._address, self._tls)
         except Rejected as err:
             log.warning("broker.credentials", reason=str(err))
 
