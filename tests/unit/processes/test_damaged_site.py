@@ -18,6 +18,9 @@ from dutyroom.wiring.ingesting import Ingesting
 from dutyroom.wiring.leasing import Leasing
 from dutyroom.wiring.serve import read_sites
 
+# A process that opens a site collects its garbage: here also what other tests left of their connections.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
 SITE = """
 id: {name}
 name: {name}
