@@ -62,9 +62,11 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
 
 def _anew(room: Room, episode: Episode, rule: Rule, at: Ms) -> None:
     """Fire, entrapment and gas that come back after a pause, on an alarm that is still open (nobody has reset its
-    latch, or acknowledged it): the same row, and another emergency. People are told again."""
-    if not rule.vital or episode.alarm.test or called_anew(episode.alarm) != at:
+    latch, or acknowledged it): the same row, and another emergency. People are told again, of several that a device
+    tells at once (it was cut off for a while) one time, and not beside the first message."""
+    if not rule.vital or episode.alarm.test or called_anew(episode.alarm) != at or episode.stored is None:
         return
+    room.notices = [n for n in room.notices if n.episode is not episode or not n.what.startswith("again:")]
     room.tell(episode, f"again:{at}")
     work = room.works.get(tickets.cause_of(*episode.key))
     if work is not None:

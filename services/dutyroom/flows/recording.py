@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from dutyroom.alarms import called_anew
 from dutyroom.flows.checklist import in_one_line
 from dutyroom.flows.episodes import Decision, Episode, Notice, Step, Work
 from dutyroom.flows.notify import messages_to
@@ -99,7 +100,8 @@ def _tell(tx: Tx, people: Sequence[Person], notice: Notice, now: Ms) -> None:
         **alarm.arguments,
         "priority": int(alarm.priority),
         "ticket": number,
-        "at": alarm.raised_at,
+        "at": called_anew(alarm)
+        or alarm.raised_at,  # of the second fire on a latch that nobody has reset, its own
     }
     if listed := in_one_line(episode.checks):
         arguments["checks"] = listed

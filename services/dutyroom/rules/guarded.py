@@ -23,20 +23,23 @@ def vital(below: Mapping[object, object]) -> bool:
 def guard(row: Fields, below: Mapping[object, object]) -> None:
     """Notes each field with which a site's row would silence, slow or narrow the shipped rule `below`.
 
-    More is allowed: further classes, further codes, a shorter delay, other words.
+    More is allowed: further classes, further codes, a shorter delay, other words. A field that stands there empty
+    would mean what it means in a rule of one's own: no latch, medium, and waiting.
     """
     given, fire = row.data, below.get("latched") is True
     what = "fire and entrapment" if fire else "gas alarms"
-    if fire and given.get("latched") is False:
+    if fire and given.get("latched", True) is not True:
         row.wrong("latched", f"{what} latch and need a person's reset; a site cannot change that")
     if given.get("enabled") is False:
         instead = "announce a fire test instead" if fire else "take its detector out of service instead"
         row.wrong("enabled", f"{what} cannot be switched off; {instead}")
-    if given.get("waits") is True:
+    if given.get("waits", False) is not False:
         row.wrong("waits", f"{what} never wait for a cause")
-    if given.get("priority") in (2, 3, 4):
+    if given.get("priority", 1) != 1:
         row.wrong("priority", f"{what} are an emergency: 1")
-    if str(given.get("ticket", "now")).startswith(("never", "after")):
+    if given.get("fire") is True and below.get("fire") is not True:
+        row.wrong("fire", f"{what} are told during a fire test like at any other time")
+    if str(given.get("ticket", "now")).strip().startswith(("never", "after")):
         row.wrong("ticket", f"must be now: {what} wait for nothing")
     if _longer(given.get("on_delay"), below.get("on_delay")):
         row.wrong("on_delay", f"{what} wait no longer than they do as shipped")

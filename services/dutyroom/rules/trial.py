@@ -106,7 +106,8 @@ def _stage(rule: Rule, trial: Trial) -> tuple[Engine, dict[str, Point]]:
     where = {name: values[0] for name, values in rule.select.where.items() if values}
     own = rule.select.classes[0]
     interval = trial.interval // SECOND or None
-    devices = {own: _device(own, {**where, **trial.parameters}, interval)}
+    mine = {**where, **trial.devices.get(own, {}), **trial.parameters}
+    devices = {own: _device(own, mine, interval)}
     points: dict[str, Point] = {}
     for name in (*trial.readings, *([_CAUSE] if trial.after else ())):
         other, _, named = name.rpartition(".")

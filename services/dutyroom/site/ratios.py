@@ -28,7 +28,10 @@ def no_number(profile: Profile, name: str, value: Scalar) -> str:
     """name=value of a parameter that is to be a number, as its default is one or it has none, and that is none. Else ""."""
     usual = profile.parameters.get(name)
     numeric = name in profile.needed or (isinstance(usual, int | float) and not isinstance(usual, bool))
-    return f"{name}={as_text(value)}" if numeric and not isinstance(value, int | float) else ""
+    number = isinstance(value, int | float)
+    if name in profile.needed and isinstance(value, bool):  # it would count as 1: no depth, and no range
+        number = False
+    return f"{name}={as_text(value)}" if numeric and not number else ""
 
 
 def lacking(profile: Profile, parameters: Container[str]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from tests.unit.duty.duty_room import Room, device, state
+from tests.unit.duty.duty_room import T0, Room, device, state
 
 from dutyroom import alarms, tickets
 from dutyroom.flows.escalation import alarm_of, deadlines
@@ -204,3 +204,33 @@ def test_gas_that_comes_back_after_an_hour_is_told_again_and_one_that_flickers_i
     assert messages(made) == ["raised", "again"]
     assert len(made.records.rows.tickets) == len(made.records.rows.alarms) == 1
     assert [c.event for c in made.records.rows.ticket_log].count(TicketEvent.ATTACH) == 1
+
+
+def test_the_second_emergency_is_told_with_its_own_time() -> None:
+    made = room()
+    start = made.clock.at
+    until(made, start, 1)
+    alarm_act(made, AlarmEvent.ACKNOWLEDGE)
+    until(made, start, 120, trapped=0)
+    until(made, start, 121)
+    rows = [r for r in made.records.rows.outbox.values() if r.person == "wang"]
+    assert [r.arguments["at"] for r in rows] == [start + 0.5 * MINUTE, start + 120.5 * MINUTE]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_device_tells_at_once_of_hours_is_one_message(known: bool) -> None:
+    """It was cut off for hours, in which its sensor came and went every ten minutes."""
+    made = room()
+    start = made.clock.at
+    if known:
+        until(made, start, 1)
+        alarm_act(made, AlarmEvent.ACKNOWLEDGE)
+        until(made, start, 2, trapped=0)
+    made.clock.at = start + 150 * MINUTE
+    moments = [(start + n * 10 * MINUTE - T0) // 1000 for n in range(1, 15)]
+    made.journal.append(
+        *(made.batch(("lift", "trapped", (n + 1) % 2), at=at) for n, at in enumerate(moments))
+    )
+    made.watch.drain()
+    made.watch.tick(made.clock.at)
+    assert messages(made) == (["raised", "again"] if known else ["raised"])

@@ -236,8 +236,10 @@ points: {level: {value: "raw + start", quantity: level}}
     assert "start=none" in flaw.message
 
 
-def test_a_parameter_without_a_default_is_a_number() -> None:
-    (flaw,) = planned(f"{HEAD}T-1,acme/n,1,metres_per_step=short\n").flaws
+@pytest.mark.parametrize("value", ["short", "true", '"0.01"'])
+def test_a_parameter_without_a_default_is_a_number(value: str) -> None:
+    quoted = value.replace('"', '""')
+    (flaw,) = planned(f'{HEAD}T-1,acme/n,1,"metres_per_step={quoted}"\n').flaws
     assert (flaw.line, flaw.field, flaw.key) == (2, "parameters", "parameter_number")
 
 

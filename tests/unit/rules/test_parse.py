@@ -143,6 +143,16 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
         ("rules:\n  - {id: gas.leak, ticket: after 5min}", "rules[0].ticket: must be now: gas alarms wait"),
         ("rules:\n  - {id: gas.leak, on_delay: 60}", "rules[0].on_delay: gas alarms wait no longer"),
         ("rules:\n  - {id: gas.leak, utility: power}", "rules[0].utility: gas alarms are never explained"),
+        # What stands there empty means what it does in a rule of one's own.
+        ("rules:\n  - id: fire.alarm\n    latched:", "rules[0].latched: fire and entrapment latch"),
+        ("rules:\n  - id: fire.alarm\n    priority:", "rules[0].priority: fire and entrapment are"),
+        ("rules:\n  - id: gas.leak\n    waits:", "rules[0].waits: gas alarms never wait"),
+        ("rules:\n  - id: gas.leak\n    priority:", "rules[0].priority: gas alarms are an emergency"),
+        ('rules:\n  - {id: gas.leak, ticket: " never"}', "rules[0].ticket: must be now: gas alarms wait"),
+        (
+            "rules:\n  - {id: elevator.entrapment, fire: true}",
+            "rules[0].fire: fire and entrapment are told during a fire test",
+        ),
         ("rules:\n  - {id: water.burst, on_delay: -5s}", "rules[0].on_delay: must not be negative"),
         ("rules:\n  - {id: water.burst, on_delay: 4000d}", "rules[0].on_delay: is longer than 400 days"),
         ("rules:\n  - {id: water.night_flow, parameters: {normal: 900d}}", "normal is longer than 400 days"),

@@ -273,6 +273,12 @@ def test_devices_beside_ours_have_parameters_of_their_own(tmp_path: Path) -> Non
     assert of_rules(said(tmp_path, EMPTY)) == []
 
 
+def test_our_own_device_may_stand_among_the_devices_too(tmp_path: Path) -> None:
+    own = EMPTY.replace("        parameters: {tank: tank}\n", "").replace("running:", "pump.running:")
+    own = own.replace("devices: {tank:", "devices: {pump: {tank: tank}, tank:")
+    assert of_rules(said(tmp_path, own)) == []
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
