@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import groupby, pairwise
 from operator import attrgetter
 
@@ -20,6 +21,10 @@ _INSTANTS = 512  # more of them in a batch are not looked at together
 _AT = attrgetter("received_at")
 
 
+def _nothing() -> None:
+    """What is to be done where nothing was seen."""
+
+
 class Receipts:
     """The last messages of a site, of each session apart: while the line of one is away, what comes by others
     must not push out what came by it. `recent`: what the journal has, oldest first."""
@@ -28,16 +33,23 @@ class Receipts:
         self._before = list(map(shortened, recent))
         self._windows: dict[tuple[str, bool], Window] = {}
         self._last: dict[str, Ms] = {}  # by topic, of receipts that may be as late as the next ones
+        # The same of what is not committed yet, which may be handled once more.
+        self._said: dict[str, Ms] = {}
         self._passed: list[tuple[list[str], Longs]] = []  # such receipts that are not in it yet
         self._newest: Ms = 0  # of all receipts
         self._at_newest: set[str] | None = None  # topics of all receipts of that instant; None = not known
+        self._then: Callable[[], None] = _nothing  # once what was seen is committed
 
     def begin(self) -> None:
         """Forgets what was seen since the last commit: it is handled once more."""
+        self._said, self._then = {}, _nothing
         for window in self._windows.values():
             window.begin()
 
     def commit(self) -> None:
+        self._last.update(self._said)
+        self._then()
+        self._said, self._then = {}, _nothing
         for window in self._windows.values():
             window.commit()
 
@@ -56,8 +68,12 @@ class Receipts:
         found: list[Message] = []
         for window, part in self._by_session(messages, urgent):
             found += self._received(window, window.without_wrong_marks(part))
-        self._newest = max(self._newest, max(map(_AT, found), default=0))
+        newest = max(self._newest, max(map(_AT, found), default=0))
+        self._then = partial(self._moved, newest)
         return found
+
+    def _moved(self, newest: Ms) -> None:
+        self._newest = newest
 
     def _apart(self, messages: Messages) -> bool:
         """Whether they came in the order of the clock and no two of a topic in one millisecond, nor one of them
@@ -76,12 +92,15 @@ class Receipts:
             if some is None or len(topics) < end - begin or (begin == 0 and not topics.isdisjoint(some)):
                 return False
             some = topics | some if begin == 0 else topics
+        self._then = partial(self._pass, messages.topics, at, some, together)
+        return True
+
+    def _pass(self, topics: list[str], at: Longs, some: set[str], together: bool) -> None:
         if not together:
             self._last.clear()
             self._passed = []
-        self._passed.append((messages.topics, at))
+        self._passed.append((topics, at))
         self._newest, self._at_newest = at.item(-1), some
-        return True
 
     def _remember(self, first: Ms) -> None:
         """The last receipts by topic, as far as one may be as late as what came at `first`."""
@@ -93,17 +112,17 @@ class Receipts:
         self._passed, self._at_newest = [], None
 
     def _received(self, window: Window, messages: Iterable[Message]) -> list[Message]:
-        last, found = self._last, []
+        last, said, found = self._last, self._said, []
         for message in messages:
             topic, at = message.topic, message.received_at
             if (message.duplicate or message.retained) and (first := window.first(message)) is not None:
                 message = replace(message, received_at=first, duplicate=True)
             else:
-                before = last.get(topic, 0)
+                before = said.get(topic) or last.get(topic, 0)
                 if at <= before:
                     at = before + 1
                     message = replace(message, received_at=at)
-                last[topic] = at
+                said[topic] = at
             window.add(message)
             found.append(message)
         return found

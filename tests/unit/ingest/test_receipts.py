@@ -88,6 +88,28 @@ def test_columns_have_the_receipts_of_messages_one_by_one(
     assert list(quick.of(repeated)) == list(slow.of(repeated))
 
 
+@given(COLUMNS, st.integers(1, 6), st.integers(1, 4), st.booleans())
+def test_what_could_not_be_committed_has_the_same_receipts_however_often_it_is_tried(
+    takes: list[list[tuple[str, int, int]]], spread: int, tries: int, whole: bool
+) -> None:
+    """The disk was full for an hour: each try in vain had moved what came then by a millisecond."""
+    once, often, at = Receipts([]), Receipts([]), 1_000
+    for take in takes:
+        some = []
+        for topic, step, odd in take:
+            at += step
+            some.append(Message(topic, b"%d" % (odd % 3), at // spread, False, odd == 30))
+        held = Messages.of(some)
+        for _ in range(tries):
+            often.begin()
+            often.of(held if whole else held[: len(held) // 2])
+        once.begin()
+        often.begin()
+        assert list(often.of(held)) == list(once.of(held))
+        once.commit()
+        often.commit()
+
+
 def test_a_window_has_the_last_messages_in_whatever_pieces_they_came() -> None:
     receipts, all_of_them = Receipts([]), []
     for take in range(5):
