@@ -157,6 +157,100 @@ def test_what_a_profile_now_ignores_is_settled(rig: Rig) -> None:
     assert rig.ledger()[""].ignored == 1
 
 
+READS = """
+name: Acme reads
+class: water_meter
+match: {topics: ["reads/{id}/up"]}
+identity: "{@.sn}"
+time: {from: ts, format: epoch_s}
+sequence: {from: n}
+attributes: {firmware: fw}
+points:
+  volume: {from: vol.m3, quantity: volume, kind: counter, step: 0.001}
+"""
+
+
+def read(received: int, at: int, said: dict[str, object], **flags: bool) -> Message:
+    return Message(
+        "reads/7/up", json.dumps({"sn": "7", "ts": at // 1000, **said}).encode(), received, **flags
+    )
+
+
+@pytest.fixture
+def known(rig: Rig) -> Rig:
+    rig.shelve("reads", READS)
+    rig.shelf.reload()
+    assert refused(rig) == []
+    rig.register(Device("site", "meter-7", "", "water_meter", "acme/reads", "7", ""))
+    rig.ingest.handle([read(T, T - 4 * HOUR, {"vol": {"m3": 0.5}, "n": 1})])
+    return rig
+
+
+def test_a_device_that_renamed_its_fields_loses_nothing(known: Rig) -> None:
+    rig = known
+    for number, at in enumerate(HOURS):
+        rig.ingest.handle([read(T + 1 + number, at, {"vol": {"cbm": 1 + number}, "n": 2 + number})])
+    found = rig.journal.quarantine_after(0, 9)
+    assert [(row.reason, row.detail, row.device) for row in found] == [
+        ("nothing_read", "sn, ts, vol, n", "meter-7")
+    ] * 3
+    rig.keep.drain()
+    assert (rig.ledger()["meter-7"].quarantined, rig.ledger()["meter-7"].received) == (3, 4)
+    assert "nothing_read" in {row.kind for row in rig.journal.findings(0)}
+    assert rig.live.heard("meter-7") == T + 3
+    rig.reread()
+    assert rig.journal.quarantine_size() == 3
+    rig.again()  # the service is started anew, and then the profile is mended
+    rig.shelve("reads", READS.replace("from: vol.m3", "from: [vol.m3, vol.cbm]"))
+    rig.shelf.reload()
+    assert refused(rig) == []
+    rig.reread()
+    assert rig.journal.quarantine_size() == 0
+    own_times = [("00:00:00Z", 1.0), ("01:00:00Z", 2.0), ("02:00:00Z", 3.0)]
+    assert rig.stored("meter-7", "volume") == [("23:00:00Z", 0.5), *own_times]
+    row = rig.ledger()["meter-7"]
+    assert (row.received, row.decoded, row.quarantined, row.stored) == (4, 4, 0, 4)
+    assert rig.ledger().keys() == {"meter-7"}
+
+
+@pytest.mark.parametrize(
+    "said", [{"vol": {"m3": None}}, {}, {"n": 2}, {"fw": "2.1"}, {"vol": {"cbm": None}}, {"vol": {}}]
+)
+def test_a_device_that_has_nothing_to_say_fills_no_quarantine(known: Rig, said: dict[str, object]) -> None:
+    known.ingest.handle([read(T, T, said)])
+    assert known.journal.quarantine_size() == 0
+
+
+def test_what_a_mended_profile_ignores_of_a_silent_device_is_settled(known: Rig) -> None:
+    known.ingest.handle([read(T, T, {"type": "beat", "up": 5}), read(T + 1, T, {"type": "x", "up": 6})])
+    assert known.journal.quarantine_size() == 2
+    beat = "layouts:\n- {name: beat, ignore: heartbeat, when: {type: beat}}\n- name: reads"
+    head, points = READS.split("time:")
+    known.shelve("reads", head + beat + "\n  time:" + points.replace("\n", "\n  "))
+    known.shelf.reload()
+    assert refused(known) == []
+    known.reread()
+    assert [row.payload[-4:] for row in known.journal.quarantine()] == [b": 6}"]
+    rows = known.ledger()
+    assert (rows["meter-7"].quarantined, rows[""].ignored, rows[""].received) == (1, 1, 1)
+
+
+def test_a_silent_device_that_was_registered_by_a_wrong_profile_is_read_by_the_right_one(known: Rig) -> None:
+    other = (
+        READS.replace("Acme reads", "Acme other")
+        .replace("vol.m3", "liters")
+        .replace("volume, kind", "volume, unit: L, kind")
+    )
+    known.shelve("other", other)
+    known.shelf.reload()
+    assert refused(known) == []
+    known.ingest.handle([read(T, T - HOUR, {"liters": 2500})])
+    assert known.journal.quarantine()[0].reason == "nothing_read"
+    known.register(Device("site", "meter-7", "", "water_meter", "acme/other", "7", ""))
+    known.reread()
+    assert known.stored("meter-7", "volume")[-1] == ("02:00:00Z", 2.5)
+
+
 def test_a_retained_message_stays_one(rig: Rig) -> None:
     rig.ingest.handle([probe(1.5, T, retained=True)])
     rig.register(tank())

@@ -237,6 +237,7 @@ def quarantined(row: QuarantineRow, library: Library | None) -> Json:
         "size": len(row.payload),
         "reason": row.reason,
         "detail": row.detail,
+        "device": row.device,
         "state": row.state,
     }
 

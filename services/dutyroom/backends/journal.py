@@ -44,7 +44,7 @@ from dutyroom.timebase import DAY, HOUR, Ms
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 STRANGERS = 1_000  # findings of a kind that unknown addresses have
 _OF_STRANGERS = frozenset((quarantine.UNKNOWN, "malformed"))
 _TRIES = 100  # to find the ledger's memory and table at one moment
@@ -75,6 +75,7 @@ _STEPS = (
     ledger.SCHEMA_SEQUENCE,
     ledger.SCHEMA_KEPT,
     ledger_blocks.SCHEMA,
+    quarantine.SCHEMA_3,
 )
 
 

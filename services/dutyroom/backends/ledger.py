@@ -112,7 +112,8 @@ def by_hour(counts: Counts, names: Names) -> dict[Ms, Sums]:
 def count(batch: Batch, into: Counted) -> None:
     """Adds a batch: messages by outcome, readings under their message's device.
 
-    A message that is read again was counted when it came, as quarantined and of no device.
+    A message that is read again was counted when it came, as quarantined and of no device, or of the one that said
+    nothing which could be read.
     """
     numbers = np.bincount(batch.readings.message, minlength=len(batch.messages))
     odd = len(batch.messages) - batch.ordinary
@@ -126,7 +127,7 @@ def count(batch: Batch, into: Counted) -> None:
         if record.part:
             continue
         if record.row:
-            waited = into.rows.setdefault((hour, ""), [0] * len(COLUMNS))
+            waited = into.rows.setdefault((hour, record.waited), [0] * len(COLUMNS))
             waited[0] -= 1
             waited[_PLACE[Outcome.QUARANTINED]] -= 1
         row[0] += 1

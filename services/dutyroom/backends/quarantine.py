@@ -47,10 +47,14 @@ CREATE TABLE crowded (
   PRIMARY KEY (topic, address)) WITHOUT ROWID;
 """
 
-_ROW = "id, received_at, topic, payload, reason, detail, state, retained, part, addresses"
+# That the ledger counts the message under, "" = unknown.
+SCHEMA_3 = "ALTER TABLE quarantine ADD COLUMN device TEXT NOT NULL DEFAULT '';"
+
+_ROW = "id, received_at, topic, payload, reason, detail, state, retained, part, addresses, device"
 # Bytes that a row takes, about: what stands in it, and twice the topic, in an index too.
 _SIZE = "length(payload)+2*length(topic)+length(detail)+length(addresses)+200"
 UNKNOWN = "unknown_device"
+SILENT = "nothing_read"  # of a known device: its messages may be many, and some say what nobody wants
 FULL = "quarantine_full"  # kind of finding: unread messages have gone for newer ones
 FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
 _BEFORE = 3  # messages before the newest, where that one is damaged
@@ -59,9 +63,10 @@ _STRANGE = (UNKNOWN, "unknown_topic", "no_layout")
 
 def row_of(columns: Sequence[Any]) -> QuarantineRow:
     """A row of `_ROW`."""
-    number, at, topic, payload, reason, detail, state, retained, part, addresses = columns
+    number, at, topic, payload, reason, detail, state, retained, part, addresses, device = columns
     names = tuple(msgspec.json.decode(addresses, type=list[str]))
-    return QuarantineRow(number, at, topic, payload, reason, detail, state, bool(retained), bool(part), names)
+    marks = bool(retained), bool(part)
+    return QuarantineRow(number, at, topic, payload, reason, detail, state, *marks, names, device)
 
 
 class Quarantine:
@@ -104,8 +109,8 @@ class Quarantine:
     def _insert(self, db: sqlite3.Connection, seq: int, record: MessageRecord) -> None:
         message, read = record.message, record.outcome is not Outcome.QUARANTINED
         added = db.execute(
-            "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail, retained, part, address, addresses) "  # noqa: S608
-            f"VALUES (?,?,?,?,?,?,?,?,?,?) RETURNING {_SIZE}",
+            "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail, retained, part, address, addresses, device) "  # noqa: S608
+            f"VALUES (?,?,?,?,?,?,?,?,?,?,?) RETURNING {_SIZE}",
             (
                 seq,
                 message.received_at,
@@ -117,6 +122,7 @@ class Quarantine:
                 read,
                 _first(record),
                 _json(record.unread),
+                "" if read else record.device,
             ),
         ).fetchone()
         if self._held is not None:
@@ -166,7 +172,7 @@ class Quarantine:
         counts: ledger.Counts = {}
         for number, at, part, mine in found:
             db.execute(
-                "UPDATE quarantine SET state='open', reason=?, address=?, addresses=? WHERE id=?",
+                "UPDATE quarantine SET state='open', reason=?, address=?, addresses=?, device='' WHERE id=?",
                 (UNKNOWN, msgspec.json.decode(mine)[0], mine, number),
             )
             if not part:
@@ -220,7 +226,8 @@ class Quarantine:
         self._gone(db, topic, address, gone)
 
     def _bound(self, db: sqlite3.Connection) -> bool:
-        """The oldest of all make room, settled ones first; returns whether unread ones have gone."""
+        """The oldest of all make room, settled ones first, and those of which nothing was read where they are more
+        than half; returns whether unread ones have gone."""
         if self._held is None:
             self._held = db.execute(
                 f"SELECT coalesce(sum(state='open'),0), coalesce(sum({_SIZE}),0) FROM quarantine"  # noqa: S608
@@ -231,8 +238,9 @@ class Quarantine:
             if settled and (settled := self._forget_settled(db)):
                 continue
             many = max(1, min(_AT_ONCE, self._held[0] // 10))
+            which = f"AND reason='{SILENT}'" if _silent(db) > self._held[0] // 2 else ""
             gone = db.execute(
-                "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' ORDER BY id LIMIT ?) "  # noqa: S608
+                f"DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' {which} ORDER BY id LIMIT ?) "  # noqa: S608
                 f"RETURNING received_at, {_SIZE}",
                 (many,),
             ).fetchall()
@@ -265,6 +273,11 @@ class Quarantine:
         )
         if self._held is not None:
             self._held = self._held[0] - len(gone), self._held[1] - sum(size for _, size in gone)
+
+
+def _silent(db: sqlite3.Connection) -> int:
+    query = "SELECT count(*) FROM quarantine WHERE state='open' AND reason=?"
+    return int(db.execute(query, (SILENT,)).fetchone()[0])
 
 
 def _kept_already(db: sqlite3.Connection, message: Message) -> bool:

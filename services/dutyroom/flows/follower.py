@@ -11,7 +11,7 @@ from dataclasses import replace
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.live import Live
 from dutyroom.interfaces import Journal, ReadingStore
-from dutyroom.model.telemetry import Batch, Lane, Outcome, Point, PointTable, Reading, Readings
+from dutyroom.model.telemetry import Batch, Lane, Point, PointTable, Reading, Readings
 
 LOOK_S = 0.25
 STORE_S = 10.0
@@ -78,7 +78,7 @@ class Follower:
         heard = {
             r.device
             for r in batch.messages
-            if r.outcome is Outcome.DECODED and r.device and not r.message.retained
+            if r.device and not r.message.retained  # also where nothing could be read of it
         }
         received = [m.message.received_at for m in batch.messages] if batch.again else None
         count = 0 if batch.again else len(batch.messages)

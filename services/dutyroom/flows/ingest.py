@@ -128,10 +128,11 @@ class Ingest:
                 )
                 restated.append(record)
                 done.append(row.id)
-            elif not isinstance(outcome, Refused):
-                self._add_again(row, message, outcome, drafts)
-            elif not row.part:
-                record = replace(_refused(message, outcome), row=row.id)
+            elif (still := _still(message, outcome, row)) is None:
+                if not isinstance(outcome, Refused):
+                    self._add_again(row, message, outcome, drafts)
+            else:
+                record = replace(still, row=row.id)
                 if (record.reason, record.detail, record.unread) != (row.reason, row.detail, row.addresses):
                     restated.append(record)
         if restated:
@@ -153,7 +154,7 @@ class Ingest:
             if isinstance(outcome, Decoded)
             else _ignored(message, outcome)
         )
-        draft.messages.append(replace(record, row=row.id, part=row.part))
+        draft.messages.append(replace(record, row=row.id, part=row.part, waited=row.device))
 
     def named(self, message: Message) -> Collection[str]:
         """The addresses of whom a message is, registered or not."""
@@ -330,6 +331,8 @@ class Ingest:
         known = [d.id for d in devices.values() if d]
         if not message.retained and not draft.again:
             draft.heard.update(known)
+        if decoded.unnamed and known and not draft.again:
+            return _unread(message, decoded, known[0])
         why = REASON if decoded.foreign else ""
         return MessageRecord(
             message, Outcome.DECODED, known[0] if known else "", decoded.profile, why, unread=unread
@@ -376,13 +379,30 @@ def _silent(message: Message, decoded: Decoded, devices: Mapping[str, Device | N
     """Of a device from whose message nothing was read, with what there is in it: new firmware may have other names
     for its fields, and then the ledger balances and the device is heard, but its readings have ended."""
     told = decoded.readings or decoded.events or decoded.attributes or decoded.findings or decoded.unknown
-    if told or decoded.foreign or decoded.sequences:
+    if not decoded.unnamed and (told or decoded.foreign or decoded.sequences):
         return []
     return [
         Finding(NOTHING, device.id, message.received_at, named_in(message.payload))
         for device in devices.values()
         if device is not None
     ]
+
+
+def _still(
+    message: Message, outcome: Decoded | Ignored | Refused, row: QuarantineRow
+) -> MessageRecord | None:
+    """Why a message as a whole is still not read; None = it is, or was in part."""
+    if row.part or isinstance(outcome, Ignored):
+        return None
+    if isinstance(outcome, Refused):
+        return _refused(message, outcome)
+    return _unread(message, outcome) if outcome.unnamed else None
+
+
+def _unread(message: Message, decoded: Decoded, device: str = "") -> MessageRecord:
+    """It waits for a profile that reads it."""
+    what = Outcome.QUARANTINED, device, decoded.profile, NOTHING, named_in(message.payload)
+    return MessageRecord(message, *what)
 
 
 def _ignored(message: Message, ignored: Ignored) -> MessageRecord:

@@ -69,7 +69,7 @@ class Intake:
         self._points(devices, self.library)
         for device in devices:
             self.registry.add(device)
-        self.rereading.ask("unknown_device")
+        self.rereading.ask("unknown_device", "nothing_read")
 
     @property
     def not_ours(self) -> NotOurs:

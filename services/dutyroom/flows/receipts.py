@@ -95,7 +95,7 @@ class Receipts:
         self._then = partial(self._pass, messages.topics, at, some, together)
         return True
 
-    def _pass(self, topics: list[str], at: Longs, some: set[str], together: bool) -> None:
+    def _pass(self, topics: list[str], at: Longs, some: set[str] | None, together: bool) -> None:
         if not together:
             self._last.clear()
             self._passed = []

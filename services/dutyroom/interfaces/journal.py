@@ -25,6 +25,7 @@ class QuarantineRow:
     retained: bool = False  # as the broker marked it
     part: bool = False  # the message was read; what waits is what it says of `addresses`
     addresses: tuple[str, ...] = ()  # of devices that the registry does not have
+    device: str = ""  # that the ledger counts it under, "" = unknown
 
 
 @dataclass(frozen=True, slots=True)

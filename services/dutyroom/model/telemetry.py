@@ -217,6 +217,7 @@ class MessageRecord(msgspec.Struct, frozen=True, gc=False):
     unread: tuple[str, ...] = ()  # addresses in it that the registry does not have
     row: int = 0  # of the quarantine, that it is read again from; 0 = it came just now
     part: bool = False  # read again, and counted as a message before
+    waited: str = ""  # read again: the device under which it was counted as quarantined
 
 
 @dataclass(frozen=True, slots=True)

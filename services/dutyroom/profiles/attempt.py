@@ -228,7 +228,8 @@ def _read(
     program.run(job, captures, known, adopt)
     if job.addresses:
         job.findings += [(kind, job.addresses[0], detail) for kind, detail in odd]
-    return _outcome(profile, job, unread)
+    silent = not (job.readings or job.events or job.attributes or job.unknown)
+    return _outcome(profile, job, unread, silent and program.unnamed(job, unread))
 
 
 def told(candidates: Sequence[Candidate], sight: Sight, limit: int = 3) -> list[tuple[str, str]]:
@@ -245,7 +246,7 @@ def _each_once(found: list[T]) -> tuple[T, ...]:
     return tuple(dict.fromkeys(found)) if len(found) > 1 else tuple(found)
 
 
-def _outcome(profile: Profile, job: Job, unread: int) -> Outcome:
+def _outcome(profile: Profile, job: Job, unread: int, unnamed: bool) -> Outcome:
     if job.addresses:
         return Decoded(
             profile.id,
@@ -257,6 +258,7 @@ def _outcome(profile: Profile, job: Job, unread: int) -> Outcome:
             _each_once(job.addresses),
             unread,
             sequences=job.sequences,
+            unnamed=unnamed,
         )
     if job.unknown:
         devices = tuple(dict.fromkeys(job.unknown))

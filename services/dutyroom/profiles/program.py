@@ -31,6 +31,7 @@ from dutyroom.profiles.profile import (
 from dutyroom.profiles.ratios import over_defaults, ratio_of
 from dutyroom.profiles.rest import Rest
 from dutyroom.profiles.templates import first_template
+from dutyroom.profiles.unnamed import Unnamed
 from dutyroom.profiles.unwrap import unwrapper
 from dutyroom.profiles.values import SCALARS, stored
 from dutyroom.profiles.wanted import narrowed_codec
@@ -84,6 +85,7 @@ class LayoutProgram:
             for name, paths in layout.attributes.items()
         )
         self._rest = Rest(layout, layout.rest, profile, key) if layout.rest is not None else None
+        self._unnamed: Unnamed | None = None
 
     @property
     def decodes(self) -> bool:
@@ -192,6 +194,15 @@ class LayoutProgram:
             for data, port in self._source.all_of(document)
         ]
         return pieces[0] if len(pieces) == 1 else _together(pieces)
+
+    def unnamed(self, job: Job, unread: int) -> bool:
+        """Of a message of which nothing was read: whether it says what the layout knows nothing of. unread: bytes
+        that its decoder left."""
+        if self._codec is not None:
+            return unread > 0
+        if self._unnamed is None:
+            self._unnamed = Unnamed(self.layout)
+        return self._unnamed(job.content, job.document)
 
     def _items(self, job: Job, captures: Captures) -> Iterator[tuple[object, Captures]]:
         if not self._walks:

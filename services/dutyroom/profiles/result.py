@@ -56,6 +56,9 @@ class Decoded(
     )  # address -> profile, where another one read it
     # (address, the number that the device gave this message, at which it begins again; None = never)
     sequences: Sequence[tuple[str, int, int | None]] = make_field(default_factory=list)
+    unnamed: bool = (
+        False  # nothing was read, and it says what the profile knows nothing of: another one might
+    )
 
     def owner(self, address: str) -> str:
         """The profile under which a device of this message is registered."""

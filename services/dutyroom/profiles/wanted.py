@@ -76,6 +76,15 @@ class _Found:
                 self.everything = self.open = True
 
 
+def names_read(layout: Layout) -> frozenset[str]:
+    """Of fields, all that any part of the layout reads."""
+    found = _Found()
+    for part in fields(layout):
+        if part.name not in _OUTSIDE:
+            found.add(getattr(layout, part.name))
+    return frozenset(found.names)
+
+
 def wanted(layouts: Sequence[Layout], finishes: Mapping[str, Finish] | None = None) -> Wanted | None:
     """What any of the layouts reads; None where that cannot be said by name. finishes: see `Wanted`, of the points of
     one of them."""

@@ -78,6 +78,37 @@ def test_a_thousand_topics_do_not_fill_it_either(journal: SqliteJournal) -> None
     assert rows == [("", 200 - journal.quarantine_size())]
 
 
+def test_devices_that_say_what_nobody_reads_push_no_stranger_out(journal: SqliteJournal) -> None:
+    for number in range(15):
+        journal.append(batch(strange(number, f"acme/{number}", "0007")))
+    for number in range(15, 300):
+        beat = MessageRecord(
+            strange(number, f"m/{number}").message, Outcome.QUARANTINED, "meter", "", "nothing_read"
+        )
+        journal.append(batch(beat))
+    kept = [row.reason for row in journal.quarantine_after(0, 1000)]
+    assert kept.count("unknown_device") == 15
+    assert 15 <= kept.count("nothing_read") <= 25
+    (finding,) = journal.findings(0)
+    assert finding.kind == "quarantine_full"
+
+
+def test_what_is_read_of_a_silent_device_moves_within_its_own_row_of_the_ledger(
+    journal: SqliteJournal,
+) -> None:
+    silent = MessageRecord(strange(1).message, Outcome.QUARANTINED, "meter", "acme/x", "nothing_read", "cbm")
+    journal.append(batch(silent))
+    (row,) = journal.quarantine()
+    assert (row.reason, row.detail, row.device, row.part) == ("nothing_read", "cbm", "meter", False)
+    assert [(r.device, r.received, r.quarantined) for r in journal.ledger(0)] == [("meter", 1, 1)]
+    read = MessageRecord(
+        strange(1).message, Outcome.DECODED, "meter", "acme/x", row=row.id, waited=row.device
+    )
+    journal.append(batch(read, again=True))
+    (found,) = [r for r in journal.ledger(0) if r.received or r.decoded or r.quarantined]
+    assert (found.device, found.received, found.decoded, found.quarantined) == ("meter", 1, 1, 0)
+
+
 def test_the_bytes_of_all_are_bounded(journal: SqliteJournal) -> None:
     for number in range(30):
         record = strange(number, f"acme/{number}")
@@ -205,5 +236,6 @@ def test_a_journal_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     taken = SqliteJournal(file)
     (row,) = taken.quarantine()
     assert (row.id, row.payload, row.addresses, row.retained, row.part) == (4, b"\x00\xff", (), False, False)
+    assert row.device == ""
     taken.close()
     SqliteJournal(file).close()

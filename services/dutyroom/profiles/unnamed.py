@@ -1,0 +1,85 @@
+"""Whether a message of which nothing was read says things that its profile knows nothing of.
+
+A device that has no value now (null, no echo) names its fields and has nothing to say; one whose new firmware names
+them otherwise says something, and a mended profile may read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from dutyroom.profiles.paths import MISSING, Path, getter, walker
+from dutyroom.profiles.profile import EventRule, Layout, PointRule
+from dutyroom.profiles.wanted import names_read
+
+_MOST: Final = 1_000  # fields of a document, and items of a message, that are looked at
+
+Names = Callable[[object, object], bool]  # (item, document): whether a field that a rule reads is there
+
+
+class Unnamed:
+    """Of one layout without a decoder; made when the first such message comes."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._known = names_read(layout)
+        rules = [*map(_point, layout.points), *map(_event, layout.events)]
+        rules += [_any_of(paths) for paths in layout.attributes.values()]
+        self._names = tuple(rules)
+        self._walks = tuple(walker(path) for path in layout.each)
+
+    def __call__(self, content: object, document: object) -> bool:
+        """True: it has fields with a value that no part of the layout reads, and none that one of its points, events
+        or attributes reads."""
+        for number, item in enumerate(self._items(content, document)):
+            if number >= _MOST or any(there(item, document) for there in self._names):
+                return False
+        return any(name not in self._known for name in _with_value(content))
+
+    def _items(self, content: object, document: object) -> Iterator[object]:
+        if not self._walks:
+            yield content
+        for walk in self._walks:
+            for _, item in walk(content, document):
+                yield item
+
+
+def _point(rule: PointRule) -> Names:
+    tests = [_any_of(rule.paths)]
+    if rule.each is not None:
+        tests.append(_any_of((rule.each,)))
+    if rule.value is not None:
+        tests.append(_any_of(tuple(rule.names.values())))
+        tests.append(_own(frozenset(rule.value.names) - frozenset(rule.names)))
+    return lambda item, document: any(test(item, document) for test in tests)
+
+
+def _event(rule: EventRule) -> Names:
+    paths = [path for named in rule.arguments.values() for path in named]
+    paths += [condition.path for condition in rule.when if condition.path is not None]
+    return _any_of((*paths, *((rule.each,) if rule.each is not None else ())))
+
+
+def _any_of(paths: tuple[Path, ...]) -> Names:
+    gets = tuple(getter([path]) for path in paths)
+    return lambda item, document: any(get(item, document) is not MISSING for get in gets)
+
+
+def _own(names: frozenset[str]) -> Names:
+    return lambda item, document: isinstance(item, dict) and not names.isdisjoint(item)
+
+
+def _with_value(document: object) -> Iterator[str]:
+    """Names of a document's fields that have a value of their own."""
+    left, seen = [document], 0
+    while left and seen < _MOST:
+        found = left.pop()
+        seen += 1
+        if isinstance(found, dict):
+            for name, value in found.items():
+                if isinstance(value, dict | list):
+                    left.append(value)
+                elif value is not None and value != "":
+                    yield str(name)
+        elif isinstance(found, list):
+            left += [value for value in found[:_MOST] if isinstance(value, dict | list)]

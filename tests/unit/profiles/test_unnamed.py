@@ -1,0 +1,89 @@
+"""A message of which nothing was read: does the device have nothing to say, or does it say it in other words?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dutyroom.model.telemetry import Message
+from dutyroom.profiles.decode import Library
+from dutyroom.profiles.job import Anybody
+from dutyroom.profiles.loading import load_profiles
+from dutyroom.profiles.result import Decoded
+from dutyroom.timebase import from_iso, zone
+
+T = from_iso("2026-11-25T03:00:00Z")
+TZ = zone("Asia/Shanghai")
+PROFILE = """
+name: Everything a layout may read
+class: electricity_meter
+match: {topics: ["e/{id}"]}
+identity: "{id}"
+time: {from: at, format: epoch_s}
+attributes: {firmware: [fw, info.fw]}
+points:
+  energy: {from: [e.total, kwh], quantity: energy, unit: kWh, kind: counter, step: 0.01}
+  power: {value: u * i, names: {i: amps}, quantity: power, unit: W}
+  flow: {each: "log[*]", from: "@.f", quantity: number}
+"""
+SERIES = """
+name: Several in one message
+class: water_meter
+match: {topics: ["g/{gateway}"]}
+each: "meters[*]"
+identity: "{@.id}"
+points:
+  volume: {from: m3, quantity: volume, unit: m3}
+"""
+
+
+def decoded(text: str, topic: str, payload: bytes, folder: Path) -> Decoded:
+    file = folder / "acme" / "x.yaml"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text, encoding="utf-8")
+    profiles, mistakes = load_profiles(folder)
+    assert not mistakes, [str(m) for m in mistakes]
+    found = Library(profiles, TZ).decode(Message(topic, payload, T), Anybody("acme/x"))
+    assert isinstance(found, Decoded)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("said", "unnamed"),
+    [
+        ({"e": {"sum": 4}}, True),
+        ({"kWh": 4, "at": T // 1000}, True),
+        ({"deep": [{"er": {"x": 1}}]}, True),
+        ({"on": True}, True),
+        ({}, False),
+        ({"at": T // 1000}, False),
+        ({"kwh": None, "new": 4}, False),
+        ({"e": {"total": None}, "new": 4}, False),
+        ({"u": None, "new": 4}, False),
+        ({"amps": None, "new": 4}, False),
+        ({"fw": None, "new": 4}, False),
+        ({"log": [{}], "new": 4}, False),
+        ({"new": None, "other": "", "list": []}, False),
+        ({"fw": "1.0", "new": 4}, False),
+    ],
+)
+def test_what_a_document_says(said: object, unnamed: bool, tmp_path: Path) -> None:
+    found = decoded(PROFILE, "e/1", json.dumps(said).encode(), tmp_path)
+    assert not found.readings
+    assert found.unnamed is unnamed
+
+
+@pytest.mark.parametrize(
+    ("meters", "unnamed"),
+    [
+        ([{"id": "a", "cbm": 1}, {"id": "b", "cbm": 2}], True),
+        ([{"id": "a"}, {"id": "b"}], False),
+        ([{"id": "a", "m3": None}, {"id": "b", "cbm": 2}], False),
+        ([{"id": "a", "m3": 1}, {"id": "b", "cbm": 2}], False),
+    ],
+)
+def test_what_the_items_of_a_message_say(meters: object, unnamed: bool, tmp_path: Path) -> None:
+    found = decoded(SERIES, "g/1", json.dumps({"meters": meters}).encode(), tmp_path)
+    assert found.unnamed is unnamed
