@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -73,3 +74,29 @@ def test_no_snapshot_is_taken_for_it_while_the_store_is_away(room: Room) -> None
     assert room.journal.cursor("watch", Lane.NORMAL) == 0
     with pytest.raises(Unavailable, match="readers have not passed"):
         comes(room, -1)
+
+
+def test_a_journal_that_did_not_take_the_cursor_hears_it_again_though_nothing_more_comes(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full when the snapshot's place is to be written down, and then the journal is: nothing new can come
+    that would ask for another snapshot."""
+    room.at(1)
+    fill(room)
+    stored(room)
+    advance, refused = room.journal.advance, []
+
+    def full(reader: str, lane: Lane, seq: int) -> None:
+        if reader == "watch" and len(refused) < 2:
+            refused.append(seq)
+            raise Unavailable("disk full")
+        advance(reader, lane, seq)
+
+    monkeypatch.setattr(room.journal, "advance", full)
+    for second in range(2, 6):
+        with contextlib.suppress(Unavailable):
+            room.at(second)
+    assert len(refused) == 2
+    room.at(8)
+    assert room.journal.cursor("watch", Lane.NORMAL) == room.journal.last(Lane.NORMAL)
+    comes(room, -1)

@@ -77,21 +77,29 @@ class DataFolder:
         self._announced = True
 
     def secret(self, name: str) -> str:
-        """A random secret kept in the folder, made on first use."""
+        """A random secret kept in the folder, made on first use. Raises Rejected when its file cannot be read or is
+        empty."""
         file = self.path / f"{name}.secret"
         if not file.exists():
             beside = self.path / f".{name}.{secrets.token_hex(6)}"
             handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(handle, "w", encoding="utf-8") as out:
                 out.write(secrets.token_urlsafe(32))
+                out.flush()
+                os.fsync(out.fileno())
             # Whole or not there, and the first one stays: others may be starting at this moment.
             with contextlib.suppress(FileExistsError):
                 os.link(beside, file)
             beside.unlink()
         try:
-            return file.read_text(encoding="ascii").strip()
+            found = file.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as err:
             raise Rejected(f"{file} cannot be read: {err}") from err
+        if not found:
+            raise Rejected(
+                f"{file} is empty: put back the one of a backup; without the file another secret is made"
+            )
+        return found
 
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, tb: TracebackType | None

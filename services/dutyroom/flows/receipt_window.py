@@ -63,8 +63,12 @@ class Window:
 
     def __init__(self, recent: Iterable[Message]) -> None:
         before = list(recent)
-        # Before the last one, not before the latest: after a clock was set back an hour all others are older.
-        since = before[-1].received_at - UNDER_WAY if before else 0
+        # Before the last one, not before the latest: after a clock was set back an hour all others are older. What the
+        # broker had kept, or sent again, has the time at which it first came.
+        last = next(
+            (m for m in reversed(before) if not (m.retained or m.duplicate)), before[-1] if before else None
+        )
+        since = last.received_at - UNDER_WAY if last is not None else 0
         under_way = [m for m in before if m.received_at >= since]
         self._recent = _Last()
         self._recent.add(under_way)

@@ -75,6 +75,7 @@ class Watch:
         self._gone: set[Key] = set()  # withdrawn, not committed yet
         self._moved = False  # batches judged whose cursor is not committed yet
         self._since = 0  # batches since the last snapshot
+        self._passed: dict[Lane, int] = {}  # by the last snapshot, as far as the journal does not know it
         self._stored_at: Ms = 0
         self._ticked_at: Ms | None = None
         self._usual: Ms = 0  # between two ticks
@@ -197,6 +198,7 @@ class Watch:
             self._judge_again(self._late, now)
         if findings := self._idle.look(self._engine, now):
             self._journal.note(findings, {})
+        self._pass()
 
     def _snapshot_due(self, now: Ms) -> bool:
         age = abs(now - self._stored_at)  # a clock that was set back must not hold the journal's room
@@ -310,8 +312,15 @@ class Watch:
             self._since, self._stored_at = 0, now
             if self._late is not None:
                 self._late.kept(now)
-            for lane, seq in self._position.items():
-                self._journal.advance(READER, lane, seq)
+            self._passed = dict(self._position)
+            self._pass()
+
+    def _pass(self) -> None:
+        """Tells the journal; where it cannot be written now, after the next tick: where it is full, nothing comes that
+        would ask for another snapshot."""
+        for lane, seq in list(self._passed.items()):
+            self._journal.advance(READER, lane, seq)
+            del self._passed[lane]
 
     def _context(self) -> Context:
         engine = self._engine

@@ -10,6 +10,7 @@ from dutyroom.flows.registry import Registry
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.flows.skew import Skews
 from dutyroom.flows.spool import SpoolWarning
+from dutyroom.model.telemetry import Finding
 from dutyroom.timebase import HOUR
 
 log = structlog.get_logger(__name__)
@@ -48,6 +49,7 @@ def health_of(runtime: SiteRuntime, registry: Registry, ours: bool = True) -> Lo
     floods = Floods(r.table)
     r.health.skews = skews
     seen = [0]
+    owed: list[Finding] = []  # found, and not noted yet
     kept: list[bytes] = []  # of the clocks that are off, as the records have it
 
     def restore() -> None:
@@ -72,15 +74,17 @@ def health_of(runtime: SiteRuntime, registry: Registry, ours: bool = True) -> Lo
         if not kept:
             restore()
         seen[0], values = r.live.newest_since(seen[0], owner)
-        findings = skews.take(values, now)
+        owed.extend(skews.take(values, now))
         r.health.spool = r.journal.spool()
         if (filling := warning.look(r.health.spool.share, now)) is not None:
             log.warning("journal.filling", site=r.site.id, share=filling.detail)
-            findings.append(filling)
+            owed.append(filling)
         if ours:
             if floods.due(now):
-                findings += floods.look(r.journal.ledger(now // HOUR * HOUR), now)
-            r.journal.note(findings, {})
+                owed.extend(floods.look(r.journal.ledger(now // HOUR * HOUR), now))
+            r.journal.note(owed, {})
+        owed.clear()
+        if ours:
             keep()
         return _EVERY_S
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -158,6 +159,16 @@ def test_what_an_earlier_process_had_acknowledged_long_before_it_ended_is_not_ta
     assert alarm.received_at == two  # new: nothing that was acknowledged hours ago comes again
     assert (meter.received_at, meter.duplicate) == (two - 5_000, True)
     assert retained.received_at in (ten, two)  # what a broker keeps is no news, however old
+
+
+@pytest.mark.parametrize("flags", [{"retained": True}, {"duplicate": True}])
+def test_what_a_broker_kept_for_hours_widens_nothing(flags: dict[str, bool]) -> None:
+    """The last that the journal has had first come at ten, and keeps that time."""
+    ten, two = 10 * HOUR, 14 * HOUR
+    told = Message("gate", b"open", ten, **flags)
+    receipts = Receipts([message("panel", b"alarm", two - HOUR), message("meter", b"7", two - 5_000), told])
+    again = [message("panel", b"alarm", two, True), message("meter", b"7", two + 1, True)]
+    assert [m.received_at for m in receipts.of(again)] == [two, two - 5_000]
 
 
 def panel(number: int, payload: bytes, at: int, again: bool = False, session: str = "panels") -> Message:

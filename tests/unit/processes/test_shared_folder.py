@@ -64,3 +64,13 @@ def test_the_version_is_written_once(tmp_path: Path) -> None:
         pass
     assert (tmp_path / "version.json").stat().st_mtime_ns == before
     assert json.loads((tmp_path / "version.json").read_text()) == {"version": 1}
+
+
+@pytest.mark.parametrize("left", ["", " \n"])
+def test_a_blank_secret_is_no_key(left: str, tmp_path: Path) -> None:
+    """As a power failure leaves a file that was just written: every card number would have the same key at every site."""
+    file = tmp_path / "privacy.secret"
+    file.write_text(left)
+    with pytest.raises(Rejected, match=r"privacy\.secret is empty: .*backup"):
+        DataFolder(tmp_path).secret("privacy")
+    assert file.read_text() == left
