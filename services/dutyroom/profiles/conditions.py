@@ -5,9 +5,11 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
-from dutyroom.profiles.paths import MISSING, NUMBERS, Captures, as_text, getter
+from dutyroom.errors import Rejected
+from dutyroom.profiles.paths import MISSING, NUMBERS, Captures, Elements, Key, Path, as_text, getter, walker
 from dutyroom.profiles.profile import Condition
 from dutyroom.profiles.templates import template
 
@@ -44,6 +46,8 @@ def _test(condition: Condition) -> Test:
             return check(MISSING if text is None else text)
 
         return of_capture
+    if not condition.path.single and condition.test != "exists":
+        return _of_several(condition.path, condition)
     get = getter([condition.path])
     if condition.test == "exists":  # the most usual, and without a call more
         if condition.values[0] == "true":
@@ -52,12 +56,56 @@ def _test(condition: Condition) -> Test:
     return lambda captures, item, document: check(get(item, document))
 
 
+def _of_several(path: Path, condition: Condition) -> Test:
+    """A test of all that a wildcard finds: one that passes is enough, of `not` none may be one of those values."""
+    none = condition.test == "not"
+    check = _check(replace(condition, test="in") if none else condition)
+    passes = _some(path, check)
+    return lambda captures, item, document: passes(item, document) is not none
+
+
+def _some(path: Path, check: Callable[[object], bool]) -> Callable[[object, object], bool]:
+    """Whether a value that the path finds passes. Of the elements of one array without an iterator: a test that
+    chooses a layout is asked of every message."""
+    steps, whole = path.steps, path.whole
+    at = next((n for n, step in enumerate(steps) if step == Elements()), len(steps))
+    before = tuple(s.name for s in steps[:at] if isinstance(s, Key))
+    after = tuple(s.name for s in steps[at + 1 :] if isinstance(s, Key))
+    if len(before) + 1 + len(after) != len(steps):
+        return _some_found(path, check)
+
+    def passes(item: object, document: object) -> bool:
+        value: object = document if whole else item
+        for key in before:
+            value = value.get(key) if type(value) is dict else None
+        for child in value if type(value) is list else ():
+            for key in after:
+                child = child.get(key, MISSING) if type(child) is dict else MISSING
+            if child is not MISSING and check(child):
+                return True
+        return False
+
+    return passes
+
+
+def _some_found(path: Path, check: Callable[[object], bool]) -> Callable[[object, object], bool]:
+    walk = walker(path)
+
+    def passes(item: object, document: object) -> bool:
+        try:
+            return any(check(value) for _, value in walk(item, document))
+        except Rejected:  # too many of them: what reads the message says so
+            return False
+
+    return passes
+
+
 def _check(condition: Condition) -> Callable[[object], bool]:
     values = condition.values
     texts = frozenset(v for v in values if isinstance(v, str))
     match condition.test:
         case "in":
-            return lambda value: as_text(value) in texts
+            return lambda value: (value if type(value) is str else as_text(value)) in texts
         case "not":
             return lambda value: as_text(value) not in texts
         case "exists":

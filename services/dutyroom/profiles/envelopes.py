@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# ChirpStack v3 writes the EUI in base64 or hex, v4 in hex; The Things Stack in capitals.
+# ChirpStack v3 writes the EUI in base64 or hex, v4 in hex; The Things Stack in capitals. What a decoder of v3 made stands as a text of
+# JSON in `objectJSON` (one of its three marshalers: in `object`), that of v4 in `object`.
 _LORAWAN = """
 unwrap: uplink
 match:
@@ -29,6 +30,7 @@ sequence: {from: [$.fCnt, $.uplink_message.f_cnt], modulus: 4294967296}
 ENVELOPES: Mapping[str, str] = {
     "lorawan": _LORAWAN,
     "chirpstack": """
+unwrap: [json, {parse: objectJSON, as: object}]
 match: {topics: ["application/{application}/device/{device}/event/up", "application/{application}/device/{device}/rx"]}
 identity: ["{$.deviceInfo.devEui}", "{$.devEUI|eui}", "{$.devEui|eui}"]
 time: [$.time, "$.rxInfo[0].time"]

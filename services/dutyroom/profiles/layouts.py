@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.profiles.decoders import DECODERS, read_decoder, read_source
 from dutyroom.profiles.form import Form, join
-from dutyroom.profiles.paths import Path, parse
+from dutyroom.profiles.paths import Key, Path, parse
 from dutyroom.profiles.pointforms import read_conditions, read_paths, read_points, read_time
 from dutyroom.profiles.profile import EventRule, Layout, RestRule, SequenceRule, Stage
 from dutyroom.profiles.templates import first_template, template
@@ -132,14 +132,31 @@ def _stages(form: Form, node: Node, where: str) -> tuple[Stage, ...]:
     stages: list[Stage] = []
     for child in form.items(node, where):
         if isinstance(child.value, dict):
-            for kind, inner in form.fields(child, where, ("take", "under")).items():
-                path = form.parsed(inner, join(where, kind), parse) if kind == "take" else None
-                text = _template(form, inner, join(where, kind)) if kind == "under" else ""
-                stages.append(Stage(kind, path, text))
+            stages += _stage(form, child, where)
         else:
             kind = form.choice(child, where, PLAIN_STAGES) or "json"
             stages.append(Stage(kind))
     return tuple(stages)
+
+
+def _stage(form: Form, node: Node, where: str) -> Iterator[Stage]:
+    fields = form.fields(node, where, ("take", "parse", "as", "under"))
+    if "as" in fields and "parse" not in fields:
+        form.note(fields["as"], join(where, "as"), "goes with `parse`")
+    if "take" in fields:
+        yield Stage("take", form.parsed(fields["take"], join(where, "take"), parse))
+    if "parse" in fields:
+        path = form.parsed(fields["parse"], join(where, "parse"), parse)
+        if path is not None and (not path.single or not _named(path)):
+            form.note(fields["parse"], join(where, "parse"), "a path to one named field")
+        yield Stage("parse", path, form.text(fields["as"], join(where, "as")) if "as" in fields else "")
+    if "under" in fields:
+        yield Stage("under", None, _template(form, fields["under"], join(where, "under")))
+
+
+def _named(path: Path) -> bool:
+    """Ends with a key: the place of the value has a name."""
+    return bool(path.steps) and isinstance(path.steps[-1], Key)
 
 
 def _template(form: Form, node: Node, where: str) -> str:

@@ -66,11 +66,12 @@ def suffix_unit(name: str) -> tuple[str, str, str] | None:
 
 
 def taken_names(layout: Layout, rule: RestRule) -> tuple[frozenset[str], tuple[Alternatives, ...]]:
-    """Names of the leaves that points and attributes read, as `rest` would name them; those of
-    several paths apart, because only the one used is taken."""
+    """Names of the leaves that points and attributes read, as `rest` would name them; and those of several paths, of which
+    only the one used is taken. The first of several is used wherever it stands, so it is among the former, too."""
     listed = [point.paths for point in layout.points] + list(layout.attributes.values())
     source = rule.source
-    names = {n for paths in listed if len(paths) == 1 for n in _leaf_names(paths[0], source)}
+    certain = (paths[0] for paths in listed if len(paths) == 1 or (paths and paths[0].single))
+    names = {name for path in certain for name in _leaf_names(path, source)}
     several = tuple(
         tuple((getter([path]), name) for path in paths for name in _leaf_names(path, source))
         for paths in listed

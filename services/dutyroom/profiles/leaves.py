@@ -25,6 +25,7 @@ class Leaf:
     convert: Convert
     short: Linear  # the same where a number of it is a point
     guard: Guard | None
+    doubtful: bool = False  # a point reads it, where its message has nothing better for that point
 
 
 # The points of leaves that are no numbers. Few are: thousands of names need not hold three points each. One function each,

@@ -41,7 +41,19 @@ def _masked(value: object, path: str, profiles: list[Profile], depth: int) -> ob
         }
     if isinstance(value, list):
         return [_masked(child, path, profiles, depth + 1) for child in value]
+    if isinstance(value, str) and value.lstrip()[:1] in ("{", "["):
+        return _text_masked(value, path, profiles, depth)
     return value
+
+
+def _text_masked(text: str, path: str, profiles: list[Profile], depth: int) -> str:
+    """JSON that stands as a text in JSON."""
+    try:
+        inner = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+    shown = _masked(inner, path, profiles, depth + 1)
+    return text if shown == inner else orjson.dumps(shown).decode()
 
 
 def _personal(key: str, path: str, value: object, profiles: list[Profile]) -> bool:

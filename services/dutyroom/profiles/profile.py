@@ -177,7 +177,7 @@ DecoderRule: TypeAlias = CodecRule | TextRule | BinaryRule
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One step from payload to document: json, text, scalar, raw, hex, base64, uplink; take a path;
-    put under a name."""
+    parse the JSON text at a path; put under a name (template)."""
 
     kind: str
     path: Path | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -66,6 +66,7 @@ class Rest:
         """together: the layouts that share one bound of what is remembered."""
         self._rule = rule
         self._taken, self._alternatives = taken_names(layout, rule)
+        self._doubtful = frozenset(n for paths in self._alternatives for _, n in paths) - self._taken
         self._known = frozenset(spec.name for spec in profile.points)  # names of the profile's own points
         self._get = getter([rule.source]) if rule.source is not None else None
         self._profile, self._key = profile, key
@@ -112,9 +113,8 @@ class Rest:
         if self._places >= MAX_NAMES or len(self._leaves) >= MAX_NAMES:
             self.forget()
         root = self._get(here.item, job.document) if self._get is not None else here.item
-        used = self._used(here.item, job.document) if self._alternatives else set()
-        used.add(here.taken)
         if self._rule.list_name:
+            used = {here.taken, *self._used(here.item, job.document)}
             for count, (name, value) in enumerate(self._listed(root)):
                 if count >= MAX_LEAVES:
                     raise _too_many()
@@ -123,7 +123,7 @@ class Rest:
                 if not (leaf := self._known_leaf(name)).skip:
                     emit(leaf, value, here, job)
         elif isinstance(root, dict | list) and not (type(root) is dict and self._straight(root, here, job)):
-            self._gather(root, used, here, job)
+            self._gather(root, here, job)
 
     def _straight(self, root: dict[str, Any], here: Here, job: Job) -> bool:
         """True where it is done."""
@@ -147,10 +147,16 @@ class Rest:
                 shapes.compiled[fields] = straight(leaves, skip, list(root.values()))
         return False
 
-    def _gather(self, root: dict[str, Any] | list[Any], used: Collection[str], here: Here, job: Job) -> None:
+    def _gather(self, root: dict[str, Any] | list[Any], here: Here, job: Job) -> None:
         """The leaves of an object or list; null is nothing. Without recursion: a call costs as much as a few leaves.
         Raises Rejected, when some may have come out."""
-        add, address, at, quality = job.readings.append, here.address, here.at, here.quality
+        add, address, at, quality, taken = (
+            job.readings.append,
+            here.address,
+            here.at,
+            here.quality,
+            here.taken,
+        )
         place = self._top
         leaves, inner = place.leaves, place.inner
         around: list[tuple[Iterator[tuple[Any, Any]], _Place]] = []
@@ -181,10 +187,12 @@ class Rest:
                 if not found:
                     continue
                 types, factor, divisor, added, spec, name, leaf = found
-                if name in used:
+                if name == taken:
                     continue
                 if kind in types and -MOST <= (number := child * factor / divisor + added) <= MOST:
                     add(DecodedReading(address, spec, at, number, quality, None))
+                elif leaf.doubtful and name in self._used(here.item, job.document):
+                    continue
                 elif kind is str and leaf.guard is None and not leaf.text_point:
                     job.attributes.append((address, name, stored(child)))
                 else:
@@ -251,6 +259,7 @@ class Rest:
         attribute = _any(name, rule.attributes)
         skip = bad or name in self._taken or _any(name, rule.skip)
         convert, short = _of_unit(quantity, unit)
+        doubtful = name in self._doubtful
         return Leaf(
             name=name,
             skip=skip,
@@ -258,8 +267,9 @@ class Rest:
             text_point=_any(name, rule.texts),
             number=number,
             convert=convert,
-            short=short if guard is None and not attribute and not skip else NEVER,
+            short=short if guard is None and not attribute and not skip and not doubtful else NEVER,
             guard=guard,
+            doubtful=doubtful,
         )
 
     def _meaning(self, name: str) -> tuple[str, str, str]:

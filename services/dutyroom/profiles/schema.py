@@ -119,7 +119,10 @@ def _message() -> dict[str, Schema]:
     source = {"from": _PATHS, "encoding": _one_of(("base64", "hex")), "port": _PATHS, "each": _TEXT}
     text = {"pattern": _or_many(_TEXT), "lines": _TRUTH, "encoding": _one_of(ENCODINGS)}
     stage: Schema = {
-        "anyOf": [_one_of(PLAIN_STAGES), _fields(("take", "under"), {"take": _TEXT, "under": _TEXT})]
+        "anyOf": [
+            _one_of(PLAIN_STAGES),
+            _fields(("take", "parse", "as", "under"), dict.fromkeys(("take", "parse", "as", "under"), _TEXT)),
+        ]
     }
     known: dict[str, Schema] = {
         "unwrap": _or_many(stage),

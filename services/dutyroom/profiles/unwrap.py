@@ -5,17 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import orjson
 
-from dutyroom.profiles.paths import MISSING, Captures, getter
+from dutyroom.profiles.paths import MISSING, Captures, Key, Path, getter
 from dutyroom.profiles.profile import Stage
 from dutyroom.profiles.templates import template
 
 PLAIN_STAGES = ("json", "text", "scalar", "raw", "hex", "base64", "uplink")
-STAGES = (*PLAIN_STAGES, "take", "under")
+STAGES = (*PLAIN_STAGES, "take", "parse", "under")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +83,9 @@ def _stage(stage: Stage) -> Callable[[object, Captures], object]:
         case "take":
             assert stage.path is not None
             return _take(getter([stage.path]), stage.path.text)
+        case "parse":
+            assert stage.path is not None
+            return _parse(stage.path, stage.template)
     return _under(stage.template)
 
 
@@ -154,6 +157,28 @@ def _take(get: Callable[[object, object], object], path: str) -> Callable[[objec
         return Unreadable("no_layout", f"nothing at {path}") if found is MISSING else found
 
     return take
+
+
+def _parse(path: Path, name: str) -> Callable[[object, Captures], object]:
+    """The JSON that a text inside a document is, at its place, or at the top under a name. Where there is no text, or an
+    empty one, nothing changes."""
+    get = getter([path])
+    around, last = getter([replace(path, steps=path.steps[:-1])]), path.steps[-1]
+    key = last.name if isinstance(last, Key) else ""
+
+    def parse(value: object, captures: Captures) -> object:
+        text = get(value, value)
+        if not isinstance(text, str) or not text.strip():
+            return value
+        found = read_json(text)
+        if isinstance(found, Unreadable):
+            return Unreadable(found.reason, f"{path.text}: {found.detail}")
+        place = value if name else around(value, value)
+        if isinstance(place, dict):
+            place[name or key] = found
+        return value
+
+    return parse
 
 
 def _under(name: str) -> Callable[[object, Captures], object]:

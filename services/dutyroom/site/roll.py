@@ -100,7 +100,7 @@ def plan(
     """known: every device of the registry, withdrawn ones too. flaws: of reading the drafts."""
     work = _Work(file, known, estate, list(flaws))
     for draft in drafts:
-        if draft.id and draft.id not in work.rows:
+        if draft.id:
             work.take(draft)
     withdrawn = []
     if withdraw_missing:
@@ -134,6 +134,7 @@ class _Work:
         self.notes: list[Flaw] = []
         self.rows: dict[str, Draft] = {}
         self.after: dict[str, Device] = {}
+        self.again: dict[str, tuple[Draft, Device]] = {}  # rows whose id stands above: judged, never taken
 
     def wrong(self, draft: Draft | None, name: str, key: str, near: str = "", **said: str | int) -> None:
         self.flaws.append(self._at(draft, name, key, near, said))
@@ -152,8 +153,16 @@ class _Work:
     # ------------------------------------------------------------ one row
 
     def take(self, draft: Draft) -> None:
-        """The device that a row means, checked by itself."""
-        self.rows[draft.id] = draft
+        """The device that a row means, checked by itself. Of an id that stands twice only the first counts; what else is wrong
+        with the second is told at once, too."""
+        if draft.id in self.rows:
+            name = f"{draft.id} ({draft.row})"
+            self.again[name] = draft, replace(self._checked(draft), id=name)
+        else:
+            self.rows[draft.id] = draft
+            self.after[draft.id] = self._checked(draft)
+
+    def _checked(self, draft: Draft) -> Device:
         before = self.known.get(draft.id)
         if before is None and not ID.fullmatch(draft.id):
             self.wrong(draft, "id", "id_form", value=quoted(draft.id))
@@ -165,7 +174,7 @@ class _Work:
         if device != before:
             device = self._address(draft, device, before)
             self._check(draft, device, before)
-        self.after[draft.id] = device
+        return device
 
     def _device(self, draft: Draft, before: Device | None) -> Device:
         given = {_FIELDS[name]: value for name, value in draft.given.items() if name in _FIELDS}
@@ -287,14 +296,16 @@ class _Work:
     def together(self, after: Mapping[str, Device]) -> None:
         """What holds only between devices: addresses, feeds."""
         owners: dict[tuple[str, str], Device] = {}
-        touched = {d.id for d in self.after.values() if self.known.get(d.id) != d}
+        rows = {**self.rows, **{name: draft for name, (draft, _) in self.again.items()}}
+        after = {**after, **{name: device for name, (_, device) in self.again.items()}}
+        touched = {d.id for d in self.after.values() if self.known.get(d.id) != d} | set(self.again)
         for device in sorted(after.values(), key=lambda d: d.id in touched):
             if device.status is DeviceStatus.WITHDRAWN or not device.address:
                 continue
             owner = owners.setdefault((device.profile, device.address), device)
-            if owner is not device and device.id in touched:
+            if owner is not device and device.id in touched and self._other(owner, device):
                 said = {"profile": device.profile, "value": quoted(device.address), "owner": owner.id}
-                self.wrong(self.rows.get(device.id), "address", "address_taken", **said)
+                self.wrong(rows.get(device.id), "address", "address_taken", **said)
         _, wrong = together(self.estate.drawn, after.values())
         _, before = together(self.estate.drawn, self.known.values())
         for one in wrong:
@@ -304,11 +315,16 @@ class _Work:
                     for k, v in one.arguments.items()
                 }
                 hint = self.near(one.arguments["value"], after) if one.key == "no_feeder" else ""
-                row, key = self.rows.get(one.device), one.key
+                row, key = rows.get(one.device), one.key
                 if row is None:  # another device, which this table leaves without its feed
                     row, key = self.rows.get(one.arguments.get("value", "")), "still_feeds"
                     said["device"] = one.device
                 self.wrong(row, "fed_by", key, hint, **said)
+
+    def _other(self, first: Device, second: Device) -> bool:
+        """Not two rows of one id, of which that is told already."""
+        ids = [self.again[d.id][0].id if d.id in self.again else d.id for d in (first, second)]
+        return ids[0] != ids[1]
 
 
 def _column(draft: Draft, parameter: str) -> str:

@@ -41,3 +41,9 @@ def test_what_no_profile_marks_is_shown_as_it_is() -> None:
 def test_depth_is_bounded() -> None:
     deep = b"[" * 300 + b'{"card-number": 1}' + b"]" * 300
     assert b"1" not in LIBRARY.shown("gates/1", deep)
+
+
+def test_json_that_stands_as_a_text_is_looked_into() -> None:
+    payload = {"data": '{"card-number": 8165537, "door": 1}', "note": "{no JSON", "list": "[1,2]"}
+    shown = orjson.loads(LIBRARY.shown("gates/1", orjson.dumps(payload)))
+    assert shown == {"data": '{"card-number":"…","door":1}', "note": "{no JSON", "list": "[1,2]"}

@@ -54,6 +54,28 @@ def test_a_new_device_takes_its_class_from_its_profile_and_its_id_for_a_name() -
     )  # fmt: skip
 
 
+def test_of_an_id_that_stands_twice_the_second_row_is_judged_as_well() -> None:
+    """Its other mistakes were told at the next try only. That both rows have one address is the same mistake."""
+    made = planned(
+        "id,profile,address,space,fed_by\n"
+        "W-1,acme/water,00000001,A/1,\n"
+        "W-2,acme/water,00000002,A/1,\n"
+        "W-1,acme/wate,00000003,B/9,\n"
+        "W-1,acme/water,00000002,A/1,nobody\n"
+        "W-1,acme/water,00000001,A/1,\n"
+    )
+    assert [(f.line, f.field, f.key) for f in made.flaws] == [
+        (4, "id", "twice"),
+        (4, "profile", "no_profile"),
+        (4, "space", "no_space"),
+        (5, "id", "twice"),
+        (5, "address", "address_taken"),
+        (5, "fed_by", "no_feeder"),
+        (6, "id", "twice"),
+    ]
+    assert set(made.rows) == {"W-1", "W-2"}
+
+
 def test_what_a_table_does_not_have_stays_and_an_empty_cell_clears() -> None:
     known = water(1, model="Acme", serial="S1", interval_s=60, parameters={"use": "riser"})
     made = planned("id,serial,interval_s\nW-1,,900\n", [known])
