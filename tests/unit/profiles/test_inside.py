@@ -76,7 +76,7 @@ def test_a_test_looks_at_every_element() -> None:
 
     assert len(readings(told({"n": 1}, {"n": 9}))) == 2
     assert told({"n": 9}, {"unit": "mm"}) == Refused("rejected", "acme/m0: another unit")
-    assert told({"n": 9}, {"kind": "idle"}) == Ignored("acme/m0", "idle")  # `not`: none of them is
+    assert told({"n": 9}, {"kind": "idle"}) == Ignored("acme/m0", "idle", "0")  # `not`: none of them is
     for other in (told({"n": 1}, {}), told({"n": 9}, {"kind": "test"}), send(lib, "up", {"batch": 3})):
         assert isinstance(other, Refused)
         assert other.reason == "no_layout"
