@@ -121,6 +121,7 @@ REASONS: Mapping[AlarmEvent, str] = {
     _E.RESTORE: "alarm.reason.in_service",
 }
 _STAYS = (_E.NOTE, _E.REVISE)
+_SOUNDS = (_E.RAISE, _E.REALARM)  # a mistaken acknowledgement, taken back, was none
 _MUTED = (_S.SHELVED, _S.SUPPRESSED, _S.OUT_OF_SERVICE)
 _NEEDS_REASON = frozenset({_E.SHELVE, _E.REMOVE, _E.NOTE})
 # Not REMOVE: an alarm that is raised on a device out of service joins it there by itself.
@@ -178,6 +179,8 @@ def step(
     why = reason if reason.strip() else REASONS.get(event, "")
     change = AlarmChange(alarm.id, now, actor, event, alarm.state, after, why)
     changed = _effects(replace(alarm, state=after), event, now, actor, reason, at, until, root)
+    if alarm.state is AlarmState.ACKNOWLEDGED and after is AlarmState.UNACKNOWLEDGED and event in _SOUNDS:
+        changed = replace(changed, sounded_at=now)
     if after is AlarmState.UNACKNOWLEDGED:  # also back from the shelf: it calls for a person again
         changed = replace(changed, acknowledged_at=None, acknowledged_by="")
     if after is not AlarmState.NORMAL:
@@ -194,14 +197,20 @@ def spans_of(alarm: Alarm) -> Spans:
     return ((alarm.raised_at, alarm.cleared_at),)
 
 
-def called_anew(alarm: Alarm) -> Ms | None:
-    """When its condition came back after a pause, the last time; None = it is as it began. What comes and goes within
-    minutes is one call."""
+def calls(alarm: Alarm) -> list[Ms]:
+    """When its condition began, and when it came back after a pause (event time). What comes and goes within minutes
+    is one call."""
     spans = spans_of(alarm)
-    for (_, before), (begun, _) in reversed(list(pairwise(spans))):
-        if before is not None and begun - before > CHATTER_IN:
-            return begun
-    return None
+    anew = [
+        begun for (_, gone), (begun, _) in pairwise(spans) if gone is not None and begun - gone > CHATTER_IN
+    ]
+    return [*(since for since, _ in spans[:1]), *anew]
+
+
+def called_anew(alarm: Alarm) -> Ms | None:
+    """When its condition came back after a pause, the last time; None = it is as it began."""
+    found = calls(alarm)
+    return found[-1] if len(found) > 1 else None
 
 
 def _check(alarm: Alarm, event: AlarmEvent, now: Ms, actor: str, reason: str, until: Ms | None) -> None:
@@ -228,7 +237,11 @@ def _effects(
     """The fields that an event changes beside the state."""
     match event:
         case AlarmEvent.RAISE:
-            begun = (*spans_of(alarm), (now if at is None else at, None))
+            since = now if at is None else at
+            if alarm.disproved:  # a latch that nobody has reset: what comes now is true
+                alarm = replace(alarm, disproved=False, raised_at=since)
+                return replace(alarm, cleared_at=None, spans=((since, None),))
+            begun = (*spans_of(alarm), (since, None))
             return replace(alarm, cleared_at=None, spans=begun[-MOST_SPANS:])
         case AlarmEvent.CLEAR:
             *before, (since, _) = spans_of(alarm) or ((alarm.raised_at, None),)

@@ -33,6 +33,7 @@ TABLE: Mapping[Key, TicketState] = {
     (_S.ACCEPTED, _E.DISPATCH): _S.DISPATCHED,
     (_S.ACCEPTED, _E.DO): _S.DONE,
     (_S.DONE, _E.REDO): _S.DISPATCHED,
+    (_S.DONE, _E.REOPEN): _S.OPEN,  # an emergency once more: nobody has been sent for it
     (_S.DONE, _E.CLOSE): _S.CLOSED,
 }
 TABLE = {
@@ -74,13 +75,16 @@ def step(
         raise Conflict("dispatch needs an assignee")
     if event is _E.ACCEPT and not ticket.assignee:
         changes.setdefault("assignee", actor)
-    changed = replace(ticket, state=after, **_stamps(ticket, event, now), **changes)  # type: ignore[arg-type]
+    changed = replace(ticket, state=after, **{**_stamps(ticket, event, now), **changes})  # type: ignore[arg-type]
     return changed, TicketChange(ticket.id, now, actor, event, ticket.state, after, reason)
 
 
-def _stamps(ticket: Ticket, event: TicketEvent, now: Ms) -> dict[str, Ms | None]:
+def _stamps(ticket: Ticket, event: TicketEvent, now: Ms) -> dict[str, Ms | str | None]:
     if event is _E.REDO:
         return {"done_at": None, "accepted_at": None, "arrived_at": None}
+    if event is _E.REOPEN:
+        gone = ("done_at", "dispatched_at", "accepted_at", "arrived_at")
+        return {"assignee": "", **dict.fromkeys(gone)}
     if event is _E.ARRIVE:
         return {"arrived_at": now, "accepted_at": ticket.accepted_at or now}
     if event in _STAMPS:

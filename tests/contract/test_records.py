@@ -802,7 +802,9 @@ def test_announcements_are_kept_changed_and_found_by_their_end(records: Records)
     over = replace(first, affected=7, cancelled_at=NOW + 60, cancelled_by="li")
     with records.write() as tx:
         tx.announcements.update(over)
-        alarm = tx.alarms.insert(an_alarm(announced=first.id, chattering=True, first_out=True))
+        alarm = tx.alarms.insert(
+            an_alarm(announced=first.id, chattering=True, first_out=True, called_at=NOW, sounded_at=NOW + 1)
+        )
     with records.read() as tx:
         assert tx.announcements.current("s", NOW) == [over, test]
         assert tx.alarms.get("s", alarm.id) == alarm

@@ -14,6 +14,7 @@ from dutyroom.api.present import TABS, by_answer
 from dutyroom.api.stream import alarm_rows, counts
 from dutyroom.api.ticket_rows import ticket_rows
 from dutyroom.flows.desk import checks_of, stands
+from dutyroom.flows.escalation import alarm_of
 from dutyroom.model.duty import Priority, Role, TicketEvent, TicketState
 from dutyroom.model.telemetry import Kind
 from dutyroom.tickets import TABLE
@@ -168,7 +169,7 @@ def ticket_detail(ask: Ask, ticket: int) -> Json:
         if found is None:
             raise HTTPException(404, "error.no_ticket")
         history = [shown.ticket_change(change) for change in tx.tickets.history(ticket)]
-        alarm = tx.alarms.get(ask.name, found.alarm) if found.alarm is not None else None
+        alarm = alarm_of(tx, found)
         row = alarm_rows(tx, shown, [alarm])[0] if alarm else None
         own = ticket_rows(tx, shown, [found])[0]
         standing = stands(tx, found)

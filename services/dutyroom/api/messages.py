@@ -62,6 +62,8 @@ def _facts(presenter: Presenter, body: str, shown: Arguments) -> list[str]:
         said = name == "object" and presenter.device_name(str(shown.get(name, ""))) in body
         if shown.get(name) and not said:
             lines.append(line)
+    if "times" in shown:
+        lines.append(presenter.text("message.times", shown))
     return lines
 
 
@@ -92,6 +94,8 @@ def _shown(presenter: Presenter, arguments: Arguments) -> dict[str, str | int | 
         shown["priority"] = words.t(f"priority.{arguments['priority']}")
     if isinstance(shown["at"], int):
         shown["at"] = words.time(shown["at"], "date_time")
+    if isinstance(since := shown.get("since"), int):
+        shown["since"] = words.time(since, "date_time")
     shown["space"] = presenter.place(str(shown["space"])) if shown["space"] else ""
     shown.setdefault("number", shown.get("ticket", ""))
     return shown

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from dutyroom.alarms import following, spans_of
+from dutyroom.alarms import calls, following, spans_of
 from dutyroom.api.point_names import point_name
 from dutyroom.api.words import Words, duration_text
+from dutyroom.flows.escalation import answered, on_site
 from dutyroom.flows.live import LiveValue
 from dutyroom.flows.places import places_of
 from dutyroom.flows.run import SiteRuntime
@@ -140,8 +141,15 @@ class Presenter:
     def alarm(self, alarm: Alarm, ticket: Ticket | None) -> Row:
         """One row of the alarm desk and the wall board."""
         acknowledged = alarm.acknowledged_at is not None or alarm.state == AlarmState.ACKNOWLEDGED
-        undispatched = ticket is not None and ticket.state == TicketState.OPEN
+        unanswered = ticket is not None and self.unanswered(alarm, ticket)
+        undispatched = unanswered or (ticket is not None and ticket.state == TicketState.OPEN)
         title, said = self.rule_name(alarm.rule), self.alarm_text(alarm)
+        said, begun = ("" if said == title else said), calls(alarm)  # the title says it already
+        if len(begun) > 1:
+            since = self.words.when(begun[0], self.now)
+            said = " · ".join(
+                filter(None, (said, self.words.t("alarm.times", count=len(begun), since=since)))
+            )
         return {
             "id": alarm.id,
             "priority": int(alarm.priority),
@@ -152,11 +160,12 @@ class Presenter:
             "device": alarm.object,
             "where": self.device_name(alarm.object),
             "place": self.place(alarm.space),
-            "text": "" if said == title else said,  # the title says it already
+            "text": said,
+            "times": len(begun),
             "value": self.value_against_limit(alarm),
             "raised_at": alarm.raised_at,
             "cleared_at": alarm.cleared_at,
-            "owner": (ticket.assignee if ticket else "") or alarm.acknowledged_by,
+            "owner": (ticket.assignee if ticket and not unanswered else "") or alarm.acknowledged_by,
             "work": self.work(alarm, ticket),
             "undispatched": undispatched,
             "ticket": ticket.id if ticket else None,
@@ -210,8 +219,21 @@ class Presenter:
             planned = alarm.announced is not None
             return self.words.t("work.announced" if planned else "work.consequence")
         if ticket is not None:
-            return self.words.t(f"work.{ticket.state.value}")
+            return self.progress(ticket, alarm)
         return self.words.t(f"alarm_state.{alarm.state.value}")
+
+    def unanswered(self, alarm: Alarm, ticket: Ticket) -> bool:
+        """Whether fire or entrapment wait for somebody; who was sent for what came before was not sent for this."""
+        gone = alarm.ended_at is not None or ticket.state in (TicketState.CLOSED, TicketState.CANCELLED)
+        return alarm.latched and not gone and not answered(ticket, alarm)
+
+    def progress(self, ticket: Ticket, alarm: Alarm | None = None) -> str:
+        """How far the work is. alarm: the one that stands."""
+        if alarm is not None and self.unanswered(alarm, ticket):
+            return self.words.t("work.open")
+        there = on_site(ticket, alarm) if alarm is not None else ticket.arrived_at is not None
+        state = "on_site" if ticket.state == TicketState.ACCEPTED and there else ticket.state.value
+        return self.words.t(f"work.{state}")
 
     def stretches(self, alarm: Alarm) -> list[Row]:
         """When its condition held, the newest first."""
@@ -259,8 +281,11 @@ class Presenter:
             return self.rule_name(rule)
         return self.text(ticket.key, ticket.arguments)
 
-    def ticket(self, ticket: Ticket, due: Mapping[str, Ms] = NOTHING) -> Row:
-        """due: the deadlines of an emergency that still run, as `escalation.deadlines` names them."""
+    def ticket(self, ticket: Ticket, due: Mapping[str, Ms] = NOTHING, alarm: Alarm | None = None) -> Row:
+        """due: the deadlines of an emergency that still run, as `escalation.deadlines` names them. alarm: the one of
+        it that stands, else that opened it."""
+        unanswered = alarm is not None and self.unanswered(alarm, ticket)
+        arrived_at = ticket.arrived_at if alarm is None or on_site(ticket, alarm) else None
         arrive_by, respond_by = due.get("unarrived"), due.get("unanswered", ticket.respond_by)
         late = (
             respond_by is not None
@@ -282,7 +307,8 @@ class Presenter:
             "opened_at": ticket.opened_at,
             "respond_by": respond_by,
             "arrive_by": arrive_by,
-            "arrived_at": ticket.arrived_at,
+            "arrived_at": arrived_at,
+            "work": self.progress(ticket, alarm),
             "late": late,
             "assignee": ticket.assignee,
             "reporter": ticket.reporter,
@@ -290,7 +316,7 @@ class Presenter:
             "text": ticket.text,
             "alarm": ticket.alarm,
             "closed_at": ticket.closed_at,
-            "undispatched": ticket.state == TicketState.OPEN,
+            "undispatched": unanswered or ticket.state == TicketState.OPEN,
         }
 
     def occurrence(self, row: Occurrence) -> Row:

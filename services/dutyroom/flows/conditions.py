@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from dutyroom import tickets
-from dutyroom.alarms import called_anew
 from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test
+from dutyroom.flows.calls import call_again
 from dutyroom.flows.episodes import Episode, Key
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce
-from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device, TicketEvent
+from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, Ms
 
@@ -51,27 +50,14 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
         episode = Episode(as_test(room, rule, fresh(room, rule, condition)))
         room.all.append(episode)
         room.open[episode.key] = episode
+    before = episode.alarm
     room.step(episode, AlarmEvent.RAISE, at=condition.at)
     if episode.alarm.state is AlarmState.UNACKNOWLEDGED and not episode.alarm.chattering:
         if condition.object in room.context.out and not rule.latched:
             room.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
         else:
             announce(room, episode, rule)
-            _anew(room, episode, rule, condition.at)
-
-
-def _anew(room: Room, episode: Episode, rule: Rule, at: Ms) -> None:
-    """Fire, entrapment and gas that come back after a pause, on an alarm that is still open (nobody has reset its
-    latch, or acknowledged it): the same row, and another emergency. People are told again, of several that a device
-    tells at once (it was cut off for a while) one time, and not beside the first message."""
-    if not rule.vital or episode.alarm.test or called_anew(episode.alarm) != at or episode.stored is None:
-        return
-    room.notices = [n for n in room.notices if n.episode is not episode or not n.what.startswith("again:")]
-    room.tell(episode, f"again:{at}")
-    work = room.works.get(tickets.cause_of(*episode.key))
-    if work is not None:
-        room.ticket(work, TicketEvent.ATTACH, "alarm.reason.again")
-        episode.work = work
+            call_again(room, episode, rule, before)
 
 
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:

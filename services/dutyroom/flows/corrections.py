@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from dutyroom import tickets
-from dutyroom.alarms import MOST_SPANS, spans_of
+from dutyroom.alarms import MOST_SPANS, called_anew, calls, following, spans_of
+from dutyroom.flows.calls import call_again
 from dutyroom.flows.conditions import apply, fresh
 from dutyroom.flows.episodes import Episode
 from dutyroom.flows.room import Room
@@ -192,7 +193,7 @@ def _stands(room: Room, episode: Episode) -> None:
 
 def _revise(room: Room, row: _Row, rule: Rule) -> None:
     """Its stretches are other ones now, and perhaps it holds no longer, or again."""
-    episode, spans = row.episode, row.spans
+    episode, spans, before = row.episode, row.spans, row.episode.alarm
     holds = spans[-1][1] is None
     if episode.alarm.ended_at is None:
         if episode.active and not holds:
@@ -204,6 +205,30 @@ def _revise(room: Room, row: _Row, rule: Rule) -> None:
         _again(room, row, rule)
     room.step(episode, AlarmEvent.REVISE, REASON)
     _hull(episode, spans)
+    if episode.alarm.ended_at is None and (rule.latched or (rule.vital and holds)):
+        _told_now(room, row, rule, before)
+
+
+def _told_now(room: Room, row: _Row, rule: Rule, before: Alarm) -> None:
+    """A fire that is known only now, on an alarm that is open: told like one that comes."""
+    episode = row.episode
+    if not _unknown(before, episode.alarm):
+        return
+    event = AlarmEvent.REALARM if episode.active else AlarmEvent.RAISE
+    if following(episode.alarm, event) is AlarmState.UNACKNOWLEDGED:
+        room.step(episode, event, REASON, row.spans[-1][0])
+        if event is AlarmEvent.RAISE:
+            room.step(episode, AlarmEvent.CLEAR, REASON, row.spans[-1][1])
+        _hull(episode, row.spans)
+    call_again(room, episode, rule, before)
+
+
+def _unknown(before: Alarm, after: Alarm) -> bool:
+    """Whether it turns out that it had gone and come again, and nobody has acknowledged that: it looked like one."""
+    if before.ended_at is not None:
+        return True
+    begun = called_anew(after)
+    return begun is not None and begun not in calls(before) and (before.acknowledged_at or 0) < begun
 
 
 def _again(room: Room, row: _Row, rule: Rule) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from dutyroom import alarms, tickets
 from dutyroom.errors import Conflict, Rejected
+from dutyroom.flows.escalation import alarm_of
 from dutyroom.flows.notify import messages_to
 from dutyroom.interfaces import Records, Tx
 from dutyroom.model.duty import (
@@ -307,14 +308,9 @@ def _settle_check(tx: Tx, ticket: int, check: Check, actor: str, now: Ms) -> Che
 
 
 def stands(tx: Tx, ticket: Ticket) -> bool:
-    """Whether the condition that a ticket was opened for is still there."""
-    alarm = tx.alarms.get(ticket.site, ticket.alarm) if ticket.alarm is not None else None
-    return (
-        ticket.kind is TicketKind.ALARM
-        and alarm is not None
-        and alarm.ended_at is None
-        and alarm.cleared_at is None
-    )
+    """Whether the condition that a ticket was opened for is still there, or there once more."""
+    alarm = alarm_of(tx, ticket)
+    return alarm is not None and alarm.ended_at is None and alarm.cleared_at is None
 
 
 def _occurrence(tx: Tx, site: str, occurrence: int) -> Occurrence:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dutyroom.alarms import called_anew
+from dutyroom.alarms import calls
 from dutyroom.flows.checklist import in_one_line
 from dutyroom.flows.episodes import Decision, Episode, Notice, Step, Work
 from dutyroom.flows.notify import messages_to
@@ -96,13 +96,15 @@ def _tell(tx: Tx, people: Sequence[Person], notice: Notice, now: Ms) -> None:
     episode = notice.episode
     alarm = episode.alarm
     number = episode.work.ticket.number if episode.work else ""
+    begun = calls(alarm)
     arguments: dict[str, str | int | float | bool | None] = {
         **alarm.arguments,
         "priority": int(alarm.priority),
         "ticket": number,
-        "at": called_anew(alarm)
-        or alarm.raised_at,  # of the second fire on a latch that nobody has reset, its own
+        "at": begun[-1] if len(begun) > 1 else alarm.raised_at,  # of the second fire on a latch, its own
     }
+    if len(begun) > 1:
+        arguments |= {"times": len(begun), "since": begun[0]}
     if listed := in_one_line(episode.checks):
         arguments["checks"] = listed
     if notice.what != "raised":

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dutyroom import tickets
 from dutyroom.alarms import called_anew
+from dutyroom.flows.calls import attach
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
@@ -76,10 +77,10 @@ def _open_ticket(room: Room, episode: Episode) -> None:
         room.works[cause] = work
         room.tell(episode, what)
     elif episode.alarm.ticket != work.ticket.id:
-        room.ticket(work, TicketEvent.ATTACH, "alarm.reason.again")
         # Who has done the work thinks that it is over.
         if rule.priority == Priority.EMERGENCY or work.ticket.state is TicketState.DONE:
             room.tell(episode)
+        attach(room, work, rule)
     elif anew is not None and rule.priority == Priority.EMERGENCY:
         room.tell(episode, what)
     episode.work = work

@@ -125,6 +125,10 @@ class Alarm:
     chattering: bool = False  # comes and goes so often that it sounds no more
     first_out: bool = False  # the first in event time of those that belong together
     merged_into: int | None = None  # alarm id of the older one that it turned out to be
+    called_at: Ms | None = (
+        None  # when people were called for the newest emergency on it; None = when recorded
+    )
+    sounded_at: Ms | None = None  # when it sounded again after somebody had acknowledged it
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,7 @@ class TicketEvent(StrEnum):
     ARRIVE = "arrive"  # somebody is at the place
     DO = "do"
     REDO = "redo"  # follow-up failed
+    REOPEN = "reopen"  # done, and another emergency has come
     CLOSE = "close"
     CANCEL = "cancel"
     NOTE = "note"

@@ -8,7 +8,10 @@ from typing import Any
 from dutyroom.errors import Rejected
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Priority
-from dutyroom.timebase import duration
+from dutyroom.timebase import MINUTE, Ms, duration
+
+REALARM_VITAL: Ms = 30 * MINUTE  # within which help has to be there: it sounds again
+APART: Ms = 5 * MINUTE  # what comes back after so long is another emergency (`alarms.calls`)
 
 _EXPLAINING = ("utility", "explained_in", "explained_by", "joins")
 _NARROWING = ("devices", "spaces", "profiles", "where", "unless", "having")
@@ -43,6 +46,8 @@ def guard(row: Fields, below: Mapping[object, object]) -> None:
         row.wrong("ticket", f"must be now: {what} wait for nothing")
     if _longer(given.get("on_delay"), below.get("on_delay")):
         row.wrong("on_delay", f"{what} wait no longer than they do as shipped")
+    _times(row, below, what)
+    _places(row, below, what)
     for name in _EXPLAINING:
         if given.get(name):
             row.wrong(name, f"{what} are never explained by anything else")
@@ -51,6 +56,35 @@ def guard(row: Fields, below: Mapping[object, object]) -> None:
             row.wrong(name, f"{what} stay what they are; add a rule of your own beside it")
     _narrowed(row, given.get("select"), below.get("select"), what)
     _fewer(row, "parameters", "equals", given.get("parameters"), below.get("parameters"), what)
+
+
+def _times(row: Fields, below: Mapping[object, object], what: str) -> None:
+    """Notes a time to answer, to arrive or to sound again that is none, or longer than the shipped one; and a pause
+    after which two emergencies would count as one."""
+    shipped = {name: _length(below.get(name)) for name in ("respond_within", "arrive_within")}
+    shipped["realarm"] = _length(below.get("realarm")) or REALARM_VITAL
+    for name, usual in shipped.items():
+        if name not in row.data or usual is None:
+            continue
+        given = row.data[name]
+        empty = given is None and name != "realarm"  # which means there what is usual
+        length = 0 if empty or given == "never" else _length(given)
+        if length is not None and not 0 < length <= usual:  # one that cannot be read is told elsewhere
+            row.wrong(name, f"must be {usual // MINUTE}min or less, and not never: {what} cannot be slowed")
+    off = _length(row.data.get("off_delay"))
+    if off is not None and off > max(APART, _length(below.get("off_delay")) or 0):
+        row.wrong("off_delay", f"must be {APART // MINUTE}min or less: what comes again is told again")
+
+
+def _places(row: Fields, below: Mapping[object, object], what: str) -> None:
+    """Notes where a second detector would no longer be told."""
+    if below.get("each_place") is not True:
+        return
+    if row.data.get("each_place", True) is not True:
+        row.wrong("each_place", f"{what} are told of each detector")
+    shipped, given = below.get("mentions"), row.data.get("mentions", below.get("mentions"))
+    if missing := [name for name in _listed(shipped) if name not in _listed(given)]:
+        row.wrong("mentions", f"leaves out {', '.join(map(str, missing))}: {what} are told of each detector")
 
 
 def _narrowed(row: Fields, given: Any, below: Any, what: str) -> None:
@@ -75,7 +109,12 @@ def _listed(value: Any) -> Collection[object]:
 
 def _longer(given: object, below: object) -> bool:
     """Whether a delay is longer than the shipped one; one that cannot be read is told elsewhere."""
+    return (_length(given) or 0) > (_length(below) or 0)
+
+
+def _length(value: object) -> Ms | None:
+    """None = not said, or cannot be read."""
     try:
-        return given is not None and duration(str(given)) > duration(str(below or "0s"))
+        return None if value is None or isinstance(value, bool) else duration(str(value))
     except Rejected:
-        return False
+        return None

@@ -15,7 +15,7 @@ from dutyroom.errors import Invalid, Mistake, Rejected
 from dutyroom.fields import Fields, nearest
 from dutyroom.model.duty import Priority
 from dutyroom.model.telemetry import DeviceClass, Scalar
-from dutyroom.rules.guarded import guard, vital
+from dutyroom.rules.guarded import REALARM_VITAL, guard, vital
 from dutyroom.rules.kinds import kind, known
 from dutyroom.rules.sane import followed, misspelt, sane
 from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy
@@ -23,7 +23,7 @@ from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, duration
 from dutyroom.yamltext import Document, read_yaml
 
 _MERGED = ("parameters", "name", "advice", "select", "options")
-_REALARM_VITAL: Ms = 30 * MINUTE  # within which help has to be there
+_ANSWER_VITAL: Ms = 3 * MINUTE  # as of what ships for fire, entrapment and gas
 _REALARM_URGENT: Ms = 8 * HOUR  # nobody sits longer than a shift
 _UTILITIES = ("power", "water", "network")
 
@@ -146,6 +146,8 @@ def _rule(row: Fields, shipped: bool) -> Rule:
         shipped=shipped,
     )
     rule = replace(rule, realarm=_realarm(row, rule))
+    if rule.vital and "respond_within" not in row.data:  # of a rule of one's own
+        rule = replace(rule, respond_within=_ANSWER_VITAL)
     if rule.latched and (rule.utilities or rule.explained_by):
         row.wrong(
             "latched", "a latched rule is never explained by another; leave utility and explained_by out"
@@ -164,7 +166,7 @@ def _realarm(row: Fields, rule: Rule) -> Ms:
     """Where nothing is said: half an hour for what is vital, a shift for what is urgent."""
     if row.raw("realarm") == "never":
         return 0
-    usual = _REALARM_VITAL if rule.vital else _REALARM_URGENT if rule.priority <= Priority.HIGH else 0
+    usual = REALARM_VITAL if rule.vital else _REALARM_URGENT if rule.priority <= Priority.HIGH else 0
     return row.duration("realarm", usual)
 
 

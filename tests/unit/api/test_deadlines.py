@@ -93,3 +93,33 @@ def test_nobody_needs_to_arrive_where_they_are_free(house: House, ticket: Ticket
     client = house.person("operator")
     assert client.get(f"{API}/tickets/{ticket.id}").json()["arrive_by"] is None
     assert "到场时限" not in client.get(f"/sites/{SITE}/tickets/{ticket.id}").text
+
+
+def test_who_came_for_the_first_did_not_come_for_the_second(house: House, ticket: Ticket) -> None:
+    """And nobody was sent for it: the ticket and the alarm say so, though it was accepted for the first."""
+    again(house, ticket)
+    client = house.person("operator")
+    row = client.get(f"{API}/tickets/{ticket.id}").json()
+    assert (row["arrived_at"], row["work"], row["undispatched"]) == (None, "未派工", True)
+    alarm = next(a for a in client.get(f"{API}/alarms").json() if a["ticket"] == ticket.id)
+    assert (alarm["work"], alarm["undispatched"], alarm["owner"]) == ("未派工", True, "")
+    assert row["alarm_row"]["id"] == alarm["id"], "the page shows the one that stands"
+    page = client.get(f"/sites/{SITE}/tickets/{ticket.id}?lang=en").text
+    assert "On site since" not in page
+    assert "Not dispatched" in page
+    here = client.post(f"{API}/tickets/{ticket.id}/arrive", json={}).json()
+    assert house.estate.clock.now() - here["arrived_at"] < MINUTE
+    assert (here["arrive_by"], here["work"]) == (None, "现场")
+    assert "On site since" in client.get(f"/sites/{SITE}/tickets/{ticket.id}?lang=en").text
+
+
+def test_the_order_of_the_first_is_not_closed_without_a_word_while_the_second_stands(
+    house: House, ticket: Ticket
+) -> None:
+    again(house, ticket)
+    client = house.person("operator")
+    for action in ("arrive", "done"):
+        client.post(f"{API}/tickets/{ticket.id}/{action}", json={})
+    assert client.get(f"{API}/tickets/{ticket.id}").json()["stands"]
+    assert client.post(f"{API}/tickets/{ticket.id}/close", json={}).status_code == 409
+    assert client.post(f"{API}/tickets/{ticket.id}/close", json={"reason": "lift is off"}).status_code == 200

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.duty.duty_room import SITE, T0, Room, device, person, state
 from tests.unit.duty.test_late_data import Stored
 
 from dutyroom import alarms, tickets
 from dutyroom.alarms import spans_of
-from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Ticket, TicketEvent, TicketState
+from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Condition, Ticket, TicketEvent, TicketState
 from dutyroom.rules.parse import parse_rules
 
 RULES = """
@@ -229,3 +231,91 @@ def test_while_the_store_is_behind_late_readings_wait(room: Room) -> None:
     stored.behind = False
     room.at(1030)
     assert [stretches(a) for a in rows(room)] == [[(160, 300)]]
+
+
+def bell(room: Room, value: int, at: int | None = None) -> None:
+    room.reads(("panel", "alarm", value), at=at)
+
+
+def told(room: Room) -> list[str]:
+    return [r.dedupe.split("|")[-1].partition(":")[0] for r in room.records.rows.outbox.values()]
+
+
+def test_a_fire_between_that_is_known_late_is_told_though_it_looked_like_one(room: Room) -> None:
+    """Seen and acknowledged; then the line is cut, in which the panel is quiet for half an hour and burns again."""
+    bell(room, 1)
+    room.at(60, step=10)
+    step(room, AlarmEvent.ACKNOWLEDGE)
+    room.at(3000, step=100)
+    bell(room, 1)
+    before = ["raised", "again", "unanswered"]
+    assert told(room) == before, "it stands: told again after half an hour, and nobody heard it"
+    step(room, AlarmEvent.ACKNOWLEDGE)
+    room.at(3600, step=100)
+    bell(room, 1)
+    assert stretches(rows(room)[0]) == [(1, None)]
+    bell(room, 0, at=3100)
+    bell(room, 1, at=3500)
+    room.at(3610)
+    (alarm,) = rows(room)
+    assert stretches(alarm) == [(1, 3100), (3500, None)]
+    assert (alarm.state, told(room)) == (AlarmState.UNACKNOWLEDGED, [*before, "again"])
+    assert 3_600_000 <= (alarm.called_at or 0) - T0 <= 3_610_000, (
+        "by our clock: it is to be answered from now on"
+    )
+    bell(room, 1, at=3550)
+    room.at(3700, step=10)
+    assert len(told(room)) == 4
+    room.at(3800, step=10)
+    assert told(room)[4:] == ["unanswered"]
+
+
+def test_who_acknowledged_after_it_had_come_again_is_not_asked_twice(room: Room) -> None:
+    bell(room, 1)
+    room.at(900, step=100)
+    step(room, AlarmEvent.ACKNOWLEDGE)
+    bell(room, 1)
+    bell(room, 0, at=100)
+    bell(room, 1, at=800)
+    room.at(910)
+    (alarm,) = rows(room)
+    assert stretches(alarm) == [(1, 100), (800, None)]
+    assert (alarm.state, told(room)) == (AlarmState.ACKNOWLEDGED, ["raised", "unanswered"]), "of the first"
+
+
+def test_a_second_fire_that_is_known_when_it_is_over_rings_like_a_first_one(room: Room) -> None:
+    """Its latch was not reset. Of a first one that is known late people are told; so they are of this."""
+    bell(room, 1)
+    room.at(60, step=10)
+    step(room, AlarmEvent.ACKNOWLEDGE)
+    bell(room, 0)
+    room.at(3000, step=100)
+    bell(room, 0)
+    bell(room, 1, at=2000)
+    bell(room, 0, at=2100)
+    room.at(3010)
+    (alarm,) = rows(room)
+    assert stretches(alarm) == [(1, 60), (2000, 2100)]
+    assert (alarm.state, told(room)) == (AlarmState.RETURNED, ["raised", "again"])
+
+
+def test_a_fire_on_a_latch_whose_alarm_was_disproved_is_one(room: Room) -> None:
+    """Late data took the first back, nobody has reset the latch: what comes then must not look disproved, nor be silent."""
+    bell(room, 0)
+    room.at(100, step=10)
+    bell(room, 1, at=100)
+    room.at(200, step=10)
+    step(room, AlarmEvent.ACKNOWLEDGE)
+    (alarm,) = rows(room)
+    with room.records.write() as tx:  # as `corrections` leaves it
+        gone, _ = alarms.step(alarm, AlarmEvent.CLEAR, room.clock.at, "system", at=alarm.raised_at)
+        tx.alarms.update(replace(gone, disproved=True, spans=()))
+        tx.change(SITE, room.clock.at, "alarm", str(alarm.id))
+    room.engine.adopt([], room.clock.at, [Condition("fire.bell", "panel", False, alarm.raised_at)])
+    bell(room, 0)
+    room.at(260, step=10)
+    bell(room, 1)
+    room.at(270)
+    (alarm,) = rows(room)
+    assert (alarm.disproved, alarm.raised_at, stretches(alarm)) == (False, T0 + 260_000, [(260, None)])
+    assert told(room) == ["raised", "again"]

@@ -148,9 +148,11 @@ def test_what_is_vital_sounds_again_after_half_an_hour() -> None:
 def test_how_long_is_set_by_rule() -> None:
     said = {r.id: r.realarm for r in default_rules()}
     assert (said["power.mains_lost"], said["gate.forced"]) == (8 * HOUR, 0)
-    own = parse_rules("rules:\n- {id: gate.forced, realarm: 1h}\n- {id: fire.alarm, realarm: never}\n", "r")
-    assert {r.id: r.realarm for r in own if r.id in ("gate.forced", "fire.alarm")} == {
-        "gate.forced": HOUR, "fire.alarm": 0,
+    own = parse_rules(
+        "rules:\n- {id: power.mains_lost, realarm: never}\n- {id: fire.alarm, realarm: 10min}\n", "r"
+    )
+    assert {r.id: r.realarm for r in own if r.id in ("power.mains_lost", "fire.alarm")} == {
+        "power.mains_lost": 0, "fire.alarm": 10 * MINUTE,
     }  # fmt: skip
 
 

@@ -68,11 +68,15 @@ def test_a_rule_of_its_own() -> None:
 
 
 def test_a_site_may_make_a_vital_rule_hear_more() -> None:
-    more = "select: {classes: [fire_panel, gateway]}, parameters: {equals: [1, 3]}, on_delay: 0s, priority: 1"
+    more = (
+        "select: {classes: [fire_panel, gateway]}, parameters: {equals: [1, 3]}, on_delay: 0s, priority: 1, "
+    )
+    more += "realarm: 10min, off_delay: 30s, arrive_within: 10min"
     text = f"rules:\n  - {{id: fire.alarm, {more}, ticket: now, respond_within: 1min, name: Feuer}}\n"
     rule = next(r for r in parse_rules(text, "rules.yaml") if r.id == "fire.alarm")
     assert rule.vital
     assert (rule.select.classes, rule.respond_within) == (("fire_panel", "gateway"), MINUTE)
+    assert (rule.realarm, rule.arrive_within) == (10 * MINUTE, 10 * MINUTE)
 
 
 def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> None:
@@ -152,6 +156,33 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
         (
             "rules:\n  - {id: elevator.entrapment, fire: true}",
             "rules[0].fire: fire and entrapment are told during a fire test",
+        ),
+        # Nor can they be slowed by their times.
+        ("rules:\n  - {id: fire.alarm, respond_within: 0}", "rules[0].respond_within: must be 3min or less"),
+        ("rules:\n  - {id: gas.leak, respond_within: 1h}", "rules[0].respond_within: must be 3min or less"),
+        (
+            "rules:\n  - id: gas.leak\n    respond_within:",
+            "rules.yaml:3: rules[0].respond_within: must be 3min",
+        ),
+        (
+            "rules:\n  - {id: elevator.entrapment, arrive_within: 45min}",
+            "rules[0].arrive_within: must be 30min",
+        ),
+        ("rules:\n  - {id: elevator.entrapment, arrive_within: 0s}", "rules[0].arrive_within: must be 30min"),
+        (
+            "rules:\n  - {id: fire.smoke, realarm: never}",
+            "rules[0].realarm: must be 30min or less, and not never",
+        ),
+        ("rules:\n  - {id: gas.leak, realarm: 0}", "rules[0].realarm: must be 30min or less"),
+        ("rules:\n  - {id: fire.alarm, realarm: 8h}", "rules[0].realarm: must be 30min or less"),
+        ("rules:\n  - {id: fire.alarm, off_delay: 10h}", "rules[0].off_delay: must be 5min or less"),
+        (
+            "rules:\n  - {id: fire.alarm, each_place: false}",
+            "rules[0].each_place: fire and entrapment are told",
+        ),
+        (
+            "rules:\n  - {id: fire.alarm, mentions: [alarm_loop]}",
+            "rules[0].mentions: leaves out alarm_detector",
         ),
         ("rules:\n  - {id: water.burst, on_delay: -5s}", "rules[0].on_delay: must not be negative"),
         ("rules:\n  - {id: water.burst, on_delay: 4000d}", "rules[0].on_delay: is longer than 400 days"),

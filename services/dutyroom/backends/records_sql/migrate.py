@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from dutyroom.backends.records_sql.link import explained
 from dutyroom.errors import Rejected
 
-HEAD = "0010"  # the newest file in migrations/versions
+HEAD = "0011"  # the newest file in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7160421)")
 

@@ -173,7 +173,7 @@ alarms = _table(
     *_flags("late", "test", "disproved"),
     *_maybe("ticket_due"),
     Column("spans", Stretches(), nullable=False, server_default="[]"),
-    *_maybe("merged_into", "announced"),
+    *_maybe("merged_into", "announced", "called_at", "sounded_at"),
     Column("chattering", Boolean, nullable=False, server_default=false()),
     Column("first_out", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("site", "rule", "object", "episode"),
