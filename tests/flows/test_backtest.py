@@ -371,6 +371,25 @@ def test_a_history_thinner_than_promised_is_judged_at_its_own_pace_and_said(tmp_
     assert "10 s → 10:00" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
 
 
+def test_a_device_that_keeps_its_promise_of_a_minute_is_never_silent(tmp_path: Path) -> None:
+    """Its allowance is as long as the longest slot of a run: what it says in one must not count as said at its end."""
+    devices = DEVICES.replace("z,600,3", "z,60,3")
+    (tmp_path / "d.csv").write_text(devices, encoding="utf-8")
+    rows = [(START + n * MINUTE + n * 7919 % 9000, 2.5 if 700 <= n < 705 else 1.0) for n in range(2 * 1440)]
+    (tmp_path / "t.csv").write_text(HEAD + rows_of(rows), encoding="utf-8")
+    (tmp_path / "r.yaml").write_text(
+        SILENT.replace("1min", "5min") + RULES.replace("\nrules:", ""), encoding="utf-8"
+    )
+    wanted = Wanted(
+        tmp_path / "out", telemetry=tmp_path / "t.csv", devices=tmp_path / "d.csv", rules=tmp_path / "r.yaml"
+    )
+    run_backtest(Settings(data=tmp_path / "data"), wanted, lambda _: None)
+    lines = [*csv.DictReader((tmp_path / "out" / "alarms.csv").read_text(encoding="utf-8").splitlines())]
+    assert [(row["device_id"], row["kind"]) for row in lines] == [("t1", "own_high")]
+    late = from_iso(lines[0]["raised_at"], SHANGHAI) - rows[700][0]
+    assert -SECOND < late <= 30 * SECOND  # as live, but for half an interval
+
+
 def test_a_device_of_which_a_file_has_no_reading_was_not_silent(tmp_path: Path) -> None:
     rules = SILENT.replace(", select: {classes: [tank]}", "")
     done = file_run(tmp_path, HEAD + rows_of(level(0, 1)), rules)

@@ -36,7 +36,9 @@ from dutyroom.wiring import past_csv
 from dutyroom.wiring.backtest_text import written
 from dutyroom.wiring.scene import Scene, of_devices, of_site
 
-_SLOT: Ms = 5 * MINUTE  # readings that are judged together
+_SLOT: Ms = 5 * MINUTE  # readings that are judged together, at most
+_LEAST_SLOT: Ms = 5 * SECOND
+_PROMPT = 60  # seconds: of a device that promises no pace, and speaks when something happens
 Said = Callable[[str], None]
 
 
@@ -76,9 +78,9 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         if wanted.telemetry is not None:
             scene.past = _spoken_of(scene.past, source())
         scene.past = _at_its_pace(scene, span if wanted.telemetry is None else None, source, troubles)
-        census = Census.of(scene.past.table)
-        before = run(_batches(source(), census), scene.past)
-        after = None if other is None else run(_batches(source()), replace(scene.past, rules=other))
+        census, slot = Census.of(scene.past.table), slot_of(scene.past)
+        before = run(_batches(source(), slot, census), scene.past)
+        after = None if other is None else run(_batches(source(), slot), replace(scene.past, rules=other))
     since, until = _bounds(span, census)
     run_troubles(troubles, before, scene.past, census)
     if after is not None and other is not None:
@@ -224,14 +226,22 @@ def _at_its_pace(
     return after
 
 
-def _batches(source: Iterable[Columns], census: Census | None = None) -> Iterator:  # type: ignore[type-arg]
+def slot_of(past: Past) -> Ms:
+    """Readings of so long a time are judged together: half of the quickest device's interval, so that no slot swallows
+    a silence or a state, nor makes a silence of two slots. It is also how late an alarm may be told of in a run."""
+    table = past.table
+    paces = [d.interval_s or table.interval(name) or _PROMPT for name, d in past.devices.items()]
+    return min(max(min(paces, default=_PROMPT) * SECOND // 2, _LEAST_SLOT), _SLOT)
+
+
+def _batches(source: Iterable[Columns], slot: Ms, census: Census | None = None) -> Iterator:  # type: ignore[type-arg]
     def counted() -> Iterator[Columns]:
         for columns in source:
             if census is not None:
                 census.take(columns.point, columns.at)
             yield columns
 
-    return batches_of(counted(), _SLOT)
+    return batches_of(counted(), slot)
 
 
 def _odd_numbers(troubles: Troubles, scene: Scene, census: Census, since: Ms, until: Ms) -> None:

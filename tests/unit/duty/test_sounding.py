@@ -20,10 +20,11 @@ DEVICES = {
     for d in (
         device("gate", "gate"), device("panel", "fire_panel"), device("home", "water_meter"),
         device("feeder", "feeder"), device("lift", "elevator"), device("zone", "other", use="zone"),
-        device("roof", "tank"), device("pump", "pump", tank="roof"), device("hob", "sensor"),
+        device("roof", "tank"), device("pump", "pump", tank="roof"), device("hob", "sensor"), device("cellar", "tank"),
+        device("filler", "pump", fills="cellar"),
     )
 }  # fmt: skip
-TOPOLOGY = Topology({"power": {"lift": ("feeder",)}, "water": {"roof": ("zone",)}})
+TOPOLOGY = Topology({"power": {"lift": ("feeder",)}, "water": {"roof": ("zone",), "cellar": ("filler",)}})
 
 
 def book() -> PlainBook:
@@ -174,6 +175,24 @@ def test_a_burst_in_a_leak_that_is_known_sounds_on_the_same_ticket() -> None:
     says(room, "water.unit_burst", "home", True, later + 1200)
     room.act([], T0 + (later + 1300) * 1000)
     assert (room.jobs(), len(room.told)) == (["water.leak|home"], 2)
+
+
+def test_a_tank_that_stands_at_its_brim_or_empty_has_no_frozen_sensor_beside() -> None:
+    for cause in ("tank.overflow", "tank.dry"):
+        room = book()
+        says(room, cause, "cellar", True, 0)
+        says(room, "tank.level_frozen", "cellar", True, 7200)
+        room.act([], T0 + 7300_000)
+        assert room.open("tank.level_frozen", "cellar").state == "suppressed"
+        assert room.jobs() == [f"{cause}|cellar"]
+
+
+def test_a_sensor_that_freezes_while_its_pump_fills_is_one_job() -> None:
+    room = book()
+    says(room, "pump.no_rise", "filler", True, 0)
+    says(room, "tank.level_frozen", "cellar", True, 1200)
+    room.act([], T0 + 1300_000)
+    assert room.jobs() == ["pump.no_rise|filler"]
 
 
 def test_a_leak_that_becomes_a_burst_sounds_again() -> None:

@@ -163,6 +163,17 @@ def test_rate_does_not_see_a_leap_over_a_gap_or_an_exchange() -> None:
     assert bench.says == []
 
 
+@pytest.mark.parametrize(
+    ("every", "leap", "burst"), [(900, 10_000, False), (3600, 10_001, False), (900, 1_200, True)]
+)
+def test_a_register_that_leaps_farther_than_a_pipe_lets_through_is_no_burst(
+    every: int, leap: int, burst: bool
+) -> None:
+    bench = Bench(shipped("water.unit_burst"), counter("volume", every), kind="water_meter")
+    bench.run("volume", [1000, 1003, 1004 + leap, 1008 + leap, 1010 + leap], every=every)
+    assert bench.says == ([(2 * every, True), (3 * every, False)] if burst else [])
+
+
 def test_a_pump_that_runs_while_its_tank_is_dry() -> None:
     bench = Bench(shipped("pump.dry_run"), state("running"), kind="pump", tank="t")
     bench.devices["t"] = Device("s", "t", "T", "tank", "v/m", "t", "A", {"height": 3.0})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,7 +17,10 @@ from dutyroom.rules.spec import Rule
 from dutyroom.rules.window import WINDOW, Step, Windows
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
-DOC = "A point that rises faster than `above` (its unit per hour) over `over` or longer."
+DOC = (
+    "A point that rises faster than `above` (its unit per hour) over `over` or longer; so many times `above` as `leap` "
+    "says and more is a register that leapt, and no breach."
+)
 
 
 def parameters(fields: Fields) -> dict[str, object]:
@@ -27,14 +31,21 @@ def parameters(fields: Fields) -> dict[str, object]:
         "above": above,
         "over": fields.duration("over", 10 * MINUTE, SECOND),
         "gap": fields.duration("gap", 0),
+        "leap": fields.number("leap", 0.0, low=0.0),
     }
 
 
 class Rates(Windows):
     """Of each instance its window, and the rate when it was last known."""
 
-    FIELDS: ClassVar = {**WINDOW, "limit": Field(np.float64, 0.0, kept=False), "rate": Field(np.float64, 0.0)}
+    FIELDS: ClassVar = {
+        **WINDOW,
+        "limit": Field(np.float64, 0.0, kept=False),
+        "leap": Field(np.float64, np.inf, kept=False),
+        "rate": Field(np.float64, 0.0),
+    }
     limit: Floats
+    leap: Floats  # the rate from which on nothing flowed: the register leapt
     rate: Floats
 
     def look(self, slots: Slots, at: Longs, value: Floats) -> tuple[Bools, Keep]:
@@ -42,7 +53,7 @@ class Rates(Windows):
         seen = np.flatnonzero(step.seen)
         rate = self.rate[slots]
         rate[seen] = step.moved[seen] * HOUR / step.elapsed[seen]
-        calm = ~(step.seen & (rate > self.limit[slots]))
+        calm = ~(step.seen & (rate > self.limit[slots]) & (rate < self.leap[slots]))
 
         def keep(which: Bools) -> None:
             step.keep(which)
@@ -54,13 +65,16 @@ class Rates(Windows):
 class RateInstance(Watched):
     """`value` is the rate in the point's unit per hour."""
 
-    __slots__ = ("columns", "slot")
+    __slots__ = ("columns", "leap", "slot")
     columns: Rates
 
-    def __init__(self, rule: Rule, point: Point, limit: float, over: Ms, rates: Rates) -> None:
+    def __init__(
+        self, rule: Rule, point: Point, limit: float, over: Ms, rates: Rates, leap: float = inf
+    ) -> None:
         self.columns, self.slot = rates, rates.open(over, gap_of(rule, point))
         super().__init__(rule, point, (self.slot,))
         self.limit = rates.limit[self.slot] = limit
+        self.leap = rates.leap[self.slot] = leap
 
     def breach(self, at: Ms, value: float, retained: bool) -> bool | None:
         if retained:
@@ -69,7 +83,7 @@ class RateInstance(Watched):
         if moved is None:
             return None
         rate = self.columns.rate[self.slot] = moved[1] * HOUR / moved[0]
-        return self.limit is not None and rate > self.limit
+        return self.limit is not None and self.limit < rate < self.leap
 
     def calm(self, point: int, value: float) -> Bounds | None:
         return ANY if self.still else None
@@ -92,4 +106,6 @@ def build(rule: Rule, place: Place) -> RateInstance | None:
     above, over = rule.parameters.get("above"), rule.parameters.get("over")
     if point is None or not isinstance(above, Limit) or not isinstance(over, int):
         return None
-    return RateInstance(rule, point, above.of(place.device), over, place.shelf.of(Rates))
+    limit, leap = above.of(place.device), rule.parameters.get("leap")
+    most = limit * leap if isinstance(leap, float) and leap and limit is not None else inf
+    return RateInstance(rule, point, limit, over, place.shelf.of(Rates), most)
