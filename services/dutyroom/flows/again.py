@@ -8,10 +8,11 @@ from dutyroom import tickets
 from dutyroom.alarms import following, spans_of
 from dutyroom.flows.causes import rule_of
 from dutyroom.flows.episodes import Episode
+from dutyroom.flows.escalation import answered, last_told, on_site
 from dutyroom.flows.places import PREFIX, place_of, places_of
-from dutyroom.flows.room import Room
+from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
-from dutyroom.model.duty import AlarmEvent, AlarmState, Condition, TicketEvent
+from dutyroom.model.duty import AlarmEvent, AlarmState, Condition, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -20,15 +21,36 @@ _TOLD = 20  # messages that people get of it, the first one included: a panel th
 
 
 def realarm(room: Room) -> None:
-    """Acknowledged and still there after the time that its rule gives."""
+    """Acknowledged and still there after the time that its rule gives; what is vital also where nobody did that, and its
+    work order says that it is seen to."""
     for episode in list(room.open.values()):
         alarm = episode.alarm
-        if alarm.state is not AlarmState.ACKNOWLEDGED or not episode.active or alarm.chattering:
+        if alarm.state not in ANNUNCIATED or not episode.active or alarm.chattering:
             continue
         rule = rule_of(room, episode)
-        since = alarm.acknowledged_at
-        if rule is not None and rule.realarm and since is not None and room.now - since >= rule.realarm:
-            sound(room, episode, "alarm.reason.stands")
+        since = _seen_to(room, episode, rule) if rule is not None and rule.realarm else None
+        if rule is not None and since is not None and room.now - since >= rule.realarm:
+            acknowledged = alarm.state is AlarmState.ACKNOWLEDGED
+            sound(room, episode, "alarm.reason.stands" if acknowledged else "alarm.reason.stands_seen_to")
+            episode.alarm = replace(episode.alarm, sounded_at=room.now)
+
+
+def _seen_to(room: Room, episode: Episode, rule: Rule) -> Ms | None:
+    """Since when somebody is thought to see to it; None = nobody is, and that is told by `escalation`."""
+    alarm = episode.alarm
+    if alarm.state is AlarmState.ACKNOWLEDGED:
+        return alarm.acknowledged_at
+    if not rule.vital or alarm.test or alarm.ticket is None:
+        return None
+    work = room.works.get(tickets.cause_of(*episode.key))
+    if work is None:  # closed with a reason while it stood
+        return max(last_told(None, alarm), alarm.sounded_at or 0)
+    ticket = work.ticket
+    if ticket.state is not TicketState.DONE and (on_site(ticket, alarm) or rule.arrive_within):
+        return None  # left to those who are there, or `unarrived`
+    steps = (ticket.dispatched_at, ticket.accepted_at, ticket.arrived_at, ticket.done_at, alarm.sounded_at)
+    told = max(last_told(ticket, alarm), *(at or 0 for at in steps))
+    return told if answered(ticket, alarm) else None
 
 
 def sound(room: Room, episode: Episode, reason: str) -> None:

@@ -404,3 +404,22 @@ def test_trapped_again_minutes_after_the_work_was_called_done(closed: bool) -> N
     assert messages(made) == ["raised", "again"]
     until(made, start, 12)
     assert messages(made) == ["raised", "again", "unanswered"]
+
+
+@pytest.mark.parametrize("closed", [True, False])
+def test_work_that_is_called_done_while_people_are_trapped_does_not_make_it_silent(closed: bool) -> None:
+    """Nobody has acknowledged it, and it stands: it sounds again after half an hour."""
+    made = room()
+    start = made.clock.at
+    until(made, start, 2)
+    act(made, TicketEvent.ACCEPT)
+    act(made, TicketEvent.DO)
+    if closed:
+        act(made, TicketEvent.CLOSE)
+    until(made, start, 30)
+    assert messages(made) == ["raised"]
+    until(made, start, 33)
+    assert messages(made) == ["raised", "again"]
+    until(made, start, 60)
+    if not closed:  # done before it sounded again: somebody has to answer
+        assert messages(made)[2:] == ["unanswered"]
