@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Invalid, Rejected
 from dutyroom.flows.backtest_summary import Summary
+from dutyroom.flows.past_readings import Columns, batches_of
 from dutyroom.model.telemetry import Readings
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.loading import load_profiles
@@ -388,6 +391,20 @@ def test_a_device_that_keeps_its_promise_of_a_minute_is_never_silent(tmp_path: P
     assert [(row["device_id"], row["kind"]) for row in lines] == [("t1", "own_high")]
     late = from_iso(lines[0]["raised_at"], SHANGHAI) - rows[700][0]
     assert -SECOND < late <= 30 * SECOND  # as live, but for half an interval
+
+
+def test_slots_are_short_on_days_on_which_a_quick_device_speaks() -> None:
+    at = np.arange(3 * DAY, 6 * DAY, 10 * MINUTE)
+    quick = np.arange(4 * DAY, 5 * DAY, MINUTE)
+    both = np.sort(np.concatenate([at, quick]))
+    point = np.where(np.isin(both, quick), 2, 1).astype(np.int32)
+    columns = Columns(point, both, both * 1.0, both)
+    slots = np.array([0, 5 * MINUTE, 30 * SECOND])
+    parts = [columns.rows(slice(0, 250)), columns.rows(slice(250, None))]
+    batches = list(batches_of(parts, slots))
+    assert sum(len(b.readings) for b in batches) == len(both)
+    counts = Counter(b.received_at // DAY for b in batches)
+    assert counts == {3: 144, 4: 1440, 5: 144}
 
 
 def test_a_device_of_which_a_file_has_no_reading_was_not_silent(tmp_path: Path) -> None:

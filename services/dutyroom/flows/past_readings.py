@@ -187,17 +187,30 @@ def _middles(at: Longs) -> tuple[Longs, Longs]:
     return np.concatenate(middle), np.concatenate(spread)
 
 
-def batches_of(columns: Iterable[Columns], slot: Ms) -> Iterator[Batch]:
-    """Readings as they would have come, those of one slot (ms) together; in order of arrival."""
+def batches_of(columns: Iterable[Columns], slot: Ms | Longs) -> Iterator[Batch]:
+    """Readings as they would have come, those of one slot together; in order of arrival. slot: ms, or ms by
+    point: then on each day (UTC) the shortest of the points that come on it."""
     rest: Columns | None = None
     for more in columns:
         whole = more if rest is None or not len(rest) else joined([rest, more])
-        slots = whole.received // slot
+        slots = _slots_of(whole, slot)
         cut = int(np.searchsorted(slots, slots[-1])) if len(slots) else 0
         yield from _slots(whole, slots, cut)
         rest = whole.rows(slice(cut, None))
     if rest is not None and len(rest):
-        yield from _slots(rest, rest.received // slot, len(rest))
+        yield from _slots(rest, _slots_of(rest, slot), len(rest))
+
+
+def _slots_of(columns: Columns, slot: Ms | Longs) -> Longs:
+    """The begin of the slot of each row."""
+    if isinstance(slot, int) or not len(columns):
+        return columns.received // (slot if isinstance(slot, int) else 1)
+    day = columns.received // DAY
+    first = np.flatnonzero(np.diff(day, prepend=day[0] - 1))
+    shortest = np.minimum.reduceat(slot[columns.point], first)
+    long = np.repeat(shortest, np.diff([*first.tolist(), len(day)]))
+    begins: Longs = columns.received // long * long
+    return begins
 
 
 def _slots(columns: Columns, slots: Longs, end: int) -> Iterator[Batch]:

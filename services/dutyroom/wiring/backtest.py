@@ -28,6 +28,7 @@ from dutyroom.flows.past_files import Listed
 from dutyroom.flows.past_pace import changed, looked_at, pace_of, paced, some_days
 from dutyroom.flows.past_readings import Columns, arrived, batches_of, joined
 from dutyroom.flows.past_troubles import Census, Troubles, history_troubles
+from dutyroom.model.telemetry import Longs
 from dutyroom.rules.parse import default_rules, parse_rules
 from dutyroom.rules.spec import Rule
 from dutyroom.settings import Settings
@@ -78,9 +79,9 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         if wanted.telemetry is not None:
             scene.past = _spoken_of(scene.past, source())
         scene.past = _at_its_pace(scene, span if wanted.telemetry is None else None, source, troubles)
-        census, slot = Census.of(scene.past.table), slot_of(scene.past)
-        before = run(_batches(source(), slot, census), scene.past)
-        after = None if other is None else run(_batches(source(), slot), replace(scene.past, rules=other))
+        census, slots = Census.of(scene.past.table), slots_of(scene.past)
+        before = run(_batches(source(), slots, census), scene.past)
+        after = None if other is None else run(_batches(source(), slots), replace(scene.past, rules=other))
     since, until = _bounds(span, census)
     run_troubles(troubles, before, scene.past, census)
     if after is not None and other is not None:
@@ -226,22 +227,26 @@ def _at_its_pace(
     return after
 
 
-def slot_of(past: Past) -> Ms:
-    """Readings of so long a time are judged together: half of the quickest device's interval, so that no slot swallows
-    a silence or a state, nor makes a silence of two slots. It is also how late an alarm may be told of in a run."""
+def slots_of(past: Past) -> Longs:
+    """By point, ms: readings of so long a time are judged together. Half of its device's interval, so that no slot
+    swallows a silence or a state, nor makes a silence of two slots. So late an alarm may be told of in a run."""
     table = past.table
-    paces = [d.interval_s or table.interval(name) or _PROMPT for name, d in past.devices.items()]
-    return min(max(min(paces, default=_PROMPT) * SECOND // 2, _LEAST_SLOT), _SLOT)
+    found = np.full(table.top + 1, _SLOT, np.int64)
+    for point in table:
+        device = past.devices.get(point.device)
+        pace = (device.interval_s if device else None) or table.interval(point.device) or _PROMPT
+        found[point.id] = min(max(pace * SECOND // 2, _LEAST_SLOT), _SLOT)
+    return found
 
 
-def _batches(source: Iterable[Columns], slot: Ms, census: Census | None = None) -> Iterator:  # type: ignore[type-arg]
+def _batches(source: Iterable[Columns], slots: Longs, census: Census | None = None) -> Iterator:  # type: ignore[type-arg]
     def counted() -> Iterator[Columns]:
         for columns in source:
             if census is not None:
                 census.take(columns.point, columns.at)
             yield columns
 
-    return batches_of(counted(), slot)
+    return batches_of(counted(), slots)
 
 
 def _odd_numbers(troubles: Troubles, scene: Scene, census: Census, since: Ms, until: Ms) -> None:
