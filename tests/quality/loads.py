@@ -37,7 +37,7 @@ class LoadRun(Run):
             for m in members:
                 if bench.meters[m].klass == "electricity_meter" and bench.meters[m].role == "unit":
                     self.points[m] = [
-                        ("load", Load(bench.meters[m], m, Neighbours() if "alone" in wanted else known))
+                        ("load", Load(bench.meters[m], Neighbours() if "alone" in wanted else known))
                     ]
 
 

@@ -219,9 +219,9 @@ class Engine:
                 early[point] = self._teach(point, at, value / points.scale.item(point), then, out)
                 continue
             early[point] = at + 1
-            points.newest[point] = at
             if point not in taken:
                 points.wake(point)
+            points.newest[point] = at
             taken[point] = points.last[point] = physical = value / points.scale.item(point)
             retained = quality == Quality.RETAINED
             for instance in points.at(point):

@@ -38,10 +38,9 @@ class Points(Columns):
         "stepped": Field(np.bool_, False),  # columns of its instances want to look at each reading
         "asked": Field(np.int64, FOREVER),  # nobody who asks wants an earlier reading
         "keeps": Field(np.bool_, False),  # its instances want to know the newest, once they wake
-        "seen_at": Field(np.int64, NEVER),  # the newest that they have not been told of
-        "seen": Field(np.float64, 0.0),
+        "unseen": Field(np.bool_, False),  # that they have not been told of it yet
         "mark": Field(np.bool_, False),  # for a moment
-        "place": Field(np.int64, 0),  # for a moment
+        "place": Field(np.int32, 0),  # for a moment
     }
     watched: Bools
     newest: Longs
@@ -54,16 +53,15 @@ class Points(Columns):
     stepped: Bools
     asked: Longs
     keeps: Bools
-    seen_at: Longs
-    seen: Floats
+    unseen: Bools
     mark: Bools
-    place: Longs
+    place: npt.NDArray[np.int32]
 
     def __init__(self) -> None:
         super().__init__()
         self.layers = Layers()
         self._instances: list[Those] = []  # by point: that look at it, in their order
-        self._asking: list[Those] = []  # by point: those of them that ask
+        self._asking: dict[int, Those] = {}  # by point: those of them that ask, where others do not
 
     def meet(self, point_id: int, scale: float) -> None:
         """A point that is new, or another one now."""
@@ -73,7 +71,6 @@ class Points(Columns):
     def _make_room(self, size: int) -> None:
         if size > self.size:
             self._instances += [()] * (size - self.size)
-            self._asking += [()] * (size - self.size)
             self.reach(size)
             self.layers.reach(size)
 
@@ -111,30 +108,31 @@ class Points(Columns):
         whole = self.at(point)
         mine = tuple(i for i in whole if i.asks)
         self.asked[point] = NEVER if mine else FOREVER
-        # Most often the same: one tuple.
-        self._asking[point] = self._instances[point] if len(mine) == len(whole) else _those(mine)
+        self._asking.pop(point, None)
+        if mine and len(mine) < len(whole):
+            self._asking[point] = _those(mine)
 
     def asking(self, point: int) -> tuple[Instance, ...]:
-        return listed(self._asking[point])
+        """Who asks, of a point of which somebody does."""
+        return listed(self._asking.get(point, self._instances[point]))
 
     # ------------------------------------------------------------ calm
 
     def wake(self, point: int) -> None:
         """Tells its instances what was kept away from them."""
-        at = self.seen_at.item(point)
-        if at != NEVER:
-            self.seen_at[point] = NEVER
+        if self.unseen.item(point):
+            self.unseen[point] = False
             for instance in self.at(point):
-                instance.wake(point, at, self.seen.item(point))
+                instance.wake(point, self.newest.item(point), self.last.item(point))
 
     def wake_all(self) -> None:
-        for point in np.flatnonzero(self.seen_at[: self.size] != NEVER).tolist():
+        for point in np.flatnonzero(self.unseen[: self.size]).tolist():
             self.wake(point)
 
     def take_newest(self, points: Slots, newest: Longs) -> None:
         """Of a snapshot: what was judged until then. Nothing is calm before its next reading."""
         self.newest[:], self.calm[:], self.untried[:] = NEVER, False, True
-        self.asked[[point for point, mine in enumerate(self._asking) if mine]] = NEVER
+        self.asked[self.asked != FOREVER] = NEVER
         if len(points):
             self._make_room(int(points.max()) + 1)
             self.newest[points] = newest
@@ -225,13 +223,7 @@ class Points(Columns):
         np.maximum.at(self.newest, point, at)
         newest = np.flatnonzero(at == self.newest[point])[::-1]  # of several at one instant the first counts
         self.last[point[newest]] = value[newest]
-        kept = np.flatnonzero(self.keeps[point])
-        if not len(kept):
-            return
-        # Of several at one instant the first counts: the others are the same reading again.
-        order = kept[np.lexsort((-kept, at[kept]))][::-1]
-        points, first = np.unique(point[order], return_index=True)
-        self.seen_at[points], self.seen[points] = at[order[first]], value[order[first]]
+        self.unseen[point[self.keeps[point]]] = True
 
     # ------------------------------------------------------------ kinds that keep something
 

@@ -79,7 +79,13 @@ def test_what_neighbours_said_survives_a_restart() -> None:
     known = building(5)
     ground = ground_of(known.topology, "UTC")
     engine, other = (Engine(default_rules(), known.table, known.devices, ground=ground) for _ in range(2))
-    for batch in batches(known, 5, 16, lambda unit, day, kw: kw):
+    *heard, more = batches(known, 5, 16, lambda unit, day, kw: kw)
+    for batch in heard:
         engine.feed(batch)
     other.restore(engine.snapshot())
     assert other.snapshot() == engine.snapshot()
+    engine.reload(default_rules(), known.devices, list(known.devices))  # all instances are built again
+    assert engine.snapshot() == other.snapshot()
+    engine.feed(more)
+    other.feed(more)
+    assert engine.snapshot() == other.snapshot()

@@ -38,7 +38,7 @@ def build(rule: Rule, place: Place) -> Learner | None:
         return learner(rule, place, Load)
     found = learner_of(Home, rule, place, _home)
     if found is not None:
-        found.beside = place.shelf.of(Streets).boards.setdefault((rule.id, feeder), Neighbours())
+        found.join(place.shelf.of(Streets).boards.setdefault((rule.id, feeder), Neighbours()))
     return found
 
 
@@ -50,15 +50,24 @@ def _home(meter: Meter) -> Load:
 class Home(Learner):
     """It looks at other homes too: what comes late is not put in its place among theirs."""
 
-    __slots__ = ("beside",)
+    __slots__ = ("_beside", "_seat")
     again = False
-    beside: Neighbours
+    _beside: Neighbours
+    _seat: int
+
+    def join(self, beside: Neighbours) -> None:
+        """It takes a seat among those, which it has until it is closed."""
+        self._beside, self._seat = beside, beside.seat()
 
     def _detector(self) -> Load:
         detector = super()._detector()
         assert isinstance(detector, Load)
-        detector.member, detector.neighbours = self.device, self.beside
+        detector.neighbours, detector.seat = self._beside, self._seat
         return detector
 
     def _kept(self) -> list[Any]:
-        return [self.state, list(self.beside.spoken(self.device))]
+        return [self.state, list(self._beside.spoken(self._seat))]
+
+    def close(self) -> None:
+        self._beside.leave(self._seat)
+        super().close()

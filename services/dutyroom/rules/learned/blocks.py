@@ -1,6 +1,7 @@
-"""Logarithms of a time of day in thousandths, newest first, as few bytes: two in three where they lie within 4,096 of
-each other, which those of a home do (a factor of sixty).
+"""What a home took at one time of day, day by day, as few bytes: a mean and a smallest hour each, as logarithms in
+fiftieths (2 % of the power: a seventh of the spread that is allowed anyway), and whether the day was one of rest.
 
+A byte a number where they lie within a factor of 160 of each other, which those of most homes and offices do.
 Unpacked when they are asked for, and packed again when they are other ones.
 """
 
@@ -8,59 +9,114 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import exp, log, sqrt
+from statistics import median
+from typing import NamedTuple
 
-from dutyroom.rules.learned.packed import Shorts
+FINE = 50.0  # steps of a logarithm
+SMALL = 0.02  # kW: below it powers are alike; the standby of one device
+FLOOR = 0.15  # ln: a home differs by 15 % from day to day even where three weeks happened to be calm
+FEWEST = 4  # days of either kind, before they are told apart
+APART = FINE * log(2.0)  # a working day takes twice as much as a day of rest
+STRAYS = 1  # of either kind: somebody worked on a Saturday
+_WIDEST = 255
+_HEAD = struct.Struct("<3shh")  # days of rest by bit, and the least of both kinds of numbers
+MOST = 23  # days
+_WIDE = 1 << MOST  # beside these bits: two bytes a number
 
-_WIDEST = 4095
-_BASE = struct.Struct("<?h")
+
+class Day(NamedTuple):
+    """Of one time of day."""
+
+    mean: int
+    least: int
+    rest: bool
+
+
+def logarithm(kw: float) -> float:
+    return log(max(kw, 0.0) + SMALL)
+
+
+def steps(kw: float) -> int:
+    """A power as it is kept."""
+    return round(FINE * logarithm(kw))
+
+
+def power(kept: float) -> float:
+    """kW of what is kept."""
+    return exp(kept / FINE) - SMALL
+
+
+def alike(days: Sequence[Day], rest: bool) -> Sequence[Day]:
+    """Days of that kind, where at this time of day people work (an office, a school): working days take twice what days
+    of rest take, and hardly one is like the other kind. Else all: three weeks of a home are too few for two kinds."""
+    kinds = [d for d in days if not d.rest], [d for d in days if d.rest]
+    if min(map(len, kinds)) < FEWEST:
+        return days
+    worked, rested = (median([d.mean for d in kind]) for kind in kinds)
+    between = (worked + rested) / 2.0
+    strays = sum(d.mean <= between for d in kinds[0]), sum(d.mean >= between for d in kinds[1])
+    return kinds[rest] if worked - rested >= APART and max(strays) <= STRAYS else days
+
+
+def usual(kept: Sequence[int]) -> tuple[float, float]:
+    """Median, and robust standard deviation with the floor added in squares; in logarithms."""
+    middle = median(kept)
+    mad = 1.4826 * median([abs(v - middle) for v in kept]) / FINE
+    return middle / FINE, sqrt(mad * mad + FLOOR * FLOOR)
 
 
 class Blocks:
-    """An even number of them: of each block two."""
+    """Of one time of day, newest first; no more than `MOST`."""
 
-    __slots__ = ("_packed", "_values")
+    __slots__ = ("_days", "_packed")
 
     def __init__(self, packed: bytes = b"") -> None:
         self._packed: bytes | None = packed
-        self._values: Shorts | None = None
+        self._days: list[Day] | None = None
 
     @property
-    def values(self) -> Shorts:
+    def days(self) -> Sequence[Day]:
         """To be read only."""
-        if self._values is None:
-            self._values = _unpacked(self._packed or b"")
-        return self._values
+        if self._days is None:
+            self._days = _unpacked(self._packed or b"")
+        return self._days
 
-    def put(self, values: Sequence[int]) -> None:
+    def put(self, days: Iterable[Day]) -> None:
         """Others in their place."""
-        self._values, self._packed = array("h", values), None
+        self._days, self._packed = list(days)[:MOST], None
 
     def pack(self) -> bytes:
-        """No more than 3 bytes and 2 a number."""
+        """No more than 7 bytes and 4 a day."""
         if self._packed is None:
-            self._packed = _packed(self.values)
+            self._packed = _packed(self.days)
         return self._packed
 
 
-def _packed(values: Shorts) -> bytes:
-    if not values:
+def _packed(days: Sequence[Day]) -> bytes:
+    if not days:
         return b""
-    base = min(values)
-    if max(values) - base > _WIDEST:
-        return _BASE.pack(True, 0) + values.tobytes()
-    rest = [value - base for value in values]
-    high = [a >> 8 | b >> 8 << 4 for a, b in zip(rest[::2], rest[1::2], strict=True)]
-    return _BASE.pack(False, base) + bytes([value & 255 for value in rest]) + bytes(high)
+    means, leasts = [d.mean for d in days], [d.least for d in days]
+    kinds = sum(d.rest << n for n, d in enumerate(days))
+    a, b = min(means), min(leasts)
+    if max(max(means) - a, max(leasts) - b) > _WIDEST:
+        return _HEAD.pack(_bits(kinds | _WIDE), 0, 0) + array("h", means + leasts).tobytes()
+    return _HEAD.pack(_bits(kinds), a, b) + bytes([m - a for m in means]) + bytes([n - b for n in leasts])
 
 
-def _unpacked(packed: bytes) -> Shorts:
+def _bits(kinds: int) -> bytes:
+    return kinds.to_bytes(3, "little")
+
+
+def _unpacked(packed: bytes) -> list[Day]:
     if not packed:
-        return array("h")
-    wide, base = _BASE.unpack_from(packed)
-    if wide:
-        return array("h", packed[_BASE.size :])
-    count = (len(packed) - _BASE.size) * 2 // 3
-    low, high = packed[_BASE.size : _BASE.size + count], packed[_BASE.size + count :]
-    upper = [bits for both in high for bits in ((both & 15) << 8, both >> 4 << 8)]
-    return array("h", [base + a + b for a, b in zip(low, upper, strict=True)])
+        return []
+    bits, a, b = _HEAD.unpack_from(packed)
+    kinds, rest = int.from_bytes(bits, "little"), packed[_HEAD.size :]
+    numbers: Sequence[int] = array("h", rest) if kinds & _WIDE else rest
+    count = len(numbers) // 2
+    return [
+        Day(a + mean, b + least, bool(kinds >> n & 1))
+        for n, (mean, least) in enumerate(zip(numbers[:count], numbers[count:], strict=True))
+    ]

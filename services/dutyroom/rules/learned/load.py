@@ -9,22 +9,27 @@ time of day (loads that run at night only), after taking off what is ordinary (C
 A sum says that it is unusual, not that it is much. So a deviation counts as far as it matters to the
 mean of the home, and there must be more than this home took before: in a whole day, or of a load at
 night in that time of day. Where what never stops is far above all that was, a smaller sum will do.
+
+Where people work, days of rest are another life: a load left on over a weekend is less than a working day takes. There
+only days of the same kind are asked (`blocks.alike`), as the site's calendar says.
 """
 
 from __future__ import annotations
 
 import struct
-from array import array
 from collections.abc import Sequence
-from math import exp, isnan, log, nan, sqrt
+from itertools import accumulate, pairwise
+from math import isnan, nan
 from statistics import median
 from typing import Any
 
+from dutyroom.errors import Rejected
 from dutyroom.rules.learned import LEARNING
-from dutyroom.rules.learned.blocks import Blocks
+from dutyroom.rules.learned.blocks import SMALL, Blocks, Day, alike, logarithm, power, steps, usual
+from dutyroom.rules.learned.load_older import load_older
 from dutyroom.rules.learned.meter import Meter
-from dutyroom.rules.learned.neighbours import Neighbours, Nobody
-from dutyroom.rules.learned.packed import Floats, floats, parts, unpack, unpack_shorts, whole, zeros
+from dutyroom.rules.learned.neighbours import NOTHING, Neighbours, Nobody
+from dutyroom.rules.learned.packed import floats, half, parts, single, whole, zeros
 from dutyroom.rules.learned.peaks import Peaks
 from dutyroom.rules.learned.register import SIZE, UNKNOWN
 from dutyroom.rules.learned.register_fault import trusted
@@ -34,11 +39,9 @@ HOURS = 6  # of a block: night, morning, afternoon and evening are lived differe
 BLOCK: Ms = HOURS * HOUR
 TIMES = 4  # blocks of a day
 MOST_LOST = 2  # hours of a block that may be unknown
-SMALL = 0.02  # kW: below it powers are alike; the standby of one device
 KEPT = 20  # days behind the newest ones: about three weeks, so that weekends count and seasons pass
 QUARANTINE = 2  # days
 ENOUGH = 7  # days: one of each weekday
-FLOOR = 0.15  # ln: a home differs by 15 % from day to day even where three weeks happened to be calm
 LOW, HIGH = -3.0, 4.0  # spreads: one block, however strange, is not all
 MATTERS = 0.6  # of its mean power: as much more counts in full, less in proportion
 DRIFT = 1.0  # spreads that are ordinary
@@ -57,33 +60,31 @@ EMPTY, EMPTY_BLOCKS, EMPTY_MOST = -1.0, 4, 120  # after a day so low it is empty
 TIED, TIED_WEIGHT, TIED_MOST = 0.5, 10.0, 1.2  # how far a home goes with its neighbours before that is known
 FADES = 0.99  # a block: that is known from about a month
 _GAP = 3.5  # intervals: over a longer silence nothing is known of the hours
-_FINE = 1000.0  # logarithms are kept in thousandths: 0.1 % of the power
 _DAY, _HALF, _WHOLE = 0, 1, 2  # peaks: kW of a day, least of 12 h and of 24 h
 _TIME, _LEAST = 3, 3 + TIMES  # of each time of day: mean and smallest hour
 
-_NAMES = (
-    "active", "begun", "opened", "hour", "amount", "count", "total", "least", "sum", "calm", "empty",
-    "with_them", "of_them", "pending", "z",
-)  # fmt: skip
-_KEPT = struct.Struct("<?qqBdddq")
+_LAYOUT = 2  # beside whether it is active: what was stored in an older layout has not this bit
+_KEPT = struct.Struct("<BqiBdddi")
 _SELDOM = SIZE + _KEPT.size  # where it lies what is asked for when a block is over
-_JUDGED = struct.Struct("<qIIdddd2f4f9B")
-_BLOCK = struct.Struct("<3f")
+_JUDGED = struct.Struct("<qBBi4f2f4f9B")
+_BLOCK = struct.Struct("<B2e")
 
 
 class Load:
     """On the register of a home's electricity meter (kWh)."""
 
     __slots__ = (
-        *_NAMES, "_gap", "_local", "cause", "daily", "day", "evidence", "member", "neighbours", "past",
-        "peaks", "recent", "register", "state",
+        "_gap", "_local", "active", "amount", "begun", "calm", "cause", "count", "daily", "day", "empty", "evidence",
+        "hour", "least", "neighbours", "of_them", "opened", "past", "peaks", "pending", "recent", "register", "seat",
+        "state", "sum", "total", "with_them", "z",
     )  # fmt: skip
 
-    def __init__(self, meter: Meter, member: str = "", neighbours: Neighbours | None = None) -> None:
-        """member: its name among the neighbours."""
+    def __init__(self, meter: Meter, neighbours: Neighbours | None = None) -> None:
+        """neighbours: it takes a seat among them."""
         self._local = meter.local
         self._gap: Ms = max(int(_GAP * meter.interval_s * SECOND), HOUR)
-        self.member, self.neighbours = member, neighbours or Nobody()
+        self.neighbours = neighbours or Nobody()
+        self.seat = self.neighbours.seat()
         self.register = trusted(meter)
         self.state: bytes | None = None  # where is to be found what is asked for when a block is over
         self.active, self.cause = False, "elec_abnormal"
@@ -92,9 +93,9 @@ class Load:
         self.hour = 0  # local number of the one that is filled
         self.amount = nan  # kWh in it
         self.count, self.total, self.least = 0, 0.0, 0.0  # known hours of the block that is filled, kW
-        self.past = [Blocks() for _ in range(TIMES)]  # mean and smallest hour in turn, newest first
+        self.past = [Blocks() for _ in range(TIMES)]  # by time of day
         self.recent = [Blocks() for _ in range(TIMES)]  # the same while it is active
-        self.day: list[Floats] = []  # number, mean and smallest hour of the newest blocks, newest first
+        self.day: list[tuple[int, float, float]] = []  # number, mean and smallest hour of the newest blocks
         self.peaks = Peaks(_LEAST + TIMES)
         self.sum, self.daily = 0.0, zeros(TIMES)
         self.calm = self.empty = 0  # blocks in a row
@@ -148,21 +149,26 @@ class Load:
 
     def _close_block(self, block: int, mean: float, least: float) -> None:
         self._thaw()
-        self.day = [floats((block, mean, least)), *(b for b in self.day if b[0] > block - TIMES)]
-        settled = self.past[block % TIMES].values[2 * QUARANTINE :]
-        if len(settled) < 2 * ENOUGH:
-            self._keep(self.past, block % TIMES, KEPT + QUARANTINE)
+        self.day = [(block, half(mean), half(least)), *(b for b in self.day if b[0] > block - TIMES)]
+        if len(self.past[block % TIMES].days) < QUARANTINE + ENOUGH:
+            self._keep(self.past, block, KEPT + QUARANTINE)
             return
-        self.z = 0.0
-        for i, kw in enumerate((mean, least)):
-            middle, width = _usual(settled[i::2])
-            self.z += min(max((_logarithm(kw) - middle) / width, LOW), HIGH) / 2.0
-        self.pending = block
-        self.neighbours.say(self.member, block, self.z)
+        settled, z = self._like(block, block % TIMES), 0.0
+        for kw, kept in ((mean, [d.mean for d in settled]), (least, [d.least for d in settled])):
+            middle, width = usual(kept)
+            z += min(max((logarithm(kw) - middle) / width, LOW), HIGH) / 2.0
+        self.pending, self.z = block, single(z)
+        self.neighbours.say(self.seat, block, self.z)
 
-    def _keep(self, where: list[Blocks], time: int, days: int) -> None:
-        newest = [round(_logarithm(kw) * _FINE) for kw in self.day[0][1:]]
-        where[time].put([*newest, *where[time].values][: 2 * days])
+    def _like(self, block: int, time: int) -> Sequence[Day]:
+        """What it took at that time of day on days like that of a block."""
+        return alike(self.past[time].days[QUARANTINE:], self._local.rests(block // TIMES))
+
+    def _keep(self, where: list[Blocks], block: int, days: int) -> None:
+        _, mean, least = self.day[0]
+        newest = Day(steps(mean), steps(least), self._local.rests(block // TIMES))
+        time = block % TIMES
+        where[time].put([newest, *where[time].days][:days])
 
     # ------------------------------------------------------------ judging
 
@@ -171,21 +177,21 @@ class Load:
         block, self.pending = self.pending, 0
         time = block % TIMES
         self.peaks.roll(block // TIMES)
-        others = self.neighbours.median(self.member, block)
-        settled = [blocks.values[2 * QUARANTINE :: 2] for blocks in self.past]
-        usual = [_power(median(means)) for means in settled if means]
-        ordinary = _power(median(settled[time]))
+        others = self.neighbours.median(self.seat, block)
+        kept = [[d.mean for d in self._like(block, time)] for time in range(TIMES)]
+        ordinary = power(median(kept[time]))
         z = self._without_them(others)
         if z > 0.0:
-            matters = MATTERS * max(sum(usual) / len(usual), SMALL)
+            means = [power(median(k)) for k in kept if k]
+            matters = MATTERS * max(sum(means) / len(means), SMALL)
             z *= min(1.0, max(self.day[0][1] - ordinary, 0.0) / matters)
-        self.sum = max(0.0, self.sum + z - DRIFT)
+        self.sum = single(max(0.0, self.sum + z - DRIFT))
         self.daily[time] = max(0.0, self.daily[time] + z - DRIFT)
-        self.calm = self.calm + 1 if z < CALM else 0
-        self.empty = self.empty + 1 if z < EMPTY else 0
+        self.calm = min(self.calm + 1, CALM_BLOCKS) if z < CALM else 0
+        self.empty = min(self.empty + 1, EMPTY_MOST + 1) if z < EMPTY else 0
         if self.empty < EMPTY_BLOCKS or self.empty > EMPTY_MOST:
             days = NORMAL_DAYS if self.active else KEPT + QUARANTINE
-            self._keep(self.recent if self.active else self.past, time, days)
+            self._keep(self.recent if self.active else self.past, block, days)
         if self.active:
             self._stands(at, z)
         elif self._high(time, z, others) and at - self.begun >= LEARNING:
@@ -198,8 +204,8 @@ class Load:
         tied = (TIED * TIED_WEIGHT + self.with_them) / (TIED_WEIGHT + self.of_them)
         z = self.z - min(max(tied, 0.0), TIED_MOST) * others
         if not self.active:
-            self.with_them = self.with_them * FADES + others * self.z
-            self.of_them = self.of_them * FADES + others * others
+            self.with_them = single(self.with_them * FADES + others * self.z)
+            self.of_them = single(self.of_them * FADES + others * others)
         return z
 
     def _high(self, time: int, z: float, others: float | None) -> bool:
@@ -231,16 +237,15 @@ class Load:
         self.evidence = floats((self.day[0][1], usual))
         self.peaks.drop()
         for past in self.past:
-            past.put(past.values[2 * QUARANTINE :])
+            past.put(past.days[QUARANTINE:])
 
     def _stands(self, at: Ms, z: float) -> None:
         if self.calm >= CALM_BLOCKS:
             self._clear()
         elif at - self.opened >= NORMAL and z >= CALM:
             for time, recent in enumerate(self.recent):
-                self.past[time].put(
-                    recent.values[: 2 * QUARANTINE] + recent.values
-                )  # it has stood for days and waits no more
+                days = recent.days  # it has stood for days and waits no more
+                self.past[time].put([*days[:QUARANTINE], *days])
             self._clear()
 
     def _clear(self) -> None:
@@ -251,31 +256,25 @@ class Load:
 
     def pack(self) -> bytes:
         often = self.register.dump() + _KEPT.pack(
-            self.active, self.begun, self.hour, self.count, self.amount, self.total, self.least, self.pending
-        )
+            self.active | _LAYOUT, self.begun, self.hour, self.count, self.amount, self.total, self.least, self.pending,
+        )  # fmt: skip
         if self.state is not None:
             return often + self.state[_SELDOM:]
+        newest = self.day[0][0] if self.day else 0
+        blocks = [_BLOCK.pack(newest - block, mean, least) for block, mean, least in self.day]
         rows = [blocks.pack() for blocks in (*self.past, *self.recent)]
         judged = _JUDGED.pack(
-            self.opened, self.calm, self.empty, self.sum, self.with_them, self.of_them, self.z, *self.evidence,
-            *self.daily, len(self.day), *map(len, rows),
+            self.opened, self.calm, self.empty, newest, self.sum, self.with_them, self.of_them, self.z, *self.evidence,
+            *self.daily, len(blocks), *map(len, rows),
         )  # fmt: skip
-        blocks = [block.tobytes() for block in self.day]
         return b"".join((often, judged, self.peaks.pack(), *blocks, *rows))
 
     def unpack(self, state: bytes) -> None:
         self.register.look(state)
-        (
-            self.active,
-            self.begun,
-            self.hour,
-            self.count,
-            self.amount,
-            self.total,
-            self.least,
-            self.pending,
-        ) = _KEPT.unpack_from(state, SIZE)
-        self.state = state
+        flags, self.begun, self.hour, self.count, self.amount, self.total, self.least, self.pending = (
+            _KEPT.unpack_from(state, SIZE)
+        )
+        self.active, self.state = bool(flags & 1), state
 
     def _thaw(self) -> None:
         """Takes what is asked for when a block is over from the state that was looked at."""
@@ -283,64 +282,37 @@ class Load:
         if state is None:
             return
         self.state, place = None, _SELDOM + _JUDGED.size
-        (
-            self.opened, self.calm, self.empty, self.sum, self.with_them, self.of_them, self.z, load, usual,
-            *daily, blocks, a, b, c, d, e, f, g, h,
-        ) = _JUDGED.unpack_from(state, _SELDOM)  # fmt: skip
-        self.evidence, self.daily = floats((load, usual)), floats(daily)
+        judged = _JUDGED.unpack_from(state, _SELDOM)
+        self.opened, self.calm, self.empty, newest, self.sum, self.with_them, self.of_them, self.z = judged[
+            :8
+        ]
+        self.evidence, self.daily, (days, *sizes) = floats(judged[8:10]), floats(judged[10:14]), judged[14:]
         self.peaks.look(state, place)
         place += self.peaks.size
-        self.day = []
-        for _ in range(blocks):
-            self.day.append(array("f", state[place : place + _BLOCK.size]))
-            place += _BLOCK.size
-        rows = []
-        for size in (a, b, c, d, e, f, g, h):
-            rows.append(Blocks(state[place : place + size]))
-            place += size
+        blocks, place = place, place + _BLOCK.size * days
+        self.day = [
+            (newest - age, mean, least) for age, mean, least in _BLOCK.iter_unpack(state[blocks:place])
+        ]
+        if place + sum(sizes) != len(state):
+            raise ValueError("another length")
+        rows = [Blocks(state[a:b]) for a, b in pairwise(accumulate(sizes, initial=place))]
         self.past, self.recent = rows[:TIMES], rows[TIMES:]
 
     def dump(self) -> list[Any]:
-        return [self.pack(), list(self.neighbours.spoken(self.member))]
+        return [self.pack(), list(self.neighbours.spoken(self.seat))]
 
     def load(self, data: list[Any]) -> None:
-        if whole(data, self):
-            return
-        if whole(data, self, 2):
-            self._say(data[1])
-            return
-        self.state = None
-        register, peaks, names, kept, few = parts(data, 5)
-        self.register.load(register)
-        self.peaks.load(peaks)
-        for name, value in zip(_NAMES, parts(names, len(_NAMES)), strict=True):
-            setattr(self, name, nan if value is None else value)
-        rows = [Blocks() for _ in range(2 * TIMES)]
-        for one, row in zip(rows, parts(kept, 2 * TIMES), strict=True):
-            one.put(unpack_shorts(row, 2))
-        self.past, self.recent = rows[:TIMES], rows[TIMES:]
-        daily, day, evidence, said = parts(few, 4)
-        self.daily, self.evidence, blocks = unpack(daily, TIMES), unpack(evidence, 2), unpack(day)
-        self.day = [blocks[i : i + 3] for i in range(0, len(blocks), 3)]
-        self._say(said)
+        """Takes what `dump` gave, in this layout or an older one. Raises Rejected for anything else."""
+        if not data or len(data) > 5:
+            raise Rejected(f"a stored detector: {data!r:.40} found")
+        state = data[0]
+        if isinstance(state, bytes) and len(state) > SIZE and state[SIZE] & _LAYOUT:
+            whole(data, self, len(data))
+            self.say(data[1] if len(data) == 2 else NOTHING)
+        else:
+            load_older(self, data)
 
-    def _say(self, said: list[Any]) -> None:
+    def say(self, said: Sequence[Any]) -> None:
         """Once more what it said before a restart."""
         newest, z, before, before_z = parts(said, 4)
-        if newest:
-            self.neighbours.said[self.member] = (int(newest), float(z), int(before), float(before_z))
-
-
-def _logarithm(kw: float) -> float:
-    return log(max(kw, 0.0) + SMALL)
-
-
-def _power(thousandths: float) -> float:
-    return exp(thousandths / _FINE) - SMALL
-
-
-def _usual(thousandths: Sequence[int]) -> tuple[float, float]:
-    """Median, and robust standard deviation with the floor added in squares."""
-    middle = median(thousandths)
-    mad = 1.4826 * median([abs(v - middle) for v in thousandths]) / _FINE
-    return middle / _FINE, sqrt(mad * mad + FLOOR * FLOOR)
+        self.neighbours.put(self.seat, (int(newest), float(z), int(before), float(before_z)))

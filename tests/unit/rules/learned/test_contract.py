@@ -83,7 +83,7 @@ CASES: list[tuple[str, Callable[[], object], Callable[[], list[Reading]]]] = [
     ("home_stuck", lambda: HomeStuck(HOME), home_series),
     ("register_fault", lambda: RegisterFault(HOME), home_series),
     ("register_fault", lambda: RegisterFault(FLAT), home_series),
-    ("abnormal_load", lambda: Load(FLAT, "a", Neighbours()), power_series),
+    ("abnormal_load", lambda: Load(FLAT, Neighbours()), power_series),
     ("power_still", lambda: UnitStill(FLAT), power_series),
     ("repeats", lambda: Repeats(ROOM), daily_series),
     ("tank_level", lambda: TankLevel(TANK), daily_series),

@@ -48,7 +48,7 @@ def home(seed: int, days: float, power: Power = usual) -> list[Reading]:
 def street(days: float, powers: Sequence[Power]) -> list[tuple[int, str, float]]:
     """Each home's raised (1) and cleared (0) with days since the beginning."""
     known = Neighbours()
-    homes = [Load(METER, f"home-{i}", known) for i in range(len(powers))]
+    homes = [Load(METER, known) for _ in powers]
     rows = sorted(
         (at, i, value) for i, power in enumerate(powers) for at, value in home(i, days, power)
     )  # fmt: skip
