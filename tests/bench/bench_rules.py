@@ -3,8 +3,8 @@
 
 Readings are steady: nothing is near a limit, registers rise. A batch has 4,096 messages of 6 readings.
 Times are of the processor, one of the best of some batches each; the two ways judge the same batches in turn.
-Rules that learn have one instance a point, or one a group of 50 meters, and every reading is one that they learn
-from (15 min after the one before); "every 10 s" is a meter of which they take a thirtieth. They know ten weeks, so
+Rules that learn have one instance a point, or one a group of 50 meters (as many homes are on a feeder where they have neighbours), and every reading is one that they learn
+from (15 min after the one before); "every 10 s" is a meter of which they take a thirtieth. They know nine weeks or ten, so
 that all that they keep is of its full size, and a reading is the mean of six hours, in which
 what is done once in six hours is done once. A snapshot is
 told as the first one, one after the next batch, and its bytes a rule and point; "after a snapshot" is a reading of
@@ -49,7 +49,8 @@ from dutyroom.rules.spec import Rule
 
 MESSAGES, READINGS = 4_096, 6  # a batch, a message
 T0, EVERY = 1_760_000_000_000, 900_000  # all devices once in 15 min
-KNOWN = 72 * 96  # rounds that rules which learn have behind them: ten weeks, until 09:00
+KNOWN = 72 * 96  # rounds that rules which learn have behind them: ten weeks, until 09:00,
+KNOWN_IN_GROUPS = 64 * 96  # nine of groups: whole batches of a group
 LIVES = 16  # devices of which no two use the same
 MEASURED = 24  # rounds that are measured of them
 ROUNDS = 40  # before anything is measured: windows are full then
@@ -92,13 +93,18 @@ class Case:
     use: str = ""  # of meters in groups
 
     @property
+    def known(self) -> int:
+        """Rounds."""
+        return KNOWN_IN_GROUPS if self.use else KNOWN
+
+    @property
     def learns(self) -> bool:
         return any(rule.kind in LEARNED for rule in self.rules)
 
 
 LEARNED = (
     "register_fault", "home_water", "home_stuck", "abnormal_load", "power_still", "repeats", "tank_level",
-    "network_water", "building_still",
+    "night_flow", "network_water", "building_still",
 )  # fmt: skip
 
 
@@ -126,6 +132,8 @@ def learned() -> list[Case]:
         group = {"network_water": "zone_outlet", "building_still": "unit"}.get(name, "")
         specs = GAUGES if name in ("repeats", "tank_level") else REGISTERS
         found.append(Case(name, own(name, "", specs), specs, use=group))
+    neighbours = own("abnormal_load", "", REGISTERS)
+    found.append(Case("abnormal_load with neighbours", neighbours, REGISTERS, use="unit"))
     three = [rule for name in LEARNED[:3] for rule in own(name, "", REGISTERS, name)]
     found.append(Case("three on a register", three, REGISTERS))
     return found
@@ -196,7 +204,7 @@ def grown(case: Case) -> dict[tuple[str, int], list[object]]:
     """What rules that learn know after ten weeks, by rule and which of the lives it is, or group."""
     small = Estate(case, (GROUP if case.use else LIVES) * READINGS)
     engine = Engine(case.rules, small.table, small.devices, ground=small.ground)
-    last = KNOWN * small.count // MESSAGES
+    last = case.known * small.count // MESSAGES
     for number in range(last if case.every == EVERY else 0):
         engine.feed(small.batch(number))
     learned = [i for i in engine._roster.instances.values() if i.asks]
@@ -221,7 +229,7 @@ def measure_learned(case: Case, points: int) -> None:
     tracemalloc.start()
     engine = Engine(case.rules, estate.table, estate.devices, ground=estate.ground)
     settle(engine, known)
-    number = -(-KNOWN * estate.count // MESSAGES)
+    number = -(-case.known * estate.count // MESSAGES)
     for _ in range(-(-2 * estate.count // MESSAGES)):  # all are at work
         engine.feed(estate.batch(number))
         number += 1

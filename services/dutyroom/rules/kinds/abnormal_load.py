@@ -14,8 +14,9 @@ from dutyroom.rules.learner import Learner, learner, learner_of
 from dutyroom.rules.spec import Rule
 
 DOC = (
-    "A unit takes more electricity than its last three weeks and its neighbours on the same feeder explain, and more "
-    "than it ever took in a day: a load stuck on, a load at night, everything more. Learns two weeks."
+    "A unit takes more electricity than its last three weeks at that time of day (where people work: than working days, "
+    "or days of rest) and its neighbours on the same feeder explain, and more than it ever took in a day: a load stuck "
+    "on, a load at night, everything more. Learns two weeks."
 )
 
 

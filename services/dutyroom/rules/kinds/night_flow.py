@@ -15,10 +15,11 @@ from dutyroom.rules.spec import Rule
 from dutyroom.timebase import DAY, Ms
 
 DOC = (
-    "The least flow of an hour between two and five o'clock (local) is above all nights of that kind (before a working "
-    "day, before a day of rest), and by more than `least` (unit per hour) or two steps of the register, in `nights` "
-    "nights in a row. Ends with a night like those before, and when it has stood for `normal` (0 = never). Not where "
-    "`network_water` looks, nor on the inlet of a zone with a tank. Learns two weeks."
+    "The least flow of an hour between two and five o'clock (local) is above what nights to that weekday come to (a "
+    "holiday, a Saturday that is worked and a weekday of which fewer than four nights are known: nights of that kind, "
+    "before a working day or a day of rest), and by more than `least` (unit per hour) or two steps of the register, in "
+    "`nights` nights in a row. Ends with a night like those before, and when it has stood for `normal` (0 = never). Not "
+    "where `network_water` looks, nor on the inlet of a zone with a tank. Learns two weeks."
 )
 
 

@@ -116,7 +116,5 @@ def _unpacked(packed: bytes) -> list[Day]:
     kinds, rest = int.from_bytes(bits, "little"), packed[_HEAD.size :]
     numbers: Sequence[int] = array("h", rest) if kinds & _WIDE else rest
     count = len(numbers) // 2
-    return [
-        Day(a + mean, b + least, bool(kinds >> n & 1))
-        for n, (mean, least) in enumerate(zip(numbers[:count], numbers[count:], strict=True))
-    ]
+    rests = [bool(kinds >> n & 1) for n in range(count)]
+    return list(map(Day, [a + n for n in numbers[:count]], [b + n for n in numbers[count:]], rests))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import inf
 from typing import Any
 
-from dutyroom.rules.learned.least import Least
+from dutyroom.rules.learned.least import Kind, Least
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.packed import parts
 from dutyroom.timebase import DAY, HOUR, SECOND, Ms
@@ -88,7 +88,7 @@ class LevelLeak:
 
     def _close(self, at: Ms) -> None:
         if self.day and self.slowest < inf:
-            self.days.note(at, self.slowest, self._local.rests(self.day))
+            self.days.note(at, self.slowest, Kind(self._local.rests(self.day)))
         self.slowest = inf
         self.window.clear()  # an hour belongs to one day
 

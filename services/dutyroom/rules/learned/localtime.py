@@ -48,3 +48,8 @@ class LocalTime:
     def rests(self, day: int) -> bool:
         """Whether that local day (days since 1970-01-01) is one of rest in the site's calendar."""
         return self._calendar.day_class(date.fromordinal(day + _EPOCH)) is DayClass.REST
+
+
+def weekday_of(day: int) -> int:
+    """Monday = 1 of a local day (days since 1970-01-01, a Thursday)."""
+    return (day + 3) % 7 + 1

@@ -2,8 +2,9 @@
 
 Between two and five o'clock people sleep; what flows in every hour of that time is a cistern that runs, a
 leak, or somebody who works at night. The least hourly flow of a night is compared with that of the nights
-before it of the same kind (`Least`): before a working day people are up less than before a day of rest (the
-calendar of the site says which is which). The method is that of minimum night flow as water companies use it
+before it of the same weekday (`Least`): a garden is watered on Wednesdays, and before a working day people are up
+less than before a day of rest. The night of a holiday, or of a Saturday that is worked, is compared with those of its
+kind (the calendar of the site says which is which), as all are where four of a weekday are not known. The method is that of minimum night flow as water companies use it
 (UK Water Industry 1994, Managing Leakage report E), on the least rolling hour of each night.
 
 One night too high is a guest; so many in a row, which no night between has broken, are not. What is unknown
@@ -17,7 +18,8 @@ from array import array
 from math import isnan, nan
 from typing import Any
 
-from dutyroom.rules.learned.least import Least
+from dutyroom.rules.learned.least import Kind, Least
+from dutyroom.rules.learned.localtime import weekday_of
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.packed import Floats, floats, parts, unpack, whole
 from dutyroom.rules.learned.register import SIZE, UNKNOWN
@@ -27,6 +29,7 @@ from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms
 BEGIN, END = 2 * HOUR, 5 * HOUR  # local: between the last one up and the first
 MARK: Ms = 15 * MINUTE  # the hour whose flow is least begins at any of these
 HOURLY = HOUR // MARK
+_WORKDAYS = 5  # Monday to Friday
 STEPS = 2  # of the register: either end of an hour may be one off
 _GAP = 3.5  # intervals: over a longer silence the night is not known
 _LONGEST_GAP: Ms = 2 * HOUR + 30 * MINUTE
@@ -101,7 +104,12 @@ class NightFlow:
         night, self.night = self.night, 0
         self.marks = floats([nan] * len(self.marks))
         if not any(isnan(flow) for flow in flows):
-            self.nights.note(at, max(min(flows), 0.0), self._local.rests(night))
+            self.nights.note(at, max(min(flows), 0.0), self.kind(night))
+
+    def kind(self, night: int) -> Kind:
+        """Of a local day. A holiday is no Wednesday, and a Saturday that is worked no Saturday."""
+        rest, weekday = self._local.rests(night), weekday_of(night)
+        return Kind(rest, weekday if rest == (weekday > _WORKDAYS) else 0)
 
     def pack(self) -> bytes:
         often = self.register.dump() + _KEPT.pack(self.night, self.seen, self.total) + self.marks.tobytes()

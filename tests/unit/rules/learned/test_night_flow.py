@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dutyroom.model.workdays import Workdays
-from dutyroom.rules.learned.localtime import LocalTime
+from dutyroom.rules.learned.least import Kind, Least
+from dutyroom.rules.learned.localtime import LocalTime, weekday_of
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.night_flow import NightFlow
 from dutyroom.timebase import DAY, HOUR, MINUTE, Ms, zone
@@ -117,6 +118,88 @@ def test_a_bar_that_is_loud_before_days_of_rest_is_known_by_the_calendar() -> No
     assert alarms(NightFlow(meter, 0.02), bar((41, 42)))[0] == ("raised", "night_flow", 42.21)
     plain = Meter("water_meter", "public", LOCAL, 3600, 0.001)
     assert alarms(NightFlow(plain, 0.02), bar((41, 42)))[:1] != [("raised", "night_flow", 42.21)]
+
+
+WEDNESDAY = 3
+
+
+def garden(seed: int, leak: float, since: float) -> Callable[[Ms], float]:
+    """A house whose garden is watered in the nights to Wednesdays, 0.6 m3/h."""
+    usual = house(seed, leak, since)
+
+    def flow(at: Ms) -> float:
+        day, clock = divmod(at - 1, DAY)
+        return usual(at) + (0.6 if weekday_of(day) == WEDNESDAY and clock < 6 * HOUR else 0.0)
+
+    return flow
+
+
+@pytest.mark.parametrize(("first", "told"), [(60, 61), (61, 62), (62, 63), (63, 64), (64, 65), (66, 68)])
+def test_a_weekday_that_is_loud_hides_no_leak_on_the_others(first: int, told: int) -> None:
+    """0.15 m3/h are a quarter of what the garden takes: two nights in a row, of which none is to Wednesday (day 66)."""
+    assert alarms(NightFlow(RISER, 0.02), register(garden(first, 0.0, 99), 80)) == []
+    found = alarms(NightFlow(RISER, 0.02), register(garden(first, 0.15, first), 80))
+    assert found[:1] == [("raised", "night_flow", told + 0.21)]
+
+
+def test_a_loud_weekday_is_judged_by_its_own_nights() -> None:
+    """Nearly twice the garden's water: told on that Wednesday, where one night is asked for."""
+    usual = garden(3, 0.0, 99)
+
+    def flow(at: Ms) -> float:
+        return usual(at) + (0.5 if usual(at) > 0.6 and at > BEGIN + 62 * DAY and at % DAY < 6 * HOUR else 0.0)
+
+    found = alarms(NightFlow(RISER, 0.02, nights=1), register(flow, 68))
+    assert found[:1] == [("raised", "night_flow", 66.21)]
+
+
+@pytest.mark.parametrize("dist", ["steady", "any"])
+def test_nights_of_weekdays_that_are_all_alike_raise_no_more_than_before(dist: str) -> None:
+    """A hundred days each of ten houses whose nights differ by a factor of two, or by a factor of ten."""
+    found = 0
+    for seed in range(10):
+        rng = random.Random(seed)
+        night = (
+            (lambda r=rng: r.uniform(0.04, 0.08))
+            if dist == "steady"
+            else (lambda r=rng: r.lognormvariate(-2, 0.6))
+        )
+        rows = register(lambda at, n=night: n() if at % DAY // HOUR < 6 else 1.0, 100)
+        found += len(alarms(NightFlow(RISER, 0.02), rows))
+    assert found == 0
+
+
+def test_a_holiday_has_no_weekday_and_what_was_kept_without_weekdays_is_taken() -> None:
+    days = Least(0.02)
+    days.begun = 1
+    for n in range(40):
+        days.note(n * DAY, 0.5 if n % 7 == 0 else 0.05, Kind(False, n % 7 + 1))
+    older = Least(0.02)
+    older.begun = 1
+    for n in range(40):
+        older.note(n * DAY, 0.5 if n % 7 == 0 else 0.05, Kind(False))
+    taken = Least(0.02)
+    taken.unpack(older.pack())
+    assert taken.dump() == older.dump()
+    for at in (50 * DAY, 51 * DAY):
+        days.note(at, 0.3, Kind(False))  # no such weekday: below what working days may come to
+        taken.note(at, 0.3, Kind(False, 3))
+    assert not days.active
+    assert not taken.active
+    for at in (52 * DAY, 53 * DAY):
+        days.note(at, 0.3, Kind(False, 3))
+    assert days.active
+
+
+def test_nights_of_the_calendar() -> None:
+    week = Workdays(frozenset({date(2026, 4, 6)}), frozenset({date(2026, 4, 11)}))
+    detector = NightFlow(Meter("water_meter", "riser", LocalTime(zone("Etc/UTC"), week), 3600, 0.001), 0.02)
+    first = date(2026, 4, 3).toordinal() - date(1970, 1, 1).toordinal()  # a Friday
+    kinds = [detector.kind(first + n) for n in range(9)]
+    assert kinds == [
+        Kind(False, 5), Kind(True, 6), Kind(True, 7), Kind(True), Kind(False, 2), Kind(False, 3), Kind(False, 4),
+        Kind(False, 5), Kind(False),
+    ]  # fmt: skip
 
 
 @settings(max_examples=15, deadline=None)
