@@ -9,6 +9,7 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse
 
 from dutyroom.api.asked import Ask, Asked, Json
+from dutyroom.api.parameter_words import meanings
 from dutyroom.api.present import Presenter
 from dutyroom.api.registry import desk_of
 from dutyroom.api.render import page
@@ -171,6 +172,7 @@ def edit_page(request: Request, ask: Ask, device: str = "") -> HTMLResponse:
         "spaces": [(path, shown.place(path)) for path in sorted(estate.spaces)],
         "feeders": [(d.id, shown.device_name(d.id)) for d in _feeders(shown)],
         "parameters": _taken(profile) if profile is not None else [],
+        "meanings": meanings(shown.words, profile) if profile is not None else {},
         "multiplier": made,
         "like": example(profile) if profile is not None else "",
     }

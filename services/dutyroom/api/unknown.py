@@ -10,10 +10,12 @@ from pydantic import BaseModel, Field
 
 from dutyroom.api.access import Least
 from dutyroom.api.asked import Ask, Asked, Json, Limit
+from dutyroom.api.parameter_words import meanings
 from dutyroom.api.payloads import readable
 from dutyroom.api.present import Presenter, value_text
 from dutyroom.api.render import page
 from dutyroom.api.trail import detail_text, mistake_text
+from dutyroom.api.words import Words
 from dutyroom.flows.devices import DeviceDesk
 from dutyroom.flows.intake import Intake
 from dutyroom.flows.offers import Offer, by_hand, on
@@ -100,7 +102,9 @@ def _stranger(shown: Presenter, stranger: Stranger, library: Library) -> Json:
         "size": len(newest.payload),
         "id": "",
         "choice": clear_choice(stranger),
-        "candidates": [_candidate(shown, c) | _asks(library, c.profile) for c in stranger.candidates],
+        "candidates": [
+            _candidate(shown, c) | _asks(shown.words, library, c.profile) for c in stranger.candidates
+        ],
         "offers": [_offer(shown, offer, library) for offer in stranger.offers],
         "tried": stranger.tried,
         "refusals": [
@@ -139,12 +143,14 @@ def _candidate(shown: Presenter, candidate: Candidate) -> Json:
     }
 
 
-def _asks(library: Library, profile: str) -> Json:
-    """parameters: name -> default, "" where the device must say it. needs: the names of those."""
+def _asks(words: Words, library: Library, profile: str) -> Json:
+    """parameters: name -> default, "" where the device must say it. needs: the names of those; meanings: what of them
+    is meant, in which unit, where the catalogue says it."""
     found = library.profiles[profile]
     return {
         "parameters": {**dict.fromkeys(found.needed, ""), **found.parameters},
         "needs": list(found.needed),
+        "meanings": meanings(words, found),
     }
 
 
