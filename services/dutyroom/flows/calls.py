@@ -38,8 +38,8 @@ def call_again(room: Room, episode: Episode, rule: Rule, before: Alarm) -> None:
 
 
 def attach(room: Room, work: Work, rule: Rule) -> None:
-    """The work order takes on what has come again; one that is done is not done with an emergency."""
-    if rule.vital and work.ticket.state is TicketState.DONE:
+    """The work order takes on what has come again; one that is done is not done with it, and nobody is sent."""
+    if work.ticket.state is TicketState.DONE:
         room.ticket(work, TicketEvent.REOPEN, "alarm.reason.again")
         due = None if rule.respond_within is None else room.now + rule.respond_within
         work.ticket = replace(work.ticket, respond_by=due)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import tickets
-from dutyroom.alarms import called_anew
+from dutyroom.alarms import called_anew, spans_of
 from dutyroom.flows.calls import attach
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
@@ -64,6 +64,8 @@ def _open_ticket(room: Room, episode: Episode) -> None:
     cause = tickets.cause_of(*episode.key)
     work = room.works.get(cause)
     anew = None if rule.vital else called_anew(episode.alarm)  # what is vital has been told already
+    if anew is None and not rule.vital and episode.alarm.ticket is not None:
+        anew = _after_its_work(episode, work)
     what = "raised" if anew is None else f"again:{anew}"  # the same row was told of before
     if work is None and (joined := _joined(room, episode, rule)):
         if episode.alarm.ticket != joined.ticket.id:
@@ -81,9 +83,16 @@ def _open_ticket(room: Room, episode: Episode) -> None:
         if rule.priority == Priority.EMERGENCY or work.ticket.state is TicketState.DONE:
             room.tell(episode)
         attach(room, work, rule)
-    elif anew is not None and rule.priority == Priority.EMERGENCY:
+    elif anew is not None and (rule.priority == Priority.EMERGENCY or work.ticket.state is TicketState.DONE):
         room.tell(episode, what)
+        attach(room, work, rule)
     episode.work = work
+
+
+def _after_its_work(episode: Episode, work: Work | None) -> Ms | None:
+    """When it came back within minutes after its work order was done or closed: those who were told think it is over."""
+    over = work is None or work.ticket.state is TicketState.DONE
+    return spans_of(episode.alarm)[-1][0] if over else None
 
 
 def _within(rule: Rule, episode: Episode) -> Ms | None:

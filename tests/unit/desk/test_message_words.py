@@ -165,6 +165,17 @@ def test_a_second_detector_stands_behind_the_first(render: Render, language: str
 
 
 @pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "Times: 7 since 1 Nov 02:10"), ("zh-CN", "次数：自 11月1日 02:10 起共 7 次")],
+)
+def test_what_came_and_went_all_night_is_counted(render: Render, language: str, said: str) -> None:
+    since = from_iso("2026-11-01T02:10:00+08:00")
+    counted = {"times": 7, "since": since, "again": True}
+    _, body = render("s", "alarm.fire.alarm", {**ALARM, **counted}, language)
+    assert said in body.splitlines()
+
+
+@pytest.mark.parametrize(
     ("language", "said"), [("en", "Nothing is wrong"), ("zh-CN", "一切正常"), ("", "一切正常")]
 )
 def test_a_test_message_in_the_readers_or_the_sites_language(

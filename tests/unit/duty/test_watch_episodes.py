@@ -81,6 +81,28 @@ def test_what_comes_back_after_its_work_was_done_is_told_though_the_ticket_still
     forced(room, 600)
     assert len(room.records.rows.tickets) == 1
     assert len(room.records.rows.outbox) == 2
+    (work,) = room.records.rows.tickets.values()
+    assert (work.state, work.assignee, work.done_at) == ("open", "", None), "nobody has been sent for it"
+    ticket_goes(room, "gate.forced|gate", TicketEvent.ACCEPT)
+
+
+@pytest.mark.parametrize("last", [TicketEvent.DO, TicketEvent.CLOSE])
+@pytest.mark.parametrize("pause", [120, 600])
+def test_so_is_what_nobody_acknowledged_and_comes_back_on_the_same_row(last: TicketEvent, pause: int) -> None:
+    room = Room([GATE], SPECS)
+    room.records.rows.people = [person("li")]
+    forced(room, 0)
+    forced(room, 60, 0)
+    ticket_goes(room, "gate.forced|gate", TicketEvent.ACCEPT, TicketEvent.DO)
+    if last is TicketEvent.CLOSE:
+        ticket_goes(room, "gate.forced|gate", TicketEvent.CLOSE)
+    forced(room, 60 + pause)
+    assert len(room.records.rows.alarms) == 1
+    assert len(room.records.rows.outbox) == 2
+    assert list(room.records.rows.tickets.values())[-1].state == "open"
+    for second in range(60, 240, 60):
+        forced(room, 60 + pause + second, second // 60 % 2)
+    assert len(room.records.rows.outbox) == 2
 
 
 def test_a_raise_after_its_return_is_the_same_episode() -> None:
