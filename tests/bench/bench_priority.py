@@ -1,4 +1,4 @@
-"""Fire, entrapment and gas while all meters upload at once: `python -m tests.bench.bench_priority`.
+"""Fire, entrapment and gas, and what is not urgent, while all meters upload: `python -m tests.bench.bench_priority`.
 
 A whole `dutyroom serve` with the shipped rules behind Mosquitto, QoS 1. Every meter publishes `--each` messages, as
 fast as the broker takes them; meanwhile fire panels, elevators and gas detectors say once, at random moments, that
@@ -7,6 +7,8 @@ something is wrong. Seconds from the message to the row of its ticket, seen by a
 priority    the site names their topics in `priority`: a session of their own
 one         it names none: their messages wait at the broker among the others, and go first from then on
 quiet       nothing else is published
+ordinary    not what is urgent: doors that are forced, by the session and the lane of all meters
+calm        the same, and nothing else is published
 """
 
 from __future__ import annotations
@@ -54,7 +56,7 @@ name: {{en: A {topic} that may be urgent}}
 class: {kind}
 match: {{topics: ["{topic}/{{id}}/up"]}}
 identity: "{{id}}"
-lane: priority
+lane: {lane}
 points:
   {point}: {{from: x, kind: state}}
 examples:
@@ -63,6 +65,7 @@ examples:
     expect: {{{topic}001: {{{point}: 1}}}}
 """
 KINDS = {"fire": ("fire_panel", "alarm"), "lift": ("elevator", "trapped"), "gas": ("sensor", "gas")}
+ORDINARY = {"door": ("gate", "door_forced")}  # its ticket waits for no cause
 HEAD = "id,name,class,profile,address,space,interval_s,parameters"
 
 
@@ -70,31 +73,52 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("parts", nargs="*", default=["quiet", "priority", "one"])
+    parser.add_argument("parts", nargs="*", default=["quiet", "priority", "one", "calm", "ordinary"])
     parser.add_argument("--meters", type=int, default=50_000)
     parser.add_argument("--each", type=int, default=4, help="messages of each meter")
     parser.add_argument("--urgent", type=int, default=300, help="messages of panels, elevators, detectors")
+    parser.add_argument("--within", type=float, default=0.0, help="seconds in which they come; 0 = as it is")
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     print(machine(), flush=True)
-    print("\n| way | messages of meters | published in | urgent | p50 | p99 | longest | CPU of the service |")
+    print(
+        "\n| way | messages of meters | published in | tickets | p50 | p99 | longest | CPU of the service |"
+    )
     print("| --- | --: | --: | --: | --: | --: | --: | --: |", flush=True)
     for part in asked.parts:
         with tempfile.TemporaryDirectory() as folder:
-            each = 0 if part == "quiet" else asked.each
-            plan = Plan(asked.meters, each, asked.urgent, part != "one", asked.seed)
+            each = 0 if part in ("quiet", "calm") else asked.each
+            ordinary = part in ("ordinary", "calm")
+            plan = Plan(
+                asked.meters,
+                each,
+                asked.urgent,
+                part != "one" and not ordinary,
+                asked.seed,
+                ordinary,
+                asked.within,
+            )
             print(f"| {part} {measured(Path(folder), plan)}", flush=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """each: messages of each meter. urgent: messages that make a ticket. named: the site has `priority` topics."""
+    """each: messages of each meter. urgent: messages that make a ticket. named: the site has `priority` topics.
+    ordinary: none of them is urgent. within: seconds in which they come, 0 = while the meters' messages are taken and
+    as long again."""
 
     meters: int
     each: int
     urgent: int
     named: bool = True
     seed: int = 1
+    ordinary: bool = False
+    within: float = 0.0
+
+    @property
+    def kinds(self) -> dict[str, tuple[str, str]]:
+        """By topic the class of what may be wrong, and the point that says so."""
+        return ORDINARY if self.ordinary else KINDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +178,8 @@ def run(folder: Path, port: int, plan: Plan) -> Seen:
 
 
 def names(plan: Plan) -> list[tuple[str, str]]:
-    """(topic, id) of what may be urgent."""
-    kinds = list(KINDS)
+    """(topic, id) of what may be wrong."""
+    kinds = list(plan.kinds)
     return [(kinds[n % len(kinds)], f"{kinds[n % len(kinds)]}{n:03d}") for n in range(plan.urgent)]
 
 
@@ -163,9 +187,10 @@ def write_site(folder: Path, port: int, plan: Plan) -> Path:
     profiles = folder / "device_profiles" / "bench"
     profiles.mkdir(parents=True)
     (profiles / "meter.yaml").write_text(METER)
-    for topic, (kind, point) in KINDS.items():
-        (profiles / f"{topic}.yaml").write_text(URGENT.format(topic=topic, kind=kind, point=point))
-    urgent = ", ".join(f"'{topic}/+/up'" for topic in KINDS)
+    lane = "normal" if plan.ordinary else "priority"
+    for topic, (kind, point) in plan.kinds.items():
+        (profiles / f"{topic}.yaml").write_text(URGENT.format(topic=topic, kind=kind, point=point, lane=lane))
+    urgent = ", ".join(f"'{topic}/+/up'" for topic in plan.kinds)
     listed = f"['m/+/up'], priority: [{urgent}]" if plan.named else f"['m/+/up', {urgent}]"
     (folder / "rules.yaml").write_text("rules: []\n")
     (folder / "site.yaml").write_text(
@@ -174,7 +199,8 @@ def write_site(folder: Path, port: int, plan: Plan) -> Path:
     )
     rows = [f"m{n:05d},Meter {n},water_meter,bench/meter,m{n:05d},,900," for n in range(plan.meters)]
     rows += [
-        f"{name},{name},{KINDS[topic][0]},bench/{topic},{name},,,\n".rstrip() for topic, name in names(plan)
+        f"{name},{name},{plan.kinds[topic][0]},bench/{topic},{name},,,\n".rstrip()
+        for topic, name in names(plan)
     ]
     (folder / "devices.csv").write_text("\n".join([HEAD, *rows, ""]))
     return folder
@@ -263,7 +289,7 @@ def _urgent(link: Link, plan: Plan, burst: subprocess.Popen[str] | None) -> dict
 
 def _lasts(plan: Plan) -> float:
     """Seconds in which they come: about those of the burst and of what is left of it."""
-    return max(3.0, plan.meters * max(plan.each, 1) / 10_000)
+    return plan.within or max(3.0, plan.meters * max(plan.each, 1) / 10_000)
 
 
 # ---------------------------------------------------------------- what is seen
