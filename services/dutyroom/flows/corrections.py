@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from dutyroom import tickets
-from dutyroom.alarms import MOST_SPANS, called_anew, calls, following, spans_of
+from dutyroom.alarms import CHATTER_IN, MOST_SPANS, called_anew, calls, following, spans_of
 from dutyroom.flows.calls import call_again
 from dutyroom.flows.conditions import apply, fresh
 from dutyroom.flows.episodes import Episode
@@ -228,7 +228,10 @@ def _unknown(before: Alarm, after: Alarm) -> bool:
     if before.ended_at is not None:
         return True
     begun = called_anew(after)
-    return begun is not None and begun not in calls(before) and (before.acknowledged_at or 0) < begun
+    if begun is None or any(abs(begun - known) <= CHATTER_IN for known in calls(before)):
+        return False  # also one whose begin was moved by a little
+    # Who acknowledged one that stood, after it had come again, saw it; of one that was over, what was known then.
+    return before.cleared_at is not None or (before.acknowledged_at or 0) < begun
 
 
 def _again(room: Room, row: _Row, rule: Rule) -> None:
