@@ -57,3 +57,11 @@ def test_it_remembers_a_bounded_number(monkeypatch: pytest.MonkeyPatch) -> None:
         told(memory, (number, b"m", False))
     assert len(memory._runs) <= 11
     assert told(memory, (99, b"m", True), (90, b"m", True), (50, b"m", True)) == [True, True, False]
+
+
+@pytest.mark.parametrize("first", [(1, b"normal", False), (1, b"normal", True)])
+def test_a_mark_on_what_is_never_sent_again_means_nothing(first: tuple[int, bytes, bool]) -> None:
+    """An alarm with QoS 0 that says what one said an hour ago is new, whatever a broker makes of its flags."""
+    memory = Delivered()
+    assert told(memory, (0, b"alarm", False), first) == [False, first[2]]
+    assert told(memory, (0, b"alarm", True), first) == [False, first[2]]

@@ -36,7 +36,7 @@ class Delivered:
         at what it sent to the process before us: its marks stay then.
         """
         again = marked(messages, DUPLICATE)
-        found = self._looked_up(ids, messages) if again and self._known else messages
+        found = self._looked_up(ids, messages) if again and (self._known or not all(ids)) else messages
         if not self._known:
             pairs = zip(ids, messages, strict=True)
             self._known = any(ident and not (m.duplicate or m.retained) for ident, m in pairs)
@@ -49,7 +49,8 @@ class Delivered:
             last.update(zip(*run, strict=True))
         found = []
         for ident, message in zip(ids, messages, strict=True):
-            if message.duplicate and not _same(last.get(ident), message):
+            # With QoS 0 nothing is ever sent again: a broker that marks it breaks the protocol.
+            if message.duplicate and not (ident and (not self._known or _same(last.get(ident), message))):
                 message = replace(message, duplicate=False)
             found.append(message)
             last[ident] = message
