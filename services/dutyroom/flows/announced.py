@@ -119,7 +119,9 @@ def end_tests(room: Room) -> None:
         if rule is None or (known is not None and not known.over(room.now)):
             continue
         plain = {name: value for name, value in alarm.arguments.items() if name != "test"}
-        episode.alarm = replace(alarm, test=False, announced=None, ticket=None, arguments=plain)
+        episode.alarm = replace(
+            alarm, test=False, announced=None, ticket=None, arguments=plain, called_at=room.now
+        )  # its times run from now on, also on a ticket of an earlier fire
         if alarms.following(episode.alarm, AlarmEvent.REALARM) is not None:
             room.step(episode, AlarmEvent.REALARM, "alarm.reason.test_over")
         announce(room, episode, rule)

@@ -220,6 +220,31 @@ def test_only_the_panel_under_test_is_marked_and_only_for_fire() -> None:
     assert not any(room.alarm(*key.split("@")).test for key in room.alarms())
 
 
+def test_a_fire_on_the_latch_of_a_test_has_three_minutes_of_its_own_though_an_older_order_is_open() -> None:
+    """An old fire was reset and its work order left; then a test, whose latch nobody reset; after it, it burns."""
+    room, desk = estate()
+    room.at(30).reads(("panel", "alarm", 1))
+    acknowledge(room, "fire.alarm", "panel")
+    room.at(40).reads(("panel", "alarm", 0))
+    with room.records.write() as tx:
+        after, change = step(room.alarm("fire.alarm", "panel"), AlarmEvent.RESET, room.clock.at, "li", "seen")
+        tx.alarms.update(after)
+        tx.alarms.log(change)
+        tx.change(SITE, room.clock.at, "alarm", str(after.id))
+    room.at(60)
+    fire_test(desk, minutes=10)
+    room.at(70).reads(("panel", "alarm", 1))
+    room.at(90).reads(("panel", "alarm", 0))
+    room.at(1000, 10).reads(("panel", "alarm", 1))
+    room.at(1010)
+    said = [key.split("|")[-1] for key in room.records.rows.outbox if "fire.alarm" in key]
+    assert said[-1] == "raised", said
+    assert not any(what.startswith("unanswered") for what in said)
+    room.at(1185)
+    said = [key.split("|")[-1].partition(":")[0] for key in room.records.rows.outbox if "fire.alarm" in key]
+    assert said[-1] == "unanswered"
+
+
 def test_a_fire_before_the_test_stays_a_fire_in_it() -> None:
     room, desk = estate()
     room.at(30).reads(("panel", "alarm", 1))
