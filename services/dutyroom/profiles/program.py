@@ -200,6 +200,8 @@ class LayoutProgram:
         that its decoder left."""
         if self._codec is not None:
             return unread > 0
+        if self._rest is not None:  # what it does not read it passes over by name
+            return False
         if self._unnamed is None:
             self._unnamed = Unnamed(self.layout)
         return self._unnamed(job.content, job.document)

@@ -87,3 +87,20 @@ def test_what_a_document_says(said: object, unnamed: bool, tmp_path: Path) -> No
 def test_what_the_items_of_a_message_say(meters: object, unnamed: bool, tmp_path: Path) -> None:
     found = decoded(SERIES, "g/1", json.dumps({"meters": meters}).encode(), tmp_path)
     assert found.unnamed is unnamed
+
+
+REST = """
+name: All that it says
+class: sensor
+match: {topics: ["r/{id}"]}
+identity: "{id}"
+points:
+  level: {from: level, quantity: level}
+rest: {skip: [rssi]}
+"""
+
+
+def test_what_a_profile_passes_over_by_name_is_no_news(tmp_path: Path) -> None:
+    found = decoded(REST, "r/1", b'{"rssi": -80}', tmp_path)
+    assert (found.readings, found.attributes, found.unnamed) == ([], [], False)
+    assert [r.spec.name for r in decoded(REST, "r/1", b'{"new": 4}', tmp_path).readings] == ["new"]
