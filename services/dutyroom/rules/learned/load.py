@@ -49,11 +49,14 @@ SUM_ALARM = 5.0  # spreads: half a day as high as counts
 DAILY_ALARM = 4.5  # two such nights
 BASE_SUM = 0.8  # of them, where what never stops is
 BASE_OWN = 1.5  # times its own largest
-ONCE, ONCE_OWN = 3.0, 2.0  # spreads of six hours that all take twice as much as ever at that time,
+ONCE, ONCE_OWN = 2.5, 2.0  # spreads of six hours that all take twice as much as ever at that time,
 ONCE_OTHERS = 2.0  # while the neighbours are at half of what counts at most
 DAY_OWN, TIME_OWN = 1.0, 1.1  # of its own largest day, and its own largest block at that time
 ALONE = 1.5  # times higher sums where there are no neighbours to ask
 CALM, CALM_BLOCKS = 0.8, 4  # spreads; a whole day below them ends it
+LIFE: Ms = (
+    2 * DAY
+)  # an alarm that a whole calm day ended within that: a day's load, somebody's doing (a car, an oven)
 NORMAL: Ms = 8 * DAY  # an alarm that stood so long is the new normal
 NORMAL_DAYS = 8
 EMPTY, EMPTY_BLOCKS, EMPTY_MOST = -1.0, 4, 120  # after a day so low it is empty: a month is not learned
@@ -176,7 +179,10 @@ class Load:
         self._thaw()
         block, self.pending = self.pending, 0
         time = block % TIMES
-        self.peaks.roll(block // TIMES)
+        if not self._perhaps_life(at):
+            if self.active:  # it was none: what waited is forgotten before it counts
+                self.peaks.drop()
+            self.peaks.roll(block // TIMES)
         others = self.neighbours.median(self.seat, block)
         kept = [[d.mean for d in self._like(block, time)] for time in range(TIMES)]
         ordinary = power(median(kept[time]))
@@ -225,22 +231,29 @@ class Load:
         by_sum, by_day = self.sum / (SUM_ALARM * times), self.daily[time] / (DAILY_ALARM * times)
         base = any(now[m] > BASE_OWN * own[m] > 0.0 for m in (_HALF, _WHOLE))
         calm = others is not None and others < ONCE_OTHERS  # a cold night is one of the whole street
+        more = now[_TIME + time] > TIME_OWN * own[_TIME + time]
+        never = now[_LEAST + time] > ONCE_OWN * own[_LEAST + time] > 0.0
         return (
-            (calm and z >= ONCE and now[_LEAST + time] > ONCE_OWN * own[_LEAST + time] > 0.0)
+            (calm and z >= ONCE and more and never)
             or (by_sum > 1.0 and now[_DAY] > DAY_OWN * own[_DAY])
-            or (by_day > 1.0 and now[_TIME + time] > TIME_OWN * own[_TIME + time])
+            or (by_day > 1.0 and more)
             or (base and max(by_sum, by_day) > BASE_SUM)
         )
 
     def _raise(self, at: Ms, usual: float) -> None:
         self.active, self.opened = True, at
         self.evidence = floats((self.day[0][1], usual))
-        self.peaks.drop()
         for past in self.past:
             past.put(past.days[QUARANTINE:])
 
+    def _perhaps_life(self, at: Ms) -> bool:
+        """While it may still turn out to be life, the peaks wait: neither learned nor forgotten."""
+        return self.active and at - self.opened <= LIFE
+
     def _stands(self, at: Ms, z: float) -> None:
         if self.calm >= CALM_BLOCKS:
+            if self._perhaps_life(at):
+                self.peaks.settle()
             self._clear()
         elif at - self.opened >= NORMAL and z >= CALM:
             for time, recent in enumerate(self.recent):

@@ -68,6 +68,12 @@ class Peaks:
         kept = _WIDE * 2 * self._count
         self._own(self._packed()[:kept] + bytes(_WIDE * (_ROWS - 2) * self._count))
 
+    def settle(self) -> None:
+        """What waits counts at once: what an alarm held for strange was life."""
+        count, rows = self._count, halves_at(self._cells, self._first, _ROWS * self._count)
+        now = [max(rows[i], *rows[2 * count + i :: count]) for i in range(count)]
+        self._own(halves([*now, *rows[count : 2 * count], *([0.0] * ((_ROWS - 2) * count))]))
+
     def roll(self, day: int) -> bool:
         """It is this local day (a number); True when that is a new one, and values may have changed."""
         if day == self.day:

@@ -85,6 +85,27 @@ def test_one_night_that_takes_far_more_than_ever_is_enough(more: float, told: bo
     assert all(30.25 < f[2] < 30.35 for f in found[:1])
 
 
+def nights(*days: int, kw: float) -> Power:
+    """So much more on these nights only."""
+    return lambda at, usual: usual + kw * (int((at - 1 - BEGIN) / DAY) in days and (at // HOUR - 1) % 24 < 6)
+
+
+def test_a_car_that_is_charged_now_and_then_is_told_once() -> None:
+    found = street(60, [nights(30, 34, 39, 43, 50, kw=3.6), usual, usual, usual, usual])
+    assert [f[:2] for f in found] == [(1, "home-0"), (0, "home-0")]
+    assert 30.2 < found[0][2] < 30.4
+
+
+def test_what_stood_for_days_is_not_learned_and_told_again() -> None:
+    def twice(at: Ms, kw: float) -> float:
+        day = (at - BEGIN) / DAY
+        return kw + 1.0 if 30 < day <= 34 or 44 < day <= 48 else kw
+
+    found = street(55, [twice, usual, usual, usual, usual])
+    assert [f[0] for f in found] == [1, 0, 1, 0]
+    assert 44.2 < found[2][2] < 45.5
+
+
 def test_a_load_at_night_only_is_told_after_some_nights() -> None:
     found = street(45, [between(30, 40, lambda kw: kw + 1.0, range(0, 6)), usual, usual, usual, usual])
     assert found[0][:2] == (1, "home-0")
