@@ -288,7 +288,8 @@ class Presenter:
         arrived_at = ticket.arrived_at if alarm is None or on_site(ticket, alarm) else None
         arrive_by, respond_by = due.get("unarrived"), due.get("unanswered", ticket.respond_by)
         late = (
-            respond_by is not None
+            alarm is None  # of an emergency who was sent has answered: what is late is among those that run
+            and respond_by is not None
             and ticket.state in (TicketState.OPEN, TicketState.DISPATCHED)
             and self.now > respond_by
         ) or any(self.now > at for at in due.values())

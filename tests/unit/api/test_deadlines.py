@@ -123,3 +123,19 @@ def test_the_order_of_the_first_is_not_closed_without_a_word_while_the_second_st
     assert client.get(f"{API}/tickets/{ticket.id}").json()["stands"]
     assert client.post(f"{API}/tickets/{ticket.id}/close", json={}).status_code == 409
     assert client.post(f"{API}/tickets/{ticket.id}/close", json={"reason": "lift is off"}).status_code == 200
+
+
+def test_who_was_sent_in_time_is_not_late_and_who_was_not_is(house: House, ticket: Ticket) -> None:
+    now = house.estate.clock.now()
+    sent = replace(
+        ticket, opened_at=now - 9 * MINUTE, respond_by=now - 6 * MINUTE, state=TicketState.DISPATCHED
+    )
+    client = house.person("operator")
+    for dispatched_at, late in ((now - 8 * MINUTE, False), (None, True)):
+        with house.estate.records.write() as tx:
+            alarm = tx.alarms.get(SITE, ticket.alarm or 0)
+            assert alarm is not None
+            tx.alarms.update(replace(alarm, state=AlarmState.UNACKNOWLEDGED, acknowledged_at=None))
+            tx.tickets.update(replace(sent, dispatched_at=dispatched_at))
+        row = client.get(f"{API}/tickets/{ticket.id}").json()
+        assert (row["late"], row["undispatched"]) == (late, late)
