@@ -44,8 +44,11 @@ class Delay:
         silent = self.gap is not None and at - (self.last or since) > self.gap
         return silent or since < self.resumed <= at
 
-    def take(self, breach: bool, at: Ms, received: Ms, retained: bool) -> Ms | None:
-        """The event time of the change that this reading completes; None = none."""
+    def take(
+        self, breach: bool, at: Ms, received: Ms, retained: bool, one_of_many: bool = False
+    ) -> Ms | None:
+        """The event time of the change that this reading completes; None = none. one_of_many: readings of other points
+        of this instant may follow and speak against it, so that what ends at this instant is left to `tick` and `reach`."""
         delay = self.off if self.active else self.on
         if breach == self.active:
             if not retained:
@@ -58,7 +61,8 @@ class Delay:
         if self.since is None or self._unknown(self.since, at):
             self.since, self.heard = at, received
         self.last = max(at, self.last or at)
-        return self._flip(self.since + delay) if at - self.since >= delay else None
+        over = at - self.since > delay if one_of_many else at - self.since >= delay
+        return self._flip(self.since + delay) if over else None
 
     def _end(self) -> Ms | None:
         """When what waits is over if nothing else is said; None = the value does not hold so long."""

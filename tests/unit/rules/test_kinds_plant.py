@@ -107,7 +107,35 @@ def test_what_is_wrong_with_a_rule_is_named(text: str, wrong: str) -> None:
         rule(f"kind: during\npoint: p\nparameters: {text}")
 
 
+@pytest.mark.parametrize("first", ["running", "oil"])
+@pytest.mark.parametrize("last", [0.2, 4.0])
+def test_what_is_said_at_the_very_end_of_the_delay_counts_in_whatever_order_the_points_come(
+    first: str, last: float
+) -> None:
+    """Three looks at 5 s were low; the fourth, as the 15 s are over, is not."""
+    specs = {"oil": gauge("oil", 5), "running": state("running", 5)}
+    names = sorted(specs, key=lambda name: name != first)
+    bench = Bench(rule(OIL), *(specs[name] for name in names), kind="generator")
+    for second, oil in ((0, 0.2), (5, 0.2), (10, 0.2), (15, last), (20, last)):
+        said = {"oil": oil, "running": 1}
+        bench.conditions += bench.engine.feed(bench.batch([(second, name, said[name]) for name in names]))
+    assert bench.says == ([(15, True)] if last < 1 else [])
+
+
 # ---------------------------------------------------------------- several
+
+
+@pytest.mark.parametrize("names", [("a", "b"), ("b", "a")])
+@pytest.mark.parametrize("last", [9.0, 1.0])
+def test_several_points_of_the_last_instant_of_the_delay_count_together(
+    names: tuple[str, str], last: float
+) -> None:
+    text = "kind: several\npoint: a\nparameters: {points: [a, b], measure: highest, above: 5}\non_delay: 20s"
+    bench = Bench(rule(text.replace("point: a\n", "")), gauge("a", 10), gauge("b", 10))
+    for second, b in ((0, 9.0), (10, 9.0), (20, last), (30, last)):
+        said = {"a": 1.0, "b": b}
+        bench.conditions += bench.engine.feed(bench.batch([(second, name, said[name]) for name in names]))
+    assert bench.says == ([(20, True)] if last > 5 else [])
 
 
 @given(st.lists(st.floats(1, 1000), min_size=3, max_size=3), st.floats(0.01, 100))

@@ -73,7 +73,7 @@ class DuringInstance(Watched):
             return None
         if holds or self.value is None:
             self.value = self.seen.get(self.main.point.id, (0, None))[1]
-        changed = self.delay.take(holds, self.newest, received, retained)
+        changed = self.delay.take(holds, self.newest, received, retained, one_of_many=True)
         if changed is None:
             return None
         self.before = None

@@ -105,7 +105,7 @@ class SeveralInstance(Watched):
         breach = measured * self.sign > (self._clear if self.delay.active else self._raise)
         if breach:
             self.value, self.which = measured, which
-        changed = self.delay.take(breach, self.newest, received, retained)
+        changed = self.delay.take(breach, self.newest, received, retained, one_of_many=True)
         if changed is None:
             return None
         self.before = None
