@@ -143,7 +143,9 @@ class Estate:
     """Devices that all say the same number of things, one after the other."""
 
     def __init__(self, case: Case, points: int) -> None:
-        self.case, self.count = case, max(1, points // READINGS)
+        devices = points // READINGS
+        whole = max(GROUP, devices - devices % GROUP)  # groups are whole
+        self.case, self.count = case, whole if case.use else max(1, devices)
         names = [f"d{n}" for n in range(self.count)]
         parameters: dict[str, str | int | float | bool] = {"height": 1e9}
         parameters |= {"use": case.use} if case.use else {}

@@ -51,13 +51,13 @@ def power(kept: float) -> float:
 def alike(days: Sequence[Day], rest: bool) -> Sequence[Day]:
     """Days of that kind, where at this time of day people work (an office, a school): working days take twice what days
     of rest take, and hardly one is like the other kind. Else all: three weeks of a home are too few for two kinds."""
-    kinds = [d for d in days if not d.rest], [d for d in days if d.rest]
-    if min(map(len, kinds)) < FEWEST:
-        return days
-    worked, rested = (median([d.mean for d in kind]) for kind in kinds)
-    between = (worked + rested) / 2.0
-    strays = sum(d.mean <= between for d in kinds[0]), sum(d.mean >= between for d in kinds[1])
-    return kinds[rest] if worked - rested >= APART and max(strays) <= STRAYS else days
+    worked, rested = sorted([m for m, _, r in days if not r]), sorted([m for m, _, r in days if r])
+    if min(len(worked), len(rested)) < FEWEST or worked[STRAYS] <= rested[-1 - STRAYS]:
+        return days  # most: nothing more is looked at
+    high, low = median(worked), median(rested)
+    between = (high + low) / 2.0
+    apart = high - low >= APART and worked[STRAYS] > between > rested[-1 - STRAYS]
+    return [d for d in days if d.rest == rest] if apart else days
 
 
 def usual(kept: Sequence[int]) -> tuple[float, float]:

@@ -157,7 +157,7 @@ class Load:
             self._keep(self.past, block, KEPT + QUARANTINE)
             return
         settled, z = self._like(block, block % TIMES), 0.0
-        for kw, kept in ((mean, [d.mean for d in settled]), (least, [d.least for d in settled])):
+        for kw, kept in ((mean, [m for m, _, _ in settled]), (least, [n for _, n, _ in settled])):
             middle, width = usual(kept)
             z += min(max((logarithm(kw) - middle) / width, LOW), HIGH) / 2.0
         self.pending, self.z = block, single(z)
@@ -184,7 +184,7 @@ class Load:
                 self.peaks.drop()
             self.peaks.roll(block // TIMES)
         others = self.neighbours.median(self.seat, block)
-        kept = [[d.mean for d in self._like(block, time)] for time in range(TIMES)]
+        kept = [[mean for mean, _, _ in self._like(block, time)] for time in range(TIMES)]
         ordinary = power(median(kept[time]))
         z = self._without_them(others)
         if z > 0.0:
