@@ -250,8 +250,10 @@ class SqliteJournal:
             (int(batch.lane), batch.received_at, body),
         ).lastrowid
         assert seq is not None
-        if crowded := self._quarantine.take(db, seq, batch.odd):
-            self._find(db, [Finding(quarantine.FULL, "", batch.received_at, str(crowded))])
+        if gone := self._quarantine.take(db, seq, batch.odd):
+            self._find(
+                db, [Finding(quarantine.FULL, of, batch.received_at, str(many)) for of, many in gone.items()]
+            )
         if batch.again:  # what was read again is not in its bytes
             counts = Counted(self._names)
             ledger.count(batch, counts)

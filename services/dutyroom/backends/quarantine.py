@@ -84,13 +84,15 @@ class Quarantine:
     def forget(self) -> None:
         self._held = None
 
-    def take(self, db: sqlite3.Connection, seq: int, records: Iterable[MessageRecord]) -> int:
+    def take(self, db: sqlite3.Connection, seq: int, records: Iterable[MessageRecord]) -> dict[str, int]:
         """Keeps what could not be read, and settles what has been read again; returns how many unread
-        messages of all senders had to go for that, ever, 0 = none now.
+        messages had to go for that, ever: by known device whose own ones they were, "" = of all senders. None of
+        strangers who pushed out their own: they are listed with the count.
 
         Raises Conflict when what was read again is no longer open: then nothing of it may count.
         """
         senders: dict[tuple[str, str], int] = {}
+        devices: dict[tuple[str, str], str] = {}
         for record in records:
             if record.row:
                 self._read_again(db, record)
@@ -99,12 +101,17 @@ class Quarantine:
                 if message.retained and _kept_already(db, message):
                     continue  # the broker tells it at every connection: it is no new message
                 self._insert(db, seq, record)
-                senders[message.topic, _first(record)] = len(message.payload)
-        for (topic, address), size in senders.items():
-            self._crowd(db, topic, address, size)
+                sender = message.topic, _sender(record)
+                senders[sender] = len(message.payload)
+                if record.outcome is Outcome.QUARANTINED and record.device:
+                    devices[sender] = record.device
+        gone: dict[str, int] = {}
+        for sender, size in senders.items():
+            if self._crowd(db, *sender, size) and sender in devices:
+                gone[devices[sender]] = _gone_of(db, *sender)
         if senders and self._bound(db):
-            return int(db.execute("SELECT count FROM crowded WHERE topic='' AND address=''").fetchone()[0])
-        return 0
+            gone[""] = _gone_of(db, "", "")
+        return gone
 
     def _insert(self, db: sqlite3.Connection, seq: int, record: MessageRecord) -> None:
         message, read = record.message, record.outcome is not Outcome.QUARANTINED
@@ -120,7 +127,7 @@ class Quarantine:
                 ", ".join(record.unread[:10]) if read else record.detail,
                 message.retained,
                 read,
-                _first(record),
+                _sender(record),
                 _json(record.unread),
                 "" if read else record.device,
             ),
@@ -157,7 +164,7 @@ class Quarantine:
         for record in records:
             db.execute(
                 "UPDATE quarantine SET reason=?, detail=?, address=?, addresses=? WHERE id=? AND state='open'",
-                (record.reason, record.detail, _first(record), _json(record.unread), record.row),
+                (record.reason, record.detail, _sender(record), _json(record.unread), record.row),
             )
 
     def reopen(self, db: sqlite3.Connection, addresses: Collection[str]) -> tuple[ledger.Counts, int]:
@@ -215,8 +222,8 @@ class Quarantine:
         )
         self.forget()
 
-    def _crowd(self, db: sqlite3.Connection, topic: str, address: str, size: int) -> None:
-        """The newest of a sender push its oldest out."""
+    def _crowd(self, db: sqlite3.Connection, topic: str, address: str, size: int) -> bool:
+        """The newest of a sender push its oldest out; whether any went."""
         kept = max(min(_LEAST, self._kept), min(self._kept, KEPT_BYTES // max(1, size)))
         gone = db.execute(
             "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' AND topic=? "  # noqa: S608
@@ -224,6 +231,7 @@ class Quarantine:
             (topic, address, kept),
         ).fetchall()
         self._gone(db, topic, address, gone)
+        return bool(gone)
 
     def _bound(self, db: sqlite3.Connection) -> bool:
         """The oldest of all make room, settled ones first, and those of which nothing was read where they are more
@@ -275,6 +283,11 @@ class Quarantine:
             self._held = self._held[0] - len(gone), self._held[1] - sum(size for _, size in gone)
 
 
+def _gone_of(db: sqlite3.Connection, topic: str, address: str) -> int:
+    query = "SELECT count FROM crowded WHERE topic=? AND address=?"
+    return int(db.execute(query, (topic, address)).fetchone()[0])
+
+
 def _silent(db: sqlite3.Connection) -> int:
     query = "SELECT count(*) FROM quarantine WHERE state='open' AND reason=?"
     return int(db.execute(query, (SILENT,)).fetchone()[0])
@@ -299,6 +312,11 @@ def _was_here(db: sqlite3.Connection, message: Message) -> bool:
 
 def _first(record: MessageRecord) -> str:
     return record.unread[0] if record.unread else ""
+
+
+def _sender(record: MessageRecord) -> str:
+    """With its topic, whom a message counts for: of many devices behind one gateway none pushes another's out."""
+    return _first(record) or (record.device if record.outcome is Outcome.QUARANTINED else "")
 
 
 def _json(addresses: Sequence[str]) -> str:

@@ -396,7 +396,7 @@ def _still(
         return None
     if isinstance(outcome, Refused):
         return _refused(message, outcome)
-    return _unread(message, outcome) if outcome.unnamed else None
+    return _unread(message, outcome, row.device) if outcome.unnamed else None
 
 
 def _unread(message: Message, decoded: Decoded, device: str = "") -> MessageRecord:

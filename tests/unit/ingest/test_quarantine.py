@@ -109,6 +109,39 @@ def test_what_is_read_of_a_silent_device_moves_within_its_own_row_of_the_ledger(
     assert (found.device, found.received, found.decoded, found.quarantined) == ("meter", 1, 1, 0)
 
 
+def silent(number: int, device: str) -> MessageRecord:
+    message = Message("gw/1/up", f"{device} {number}".encode(), T + number)
+    return MessageRecord(message, Outcome.QUARANTINED, device, "acme/x", "nothing_read", "cbm")
+
+
+def test_of_devices_behind_one_gateway_none_pushes_out_what_waits_of_another(journal: SqliteJournal) -> None:
+    journal.append(batch(silent(0, "slow"), strange(0, "gw/1/up")))
+    for number in range(1, 16):
+        journal.append(batch(silent(number, "quick")))
+    kept = payloads(journal)
+    assert kept[:2] == [b"slow 0", b"0"]
+    assert kept[2:] == [f"quick {number}".encode() for number in range(6, 16)]
+
+
+def test_that_what_waited_of_a_known_device_has_gone_is_said_under_its_name(journal: SqliteJournal) -> None:
+    for number in range(10):
+        journal.append(batch(silent(number, "quick")))
+    assert journal.findings(0) == []
+    for number in range(10, 16):
+        journal.append(batch(silent(number, "quick"), strange(number)))
+    (finding,) = journal.findings(0)
+    assert (finding.kind, finding.device, finding.detail) == ("quarantine_full", "quick", "6")
+
+
+def test_what_is_still_not_read_stays_its_devices(journal: SqliteJournal) -> None:
+    journal.append(batch(silent(0, "slow")))
+    (row,) = journal.quarantine()
+    journal.restate([replace(silent(0, "slow"), detail="kbm", row=row.id)])
+    for number in range(1, 16):
+        journal.append(batch(silent(number, "quick")))
+    assert payloads(journal)[0] == b"slow 0"
+
+
 def test_the_bytes_of_all_are_bounded(journal: SqliteJournal) -> None:
     for number in range(30):
         record = strange(number, f"acme/{number}")
