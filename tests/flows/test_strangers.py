@@ -298,3 +298,43 @@ def test_a_candidate_of_another_product_than_the_message_names_is_told(tmp_path:
     assert found is not None
     assert [(c.profile, c.named, c.foreign) for c in found.candidates] == [("acme/narrow", False, True)]
     rig.close()
+
+
+SIBLING = "class: sensor\nenvelope: lorawan\nproducts: [Acme W3]\nwhen: {bytes.length: 2}\nbinary: [kind: {as: u8, map: {1: level}, otherwise: other}, {reject: unknown, when: kind != 'level'}, level: u8]\npoints: {level: {}}\n"
+ANY = "class: sensor\nfallback: true\nenvelope: chirpstack\nrest: {from: $, skip: [deviceInfo.*]}\n"
+
+
+def _uplink(data: str, at: int) -> Message:
+    payload = f'{{"fPort": 1, "deviceInfo": {{"devEui": "0000000000000007", "deviceProfileName": "Acme W3"}}, "data": "{data}"}}'
+    return Message("application/1/device/0000000000000007/event/up", payload.encode(), at)
+
+
+@pytest.mark.parametrize("extra", [{}, {"any": ANY}])
+def test_a_last_message_that_the_named_product_refuses_is_not_its_siblings(
+    tmp_path: Path, extra: dict[str, str]
+) -> None:
+    """Two bytes fit the sibling by chance; the message before, which the right profile reads, is shown."""
+    rig = Rig(tmp_path, {"narrow": UPLINK, "w3": SIBLING, **extra})
+    rig.ingest.handle([_uplink("AQU=", T), _uplink("CQU=", T + MINUTE)])  # 01 05, 09 05
+    found = Strangers(rig.journal).find(rig.shelf.library, "0000000000000007")
+    assert found is not None
+    assert (found.newest.received_at, clear_choice(found)) == (T, "acme/w3")
+    assert [(c.profile, c.named, c.foreign) for c in found.candidates][:2] == [
+        ("acme/w3", True, False),
+        ("acme/narrow", False, True),
+    ]
+    rig.close()
+
+
+def test_nothing_but_a_message_that_the_named_product_refuses_is_taken_by_nobody_unasked(
+    tmp_path: Path,
+) -> None:
+    rig = Rig(tmp_path, {"narrow": UPLINK, "w3": SIBLING})
+    rig.ingest.handle([_uplink("CQU=", T)])
+    found = Strangers(rig.journal).find(rig.shelf.library, "0000000000000007")
+    assert found is not None
+    assert [(c.profile, c.foreign) for c in found.candidates] == [("acme/narrow", True)]
+    assert clear_choice(found) == ""
+    with pytest.raises(Rejected, match=r"error\.other_product"):
+        adoption(Wish("0000000000000007"), found, rig.shelf.library, [])
+    rig.close()

@@ -182,15 +182,22 @@ def _both(one: Stranger, other: Stranger) -> Stranger:
 
 
 def _with_candidates(library: Library, stranger: Stranger) -> Stranger:
-    """The profiles that read its last message; where that one is damaged, the one before it."""
+    """The profiles that read its last message; where that one is damaged, the one before it. What the
+    profile of the named product reads goes before what only fits the bytes of others."""
     first: Stranger | None = None
     for row in (stranger.newest, *stranger.before):
         looked = replace(stranger, newest=row)
         looked = replace(looked, candidates=candidates(library, looked))
-        if any(c.readings or c.events for c in looked.candidates):
+        giving = [c for c in looked.candidates if not _silent(c)]
+        if giving and (giving[0].named or not _doubtful(library, giving[0])):
             return looked
-        first = first or looked
+        if first is None or (giving and all(map(_silent, first.candidates))):
+            first = looked
     return first or stranger
+
+
+def _doubtful(library: Library, candidate: Candidate) -> bool:
+    return candidate.foreign or library.profiles[candidate.profile].fallback
 
 
 def candidates(library: Library, stranger: Stranger) -> tuple[Candidate, ...]:

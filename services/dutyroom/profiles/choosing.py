@@ -111,8 +111,9 @@ def _of_strangers(group: Group, addresses: Sequence[str], sight: Sight, known: K
 def ranked_trials(groups: Sequence[Group], sight: Sight) -> list[tuple[Candidate, Trial]]:
     """Every candidate that decodes: the product that the message names, then the most particular, the
     ones that understand every byte, and those that give most."""
-    found: list[tuple[tuple[object, ...], Candidate, Trial]] = []
-    for place, candidate in enumerate(c for g in groups for c in g.candidates):
+    found: list[tuple[tuple[object, ...], Candidate, Decoded, int]] = []
+    asked = [c for g in groups for c in g.candidates]
+    for place, candidate in enumerate(asked):
         outcome = attempt(candidate, sight, NOBODY, True)
         if isinstance(outcome, Decoded) and outcome.addresses:
             hint = sight.names(candidate.profile)
@@ -120,14 +121,11 @@ def ranked_trials(groups: Sequence[Group], sight: Sight) -> list[tuple[Candidate
             count = len(outcome.readings) + len(outcome.events) + len(outcome.attributes)
             rank = candidate.profile.rank
             key = (-hint, candidate.profile.fallback, doubt, *rank, -count, place)
-            found.append(
-                (
-                    key,
-                    candidate,
-                    Trial(candidate.profile.id, outcome, hint == 2, hint == 0 and bool(sight.product)),
-                )
-            )
-    return [(candidate, trial) for _, candidate, trial in sorted(found, key=lambda f: f[0])]
+            found.append((key, candidate, outcome, hint))
+    # What a product's own profiles refuse is no message of another one, not even of the same vendor.
+    needed = 2 if found and any(sight.names(c.profile) == 2 for c in asked) else 1 if sight.product else 0
+    found.sort(key=lambda f: f[0])
+    return [(c, Trial(c.profile.id, o, hint == 2, hint < needed)) for _, c, o, hint in found]
 
 
 def adopted(candidates: Sequence[Candidate], sight: Sight, known: Known) -> Outcome:

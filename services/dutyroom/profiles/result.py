@@ -91,7 +91,8 @@ class Trial:
     profile: str
     outcome: Decoded
     named: bool  # the message itself names the product
-    foreign: bool = False  # it names one, and this is not even of its vendor
+    # It names one that is not this; where no profile has that product: not even one of this vendor.
+    foreign: bool = False
 
     @property
     def address(self) -> str:
