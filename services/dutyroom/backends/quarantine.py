@@ -326,9 +326,16 @@ def _json(addresses: Sequence[str]) -> str:
 # ---------------------------------------------------------------- questions
 
 
+def _columns(db: sqlite3.Connection) -> str:
+    """Of `row_of`. During an upgrade pages may look into a file before the process that writes it has brought it up
+    to date."""
+    there = db.execute("SELECT 1 FROM pragma_table_info('quarantine') WHERE name='device'").fetchone()
+    return _ROW if there else _ROW.removesuffix("device") + "''"
+
+
 def listed(db: sqlite3.Connection, state: str, limit: int) -> list[QuarantineRow]:
     """Newest first."""
-    sql = f"SELECT {_ROW} FROM quarantine WHERE state=? ORDER BY id DESC LIMIT ?"  # noqa: S608
+    sql = f"SELECT {_columns(db)} FROM quarantine WHERE state=? ORDER BY id DESC LIMIT ?"  # noqa: S608
     return [row_of(row) for row in db.execute(sql, (state, limit))]
 
 
@@ -337,13 +344,13 @@ def after(
 ) -> list[QuarantineRow]:
     """Open rows with a larger number, oldest first; reasons: only these, () = all."""
     chosen = f"AND reason IN ({','.join('?' * len(reasons))})" if reasons else ""
-    sql = f"SELECT {_ROW} FROM quarantine WHERE state='open' AND id>? {chosen} ORDER BY id LIMIT ?"  # noqa: S608
+    sql = f"SELECT {_columns(db)} FROM quarantine WHERE state='open' AND id>? {chosen} ORDER BY id LIMIT ?"  # noqa: S608
     return [row_of(row) for row in db.execute(sql, (number, *reasons, limit))]
 
 
 def strangers(db: sqlite3.Connection, limit: int) -> list[StrangerRow]:
     """Who sends what nobody reads, each with its newest message; the newest first."""
-    marks = ",".join("?" * len(_STRANGE))
+    marks, columns = ",".join("?" * len(_STRANGE)), _columns(db)
     grouped = db.execute(
         f"SELECT topic, address, count(*), min(received_at), max(received_at), max(id) FROM quarantine "  # noqa: S608
         f"WHERE state='open' AND reason IN ({marks}) GROUP BY topic, address ORDER BY max(id) DESC LIMIT ?",
@@ -352,7 +359,7 @@ def strangers(db: sqlite3.Connection, limit: int) -> list[StrangerRow]:
     found = []
     for topic, address, count, first, last, newest in grouped:
         rows = db.execute(
-            f"SELECT {_ROW} FROM quarantine WHERE state='open' AND topic=? AND address=? AND id<=? "  # noqa: S608
+            f"SELECT {columns} FROM quarantine WHERE state='open' AND topic=? AND address=? AND id<=? "  # noqa: S608
             f"AND reason IN ({marks}) ORDER BY id DESC LIMIT ?",
             (topic, address, newest, *_STRANGE, 1 + _BEFORE),
         ).fetchall()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,20 @@ def test_what_is_still_not_read_stays_its_devices(journal: SqliteJournal) -> Non
     for number in range(1, 16):
         journal.append(batch(silent(number, "quick")))
     assert payloads(journal)[0] == b"slow 0"
+
+
+def test_pages_read_a_file_that_its_writer_has_not_brought_up_to_date_yet(tmp_path: Path) -> None:
+    file = tmp_path / "j.sqlite"
+    with closing(SqliteJournal(file)) as older:
+        older.append(batch(strange(0), strange(1, "acme/8", "0008")))
+        older._writer.execute("ALTER TABLE quarantine DROP COLUMN device")
+        older._writer.execute("PRAGMA user_version=8")
+    with closing(SqliteJournal(file, read_only=True)) as pages:
+        assert [(row.payload, row.device) for row in pages.quarantine()] == [(b"1", ""), (b"0", "")]
+        assert len(pages.quarantine_after(0, 9)) == len(pages.strangers(9)) == 2
+        with closing(SqliteJournal(file)) as writer:
+            writer.append(batch(silent(2, "slow")))
+        assert [row.device for row in pages.quarantine()] == ["slow", "", ""]
 
 
 def test_the_bytes_of_all_are_bounded(journal: SqliteJournal) -> None:
