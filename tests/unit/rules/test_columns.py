@@ -46,7 +46,7 @@ rules:
   - {id: odd, name: O, kind: state, point: leak, parameters: {not: [0, 2]}, on_delay: 1min}
   - {id: wet, name: W, kind: state, point: leak, parameters: {equals: [1, 3]}}
   - {id: fast, name: F, kind: rate, point: volume, parameters: {above: 30, over: 5min}}
-  - {id: faster, name: F, kind: rate, point: volume, parameters: {above: 60, over: 10min, leap: 2}, on_delay: 3min}
+  - {id: faster, name: F, kind: rate, point: volume, parameters: {above: 60, over: 10min, leap: 120}, on_delay: 3min}
   - {id: runs, name: R, kind: continuous_flow, point: volume, parameters: {over: 2h, least: 0.5}}
   - {id: stands, name: S, kind: stuck, point: volume, parameters: {over: 10min}, off_delay: 2min}
   - {id: quiet, name: Q, kind: stale, parameters: {after: 10min, unscheduled: true}}

@@ -174,6 +174,30 @@ def test_a_register_that_leaps_farther_than_a_pipe_lets_through_is_no_burst(
     assert bench.says == ([(2 * every, True), (3 * every, False)] if burst else [])
 
 
+@pytest.mark.parametrize("every", [10, 30, 60, 300, 900, 3600])
+@pytest.mark.parametrize("flow", [4, 12, 20, 40])  # m3/h
+@pytest.mark.parametrize("use", ["unit", "fire", "shop", "pump"])
+def test_however_much_flows_somebody_is_told_until_it_ends(every: int, flow: int, use: str) -> None:
+    """Either as a burst or, of a home that speaks seldom, as a register that leapt."""
+    both = [shipped("water.unit_burst"), shipped("meter.leap")]
+    bench = Bench(both, counter("volume", every), kind="water_meter", use=use)
+    readings = max(8, 3600 // every)
+    bench.run(
+        "volume", [1000, 1000, *(1000 + round(flow * n * every / 3.6) for n in range(readings))], every=every
+    )
+    told = {condition.rule: condition.active for condition in bench.conditions}
+    assert any(told.values())
+    assert use == "unit" or told.get("water.unit_burst")
+
+
+def test_a_site_that_is_told_of_smaller_bursts_is_told_of_all_between() -> None:
+    """A leap stays what no home can let through, whatever the limit; where a site allows as much, it is a flow."""
+    for above, flow in ((1, 5), (12, 15)):
+        quick = rule(f"kind: rate\npoint: volume\nparameters: {{above: {above}, leap: 10}}")
+        bench = Bench(quick, counter("volume", 900), kind="water_meter")
+        assert bench.run("volume", [1000, 1000, 1000 + flow * 250], every=900).says == [(1800, True)]
+
+
 def test_a_pump_that_runs_while_its_tank_is_dry() -> None:
     bench = Bench(shipped("pump.dry_run"), state("running"), kind="pump", tank="t")
     bench.devices["t"] = Device("s", "t", "T", "tank", "v/m", "t", "A", {"height": 3.0})

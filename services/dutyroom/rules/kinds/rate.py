@@ -18,8 +18,8 @@ from dutyroom.rules.window import WINDOW, Step, Windows
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
 DOC = (
-    "A point that rises faster than `above` (its unit per hour) over `over` or longer; so many times `above` as `leap` "
-    "says and more is a register that leapt, and no breach."
+    "A point that rises faster than `above` (its unit per hour) over `over` or longer. `leap` (its unit per hour) and more "
+    "between two readings that lie `over` or farther apart is the register of a unit that leapt, and no breach."
 )
 
 
@@ -45,7 +45,7 @@ class Rates(Windows):
         "rate": Field(np.float64, 0.0),
     }
     limit: Floats
-    leap: Floats  # the rate from which on nothing flowed: the register leapt
+    leap: Floats  # the rate from which on one reading shows no flow: the register leapt
     rate: Floats
 
     def look(self, slots: Slots, at: Longs, value: Floats) -> tuple[Bools, Keep]:
@@ -53,7 +53,9 @@ class Rates(Windows):
         seen = np.flatnonzero(step.seen)
         rate = self.rate[slots]
         rate[seen] = step.moved[seen] * HOUR / step.elapsed[seen]
-        calm = ~(step.seen & (rate > self.limit[slots]) & (rate < self.leap[slots]))
+        # Readings that come more often and all say so are a flow, however large: a leap is one step.
+        leapt = (rate >= self.leap[slots]) & (at - self.last[slots] >= self.span[slots])
+        calm = ~(step.seen & (rate > self.limit[slots]) & ~leapt)
 
         def keep(which: Bools) -> None:
             step.keep(which)
@@ -79,11 +81,12 @@ class RateInstance(Watched):
     def breach(self, at: Ms, value: float, retained: bool) -> bool | None:
         if retained:
             return None
+        alone = at - self.columns.last.item(self.slot) >= self.columns.span.item(self.slot)
         moved = self.columns.take(self.slot, at, value)
         if moved is None:
             return None
         rate = self.columns.rate[self.slot] = moved[1] * HOUR / moved[0]
-        return self.limit is not None and self.limit < rate < self.leap
+        return self.limit is not None and rate > self.limit and not (alone and rate >= self.leap)
 
     def calm(self, point: int, value: float) -> Bounds | None:
         return ANY if self.still else None
@@ -106,6 +109,13 @@ def build(rule: Rule, place: Place) -> RateInstance | None:
     above, over = rule.parameters.get("above"), rule.parameters.get("over")
     if point is None or not isinstance(above, Limit) or not isinstance(over, int):
         return None
-    limit, leap = above.of(place.device), rule.parameters.get("leap")
-    most = limit * leap if isinstance(leap, float) and leap and limit is not None else inf
-    return RateInstance(rule, point, limit, over, place.shelf.of(Rates), most)
+    limit = above.of(place.device)
+    return RateInstance(rule, point, limit, over, place.shelf.of(Rates), _leap(rule, place, limit))
+
+
+def _leap(rule: Rule, place: Place, limit: float) -> float:
+    """Only of a unit: mains, hydrants and shops let through what no home can, and no other rule calls that a leap.
+    Where a site allows as much as that, it is a flow."""
+    leap = rule.parameters.get("leap")
+    home = place.device.parameters.get("use", "unit") == "unit"
+    return leap if home and isinstance(leap, float) and leap > limit else inf
