@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from dutyroom.profiles.paths import MISSING, Path, getter, walker
+from dutyroom.profiles.paths import MISSING, Path, as_text, getter, walker
 from dutyroom.profiles.profile import EventRule, Layout, PointRule
 from dutyroom.profiles.wanted import names_read
 
@@ -22,7 +22,7 @@ class Unnamed:
     """Of one layout without a decoder; made when the first such message comes."""
 
     def __init__(self, layout: Layout) -> None:
-        self._known = names_read(layout)
+        self._known, self._chosen = names_read(layout)
         rules = [*map(_point, layout.points), *map(_event, layout.events)]
         rules += [_any_of(paths) for paths in layout.attributes.values()]
         self._names = tuple(rules)
@@ -34,7 +34,14 @@ class Unnamed:
         for number, item in enumerate(self._items(content, document)):
             if number >= _MOST or any(there(item, document) for there in self._names):
                 return False
-        return any(name not in self._known for name in _with_value(content))
+        return any(self._new(*field) for field in _with_value(content))
+
+    def _new(self, name: str, value: object, element: bool) -> bool:
+        """Also where an element of a list, `{name: etage, value: 3}`, is none of those that the layout looks for."""
+        if name not in self._known:
+            return True
+        looked_for = self._chosen.get(name) if element else None
+        return looked_for is not None and as_text(value) not in looked_for
 
     def _items(self, content: object, document: object) -> Iterator[object]:
         if not self._walks:
@@ -69,17 +76,18 @@ def _own(names: frozenset[str]) -> Names:
     return lambda item, document: isinstance(item, dict) and not names.isdisjoint(item)
 
 
-def _with_value(document: object) -> Iterator[str]:
-    """Names of a document's fields that have a value of their own."""
-    left, seen = [document], 0
+def _with_value(document: object) -> Iterator[tuple[str, object, bool]]:
+    """Names of a document's fields that have a value of their own, that value, and whether they are an element's of a
+    list."""
+    left, seen = [(document, False)], 0
     while left and seen < _MOST:
-        found = left.pop()
+        found, element = left.pop()
         seen += 1
         if isinstance(found, dict):
             for name, value in found.items():
                 if isinstance(value, dict | list):
-                    left.append(value)
+                    left.append((value, False))
                 elif value is not None and value != "":
-                    yield str(name)
+                    yield str(name), value, element
         elif isinstance(found, list):
-            left += [value for value in found[:_MOST] if isinstance(value, dict | list)]
+            left += [(value, True) for value in found[:_MOST] if isinstance(value, dict | list)]

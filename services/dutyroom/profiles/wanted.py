@@ -31,10 +31,12 @@ REASONS = Key("reasons")  # field of an item: name of another field -> why that 
 @dataclass(slots=True)
 class _Found:
     """everything: some path has a wildcard for the name of a field. open: ... of a field of the item, or is the item.
-    exact: of the names, those whose values may be read; not of those whose reasons are."""
+    exact: of the names, those whose values may be read; not of those whose reasons are. chosen: (field, text) by which
+    elements of lists are found."""
 
     names: set[str] = field(default_factory=set)
     exact: set[str] = field(default_factory=set)
+    chosen: set[tuple[str, str]] = field(default_factory=set)
     everything: bool = False
     open: bool = False
 
@@ -60,7 +62,9 @@ class _Found:
         keys = [step.name for step in path.steps if isinstance(step, Key)]
         self.names.update(keys)
         self.exact.update(keys[:1] if path.steps[:1] == (REASONS,) and not path.whole else keys)
-        self.names |= {step.key for step in path.steps if isinstance(step, Where)}
+        chosen = [step for step in path.steps if isinstance(step, Where)]
+        self.names.update(step.key for step in chosen)
+        self.chosen.update((step.key, step.text) for step in chosen)
         if path.steps and isinstance(path.steps[-1], Keys):
             self.everything = True
         first = path.steps[: 2 if path.whole else 1]  # `$` may have the item as `decoded`
@@ -76,13 +80,17 @@ class _Found:
                 self.everything = self.open = True
 
 
-def names_read(layout: Layout) -> frozenset[str]:
-    """Of fields, all that any part of the layout reads."""
+def names_read(layout: Layout) -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
+    """Of fields, all that any part of the layout reads; and of those by which it chooses elements of lists, as `name` in
+    `tags[name==floor].value`, the texts that it looks for."""
     found = _Found()
     for part in fields(layout):
         if part.name not in _OUTSIDE:
             found.add(getattr(layout, part.name))
-    return frozenset(found.names)
+    keys = {key for key, _ in found.chosen}
+    return frozenset(found.names), {
+        key: frozenset(text for other, text in found.chosen if other == key) for key in keys
+    }
 
 
 def wanted(layouts: Sequence[Layout], finishes: Mapping[str, Finish] | None = None) -> Wanted | None:

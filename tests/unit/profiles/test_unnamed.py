@@ -89,6 +89,35 @@ def test_what_the_items_of_a_message_say(meters: object, unnamed: bool, tmp_path
     assert found.unnamed is unnamed
 
 
+TAGS = """
+name: Tags by name
+class: elevator
+match: {topics: ["t/{id}"]}
+identity: "{id}"
+points:
+  floor: {from: "tags[name==floor].value", quantity: number}
+  state: {from: "tags[name==12].value", quantity: number}
+"""
+
+
+@pytest.mark.parametrize(
+    ("tags", "unnamed"),
+    [
+        ([{"name": "etage", "value": 3}], True),
+        ([{"name": "etage", "value": 3}, {"name": 13, "value": 1}], True),
+        ([{"name": "floor", "value": None}], False),
+        ([{"name": "floor", "error": 3002}, {"name": "etage", "value": 3}], True),
+        ([{"name": 12, "value": None}], False),
+        ([], False),
+    ],
+)
+def test_elements_that_are_found_by_name_may_be_renamed(tags: object, unnamed: bool, tmp_path: Path) -> None:
+    said = json.dumps({"name": "lift", "tags": tags}).encode()
+    found = decoded(TAGS, "t/1", said, tmp_path)
+    assert not found.readings
+    assert found.unnamed is unnamed
+
+
 REST = """
 name: All that it says
 class: sensor
