@@ -242,6 +242,7 @@ def ordered(said: Sequence[Said]) -> list[tuple[Ms, Said]]:
 @example(267)  # a state set aside went on changing with what was heard later
 @example(4037)  # a reading came as new to its point though older than a state set aside
 @example(3035)
+@example(603)  # a generator that was late and no longer wanted ran before that was said
 @example(6054)  # a reading of the very instant at which a delay was over came after the clock had said so
 def test_any_order_and_delay_up_to_a_day_gives_the_alarms_of_the_true_order(seed: int) -> None:
     chance = random.Random(seed)

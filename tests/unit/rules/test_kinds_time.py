@@ -220,6 +220,28 @@ def test_mains_that_come_back_end_the_wait() -> None:
     assert [c.rule for c in bench.conditions] == ["power.mains_lost", "power.mains_lost"]
 
 
+def test_of_two_cuts_that_are_told_at_once_each_has_its_own_time() -> None:
+    bench = power()
+    rows = [(10, 0), (14, 0), (50, 230), (56, 230), (60, 0), (64, 0)]
+    batch = bench.batch([(at, "voltage", value) for at, value in rows], received=70, device="f")
+    bench.conditions += bench.engine.feed(batch)
+    for second in range(71, 200, 5):
+        bench.tick(second)
+    of_it = [c for c in bench.conditions if c.rule == "generator.start_failure"]
+    assert [((c.at - T0) / 1000, c.active) for c in of_it] == [(43, True), (55, False), (93, True)]
+
+
+def test_a_set_that_starts_when_it_is_no_longer_wanted_was_late_until_the_mains_came_back() -> None:
+    bench = power()
+    rows = [(10, 0), (14, 0), (50, 230)]
+    batch = bench.batch([(at, "voltage", value) for at, value in rows], received=50, device="f")
+    bench.conditions += bench.engine.feed(batch)
+    bench.tick(58)  # the mains are back since 55
+    bench.feed(58, "running", 1)
+    of_it = [c for c in bench.conditions if c.rule == "generator.start_failure"]
+    assert [((c.at - T0) / 1000, c.active) for c in of_it] == [(43, True), (55, False)]
+
+
 def test_a_feeder_that_it_does_not_back_is_none_of_its_business() -> None:
     bench = power()
     lost(bench, "other")

@@ -71,19 +71,27 @@ class ExpectInstance(Instance):
         return self._settle(at) if self.met else None
 
     def reach(self, point: int, at: Ms, received: Ms) -> Condition | None:
-        """What comes in time, however long it was on its way, is in time."""
+        """What comes in time, however long it was on its way, is in time. What ended before is not ended by this."""
+        if self.over is not None and at > self.over:
+            return self._ended()
         return self._late() if self.deadline is not None and at > self.by else None
 
     def tick(self, now: Ms) -> Condition | None:
         if self.over is not None:
-            return self._settle(self.over)
+            return self._ended()
         return self._late() if self.deadline is not None and now >= self.deadline else None
 
     def _late(self, cause: str = "") -> Condition | None:
         self.deadline, self.changed = None, max(self.changed, self.by)
         return None if self.active else self._change(True, self.by, cause)
 
+    def _ended(self) -> Condition | None:
+        """Says what was not said yet; the deadline of a condition that has come since then still runs."""
+        at, self.over = self.over, None
+        return self._change(False, at) if self.active and at is not None else None
+
     def _settle(self, at: Ms) -> Condition | None:
+        at = at if self.over is None else min(at, self.over)
         self.deadline = self.over = None
         return self._change(False, at) if self.active else None
 
