@@ -82,6 +82,27 @@ def test_another_state_is_told_with_its_mark_and_no_younger_than_what_was_known(
     assert (shown(rig).quality, shown(rig).received_at) == (Quality.GOOD, LATER + MINUTE)
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_state_that_comes_back_while_we_were_away_is_told_though_it_was_said_before(
+    rig: Rig, restart: bool
+) -> None:
+    """Off and on again; then the broker lost our session, and of the second "off" it has only what it retained."""
+    rig.ingest.handle([probe("0", T), probe("1", T + MINUTE)])
+    rig.keep.drain()
+    if restart:
+        rig.again()
+    rig.ingest.handle([probe("0", LATER, retained=True)])
+    rig.keep.drain()
+    told = shown(rig)
+    assert (told.value, told.quality, told.received_at) == (0.0, Quality.RETAINED, T + MINUTE)
+    rig.ingest.handle([probe("0", LATER + MINUTE, retained=True)])  # the next reconnect tells nothing new
+    rig.keep.drain()
+    assert shown(rig) == told
+    assert committed(rig)[:3] == [(0.0, 0), (1.0, 0), (0.0, Quality.RETAINED)]
+    row = rig.ledger()["tank-p1"]
+    assert (row.decoded, row.stored, row.duplicate) == (4, 3, 1)
+
+
 def test_the_first_that_is_known_of_a_device_may_be_a_retained_one(rig: Rig) -> None:
     rig.ingest.handle([probe("1.5", T, retained=True)])
     assert shown(rig).quality == Quality.RETAINED

@@ -76,6 +76,7 @@ class Window:
         self._new: list[Message] | Messages = []  # not committed yet
         self._gone: set[int] = set()  # places in `_recent` that were delivered again: each is so once
         self._index: dict[Content, deque[Place]] | None = None  # made for the first one that came before
+        self._newest: dict[str, bytes] = {}  # topic -> what was said there last, made with the index
 
     def begin(self) -> None:
         """Forgets what was seen since the last commit: it is handled once more."""
@@ -111,21 +112,31 @@ class Window:
     def first(self, message: Message) -> Ms | None:
         """When a message that is delivered again was first received. After a reconnect that may be thousands:
         none of them looks through all the others."""
-        if self._index is None:
-            self._index = {}
-            for number, receipt in enumerate(self._recent):
-                of = self._index.setdefault((receipt.topic, receipt.payload), deque())
-                of.append((number, receipt.received_at))
-            for other in self._new:
-                of = self._index.setdefault((other.topic, _content(other.payload)), deque())
-                of.append((None, other.received_at))
-        found = self._index.get((message.topic, _content(message.payload)))
+        index, content = self._indexed(), _content(message.payload)
+        # A state that a broker kept is known only where nothing else was said since: off, on and off again may be news.
+        if message.retained and self._newest.get(message.topic, content) != content:
+            return None
+        found = index.get((message.topic, content))
         if not found:
-            return self._older.get((message.topic, _content(message.payload))) if message.retained else None
+            return self._older.get((message.topic, content)) if message.retained else None
         place, at = found.popleft()
         if place is not None:
             self._gone.add(place)
         return at
+
+    def _indexed(self) -> dict[Content, deque[Place]]:
+        if self._index is None:
+            self._index = {}
+            self._newest = dict(sorted(self._older, key=self._older.__getitem__))
+            for number, receipt in enumerate(self._recent):
+                of = self._index.setdefault((receipt.topic, receipt.payload), deque())
+                of.append((number, receipt.received_at))
+                self._newest[receipt.topic] = receipt.payload
+            for other in self._new:
+                of = self._index.setdefault((other.topic, _content(other.payload)), deque())
+                of.append((None, other.received_at))
+                self._newest[other.topic] = _content(other.payload)
+        return self._index
 
     def pass_by(self, messages: Messages) -> None:
         """Adds some that nobody has marked and that are committed as they came."""
@@ -140,6 +151,7 @@ class Window:
         if self._index is not None:
             of = self._index.setdefault((message.topic, _content(message.payload)), deque())
             of.append((None, message.received_at))
+            self._newest[message.topic] = _content(message.payload)
         if isinstance(self._new, Messages):
             self._new = list(self._new)
         self._new.append(message)
