@@ -221,6 +221,18 @@ def test_a_device_that_has_nothing_to_say_fills_no_quarantine(known: Rig, said: 
     assert known.journal.quarantine_size() == 0
 
 
+def test_of_meters_behind_one_gateway_the_one_of_which_nothing_is_read_is_named(rig: Rig) -> None:
+    rig.register(meter("m1"), meter("m2"), meter("m3"))
+    said = [{"id": "m1", "m3": 2}, {"id": "m2", "cbm": 2}, {"id": "m3", "m3": "?"}]
+    body = {"meters": [{**one, "ts": HOURS[0] // 1000} for one in said]}
+    rig.ingest.handle(
+        [batch(T, m1=(1, HOURS[0]), m2=(1, HOURS[0])), Message("gw/g1/up", json.dumps(body).encode(), T + 1)]
+    )
+    found = {(row.kind, row.device) for row in rig.journal.findings(0)}
+    assert found == {("nothing_read", "meter-m2"), ("malformed", "meter-m3")}
+    assert rig.journal.quarantine_size() == 0
+
+
 def test_what_a_mended_profile_ignores_of_a_silent_device_is_settled(known: Rig) -> None:
     known.ingest.handle([read(T, T, {"type": "beat", "up": 5}), read(T + 1, T, {"type": "x", "up": 6})])
     assert known.journal.quarantine_size() == 2

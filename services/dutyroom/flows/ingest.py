@@ -379,13 +379,23 @@ def _silent(message: Message, decoded: Decoded, devices: Mapping[str, Device | N
     """Of a device from whose message nothing was read, with what there is in it: new firmware may have other names
     for its fields, and then the ledger balances and the device is heard, but its readings have ended."""
     told = decoded.readings or decoded.events or decoded.attributes or decoded.findings or decoded.unknown
+    quiet: Collection[str] = devices
     if not decoded.unnamed and (told or decoded.foreign or decoded.sequences):
-        return []
+        if len(devices) < 2:
+            return []
+        quiet = devices.keys() - _told_of(decoded)  # of the others behind its gateway something was read
     return [
         Finding(NOTHING, device.id, message.received_at, named_in(message.payload))
-        for device in devices.values()
-        if device is not None
+        for address, device in devices.items()
+        if device is not None and address in quiet
     ]
+
+
+def _told_of(decoded: Decoded) -> set[str]:
+    """The addresses of which a message says something."""
+    said = {reading.address for reading in decoded.readings} | {event.address for event in decoded.events}
+    said.update(address for address, *_ in (*decoded.attributes, *decoded.sequences))
+    return said.union(address for _, address, _ in decoded.findings)
 
 
 def _still(
