@@ -40,6 +40,8 @@ def guard(row: Fields, below: Mapping[object, object]) -> None:
         row.wrong("waits", f"{what} never wait for a cause")
     if given.get("priority", 1) != 1:
         row.wrong("priority", f"{what} are an emergency: 1")
+    if given.get("graver"):
+        row.wrong("graver", f"{what} are an emergency: nothing is graver, whatever the cause")
     if given.get("fire") is True and below.get("fire") is not True:
         row.wrong("fire", f"{what} are told during a fire test like at any other time")
     if str(given.get("ticket", "now")).strip().startswith(("never", "after")):

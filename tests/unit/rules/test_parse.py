@@ -144,6 +144,10 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
         ("rules:\n  - {id: gas.leak, enabled: false}", "rules[0].enabled: gas alarms cannot be switched off"),
         ("rules:\n  - {id: gas.leak, priority: 3}", "rules[0].priority: gas alarms are an emergency"),
         ("rules:\n  - {id: gas.leak, waits: true}", "rules[0].waits: gas alarms never wait"),
+        (
+            "rules:\n  - {id: fire.alarm, graver: {'': 4}}",
+            "rules[0].graver: fire and entrapment are an emergency",
+        ),
         ("rules:\n  - {id: gas.leak, ticket: after 5min}", "rules[0].ticket: must be now: gas alarms wait"),
         ("rules:\n  - {id: gas.leak, on_delay: 60}", "rules[0].on_delay: gas alarms wait no longer"),
         ("rules:\n  - {id: gas.leak, utility: power}", "rules[0].utility: gas alarms are never explained"),
