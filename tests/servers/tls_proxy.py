@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import ssl
 import threading
@@ -37,17 +38,27 @@ class TlsProxy:
             self._context.wrap_socket(plain, server_side=True) as client,
             socket.create_connection(("127.0.0.1", self._target)) as server,
         ):
-            back = threading.Thread(target=_pump, args=(server, client), daemon=True)
-            back.start()
             _pump(client, server)
-            server.shutdown(socket.SHUT_WR)
-            back.join(10)
 
     def close(self) -> None:
         self._socket.close()
 
 
-def _pump(source: socket.socket, target: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        while data := source.recv(65536):
-            target.sendall(data)
+def _pump(client: ssl.SSLSocket, server: socket.socket) -> None:
+    """Both ways by one thread: a TLS connection must not be read by one while another writes to it."""
+    asking = True
+    while True:
+        waiting = [client, server] if asking else [server]
+        ready = [client] if asking and client.pending() else select.select(waiting, [], [], 30)[0]
+        if not ready:
+            return
+        if client in ready:
+            if data := client.recv(65536):
+                server.sendall(data)
+            else:
+                asking = False
+                server.shutdown(socket.SHUT_WR)
+        if server in ready:
+            if not (data := server.recv(65536)):
+                return
+            client.sendall(data)

@@ -36,6 +36,7 @@ class Points(Columns):
         "low": Field(np.float64, -inf),
         "high": Field(np.float64, inf),
         "stepped": Field(np.bool_, False),  # columns of its instances want to look at each reading
+        "asks": Field(np.bool_, False),  # some of its instances ask
         "asked": Field(np.int64, FOREVER),  # nobody who asks wants an earlier reading
         "keeps": Field(np.bool_, False),  # its instances want to know the newest, once they wake
         "unseen": Field(np.bool_, False),  # that they have not been told of it yet
@@ -51,6 +52,7 @@ class Points(Columns):
     low: Floats
     high: Floats
     stepped: Bools
+    asks: Bools
     asked: Longs
     keeps: Bools
     unseen: Bools
@@ -83,8 +85,7 @@ class Points(Columns):
             mine = (*self.at(point), instance)
             self._instances[point] = _those(tuple(sorted(mine, key=_number)))
             self.watched[point], self.calm[point], self.untried[point] = True, False, True
-            if instance.asks:
-                self._asks(point)
+            self._part(point, instance)
         if isinstance(instance.columns, Stepped):
             self.layers.put(instance.columns, instance.points, instance.slots)
             self.stepped[list(instance.points)] = True
@@ -96,18 +97,19 @@ class Points(Columns):
             mine = tuple(i for i in self.at(point) if i is not instance)
             self._instances[point] = _those(mine)
             self.calm[point], self.untried[point], self.watched[point] = False, True, bool(mine)
-            if instance.asks:
-                self._asks(point)
+            self._part(point, instance)
         if isinstance(instance.columns, Stepped):
             self.layers.take(instance.columns, instance.points, instance.slots)
 
     # ------------------------------------------------------------ who asks
 
-    def _asks(self, point: int) -> None:
-        """Others ask for readings of this point than before."""
+    def _part(self, point: int, changed: Instance) -> None:
+        """Others look at this point than before: those who ask are parted from those who do not, whoever came first."""
         whole = self.at(point)
         mine = tuple(i for i in whole if i.asks)
-        self.asked[point] = NEVER if mine else FOREVER
+        self.asks[point] = bool(mine)
+        if changed.asks:
+            self.asked[point] = NEVER if mine else FOREVER
         self._asking.pop(point, None)
         if mine and len(mine) < len(whole):
             self._asking[point] = _those(mine)
@@ -132,7 +134,7 @@ class Points(Columns):
     def take_newest(self, points: Slots, newest: Longs) -> None:
         """Of a snapshot: what was judged until then. Nothing is calm before its next reading."""
         self.newest[:], self.calm[:], self.untried[:] = NEVER, False, True
-        self.asked[self.asked != FOREVER] = NEVER
+        self.asked[self.asks] = NEVER
         if len(points):
             self._make_room(int(points.max()) + 1)
             self.newest[points] = newest

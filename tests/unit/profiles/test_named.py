@@ -43,7 +43,16 @@ def test_a_maker_is_known_by_its_name_in_the_things_network(library: Library) ->
     }
     first, *others = library.trial(Message("v3/a@t/devices/x/up", orjson.dumps(sent), AT))
     assert (first.profile, first.named) == ("milesight/em320-th", True)
-    assert not any(t.named or t.foreign for t in others if t.profile.startswith("milesight/"))
+    assert others
+    assert all(t.foreign and not t.named for t in others)  # what it is has a profile of its own
+
+
+def test_of_a_product_without_a_profile_those_of_its_maker_are_no_strangers(library: Library) -> None:
+    tried = library.trial(uplink("Milesight EM999-TH", "01755a03679cff0468c8", 85))
+    ours = [t for t in tried if t.profile.startswith("milesight/")]
+    assert ours
+    assert not any(t.named or t.foreign for t in ours)
+    assert all(t.foreign for t in tried if t not in ours)
 
 
 @pytest.mark.parametrize("product", ["", "TH", "any", "Water meter", "EM320", "320"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import inf
 
 import pytest
@@ -93,3 +94,17 @@ def test_a_point_is_foreseen_only_where_all_who_look_at_it_can_say_so() -> None:
     assert foreseen(made.engine._points.at, [1], [2.0]) == ([1], [-inf], [3.0])
     made.feed(0, "flow", 4.0)
     assert foreseen(made.engine._points.at, [1], [2.0]) == ([], [], [])
+
+
+@pytest.mark.parametrize("first", ["asks", "does not"])
+def test_a_reading_for_those_who_learn_is_told_to_nobody_else(taken: list[float], first: str) -> None:
+    """Whoever of them looked at the point first. A register that rises in one batch was judged twice, and fell."""
+    learns = replace(rule("kind: night_flow\npoint: volume"), id="learns")
+    both = (learns, BACK) if first == "asks" else (BACK, learns)
+    made = Bench(both, counter("volume"), kind="water_meter", use="riser")
+    says: list[object] = list(made.engine.feed(made.batch([(0, "volume", 0)])))
+    rises = [(hour * 3600, "volume", hour * 10.0) for hour in range(1, 48)]
+    assert [*says, *made.engine.feed(made.batch(rises))] == []
+    assert made.engine._points.asking(1) == tuple(i for i in made.engine._points.at(1) if i.asks)
+    assert len(made.engine._points.at(1)) == 2
+    assert taken == []
