@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -27,6 +28,20 @@ def data_home() -> Path:
 Folder = Annotated[Path, AfterValidator(lambda path: path.expanduser())]
 
 
+def _web(address: str) -> str:
+    try:
+        parts = urlsplit(address)
+        good = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # of the port
+        good = False
+    if not good or parts.query or parts.fragment or not address.isprintable() or " " in address:
+        raise ValueError("should be an address like http://influx:8086")
+    return address
+
+
+Address = Annotated[str, AfterValidator(_web)]
+
+
 class Settings(BaseSettings):
     """Of one instance; the command line's options are given by name and win. Raises Invalid."""
 
@@ -39,7 +54,7 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="Port of the pages; 0 = any free one.")
     https: bool = Field(False, description="Pages are reached by https, through a proxy in front.")
     readings: Literal["embedded", "influx"] = Field("embedded", description="Where readings live.")
-    influx_url: str = Field("http://127.0.0.1:8086", description="Address of InfluxDB 2.x.")
+    influx_url: Address = Field("http://127.0.0.1:8086", description="Address of InfluxDB 2.x.")
     influx_org: str = Field("dutyroom", description="Organisation in InfluxDB.")
     influx_bucket: str = Field("dutyroom", description="Bucket in InfluxDB.")
     influx_token_file: Folder | None = Field(None, description="File that holds InfluxDB's token.")
@@ -61,8 +76,9 @@ class Settings(BaseSettings):
     )
     influx_days_of_hours: int = Field(0, ge=0, le=36500, description="The same of the last ones in an hour.")
     records: str = Field("", description="postgresql://... ; empty = SQLite in the data folder.")
-    raw_days: float = Field(7.0, gt=0, description="Days that raw messages stay in the journal.")
-    spool_gb: float = Field(20.0, gt=0, description="Size of a site's journal, in GB.")
+    raw_days: float = Field(7.0, gt=0, le=36500, description="Days that raw messages stay in the journal.")
+    # Not less: some billionths of it would be no byte, which means no limit.
+    spool_gb: float = Field(20.0, ge=0.001, le=1e6, description="Size of a site's journal, in GB.")
     canary: bool = Field(True, description="Publish a message of our own each minute and look for it.")
     mqtt_reader: Literal["bulk", "stock"] = Field(
         "bulk", description="How MQTT is read: many messages at once, or each by paho's own callbacks."
@@ -101,6 +117,6 @@ def token_in(file: Path, server: str) -> str:
 
 def _mistake(place: tuple[int | str, ...], message: str, given: dict[str, object]) -> Mistake:
     name = str(place[0]) if place else ""
-    if name in given:
-        return Mistake("command line", 0, "--" + name.replace("_", "-"), message)
+    if name in given:  # as `dutyroom influx setup` calls it
+        return Mistake("command line", 0, "--" + name.removeprefix("influx_").replace("_", "-"), message)
     return Mistake("environment", 0, PREFIX + name.upper(), message)

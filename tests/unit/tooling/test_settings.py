@@ -34,13 +34,38 @@ def test_every_wrong_value_is_named_where_it_stands(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DUTYROOM_PORT", "many")
     monkeypatch.setenv("DUTYROOM_READINGS", "oracle")
     with pytest.raises(Invalid) as caught:
-        Settings(raw_days=-1)
+        Settings(raw_days=-1, influx_days=-1)
     said = [str(mistake) for mistake in caught.value.mistakes]
     assert [line.rsplit(": ", 1)[0] for line in said] == [
         "environment: DUTYROOM_PORT",
         "environment: DUTYROOM_READINGS",
+        "command line: --days",
         "command line: --raw-days",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [(n, v) for n in ("RAW_DAYS", "SPOOL_GB") for v in ("inf", "nan", "-1", "0", "1e30")]
+    + [("SPOOL_GB", "1e-12")],
+)
+def test_a_size_that_is_none_is_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What has no end is no number of bytes and no instant, and no byte at all would be a journal without a bound."""
+    monkeypatch.setenv(PREFIX + name, value)
+    with pytest.raises(Invalid, match=f"DUTYROOM_{name}"):
+        Settings()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["influx:8086", "influx", "ftp://influx", "http://", "http://influx:port", "http://a b", "http://i?x=1"],
+)
+def test_an_address_that_is_none_is_named(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DUTYROOM_INFLUX_URL", url)
+    with pytest.raises(Invalid, match=r"DUTYROOM_INFLUX_URL: .*like http://influx:8086"):
+        Settings()
+    for good in ("https://influx.example.org/behind/a/proxy/", "HTTP://[::1]:8086"):
+        assert Settings(influx_url=good).influx_url == good
 
 
 def test_a_setting_that_does_not_exist() -> None:
