@@ -284,6 +284,19 @@ def test_the_commands_are_those_that_the_program_has() -> None:
     command_line(yaml.safe_load(default[1]))
 
 
+# Of docker-compose 1.29 and of the plug-in that came after it: `cp`, for example, is the latter's alone.
+SUBCOMMANDS = {"build", "exec", "logs", "ps", "restart", "run", "up"}
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operations.md", "docs/grafana.md"])
+def test_the_pages_use_what_every_docker_compose_has(page: str) -> None:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    commands = re.findall(r"(?:^|`)docker-compose(?: -\S+)* ([a-z]+)", text, re.MULTILINE)
+    assert set(commands) <= SUBCOMMANDS
+    # An `exec` that is piped, or run by cron, has no terminal.
+    assert not re.findall(r"^docker-compose exec (?!-T)[^`\n]*[<>].*$", text, re.MULTILINE)
+
+
 def test_the_variables_are_settings() -> None:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     assert {v for v in SERVICES["ingest"]["environment"] if v.startswith(PREFIX)} <= known
