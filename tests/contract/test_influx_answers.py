@@ -6,6 +6,7 @@ the code in question, in the words of the real one.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -423,6 +424,8 @@ def test_a_wait_may_be_an_instant_of_the_servers_own_clock(
         Answer(200, body=b""),
         Answer(202, body=b"{}"),
         Answer(400, body=b"<html>bad request</html>"),
+        Answer(400, body=b'{"message":"Bad request"}'),
+        Answer(422, body=b'{"message":["a"],"request_id":"1"}'),
         Answer(422, body=b""),
         Answer(302, {"Location": "http://127.0.0.1:9/"}, body=b""),
         Answer(405, body=b""),
@@ -430,7 +433,7 @@ def test_a_wait_may_be_an_instant_of_the_servers_own_clock(
         Answer(503, cut=-1),
         Answer(204, body=b"", cut=-1),
     ],
-    ids=lambda answer: f"{answer.status}-{answer.cut}-{(answer.body or b'-')[:8].decode()}",
+    ids=lambda answer: f"{answer.status}-{answer.cut}-{(answer.body or b'-')[:14].decode()}",
 )
 def test_only_influxdbs_own_yes_is_a_yes_and_its_own_no_a_no(
     store: InfluxReadingStore, fake: FakeInflux, answer: Answer
@@ -466,6 +469,30 @@ def test_a_server_that_hangs_in_a_write_is_given_up_and_the_same_again_is_stored
     held.set()
     put(store, (1, T, 5.0))
     assert len(set(fake.stored)) == 1
+    store.close()
+
+
+def test_a_server_that_is_too_slow_for_a_block_gets_less_of_it(fake: FakeInflux) -> None:
+    """The same again would take as long, and nothing would ever be stored."""
+    sizes: list[int] = []
+
+    def slow(lines: list[str]) -> None:
+        sizes.append(len(lines))
+        time.sleep(0.6 if len(lines) > 200 else 0)
+
+    fake.refuses = slow
+    store = InfluxReadingStore(fake.url, "t", "org", "bucket", "estate", timeout_s=0.3)
+    rows = [(2, T + i, float(i)) for i in range(1_000)]
+    tries = 0
+    while len(set(fake.stored)) < len(rows):
+        tries += 1
+        assert tries < 40
+        with contextlib.suppress(Unavailable):
+            put(store, *rows)
+    fake.refuses = lambda lines: sizes.append(len(lines))
+    for _ in range(9):
+        put(store, *rows)
+    assert sizes[-1] == 1_000  # as before, once it is quick again
     store.close()
 
 

@@ -69,6 +69,10 @@ class NoBucket(Unavailable):
     """A bucket is not there, or the token may not see it."""
 
 
+class TooSlow(Unavailable):
+    """No answer came in time to what was sent: with less of it there may be one."""
+
+
 class InfluxLink:
     """One server, organisation and token. Thread-safe."""
 
@@ -82,7 +86,7 @@ class InfluxLink:
     ) -> None:
         """token: or where it is read, which is done again when the server does not take it: it may have been renewed.
         monotonic: seconds that only rise, for the waits that the server asks for."""
-        self.url, self.org = door.url, org
+        self.url, self.org, self.timeout_s = door.url, org, timeout_s
         self._token = token
         self._client = door.client(token() if callable(token) else token, org, timeout_s)
         # What WriteApi itself calls: that one does not tell with which code a write was answered.
@@ -97,7 +101,7 @@ class InfluxLink:
     # ------------------------------------------------------------ writing
 
     def write(self, bucket: str, block: bytes) -> None:
-        """Stores a block of line protocol, times in ms. Raises Refused, NoBucket, Unavailable."""
+        """Stores a block of line protocol, times in ms. Raises Refused, NoBucket, TooSlow, Unavailable."""
         self._rest()
         try:
             _, status, _ = self._writing.post_write_with_http_info(
@@ -109,6 +113,8 @@ class InfluxLink:
             )
         except ApiException as err:
             raise self._refused(err, bucket) from err
+        except urllib3.exceptions.ReadTimeoutError as err:
+            raise TooSlow(str(self._no_answer(err))) from err
         except (urllib3.exceptions.HTTPError, OSError) as err:
             raise self._no_answer(err) from err
         if status != 204:  # a proxy's page of greeting is no promise to keep anything
@@ -232,9 +238,10 @@ class InfluxLink:
 
 
 def _said(err: ApiException) -> tuple[str, bool]:
-    """What the server says, and whether it says so in the form that InfluxDB has."""
+    """What the server says, and whether it says so in the form that InfluxDB has: gateways say only a message."""
     try:
-        return str(json.loads(err.body)["message"]), True
+        said = json.loads(err.body)
+        return str(said["message"]), "code" in said
     except (ValueError, KeyError, TypeError):
         return str(err.body or err.reason or "")[:500], False
 

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from dutyroom.backends.influx_companions import Field, Rows
 from dutyroom.backends.influx_lines import LineMaker
-from dutyroom.backends.influx_link import InfluxLink, NoBucket, Refused
+from dutyroom.backends.influx_link import InfluxLink, NoBucket, Refused, TooSlow
 from dutyroom.backends.influx_names import INTEGER
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Point, PointTable, Reading, Readings
 from dutyroom.timebase import DAY, Ms
 
 LINES = 10_000  # a request
+FEWEST = 100  # a request to a server that was too slow for more
 ROWS = 70_000  # turned into lines at once: some 10 MB
 _WIDEST = 1_000  # rows of a line that stay together
 EVER = 2**62
@@ -42,6 +43,7 @@ class InfluxWriter:
         self.maker = LineMaker()
         self._known = np.zeros(0, np.bool_)  # slots whose newest reading was asked for
         self._asked = False
+        self._most = LINES  # a request, at present
         self._lock = threading.Lock()
 
     def write(self, readings: Readings, table: PointTable) -> None:
@@ -148,12 +150,12 @@ class InfluxWriter:
             return {}
         lines, made = self.maker.lines(readings, slots, rows), self.maker.changes
         refused = lines.refused
-        for part, block in lines.blocks(LINES):
+        for part, block in lines.blocks(self._most):
             if self.maker.changes != made:  # a block before it taught us other names
                 refused |= self._send(readings, table, slots, part, step)
                 continue
             try:
-                self._link.write(self._buckets[step], block)
+                self._post(step, block)
             except Refused as err:
                 refused |= self._sort_out(err, readings, table, slots, part, step)
             except NoBucket as err:
@@ -161,6 +163,18 @@ class InfluxWriter:
                     raise
                 refused |= dict.fromkeys(part.tolist(), f"older than {self._buckets[0]!r} keeps, and {err}")
         return refused
+
+    def _post(self, step: int, block: bytes) -> None:
+        """A server that does not answer in time gets less of it, or the same would take as long for ever; more again
+        once it has a good part of that time left."""
+        began = self._link.monotonic()
+        try:
+            self._link.write(self._buckets[step], block)
+        except TooSlow:
+            self._most = max(self._most // 4, FEWEST)
+            raise
+        if self._link.monotonic() - began < self._link.timeout_s / 4:
+            self._most = min(2 * self._most, LINES)
 
     def _sort_out(
         self, err: Refused, readings: Readings, table: PointTable, slots: Slots, rows: Rows, step: int
