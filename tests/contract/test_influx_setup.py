@@ -23,7 +23,8 @@ from tests.servers.influx import Influx, new_influx
 from tests.servers.needed import unavailable
 from typer.testing import CliRunner
 
-from dutyroom.backends.influx_history import to_its_end
+from dutyroom.backends.influx_history import InfluxHistory, to_its_end
+from dutyroom.backends.influx_setup import first_user
 from dutyroom.backends.influx_tasks import Plan, coarser, tasks
 from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.cli import app
@@ -273,14 +274,21 @@ def test_months_later_the_last_registers_and_what_the_hours_held_are_still_read(
 
 
 @real
-def test_a_bucket_that_is_told_to_keep_longer_gets_back_what_it_has_lost(site: Site, tmp_path: Path) -> None:
-    other = Site(site.url, tmp_path / "tokens")
-    given = ["--operator-token", str(site.tokens / "operator.token"), "--bucket", "longer"]
+@pytest.mark.parametrize("broken_off", [False, True])
+def test_a_bucket_that_is_told_to_keep_longer_gets_back_what_it_has_lost(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken_off: bool
+) -> None:
+    """Also where the first run was ended in the middle of it."""
+    other, bucket = Site(site.url, tmp_path / "tokens"), f"longer{int(broken_off)}"
+    given = ["--operator-token", str(site.tokens / "operator.token"), "--bucket", bucket]
     first = other.setup(*given, "--days", "10", "--days-of-minutes", "40")
     assert sum("expire" in line for line in first) == 6
-    store = InfluxReadingStore(
-        site.url, other.token("service"), "dutyroom", "longer", "estate", coarser=coarser("longer")
-    )
+
+    def opened() -> InfluxReadingStore:
+        token = other.token("service")
+        return InfluxReadingStore(site.url, token, "dutyroom", bucket, "estate", coarser=coarser(bucket))
+
+    store = opened()
     now = int(time.time() * 1000)
     rows = [(n % 3, now - age * DAY + n, float(n), n % 2, 0) for age in (1, 20, 60) for n in range(30)]
     store.write(replace(Readings.of(rows), late=dict.fromkeys(range(0, 90, 7), now)), TABLE)
@@ -291,21 +299,130 @@ def test_a_bucket_that_is_told_to_keep_longer_gets_back_what_it_has_lost(site: S
 
     wanted = everything()
     store.close()
-    said = other.setup(*given, "--days", "0", "--days-of-minutes", "0")
-    assert [line.split("   ")[1] for line in said if line.startswith("made")][-2:] == [
-        "bucket longer_5m keep for ever instead of 40 days",
-        "bucket longer keep for ever instead of 10 days",
-    ]
-    store = InfluxReadingStore(
-        site.url, other.token("service"), "dutyroom", "longer", "estate", coarser=coarser("longer")
-    )
+    longer = [*given, "--days", "0", "--days-of-minutes", "0"]
+    if broken_off:
+        describe(site, bucket, "of the east wing")
+        with monkeypatch.context() as patched:
+            patched.setattr(InfluxHistory, "into_finer", cut_off)
+            other.setup(*longer, code=1)
+        other.setup(*longer, "--dry-run")  # changes nothing of it
+    said = other.setup(*longer)
+    made = [line.split("   ")[1] for line in said if line.startswith("made")]
+    assert f"bucket {bucket} keep for ever instead of 10 days" in made
+    what = "made whole" if broken_off else "keep for ever instead of 40 days"
+    assert any(line.startswith(f"bucket {bucket}_5m") and what in line for line in made), made
+    store = opened()
     assert everything() == wanted
     assert sum(len(at) for at, *_ in wanted) == 90  # type: ignore[misc]
     store.close()
-    ended = [line for line in said if "expire" in line]
-    assert len(ended) == 6
-    assert all(line.startswith("made   an end to task 'longer_") for line in ended)
-    assert not any("expire" in line for line in other.setup(*given, "--days", "0", "--days-of-minutes", "0"))
+    assert described(site, bucket) == ("of the east wing" if broken_off else "")
+    assert described(site, f"{bucket}_5m") == ""
+    again = other.setup(*longer)
+    assert not [line for line in again if line.startswith(("made", "filled")) or "expire" in line]
+    if not broken_off:
+        ended = [line for line in said if "expire" in line]
+        assert len(ended) == 6
+        assert all(line.startswith("made   an end to task 'longer") for line in ended)
+
+
+def cut_off(*_: object) -> None:
+    raise Unavailable("the line was cut")
+
+
+def bucket_of(client: Any, name: str) -> Any:
+    return client.buckets_api().find_buckets(name=name).buckets[0]
+
+
+def describe(site: Site, name: str, text: str) -> None:
+    with client_of(url=site.url, token=site.token("operator"), org="dutyroom") as client:
+        bucket = bucket_of(client, name)
+        bucket.description = text
+        client.buckets_api().update_bucket(bucket)
+
+
+def described(site: Site, name: str) -> str:
+    with client_of(url=site.url, token=site.token("operator"), org="dutyroom") as client:
+        return bucket_of(client, name).description or ""
+
+
+@real
+def test_a_bucket_that_keeps_less_than_a_day_is_not_one_that_keeps_for_ever(
+    site: Site, tmp_path: Path
+) -> None:
+    other = Site(site.url, tmp_path / "tokens")
+    rules = [influxdb_client.BucketRetentionRules(type="expire", every_seconds=12 * 3600)]  # type: ignore[no-untyped-call]
+    with client_of(url=site.url, token=site.token("operator"), org="dutyroom") as client:
+        client.buckets_api().create_bucket(bucket_name="short", org="dutyroom", retention_rules=rules)
+    said = other.setup("--operator-token", str(site.tokens / "operator.token"), "--bucket", "short")
+    assert "made   bucket short keep 90 days instead of 1 days" in said
+
+
+@real
+def test_a_name_that_stands_for_another_bucket_is_said(site: Site, tmp_path: Path) -> None:
+    """What is written would not be what is read."""
+    other = Site(site.url, tmp_path / "tokens")
+    given = ["--operator-token", str(site.tokens / "operator.token"), "--bucket", "named"]
+    with client_of(url=site.url, token=site.token("operator"), org="dutyroom") as client:
+        api = influxdb_client.DBRPsService(client.api_client)
+        bucket, org = bucket_of(client, "dutyroom"), client.organizations_api().find_organizations()[0].id
+
+        def name(policy: str, of: str) -> Any:
+            return api.post_dbrp(
+                influxdb_client.DBRPCreate(  # type: ignore[no-untyped-call]
+                    org_id=org, bucket_id=of, database="named", retention_policy=policy, default=True
+                )
+            )
+
+        made = name("autogen", bucket.id)
+        said = other.setup(*given, code=1)[-1]
+        assert '"named"."autogen"' in said
+        assert "stands for bucket dutyroom" in said
+        api.delete_dbrpid(made.id, org_id=org)
+        name("weekly", bucket.id)  # and another one is what is asked without a name
+        other.setup(*given)
+        found = [d for d in api.get_dbr_ps(org_id=org).content if d.database == "named" and not d.virtual]
+        assert [d.retention_policy for d in found if d.default] == ["autogen"]
+
+
+@pytest.fixture
+def fresh(tmp_path: Path) -> Iterator[Site]:
+    """A server of its own that nobody has set up."""
+    try:
+        started = new_influx(tmp_path / "influx")
+    except Missing as err:
+        unavailable("influxdb", err)
+    yield Site(started.url, tmp_path / "tokens")
+    started.stop()
+
+
+@real
+def test_a_first_set_up_that_was_broken_off_goes_on(fresh: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the server was asked, after it had answered and nobody heard it, and while a token was written down."""
+    with monkeypatch.context() as patched:
+        patched.setattr("dutyroom.wiring.influx.first_user", cut_off)
+        fresh.setup(code=1)
+    assert fresh.token("operator") == ""
+
+    def unheard(*given: Any) -> str:
+        first_user(*given)
+        cut_off()
+        return ""
+
+    with monkeypatch.context() as patched:
+        patched.setattr("dutyroom.wiring.influx.first_user", unheard)
+        fresh.setup(code=1)
+    assert fresh.token("operator") == ""
+    assert "would write" in fresh.setup("--dry-run")[0]
+    assert "left empty" in fresh.setup()[0]
+    (fresh.tokens / "service.token").write_text("")
+    said = fresh.setup()
+    assert next(line for line in said if not line.startswith("there already")).startswith("wrote")
+    store = fresh.store()
+    store.write(Readings.of([(5, int(time.time() * 1000), 0.25, 0, 0)]), TABLE)
+    store.close()
+    (fresh.tokens / "operator.token").write_text("")
+    (fresh.tokens / "operator.password").write_text("another-one")
+    assert "make one in InfluxDB's pages" in fresh.setup(code=1)[-1]
 
 
 def run(site: Site, name: str, at: int) -> None:

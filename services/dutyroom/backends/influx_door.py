@@ -20,13 +20,16 @@ class Door:
     url: str
     context: ssl.SSLContext | None = None
 
-    def client(self, token: str, org: str, timeout_s: float) -> Any:
+    def client(self, token: str, org: str, timeout_s: float, user: tuple[str, str] = ("", "")) -> Any:
+        """user: name and password, in place of a token."""
         return InfluxDBClient(
             url=self.url,
             token=token,
             org=org,
             timeout=int(timeout_s * 1000),
             ssl_context=self.context,  # handed on to urllib3 as it is
+            username=user[0],
+            password=user[1],
         )
 
 

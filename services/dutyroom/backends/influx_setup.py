@@ -8,6 +8,7 @@ coarser buckets before.
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +25,8 @@ from dutyroom.errors import Rejected, Unavailable
 from dutyroom.timebase import DAY, Ms
 
 _DAY_S = 86_400
+# In a bucket's description from the moment it keeps longer until it has back what it had lost.
+_BEGUN = re.compile(r" ?\(dutyroom fills it again: it kept (\d+) days\)")
 _influx: Any = influxdb_client  # its classes have no types
 Say = Callable[[str], None]
 
@@ -56,6 +59,21 @@ def first_user(door: Door, plan: Plan, name: str, password: str) -> str:
     )
     with _client(door, "") as client, _plainly(door.url):
         return str(_influx.SetupService(client.api_client).post_setup(request).auth.token)
+
+
+def token_of(door: Door, name: str, password: str) -> str:
+    """The token that may do everything, by its user's password: of a first set-up that was broken off before it was
+    written down. "" = that user has none."""
+    with door.client("", "", 600, (name, password)) as client, _plainly(door.url):
+        found = client.authorizations_api().find_authorizations(user=name)
+        return next((str(a.token) for a in found if a.status == "active" and _may_all(a)), "")
+
+
+def _may_all(authorization: Any) -> bool:
+    return any(
+        p.action == "write" and p.resource.type == "orgs" and not p.resource.id
+        for p in authorization.permissions
+    )
 
 
 @contextlib.contextmanager
@@ -92,6 +110,8 @@ class InfluxSetup:
         self._org = ""
         self._ids: dict[str, str] = {}  # of buckets, by name; "" = would be made
         self._kept: dict[str, int] = {}  # days that each bucket keeps in the end
+        self._described: dict[str, str] = {}  # what somebody wrote of each bucket
+        self._begun: dict[str, int] = {}  # days that a bucket kept before a run that was broken off
 
     def _do(self, what: str, work: Callable[[], Any]) -> Any:
         self._say(f"{'would make' if self._dry else 'made'}   {what}")
@@ -107,6 +127,9 @@ class InfluxSetup:
         self.names()
         self.all_tasks()
         for name, days, now in reversed(found):
+            if name in self._begun:
+                self._do(f"bucket {name} made whole: a run before was broken off", lambda: None)
+                self._get_back(name, self._begun[name])
             if now is not None and _longer(days, now):
                 self.lengthen(name, days, now)
         for name, days, now in found:
@@ -140,7 +163,12 @@ class InfluxSetup:
             self._ids[name] = made.id if made else ""
             return None
         self._ids[name] = found[0].id
-        now = int(sum(rule.every_seconds for rule in found[0].retention_rules or ()) // _DAY_S)
+        said = found[0].description or ""
+        self._described[name] = _BEGUN.sub("", said)
+        if begun := _BEGUN.search(said):
+            self._begun[name] = int(begun[1])
+        seconds = int(sum(rule.every_seconds for rule in found[0].retention_rules or ()))
+        now = max(1, seconds // _DAY_S) if seconds else 0  # less than a day is not for ever
         if now == days:
             self._there(f"bucket {name}, which keeps {_days(days)}")
         elif _longer(days, now) or self._shorten:
@@ -150,12 +178,15 @@ class InfluxSetup:
             self._there(f"bucket {name}, which keeps {_days(now)}; --shorten makes it {_days(days)}")
         return None
 
-    def _keep(self, name: str, days: int) -> None:
+    def _keep(self, name: str, days: int, before: int = 0) -> None:
+        """before: days that it keeps so far, where it gets back more than that."""
         rule = _influx.PatchRetentionRule(type="expire", every_seconds=days * _DAY_S)
+        note = f" (dutyroom fills it again: it kept {before} days)" if before else ""
+        self._patch(name, retention_rules=[rule], description=f"{self._described[name]}{note}".strip())
+
+    def _patch(self, name: str, **changes: object) -> None:
         services = self._client.buckets_api()._buckets_service
-        services.patch_buckets_id(
-            self._ids[name], patch_bucket_request=_influx.PatchBucketRequest(retention_rules=[rule])
-        )
+        services.patch_buckets_id(self._ids[name], patch_bucket_request=_influx.PatchBucketRequest(**changes))
 
     def shorten(self, name: str, days: int) -> None:
         """Puts what a bucket has into the coarser ones, then lets it keep less."""
@@ -167,17 +198,28 @@ class InfluxSetup:
 
     def lengthen(self, name: str, days: int, now: int) -> None:
         """Lets a bucket keep longer; what it has lost already comes back from the coarser one."""
-        self._do(f"bucket {name} keep {_days(days)} instead of {_days(now)}", lambda: self._keep(name, days))
+        what = f"bucket {name} keep {_days(days)} instead of {_days(now)}"
+        self._do(what, lambda: self._keep(name, days, now))
+        self._get_back(name, now)
+
+    def _get_back(self, name: str, now: int) -> None:
+        """What a bucket had lost when it kept `now` days. Only then the note that it is still to be done goes:
+        readers ask for it there already."""
+        if self._dry:
+            return
         chain = [bucket for bucket, _ in self._plan.buckets]
         place, before = chain.index(name), self._now - (now - 1) * DAY
-        if place + 1 < len(chain) and not self._dry:
+        if place + 1 < len(chain):
             self._history.into_finer(chain[place + 1], name, place == 0, before, self._say)
+        self._patch(name, description=self._described[name])
 
     def names(self) -> None:
         """Names by which InfluxQL finds the buckets: each its own, and two retention policies of the first."""
         api = _influx.DBRPsService(self._client.api_client)
         found = api.get_dbr_ps(org_id=self._org).content if self._org else []
-        mapped = {(d.database, d.retention_policy) for d in found or () if not getattr(d, "virtual", False)}
+        mapped = {
+            (d.database, d.retention_policy): d for d in found or () if not getattr(d, "virtual", False)
+        }
         raw, (fine, hour) = self._plan.bucket, coarser(self._plan.bucket)
         wanted = [(bucket, "autogen", bucket, True) for bucket in (raw, fine, hour)]
         for database, policy, bucket, default in [
@@ -186,8 +228,15 @@ class InfluxSetup:
             (raw, "1h", hour, False),
         ]:
             what = f'InfluxQL "{database}"."{policy}" for bucket {bucket}'
-            if (database, policy) in mapped:
-                self._there(what)
+            if there := mapped.get((database, policy)):
+                self._of_ours(there, bucket, what)
+                if default and not there.default:
+                    change = _influx.DBRPUpdate(default=True)
+                    self._do(
+                        f"{what} the default", partial(api.patch_dbrpid, there.id, change, org_id=self._org)
+                    )
+                else:
+                    self._there(what)
                 continue
             request = _influx.DBRPCreate(
                 org_id=self._org,
@@ -197,6 +246,17 @@ class InfluxSetup:
                 default=default,
             )
             self._do(what, partial(api.post_dbrp, request))
+
+    def _of_ours(self, mapping: Any, bucket: str, what: str) -> None:
+        """Raises Rejected for a name that stands for another bucket: what is written would not be what is read."""
+        if mapping.bucket_id == self._ids[bucket]:
+            return
+        others = _found(lambda: self._client.buckets_api().find_buckets(id=mapping.bucket_id).buckets)
+        other = f"bucket {others[0].name}" if others else f"a bucket that is gone ({mapping.bucket_id})"
+        raise Rejected(
+            f"{what} cannot be made: that name stands for {other}. Take the mapping away "
+            f"(influx v1 dbrp delete --id {mapping.id}), then do this again"
+        )
 
     def all_tasks(self) -> None:
         """For what the buckets really keep: a pass before the readings expire must not come too early."""

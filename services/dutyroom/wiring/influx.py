@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.influx_door import Door
-from dutyroom.backends.influx_setup import first_user, set_up, wants_first_user
+from dutyroom.backends.influx_setup import first_user, set_up, token_of, wants_first_user
 from dutyroom.backends.influx_tasks import EXPIRING_DAYS, Plan
 from dutyroom.errors import Rejected
 from dutyroom.settings import Settings, token_in
@@ -78,28 +79,54 @@ def _operator(door: Door, plan: Plan, options: SetupOptions, say: Say) -> str | 
             raise Rejected(
                 f"InfluxDB at {door.url} is set up already: name the file of an operator's token with --operator-token"
             )
-        return token_in(file, "InfluxDB")
+        again = file == made and _begun(made)
+        return _found_again(door, options, made, say) if again else token_in(file, "InfluxDB")
     what = f"user {options.user}, organisation {plan.org}, bucket {plan.bucket}"
     if options.dry:
         say(f"would make   {what}, and then all the rest")
         return None
-    password = _password(options, say)
-    # The place for the token first: a server that is set up and whose token nobody has is of no use.
-    _write(made, "")
-    try:
-        token = first_user(door, plan, options.user, password)
-    except BaseException:
-        made.unlink(missing_ok=True)
-        raise
+    begun = _begun(made)
+    password = _password(options, say, begun)
+    # The place for the token first: a server that is set up and whose token nobody has is of no use. It stays where no
+    # answer comes: the server may have done it all the same, and then the token is found by the password.
+    _write(made, "", again=begun)
+    token = first_user(door, plan, options.user, password)
     _write(made, token, again=True)
     say(f"made   {what}; its token in {made}")
     return token
 
 
-def _password(options: SetupOptions, say: Say) -> str:
+def _begun(file: Path) -> bool:
+    """Whether a run was broken off before it had written what belongs there."""
+    try:
+        return not file.read_bytes().strip()
+    except OSError:
+        return False
+
+
+def _found_again(door: Door, options: SetupOptions, made: Path, say: Say) -> str:
+    """Of a first set-up that was broken off while the server made its user: the token was never written down."""
+    file, token = options.password or options.tokens / "operator.password", ""
+    with contextlib.suppress(Rejected):
+        token = token_of(door, options.user, token_in(file, "the user of InfluxDB"))
+    if not token:
+        raise Rejected(
+            f"{made} is empty, and the user {options.user} with the password in {file} has no token that may do "
+            "everything: make one in InfluxDB's pages and name its file with --operator-token"
+        )
+    if not options.dry:
+        _write(made, token, again=True)
+    say(f"{'would write' if options.dry else 'wrote'}   {made}, which a run that was broken off left empty")
+    return token
+
+
+def _password(options: SetupOptions, say: Say, begun: bool) -> str:
+    """begun: where one was made before, it is used."""
     if options.password is not None:
         return token_in(options.password, "the user of InfluxDB")
     file, password = options.tokens / "operator.password", secrets.token_urlsafe(18)
+    if begun and file.exists():
+        return token_in(file, "the user of InfluxDB")
     _write(file, password)
     say(f"made   a password for {options.user}, in {file}")
     return password
@@ -113,10 +140,12 @@ def _folder(folder: Path) -> None:
 
 
 def _keep(file: Path, token: str, replaced: list[str], say: Say, dry: bool) -> None:
-    """A file that holds another token than ours, or ours before, is somebody else's."""
-    if not file.exists():
+    """A file that holds another token than ours, or ours before, is somebody else's. An empty one is what a kill or a
+    power failure left of it."""
+    empty = _begun(file)
+    if empty or not file.exists():
         if not dry:
-            _write(file, token)
+            _write(file, token, again=empty)
         say(f"{'would write' if dry else 'wrote'}   {file}")
         return
     held = token_in(file, "InfluxDB")
