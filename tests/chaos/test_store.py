@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.chaos.plant import messages, since
+from tests.chaos.proxy import Proxy
 from tests.chaos.room import Room, load
 from tests.servers.influx import Bucket, Influx
 
@@ -73,3 +74,43 @@ def test_influxdb_is_away_for_a_while(room: Room, influx_server: Influx) -> None
         f"{received} of {len(sent)} came while it was away; all stored {time.monotonic() - back:.0f} s later"
     )
     assert len(room.service.outages()) <= 1  # ours is one alarm, whatever waits for it
+
+
+ANSWERS = (
+    b'HTTP/1.1 400 Bad Request\r\nContent-Length: 25\r\n\r\n{"message":"Bad request"}',  # a gateway's
+    b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 404 Not Found\r\nContent-Length: 9\r\n\r\nnot found",
+    b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 429 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\nWelcome",
+    b"HTTP/1.1 503 Away\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 20",
+    bytes(range(256)),
+)
+
+
+def test_the_way_to_influxdb_is_cut_half_open_and_answers_nonsense(tmp_path: Path, influx: Bucket) -> None:
+    """Whatever a line or something on it makes of an answer: nothing is taken as stored, nothing as refused."""
+    proxy = Proxy(int(influx.url.rpartition(":")[2]))
+    room = Room(tmp_path, METERS, (f"http://127.0.0.1:{proxy.port}", influx.token, influx.org, influx.name))
+    try:
+        room.open()
+        rounds = round(RATE / METERS * len(ANSWERS))
+        sent, dice = messages(METERS, rounds, since(rounds)), random.Random(SEED)
+        sender = load(room, sent, RATE)
+        for answer in ANSWERS:
+            proxy.spoil = answer
+            time.sleep(dice.uniform(0.2, 0.6))
+            proxy.cut()
+            proxy.silent = dice.random() < 0.3
+            time.sleep(dice.uniform(0.1, 0.5))
+            proxy.cut()
+            proxy.silent = False
+        proxy.spoil = b""
+        assert sender.done.wait(120)
+        room.settled(sent, 120)
+        assert not sum(row.refused for row in room.service.ledger())
+        assert len(room.service.outages()) <= 1
+    finally:
+        room.close()
+        proxy.close()

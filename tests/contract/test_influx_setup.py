@@ -397,7 +397,12 @@ def fresh(tmp_path: Path) -> Iterator[Site]:
 
 @real
 def test_a_first_set_up_that_was_broken_off_goes_on(fresh: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before the server was asked, after it had answered and nobody heard it, and while a token was written down."""
+    """Before and after there was a password, when the server had answered and nobody heard it, and while a token was
+    written down."""
+    with monkeypatch.context() as patched:
+        patched.setattr("dutyroom.wiring.influx._password", cut_off)
+        fresh.setup(code=1)
+    (fresh.tokens / "operator.password").write_text("")
     with monkeypatch.context() as patched:
         patched.setattr("dutyroom.wiring.influx.first_user", cut_off)
         fresh.setup(code=1)

@@ -53,6 +53,10 @@ def _broker(source: Source, fields: Fields) -> BrokerAddress:
         key_file=_beside(source, fields, "key_file"),
         key_password_file=_beside(source, fields, "key_password_file"),
     )
+    if "/" in broker.host or " " in broker.host:
+        fields.wrong(
+            "host", f"{broker.host!r} is no name or address of a machine; port and tls stand beside it"
+        )
     _check_files(fields, broker)
     for topic, first in meeting(broker.topics, broker.priority)[:10]:
         fields.wrong("topics" if fields.has("topics") else "priority", advice(topic, first))

@@ -85,11 +85,11 @@ def _operator(door: Door, plan: Plan, options: SetupOptions, say: Say) -> str | 
     if options.dry:
         say(f"would make   {what}, and then all the rest")
         return None
-    begun = _begun(made)
-    password = _password(options, say, begun)
     # The place for the token first: a server that is set up and whose token nobody has is of no use. It stays where no
     # answer comes: the server may have done it all the same, and then the token is found by the password.
+    begun = _begun(made)
     _write(made, "", again=begun)
+    password = _password(options, say, begun)
     token = first_user(door, plan, options.user, password)
     _write(made, token, again=True)
     say(f"made   {what}; its token in {made}")
@@ -121,13 +121,14 @@ def _found_again(door: Door, options: SetupOptions, made: Path, say: Say) -> str
 
 
 def _password(options: SetupOptions, say: Say, begun: bool) -> str:
-    """begun: where one was made before, it is used."""
+    """begun: one that was made before is used."""
     if options.password is not None:
         return token_in(options.password, "the user of InfluxDB")
     file, password = options.tokens / "operator.password", secrets.token_urlsafe(18)
-    if begun and file.exists():
+    empty = _begun(file)
+    if begun and file.exists() and not empty:
         return token_in(file, "the user of InfluxDB")
-    _write(file, password)
+    _write(file, password, again=empty)
     say(f"made   a password for {options.user}, in {file}")
     return password
 

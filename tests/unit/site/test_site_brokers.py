@@ -96,6 +96,10 @@ def test_a_filter_that_another_one_covers_is_left_out(tmp_path: Path) -> None:
             "4: broker.key_password: a secret does not belong here; put it in a file and name it: "
             "key_password_file",
         ),
+        (
+            "broker: {host: 'mqtts://a:8883'}",
+            "4: broker.host: 'mqtts://a:8883' is no name or address of a machine; port and tls stand beside it",
+        ),
         ("broker: {host: a, version: 4}", "4: broker.version: '4' is not known (known: 3.1.1, 5)"),
         ("broker: [a]", "4: broker[0]: must be a mapping (key: value), not 'a'"),
         ("broker: a", "4: broker: must be a mapping (key: value), not 'a'"),
