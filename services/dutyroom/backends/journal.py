@@ -7,6 +7,7 @@ them, changed in the same commit as the batch that caused them.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import threading
 import time
@@ -208,7 +209,18 @@ class SqliteJournal:
         try:
             return self._reader().execute(sql, args).fetchall()
         except sqlite3.Error as err:
-            raise Unavailable(f"journal {self._path}: {err}") from err
+            raise self._unread(err) from err
+
+    def _unread(self, err: sqlite3.Error) -> Unavailable:
+        """During an upgrade others may look into a file before the process that writes it has begun."""
+        with contextlib.suppress(sqlite3.Error):
+            version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+            if self._read_only and version < SCHEMA_VERSION:
+                return Unavailable(
+                    f"journal {self._path} is of an older version ({version} < {SCHEMA_VERSION}); the service that "
+                    "reads the site's messages brings it up to date when it begins"
+                )
+        return Unavailable(f"journal {self._path}: {err}")
 
     def append(self, *batches: Batch) -> int:
         bodies = [packed(batch) for batch in batches]
@@ -418,7 +430,7 @@ class SqliteJournal:
         try:
             return question(self._reader())
         except sqlite3.Error as err:
-            raise Unavailable(f"journal {self._path}: {err}") from err
+            raise self._unread(err) from err
 
     def quarantine(self, state: str = "open", limit: int = 200) -> Sequence[QuarantineRow]:
         return self._ask(lambda db: quarantine.listed(db, state, limit))

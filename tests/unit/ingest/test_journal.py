@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dutyroom.backends.batch_bytes import NUMBERED, pack, unpack
-from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.journal import _STEPS, SqliteJournal
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.model.telemetry import (
     Attribute,
@@ -225,6 +225,23 @@ def test_a_newer_file_is_refused_by_name(tmp_path: Path) -> None:
     db.close()
     with pytest.raises(Rejected, match="newer version"):
         SqliteJournal(tmp_path / "j.sqlite")
+
+
+def test_who_only_reads_is_told_that_the_file_is_not_brought_up_to_date_yet(tmp_path: Path) -> None:
+    """As `dutyroom ledger` in the first seconds after an upgrade."""
+    file = tmp_path / "j.sqlite"
+    with sqlite3.connect(file) as db:
+        db.executescript(f"{''.join(_STEPS[:2])}PRAGMA user_version=2;")
+    reader = SqliteJournal(file, read_only=True)
+    with pytest.raises(
+        Unavailable, match=r"j\.sqlite is of an older version \(2 < \d+\); the service that reads"
+    ):
+        reader.ledger(0)
+    reader.close()
+    SqliteJournal(file).close()
+    reader = SqliteJournal(file, read_only=True)
+    assert reader.ledger(0) == []
+    reader.close()
 
 
 def test_a_failed_commit_leaves_nothing_behind(tmp_path: Path) -> None:
