@@ -27,6 +27,7 @@ from dutyroom.timebase import DAY, Ms, from_iso, zone
 
 router = APIRouter(prefix="/api/v1/sites", tags=["data"])
 
+_MOST_DEVICES = 1_000_000
 PAYLOAD_SHOWN = 4_000  # bytes of a quarantined payload; the whole of it stays in the journal
 
 
@@ -260,14 +261,17 @@ def get_quarantine_file(
 
 @router.post("/{site}/quarantine/reprocess", name="api_quarantine_reprocess")
 def post_reprocess(ask: Ask) -> Json:
-    """Reads every open message again, now: what can be read by now is taken at the devices' own times."""
+    """Reads every open message again, now, and those that newer ones pushed out: what can be read by now is taken at
+    the devices' own times. Returns how many these are; gone: what the journal has no longer."""
     now = ask.room.clock.now()
     with ask.room.records.write() as tx:
         tx.audit(ask.name, now, ask.actor, "quarantine.reprocess", "")
         tx.change(ask.name, now, REREAD, "")
     if ask.site.intake is not None:
         ask.site.intake.rereading.ask()
-    return {"open": ask.site.journal.quarantine_size()}
+    found = ask.site.journal.pushed_out(_MOST_DEVICES)
+    kept, gone = sum(row.kept for row in found), sum(row.gone for row in found)
+    return {"open": ask.site.journal.quarantine_size(), "pushed_out": kept, "gone": gone}
 
 
 class Settle(BaseModel):

@@ -35,6 +35,7 @@ CLASS_ORDER = (
 )  # fmt: skip
 METERS = ("water_meter", "electricity_meter", "gas_meter", "heat_meter", "feeder")
 PAGE_ROWS = 200
+_PUSHED_OUT = 5  # devices of which is said what was pushed out of the quarantine
 _QUARANTINED = 10  # messages shown at first, above the ledger
 
 
@@ -255,6 +256,7 @@ def data_page(
             quarantined(r, library_of(ask)) | {"why": detail_text(shown, r.detail)} for r in set_aside[:rows]
         ],
         "more_quarantine": max(0, waiting - rows),
+        "pushed_out": ask.site.journal.pushed_out(_PUSHED_OUT) if chosen == "open" else (),
         "rows": rows,
         "findings": [
             (row, finding_text(shown, row)) for row in ask.site.journal.findings(now - 7 * DAY, 100)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from dutyroom.backends import ledger, ledger_blocks, ledger_sums, quarantine
+from dutyroom.backends import ledger, ledger_blocks, ledger_sums, pushed_out, quarantine, quarantine_rows
 from dutyroom.backends.batch_bytes import packed, unpack
 from dutyroom.backends.journal_room import Room
 from dutyroom.backends.ledger import Counted, Counts
@@ -29,6 +29,7 @@ from dutyroom.interfaces import (
     LedgerPage,
     LedgerQuestion,
     LedgerRow,
+    PushedOut,
     QuarantineRow,
     Spool,
     StrangerRow,
@@ -45,7 +46,7 @@ from dutyroom.timebase import DAY, HOUR, Ms
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 9
+SCHEMA_VERSION = 10
 STRANGERS = 1_000  # findings of a kind that unknown addresses have
 _OF_STRANGERS = frozenset((quarantine.UNKNOWN, "malformed"))
 _TRIES = 100  # to find the ledger's memory and table at one moment
@@ -77,6 +78,7 @@ _STEPS = (
     ledger.SCHEMA_KEPT,
     ledger_blocks.SCHEMA,
     quarantine.SCHEMA_3,
+    pushed_out.SCHEMA,
 )
 
 
@@ -433,7 +435,7 @@ class SqliteJournal:
             raise self._unread(err) from err
 
     def quarantine(self, state: str = "open", limit: int = 200) -> Sequence[QuarantineRow]:
-        return self._ask(lambda db: quarantine.listed(db, state, limit))
+        return self._ask(lambda db: quarantine_rows.listed(db, state, limit))
 
     def quarantine_size(self) -> int:
         rows = self._rows("SELECT count(*) FROM quarantine WHERE state='open'")
@@ -442,10 +444,18 @@ class SqliteJournal:
     def quarantine_after(
         self, row: int, limit: int, reasons: Collection[str] = ()
     ) -> Sequence[QuarantineRow]:
-        return self._ask(lambda db: quarantine.after(db, row, limit, reasons))
+        return self._ask(lambda db: quarantine_rows.after(db, row, limit, reasons))
+
+    def pushed_out(self, limit: int = 200) -> Sequence[PushedOut]:
+        return self._ask(lambda db: pushed_out.listed(db, limit))
+
+    def pushed_out_after(
+        self, position: int, limit: int, reasons: Collection[str] = ()
+    ) -> tuple[Sequence[QuarantineRow], int | None]:
+        return self._ask(lambda db: pushed_out.after(db, position, limit, reasons))
 
     def strangers(self, limit: int) -> Sequence[StrangerRow]:
-        return self._ask(lambda db: quarantine.strangers(db, limit))
+        return self._ask(lambda db: quarantine_rows.strangers(db, limit))
 
     def restate(self, records: Sequence[MessageRecord]) -> None:
         with self._commit() as db:
@@ -512,7 +522,6 @@ class SqliteJournal:
 
         with self._commit(counted) as db:
             self._write_counts(db)
-            self._quarantine.trim(db, now - round(days * DAY))
             ledger.forget(db, now)
             ledger_blocks.close(db, now)
             for lane, seq in passed.items():
@@ -520,6 +529,7 @@ class SqliteJournal:
                     "DELETE FROM batch WHERE lane=? AND seq<=? AND received_at<?",
                     (int(lane), seq, now - round(days * DAY)),
                 ).rowcount
+            self._quarantine.trim(db, now - round(days * DAY))
         return deleted
 
     def token(self) -> int:

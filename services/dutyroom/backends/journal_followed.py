@@ -18,6 +18,7 @@ from dutyroom.interfaces import (
     LedgerQuestion,
     LedgerRow,
     LedgerSum,
+    PushedOut,
     QuarantineRow,
     Spool,
     StrangerRow,
@@ -82,6 +83,14 @@ class FollowedJournal:
         self, row: int, limit: int, reasons: Collection[str] = ()
     ) -> Sequence[QuarantineRow]:
         return self._journal.quarantine_after(row, limit, reasons) if self._journal else []
+
+    def pushed_out(self, limit: int = 200) -> Sequence[PushedOut]:
+        return self._journal.pushed_out(limit) if self._journal else []
+
+    def pushed_out_after(
+        self, position: int, limit: int, reasons: Collection[str] = ()
+    ) -> tuple[Sequence[QuarantineRow], int | None]:
+        return self._journal.pushed_out_after(position, limit, reasons) if self._journal else ([], None)
 
     def strangers(self, limit: int) -> Sequence[StrangerRow]:
         return self._journal.strangers(limit) if self._journal else []

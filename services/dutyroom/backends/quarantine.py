@@ -1,7 +1,7 @@
 """The quarantine beside the batches of a journal: messages that wait to be read again.
 
 Bounded, so that a device which nobody knows never fills the disk or the journal's room: the newest of
-each sender stay, the rest is counted. Every function runs inside a commit of the journal, or on one of its readers.
+each sender stay, of the rest `pushed_out` knows where it stands in the journal. Every function runs inside a commit of the journal, or on one of its readers.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 
 from dutyroom.backends import ledger
+from dutyroom.backends.pushed_out import COLUMNS, Gone, PushedOuts
 from dutyroom.errors import Conflict
-from dutyroom.interfaces import QuarantineRow, StrangerRow
 from dutyroom.model.telemetry import Message, MessageRecord, Outcome
 from dutyroom.timebase import Ms
 
@@ -50,23 +50,13 @@ CREATE TABLE crowded (
 # That the ledger counts the message under, "" = unknown.
 SCHEMA_3 = "ALTER TABLE quarantine ADD COLUMN device TEXT NOT NULL DEFAULT '';"
 
-_ROW = "id, received_at, topic, payload, reason, detail, state, retained, part, addresses, device"
 # Bytes that a row takes, about: what stands in it, and twice the topic, in an index too.
 _SIZE = "length(payload)+2*length(topic)+length(detail)+length(addresses)+200"
 UNKNOWN = "unknown_device"
 SILENT = "nothing_read"  # of a known device: its messages may be many, and some say what nobody wants
 FULL = "quarantine_full"  # kind of finding: unread messages have gone for newer ones
+TOO_LARGE = "too_large"  # what is kept of it is not the message
 FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
-_BEFORE = 3  # messages before the newest, where that one is damaged
-_STRANGE = (UNKNOWN, "unknown_topic", "no_layout")
-
-
-def row_of(columns: Sequence[Any]) -> QuarantineRow:
-    """A row of `_ROW`."""
-    number, at, topic, payload, reason, detail, state, retained, part, addresses, device = columns
-    names = tuple(msgspec.json.decode(addresses, type=list[str]))
-    marks = bool(retained), bool(part)
-    return QuarantineRow(number, at, topic, payload, reason, detail, state, *marks, names, device)
 
 
 class Quarantine:
@@ -74,6 +64,7 @@ class Quarantine:
 
     def __init__(self, most: int = MOST, most_bytes: int = MOST_BYTES, kept: int = KEPT) -> None:
         self._most, self._most_bytes, self._kept = most, most_bytes, kept
+        self._pushed = PushedOuts(most_bytes)
         self._held: tuple[int, int] | None = None  # open rows, and bytes of all; None = to be counted
 
     @staticmethod
@@ -83,6 +74,7 @@ class Quarantine:
 
     def forget(self) -> None:
         self._held = None
+        self._pushed.forget()
 
     def take(self, db: sqlite3.Connection, seq: int, records: Iterable[MessageRecord]) -> dict[str, int]:
         """Keeps what could not be read, and settles what has been read again; returns how many unread
@@ -93,14 +85,16 @@ class Quarantine:
         """
         senders: dict[tuple[str, str], int] = {}
         devices: dict[tuple[str, str], str] = {}
-        for record in records:
-            if record.row:
+        for place, record in enumerate(records):
+            if record.row < 0:
+                self._pushed.read_again(db, record)
+            elif record.row:
                 self._read_again(db, record)
             elif record.unread or record.outcome is Outcome.QUARANTINED:
                 message = record.message
                 if message.retained and _kept_already(db, message):
                     continue  # the broker tells it at every connection: it is no new message
-                self._insert(db, seq, record)
+                self._insert(db, seq, place if seq else -1, record)
                 sender = message.topic, _sender(record)
                 senders[sender] = len(message.payload)
                 if record.outcome is Outcome.QUARANTINED and record.device:
@@ -113,13 +107,14 @@ class Quarantine:
             gone[""] = _gone_of(db, "", "")
         return gone
 
-    def _insert(self, db: sqlite3.Connection, seq: int, record: MessageRecord) -> None:
+    def _insert(self, db: sqlite3.Connection, seq: int, place: int, record: MessageRecord) -> None:
         message, read = record.message, record.outcome is not Outcome.QUARANTINED
         added = db.execute(
-            "INSERT INTO quarantine (seq, received_at, topic, payload, reason, detail, retained, part, address, addresses, device) "  # noqa: S608
-            f"VALUES (?,?,?,?,?,?,?,?,?,?,?) RETURNING {_SIZE}",
+            "INSERT INTO quarantine (seq, place, received_at, topic, payload, reason, detail, retained, part, address, "  # noqa: S608
+            f"addresses, device) VALUES (?,?,?,?,?,?,?,?,?,?,?,?) RETURNING {_SIZE}",
             (
                 seq,
+                place,
                 message.received_at,
                 message.topic,
                 message.payload,
@@ -162,6 +157,9 @@ class Quarantine:
     def restate(self, db: sqlite3.Connection, records: Iterable[MessageRecord]) -> None:
         """What is still not read, but for another reason than before."""
         for record in records:
+            if record.row < 0:
+                self._pushed.restate(db, record)
+                continue
             db.execute(
                 "UPDATE quarantine SET reason=?, detail=?, address=?, addresses=? WHERE id=? AND state='open'",
                 (record.reason, record.detail, _sender(record), _json(record.unread), record.row),
@@ -220,6 +218,7 @@ class Quarantine:
             "DELETE FROM crowded WHERE topic<>'' AND NOT EXISTS (SELECT 1 FROM quarantine q "
             "WHERE q.state='open' AND q.topic=crowded.topic AND q.address=crowded.address)"
         )
+        self._pushed.trim(db, before)
         self.forget()
 
     def _crowd(self, db: sqlite3.Connection, topic: str, address: str, size: int) -> bool:
@@ -227,7 +226,7 @@ class Quarantine:
         kept = max(min(_LEAST, self._kept), min(self._kept, KEPT_BYTES // max(1, size)))
         gone = db.execute(
             "DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' AND topic=? "  # noqa: S608
-            f"AND address=? ORDER BY id DESC LIMIT -1 OFFSET ?) RETURNING received_at, {_SIZE}",
+            f"AND address=? ORDER BY id DESC LIMIT -1 OFFSET ?) RETURNING {_SIZE}, {COLUMNS}",
             (topic, address, kept),
         ).fetchall()
         self._gone(db, topic, address, gone)
@@ -249,7 +248,7 @@ class Quarantine:
             which = f"AND reason='{SILENT}'" if _silent(db) > self._held[0] // 2 else ""
             gone = db.execute(
                 f"DELETE FROM quarantine WHERE id IN (SELECT id FROM quarantine WHERE state='open' {which} ORDER BY id LIMIT ?) "  # noqa: S608
-                f"RETURNING received_at, {_SIZE}",
+                f"RETURNING {_SIZE}, {COLUMNS}",
                 (many,),
             ).fetchall()
             if not gone:
@@ -270,17 +269,20 @@ class Quarantine:
         return bool(gone)
 
     def _gone(
-        self, db: sqlite3.Connection, topic: str, address: str, gone: Sequence[tuple[int, int]]
+        self, db: sqlite3.Connection, topic: str, address: str, gone: Sequence[tuple[Any, ...]]
     ) -> None:
+        """gone: their sizes and `COLUMNS`."""
         if not gone:
             return
+        rows = [Gone(*columns) for _, *columns in gone]
         db.execute(
             "INSERT INTO crowded (topic, address, count, first_at) VALUES (?,?,?,?) "
             "ON CONFLICT (topic, address) DO UPDATE SET count = count + excluded.count",
-            (topic, address, len(gone), min(at for at, _ in gone)),
+            (topic, address, len(gone), min(row.received_at for row in rows)),
         )
+        self._pushed.put(db, [row for row in rows if row.reason != TOO_LARGE])
         if self._held is not None:
-            self._held = self._held[0] - len(gone), self._held[1] - sum(size for _, size in gone)
+            self._held = self._held[0] - len(gone), self._held[1] - sum(size for size, *_ in gone)
 
 
 def _gone_of(db: sqlite3.Connection, topic: str, address: str) -> int:
@@ -321,53 +323,3 @@ def _sender(record: MessageRecord) -> str:
 
 def _json(addresses: Sequence[str]) -> str:
     return msgspec.json.encode(addresses).decode()
-
-
-# ---------------------------------------------------------------- questions
-
-
-def _columns(db: sqlite3.Connection) -> str:
-    """Of `row_of`. During an upgrade pages may look into a file before the process that writes it has brought it up
-    to date."""
-    there = db.execute("SELECT 1 FROM pragma_table_info('quarantine') WHERE name='device'").fetchone()
-    return _ROW if there else _ROW.removesuffix("device") + "''"
-
-
-def listed(db: sqlite3.Connection, state: str, limit: int) -> list[QuarantineRow]:
-    """Newest first."""
-    sql = f"SELECT {_columns(db)} FROM quarantine WHERE state=? ORDER BY id DESC LIMIT ?"  # noqa: S608
-    return [row_of(row) for row in db.execute(sql, (state, limit))]
-
-
-def after(
-    db: sqlite3.Connection, number: int, limit: int, reasons: Collection[str] = ()
-) -> list[QuarantineRow]:
-    """Open rows with a larger number, oldest first; reasons: only these, () = all."""
-    chosen = f"AND reason IN ({','.join('?' * len(reasons))})" if reasons else ""
-    sql = f"SELECT {_columns(db)} FROM quarantine WHERE state='open' AND id>? {chosen} ORDER BY id LIMIT ?"  # noqa: S608
-    return [row_of(row) for row in db.execute(sql, (number, *reasons, limit))]
-
-
-def strangers(db: sqlite3.Connection, limit: int) -> list[StrangerRow]:
-    """Who sends what nobody reads, each with its newest message; the newest first."""
-    marks, columns = ",".join("?" * len(_STRANGE)), _columns(db)
-    grouped = db.execute(
-        f"SELECT topic, address, count(*), min(received_at), max(received_at), max(id) FROM quarantine "  # noqa: S608
-        f"WHERE state='open' AND reason IN ({marks}) GROUP BY topic, address ORDER BY max(id) DESC LIMIT ?",
-        (*_STRANGE, limit),
-    ).fetchall()
-    found = []
-    for topic, address, count, first, last, newest in grouped:
-        rows = db.execute(
-            f"SELECT {columns} FROM quarantine WHERE state='open' AND topic=? AND address=? AND id<=? "  # noqa: S608
-            f"AND reason IN ({marks}) ORDER BY id DESC LIMIT ?",
-            (topic, address, newest, *_STRANGE, 1 + _BEFORE),
-        ).fetchall()
-        crowd = db.execute(
-            "SELECT count, first_at FROM crowded WHERE topic=? AND address=?", (topic, address)
-        ).fetchone()
-        more, since = crowd or (0, first)
-        if rows:
-            last_one, *before = map(row_of, rows)
-            found.append(StrangerRow(last_one, tuple(before), count, count + more, min(first, since), last))
-    return found

@@ -117,6 +117,8 @@ class Ingest:
                 continue
             message = Message(row.topic, row.payload, row.received_at, row.retained)
             outcome = self._decode(message)
+            if row.id < 0 and _foreign(row, outcome):
+                continue  # of what was pushed out no row tells that it is to come back with its devices
             if row.part and isinstance(outcome, Decoded) and _nothing_left(row, outcome):
                 record = MessageRecord(
                     message,
@@ -133,7 +135,7 @@ class Ingest:
                     self._add_again(row, message, outcome, drafts)
             else:
                 record = replace(still, row=row.id)
-                if (record.reason, record.detail, record.unread) != (row.reason, row.detail, row.addresses):
+                if _news(record, row):
                     restated.append(record)
         if restated:
             self._journal.restate(restated)
@@ -368,6 +370,20 @@ class Ingest:
                 points = tx.devices.add_points(self._site, made)
             for point in points:
                 self._table.add(point)
+
+
+def _news(record: MessageRecord, row: QuarantineRow) -> bool:
+    """Whether it is not read for another reason than before. Of what was pushed out less is kept."""
+    if row.id < 0:
+        return (record.reason, record.unread[:1]) != (row.reason, row.addresses[:1])
+    return (record.reason, record.detail, record.unread) != (row.reason, row.detail, row.addresses)
+
+
+def _foreign(row: QuarantineRow, outcome: Decoded | Ignored | Refused) -> bool:
+    """The devices of a message, or those that it waited for, are not ours."""
+    if isinstance(outcome, Ignored):
+        return outcome.reason == REASON
+    return row.part and isinstance(outcome, Decoded) and _nothing_left(row, outcome)
 
 
 def _nothing_left(row: QuarantineRow, outcome: Decoded) -> bool:

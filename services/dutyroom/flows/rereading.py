@@ -1,6 +1,7 @@
 """Reads the quarantine again when something may have made its messages readable.
 
-In chunks between the messages that come, oldest first. Where a pass has come to is not kept: a row
+In chunks between the messages that come, oldest first; then what newer ones pushed out of it, from the raw
+messages: what is pushed out while a pass goes on is met there. Where a pass has come to is not kept: a row
 and what was read from it change in one commit, so a pass that begins anew does nothing twice.
 """
 
@@ -30,7 +31,8 @@ class Rereading:
         self._recall = Recall(journal, ingest)
         self._asked: frozenset[str] | None = None  # reasons, empty = all; None = nothing to do
         self._reasons: frozenset[str] = frozenset()
-        self._after: int | None = None  # last row of the pass at hand, None = no pass
+        self._after: int | None = None  # last row of the pass at hand, None = all were looked at
+        self._position: int | None = None  # the same of what was pushed out
         self.read = 0  # messages read again since the start
 
     def ask(self, *reasons: str) -> None:
@@ -41,7 +43,11 @@ class Rereading:
 
     @property
     def busy(self) -> bool:
-        return self._asked is not None or self._after is not None or self._recall.busy
+        return self._asked is not None or self._going or self._recall.busy
+
+    @property
+    def _going(self) -> bool:
+        return self._after is not None or self._position is not None
 
     def step(self) -> bool:
         """One chunk; True = there is more to do. Raises Unavailable: nothing was done, call again."""
@@ -52,17 +58,27 @@ class Rereading:
             self.ask("unknown_device")
         with self._lock:
             if self._asked is not None:
-                going = self._asked if self._after is None else _both(self._asked, self._reasons)
-                self._reasons, self._after, self._asked = going, 0, None
-        if self._after is None:
-            return self._recall.busy
-        rows = self._journal.quarantine_after(self._after, self._chunk, self._reasons)
-        try:
-            self._again(rows)
-        except Conflict:  # somebody discarded one of them just now
-            return True
-        self._after = rows[-1].id if len(rows) == self._chunk else None
+                self._reasons = _both(self._asked, self._reasons) if self._going else self._asked
+                self._after, self._position, self._asked = 0, None, None
+        if self._going:
+            try:
+                self._chunk_of_rows() if self._after is not None else self._chunk_of_pushed_out()
+            except Conflict:  # somebody discarded one of them just now
+                return True
         return self.busy
+
+    def _chunk_of_rows(self) -> None:
+        assert self._after is not None
+        rows = self._journal.quarantine_after(self._after, self._chunk, self._reasons)
+        self._again(rows)
+        self._after = rows[-1].id if len(rows) == self._chunk else None
+        self._position = 0 if self._after is None else None
+
+    def _chunk_of_pushed_out(self) -> None:
+        assert self._position is not None
+        rows, position = self._journal.pushed_out_after(self._position, self._chunk, self._reasons)
+        self._again(rows)
+        self._position = position
 
     def _again(self, rows: Sequence[QuarantineRow]) -> None:
         """All at once; where our own code fails, one by one, so that none stops the others."""

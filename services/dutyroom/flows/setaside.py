@@ -43,4 +43,5 @@ def _line(row: QuarantineRow, library: Library | None) -> dict[str, object]:
         "reason": row.reason,
         "detail": row.detail,
         "state": row.state,
+        "device": row.device,
     }

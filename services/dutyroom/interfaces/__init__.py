@@ -13,7 +13,7 @@ from dutyroom.interfaces.duty_books import (
     TicketBook,
 )
 from dutyroom.interfaces.inbound import Inbound, Parcel
-from dutyroom.interfaces.journal import FindingRow, Journal, QuarantineRow, Spool, StrangerRow
+from dutyroom.interfaces.journal import FindingRow, Journal, PushedOut, QuarantineRow, Spool, StrangerRow
 from dutyroom.interfaces.ledger import LedgerPage, LedgerQuestion, LedgerRow, LedgerSum, Tally
 from dutyroom.interfaces.readings import ManyAtOnce, ReadingStore, Tended
 from dutyroom.interfaces.records import Leases, Records, Tx
@@ -39,6 +39,7 @@ __all__ = [
     "Outbox",
     "Parcel",
     "PeopleBook",
+    "PushedOut",
     "QuarantineRow",
     "ReadingStore",
     "Records",

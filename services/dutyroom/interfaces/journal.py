@@ -15,7 +15,7 @@ from dutyroom.timebase import Ms
 class QuarantineRow:
     """A message that could not be read, kept until reprocessed or discarded."""
 
-    id: int
+    id: int  # below 0: it was pushed out, see `Journal.pushed_out_after`
     received_at: Ms
     topic: str
     payload: bytes
@@ -26,6 +26,17 @@ class QuarantineRow:
     part: bool = False  # the message was read; what waits is what it says of `addresses`
     addresses: tuple[str, ...] = ()  # of devices that the registry does not have
     device: str = ""  # that the ledger counts it under, "" = unknown
+
+
+@dataclass(frozen=True, slots=True)
+class PushedOut:
+    """What newer messages of a device pushed out of the quarantine. device: "" = all that are not known."""
+
+    device: str
+    kept: int  # messages that the journal has still: they are read again with what waits
+    gone: int  # that it has no longer
+    first_at: Ms  # when the first of them came, and the last
+    last_at: Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,18 @@ class Journal(Protocol):
         self, row: int, limit: int, reasons: Collection[str] = ()
     ) -> Sequence[QuarantineRow]:
         """Open rows with a larger number, oldest first. reasons: only these, () = all."""
+        ...
+
+    def pushed_out(self, limit: int = 200) -> Sequence[PushedOut]:
+        """What newer messages pushed out of the quarantine, by device, the most first."""
+        ...
+
+    def pushed_out_after(
+        self, position: int, limit: int, reasons: Collection[str] = ()
+    ) -> tuple[Sequence[QuarantineRow], int | None]:
+        """Of these, from the raw messages, some after a position, oldest first; and up to where was looked, None =
+        there are no more. Their numbers are their positions below 0: `append` settles and `restate` changes them by
+        these as it does rows. reasons: only these, () = all."""
         ...
 
     def strangers(self, limit: int) -> Sequence[StrangerRow]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.datafolder import DataFolder, held_alone, in_use, read_instance
@@ -16,7 +17,7 @@ from dutyroom.backends.passwords import Passwords
 from dutyroom.errors import DutyroomError, Rejected, Unavailable
 from dutyroom.flows.billing import readings_at
 from dutyroom.flows.setaside import quarantine_lines
-from dutyroom.interfaces import ReadingStore, Records
+from dutyroom.interfaces import PushedOut, ReadingStore, Records
 from dutyroom.model.telemetry import PointTable
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.loading import load_profiles
@@ -31,6 +32,7 @@ from dutyroom.wiring.shipped import shipped
 from dutyroom.wiring.stores import records_of, store_of
 
 LANGUAGES = ("zh-CN", "en")  # of the dashboards
+_DEVICES = 50  # of which is said what was pushed out of the quarantine
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +166,7 @@ def export_quarantine(settings: Settings, wanted: str, file: Path) -> str:
 
 
 def reprocess_quarantine(settings: Settings, wanted: str) -> str:
-    """Lets the running service read every open message again. Raises Rejected without one."""
+    """Lets the running service read every open message again, and what was pushed out. Raises Rejected without one."""
     settings = data_folder(settings)
     site = choose_site(settings, wanted)
     api = running_api(settings.data)
@@ -172,8 +174,14 @@ def reprocess_quarantine(settings: Settings, wanted: str) -> str:
         raise Rejected(
             f"no service is running on {settings.data}: at its start it reads them again by itself"
         )
-    waiting = api.ask("POST", f"sites/{site.id}/quarantine/reprocess")["open"]
-    return f"Reading {waiting} messages again; those that stay are listed by: dutyroom quarantine"
+    found = api.ask("POST", f"sites/{site.id}/quarantine/reprocess")
+    out, gone = found.get("pushed_out", 0), found.get("gone", 0)
+    return (
+        f"Reading {found['open']} messages again"
+        + (f", and {out} that newer ones had pushed out" if out else "")
+        + "; those that stay are listed by: dutyroom quarantine"
+        + (f". {gone} that were pushed out are no longer among the raw messages." if gone else "")
+    )
 
 
 def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list[str]:
@@ -211,9 +219,19 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
         older = journal.quarantine_size() - len(rows)
         if older > 0:
             lines.append(f"... and {older} older ones.")
+        lines += [_out(row, tz) for row in journal.pushed_out(_DEVICES)]
         return lines or ["Nothing is in quarantine."]
     finally:
         journal.close()
+
+
+def _out(row: PushedOut, tz: ZoneInfo) -> str:
+    """What newer messages of a device pushed out."""
+    first, last = (to_iso(at, tz)[:16].replace("T", " ") for at in (row.first_at, row.last_at))
+    return (
+        f"{printable(row.device) or '(unknown)'}: newer messages pushed out {row.kept + row.gone} of {first} to {last}; "
+        f"{row.kept} are read again with these, {row.gone} are no longer among the raw messages."
+    )
 
 
 def _library(settings: Settings, site: Site) -> Library:

@@ -11,6 +11,10 @@ from fastapi.testclient import TestClient
 from tests.acceptance.pages_harness import SITE
 from tests.unit.api.conftest import House
 
+from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.quarantine import Quarantine
+from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
+
 API = f"/api/v1/sites/{SITE}"
 
 
@@ -79,7 +83,11 @@ def test_the_quarantine_is_exported_by_a_clerk_and_read_again_by_an_operator(
     assert viewer.post(f"{API}/quarantine/reprocess").status_code == 403
     lines = house.person("clerk").get(f"{API}/quarantine.ndjson").text.splitlines()
     assert [json.loads(line)["reason"] for line in lines] == ["malformed", "unknown_device", "unknown_topic"]
-    assert house.person("operator").post(f"{API}/quarantine/reprocess").json() == {"open": 3}
+    assert house.person("operator").post(f"{API}/quarantine/reprocess").json() == {
+        "open": 3,
+        "pushed_out": 0,
+        "gone": 0,
+    }
 
 
 def test_a_long_quarantine_does_not_push_the_ledger_off_the_page(viewer: TestClient) -> None:
@@ -88,3 +96,22 @@ def test_a_long_quarantine_does_not_push_the_ledger_off_the_page(viewer: TestCli
     assert '<a href="?state=open&amp;rows=100">1 more</a>' in page
     assert "more</a>" not in viewer.get(f"/sites/{SITE}/data?lang=en").text
     assert viewer.get(f"/sites/{SITE}/data?rows=1000").status_code == 422
+
+
+def test_what_newer_messages_pushed_out_is_said_and_read_again(house: House) -> None:
+    journal = house.estate.runtime.journal
+    assert isinstance(journal, SqliteJournal)
+    journal._quarantine = Quarantine(kept=2)
+    for number in range(5):
+        message = Message("up/f1", b"%d" % number, number)
+        record = MessageRecord(message, Outcome.QUARANTINED, "F1", "p", "nothing_read", "cbm")
+        journal.append(Batch(SITE, Lane.NORMAL, number, (record,), Readings.of([])))
+    operator = house.person("operator")
+    page = operator.get(f"/sites/{SITE}/data?lang=en").text
+    assert "3 older messages (" in page
+    assert "no longer among" not in page
+    found = operator.post(f"{API}/quarantine/reprocess").json()
+    assert (found["pushed_out"], found["gone"]) == (3, 0)
+    journal._writer.execute("UPDATE pushed_sender SET gone=4")
+    assert "4 more are no longer among the raw messages." in operator.get(f"/sites/{SITE}/data?lang=en").text
+    assert "另有 4 条" in operator.get(f"/sites/{SITE}/data?lang=zh-CN").text

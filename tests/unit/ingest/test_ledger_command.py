@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.journal import SqliteJournal
+from dutyroom.backends.quarantine import Quarantine
 from dutyroom.backends.records_sql import open_records
 from dutyroom.cli import app
 from dutyroom.flows.keep import READER
@@ -127,6 +128,21 @@ def test_the_quarantine_is_written_to_a_file(tmp_path: Path, journal: SqliteJour
     code, said = run(tmp_path, "quarantine", "--reprocess")
     assert code == 1
     assert "no service is running" in said
+
+
+def test_the_quarantine_says_what_newer_messages_pushed_out(tmp_path: Path, journal: SqliteJournal) -> None:
+    journal._quarantine = Quarantine(kept=2)
+    for n in range(5):
+        message = Message("up/meter-1", b"%d" % n, NOW - HOUR + n)
+        record = MessageRecord(message, Outcome.QUARANTINED, "meter-1", "p", "nothing_read", "cbm")
+        journal.append(Batch("yard", Lane.NORMAL, message.received_at, (record,), Readings.of([])))
+    *rows, said = run(tmp_path, "quarantine")[1].splitlines()
+    assert len(rows) == 2
+    assert said.startswith("meter-1: newer messages pushed out 3 of ")
+    assert said.endswith("; 3 are read again with these, 0 are no longer among the raw messages.")
+    file = tmp_path / "out.ndjson"
+    run(tmp_path, "quarantine", "--export", str(file))
+    assert [json.loads(line)["device"] for line in file.read_bytes().splitlines()] == ["meter-1"] * 2
 
 
 def test_a_journal_of_an_older_version_is_brought_up_to_date(tmp_path: Path) -> None:

@@ -147,11 +147,14 @@ def test_pages_read_a_file_that_its_writer_has_not_brought_up_to_date_yet(tmp_pa
     file = tmp_path / "j.sqlite"
     with closing(SqliteJournal(file)) as older:
         older.append(batch(strange(0), strange(1, "acme/8", "0008")))
-        older._writer.execute("ALTER TABLE quarantine DROP COLUMN device")
-        older._writer.execute("PRAGMA user_version=8")
+        older._writer.executescript(
+            "ALTER TABLE quarantine DROP COLUMN device; ALTER TABLE quarantine DROP COLUMN place; DROP TABLE pushed; "
+            "DROP TABLE pushed_sender; PRAGMA user_version=8"
+        )
     with closing(SqliteJournal(file, read_only=True)) as pages:
         assert [(row.payload, row.device) for row in pages.quarantine()] == [(b"1", ""), (b"0", "")]
         assert len(pages.quarantine_after(0, 9)) == len(pages.strangers(9)) == 2
+        assert (pages.pushed_out(), pages.pushed_out_after(0, 9)) == ([], ([], None))
         with closing(SqliteJournal(file)) as writer:
             writer.append(batch(silent(2, "slow")))
         assert [row.device for row in pages.quarantine()] == ["slow", "", ""]
