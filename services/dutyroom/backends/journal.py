@@ -22,6 +22,7 @@ from dutyroom.backends.batch_bytes import packed, unpack
 from dutyroom.backends.journal_room import Room
 from dutyroom.backends.ledger import Counted, Counts
 from dutyroom.backends.ledger_blocks import Names
+from dutyroom.backends.waiting import UNKNOWN
 from dutyroom.errors import Fenced, Rejected, Unavailable
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.interfaces import (
@@ -48,7 +49,7 @@ T = TypeVar("T")
 
 SCHEMA_VERSION = 10
 STRANGERS = 1_000  # findings of a kind that unknown addresses have
-_OF_STRANGERS = frozenset((quarantine.UNKNOWN, "malformed"))
+_OF_STRANGERS = frozenset((UNKNOWN, "malformed"))
 _TRIES = 100  # to find the ledger's memory and table at one moment
 _MEMORY = 512  # batches kept in memory for readers that keep up, and about the bytes that they take
 _MEMORY_BYTES = 48 << 20

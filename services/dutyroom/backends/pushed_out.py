@@ -16,6 +16,7 @@ from typing import NamedTuple
 import msgspec
 
 from dutyroom.backends.batch_bytes import unpack
+from dutyroom.backends.waiting import left_of, whole_of
 from dutyroom.errors import Conflict, Rejected
 from dutyroom.interfaces import PushedOut, QuarantineRow
 from dutyroom.model.telemetry import Lane, MessageRecord
@@ -42,6 +43,14 @@ CREATE TABLE pushed (
 CREATE INDEX pushed_known ON pushed (known, position);
 CREATE INDEX pushed_by ON pushed (sender);
 """
+
+
+# Of a message strangers may wait and devices of which nothing was read: whichever goes first, it is one.
+_INSERT = (
+    "INSERT INTO pushed (position, sender, known, part, addresses) VALUES (?,?,?,?,?) ON CONFLICT (position) DO UPDATE "
+    "SET addresses = (SELECT json_group_array(value) FROM (SELECT value FROM json_each(pushed.addresses) "
+    "UNION SELECT value FROM json_each(excluded.addresses)))"
+)
 
 
 class Gone(NamedTuple):
@@ -90,7 +99,7 @@ class PushedOuts:
                 (r.seq * PLACES + r.place, number, known, r.part, r.addresses if r.part else "[]")
                 for r in there
             ]
-            db.executemany("INSERT OR REPLACE INTO pushed VALUES (?,?,?,?,?)", told)
+            db.executemany(_INSERT, told)
             self._add(known, sum(_WEIGHT + len(addresses) for *_, addresses in told))
         self._bound(db)
 
@@ -124,11 +133,10 @@ class PushedOuts:
         if gone is None:
             raise Conflict(f"message {position} that was pushed out has gone meanwhile")
         self._add(gone[0], -_WEIGHT - gone[1])
-        if record.unread:
-            message, names = record.message, msgspec.json.encode(record.unread).decode()
+        if (left := left_of(record)) is not None:
             where = position // PLACES, position % PLACES
-            sender = message.topic, record.unread[0], "", "unknown_device"
-            self.put(db, [Gone(message.received_at, *where, *sender, 1, names)])
+            sender = record.message.topic, left.address, left.device, left.reason
+            self.put(db, [Gone(record.message.received_at, *where, *sender, 1, left.addresses)])
 
     def _add(self, known: int, size: int) -> None:
         if self._held is not None:
@@ -139,9 +147,8 @@ class PushedOuts:
         found = _of(db, -record.row)
         if found is None:
             return
-        at, topic, device = record.message.received_at, *found
-        address = record.unread[0] if record.unread else device
-        sender = _sender(db, (topic, address, device, record.reason), 0, at, at)
+        at, (topic, device), one = record.message.received_at, found, whole_of(record)
+        sender = _sender(db, (topic, one.address or device, device, one.reason), 0, at, at)
         db.execute("UPDATE pushed SET sender=? WHERE position=?", (sender, -record.row))
 
     def trim(self, db: sqlite3.Connection, before: Ms) -> None:
@@ -158,7 +165,7 @@ class PushedOuts:
         ).fetchall()
         _count_gone(db, Counter(sender for (sender,) in gone))
         db.execute(
-            "DELETE FROM pushed_sender WHERE (gone=0 OR last_at<?) AND id NOT IN (SELECT sender FROM pushed)",
+            "DELETE FROM pushed_sender WHERE (gone=0 OR last_at<?) AND NOT EXISTS (SELECT 1 FROM pushed WHERE sender=id)",
             (before,),
         )
         self.forget()
@@ -192,7 +199,7 @@ def _count_gone(db: sqlite3.Connection, gone: Mapping[int, int]) -> None:
 
 def _together(db: sqlite3.Connection) -> None:
     """Strangers of whom nothing is left are one: there is no end of them."""
-    which = "WHERE device='' AND topic<>'' AND id NOT IN (SELECT sender FROM pushed WHERE known=0)"
+    which = "WHERE device='' AND topic<>'' AND NOT EXISTS (SELECT 1 FROM pushed WHERE sender=id)"
     many, first, last = db.execute(
         f"SELECT sum(gone), min(first_at), max(last_at) FROM pushed_sender {which}"  # noqa: S608
     ).fetchone()

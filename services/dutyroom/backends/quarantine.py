@@ -1,7 +1,8 @@
 """The quarantine beside the batches of a journal: messages that wait to be read again.
 
 Bounded, so that a device which nobody knows never fills the disk or the journal's room: the newest of
-each sender stay, of the rest `pushed_out` knows where it stands in the journal. Every function runs inside a commit of the journal, or on one of its readers.
+each sender stay, of the rest `pushed_out` knows where it stands in the journal. Every function runs inside a commit
+of the journal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import msgspec
 
 from dutyroom.backends import ledger
 from dutyroom.backends.pushed_out import COLUMNS, Gone, PushedOuts
+from dutyroom.backends.waiting import COLUMNS as WAITING
+from dutyroom.backends.waiting import SILENT, UNKNOWN, Waiting, left_of, waiting_of, whole_of
 from dutyroom.errors import Conflict
 from dutyroom.model.telemetry import Message, MessageRecord, Outcome
 from dutyroom.timebase import Ms
@@ -52,8 +55,6 @@ SCHEMA_3 = "ALTER TABLE quarantine ADD COLUMN device TEXT NOT NULL DEFAULT '';"
 
 # Bytes that a row takes, about: what stands in it, and twice the topic, in an index too.
 _SIZE = "length(payload)+2*length(topic)+length(detail)+length(addresses)+200"
-UNKNOWN = "unknown_device"
-SILENT = "nothing_read"  # of a known device: its messages may be many, and some say what nobody wants
 FULL = "quarantine_full"  # kind of finding: unread messages have gone for newer ones
 TOO_LARGE = "too_large"  # what is kept of it is not the message
 FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
@@ -86,19 +87,19 @@ class Quarantine:
         senders: dict[tuple[str, str], int] = {}
         devices: dict[tuple[str, str], str] = {}
         for place, record in enumerate(records):
-            if record.row < 0:
-                self._pushed.read_again(db, record)
-            elif record.row:
-                self._read_again(db, record)
-            elif record.unread or record.outcome is Outcome.QUARANTINED:
-                message = record.message
-                if message.retained and _kept_already(db, message):
-                    continue  # the broker tells it at every connection: it is no new message
-                self._insert(db, seq, place if seq else -1, record)
-                sender = message.topic, _sender(record)
-                senders[sender] = len(message.payload)
-                if record.outcome is Outcome.QUARANTINED and record.device:
-                    devices[sender] = record.device
+            if record.row:
+                self._pushed.read_again(db, record) if record.row < 0 else self._read_again(db, record)
+                continue
+            if not (record.unread or record.silent or record.outcome is Outcome.QUARANTINED):
+                continue
+            if record.message.retained and _kept_already(db, record.message):
+                continue  # the broker tells it at every connection: it is no new message
+            for one in waiting_of(record):
+                self._insert(db, seq, place if seq else -1, record.message, one)
+                sender = record.message.topic, one.address
+                senders[sender] = len(record.message.payload)
+                if one.device:
+                    devices[sender] = one.device
         gone: dict[str, int] = {}
         for sender, size in senders.items():
             if self._crowd(db, *sender, size) and sender in devices:
@@ -107,41 +108,22 @@ class Quarantine:
             gone[""] = _gone_of(db, "", "")
         return gone
 
-    def _insert(self, db: sqlite3.Connection, seq: int, place: int, record: MessageRecord) -> None:
-        message, read = record.message, record.outcome is not Outcome.QUARANTINED
+    def _insert(self, db: sqlite3.Connection, seq: int, place: int, message: Message, one: Waiting) -> None:
         added = db.execute(
-            "INSERT INTO quarantine (seq, place, received_at, topic, payload, reason, detail, retained, part, address, "  # noqa: S608
-            f"addresses, device) VALUES (?,?,?,?,?,?,?,?,?,?,?,?) RETURNING {_SIZE}",
-            (
-                seq,
-                place,
-                message.received_at,
-                message.topic,
-                message.payload,
-                UNKNOWN if read else record.reason,
-                ", ".join(record.unread[:10]) if read else record.detail,
-                message.retained,
-                read,
-                _sender(record),
-                _json(record.unread),
-                "" if read else record.device,
-            ),
+            f"INSERT INTO quarantine (seq, place, received_at, topic, payload, retained, {WAITING}) "  # noqa: S608
+            f"VALUES (?,?,?,?,?,?,?,?,?,?,?,?) RETURNING {_SIZE}",
+            (seq, place, message.received_at, message.topic, message.payload, message.retained, *one),
         ).fetchone()
         if self._held is not None:
             self._held = self._held[0] + 1, self._held[1] + added[0]
 
     def _read_again(self, db: sqlite3.Connection, record: MessageRecord) -> None:
         """The row is done, or it goes on waiting for the rest of its devices."""
-        if record.unread:
+        if (left := left_of(record)) is not None:
             changed = db.execute(
-                "UPDATE quarantine SET part=1, reason=?, detail=?, address=?, addresses=? WHERE id=? AND state='open'",
-                (
-                    UNKNOWN,
-                    ", ".join(record.unread[:10]),
-                    _first(record),
-                    _json(record.unread),
-                    record.row,
-                ),
+                "UPDATE quarantine SET reason=?, detail=?, part=?, address=?, addresses=?, device=? "
+                "WHERE id=? AND state='open'",
+                (*left, record.row),
             ).rowcount
         else:
             read, foreign = record.outcome is Outcome.DECODED, record.reason == FOREIGN
@@ -150,7 +132,7 @@ class Quarantine:
                 "part=max(part, ?) WHERE id=? AND state='open'",
                 (foreign, FOREIGN, foreign and read, record.row),
             ).rowcount
-            self.forget()
+            self._held = None
         if not changed:
             raise Conflict(f"message {record.row} of the quarantine was settled meanwhile")
 
@@ -160,9 +142,10 @@ class Quarantine:
             if record.row < 0:
                 self._pushed.restate(db, record)
                 continue
+            one = whole_of(record)
             db.execute(
                 "UPDATE quarantine SET reason=?, detail=?, address=?, addresses=? WHERE id=? AND state='open'",
-                (record.reason, record.detail, _sender(record), _json(record.unread), record.row),
+                (one.reason, one.detail, one.address, one.addresses, record.row),
             )
 
     def reopen(self, db: sqlite3.Connection, addresses: Collection[str]) -> tuple[ledger.Counts, int]:
@@ -182,7 +165,7 @@ class Quarantine:
             )
             if not part:
                 ledger.shift(counts, at, Outcome.IGNORED, Outcome.QUARANTINED)
-        self.forget()
+        self._held = None
         return counts, len(found)
 
     def recall(self, db: sqlite3.Connection, records: Iterable[MessageRecord]) -> tuple[ledger.Counts, int]:
@@ -205,7 +188,7 @@ class Quarantine:
         return counts, len(fresh)
 
     def settle(self, db: sqlite3.Connection, ids: Sequence[int], state: str) -> int:
-        self.forget()
+        self._held = None
         return sum(
             db.execute("UPDATE quarantine SET state=? WHERE id=? AND state='open'", (state, i)).rowcount
             for i in ids
@@ -219,7 +202,7 @@ class Quarantine:
             "WHERE q.state='open' AND q.topic=crowded.topic AND q.address=crowded.address)"
         )
         self._pushed.trim(db, before)
-        self.forget()
+        self._held = None
 
     def _crowd(self, db: sqlite3.Connection, topic: str, address: str, size: int) -> bool:
         """The newest of a sender push its oldest out; whether any went."""
@@ -310,16 +293,3 @@ def _was_here(db: sqlite3.Connection, message: Message) -> bool:
         (message.topic, message.received_at, message.payload),
     ).fetchone()
     return found is not None
-
-
-def _first(record: MessageRecord) -> str:
-    return record.unread[0] if record.unread else ""
-
-
-def _sender(record: MessageRecord) -> str:
-    """With its topic, whom a message counts for: of many devices behind one gateway none pushes another's out."""
-    return _first(record) or (record.device if record.outcome is Outcome.QUARANTINED else "")
-
-
-def _json(addresses: Sequence[str]) -> str:
-    return msgspec.json.encode(addresses).decode()

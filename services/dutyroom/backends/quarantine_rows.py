@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from dutyroom.backends.quarantine import UNKNOWN
+from dutyroom.backends.waiting import UNKNOWN
 from dutyroom.interfaces import QuarantineRow, StrangerRow
 
 _ROW = "id, received_at, topic, payload, reason, detail, state, retained, part, addresses, device"

@@ -25,6 +25,20 @@ from dutyroom.flows.receipt_window import WINDOW
 from dutyroom.flows.receipts import Receipts
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.sequences import Sequences, missing_in
+from dutyroom.flows.verdicts import (
+    DEVICES,
+    TOO_LARGE,
+    foreign_of,
+    ignored_of,
+    news_of,
+    nothing_left,
+    refused_of,
+    silences,
+    silent_of,
+    still_of,
+    unread_of,
+    waits_on,
+)
 from dutyroom.interfaces import Journal, QuarantineRow, Records
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import (
@@ -44,12 +58,8 @@ from dutyroom.profiles.result import Decoded, Ignored, Refused
 
 log = structlog.get_logger(__name__)
 
-TOO_LARGE = "too_large"
 GAP = "sequence_gap"
-NOTHING = "nothing_read"
 MEMORY = "codecs"  # name of the record of what codecs remember
-_DEVICES = 200  # unknown devices of one message that are remembered
-_SHOWN = 4_000  # bytes that are kept of a message which is too large to be read ever
 
 
 class Ingest:
@@ -117,9 +127,9 @@ class Ingest:
                 continue
             message = Message(row.topic, row.payload, row.received_at, row.retained)
             outcome = self._decode(message)
-            if row.id < 0 and _foreign(row, outcome):
+            if row.id < 0 and foreign_of(row, outcome):
                 continue  # of what was pushed out no row tells that it is to come back with its devices
-            if row.part and isinstance(outcome, Decoded) and _nothing_left(row, outcome):
+            if row.part and isinstance(outcome, Decoded) and nothing_left(row, outcome):
                 record = MessageRecord(
                     message,
                     Outcome.IGNORED,
@@ -130,12 +140,12 @@ class Ingest:
                 )
                 restated.append(record)
                 done.append(row.id)
-            elif (still := _still(message, outcome, row)) is None:
+            elif (still := still_of(message, outcome, row)) is None:
                 if not isinstance(outcome, Refused):
                     self._add_again(row, message, outcome, drafts)
             else:
                 record = replace(still, row=row.id)
-                if _news(record, row):
+                if news_of(record, row):
                     restated.append(record)
         if restated:
             self._journal.restate(restated)
@@ -148,13 +158,13 @@ class Ingest:
         self, row: QuarantineRow, message: Message, outcome: Decoded | Ignored, drafts: dict[Lane, Draft]
     ) -> None:
         only = set(row.addresses) if row.part else None
-        if isinstance(outcome, Decoded) and only is not None and not only & set(outcome.addresses):
-            return  # its devices are as unknown as before
+        if isinstance(outcome, Decoded) and only is not None and waits_on(row, outcome):
+            return  # its devices are as unknown, or say as little, as before
         draft = drafts.setdefault(self._lane(outcome), Draft(again=True))
         record = (
             self._take(message, outcome, draft, only)
             if isinstance(outcome, Decoded)
-            else _ignored(message, outcome)
+            else ignored_of(message, outcome)
         )
         draft.messages.append(replace(record, row=row.id, part=row.part, waited=row.device))
 
@@ -239,7 +249,7 @@ class Ingest:
         if isinstance(outcome, Decoded):
             record = self._take(message, outcome, draft)
         elif isinstance(outcome, Ignored):
-            record = _ignored(message, outcome)
+            record = ignored_of(message, outcome)
         else:
             record = self._refuse(message, outcome, draft)
         draft.messages.append(record)
@@ -260,7 +270,7 @@ class Ingest:
         """As the profile that fits best has it. Who was refused a moment ago is not tried each time."""
         outcome = self._library.decode(message, self._registry)
         if isinstance(outcome, Refused) and outcome.candidates:
-            sender = message.topic, tuple(dict.fromkeys(a for _, a in outcome.candidates))[:_DEVICES]
+            sender = message.topic, tuple(dict.fromkeys(a for _, a in outcome.candidates))[:DEVICES]
             if self._patience.rests(sender):
                 return outcome
             outcome = self._library.decode(message, self._registry, True)
@@ -293,7 +303,7 @@ class Ingest:
         draft.findings.append(
             Finding(kind, address, message.received_at, f"{message.topic[:200]}: {refused.detail}"[:500])
         )
-        return _refused(message, refused)
+        return refused_of(message, refused)
 
     def _take(
         self, message: Message, decoded: Decoded, draft: Draft, only: Collection[str] | None = None
@@ -325,20 +335,23 @@ class Ingest:
                 draft.findings.append(
                     Finding(kind, device.id if device else address, message.received_at, detail)
                 )
-        unread = tuple(a for _, a in decoded.unknown if only is None or a in only)[:_DEVICES]
+        unread = tuple(a for _, a in decoded.unknown if only is None or a in only)[:DEVICES]
         if not draft.again:
-            draft.findings += _silent(message, decoded, devices)
+            draft.findings += silences(message, decoded, devices)
             for profile, address in decoded.unknown:
                 draft.findings.append(Finding("unknown_device", address, message.received_at, profile))
         known = [d.id for d in devices.values() if d]
         if not message.retained and not draft.again:
             draft.heard.update(known)
         if decoded.unnamed and known and not draft.again:
-            return _unread(message, decoded, known[0])
-        why = REASON if decoded.foreign else ""
-        return MessageRecord(
-            message, Outcome.DECODED, known[0] if known else "", decoded.profile, why, unread=unread
-        )
+            return unread_of(message, decoded, known[0])
+        why, first = REASON if decoded.foreign else "", known[0] if known else ""
+        if (decoded.renamed or decoded.unnamed) and (silent := silent_of(decoded, devices)[:DEVICES]):
+            said = named_in(message.payload)
+            return MessageRecord(
+                message, Outcome.DECODED, first, decoded.profile, why, said, unread, silent=silent
+            )
+        return MessageRecord(message, Outcome.DECODED, first, decoded.profile, why, unread=unread)
 
     def _count(
         self, decoded: Decoded, devices: Mapping[str, Device | None], message: Message, draft: Draft
@@ -370,75 +383,3 @@ class Ingest:
                 points = tx.devices.add_points(self._site, made)
             for point in points:
                 self._table.add(point)
-
-
-def _news(record: MessageRecord, row: QuarantineRow) -> bool:
-    """Whether it is not read for another reason than before. Of what was pushed out less is kept."""
-    if row.id < 0:
-        return (record.reason, record.unread[:1]) != (row.reason, row.addresses[:1])
-    return (record.reason, record.detail, record.unread) != (row.reason, row.detail, row.addresses)
-
-
-def _foreign(row: QuarantineRow, outcome: Decoded | Ignored | Refused) -> bool:
-    """The devices of a message, or those that it waited for, are not ours."""
-    if isinstance(outcome, Ignored):
-        return outcome.reason == REASON
-    return row.part and isinstance(outcome, Decoded) and _nothing_left(row, outcome)
-
-
-def _nothing_left(row: QuarantineRow, outcome: Decoded) -> bool:
-    """The devices that a message waited for are not ours."""
-    return not set(row.addresses) & {*outcome.addresses, *(address for _, address in outcome.unknown)}
-
-
-def _silent(message: Message, decoded: Decoded, devices: Mapping[str, Device | None]) -> list[Finding]:
-    """Of a device from whose message nothing was read, with what there is in it: new firmware may have other names
-    for its fields, and then the ledger balances and the device is heard, but its readings have ended."""
-    told = decoded.readings or decoded.events or decoded.attributes or decoded.findings or decoded.unknown
-    quiet: Collection[str] = devices
-    if not decoded.unnamed and (told or decoded.foreign or decoded.sequences):
-        if len(devices) < 2:
-            return []
-        quiet = devices.keys() - _told_of(decoded)  # of the others behind its gateway something was read
-    return [
-        Finding(NOTHING, device.id, message.received_at, named_in(message.payload))
-        for address, device in devices.items()
-        if device is not None and address in quiet
-    ]
-
-
-def _told_of(decoded: Decoded) -> set[str]:
-    """The addresses of which a message says something."""
-    said = {reading.address for reading in decoded.readings} | {event.address for event in decoded.events}
-    said.update(address for address, *_ in (*decoded.attributes, *decoded.sequences))
-    return said.union(address for _, address, _ in decoded.findings)
-
-
-def _still(
-    message: Message, outcome: Decoded | Ignored | Refused, row: QuarantineRow
-) -> MessageRecord | None:
-    """Why a message as a whole is still not read; None = it is, or was in part."""
-    if row.part or isinstance(outcome, Ignored):
-        return None
-    if isinstance(outcome, Refused):
-        return _refused(message, outcome)
-    return _unread(message, outcome, row.device) if outcome.unnamed else None
-
-
-def _unread(message: Message, decoded: Decoded, device: str = "") -> MessageRecord:
-    """It waits for a profile that reads it."""
-    what = Outcome.QUARANTINED, device, decoded.profile, NOTHING, named_in(message.payload)
-    return MessageRecord(message, *what)
-
-
-def _ignored(message: Message, ignored: Ignored) -> MessageRecord:
-    return MessageRecord(message, Outcome.IGNORED, profile=ignored.profile, reason=ignored.reason)
-
-
-def _refused(message: Message, refused: Refused) -> MessageRecord:
-    if refused.reason == TOO_LARGE:  # no profile will ever read it
-        message = replace(message, payload=message.payload[:_SHOWN])
-    unread = tuple(dict.fromkeys(address for _, address in refused.candidates))[:_DEVICES]
-    return MessageRecord(
-        message, Outcome.QUARANTINED, reason=refused.reason, detail=refused.detail, unread=unread
-    )

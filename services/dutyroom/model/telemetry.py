@@ -218,6 +218,8 @@ class MessageRecord(msgspec.Struct, frozen=True, gc=False):
     row: int = 0  # of the quarantine, that it is read again from; 0 = it came just now
     part: bool = False  # read again, and counted as a message before
     waited: str = ""  # read again: the device under which it was counted as quarantined
+    # (address, registry id) of devices of which nothing was read, though it says something of them and of others something was
+    silent: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -229,7 +229,21 @@ def _read(
     if job.addresses:
         job.findings += [(kind, job.addresses[0], detail) for kind, detail in odd]
     silent = not (job.readings or job.events or job.attributes or job.unknown)
-    return _outcome(profile, job, unread, silent and program.unnamed(job, unread))
+    outcome = _outcome(profile, job, unread, silent and program.unnamed(job, unread))
+    if (len(job.addresses) > 1 or job.unknown) and not silent and isinstance(outcome, Decoded):
+        outcome.quiet = _quiet(job)
+        if outcome.quiet:
+            outcome.renamed = program.renamed(job, captures, outcome.quiet)
+    return outcome
+
+
+def _quiet(job: Job) -> tuple[str, ...]:
+    """The addresses of which nothing was read."""
+    said = {reading.address for reading in job.readings}
+    if job.events or job.attributes:
+        said.update(event.address for event in job.events)
+        said.update(address for address, _, _ in job.attributes)
+    return tuple(dict.fromkeys(address for address in job.addresses if address not in said))
 
 
 def told(candidates: Sequence[Candidate], sight: Sight, limit: int = 3) -> list[tuple[str, str]]:

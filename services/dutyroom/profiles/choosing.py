@@ -98,6 +98,8 @@ def _joined(first: Decoded, other: Decoded, addresses: set[str]) -> Decoded:
         unknown=tuple(u for u in first.unknown if u[1] not in addresses),
         addresses=(*first.addresses, *(a for a in other.addresses if a in addresses)),
         owners={**first.owners, **dict.fromkeys(addresses, other.profile)},
+        quiet=(*first.quiet, *(a for a in other.quiet if a in addresses)),
+        renamed=(*first.renamed, *(a for a in other.renamed if a in addresses)),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from zoneinfo import ZoneInfo
 
 from dutyroom.errors import Rejected
@@ -205,6 +205,19 @@ class LayoutProgram:
         if self._unnamed is None:
             self._unnamed = Unnamed(self.layout)
         return self._unnamed(job.content, job.document)
+
+    def renamed(self, job: Job, captures: Captures, quiet: Collection[str]) -> tuple[str, ...]:
+        """Of the addresses of which nothing was read, while of others something was, those of whose items the same
+        is true: they say what the layout knows nothing of."""
+        if self._codec is not None or self._rest is not None or self._early:
+            return ()
+        items: dict[str, list[object]] = {}
+        for item, named in self._items(job, captures):
+            address = self._named(job.document, item, named)
+            if address in quiet:
+                items.setdefault(address, []).append(item)
+        unnamed = self._unnamed = self._unnamed or Unnamed(self.layout)
+        return tuple(a for a, mine in items.items() if unnamed.of_items(mine, job.document))
 
     def _items(self, job: Job, captures: Captures) -> Iterator[tuple[object, Captures]]:
         if not self._walks:

@@ -59,6 +59,10 @@ class Decoded(
     unnamed: bool = (
         False  # nothing was read, and it says what the profile knows nothing of: another one might
     )
+    # Where something was read of others in the message: addresses of which nothing was, and of these those of which it
+    # says what the profile knows nothing of.
+    quiet: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
 
     def owner(self, address: str) -> str:
         """The profile under which a device of this message is registered."""

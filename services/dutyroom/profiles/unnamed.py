@@ -6,9 +6,11 @@ them otherwise says something, and a mended profile may read it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final
 
+from dutyroom.profiles.conditions import all_of
+from dutyroom.profiles.naming import key_of, naming_of
 from dutyroom.profiles.paths import MISSING, Path, as_text, getter, walker
 from dutyroom.profiles.profile import EventRule, Layout, PointRule
 from dutyroom.profiles.wanted import names_read
@@ -22,8 +24,12 @@ class Unnamed:
     """Of one layout without a decoder; made when the first such message comes."""
 
     def __init__(self, layout: Layout) -> None:
-        self._known, self._chosen = names_read(layout)
-        rules = [*map(_point, layout.points), *map(_event, layout.events)]
+        self._known, found = names_read(layout)
+        naming = naming_of(layout.points)
+        self._chosen = {
+            key: found.get(key, frozenset()) | naming.get(key, frozenset()) for key in {*found, *naming}
+        }
+        rules = [*(_point(rule, naming) for rule in layout.points), *map(_event, layout.events)]
         rules += [_any_of(paths) for paths in layout.attributes.values()]
         self._names = tuple(rules)
         self._walks = tuple(walker(path) for path in layout.each)
@@ -31,10 +37,22 @@ class Unnamed:
     def __call__(self, content: object, document: object) -> bool:
         """True: it has fields with a value that no part of the layout reads, and none that one of its points, events
         or attributes reads."""
-        for number, item in enumerate(self._items(content, document)):
-            if number >= _MOST or any(there(item, document) for there in self._names):
-                return False
+        if self._any_there(self._items(content, document), document):
+            return False
         return any(self._new(*field) for field in _with_value(content))
+
+    def of_items(self, items: Sequence[object], document: object) -> bool:
+        """The same of some of the items: those of one device."""
+        if self._any_there(items, document):
+            return False
+        return any(self._new(*field) for item in items for field in _with_value(item, element=True))
+
+    def _any_there(self, items: Iterable[object], document: object) -> bool:
+        """Whether a point, event or attribute reads a field that is there; also where there are too many to look."""
+        return any(
+            number >= _MOST or any(there(item, document) for there in self._names)
+            for number, item in enumerate(items)
+        )
 
     def _new(self, name: str, value: object, element: bool) -> bool:
         """Also where an element of a list, `{name: etage, value: 3}`, is none of those that the layout looks for."""
@@ -51,7 +69,13 @@ class Unnamed:
                 yield item
 
 
-def _point(rule: PointRule) -> Names:
+def _point(rule: PointRule, naming: Collection[str]) -> Names:
+    by_name = [c for c in rule.when if key_of(c) in naming]
+    if by_name and (named := all_of(by_name)) is not None:
+        if rule.each is None:
+            return lambda item, document: named({}, item, document)
+        walk = walker(rule.each)
+        return lambda item, document: any(named({}, found, document) for _, found in walk(item, document))
     tests = [_any_of(rule.paths)]
     if rule.each is not None:
         tests.append(_any_of((rule.each,)))
@@ -76,10 +100,10 @@ def _own(names: frozenset[str]) -> Names:
     return lambda item, document: isinstance(item, dict) and not names.isdisjoint(item)
 
 
-def _with_value(document: object) -> Iterator[tuple[str, object, bool]]:
+def _with_value(document: object, element: bool = False) -> Iterator[tuple[str, object, bool]]:
     """Names of a document's fields that have a value of their own, that value, and whether they are an element's of a
-    list."""
-    left, seen = [(document, False)], 0
+    list. element: the document is one itself."""
+    left, seen = [(document, element)], 0
     while left and seen < _MOST:
         found, element = left.pop()
         seen += 1

@@ -133,3 +133,74 @@ def test_what_a_profile_passes_over_by_name_is_no_news(tmp_path: Path) -> None:
     found = decoded(REST, "r/1", b'{"rssi": -80}', tmp_path)
     assert (found.readings, found.attributes, found.unnamed) == ([], [], False)
     assert [r.spec.name for r in decoded(REST, "r/1", b'{"new": 4}', tmp_path).readings] == ["new"]
+
+
+SERIES_BY_NAME = """
+name: Tags chosen by a test
+class: elevator
+match: {topics: ["w/{id}"]}
+identity: "{id}"
+points:
+  floor: {each: "tags[*]", from: "@.value", when: {"@.name": floor}, quantity: number}
+  door: {each: "tags[*]", from: "@.value", when: {"@.name": [door, gate], "@.quality": good}, quantity: number}
+"""
+ITEMS_BY_NAME = """
+name: Items chosen by a test
+class: elevator
+match: {topics: ["w/{id}"]}
+each: "tags[*]"
+identity: "{id}"
+points:
+  floor: {from: "@.value", when: {"@.name": floor}, quantity: number}
+"""
+JUDGED = """
+name: Values that count
+class: elevator
+match: {topics: ["w/{id}"]}
+identity: "{id}"
+points:
+  floor: {each: "log[*]", from: "@.value", when: {"@.quality": good}, quantity: number}
+  door: {each: "log[*]", from: "@.door", when: {"@.valid": true}, quantity: number}
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "said", "unnamed"),
+    [
+        (SERIES_BY_NAME, {"tags": [{"name": "etage", "value": 3, "quality": "good"}]}, True),
+        (SERIES_BY_NAME, {"tags": [{"name": "etage", "value": 3}, {"name": "hatch", "value": 1}]}, True),
+        (SERIES_BY_NAME, {"tags": [{"name": "etage", "value": 3}, {"name": "floor", "value": None}]}, False),
+        (SERIES_BY_NAME, {"tags": [{"name": "gate", "value": 3, "quality": "bad"}]}, False),
+        (SERIES_BY_NAME, {"tags": [{"name": None, "value": None}]}, False),
+        (SERIES_BY_NAME, {"tags": []}, False),
+        (ITEMS_BY_NAME, {"tags": [{"name": "etage", "value": 3}]}, True),
+        (ITEMS_BY_NAME, {"tags": [{"name": "etage", "value": 3}, {"name": "floor", "value": None}]}, False),
+        (JUDGED, {"log": [{"quality": "bad", "value": 3, "valid": False, "door": 1}]}, False),
+        (JUDGED, {"log": [{"quality": "bad", "value": 3, "depth": 1}]}, False),
+    ],
+)
+def test_elements_that_a_test_finds_by_name_may_be_renamed(
+    profile: str, said: object, unnamed: bool, tmp_path: Path
+) -> None:
+    found = decoded(profile, "w/1", json.dumps(said).encode(), tmp_path)
+    assert not found.readings
+    assert found.unnamed is unnamed
+
+
+@pytest.mark.parametrize(
+    ("meters", "quiet", "renamed"),
+    [
+        ([{"id": "a", "m3": 1}, {"id": "b", "cbm": 2}], ("b",), ("b",)),
+        ([{"id": "a", "m3": 1}, {"id": "b", "m3": None, "cbm": 2}], ("b",), ()),
+        ([{"id": "a", "m3": 1}, {"id": "b"}], ("b",), ()),
+        ([{"id": "a", "m3": 1}, {"id": "b", "cbm": 2}, {"id": "b", "m3": 2}], (), ()),
+        ([{"id": "a", "m3": 1}, {"id": "b", "cbm": 2}, {"id": "b", "m3": None}], ("b",), ()),
+        ([{"id": "a", "cbm": 1}, {"id": "b", "cbm": 2}], (), ()),
+        ([{"id": "a", "m3": 1}], (), ()),
+    ],
+)
+def test_of_whom_nothing_is_read_while_of_others_something_is(
+    meters: object, quiet: tuple[str, ...], renamed: tuple[str, ...], tmp_path: Path
+) -> None:
+    found = decoded(SERIES, "g/1", json.dumps({"meters": meters}).encode(), tmp_path)
+    assert (found.quiet, found.renamed) == (quiet, renamed)
