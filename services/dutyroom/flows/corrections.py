@@ -7,7 +7,7 @@ it still holds (or latches).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 from dutyroom import tickets
@@ -105,16 +105,24 @@ def _row(episode: Episode, since: Ms) -> _Row:
 
 
 def _begun(judged: Judged, rows: Sequence[_Row]) -> list[tuple[tuple[Ms, Ms | None], Condition | None]]:
-    """The stretches found. One that held at the begin of the replay began when it is recorded to have."""
+    """The stretches found. One that held at the begin of the replay began when it is recorded to have; where nothing is
+    recorded of it, it was explained by what no reading tells, and so is one of no time that is not recorded."""
+    old = [span for row in rows for span in row.old]
     found = []
     for stretch in judged.found:
-        if stretch.raised is not None:
-            begin = stretch.raised.at
-        else:
-            crossing = [s for row in rows for s, _ in row.old if s <= judged.since]
-            begin = max(crossing, default=judged.since)
-        found.append(((begin, stretch.cleared_at), stretch.raised))
+        begin = _held_since(judged, stretch, old) if stretch.raised is None else stretch.raised.at
+        known = begin != stretch.cleared_at or any(begin == since for since, _ in old)
+        if begin is not None and known:
+            found.append(((begin, stretch.cleared_at), stretch.raised))
     return found
+
+
+def _held_since(judged: Judged, stretch: Stretch, old: Iterable[tuple[Ms, Ms | None]]) -> Ms | None:
+    """When one that held at the begin is recorded to have begun. What the replay's state knew may have been said of an
+    instant after the begin, by a reading on another point."""
+    before = [begin for begin, _ in old if begin < stretch.said]
+    crossing = [begin for begin in before if begin <= judged.since]
+    return max(crossing) if crossing else min(before, default=None)
 
 
 def _given(rows: Sequence[_Row], span: tuple[Ms, Ms | None], raised: Condition | None) -> bool:
@@ -258,15 +266,40 @@ def _record(
         apply(room, condition)
         episode = room.open[judged.rule, judged.object]
     else:
-        episode = Episode(fresh(room, rule, condition))
-        room.all.append(episode)
-        room.open[episode.key] = episode
+        episode = room.open.get((judged.rule, judged.object)) or _new(room, rule, condition)
+        if episode.guessed:
+            _join(room, episode, late)
+            return
+        before = episode.alarm  # a latch that nobody has reset, of what late data took back
         room.step(episode, AlarmEvent.RAISE, REASON, last[0])
         if rule.latched:
             announce(room, episode, rule)
+            call_again(room, episode, rule, before)
         room.step(episode, AlarmEvent.CLEAR, REASON, last[1])
     episode.alarm = replace(episode.alarm, late=True)
     _hull(episode, tuple(span for span, _ in late))
+
+
+def _new(room: Room, rule: Rule, condition: Condition) -> Episode:
+    episode = Episode(fresh(room, rule, condition))
+    room.all.append(episode)
+    room.open[episode.key] = episode
+    return episode
+
+
+def _join(
+    room: Room, guessed: Episode, late: Sequence[tuple[tuple[Ms, Ms | None], Condition | None]]
+) -> None:
+    """What was over while topology had not inferred the alarm that stands: of a rule and object one is open."""
+    known = spans_of(guessed.alarm)
+    more = [
+        span
+        for span, _ in late
+        if all(_end(span[1]) < since or span[0] > _end(until) for since, until in known)
+    ]
+    if more:
+        room.step(guessed, AlarmEvent.REVISE, REASON)
+        _hull(guessed, tuple(sorted((*more, *known), key=lambda s: s[0])))
 
 
 def _hull(episode: Episode, spans: Spans) -> None:

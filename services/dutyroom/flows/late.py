@@ -158,6 +158,8 @@ class Late:
         if not rule:
             return []
         since = max(base.at, NEVER + _LONG) - _LONG
+        # What was over by the devices' clocks may have been said only after the state was set aside.
+        known = base.at if base.instance.turned == NEVER else min(base.at, base.instance.turned)
         recent = tx.alarms.search(self._site, since=since, limit=_MANY)
         alarms = {a.id: a for a in (*recent, *tx.alarms.open_ones(self._site))}
         found = []
@@ -165,9 +167,9 @@ class Late:
             if alarm.rule != rule or "inferred" in alarm.arguments:
                 continue
             for begin, end in spans_of(alarm):
-                if end is None or end > base.at:
+                if end is None or end > known:
                     found.append(Condition(rule, alarm.object, True, begin))
-                if end is not None and end > base.at:
+                if end is not None and end > known:
                     found.append(Condition(rule, alarm.object, False, end))
         return found
 
@@ -239,10 +241,13 @@ class Late:
 def _again(key: Key, base: Base, rows: Sequence[Row], followed: Iterable[Condition], now: Ms) -> Again:
     # Time alone may have said more than the newest reading; and a state may be younger than the next reading,
     # which was new to its point when it came: what ended there is judged again, too.
+    # A state set aside may also have waited for what was over long before, by readings that had just come: that was
+    # said later, and is not among what it knows.
     first = min((row.at for row in rows), default=FOREVER)
     since = min(max(base.since, base.instance.turned), first - 1)
     found, marks = replay(base.instance, rows, now, base.since, base.marks, followed, base.after)
-    return Again(key, Judged(*key, since, found), base.instance, marks)
+    said = min((stretch.said for stretch in found), default=FOREVER)
+    return Again(key, Judged(*key, min(since, said - 1), found), base.instance, marks)
 
 
 def rows_of(point: Point, series: Series, now: Ms) -> list[Row]:

@@ -191,7 +191,7 @@ class States:
         for key, twin in self._twins(state, wanted).items():
             knows = {p: newest.get(p, NEVER) for p in twin.points}
             since = max(knows.values(), default=NEVER)
-            if since < wanted[key]:
+            if max(since, twin.turned) < wanted[key]:  # by a clock that is ahead time alone has said more
                 after = {p: max(at, aside.at - HORIZON - 1) for p, at in knows.items()}
                 found[key] = Base(
                     twin, aside.at, max(since, aside.at), after, self._marks(aside.at, wanted[key], now)

@@ -384,10 +384,12 @@ class Watch:
 
 
 def _without(judged: Judged, is_exchange: Callable[[str, str, Ms], bool]) -> Judged:
-    """What a replay found, without decreases of meters whose exchange is on record."""
+    """What a replay found; decreases of meters whose exchange is on record held for no time, as one that was
+    recorded before the exchange was."""
     found = [
-        stretch
+        replace(stretch, cleared_at=stretch.raised.at)
+        if stretch.raised is not None and is_exchange(judged.rule, judged.object, stretch.raised.at)
+        else stretch
         for stretch in judged.found
-        if stretch.raised is None or not is_exchange(judged.rule, judged.object, stretch.raised.at)
     ]
     return replace(judged, found=found)

@@ -342,7 +342,12 @@ class Engine:
         before = instance.active
         self._wake(instance)
         load(instance, twin.dump())
-        instance.spoke, instance.timed = twin.spoke, twin.timed
+        if (
+            twin.spoke > NEVER
+        ):  # else it said nothing since the state that it began with: what it had said stands
+            instance.spoke = twin.spoke
+        if twin.timed > NEVER:
+            instance.timed = twin.timed
         self._points.stir(instance)
         self._look(instance)
         if instance.active != before:

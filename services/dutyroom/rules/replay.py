@@ -34,6 +34,13 @@ class Stretch:
     raised: Condition | None
     cleared_at: Ms | None
 
+    @property
+    def said(self) -> Ms:
+        """Of what was said of it, the first."""
+        if self.raised is not None:
+            return self.raised.at
+        return FOREVER if self.cleared_at is None else self.cleared_at
+
 
 Replayed: TypeAlias = Sequence[Stretch]
 

@@ -10,6 +10,9 @@ from tests.unit.duty.test_late_data import Stored
 
 from dutyroom import alarms, tickets
 from dutyroom.alarms import spans_of
+from dutyroom.flows.decide import decide
+from dutyroom.flows.episodes import Standing
+from dutyroom.flows.recording import write
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Condition, Ticket, TicketEvent, TicketState
 from dutyroom.rules.parse import parse_rules
 
@@ -344,3 +347,42 @@ def test_one_whose_begin_is_moved_by_seconds_is_not_told_twice(room: Room) -> No
     (alarm,) = rows(room)
     assert stretches(alarm) == [(1, 60), (990, 1010)]
     assert (alarm.state, told(room)) == (AlarmState.ACKNOWLEDGED, ["raised", "again"])
+
+
+def test_a_fire_that_is_over_on_a_latch_whose_alarm_was_disproved_is_told(room: Room) -> None:
+    """Of a rule and object one alarm is open: the latch that nobody has reset takes what late data found."""
+    bell(room, 0)
+    room.at(100, step=10)
+    bell(room, 1, at=100)
+    room.at(200, step=10)
+    bell(room, 0)
+    step(room, AlarmEvent.ACKNOWLEDGE)
+    (alarm,) = rows(room)
+    with room.records.write() as tx:  # as `corrections` leaves it
+        tx.alarms.update(replace(alarm, disproved=True, spans=()))
+        tx.change(SITE, room.clock.at, "alarm", str(alarm.id))
+    room.at(2000, step=100)
+    bell(room, 0)
+    bell(room, 1, at=1500)
+    bell(room, 0, at=1600)
+    room.at(2010)
+    (alarm,) = rows(room)
+    assert (alarm.disproved, alarm.state) == (False, AlarmState.RETURNED)
+    assert stretches(alarm)[-1] == (1500, 1600)
+    assert told(room)[-1] == "again"
+
+
+def test_what_was_over_before_topology_inferred_the_alarm_that_stands_is_part_of_that(room: Room) -> None:
+    room.at(400, step=50)
+    door(room, 0)
+    with room.records.write() as tx:
+        guess = Condition("gate.open", "gate", True, room.clock.at, arguments={"inferred": "network"})
+        write(tx, SITE, decide([guess], Standing((), (), ()), room.watch._context(), room.clock.at), 0)
+    door(room, 1, at=100)
+    door(room, 0, at=200)
+    for _ in range(2):
+        room.at(410)
+        (alarm,) = rows(room)
+        assert stretches(alarm) == [(160, 200), (400, None)]
+        door(room, 0, at=300)
+        room.clock.at += 30_000

@@ -29,6 +29,7 @@ from dutyroom.model.telemetry import (
     Readings,
     Series,
 )
+from dutyroom.rules.columns import FOREVER
 from dutyroom.rules.kind import Ground
 from dutyroom.rules.parse import parse_rules
 from dutyroom.timebase import DAY, HOUR, MINUTE, Ms
@@ -218,6 +219,9 @@ def spans(room: Room) -> set[tuple[str, str, Ms, Ms | None]]:
             or a.merged_into is not None
             or (a.raised_at, a.cleared_at) == (spans_of(a)[0][0], spans_of(a)[-1][1])
         )
+        ends = [FOREVER if end is None else end for span in spans_of(a) for end in span]
+        assert ends == sorted(ends), (a.rule, a.object, spans_of(a))
+        assert len(set(spans_of(a))) == len(spans_of(a)), (a.rule, a.object, spans_of(a))
     return {(a.rule, a.object, since, until) for a in rows for since, until in spans_of(a)}
 
 
@@ -255,6 +259,8 @@ def test_any_order_and_delay_up_to_a_day_gives_the_alarms_of_the_true_order(seed
 @example(3016)  # a state set aside was younger than the reading that came next
 @example(3038)
 @example(2194)  # a cut that time alone had ended hid the next one from who follows it, after a start
+@example(9011)  # when a state was set aside, an end that time alone would tell of was still to be said
+@example(9120)
 def test_so_it_is_when_people_acknowledge_and_processes_end(seed: int) -> None:
     chance = random.Random(seed)
     said = day(chance)

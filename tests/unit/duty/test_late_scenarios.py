@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
-from tests.unit.duty.duty_room import T0, Room, device, gauge, state
+from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, state
 from tests.unit.duty.test_late_data import Stored, spans
 
+from dutyroom.model.metering import Exchange
+from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.rules.parse import parse_rules
 
 RULES = """
@@ -20,6 +24,10 @@ rules:
      priority: 3, ticket: now}
   - {id: t.hot, kind: during, name: {en: hot at rest, zh-CN: 热}, select: {classes: [generator]}, point: heat,
      parameters: {above: 45, while: {running: {equals: 0}}}, on_delay: 2min, priority: 3, ticket: now}
+  - {id: t.warm, kind: limit, name: {en: warm, zh-CN: 热}, select: {classes: [generator]}, point: heat,
+     parameters: {above: 45}, off_delay: 2min, priority: 3, ticket: now}
+  - {id: t.repeated, kind: repeated, name: {en: again, zh-CN: 再}, select: {classes: [elevator]}, point: door,
+     parameters: {equals: 1, times: 3, over: 8min, forget: {moving: {equals: 1}}}, priority: 3, ticket: now}
   - {id: t.dry, kind: meanwhile, name: {en: dry, zh-CN: 干}, select: {classes: [pump]}, point: running,
      parameters: {equals: 1, other: tank, other_point: level, below: 0.5}, on_delay: 2min, priority: 2, ticket: now}
 """
@@ -33,10 +41,12 @@ def duty_room() -> Room:
             device("gen", "generator", 60),
             device("pump", "pump", 60, tank="tank"),
             device("tank", "tank", 60),
+            device("lift", "elevator"),
         ],
         {
             "pump": [state("running", 60)],
             "tank": [gauge("level", "m", 60)],
+            "elevator": [state("door"), state("moving")],
             "feeder": [gauge("voltage", "V", 60)],
             "generator": [state("running", 60), gauge("heat", "°C", 60)],
         },
@@ -122,3 +132,106 @@ def test_what_two_devices_say_of_one_instant_holds_in_either_order(first: str) -
         room.reads(row)
     room.at(8 * MINUTE, 5)
     assert alarms(room, "t.dry") == []
+
+
+def test_what_was_over_but_not_said_when_a_state_was_set_aside_keeps_its_one_stretch() -> None:
+    """Two minutes in its gateway, the end of an alarm waits out its delay when the state is set aside; late readings
+    are judged again from there."""
+    room = duty_room()
+    room.watch.start()
+    base = 4 * 3600  # the rules' states are set aside every four hours
+    room.at(base - 300, 60).reads(("gen", "heat", 50))
+    room.at(base - 10, 10).reads(("gen", "heat", 40), at=base - 130)
+    room.at(base + 120, 10)
+    once = [(base - 300, base - 10)]
+    assert alarms(room, "t.warm") == once
+    for late in (300, 400):
+        room.at(base + late, 10).reads(("gen", "heat", 40))
+        room.reads(("gen", "heat", 40), at=base + late - 50)
+        room.at(base + late + 20, 10)
+    assert alarms(room, "t.warm") == once
+
+
+def test_a_state_that_judged_by_a_clock_that_is_ahead_is_none_to_begin_from() -> None:
+    """Ten minutes ahead, it is hot at rest for two minutes by the clock alone; then a reading between says otherwise."""
+    room = duty_room()
+    room.watch.start()
+    base, ahead = 4 * 3600, 600
+    room.at(base - 240, 60).reads(("gen", "running", 0), at=base - 240 + ahead)
+    room.reads(("gen", "heat", 50), at=base - 240 + ahead)
+    room.at(base - 10, 10).reads(("feeder", "voltage", 230))  # something is to be stored
+    room.at(base, 10)
+    assert alarms(room, "t.hot") == [(base - 120 + ahead, None)]
+    room.at(base + 60, 10).reads(("gen", "heat", 40), at=base - 180 + ahead)
+    room.at(base + 90, 10)
+    assert alarms(room, "t.hot") == []
+
+
+def test_a_trip_that_came_late_ends_what_was_judged_again_meanwhile() -> None:
+    """Judged again from a state of after its end, an alarm is said to have ended nowhere; that it did is known all the same."""
+    room = duty_room()
+    for second, open_ in ((0, 0), (60, 1), (90, 0), (120, 1), (150, 0), (180, 1), (200, 0), (680, 0)):
+        room.at(second, 5).reads(("lift", "door", open_))
+    for newest in (1290, 1310, 1330):
+        room.at(newest, 5).reads(("lift", "door", 0))
+        room.reads(("lift", "door", 0), at=newest - 5)
+    room.at(1340, 5)
+    assert alarms(room, "t.repeated") == [(180, 660)]
+    room.reads(("lift", "moving", 1), at=400)
+    room.at(1350, 5)
+    assert alarms(room, "t.repeated") == [(180, 400)]
+
+
+def test_the_end_of_a_cut_that_was_said_after_a_state_was_set_aside_lets_the_next_one_be_followed() -> None:
+    """It came a minute late, so that it was over by the devices' clocks before the state was set aside."""
+    room = duty_room()
+    room.watch.start()
+    base = 4 * 60  # minutes: the rules' states are set aside every four hours
+    minutes(room, base - 10, base - 6, 230, 0)
+    minutes(room, base - 6, base - 2, 0, 1)
+    room.at(base * MINUTE - 5, 5).reads(("feeder", "voltage", 230), at=base * MINUTE - 75)
+    minutes(room, base, base + 2, 230, 0)
+    assert alarms(room, "t.lost") == [((base - 6) * MINUTE + 15, base * MINUTE - 65)]
+    room.reads(("gen", "running", 0), at=base * MINUTE + 30)  # late: judged again
+    minutes(room, base + 2, base + 10, 0, 0)
+    assert alarms(room, "t.start") == [((base + 2) * MINUTE + 15 + 120, None)]
+
+
+def test_a_start_that_was_late_when_the_mains_came_back_is_so_once() -> None:
+    """Both are over by the devices' clocks when a state is set aside, and said after it."""
+    room = duty_room()
+    room.watch.start()
+    base = 4 * 3600
+    room.at(base - 300, 60).reads(("feeder", "voltage", 230), ("gen", "running", 0))
+    room.at(base - 70, 5).reads(("feeder", "voltage", 0), at=base - 170)
+    room.at(base - 1, 1).reads(("feeder", "voltage", 230), at=base - 15)
+    room.at(base + 60, 1)
+    once = [(base - 40, base - 5)]
+    assert alarms(room, "t.start") == once
+    room.reads(("gen", "running", 0))
+    room.reads(("gen", "running", 0), at=base + 30)
+    room.at(base + 90, 5)
+    assert alarms(room, "t.start") == once
+
+
+@pytest.mark.parametrize("hours", [1, 5])  # judged again from before the exchange, and from after it
+@pytest.mark.parametrize("known", ["before", "after"])
+def test_a_late_reading_does_not_tell_again_of_a_meter_that_was_exchanged(known: str, hours: int) -> None:
+    """By the rule its register is lower than it was, for as long as it stays so."""
+    volume = PointSpec("volume", unit="m3", kind=Kind.COUNTER, step=Decimal("0.001"), interval_s=300)
+    room = Room([device("m", "water_meter", 300)], {"water_meter": [volume]})
+    room.past = Stored(room)
+    room.restart()
+    exchange = Exchange(1, SITE, "m", "volume", T0, 412_350, 0, "li", "verification")
+    room.records.rows.exchanges = [exchange] if known == "before" else []
+    room.at(300, 60).reads(("m", "volume", 412_350))
+    room.at(600, 60).reads(("m", "volume", 3))
+    room.records.rows.exchanges = [exchange]
+    end = hours * 3600
+    room.at(end - 300, 60).reads(("m", "volume", 4))
+    room.at(end, 60).reads(("m", "volume", 6))
+    before = list(room.records.rows.alarms.values())
+    assert [a.rule for a in before] == (["meter.decrease"] if known == "after" else [])
+    room.reads(("m", "volume", 5), at=end - 150)
+    room.at(end + 300, 60)
+    assert list(room.records.rows.alarms.values()) == before
