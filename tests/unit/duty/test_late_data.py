@@ -97,23 +97,24 @@ class Stored:
     def __init__(self, room: Room) -> None:
         self.room = room
         self.behind = False
+        self._held: dict[int, dict[int, float]] = {}
+        self._taken = 0  # of the journal's batches
 
     def ready(self, position: Mapping[Lane, int]) -> bool:
         return not self.behind
 
     def ranges(self, spans: Sequence[tuple[Point, Ms, Ms]]) -> Sequence[Series]:
+        for _, batch in self.room.journal.batches[self._taken :]:
+            r = batch.readings
+            for point, at, value in zip(r.point.tolist(), r.at.tolist(), r.value.tolist(), strict=True):
+                held = self._held.setdefault(point, {})
+                held[at] = max(value, held.get(at, value))
+        self._taken = len(self.room.journal.batches)
         return [self._range(*span) for span in spans]
 
     def _range(self, point: Point, start: Ms, end: Ms) -> Series:
-        held: dict[int, float] = {}
-        for _, batch in self.room.journal.batches:
-            r = batch.readings
-            for at, value in zip(
-                r.at[r.point == point.id].tolist(), r.value[r.point == point.id].tolist(), strict=True
-            ):
-                if start <= at < end:
-                    held[at] = max(value, held.get(at, value))
-        at = np.array(sorted(held), np.int64)
+        held = self._held.get(point.id, {})
+        at = np.array(sorted(at for at in held if start <= at < end), np.int64)
         return Series(point.id, at, np.array([held[a] for a in at.tolist()]), np.zeros(len(at), np.uint8))
 
 
