@@ -13,10 +13,13 @@ from dutyroom.flows.ground import ground_of
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.keep import Keep
 from dutyroom.flows.live import Live
+from dutyroom.flows.points import names_made
 from dutyroom.flows.registry import Registry
+from dutyroom.flows.silent_points import SilentPoints
+from dutyroom.flows.silent_words import KIND as SILENT
 from dutyroom.flows.upkeep import Upkeep
 from dutyroom.flows.watch import Watch
-from dutyroom.model.duty import Alarm, Check, Ticket, TicketKind
+from dutyroom.model.duty import Alarm, Check, Device, Ticket, TicketKind
 from dutyroom.model.telemetry import Message
 from dutyroom.profiles.decode import Library
 from dutyroom.rules.engine import Engine
@@ -58,7 +61,7 @@ class EstateDay:
         self._turn(start)
 
     def _start_flows(self) -> None:
-        registry = Registry(self._devices)
+        registry = self.registry = Registry(self._devices)
         live = Live()
         live.start(self.store.latest(list(self.table)))
         self.ingest = Ingest(
@@ -69,7 +72,12 @@ class EstateDay:
         self.upkeep = Upkeep(site.id, site.plans, site.time_zone, self.records, registry.by_id)
         ground = ground_of(site.topology, site.time_zone, site.calendar, self.upkeep)
         engine = Engine(site.rules, self.table, registry.by_id, ground=ground)
+        self.silent = SilentPoints(self.table, live, self.store, registry, self._made)
+        self.silent.adopt(self.journal.findings(0, 10_000))
         self.watch = Watch(self.site, self.table, self.records, self.journal, engine, self.clock)
+
+    def _made(self, device: Device, point: str) -> bool:
+        return point in names_made(device, self._library)
 
     def again(self, at: int) -> EstateDay:
         """The service and the estate were switched off and start again at an instant."""
@@ -87,6 +95,9 @@ class EstateDay:
         self.keep.drain()
         self.watch.drain()
         self.watch.tick(at)
+        if self.silent.due(at):
+            told = self.silent.look(at)
+            self.journal.note(told.findings, {}, over=[(SILENT, device) for device in told.over])
 
     def until(self, at: int, step: int = 5 * SECOND) -> None:
         while self.clock.at < at:

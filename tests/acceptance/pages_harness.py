@@ -30,6 +30,7 @@ from dutyroom.flows.completeness import intervals
 from dutyroom.flows.devices import DeviceDesk, fed
 from dutyroom.flows.live import Live, LiveValue
 from dutyroom.flows.run import SiteRuntime
+from dutyroom.flows.silent_words import detail_of
 from dutyroom.flows.skew import Skews
 from dutyroom.interfaces import Records, Spool, Tally
 from dutyroom.model.duty import (
@@ -557,7 +558,9 @@ def health(made: Estate, now: Ms) -> None:
             kept[(yesterday + hour * HOUR) // HOUR * HOUR, device] = round(part * 3600 / seconds)
     began = (yesterday - 2 * HOUR) // HOUR * HOUR, made.devices[0].id
     site.journal.note([], {(*began, "received"): 1, (*began, "decoded"): 1})
-    site.journal.note([Finding("spool_filling", "", now, "74 %")], {}, None, Tally.of(kept))
+    silent = detail_of([("energy", yesterday - 5 * HOUR)], ["power"])
+    found = [Finding("spool_filling", "", now, "74 %"), Finding("point_silent", "D-2-0203-el", now, silent)]
+    site.journal.note(found, {}, None, Tally.of(kept))
     site.journal.note([], {(now // HOUR * HOUR, made.devices[0].id, "gaps"): 3})
     site.health.spool = Spool(20_000_000_000, 16_400_000_000, 14_060_000_000, 0.74)
     site.health.canary = CanaryState(True, 0.183, now - 21 * SECOND)

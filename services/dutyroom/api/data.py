@@ -300,7 +300,9 @@ def post_quarantine(ask: Ask, settle: Settle) -> Json:
 
 
 @router.get("/{site}/findings", name="api_findings")
-def get_findings(ask: Ask, since: Ms | None = None, limit: Limit = 200) -> list[Json]:
-    """What is odd in the data but no alarm."""
+def get_findings(
+    ask: Ask, since: Ms | None = None, limit: Limit = 200, device: str | None = None
+) -> list[Json]:
+    """What is odd in the data but no alarm. device: of this one alone."""
     start = since if since is not None else ask.room.clock.now() - 7 * DAY
-    return [plain(row) for row in ask.site.journal.findings(start, limit)]
+    return [plain(row) for row in ask.site.journal.findings(start, limit, device)]

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from dutyroom.api.asked import Ask, Asked, Json
 from dutyroom.api.present import Presenter
 from dutyroom.errors import Rejected
-from dutyroom.flows.completeness import Share, intervals, overall, shares
+from dutyroom.flows.completeness import Share, intervals, overall, shares, witness_of
 from dutyroom.flows.skew import Skew
 from dutyroom.timebase import DAY, Ms, day_starts, zone
 
@@ -37,9 +37,12 @@ def completeness(ask: Asked, since: Ms, device: str | None = None) -> list[Share
     return shares(expected, ask.site.journal.kept(starts, device), days, first, now)
 
 
-def row_of(share: Share) -> Json:
+def row_of(ask: Asked, share: Share) -> Json:
+    """point: by which the device is judged, None = it has none yet."""
+    witness = witness_of(ask.site.table.of_device(share.device))
     return {
         "device": share.device,
+        "point": witness.spec.name if witness is not None else None,
         "day": share.day,
         "expected": share.expected,
         "received": share.received,
@@ -56,11 +59,12 @@ def get_completeness(
     offset: Annotated[int, Query(ge=0)] = 0,
 ) -> Json:
     """Received against expected readings by device and local day, the worst first; by default of yesterday
-    and today. A reading counts on the day of its own time."""
+    and today. Of a meter those of its register, of every other device those of the point with the shortest interval. A
+    reading counts on the day of its own time."""
     found = completeness(ask, since if since is not None else ask.room.clock.now() - DAY, device)
     total = overall(found)
     return {
-        "rows": [row_of(share) for share in found[offset : offset + limit]],
+        "rows": [row_of(ask, share) for share in found[offset : offset + limit]],
         "count": len(found),
         "share": None if total is None else round(total, 4),
     }
@@ -102,6 +106,12 @@ def clock_text(shown: Presenter, skew: Skew | None) -> str:
     return words.t(key, seconds=words.number(abs(skew.ms) // 1000), count=skew.messages)
 
 
+def _named(ask: Asked, shown: Presenter, share: Share) -> tuple[Share, str]:
+    """With the name of the point by which the device is judged, "" = none."""
+    witness = witness_of(ask.site.table.of_device(share.device))
+    return share, shown.point_name(witness.spec.name, witness.spec) if witness is not None else ""
+
+
 def health_shown(ask: Asked, shown: Presenter) -> Json:
     """What the data page shows of it: of yesterday, where there was one, else of today."""
     now = ask.room.clock.now()
@@ -119,7 +129,7 @@ def health_shown(ask: Asked, shown: Presenter) -> Json:
         and now - ask.site.started_at > 5 * 60_000,
         "complete": None if total is None else int(total * 1000) / 10,
         "complete_day": whole[0].day if whole else None,
-        "incomplete": [share for share in whole if share.share < LOW][:_WORST],
+        "incomplete": [_named(ask, shown, share) for share in whole if share.share < LOW][:_WORST],
         "incomplete_count": sum(share.share < LOW for share in whole),
         "expected_count": len(whole),
         "clocks": [(device, clock_text(shown, skew)) for device, skew in sorted(odd.items())][:_WORST],

@@ -23,6 +23,7 @@ from dutyroom.api.render import page
 from dutyroom.api.stream import alarm_rows
 from dutyroom.api.ticket_rows import ticket_rows
 from dutyroom.api.trail import about, audit_row, detail_text, finding_text
+from dutyroom.flows.silent_words import KIND as SILENT
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Kind
 from dutyroom.timebase import DAY, HOUR, Ms, local_date, zone
@@ -132,8 +133,10 @@ def device_page(request: Request, ask: Ask, device: str, point: int | None = Non
     counters = [p for p in detail["points"] if p["kind"] == Kind.COUNTER.value]
     skews = ask.site.health.skews
     clock = clock_text(shown, skews.of(device) if skews is not None else None)
+    silent = [f for f in ask.site.journal.findings(shown.now - DAY, 100, device) if f.kind == SILENT]
     values = {
         "clock": clock,
+        "silent": finding_text(shown, silent[0]) if silent else "",
         "device": detail,
         "alarms": alarms,
         "tickets": tickets,

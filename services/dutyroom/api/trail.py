@@ -8,6 +8,8 @@ from typing import TypeAlias
 
 from dutyroom.api.present import Presenter, Row
 from dutyroom.errors import Rejected
+from dutyroom.flows.silent_words import KIND as SILENT
+from dutyroom.flows.silent_words import Silent, silent_in
 from dutyroom.interfaces import FindingRow
 from dutyroom.model.duty import AuditRow, Device
 from dutyroom.model.telemetry import Attribute
@@ -122,6 +124,8 @@ def finding_text(shown: Presenter, row: FindingRow) -> str:
         return f"{shown.point_name(match['point'])} · {at} · {match['old']} / {match['new']}"
     if row.kind == "late":
         return shown.point_name(row.detail)
+    if row.kind == SILENT and (silent := silent_in(row.detail)):
+        return silent_text(shown, silent)
     named = NAMED.fullmatch(row.detail)
     of_point = named is not None and row.kind == "malformed" and row.device != ""
     if row.kind in ("malformed", "unknown_device") and ": " in row.detail and not of_point:
@@ -131,6 +135,20 @@ def finding_text(shown: Presenter, row: FindingRow) -> str:
     if named is not None:
         return f"{shown.point_name(named['point'])}: {detail_text(shown, named['said'])}"
     return detail_text(shown, row.detail)
+
+
+def silent_text(shown: Presenter, silent: Silent) -> str:
+    """Which points are not read any more, since when, what still is, and what to look at."""
+    words = shown.words
+    between = words.t("finding.silent_separator")
+    lost = between.join(
+        words.t("finding.silent_point", point=shown.point_name(name), at=words.time(at, "date_time"))
+        for name, at in silent.lost
+    )
+    if silent.more:
+        lost = words.t("finding.silent_more", points=lost, count=silent.more)
+    read = between.join(shown.point_name(name) for name in silent.read)
+    return words.t("finding.silent", lost=lost, read=read)
 
 
 def audit_row(shown: Presenter, row: AuditRow) -> Row:

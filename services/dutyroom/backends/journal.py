@@ -416,10 +416,12 @@ class SqliteJournal:
         passed: tuple[str, Lane, int] | None = None,
         kept: Tally | None = None,
         stored: Tally | None = None,
+        over: Collection[tuple[str, str]] = (),
     ) -> None:
-        if not findings and not outcomes and passed is None and stored is None:
+        if not findings and not outcomes and passed is None and stored is None and not over:
             return
         with self._commit() as db:
+            db.executemany("DELETE FROM finding WHERE kind=? AND device=?", over)
             if kept is not None:
                 ledger.keep(db, kept, self._names)
             if stored is not None:
@@ -480,13 +482,15 @@ class SqliteJournal:
         with self._commit() as db:
             return self._quarantine.settle(db, ids, state)
 
-    def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
+    def findings(self, since: Ms, limit: int = 200, device: str | None = None) -> Sequence[FindingRow]:
         # A flood of one kind, as of unknown devices, hides no other: each has its share of the rows.
         rows = self._rows(
             "SELECT kind, device, first_at, last_at, count, detail FROM (SELECT *, row_number() OVER "
             "(PARTITION BY kind ORDER BY last_at DESC, device) AS place FROM finding WHERE last_at>=? "
-            "ORDER BY place, last_at DESC LIMIT ?) ORDER BY last_at DESC",
+            "AND (? IS NULL OR device=?) ORDER BY place, last_at DESC LIMIT ?) ORDER BY last_at DESC",
             since,
+            device,
+            device,
             limit,
         )
         return [FindingRow(*row) for row in rows]  # type: ignore[arg-type]

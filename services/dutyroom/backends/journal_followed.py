@@ -128,8 +128,8 @@ class FollowedJournal:
     def spool(self) -> Spool:
         return self._journal.spool() if self._journal else Spool(self._most, 0, 0, 0.0)
 
-    def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
-        return self._journal.findings(since, limit) if self._journal else []
+    def findings(self, since: Ms, limit: int = 200, device: str | None = None) -> Sequence[FindingRow]:
+        return self._journal.findings(since, limit, device) if self._journal else []
 
     def counts(self) -> Mapping[str, bytes]:
         return self._journal.counts() if self._journal else {}
@@ -156,6 +156,7 @@ class FollowedJournal:
         passed: tuple[str, Lane, int] | None = None,
         kept: Tally | None = None,
         stored: Tally | None = None,
+        over: Collection[tuple[str, str]] = (),
     ) -> None:
         self._refuse()
 

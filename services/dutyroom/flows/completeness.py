@@ -1,7 +1,8 @@
 """How much of what was expected has come: by device and local day, from the readings of one point of each.
 
-The witness is the point with the shortest interval. A reading counts on the day of its own time, once, however
-late it came; duplicates do not count. Where a device has an interval of its own, that is what is expected.
+The witness of a meter is its register: what it says besides must not hide that the register is not read any more.
+Of every other device it is the point with the shortest interval. A reading counts on the day of its own time, once,
+however late it came; duplicates do not count. Where a device has an interval of its own, that is what is expected.
 """
 
 from __future__ import annotations
@@ -13,9 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from dutyroom.interfaces import Tally
+from dutyroom.metering.registers import is_register
+from dutyroom.metering.tariff import METER_CLASSES
 from dutyroom.model.duty import Device, DeviceStatus
-from dutyroom.model.telemetry import Bools, PointTable, Quality, Readings
+from dutyroom.model.telemetry import Bools, Point, PointTable, Quality, Readings
 from dutyroom.timebase import HOUR, SECOND, Ms
+
+
+def witness_of(points: Sequence[Point]) -> Point | None:
+    """By which of its points a device is judged; None = it has none. Of two registers, the first with the shorter
+    interval."""
+    registers = [
+        p for p in points if p.spec.interval_s and p.device_class in METER_CLASSES and is_register(p)
+    ]
+    return min(registers or points, key=lambda p: (p.spec.interval_s or 1 << 40, p.id), default=None)
 
 
 class Witnesses:
@@ -49,8 +61,8 @@ class Witnesses:
             points = self._table.of_device(device)
             if device in self._of:
                 self._chosen[self._of.pop(device)] = False
-            if points:
-                best = min(points, key=lambda p: (p.spec.interval_s or 1 << 40, p.id)).id
+            if (found := witness_of(points)) is not None:
+                best = found.id
                 self._of[device], self._chosen[best], self._devices[best] = best, True, device
 
 
@@ -69,13 +81,13 @@ class Share:
 
 
 def intervals(devices: Iterable[Device], table: PointTable) -> dict[str, int]:
-    """By device the seconds between two readings, where that is known."""
+    """By device the seconds between two readings of its witness, where that is known."""
     found: dict[str, int] = {}
     for device in devices:
         if device.status is not DeviceStatus.ACTIVE:
             continue
-        every = [p.spec.interval_s for p in table.of_device(device.id) if p.spec.interval_s]
-        if seconds := device.interval_s or min(every, default=0):
+        witness = witness_of(table.of_device(device.id))
+        if seconds := device.interval_s or (witness.spec.interval_s if witness is not None else None):
             found[device.id] = seconds
     return found
 

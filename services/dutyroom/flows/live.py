@@ -39,6 +39,27 @@ class LiveValue:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ReadTimes:
+    """When points were read last: their ids, rising, by the device's time, and by ours. Not what a broker had
+    retained."""
+
+    point: Slots
+    at: Longs
+    received: Longs
+
+    def received_of(self, point: int) -> Ms:
+        """0 = it was never read."""
+        return self._of(point, self.received)
+
+    def at_of(self, point: int) -> Ms:
+        return self._of(point, self.at)
+
+    def _of(self, point: int, column: Longs) -> Ms:
+        row = int(np.searchsorted(self.point, point))
+        return column.item(row) if row < len(self.point) and self.point[row] == point else 0
+
+
 class Live:
     """Thread-safe; one per site."""
 
@@ -245,6 +266,11 @@ class Live:
             if version >= self.version:
                 return self.version, []
             return self.version, self._all(np.flatnonzero(self._changed > version))
+
+    def read_times(self) -> ReadTimes:
+        with self._lock:
+            points = np.flatnonzero((self._at != _NONE) & (self._quality != Quality.RETAINED))
+            return ReadTimes(points, self._at[points], self._received[points])
 
     def newest_since(self, version: int, owner: Callable[[int], str | None]) -> tuple[int, list[LiveValue]]:
         """The same, but of all that has one owner only the newest, and no retained ones. owner: of a point by its

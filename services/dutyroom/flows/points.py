@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -49,6 +49,24 @@ def declared(device: Device, library: Library) -> list[PointSpec]:
         )
         for spec in profile.points_of(device.parameters)
     ]
+
+
+def names_made(device: Device, library: Library) -> Container[str]:
+    """The names of the points that a device's profile may have: everything where messages name them, nothing where
+    there is no such profile."""
+    profile = library.profiles.get(device.profile)
+    if profile is None:
+        return ()
+    told = [rule.spec.name for layout in profile.layouts for rule in layout.points]
+    told += [rule.spec.name for layout in profile.layouts for rule in layout.events]
+    if any("{" in name for name in told) or any(layout.rest is not None for layout in profile.layouts):
+        return _Any()
+    return frozenset(told)
+
+
+class _Any:
+    def __contains__(self, name: object) -> bool:
+        return True
 
 
 def with_steps_kept(

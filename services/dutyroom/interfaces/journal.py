@@ -104,10 +104,12 @@ class Journal(Protocol):
         passed: tuple[str, Lane, int] | None = None,
         kept: Tally | None = None,
         stored: Tally | None = None,
+        over: Collection[tuple[str, str]] = (),
     ) -> None:
         """Adds findings, and ledger counts by (receive hour, device, stored|duplicate|conflict|refused).
 
         stored: more of those that are stored. kept: new readings of what tells how complete a device is, by hour of their own time and device.
+        over: kind and device of findings that hold no more; they are taken away before.
         passed: moves this reader's cursor in the same commit, so that a crash never counts twice.
         """
         ...
@@ -177,8 +179,9 @@ class Journal(Protocol):
         """How full it is; looks at all that waits."""
         ...
 
-    def findings(self, since: Ms, limit: int = 200) -> Sequence[FindingRow]:
-        """Newest first; of each kind the newest, as many of one as of another where there are too many."""
+    def findings(self, since: Ms, limit: int = 200, device: str | None = None) -> Sequence[FindingRow]:
+        """Newest first; of each kind the newest, as many of one as of another where there are too many. device: of this
+        one alone."""
         ...
 
     def counts(self) -> Mapping[str, bytes]:

@@ -10,7 +10,9 @@ from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.datafolder import in_use
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.errors import Rejected
-from dutyroom.flows.completeness import intervals, overall, shares
+from dutyroom.flows.completeness import intervals, overall, shares, witness_of
+from dutyroom.flows.silent_words import KIND as SILENT
+from dutyroom.flows.silent_words import silent_in
 from dutyroom.interfaces import LedgerPage, LedgerQuestion, LedgerSum
 from dutyroom.model.telemetry import PointTable
 from dutyroom.settings import Settings
@@ -66,6 +68,7 @@ def show_ledger(
         yield from _table(journal.balance(question), by, site.time_zone)
         yield from _verdict(journal, question, now, site.time_zone)
         yield from _complete(settings, site, journal, now, device)
+        yield from _silent(site, journal, now, device)
     finally:
         journal.close()
 
@@ -129,7 +132,24 @@ def _complete(
         f"Complete on {to_iso(whole[0].day, tz)[:10]}: {total:.1%} of what {len(whole)} devices should send.",
     )
     for share in [s for s in whole if s.share < 1][:_WORST]:
-        yield False, f"  {share.share:7.1%}  {share.received} of {share.expected}  {printable(share.device)}"
+        witness = witness_of(table.of_device(share.device))
+        by = f" ({printable(witness.spec.name)})" if witness is not None else ""
+        yield (
+            False,
+            f"  {share.share:7.1%}  {share.received} of {share.expected}  {printable(share.device)}{by}",
+        )
+
+
+def _silent(site: Site, journal: SqliteJournal, now: Ms, device: str) -> Iterator[tuple[bool, str]]:
+    """Points that are not read any more while others of their device are."""
+    tz = zone(site.time_zone)
+    rows = [row for row in journal.findings(now - DAY, _SHOWN, device or None) if row.kind == SILENT]
+    for row in sorted(rows, key=lambda r: r.device):
+        if (said := silent_in(row.detail)) is None:
+            continue
+        lost = ", ".join(f"{printable(name)} since {to_iso(at, tz)[:16]}" for name, at in said.lost)
+        read = ", ".join(map(printable, said.read))
+        yield False, f"Not read any more: {printable(row.device)}: {lost}; still read: {read}"
 
 
 def _verdict(

@@ -134,7 +134,13 @@ def test_the_ledger_balances(viewer: TestClient) -> None:
     assert {f["kind"] for f in viewer.get(f"{API}/findings").json()} == {
         "clock_wrong",
         "late",
+        "point_silent",
         "spool_filling",
+    }
+    one = viewer.get(f"{API}/findings?device=D-2-0203-el").json()
+    assert {(f["kind"], f["device"]) for f in one} == {
+        ("late", "D-2-0203-el"),
+        ("point_silent", "D-2-0203-el"),
     }
 
 

@@ -49,8 +49,31 @@ def test_completeness_stands_worst_first(viewer: TestClient) -> None:
     assert told["rows"][0]["share"] == 0.0
     shares = [row["share"] for row in told["rows"]]
     assert shares == sorted(shares)
+    (*_, meter) = viewer.get(f"{API}/completeness?device=A-1-0101-el").json()["rows"]
+    assert meter["point"] == "energy"  # its register, with power beside it
     one = told["rows"][0]["device"]
     assert {r["device"] for r in viewer.get(f"{API}/completeness?device={one}").json()["rows"]} == {one}
+
+
+@pytest.mark.parametrize(
+    ("language", "kind", "lost", "look"),
+    [
+        ("en", "Point not read any more", "Energy, last read ", "compare a raw message with the profile"),
+        ("zh-CN", "测点不再有读数", "电能，最后读数 ", "请核对新固件是否改了字段名"),
+    ],
+)
+def test_a_point_that_is_not_read_stands_on_the_data_page_and_its_device_s(
+    viewer: TestClient, language: str, kind: str, lost: str, look: str
+) -> None:
+    for path in ("data", "devices/D-2-0203-el"):
+        page = viewer.get(f"/sites/{SITE}/{path}?lang={language}").text
+        assert all(said in page for said in (kind, lost, look)), path
+    assert kind not in viewer.get(f"/sites/{SITE}/devices/A-1-0101-el?lang={language}").text
+
+
+def test_the_page_says_by_which_point_a_device_is_judged(viewer: TestClient) -> None:
+    assert "by: " in viewer.get(f"/sites/{SITE}/data?lang=en").text
+    assert "依据：" in viewer.get(f"/sites/{SITE}/data?lang=zh-CN").text
 
 
 def test_health_names_journal_canary_and_clocks(house: House, viewer: TestClient) -> None:

@@ -144,6 +144,13 @@ def test_a_mistake_in_a_profile_is_told_in_the_language_of_the_page(
         ("malformed", "", "a/b: not UTF-8 at byte 3", "a/b · 第 3 字节起不是 UTF-8"),
         ("unknown_device", "77", "w/77: 77", "w/77"),
         ("duplicate", "A-E1", "3 of its messages had come before", "3 条报文此前已收到"),
+        (
+            "point_silent",
+            "A-E1",
+            "energy since 2026-11-26T13:12:44Z (+2); read: flow, temperature",
+            "电能，最后读数 11月26日 21:12，另有 2 个。仍有读数：流量；温度。"
+            "请核对新固件是否改了字段名：把原始报文与规约对照。",
+        ),
     ],
 )
 def test_a_finding_names_points_and_times(

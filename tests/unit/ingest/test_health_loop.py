@@ -10,7 +10,7 @@ from dutyroom.flows.health import Health
 from dutyroom.flows.live import Live
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.run import SiteRuntime
-from dutyroom.interfaces import LedgerRow, Spool
+from dutyroom.interfaces import FindingRow, LedgerRow, Spool
 from dutyroom.model.telemetry import Finding, PointTable
 from dutyroom.wiring.health import health_of
 
@@ -31,7 +31,10 @@ class Journal:
         self._ask("ledger")
         return []
 
-    def note(self, findings: list[Finding], outcomes: object) -> None:
+    def findings(self, since: int, limit: int) -> list[FindingRow]:
+        return []
+
+    def note(self, findings: list[Finding], outcomes: object, over: object) -> None:
         self._ask("note")
         self.noted += [f.kind for f in findings]
 
@@ -44,7 +47,7 @@ def test_that_the_journal_filled_up_is_told_when_it_can_be_written_again() -> No
     journal, records = Journal(), _Records()
     runtime: Any = SimpleNamespace(
         site=SimpleNamespace(id="s"), table=PointTable(), health=Health(), live=Live(), records=records,
-        journal=journal, clock=SimpleNamespace(now=lambda: T), intake=None,
+        journal=journal, store=None, clock=SimpleNamespace(now=lambda: T), intake=None,
     )  # fmt: skip
     loop = health_of(cast(SiteRuntime, runtime), Registry([]))
     for gone in ("ledger", "note"):

@@ -18,7 +18,8 @@ from dutyroom.backends.quarantine import Quarantine
 from dutyroom.backends.records_sql import open_records
 from dutyroom.cli import app
 from dutyroom.flows.keep import READER
-from dutyroom.model.telemetry import Batch, Lane, Message, MessageRecord, Outcome, Readings
+from dutyroom.flows.silent_words import detail_of
+from dutyroom.model.telemetry import Batch, Finding, Lane, Message, MessageRecord, Outcome, Readings
 from dutyroom.site import Site
 from dutyroom.timebase import HOUR, MINUTE, Ms
 from dutyroom.wiring.memory import remember
@@ -78,6 +79,17 @@ def test_a_service_that_is_starting_is_said_to_be(tmp_path: Path, journal: Sqlit
         assert (code, "is starting" in out, "try again" in out) == (1, True, True), out
     code, out = run(tmp_path, "quarantine", "--discard", "1")
     assert "is starting" not in out
+
+
+def test_it_names_what_is_not_read_any_more(tmp_path: Path, journal: SqliteJournal) -> None:
+    now = SystemClock().now()
+    journal.append(sent(now))
+    lost = detail_of([("volume", 1_795_000_000_000)], ["battery"])
+    journal.note([Finding("point_silent", "meter-1", now, lost)], {})
+    said = "Not read any more: meter-1: volume since 2026-11-18T19:06; still read: battery"
+    assert said in run(tmp_path, "ledger")[1]
+    assert said in run(tmp_path, "ledger", "--device", "meter-1")[1]
+    assert said not in run(tmp_path, "ledger", "--device", "meter-2")[1]
 
 
 def test_it_balances_while_what_came_just_now_waits(tmp_path: Path, journal: SqliteJournal) -> None:
