@@ -7,11 +7,11 @@ one, summed up as far as is asked for, so that a million rows are cut into pages
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from dutyroom.backends.batch_bytes import unpack
 from dutyroom.backends.ledger import COLUMNS, Counted, hours
-from dutyroom.backends.ledger_blocks import together
+from dutyroom.backends.ledger_blocks import Sums, together
 from dutyroom.flows.keep import READER
 from dutyroom.interfaces import LedgerPage, LedgerQuestion, LedgerSum
 from dutyroom.model.telemetry import Batch, Lane
@@ -112,9 +112,10 @@ def _lines(
     db: sqlite3.Connection, question: LedgerQuestion, counted: Counted
 ) -> Iterator[tuple[object, ...]]:
     """What is in no row of the table: hour, device, counts; without what does not matter."""
-    found = hours(db, *_span(question), counted)
+    found: Iterable[tuple[Ms, Sums]] = hours(db, *_span(question), counted)
     names, wide = counted.names, len(COLUMNS)
     if question.device is not None:
+        found = list(found)  # first: it numbers the devices that it meets
         number = names.get(question.device, -1)
         found = ((hour, sums.only(number)) for hour, sums in found)
     if question.by in ("hour", "day"):

@@ -65,8 +65,12 @@ def show_ledger(
             device=device or None,
             limit=_SHOWN,
         )
-        yield from _table(journal.balance(question), by, site.time_zone)
-        yield from _verdict(journal, question, now, site.time_zone)
+        found = journal.balance(question)
+        yield from _table(found, by, site.time_zone)
+        if device and not found.count:  # perhaps it is spelled otherwise: then nothing was looked at
+            yield False, f"The ledger has nothing of {printable(device)!r} in that time."
+        else:
+            yield from _verdict(journal, question, now, site.time_zone)
         yield from _complete(settings, site, journal, now, device)
         yield from _silent(site, journal, now, device)
     finally:
