@@ -18,7 +18,9 @@ _KINDS: Mapping[str, str] = {
     "water.home_leak": "leak",
     "network.leak": "leak",
     "meter.leak_flag": "leak",
+    "meter.burst_flag": "burst",
     "sensor.leak": "water_leak",
+    "sensor.second_leak": "water_leak",
     "meter.stopped": "meter_stuck",
     "meter.leap": "meter_jump",
     "meter.decrease": "meter_rollback",
@@ -42,6 +44,14 @@ _KINDS: Mapping[str, str] = {
     "pump.dry_run": "dry_run",
     "gateway.offline": "gateway_offline",
 }
+# What a detector says it is, by the word that tables of known events have for it.
+_CAUSES: Mapping[str, str] = {
+    "level_frozen": "flatline",
+    "level_leak": "leak",
+    "pump_no_rise": "pump_failure",
+    "balance_loss": "leak",
+    "balance_surplus": "meter_fault",
+}
 _SILENT = ("silent", "offline", "stale")
 
 FAMILIES: Mapping[str, frozenset[str]] = {
@@ -58,7 +68,7 @@ FAMILIES: Mapping[str, frozenset[str]] = {
         ]
     ),
     "meter_fault": frozenset(
-        ["meter_fault", "meter_stuck", "meter_rollback", "meter_jump", "backflow", "reverse_flow"]
+        ["meter_fault", "meter_stuck", "meter_rollback", "meter_jump", "backflow", "reverse_flow", "flatline"]
     ),
     "power": frozenset(["power_cut", "power_outage", "no_power", "phase_loss", "pump_failure", "pump_off"]),
     "offline": frozenset(["offline", "gateway_offline", "no_data", "silent", "stale"]),
@@ -76,7 +86,7 @@ def kind_of(rule: str, arguments: Arguments) -> str:
     """What a detector says it is (its `cause`), or what its rule stands for."""
     cause = arguments.get("cause")
     if isinstance(cause, str) and cause:
-        return cause
+        return _CAUSES.get(cause, cause)
     return _KINDS.get(rule) or _plain(rule)
 
 
