@@ -36,7 +36,7 @@ class Filling:
         self.since: Ms = 0  # of the run that is to be judged; 0 = there is none
         self.before: list[float] = []  # of it: levels at its start, and as long before as it must last
         self.levels: list[tuple[Ms, float]] = []  # of that time; oldest first
-        self.lowest = 0.0  # level since it is active
+        self.lowest = 0.0  # level since the start of the run, or since it is active
         self.evidence = [0.0, 0.0]
 
     def arguments(self) -> dict[str, float]:
@@ -62,6 +62,8 @@ class Filling:
         first, last = self._at(at - self._over), self._at(at)
         self.since = 0 if last is None else at
         self.before = [level for level in (last, first) if level is not None]
+        if last is not None and not self.active:
+            self.lowest = last
 
     def _at(self, moment: Ms) -> float | None:
         """The level at a moment: the last one until then; None = not known."""
@@ -84,7 +86,10 @@ class Filling:
         start, *earlier = self.before
         rose = value - start
         full = self._height is not None and value >= FULL * self._height
-        if rose >= self._rise or full:
+        self.lowest = min(
+            self.lowest, value
+        )  # it may have fallen between the level before the start and the start
+        if value - self.lowest >= self._rise or full:
             self.since = 0  # it delivers, or nothing can be seen
         elif at - self.since >= self._over:
             lasted, self.since = at - self.since, 0

@@ -83,3 +83,14 @@ def test_a_day_in_which_the_filling_pump_brings_nothing() -> None:
         ("pump.no_rise", False, 125),
     ]
     assert found[0].arguments == {"minutes": 20, "rise": -5.0, "cause": "pump_no_rise"}
+
+
+def test_a_tank_that_another_pump_draws_down_before_the_start_is_filled_all_the_same() -> None:
+    """Its level is read every ten minutes. Between 110 and 115 min it falls by 14 cm, then this pump brings more than is drawn."""
+    room = Room({"height": 3.0}, {"fills": "tank"})
+    found = []
+    for minute in range(0, 240, 5):
+        level = 2.0 - 0.028 * min(max(minute - 110, 0), 5) + 0.0028 * max(0, minute - 115)
+        values = {"running": float(minute >= 115)} | ({"level": round(level, 2)} if minute % 10 == 0 else {})
+        found += room.hear(START + minute * MINUTE, **values)
+    assert found == []

@@ -1,7 +1,7 @@
 """A sensor on equipment that repeats itself day by day, and now does not.
 
 By the mean of each local hour: beyond all that was in four weeks by a good part of it, or far from
-everything that was at that time of day within a week, weekend included (a load that did not come, a
+everything that was at that time of day within a week, weekend included, where a day of its kind was in it (a load that did not come, a
 cooling that does not stop, a sensor that stands still).
 """
 
@@ -136,7 +136,8 @@ class Repeats:
         usual = min(near, key=lambda v: abs(v - mean)) if near else mean
         span = max(highest - lowest, self._least / self.unit, LEAST_SHARE * abs(usual))
         beyond = not lowest - BEYOND * span <= mean <= highest + BEYOND * span
-        out = beyond or abs(mean - usual) > FAR * span
+        far = abs(mean - usual) > FAR * span
+        out = beyond or (far and self._of_its_kind(self.hour // HOURS))
         self.run, self.calm = (self.run + 1, 0) if out else (0, self.calm + 1)
         if self.active:
             if at - self.opened >= NORMAL:
@@ -147,6 +148,11 @@ class Repeats:
             self.active, self.opened = True, at
             self.evidence = [mean * self.unit, usual * self.unit]
             self.today = [nan] * HOURS
+
+    def _of_its_kind(self, day: int) -> bool:
+        """Whether a day like this, of work or of rest, is among those that are known: after a week of holidays none is."""
+        rests, last = self._local.rests(day), day - QUARANTINE
+        return any(self._local.rests(other) is rests for other in range(last - SHAPE, last))
 
     def pack(self) -> bytes:
         often = _KEPT.pack(

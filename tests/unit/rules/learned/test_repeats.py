@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import date, timedelta
 
 import msgspec
 import pytest
 
 from dutyroom.errors import Rejected
+from dutyroom.model.workdays import Workdays
 from dutyroom.rules.learned import ready
+from dutyroom.rules.learned.localtime import LocalTime
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.repeats import Repeats
-from dutyroom.timebase import DAY, HOUR, MINUTE
+from dutyroom.timebase import DAY, HOUR, MINUTE, zone
 
 from .series import BEGIN, LOCAL, Reading, alarms
 
@@ -99,3 +103,17 @@ def test_a_clock_that_leaps_a_year_is_outlived() -> None:
     detector = Repeats(OVEN)
     found = alarms(detector, oven(12) + [(at + 400 * DAY, v) for at, v in oven(12)] + oven(3))
     assert found == []
+
+
+def test_the_first_days_of_work_after_a_week_of_holidays_are_ordinary() -> None:
+    """Days 31 to 37 rest, Wednesday to Tuesday; the calendar says so."""
+    listed = frozenset(date(2026, 4, 1) + timedelta(days=n) for n in range(7))
+    calendar = replace(OVEN, local=LocalTime(zone("Etc/UTC"), Workdays(listed)))
+    rested = [
+        (at, value - 60.0 if 31 <= (at - BEGIN) // DAY < 38 and value > 50 else value)
+        for at, value in oven(60)
+    ]
+    assert alarms(Repeats(calendar), rested) == []
+    assert alarms(Repeats(OVEN), rested)  # it does not know
+    hot = [(at, value + 60 if 39.4 < (at - BEGIN) / DAY < 39.7 else value) for at, value in rested]
+    assert alarms(Repeats(calendar), hot)[0][:2] == ("raised", "sensor_anomaly")
