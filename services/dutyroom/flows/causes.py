@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dutyroom.flows.episodes import Episode
@@ -22,7 +23,7 @@ def root_of(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -
     for utility in rule.utilities:
         if utility not in dead:
             dead[utility] = dead_feeds(room, utility)
-        feed = explains(room.context.topology, utility, episode.alarm.object, dead[utility])
+        feed = _dead_feed(room, utility, episode.alarm.object, dead[utility])
         if feed is not None and (top := top_of(dead[utility][feed], episode)):
             return top
     for cause in rule.explained_by:
@@ -31,6 +32,21 @@ def root_of(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -
             if found and _explaining(room, found) and (top := top_of(found, episode)):
                 return top
     return None
+
+
+def _dead_feed(room: Room, utility: str, device: str, dead: Mapping[str, Episode]) -> str | None:
+    """What explains that a device is dead: of mains and a generator that does not run the mains."""
+    topology = room.context.topology
+    feed = explains(topology, utility, device, dead)
+    if feed is None or not _idle(room, dead[feed], utility):
+        return feed
+    above = sorted(upstream(topology, utility, device) & dead.keys())
+    return next((other for other in above if not _idle(room, dead[other], utility)), feed)
+
+
+def _idle(room: Room, root: Episode, utility: str) -> bool:
+    rule = room.context.rules.get(root.alarm.rule)
+    return rule is not None and rule.idle == utility
 
 
 def top_of(root: Episode, episode: Episode) -> Episode | None:
@@ -74,9 +90,13 @@ def roots(room: Room, utility: str) -> list[tuple[Episode, Rule]]:
     found = []
     for episode in (*room.recent, *room.open.values()):
         rule = room.context.rules.get(episode.alarm.rule)
-        if rule and rule.root and rule.utility == utility and _explaining(room, episode):
+        if rule and _says_dead(rule, utility) and _explaining(room, episode):
             found.append((episode, rule))
     return sorted(found, key=lambda pair: pair[0].active)
+
+
+def _says_dead(rule: Rule, utility: str) -> bool:
+    return rule.idle == utility or (rule.root and rule.utility == utility)
 
 
 def _explaining(room: Room, root: Episode) -> bool:

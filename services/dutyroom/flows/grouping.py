@@ -129,8 +129,10 @@ def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Epi
 
 def _grace(room: Room, episode: Episode) -> Ms:
     """How long it has to come back once its supply, or whatever explained it, has."""
-    rule = rule_of(room, episode)
-    return max(RESTORE_GRACE, 2 * room.context.interval(episode.alarm.object), rule.lags if rule else 0)
+    rule, turns = rule_of(room, episode), 2 * room.context.interval(episode.alarm.object)
+    # Its end must be seen for `off_delay` before it counts: it cannot be gone sooner.
+    own = max(rule.lags, rule.off_delay + turns) if rule else 0
+    return max(RESTORE_GRACE, turns, own)
 
 
 def _fed_again(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:

@@ -57,7 +57,8 @@ def guard(row: Fields, below: Mapping[object, object]) -> None:
         if name in given and given[name] != below.get(name):
             row.wrong(name, f"{what} stay what they are; add a rule of your own beside it")
     _narrowed(row, given.get("select"), below.get("select"), what)
-    _fewer(row, "parameters", "equals", given.get("parameters"), below.get("parameters"), what)
+    for name in ("equals", "otherwise"):
+        _fewer(row, "parameters", name, given.get("parameters"), below.get("parameters"), what)
 
 
 def _times(row: Fields, below: Mapping[object, object], what: str) -> None:

@@ -130,6 +130,7 @@ def _rule(row: Fields, shipped: bool) -> Rule:
         latched=row.flag("latched"),
         utility=utility,
         root=row.flag("root"),
+        idle=row.choice("idle", _UTILITIES, ""),
         dark=row.flag("dark", name == "stale"),
         waits=row.flag("waits", True),
         advice=_advice(row),

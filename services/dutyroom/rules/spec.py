@@ -73,6 +73,9 @@ class Rule:
     latched: bool = False  # fire, entrapment: needs a person's reset; never shelved or suppressed
     utility: str = ""  # power | water | network: which topology may explain it
     root: bool = False  # its alarm may be the root of others in that utility
+    idle: str = (
+        ""  # a utility in which its alarm says that the device feeds nothing: a generator that does not run
+    )
     dark: bool = False  # its alarm says that the device has lost its supply or its connection
     waits: bool = True  # its ticket may wait for a root (never for fire, entrapment, gas)
     advice: Mapping[str, Sequence[str]] = field(default_factory=dict)

@@ -249,3 +249,80 @@ def test_a_second_cut_two_hours_after_one_that_nobody_acknowledged_is_told(close
     volts(7200, 7300, 0)
     assert told() == ["raised", "again"]
     assert len(room.records.rows.tickets) == 1 + closed
+
+
+def test_a_feeder_whose_instrument_tells_its_phases_is_one_ticket_in_a_cut() -> None:
+    phases = [gauge(f"voltage_{name}") for name in "abc"]
+    room = Room([device("F", "feeder")], {"feeder": [gauge("voltage"), *phases]})
+    room.records.rows.people = [person("li")]
+    for second, volts in ((0, 230.0), (10, 0.0), (20, 0.0), (80, 0.0)):
+        room.at(second)
+        room.reads(*(("F", name, volts) for name in ("voltage", "voltage_a", "voltage_b", "voltage_c")))
+    assert room.tickets() == ["power.mains_lost|F"]
+    assert len(room.records.rows.outbox) == 1
+    assert {key: state for key, state in room.alarms().items() if state != "suppressed"} == {
+        "power.mains_lost@F": "unacknowledged"
+    }
+
+
+ON_SWITCH = [device(f"load{n}", "elevator", 60) for n in range(12)]
+
+
+def behind_a_switch() -> Room:
+    """Mains and generator feed a transfer switch, and that one feeds twelve elevators."""
+    devices = [
+        device("mains", "feeder", 10),
+        device("set", "generator", 10),
+        device("switch", "transfer_switch", 10),
+        *ON_SWITCH,
+    ]
+    specs = {**SPECS, "transfer_switch": [state("source", 10)]}
+    feeds = {"switch": ("mains", "set"), **{d.id: ("switch",) for d in ON_SWITCH}}
+    room = Room(devices, specs, topology=Topology({"power": feeds}))
+    room.records.rows.people = [person("li")]
+    return room
+
+
+def day(room: Room, until: int, *, runs: int = 0, source: int = 0, back: int = 10**6) -> None:
+    """From 600 s to `back` the mains is away; what has no supply says nothing."""
+    for second in range(0, until, 10):
+        room.at(second)
+        lost = 600 <= second < back
+        room.reads(("mains", "voltage", 0 if lost else 230))
+        room.reads(("set", "running", runs if second >= 612 and lost else 0), ("set", "fault_code", 0))
+        room.reads(("switch", "source", (source if second >= 620 else 0) if lost else 1))
+        if second % 60 == 0 and (not lost or source):
+            room.reads(*((d.id, "trapped", 0) for d in ON_SWITCH))
+
+
+@pytest.mark.parametrize(
+    ("runs", "second"), [(0, "generator.start_failure|set"), (1, "power.transfer_late|set")]
+)
+def test_what_hangs_on_a_switch_without_either_supply_is_of_the_cut(runs: int, second: str) -> None:
+    room = behind_a_switch()
+    day(room, 2400, runs=runs)
+    assert sorted(room.tickets()) == sorted(["power.mains_lost|mains", second])
+    silent = [state for key, state in room.alarms().items() if key.startswith("elevator.offline")]
+    assert silent == ["suppressed"] * len(ON_SWITCH)
+
+
+def test_what_the_generator_feeds_is_of_no_cut() -> None:
+    room = behind_a_switch()
+    day(room, 1200, runs=1, source=2)
+    for second in range(1200, 2400, 10):  # one elevator falls silent while all others have their supply
+        room.at(second)
+        room.reads(("mains", "voltage", 0), ("set", "running", 1), ("switch", "source", 2))
+        if second % 60 == 0:
+            room.reads(*((d.id, "trapped", 0) for d in ON_SWITCH[1:]))
+    assert sorted(room.tickets()) == ["elevator.offline|load0", "power.mains_lost|mains"]
+
+
+def test_a_low_voltage_by_a_lost_phase_is_not_told_when_the_phase_is_back() -> None:
+    phases = [gauge(f"voltage_{name}", interval=60) for name in "abc"]
+    room = Room([device("F", "feeder", 60)], {"feeder": phases})
+    for second in range(0, 5400, 60):
+        room.at(second)
+        gone = 600 <= second < 2400
+        room.reads(("F", "voltage_a", 228), ("F", "voltage_b", 2 if gone else 229), ("F", "voltage_c", 230))
+    assert room.tickets() == ["electricity.phase_b_lost|F"]
+    assert "electricity.voltage_low@F" not in room.alarms()

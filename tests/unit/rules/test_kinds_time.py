@@ -172,10 +172,10 @@ def test_ordinary_homes_and_hours_in_a_gap_are_no_leak() -> None:
     assert bench.says == []
 
 
-def power(*, backs: str = "f") -> Bench:
+def power(*, backs: str = "f", interval: int = 10) -> Bench:
     rules = [shipped("power.mains_lost"), shipped("generator.start_failure")]
     parameters = {"backs": backs} if backs else {}
-    bench = Bench(rules, state("running", 10), kind="generator", **parameters)
+    bench = Bench(rules, state("running", interval), kind="generator", **parameters)
     for name in ("f", "other"):
         bench.devices[name] = Device("s", name, name, "feeder", "v/m", name, "A")
         bench.add(name, gauge("voltage"))
@@ -208,6 +208,34 @@ def test_a_generator_that_does_not_start_and_then_does() -> None:
     )
     bench.feed(90, "running", 1)
     assert bench.says[-1] == (90, False)
+
+
+def polled() -> Bench:
+    """The generator's state is read once a minute, at 7, 67, 127 s."""
+    bench = power(interval=60)
+    bench.feed(7, "running", 0)
+    lost(bench)
+    bench.tick(50)
+    assert [c.rule for c in bench.conditions] == ["power.mains_lost"]
+    return bench
+
+
+def test_a_set_that_is_read_once_a_minute_is_judged_by_the_reading_after_its_time() -> None:
+    bench = polled()
+    bench.feed(67, "running", 1)
+    bench.tick(200)
+    assert [c.rule for c in bench.conditions] == ["power.mains_lost"]
+    failed = polled()
+    failed.feed(67, "running", 0)
+    assert failed.says[-1] == (43, True)
+
+
+def test_a_set_that_is_not_read_any_more_is_told_a_minute_later() -> None:
+    bench = polled()
+    bench.tick(108)
+    assert len(bench.says) == 1
+    bench.tick(110)
+    assert bench.says[-1] == (43, True)
 
 
 def test_mains_that_come_back_end_the_wait() -> None:

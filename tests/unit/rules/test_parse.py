@@ -27,6 +27,12 @@ rules:
 """
 
 
+LATCHED = {
+    "elevator.entrapment",
+    *(f"fire.{name}" for name in ("alarm", "smoke", "detector", "heat", "interconnected")),
+}
+
+
 def mistakes(text: str) -> list[str]:
     with pytest.raises(Invalid) as caught:
         parse_rules(text, "rules.yaml")
@@ -45,7 +51,7 @@ def test_shipped_rules_are_complete_in_both_languages() -> None:
         assert all(len(rule.advice[language]) >= 1 for language in ("zh-CN", "en")), rule.id
         assert len(rule.advice["zh-CN"]) == len(rule.advice["en"]), rule.id
         assert (rule.ticket.after is None) or rule.respond_within, rule.id
-        assert rule.latched == (rule.id in ("fire.alarm", "fire.smoke", "elevator.entrapment"))
+        assert rule.latched == (rule.id in LATCHED)
 
 
 def test_what_an_alarm_must_be_answered_within_follows_its_priority() -> None:
@@ -136,6 +142,10 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
             "rules[0].point: fire and entrapment stay what they are",
         ),
         ("rules:\n  - {id: fire.smoke, parameters: {equals: 2}}", "equals leaves out 1: fire and entrapment"),
+        (
+            "rules:\n  - {id: fire.detector, parameters: {otherwise: []}}",
+            "otherwise leaves out smoke: fire and entrapment",
+        ),
         ("rules:\n  - {id: fire.smoke, select: {classes: sensor}}", "classes leaves out fire_panel"),
         (
             "rules:\n  - {id: elevator.entrapment, select: {devices: [E-1]}}",

@@ -11,13 +11,16 @@ from dutyroom.model.telemetry import Point
 from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.kind import Instance, Place, read_codes
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import SECOND, Ms
+from dutyroom.timebase import MINUTE, SECOND, Ms
 
 DOC = (
     "After the condition of rule `after`, on any device or on those that the device's parameter "
     "`backs` names (ids, comma between), the point must be one of `equals` within `within`. Clears "
-    "when it is, or when the other condition has gone."
+    "when it is, or when the other condition has gone. A point that is read at an interval of more than half of that time is judged by "
+    "the first reading after it, and without one an interval later, a minute at most: when it changed between two nobody knows."
 )
+MOST: Ms = MINUTE  # that a reading is waited for
+SLACK: Ms = 5 * SECOND  # and its way
 
 
 def parameters(fields: Fields) -> dict[str, object]:
@@ -38,6 +41,9 @@ class ExpectInstance(Instance):
         super().__init__(rule, point.device, (point.id,))
         self.point, self.follows = point, after
         self.codes, self.within, self.backs = codes, within, backs
+        pace = (point.spec.interval_s or 0) * SECOND
+        # Beyond `by`, for the reading that tells; of what is read twice within the time the last one does.
+        self.patience: Ms = min(pace, MOST) + SLACK if pace > within // 2 else 0
         self.causes: set[str] = set()  # objects whose condition stands
         self.deadline: Ms | None = None  # by when we must have heard of it
         self.by: Ms = 0  # by when it must be, in event time
@@ -51,13 +57,14 @@ class ExpectInstance(Instance):
         self.changed = max(self.changed, condition.at)
         if condition.active:
             if not self.causes and not self.met:
-                self.deadline, self.by = received + self.within, condition.at + self.within
+                self.deadline = received + self.within + self.patience
+                self.by = condition.at + self.within
             self.causes.add(condition.object)
             return None
         self.causes.discard(condition.object)
         if self.causes:
             return None
-        if self.deadline is not None and condition.at > self.by:  # it was late before that
+        if self.deadline is not None and condition.at > self.by + self.patience:  # it was late before that
             self.over = condition.at
             return self._late(condition.object)
         return self._settle(condition.at)
@@ -68,13 +75,15 @@ class ExpectInstance(Instance):
         met, self.met = self.met, value in self.codes
         if met != self.met:
             self.changed = max(self.changed, at)
-        return self._settle(at) if self.met else None
+        if self.met:
+            return self._settle(at)
+        return self._late() if self.deadline is not None and at > self.by else None
 
     def reach(self, point: int, at: Ms, received: Ms) -> Condition | None:
         """What comes in time, however long it was on its way, is in time. What ended before is not ended by this."""
         if self.over is not None and at > self.over:
             return self._ended()
-        return self._late() if self.deadline is not None and at > self.by else None
+        return self._late() if self.deadline is not None and at > self.by + self.patience else None
 
     def tick(self, now: Ms) -> Condition | None:
         if self.over is not None:

@@ -5,20 +5,29 @@ from __future__ import annotations
 from math import inf, nextafter
 
 from dutyroom.fields import Fields
-from dutyroom.model.telemetry import Point
+from dutyroom.model.telemetry import Kind, Point
 from dutyroom.rules.delay import Watched
 from dutyroom.rules.kind import Bounds, Place, read_codes
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
-DOC = "A state point whose code is one of `equals`, or none of `not`."
+DOC = (
+    "A state point whose code is one of `equals`, or none of `not`. Where the device has no such point, the first that it "
+    "has of `otherwise`: makers name the same thing in many ways. Those must be codes: `smoke` of one detector is an alarm, of "
+    "another it is a percentage."
+)
 
 
 def parameters(fields: Fields) -> dict[str, object]:
     equals, others = read_codes(fields, "equals"), read_codes(fields, "not")
     if bool(equals) == bool(others):
         fields.wrong("", "needs one of equals and not")
-    return {"equals": equals, "not": others, "gap": fields.duration("gap", 0)}
+    return {
+        "equals": equals,
+        "not": others,
+        "otherwise": fields.texts("otherwise"),
+        "gap": fields.duration("gap", 0),
+    }
 
 
 class StateInstance(Watched):
@@ -47,9 +56,19 @@ class StateInstance(Watched):
 
 
 def build(rule: Rule, place: Place) -> StateInstance | None:
-    point = place.table.find(place.device.id, rule.point)
+    point = _point(rule, place)
     if point is None:
         return None
     equals, others = rule.parameters.get("equals"), rule.parameters.get("not")
     codes = equals or others
     return StateInstance(rule, point, frozenset(codes if isinstance(codes, tuple) else ()), bool(equals))
+
+
+def _point(rule: Rule, place: Place) -> Point | None:
+    """The rule's own point, be it code or number, else the first code of `otherwise`: a text of that name is none."""
+    names = rule.parameters.get("otherwise")
+    own = place.table.find(place.device.id, rule.point)
+    if not names or not isinstance(names, tuple) or (own is not None and own.spec.kind is not Kind.TEXT):
+        return own
+    found = (place.table.find(place.device.id, name) for name in names)
+    return next((point for point in found if point is not None and point.spec.kind is Kind.STATE), None)
