@@ -8,7 +8,7 @@ A field that is missing or wrong gives its default or an empty value; the caller
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from decimal import Decimal, InvalidOperation
 from enum import Enum
 from typing import Final, TypeVar
@@ -50,6 +50,11 @@ class Fields:
     def of(cls, document: Document, mistakes: list[Mistake]) -> Fields:
         """The whole document as a mapping."""
         return cls(document, (), document.data, mistakes)
+
+    @property
+    def asked(self) -> Set[str]:
+        """The fields that are known: they were asked for so far."""
+        return self._asked
 
     def at(self, *names: Key) -> Path:
         return (*self.path, *names)

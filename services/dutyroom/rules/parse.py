@@ -17,12 +17,13 @@ from dutyroom.model.duty import Priority
 from dutyroom.model.telemetry import DeviceClass, Scalar
 from dutyroom.rules.guarded import REALARM_VITAL, guard, vital
 from dutyroom.rules.kinds import kind, known
+from dutyroom.rules.overlay import parameters_over
 from dutyroom.rules.sane import followed, misspelt, sane
 from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, duration
 from dutyroom.yamltext import Document, read_yaml
 
-_MERGED = ("parameters", "name", "advice", "select", "options")
+_MERGED = ("name", "advice", "select", "options")
 _ANSWER_VITAL: Ms = 3 * MINUTE  # as of what ships for fire, entrapment and gas
 _REALARM_URGENT: Ms = 8 * HOUR  # nobody sits longer than a shift
 _UTILITIES = ("power", "water", "network")
@@ -103,6 +104,7 @@ def _merged(row: Fields, base: Mapping[str, Mapping[object, object]]) -> Fields:
         under, over = below.get(name), row.data.get(name)
         if isinstance(under, dict) and isinstance(over, dict):
             data[name] = under | over
+    data["parameters"] = parameters_over(row, below)
     return Fields(row.document, row.path, data, row.mistakes)
 
 

@@ -180,10 +180,11 @@ def instants(points: bytes, newest: bytes) -> tuple[Slots, Any]:
 
 
 def fingerprint(rule: Rule) -> str:
-    """Changes when the rule's state can no longer be trusted to mean the same."""
-    text = repr(
-        (rule.kind, rule.point, sorted(rule.parameters.items(), key=str), rule.on_delay, rule.off_delay)
-    )
+    """Changes when the rule's state can no longer be trusted to mean the same. Further names of a state's point change
+    nothing of it where it stands."""
+    choice = ("otherwise", "label") if rule.kind == "state" else ()
+    given = sorted(((k, v) for k, v in rule.parameters.items() if k not in choice), key=str)
+    text = repr((rule.kind, rule.point, given, rule.on_delay, rule.off_delay))
     return f"{zlib.crc32(text.encode()):08x}"
 
 

@@ -14,7 +14,7 @@ from dutyroom.timebase import Ms
 DOC = (
     "A state point whose code is one of `equals`, or none of `not`. Where the device has no such point, the first that it "
     "has of `otherwise`: makers name the same thing in many ways. Those must be codes: `smoke` of one detector is an alarm, of "
-    "another it is a percentage."
+    "another it is a percentage. With `label` only those on which one of `equals` means that: 1 is closed on some door contacts."
 )
 
 
@@ -26,6 +26,7 @@ def parameters(fields: Fields) -> dict[str, object]:
         "equals": equals,
         "not": others,
         "otherwise": fields.texts("otherwise"),
+        "label": fields.text("label", ""),
         "gap": fields.duration("gap", 0),
     }
 
@@ -71,4 +72,10 @@ def _point(rule: Rule, place: Place) -> Point | None:
     if not names or not isinstance(names, tuple) or (own is not None and own.spec.kind is not Kind.TEXT):
         return own
     found = (place.table.find(place.device.id, name) for name in names)
-    return next((point for point in found if point is not None and point.spec.kind is Kind.STATE), None)
+    return next((point for point in found if point is not None and _means(rule, point)), None)
+
+
+def _means(rule: Rule, point: Point) -> bool:
+    label, codes = rule.parameters.get("label"), rule.parameters.get("equals")
+    said = (point.spec.labels.get(int(code)) for code in codes) if isinstance(codes, tuple) else ()
+    return point.spec.kind is Kind.STATE and (not label or label in said)
