@@ -27,6 +27,8 @@ from tests.servers.fake_influx import Answer, FakeInflux, fake_influx
 from tests.servers.influx import Bucket
 
 from dutyroom.backends import influx_write
+from dutyroom.backends.influx_door import Door
+from dutyroom.backends.influx_link import InfluxLink, TooSlow
 from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows import loops
@@ -494,6 +496,19 @@ def test_a_server_that_is_too_slow_for_a_block_gets_less_of_it(fake: FakeInflux)
         put(store, *rows)
     assert sizes[-1] == 1_000  # as before, once it is quick again
     store.close()
+
+
+def test_a_line_that_is_too_slow_for_a_block_is_told_from_one_that_is_cut() -> None:
+    """What it does not take in time is a smaller block's affair, too; what it resets is not."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        link = InfluxLink(Door(f"http://127.0.0.1:{server.getsockname()[1]}"), "t", "org", 0.3)
+        with pytest.raises(TooSlow, match="does not answer"):
+            link.write("bucket", b"x" * (32 << 20))
+    with pytest.raises(Unavailable) as caught:
+        link.write("bucket", b"x")
+    assert not isinstance(caught.value, TooSlow)
+    link.close()
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [("100000", 60.0), ("soon", 0.0), ("-5", 0.0)])

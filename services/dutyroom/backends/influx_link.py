@@ -70,7 +70,7 @@ class NoBucket(Unavailable):
 
 
 class TooSlow(Unavailable):
-    """No answer came in time to what was sent: with less of it there may be one."""
+    """What was sent was not taken, or not answered, in time: with less of it there may be an answer."""
 
 
 class InfluxLink:
@@ -113,10 +113,9 @@ class InfluxLink:
             )
         except ApiException as err:
             raise self._refused(err, bucket) from err
-        except urllib3.exceptions.ReadTimeoutError as err:
-            raise TooSlow(str(self._no_answer(err))) from err
         except (urllib3.exceptions.HTTPError, OSError) as err:
-            raise self._no_answer(err) from err
+            found = self._no_answer(err)
+            raise (TooSlow(str(found)) if _in_vain(err) else found) from err
         if status != 204:  # a proxy's page of greeting is no promise to keep anything
             raise Unavailable(f"{self._name} answers {status} to a write, which is no InfluxDB's answer")
 
@@ -235,6 +234,14 @@ class InfluxLink:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _in_vain(err: BaseException) -> bool:
+    """Whether the time went by with a request under way: its answer did not come, or a slow line did not take all of it."""
+    sent = isinstance(err, urllib3.exceptions.ProtocolError) and len(err.args) > 1
+    return isinstance(err, urllib3.exceptions.ReadTimeoutError) or (
+        sent and isinstance(err.args[1], TimeoutError)
+    )
 
 
 def _said(err: ApiException) -> tuple[str, bool]:
