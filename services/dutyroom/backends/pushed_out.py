@@ -87,6 +87,10 @@ class PushedOuts:
 
     def put(self, db: sqlite3.Connection, rows: Sequence[Gone]) -> None:
         """Remembers where they are; one whose place is not known is gone."""
+        self._remember(db, rows)
+        self.bound(db)
+
+    def _remember(self, db: sqlite3.Connection, rows: Sequence[Gone]) -> None:
         by_sender: dict[_Sender, list[Gone]] = {}
         for row in rows:
             by_sender.setdefault((row.topic, row.address, row.device, row.reason), []).append(row)
@@ -101,9 +105,9 @@ class PushedOuts:
             ]
             db.executemany(_INSERT, told)
             self._add(known, sum(_WEIGHT + len(addresses) for *_, addresses in told))
-        self._bound(db)
 
-    def _bound(self, db: sqlite3.Connection) -> None:
+    def bound(self, db: sqlite3.Connection) -> None:
+        """The oldest make room."""
         if self._held is None:
             found = dict(
                 db.execute(f"SELECT known, sum({_WEIGHT}+length(addresses)) FROM pushed GROUP BY known")  # noqa: S608
@@ -125,7 +129,8 @@ class PushedOuts:
                     _together(db)
 
     def read_again(self, db: sqlite3.Connection, record: MessageRecord) -> None:
-        """It is done, or waits for the rest of its devices. Raises Conflict when it is there no longer."""
+        """It is done, or waits for the rest of its devices. Makes no room: the next of the same batch may be among the
+        oldest, `bound` is for the end of it. Raises Conflict when it is there no longer."""
         position = -record.row
         gone = db.execute(
             "DELETE FROM pushed WHERE position=? RETURNING known, length(addresses)", (position,)
@@ -136,7 +141,7 @@ class PushedOuts:
         if (left := left_of(record)) is not None:
             where = position // PLACES, position % PLACES
             sender = record.message.topic, left.address, left.device, left.reason
-            self.put(db, [Gone(record.message.received_at, *where, *sender, 1, left.addresses)])
+            self._remember(db, [Gone(record.message.received_at, *where, *sender, 1, left.addresses)])
 
     def _add(self, known: int, size: int) -> None:
         if self._held is not None:

@@ -86,8 +86,10 @@ class Quarantine:
         """
         senders: dict[tuple[str, str], int] = {}
         devices: dict[tuple[str, str], str] = {}
+        outside = False
         for place, record in enumerate(records):
             if record.row:
+                outside |= record.row < 0
                 self._pushed.read_again(db, record) if record.row < 0 else self._read_again(db, record)
                 continue
             if not (record.unread or record.silent or record.outcome is Outcome.QUARANTINED):
@@ -100,6 +102,8 @@ class Quarantine:
                 senders[sender] = len(record.message.payload)
                 if one.device:
                     devices[sender] = one.device
+        if outside:
+            self._pushed.bound(db)
         gone: dict[str, int] = {}
         for sender, size in senders.items():
             if self._crowd(db, *sender, size) and sender in devices:

@@ -114,6 +114,26 @@ def test_strangers_and_a_silent_device_of_one_message_are_one(journal: SqliteJou
     assert (row.reason, row.addresses, row.device) == ("nothing_read", ("a",), "meter-a")
 
 
+def test_what_waits_on_with_more_than_before_pushes_out_none_that_is_read_again_beside_it(
+    journal: SqliteJournal,
+) -> None:
+    """Else the batch fails as often as it is tried, and nothing after it is read again ever."""
+    journal._quarantine = Quarantine(kept=2, most_bytes=5_000)
+    for number in range(40):
+        journal.append(batch(silent(number, "quick")))
+    rows, _ = journal.pushed_out_after(0, 99)
+    left = ((f"{number:0100}", "quick") for number in range(len(rows)))
+    again = [
+        replace(silent(0, "quick"), outcome=Outcome.DECODED, silent=(one,), row=row.id, waited=row.device)
+        for row, one in zip(rows, left, strict=True)
+    ]
+    journal.append(batch(*again, again=True))
+    (quick,) = journal.pushed_out()
+    assert quick.kept + quick.gone == 38
+    assert 1 <= quick.kept <= 3  # of 500 bytes, with their addresses
+    assert [row.part for row in journal.pushed_out_after(0, 99)[0]] == [True] * quick.kept
+
+
 def test_what_a_disk_has_damaged_stops_nothing(journal: SqliteJournal) -> None:
     for number in range(4):
         journal.append(batch(silent(number, "quick")))
