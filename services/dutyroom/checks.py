@@ -20,6 +20,7 @@ from dutyroom.rules.spec import Rule, matches
 from dutyroom.rules.trial import failures
 from dutyroom.rules.trial_text import read_trial
 from dutyroom.site.addresses import example, may_be
+from dutyroom.site.brokers import doubts
 from dutyroom.site.devices import Row
 from dutyroom.site.flaws import TEXTS
 from dutyroom.site.folder import read_site
@@ -53,6 +54,12 @@ def check_site(folder: Path, profiles: Path, keys: Keys | None = None) -> list[M
     _prices(source, site)
     every = [*source.mistakes, *(m for m in wrong if Path(m.file).is_relative_to(own) or _concerns(m, rows))]
     return sorted(every, key=lambda mistake: (mistake.file, mistake.line))
+
+
+def doubts_of(folder: Path) -> list[str]:
+    """What a site says that is no mistake but hardly meant so."""
+    site, _, _ = read_site(folder)
+    return [] if site is None else [f"{folder / 'site.yaml'}: {said}" for said in doubts(site.brokers)]
 
 
 def _concerns(mistake: Mistake, rows: Sequence[Row]) -> bool:

@@ -19,7 +19,7 @@ def check(
 ) -> None:
     """Read every file of a site and every profile with its examples; name every mistake; touch no network."""
     from dutyroom.api.words import read_catalogue
-    from dutyroom.checks import check_site
+    from dutyroom.checks import check_site, doubts_of
     from dutyroom.profiles.checking import check_profiles
     from dutyroom.wiring.shipped import shipped
 
@@ -31,6 +31,8 @@ def check(
             mistakes += check_site(site, folder, keys)
         if mistakes:
             raise Invalid(mistakes)
+        for doubt in doubts_of(site) if site is not None else ():
+            say(f"Note: {doubt}.")
         say("No mistakes found.")
 
 

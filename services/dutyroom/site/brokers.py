@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dutyroom.fields import Fields
-from dutyroom.site.filters import advice, meeting, widest
+from dutyroom.site.filters import advice, alone, meeting, overlap, widest
 from dutyroom.site.model import BrokerAddress
 from dutyroom.site.source import Source
 
@@ -62,6 +62,26 @@ def _broker(source: Source, fields: Fields) -> BrokerAddress:
         fields.wrong("topics" if fields.has("topics") else "priority", advice(topic, first))
     fields.finish()
     return broker
+
+
+def doubts(brokers: Sequence[BrokerAddress]) -> Iterator[str]:
+    """What is hardly meant so, in sentences. No mistakes: sites that run with it go on."""
+    for broker in brokers:
+        place = f"broker {broker.host}:{broker.port}"
+        if not broker.topics and not broker.priority:
+            yield (
+                f"{place}: topics is empty and there is no priority, so nothing is heard but what the site's own "
+                "profiles read; leave topics out to hear everything"
+            )
+        if broker.password_file and not broker.username:
+            yield f"{place}: password_file has no meaning without username; we log in without both"
+        for topic in broker.topics:
+            for first in broker.priority:
+                if not overlap(topic, first) and overlap(alone(topic), alone(first)):
+                    yield (
+                        f"{place}: {topic!r} in topics and {first!r} in priority match the same messages; "
+                        "they may come twice"
+                    )
 
 
 def _check_files(fields: Fields, broker: BrokerAddress) -> None:

@@ -44,6 +44,13 @@ def meeting(topics: Iterable[str], priority: Iterable[str]) -> list[tuple[str, s
     return [(topic, first) for topic in topics for first in listed if overlap(topic, first)]
 
 
+def alone(shared: str) -> str:
+    """The filter of a shared subscription, `$share/<group>/<filter>`: what it matches."""
+    first, _, rest = shared.partition("/")
+    _, _, found = rest.partition("/")
+    return found if first == "$share" and found else shared
+
+
 def advice(topic: str, first: str) -> str:
     """What to write in place of a normal filter that meets a priority one, in a sentence."""
     clash = f"{topic!r} also matches what the priority filter {first!r} matches, so that each such message would come twice"

@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from dutyroom.cli import app
 from dutyroom.errors import Invalid
 from dutyroom.site import BrokerAddress, load_site
+from dutyroom.site.brokers import doubts
 from dutyroom.site.filters import advice, covers, overlap
 
 HEAD = "id: estate\nname: Estate\ntime_zone: Asia/Shanghai\n"
@@ -107,6 +110,45 @@ def test_a_filter_that_another_one_covers_is_left_out(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_is_said_with_what_to_write(tmp_path: Path, text: str, says: str) -> None:
     assert says in mistakes(tmp_path, text + "\n")
+
+
+@pytest.mark.parametrize(
+    ("broker", "says"),
+    [
+        (
+            BrokerAddress("a", topics=()),
+            "broker a:1883: topics is empty and there is no priority, so nothing is heard",
+        ),
+        (BrokerAddress("a", topics=(), priority=("fire/#",)), ""),
+        (
+            BrokerAddress("a", password_file="word"),
+            "broker a:1883: password_file has no meaning without username",
+        ),
+        (BrokerAddress("a", username="u", password_file="word"), ""),
+        (BrokerAddress("a"), ""),
+        (
+            BrokerAddress("a", topics=("$share/g/#",), priority=("fire/#",)),
+            "'$share/g/#' in topics and 'fire/#' in priority match the same messages",
+        ),
+        (
+            BrokerAddress("a", topics=("fire/1",), priority=("$share/g/fire/+",)),
+            "'fire/1' in topics and '$share/g/fire/+' in priority match the same messages",
+        ),
+        (BrokerAddress("a", topics=("$share/g/meter/#", "$share/fire"), priority=("fire/#",)), ""),
+    ],
+)
+def test_what_is_hardly_meant_so_is_noted_and_runs(broker: BrokerAddress, says: str) -> None:
+    said = list(doubts([broker]))
+    assert len(said) == bool(says)
+    assert all(says in one for one in said)
+
+
+def test_check_says_what_is_hardly_meant_so(tmp_path: Path) -> None:
+    (tmp_path / "site.yaml").write_text(HEAD + "broker: {host: a, topics: []}\n", encoding="utf-8")
+    told = CliRunner().invoke(app, ["check", "--site", str(tmp_path)])
+    assert told.exit_code == 0
+    assert "Note: " in told.output
+    assert "topics is empty" in " ".join(told.output.split())
 
 
 # ------------------------------------------------------------ filters
