@@ -90,13 +90,25 @@ def roots(room: Room, utility: str) -> list[tuple[Episode, Rule]]:
     found = []
     for episode in (*room.recent, *room.open.values()):
         rule = room.context.rules.get(episode.alarm.rule)
-        if rule and _says_dead(rule, utility) and _explaining(room, episode):
+        if rule and _says_dead(room, episode, rule, utility) and _explaining(room, episode):
             found.append((episode, rule))
     return sorted(found, key=lambda pair: pair[0].active)
 
 
-def _says_dead(rule: Rule, utility: str) -> bool:
-    return rule.idle == utility or (rule.root and rule.utility == utility)
+def _says_dead(room: Room, episode: Episode, rule: Rule, utility: str) -> bool:
+    if rule.idle == utility:
+        return _of_all(room, episode, rule, utility)
+    return rule.root and rule.utility == utility
+
+
+def _of_all(room: Room, episode: Episode, rule: Rule, utility: str) -> bool:
+    """Whether what is late concerns all that hangs on the device: of two switches one may have its load on it."""
+    steps, late = rule.parameters.get("steps"), rule.parameters.get("late")
+    listed = steps if isinstance(steps, tuple) else ()
+    on = {step.on for step in listed if step.on and step.name == late}
+    below = downstream(room.context.topology, utility, episode.alarm.object) if on else set()
+    found = (room.context.devices.get(device) for device in below)
+    return sum(device is not None and device.device_class in on for device in found) <= 1
 
 
 def _explaining(room: Room, root: Episode) -> bool:

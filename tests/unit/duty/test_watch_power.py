@@ -306,6 +306,29 @@ def test_what_hangs_on_a_switch_without_either_supply_is_of_the_cut(runs: int, s
     assert silent == ["suppressed"] * len(ON_SWITCH)
 
 
+def test_what_one_switch_feeds_is_of_no_cut_when_another_one_is_late() -> None:
+    """Both hang on one generator: a load whose second feed is alive is never explained away."""
+    loads = [device(f"a{n}", "elevator", 60) for n in range(4)]
+    switches = [device(name, "transfer_switch", 10) for name in ("done", "late")]
+    specs = {**SPECS, "transfer_switch": [state("source", 10)]}
+    feeds = {s.id: ("mains", "set") for s in switches} | {d.id: ("done",) for d in loads}
+    devices = [device("mains", "feeder", 10), device("set", "generator", 10), *switches, *loads]
+    room = Room(devices, specs, topology=Topology({"power": feeds}))
+    room.records.rows.people = [person("li")]
+    for second in range(0, 2400, 10):
+        room.at(second)
+        lost = second >= 600
+        room.reads(("mains", "voltage", 0 if lost else 230), ("set", "running", int(second >= 612)))
+        room.reads(("done", "source", 2 if second >= 620 else 1), ("late", "source", 0 if lost else 1))
+        if second % 60 == 0:
+            room.reads(*((d.id, "trapped", 0) for d in loads if d.id != "a0" or second < 900))
+    assert sorted(room.tickets()) == [
+        "elevator.offline|a0",
+        "power.mains_lost|mains",
+        "power.transfer_late|set",
+    ]
+
+
 def test_what_the_generator_feeds_is_of_no_cut() -> None:
     room = behind_a_switch()
     day(room, 1200, runs=1, source=2)
