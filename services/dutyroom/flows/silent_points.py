@@ -27,6 +27,7 @@ EVERY: Ms = MINUTE
 AGAIN: Ms = 12 * HOUR  # it is said again as long as it lasts: what is shown is what was found lately
 _MOST = 20  # points that are looked at in the store at once, registers first
 _SIBLINGS = 3  # of them the newest
+_AFTER: Ms = 5 * MINUTE  # again where the store could not tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,9 @@ class SilentPoints:
         self._rest = np.concatenate([self._rest, np.zeros(more, np.int64)])
         self._end(read)
         for row in self._suspects(read, now):
-            self._judge(self._table[int(read.point[row])], read, now)
+            point = self._table[int(read.point[row])]
+            self._rest[point.id] = now + _AFTER  # what the store cannot read of one holds up no other
+            self._judge(point, read, now)
         return self._tell(read, now)
 
     # ------------------------------------------------------------ whom to suspect

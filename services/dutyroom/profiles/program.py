@@ -212,9 +212,10 @@ class LayoutProgram:
         if self._codec is not None or self._rest is not None or self._early:
             return ()
         items: dict[str, list[object]] = {}
+        wanted = frozenset(quiet)  # of a gateway they may be a thousand
         for item, named in self._items(job, captures):
             address = self._named(job.document, item, named)
-            if address in quiet:
+            if address in wanted:
                 items.setdefault(address, []).append(item)
         unnamed = self._unnamed = self._unnamed or Unnamed(self.layout)
         return tuple(a for a, mine in items.items() if unnamed.of_items(mine, job.document))

@@ -152,6 +152,7 @@ def _silent(site: Site, journal: SqliteJournal, now: Ms, device: str) -> Iterato
         if (said := silent_in(row.detail)) is None:
             continue
         lost = ", ".join(f"{printable(name)} since {to_iso(at, tz)[:16]}" for name, at in said.lost)
+        lost += f" and {said.more} more" if said.more else ""
         read = ", ".join(map(printable, said.read))
         yield False, f"Not read any more: {printable(row.device)}: {lost}; still read: {read}"
 

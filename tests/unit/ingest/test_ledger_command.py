@@ -81,6 +81,17 @@ def test_a_service_that_is_starting_is_said_to_be(tmp_path: Path, journal: Sqlit
     assert "is starting" not in out
 
 
+def test_of_many_points_that_are_not_read_any_more_it_says_how_many(
+    tmp_path: Path, journal: SqliteJournal
+) -> None:
+    now = SystemClock().now()
+    journal.append(sent(now))
+    lost = detail_of([(f"p{number:02}", 1_795_000_000_000) for number in range(11)], ["battery"])
+    journal.note([Finding("point_silent", "meter-1", now, lost)], {})
+    _, out = run(tmp_path, "ledger")
+    assert "p07 since 2026-11-18T19:06 and 3 more; still read: battery" in " ".join(out.split())
+
+
 def test_it_names_what_is_not_read_any_more(tmp_path: Path, journal: SqliteJournal) -> None:
     now = SystemClock().now()
     journal.append(sent(now))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -365,6 +366,30 @@ def test_with_the_store_away_it_is_told_later(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(plant.store, "range", there)
     plant.hours(7, all_but(VOLUME))
     assert plant.lost() == ["volume"]
+
+
+def test_a_point_that_the_store_cannot_read_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a disk has damaged what it has of that one."""
+    plant = Plant()
+    plant.hours(30, all_but())
+    there = plant.store.range
+
+    def damaged(point: Point, *others: int) -> object:
+        if point.id == VOLUME:
+            raise Unavailable("malformed")
+        return there(point, *others)
+
+    monkeypatch.setattr(plant.store, "range", damaged)
+    with pytest.raises(Unavailable):
+        plant.hours(7, lambda _: [RSSI])
+    for _ in range(7):
+        plant.now += HOUR
+        plant.read(RSSI, plant.now)
+        with contextlib.suppress(Unavailable):
+            plant.look()
+        plant.now += MINUTE
+        plant.look()
+    assert plant.lost() == ["battery"]
 
 
 def test_it_is_looked_for_once_a_minute() -> None:
