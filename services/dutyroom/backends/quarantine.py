@@ -179,7 +179,7 @@ class Quarantine:
         told: set[tuple[str, bytes]] = set()
         for record in records:
             message = record.message
-            if _was_here(db, message):
+            if _was_here(db, record):
                 continue
             if message.retained and ((message.topic, message.payload) in told or _kept_already(db, message)):
                 continue  # it would not be taken
@@ -290,10 +290,13 @@ def _kept_already(db: sqlite3.Connection, message: Message) -> bool:
     return found is not None
 
 
-def _was_here(db: sqlite3.Connection, message: Message) -> bool:
+def _was_here(db: sqlite3.Connection, record: MessageRecord) -> bool:
+    """Whether all of it, or what it says of one of these addresses: what waits for others of it is not theirs."""
+    message = record.message
     found = db.execute(
-        "SELECT 1 FROM quarantine WHERE state IN ('open','reprocessed','discarded') AND topic=? AND received_at=? "
-        "AND payload=? LIMIT 1",
+        "SELECT addresses FROM quarantine WHERE state IN ('open','reprocessed','discarded') AND topic=? AND received_at=? "
+        "AND payload=?",
         (message.topic, message.received_at, message.payload),
-    ).fetchone()
-    return found is not None
+    ).fetchall()
+    waited = [set(msgspec.json.decode(addresses, type=list[str])) for (addresses,) in found]
+    return any(not names or names.intersection(record.unread) for names in waited)

@@ -290,3 +290,16 @@ def test_a_journal_of_the_first_version_is_taken_over(tmp_path: Path) -> None:
     assert row.device == ""
     taken.close()
     SqliteJournal(file).close()
+
+
+def test_what_is_taken_back_is_found_beside_what_waits_for_others_of_its_message(
+    journal: SqliteJournal,
+) -> None:
+    message = strange(1).message
+    silences = (("0002", "meter-2"),)
+    journal.append(batch(MessageRecord(message, Outcome.DECODED, reason="not_ours", silent=silences)))
+    back = MessageRecord(message, Outcome.DECODED, unread=("0001",))
+    assert [journal.recall([back]) for _ in range(2)] == [1, 0]  # a pass that was broken off begins anew
+    rows = journal.quarantine_after(0, 9)
+    assert [row.addresses for row in rows] == [("0002",), ("0001",)]
+    assert all(row.part for row in rows)
