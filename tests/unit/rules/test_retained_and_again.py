@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from msgspec import structs
 from tests.unit.rules.kind_bench import T0, Bench, gauge, rule, shipped, state
 
@@ -118,3 +119,41 @@ def test_another_interval_of_a_point_counts_at_once_and_what_waits_goes_on() -> 
     bench.table.add(replace(point, spec=replace(point.spec, interval_s=600)))
     bench.feed(100, "p", 9)  # ten of the old intervals, within the new one
     assert bench.says == [(60, True)]
+
+
+PHASES = [gauge(f"voltage_{phase}", None) for phase in "abc"]
+
+
+def kept(*volts: float, interval: int | None = None) -> Bench:
+    """A feeder of which the broker had kept what its phases last said."""
+    bench = Bench(shipped("power.mains_lost"), *(gauge(p.name, interval) for p in PHASES), kind="feeder")
+    for spec, value in zip(PHASES, volts, strict=False):
+        bench.feed(0, spec.name, value, quality=Quality.RETAINED)
+    return bench
+
+
+def test_a_feeder_that_was_dead_before_we_listened_is_told_where_values_come_on_change() -> None:
+    dead = kept(0, 1, 0)
+    dead.tick(10)
+    assert dead.says == [(3, True)]
+    dead.feed(60, "voltage_a", 230)
+    dead.tick(70)
+    assert dead.says[-1] == (65, False)
+    asked = kept(0, 1, 0, interval=60)
+    asked.tick(10)
+    assert asked.says == []
+
+
+@pytest.mark.parametrize("volts", [(0, 230), (230, 0), (0, 1, 230)])
+def test_of_kept_phases_one_that_lives_is_enough(volts: tuple[float, ...]) -> None:
+    bench = kept(*volts)
+    bench.tick(100)
+    assert bench.says == []
+
+
+def test_what_a_broker_kept_takes_no_wait_away_that_a_reading_began() -> None:
+    bench = kept(230, 0, 0)
+    bench.feed(10, "voltage_a", 0)
+    bench.feed(11, "voltage_b", 229, quality=Quality.RETAINED)
+    bench.tick(20)
+    assert bench.says == [(13, True)]

@@ -57,6 +57,7 @@ class SeveralInstance(Watched):
         "before",
         "gap",
         "judged",
+        "kept",
         "least",
         "measure",
         "names",
@@ -87,10 +88,13 @@ class SeveralInstance(Watched):
         self.before: list[Any] | None = None  # the delay before this instant; None = something was said at it
         self.judged: Ms = 0  # newest reading of the judgement before
         self.which = points[0].spec.name
+        self.kept = False  # what waits was begun by what a broker had kept
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
+            self._retained(point, at, value, received)
             return None
+        self.kept = False
         self.seen[point] = (at, value)
         if at > self.newest:
             self.newest, self.before = at, self.delay.dump()
@@ -110,6 +114,20 @@ class SeveralInstance(Watched):
             return None
         self.before = None
         return self.condition(changed)
+
+    def _retained(self, point: int, at: Ms, value: float, received: Ms) -> None:
+        """Of values that come on change it begins a wait, as of a feeder that was dead before we listened; the next one
+        of another point may take that away, and nothing else."""
+        if self.gap is not None or self.measure == "unbalance" or self.delay.active:
+            return
+        self.seen[point] = (at, value)
+        known, waits = self._known(), self.delay.since is not None
+        measured, which = self._measured(known) if known else (0.0, "")
+        if known and measured * self.sign > self._raise and not waits:
+            self.delay.take(True, at, received, True)
+            self.value, self.which, self.kept = measured, which, True
+        elif known and measured * self.sign <= self._raise and self.kept:
+            self.delay.since, self.kept = None, False
 
     def _known(self) -> dict[str, float]:
         """By name, what may be judged now; {} = not yet."""
