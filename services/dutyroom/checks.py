@@ -150,7 +150,9 @@ def _names(part: object) -> Iterable[object]:
 
 def _named(rule: Rule) -> list[tuple[str, tuple[str, ...]]]:
     """Points that a rule looks at on its device: (field, names of which there must be one)."""
-    found: list[tuple[str, tuple[str, ...]]] = [("point", (rule.point,))] if rule.point else []
+    others = rule.parameters.get("otherwise") if rule.kind == "state" else ()
+    first = (rule.point, *(str(name) for name in others)) if isinstance(others, tuple) else (rule.point,)
+    found: list[tuple[str, tuple[str, ...]]] = [("point", first)] if rule.point else []
     found += [("parameters", (test.point,)) for test in tests_in(rule) if test.point and not test.optional]
     lists = [rule.parameters.get(name) for name in ("points", "otherwise")]
     several = tuple(str(p) for names in lists if isinstance(names, tuple) for p in names)
