@@ -54,9 +54,11 @@ def spoken(begin: Ms, dice: random.Random) -> list[Sent]:
             if dice.random() < 0.05:
                 pace = dice.choice([0, 0, 10, 40])
             energy += pace - (500 if dice.random() < 0.003 else 0)
-            voltage = min(275.0, max(215.0, voltage + dice.uniform(-9, 9)))
+            # In the end it stays: a delay that runs while our clock leaps over a silence begins again, or not.
+            stays = turn >= SAID // APART - 4
+            voltage = voltage if stays else min(275.0, max(215.0, voltage + dice.uniform(-9, 9)))
             at = begin + turn * APART + meter * 1000
-            if dice.random() < 0.05:
+            if not stays and dice.random() < 0.05:
                 continue  # it did not read
             body = b'{"ts":%d,"kwh":%d.%02d,"v":%.1f}' % (at, energy // 100, energy % 100, voltage)
             said.append(Sent(f"plant/{device}/up", body, device, at, energy, round(voltage, 1)))
