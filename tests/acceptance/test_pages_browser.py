@@ -106,6 +106,22 @@ def logged_in(
     return page
 
 
+def test_who_types_slowly_can_log_in(browser: Browser, house: Served) -> None:
+    """The log-in page asks for no stream: refused, it took the page for one whose session had ended, loaded it
+    anew every few seconds, and what was typed was gone."""
+    page = browser.new_context(locale="en-GB").new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{house.url}/language/en?next=/login")
+    page.fill("input[name=login]", "operator")
+    page.wait_for_timeout(9_000)  # a refused stream is asked after in 2 s, then in every 5
+    expect(page.locator("input[name=login]")).to_have_value("operator")
+    assert [url for url in asked if "/stream" in url or url.endswith("/counts")] == []
+    page.fill("input[name=password]", PASSWORD)
+    page.press("input[name=password]", "Enter")
+    expect(page.locator("#liveness")).to_contain_text("Live", timeout=20_000)
+
+
 def test_an_acknowledgement_by_key_is_seen_on_a_second_screen_and_taken_back(
     browser: Browser, house: Served
 ) -> None:
