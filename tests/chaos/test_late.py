@@ -54,7 +54,7 @@ def spoken(begin: Ms, dice: random.Random) -> list[Sent]:
             if dice.random() < 0.05:
                 pace = dice.choice([0, 0, 10, 40])
             energy += pace - (500 if dice.random() < 0.003 else 0)
-            # In the end it stays: a delay that runs while our clock leaps over a silence begins again, or not.
+            # In the end it stays: a delay that runs while our clock leaps and nobody speaks begins again each time.
             stays = turn >= SAID // APART - 4
             voltage = voltage if stays else min(275.0, max(215.0, voltage + dice.uniform(-9, 9)))
             at = begin + turn * APART + meter * 1000

@@ -152,6 +152,9 @@ class Watch:
         rows = self._journal.read(lane, self._position[lane], _CHUNK)
         if not rows:
             return 0
+        if self._away or self._slept(self._clock.now()):
+            # What waits may have ended in what a broker kept for us: its first message must not ring it.
+            self._engine.resumed(rows[0][1].received_at)
         count = 0
         for seq, batch in rows:
             found = self._engine.feed(batch)
@@ -228,13 +231,19 @@ class Watch:
             return True
         if before is None:
             return False
-        step = now - before
-        slept = step > max(MINUTE, 20 * self._usual) and self._usual > 0
-        if not slept:
+        if not self._too_long(step := now - before):
             self._usual = step if self._usual == 0 else (7 * self._usual + step) // 8
         elif not self._away:
             self._engine.started(now)
         return False
+
+    def _slept(self, now: Ms) -> bool:
+        """Whether the machine did, or its clock leapt, since the last tick."""
+        return self._ticked_at is not None and self._too_long(now - self._ticked_at)
+
+    def _too_long(self, step: Ms) -> bool:
+        """For the time between two ticks of one who was awake."""
+        return step > max(MINUTE, 20 * self._usual) and self._usual > 0
 
     def _lagging(self) -> bool:
         return any(map(self._behind, Lane))

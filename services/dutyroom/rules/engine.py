@@ -290,15 +290,21 @@ class Engine:
         return min(self._waits.next(now), self._hearing.silences.next(now))
 
     def started(self, now: Ms) -> None:
-        """The service, or its sight of the devices, begins again: nothing is silent yet. Where no
-        device at all was heard for a while, nothing is known of that while."""
-        last = self._hearing.last()
-        paused = now - (now if last is None else last) > PAUSE
+        """The service, or its sight of the devices, begins again: nothing is silent yet, and as `resumed`."""
         self._hearing.silences.started(now)
         for instance in self._roster.instances.values():
             instance.started(now)
-            if paused:
-                instance.paused(now)
+            self._look(instance)
+        self.resumed(now)
+
+    def resumed(self, now: Ms) -> None:
+        """We listen again at `now`. Where no device at all was heard for a while, nothing is known of that while:
+        what waits begins to wait anew."""
+        last = self._hearing.last()
+        if last is None or now - last <= PAUSE:
+            return
+        for instance in self._roster.instances.values():
+            instance.paused(now)
             self._look(instance)
 
     def heard(self, device: str) -> Ms | None:

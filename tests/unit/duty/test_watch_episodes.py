@@ -216,6 +216,32 @@ def test_a_machine_that_slept_gives_everybody_a_full_allowance() -> None:
     assert room.alarms() == {"tank.silent@tank": "unacknowledged"}
 
 
+@pytest.mark.parametrize("away", ["line", "machine"])
+def test_the_first_of_a_backlog_rings_no_wait_whose_end_is_behind_it(away: str) -> None:
+    """22:00 a gate opens, 22:00:10 its door is shut, but the line has just gone; at 23:00 what the broker kept comes,
+    the message of a meter first."""
+    room = Room(
+        [device("gate", "gate"), device("meter", "water_meter", 10)],
+        {"gate": [state("door_open")], "water_meter": [gauge("flow", "m3/h")]},
+    )
+    for second in range(0, 60, 10):
+        room.at(second).reads(("meter", "flow", 0.1))
+    room.reads(("gate", "door_open", 1))
+    if away == "line":
+        room.broker = False
+        room.at(3600, 10)
+        room.broker = True
+    else:
+        room.clock.at += 3_540_000
+    room.reads(("meter", "flow", 0.1), at=60)
+    room.reads(("gate", "door_open", 0), at=70)
+    room.at(3900)
+    assert room.records.rows.alarms == {}
+    room.reads(("gate", "door_open", 1))
+    room.at(4030, 10).reads(("meter", "flow", 0.1))
+    assert room.alarms() == {"gate.held_open@gate": "unacknowledged"}
+
+
 def test_what_could_not_be_committed_is_committed_later() -> None:
     room = Room([TANK], SPECS)
     room.at(1)
