@@ -94,6 +94,14 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
+@pytest.fixture(autouse=True)
+def screens_are_closed(browser: Browser) -> Iterator[None]:
+    """Else the pages of all tests before go on living, and asking servers that are gone."""
+    yield
+    for context in browser.contexts:
+        context.close()
+
+
 def logged_in(
     browser: Browser, house: Served, width: int = 1600, height: int = 960, login: str = "operator"
 ) -> Page:
