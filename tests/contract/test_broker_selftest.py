@@ -9,6 +9,7 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.publish import single
 from tests.contract.test_broker import NoBroker, payloads, take, until
 from tests.servers.mosquitto import Mosquitto
 from typer.testing import CliRunner
@@ -113,6 +114,31 @@ def test_a_mosquitto_as_advised_keeps_all_and_lets_a_device_that_may_not_publish
     assert ends == []
     device.disconnect()
     device.loop_stop()
+
+
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_a_broker_that_takes_a_user_for_one_client_is_named_and_what_waits_there_stays(
+    new_mosquitto: NewMosquitto, tmp_path: Path, version: str
+) -> None:
+    """Mosquitto with `use_username_as_clientid`: a session of ours is the service's, and was ended with what waited."""
+    word = tmp_path / "word"
+    word.write_text("any\n")
+    broker = new_mosquitto("use_username_as_clientid true\n")
+    address = at(broker, username="dutyroom", password_file=str(word), version=version)
+    (said,) = self_test(address).changes  # nobody else is there
+    assert said.endswith("let it go by client ids (Mosquitto: use_username_as_clientid false)")
+    service = MqttSession(address, "dutyroom-site", SystemClock())
+    service.start()
+    until(lambda: service.subscriptions.settled, "subscribed")
+    service.stop()
+    single("meter/1", b"waits", 1, hostname="127.0.0.1", port=broker.port, auth={"username": "device"})
+    assert self_test(address).changes == (said,)
+    service = MqttSession(address, "dutyroom-site", SystemClock())
+    service.start()
+    try:
+        assert payloads(take(service, 1)) == ["waits"]
+    finally:
+        service.stop()
 
 
 def test_a_broker_that_is_away_or_none(new_mosquitto: NewMosquitto) -> None:

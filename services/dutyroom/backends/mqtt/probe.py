@@ -29,6 +29,10 @@ class NotAllowed(Exception):
     """The broker refuses a step; the text says which."""
 
 
+class OneSession(Exception):
+    """The broker takes all connections of a user for one client, whatever they call themselves."""
+
+
 class Probe:
     """lasting: its session outlives its connection. Raises Rejected as `MqttSession` does."""
 
@@ -136,6 +140,11 @@ class Probe:
         for _ in range(together):
             self._own().ack(*self._unanswered.pop(0))
         self._came += together
+
+    @property
+    def thrown_out(self) -> bool:
+        """The broker ended the connection."""
+        return self._ended.is_set()
 
     def leave(self) -> None:
         """The session stays where it is a lasting one."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dutyroom.backends.mqtt.probe import NotAllowed, Probe
+from dutyroom.backends.mqtt.probe import NotAllowed, OneSession, Probe
 from dutyroom.backends.mqtt.security import name_of
 from dutyroom.errors import Unavailable
 from dutyroom.site import BrokerAddress
@@ -53,6 +53,8 @@ def self_test(address: BrokerAddress, messages: int = MESSAGES) -> Verdict:
     name = name_of(address)
     try:
         found = _try(address, messages)
+    except OneSession:
+        return Verdict(name, (one_session(name),))
     except NotAllowed as err:
         return Verdict(name, untried=f"{name} could not be tried: {err}")
     except Unavailable as err:
@@ -91,6 +93,14 @@ def changes_for(name: str, found: Found, messages: int = MESSAGES) -> tuple[str,
     return tuple(said)
 
 
+def one_session(name: str) -> str:
+    """Of a broker that takes all connections of a user for one client."""
+    return (
+        f"{name} takes all connections of a user for one client, so that ours throw each other out and lose what waits "
+        "for them: let it go by client ids (Mosquitto: use_username_as_clientid false)"
+    )
+
+
 def _more_queue(mosquitto: bool) -> str:
     if mosquitto:
         return (
@@ -114,12 +124,19 @@ def _try(address: BrokerAddress, messages: int) -> Found:
     topic, client = f"{ROOT}/{word}", f"dutyroom-selftest-{word}"
     writer = Probe(address, f"{client}-w", lasting=False)
     reader = Probe(address, client, lasting=True)
+    forget = reader.forget
     try:
-        reader.connect()
+        if reader.connect():  # by a name that nobody ever had
+            forget = reader.leave  # it is the service's, with all that waits in it
+            raise OneSession
         quality = reader.subscribe(f"{topic}/queue")
         software = reader.software()
+        alone = not reader.thrown_out
         writer.connect()
         writer.publish([(f"{topic}/queue", b"do you hear me?")])
+        if alone and reader.thrown_out:
+            forget = reader.leave
+            raise OneSession
         if not reader.take_all(1):
             raise NotAllowed(
                 f"it passes on nothing under {ROOT}; let this user publish and read there (Mosquitto's "
@@ -133,7 +150,7 @@ def _try(address: BrokerAddress, messages: int) -> Found:
         return Found(software, kept, quality, came, reader.ahead, retained)
     finally:
         writer.leave()
-        reader.forget()
+        forget()
 
 
 def _retains(reader: Probe, writer: Probe, topic: str) -> bool:

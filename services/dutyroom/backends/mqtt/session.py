@@ -237,7 +237,8 @@ class MqttSession:
         if code.value == _TAKEN_OVER or self._backoff.short >= _SHORT:
             self._say_refused(
                 "ends our connection soon after it let us in: does something else use our client id "
-                f"{self._client_id}, another instance of this site?"
+                f"{self._client_id}, another instance of this site? Or does the broker take all connections of a user for "
+                "one client (Mosquitto: use_username_as_clientid)?"
             )
         reason = self._client.reason
         if reason and self._wants_certificate(reason):
