@@ -132,6 +132,68 @@ def test_taken_back_and_marked_again_nothing_is_there_twice(rig: Rig) -> None:
         assert rig.journal.quarantine_size() == 3
 
 
+def test_of_one_message_addresses_that_come_back_one_after_the_other_are_each_read_once(rig: Rig) -> None:
+    """It came when both were not ours. The second one's return counted it as waiting once more, and read all again."""
+    for address in ("m1", "m2"):
+        rig.intake.disown(address, "admin", T)
+    rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T))])
+    for address in ("m1", "m2"):
+        rig.intake.not_ours.take_back(address, "admin", T)
+        rig.reread()
+        rig.register(meter(address))
+        rig.reread()
+    rows = rig.ledger()
+    said = {device: (r.received, r.decoded, r.ignored, r.stored, r.duplicate) for device, r in rows.items()}
+    assert said == {"": (0, 0, 0, 0, 0), "meter-m1": (1, 1, 0, 1, 0), "meter-m2": (0, 0, 0, 1, 0)}
+    assert rig.stored("meter-m1", "volume") == [("03:00:00Z", 1.0)]
+    assert rig.stored("meter-m2", "volume") == [("03:00:00Z", 2.0)]
+
+
+@pytest.mark.parametrize("first", ["m1", "m2"])
+def test_what_waited_for_others_of_its_message_too_is_found_when_it_is_taken_back(
+    rig: Rig, first: str
+) -> None:
+    """While it was not ours the message waited for the others only, was read for them, or was theirs alone to ignore."""
+    rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T), m3=(3, T))])
+    rig.intake.disown("m3", "admin", T)
+    rig.reread()
+    rig.register(meter(first))
+    rig.reread()
+    other = "m2" if first == "m1" else "m1"
+    rig.intake.disown(other, "admin", T)
+    rig.reread()
+    for address in ("m3", other):
+        rig.intake.not_ours.take_back(address, "admin", T)
+        rig.reread()
+    rig.register(meter("m3"), meter(other))
+    rig.reread()
+    stored = [rig.stored(f"meter-m{n}", "volume") for n in (1, 2, 3)]
+    assert stored == [[("03:00:00Z", float(n))] for n in (1, 2, 3)]
+    rows = rig.ledger()
+    assert sum(row.received for row in rows.values()) == 1
+    assert sum(row.duplicate for row in rows.values()) == 0
+
+
+def test_of_a_message_of_which_none_is_ours_each_comes_back(rig: Rig) -> None:
+    rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T))])
+    for address in ("m1", "m2"):
+        rig.intake.disown(address, "admin", T)
+        rig.reread()
+    assert counts(rig) == (1, 1, 0)
+    rig.intake.not_ours.take_back("m1", "admin", T)
+    rig.reread()
+    assert counts(rig) == (1, 0, 1)
+    rig.intake.not_ours.take_back("m2", "admin", T)
+    rig.reread()
+    assert counts(rig) == (1, 0, 1)
+    rig.register(meter("m1"), meter("m2"))
+    rig.reread()
+    assert [rig.stored(f"meter-m{n}", "volume") for n in (1, 2)] == [
+        [("03:00:00Z", float(n))] for n in (1, 2)
+    ]
+    assert counts(rig) == (0, 0, 0)
+
+
 def test_what_is_taken_back_while_nobody_reads_is_looked_for_at_the_next_start(rig: Rig) -> None:
     rig.intake.disown("p1", "admin", T)
     rig.ingest.handle([probe(n, T + n, "p1") for n in range(200)])

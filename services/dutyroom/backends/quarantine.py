@@ -11,12 +11,11 @@ import sqlite3
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-import msgspec
-
-from dutyroom.backends import ledger
+from dutyroom.backends import ledger, taken_back
 from dutyroom.backends.pushed_out import COLUMNS, Gone, PushedOuts
+from dutyroom.backends.taken_back import FOREIGN, kept_already
 from dutyroom.backends.waiting import COLUMNS as WAITING
-from dutyroom.backends.waiting import SILENT, UNKNOWN, Waiting, left_of, waiting_of, whole_of
+from dutyroom.backends.waiting import SILENT, Waiting, left_of, waiting_of, whole_of
 from dutyroom.errors import Conflict
 from dutyroom.model.telemetry import Message, MessageRecord, Outcome
 from dutyroom.timebase import Ms
@@ -57,7 +56,6 @@ SCHEMA_3 = "ALTER TABLE quarantine ADD COLUMN device TEXT NOT NULL DEFAULT '';"
 _SIZE = "length(payload)+2*length(topic)+length(detail)+length(addresses)+200"
 FULL = "quarantine_full"  # kind of finding: unread messages have gone for newer ones
 TOO_LARGE = "too_large"  # what is kept of it is not the message
-FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
 
 
 class Quarantine:
@@ -94,7 +92,7 @@ class Quarantine:
                 continue
             if not (record.unread or record.silent or record.outcome is Outcome.QUARANTINED):
                 continue
-            if record.message.retained and _kept_already(db, record.message):
+            if seq and record.message.retained and kept_already(db, record.message):
                 continue  # the broker tells it at every connection: it is no new message
             for one in waiting_of(record):
                 self._insert(db, seq, place if seq else -1, record.message, one)
@@ -153,43 +151,17 @@ class Quarantine:
             )
 
     def reopen(self, db: sqlite3.Connection, addresses: Collection[str]) -> tuple[ledger.Counts, int]:
-        """What was settled because its devices were not ours waits again for those that are now."""
-        marks = ",".join("?" * len(addresses))
-        found = db.execute(
-            "SELECT id, received_at, part, (SELECT json_group_array(value) FROM json_each(addresses) "  # noqa: S608
-            f"WHERE value IN ({marks})) AS mine FROM quarantine "
-            "WHERE state='reprocessed' AND reason=? AND mine<>'[]'",
-            (*addresses, FOREIGN),
-        ).fetchall()
-        counts: ledger.Counts = {}
-        for number, at, part, mine in found:
-            db.execute(
-                "UPDATE quarantine SET state='open', reason=?, address=?, addresses=?, device='' WHERE id=?",
-                (UNKNOWN, msgspec.json.decode(mine)[0], mine, number),
-            )
-            if not part:
-                ledger.shift(counts, at, Outcome.IGNORED, Outcome.QUARANTINED)
+        """See `taken_back.reopen`."""
         self._held = None
-        return counts, len(found)
+        return taken_back.reopen(db, addresses)
 
     def recall(self, db: sqlite3.Connection, records: Iterable[MessageRecord]) -> tuple[ledger.Counts, int]:
-        """Messages that were never here, or of which nothing waited. Those read in part stay counted as read."""
-        counts: ledger.Counts = {}
-        fresh: list[MessageRecord] = []
-        told: set[tuple[str, bytes]] = set()
-        for record in records:
-            message = record.message
-            if _was_here(db, record):
-                continue
-            if message.retained and ((message.topic, message.payload) in told or _kept_already(db, message)):
-                continue  # it would not be taken
-            told.add((message.topic, message.payload))
-            fresh.append(record)
+        """What of them does not wait yet does so now; see `taken_back.recall`."""
+        fresh, counts, again = taken_back.recall(db, records)
+        if again:
+            self._held = None
         self.take(db, 0, fresh)
-        for record in fresh:
-            if record.outcome is Outcome.QUARANTINED:
-                ledger.shift(counts, record.message.received_at, Outcome.IGNORED, Outcome.QUARANTINED)
-        return counts, len(fresh)
+        return counts, len(fresh) + again
 
     def settle(self, db: sqlite3.Connection, ids: Sequence[int], state: str) -> int:
         self._held = None
@@ -280,23 +252,3 @@ def _gone_of(db: sqlite3.Connection, topic: str, address: str) -> int:
 def _silent(db: sqlite3.Connection) -> int:
     query = "SELECT count(*) FROM quarantine WHERE state='open' AND reason=?"
     return int(db.execute(query, (SILENT,)).fetchone()[0])
-
-
-def _kept_already(db: sqlite3.Connection, message: Message) -> bool:
-    found = db.execute(
-        "SELECT 1 FROM quarantine WHERE state IN ('open','reprocessed','discarded') AND topic=? AND payload=? LIMIT 1",
-        (message.topic, message.payload),
-    ).fetchone()
-    return found is not None
-
-
-def _was_here(db: sqlite3.Connection, record: MessageRecord) -> bool:
-    """Whether all of it, or what it says of one of these addresses: what waits for others of it is not theirs."""
-    message = record.message
-    found = db.execute(
-        "SELECT addresses FROM quarantine WHERE state IN ('open','reprocessed','discarded') AND topic=? AND received_at=? "
-        "AND payload=?",
-        (message.topic, message.received_at, message.payload),
-    ).fetchall()
-    waited = [set(msgspec.json.decode(addresses, type=list[str])) for (addresses,) in found]
-    return any(not names or names.intersection(record.unread) for names in waited)

@@ -57,8 +57,8 @@ class Recall:
         return many
 
     def _of(self, batches: Iterable[Batch]) -> Iterator[MessageRecord]:
-        """What was read again had waited in quarantine: it is found there."""
-        passed = (m for batch in batches if not batch.again for m in batch.messages if m.reason == REASON)
+        """What was read again, too: what of a message that waited is not ours waits no longer."""
+        passed = (m for batch in batches for m in batch.messages if m.reason == REASON)
         for record in passed:
             mine = self._mine(record, self._ingest.named(record.message))
             if mine is not None:

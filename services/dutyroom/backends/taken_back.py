@@ -1,0 +1,127 @@
+"""What waits in quarantine again once an address is ours after all: messages that were settled because it was not, and
+what the raw messages have of it. Every function runs inside a commit of the journal.
+
+A message may be of several addresses that come back one after the other. It is counted once: as a whole it waits in
+one row, what is found later of a message that was read waits in a row of its own, as a part.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
+
+from dutyroom.backends import ledger
+from dutyroom.backends.waiting import UNKNOWN, names
+from dutyroom.model.telemetry import Message, MessageRecord, Outcome
+from dutyroom.timebase import Ms
+
+FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
+
+
+class _Row(NamedTuple):
+    """Of one message."""
+
+    number: int
+    state: str
+    reason: str
+    part: int
+    addresses: str
+
+    @property
+    def waits_whole(self) -> bool:
+        """All of the message is looked at again, or somebody has put it away."""
+        return not self.part and self.state in ("open", "discarded")
+
+    @property
+    def ignored_whole(self) -> bool:
+        return not self.part and self.state == "reprocessed" and self.reason == FOREIGN
+
+
+def reopen(db: sqlite3.Connection, addresses: Collection[str]) -> tuple[ledger.Counts, int]:
+    """What was settled because its devices were not ours waits again for those that are now."""
+    marks = ",".join("?" * len(addresses))
+    found = db.execute(
+        "SELECT id, received_at, part, (SELECT json_group_array(value) FROM json_each(addresses) "  # noqa: S608
+        f"WHERE value IN ({marks})) AS mine FROM quarantine "
+        "WHERE state='reprocessed' AND reason=? AND mine<>'[]'",
+        (*addresses, FOREIGN),
+    ).fetchall()
+    counts: ledger.Counts = {}
+    for number, at, part, mine in found:
+        _open(db, number, msgspec.json.decode(mine))
+        if not part:
+            ledger.shift(counts, at, Outcome.IGNORED, Outcome.QUARANTINED)
+    return counts, len(found)
+
+
+def recall(
+    db: sqlite3.Connection, records: Iterable[MessageRecord]
+) -> tuple[list[MessageRecord], ledger.Counts, int]:
+    """Messages of which nothing waits for these addresses, or not for all of them: those that are to be taken, counts, and
+    how many more wait again. Those read in part stay counted as read."""
+    counts: ledger.Counts = {}
+    fresh: list[MessageRecord] = []
+    told: dict[tuple[str, bytes, Ms], set[str]] = {}  # addresses of what is to be taken
+    said: set[tuple[str, bytes]] = set()
+    again = 0
+    for record in records:
+        message, rows = record.message, _rows_of(db, record.message)
+        mine = told.setdefault((message.topic, message.payload, message.received_at), set())
+        unread, content = _left(record, rows, mine), (message.topic, message.payload)
+        if not unread or (message.retained and not rows and (content in said or kept_already(db, message))):
+            continue  # a broker tells what it retains at every connection
+        said.add(content)
+        mine.update(unread)
+        if whole := next((row for row in rows if row.ignored_whole), None):
+            _open(db, whole.number, unread)
+            again += 1
+        elif rows or len(mine) > len(unread):  # the message was counted when it came back for another one
+            fresh.append(replace(record, outcome=Outcome.DECODED, reason="", detail="", unread=unread))
+            continue
+        else:
+            fresh.append(replace(record, unread=unread))
+            if record.outcome is not Outcome.QUARANTINED:
+                continue
+        ledger.shift(counts, message.received_at, Outcome.IGNORED, Outcome.QUARANTINED)
+    return fresh, counts, again
+
+
+def kept_already(db: sqlite3.Connection, message: Message) -> bool:
+    """Whether the same was said on its topic and is here."""
+    found = db.execute(
+        "SELECT 1 FROM quarantine WHERE state IN ('open','reprocessed','discarded') AND topic=? AND payload=? LIMIT 1",
+        (message.topic, message.payload),
+    ).fetchone()
+    return found is not None
+
+
+def _left(record: MessageRecord, rows: Iterable[_Row], told: Collection[str]) -> tuple[str, ...]:
+    """The addresses of a record for which it does not wait and has not waited."""
+    known = set(told)
+    for row in rows:
+        waited = msgspec.json.decode(row.addresses, type=list[str])
+        if row.waits_whole or not waited:
+            return ()
+        known.update(waited)
+    return tuple(address for address in record.unread if address not in known)
+
+
+def _rows_of(db: sqlite3.Connection, message: Message) -> list[_Row]:
+    found = db.execute(
+        "SELECT id, state, reason, part, addresses FROM quarantine "
+        "WHERE state IN ('open','reprocessed','discarded') AND topic=? AND received_at=? AND payload=?",
+        (message.topic, message.received_at, message.payload),
+    )
+    return [_Row(*columns) for columns in found]
+
+
+def _open(db: sqlite3.Connection, number: int, addresses: Collection[str]) -> None:
+    first, *_ = addresses
+    db.execute(
+        "UPDATE quarantine SET state='open', reason=?, address=?, addresses=?, device='' WHERE id=?",
+        (UNKNOWN, first, names(tuple(addresses)), number),
+    )
