@@ -149,6 +149,17 @@ def test_a_changed_rule_says_what_it_adds_and_removes(bench: Bench, tmp_path: Pa
     assert [r["change"] for r in bench.told("compare.csv") if r["rule"] == "own.high"] == ["removed"]
 
 
+def test_a_rule_whose_tickets_alone_are_other_ones_says_so(bench: Bench, tmp_path: Path) -> None:
+    bench.keep({("A-tank", "level"): level(0, 5, high=(2,))})
+    other = tmp_path / "other.yaml"
+    other.write_text(TANK.replace("priority: 2,", "priority: 2, ticket: never,"), encoding="utf-8")
+    done = bench.run(since="2026-03-01", until="2026-03-06", compare=other)
+    own = next(row for row in bench.told() if row["kind"] == "own_high")
+    assert own["raised_at"], "the alarm is the same"
+    assert done.load.tickets - done.plain()["compare"]["tickets"] == 1
+    assert f"工单：现行规则 {done.load.tickets} 张，改后 {done.load.tickets - 1} 张" in bench.said[0]
+
+
 def test_a_window_longer_than_history_is_said(bench: Bench) -> None:
     bench.keep({("A-tank", "level"): level(3, 6)})
     done = bench.run(since="2026-03-01", until="2026-03-20")

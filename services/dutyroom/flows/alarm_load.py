@@ -33,7 +33,8 @@ SHIFTS = (wall_time(0), wall_time(8), wall_time(16))  # when shifts begin: nobod
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """One call. cleared_at: None = its condition still holds. waited: ms until acknowledged; None = never."""
+    """One call. cleared_at: None = its condition still holds. waited: ms until acknowledged; None = never. ticket: the
+    first one on its work order."""
 
     at: Ms
     rule: str
@@ -42,7 +43,7 @@ class Ring:
     cleared_at: Ms | None = None
     waited: Ms | None = None
     ticket: bool = False
-    raised: bool = True  # False: the same alarm calls again
+    raised: bool = True  # the first one since its condition came; False: it calls again
     disproved: bool = False  # later data: its condition never held
     test: bool = False  # in a fire test that people had announced
     came: bool = (
@@ -126,16 +127,17 @@ def load_of(
     begins: Sequence[wall_time] = SHIFTS,
     worst: int = 20,
 ) -> Load:
-    """The figures of what called in [since, until). EEMUA 191 looks at the alarms of operation: what rang in an
-    announced test was expected, and is counted apart."""
+    """The figures of what called in [since, until), and of what had called before and still stood then. EEMUA 191 looks
+    at the alarms of operation: what rang in an announced test was expected, and is counted apart."""
     every = [r for r in rings if since <= r.at < until]
     mine = sorted((r for r in every if not r.test), key=lambda r: r.at)
+    stood = [r for r in rings if r.at < until and _overdue(r, since, until)]
     at = np.array([r.at for r in mine], np.int64)
     peak, peak_at = peak_of(at)
     days = max((until - since) / DAY, SLOT / DAY)
     slots = np.unique((at - since) // SLOT, return_counts=True)[1] if len(at) else np.zeros(0, np.int64)
     all_slots = max(1, -(-(until - since) // SLOT))
-    actors = _actors(mine, until)
+    actors = _actors(mine, stood)
     top = sum(a.alarms for a in actors[:TOP]) / len(mine) * 100 if len(mine) >= ENOUGH else None
     figures = (
         Graded("per_10min", len(mine) / all_slots, 1, 2),
@@ -144,7 +146,7 @@ def load_of(
         Graded("peak_10min", float(peak), MANY, MANY),
         Graded("crowded_share", float((slots > MANY).sum()) / all_slots * 100, 1, 5),
         Graded("flood_share", _flood(at, since, until) * 100, 1, 5),
-        Graded("stale_most", float(_stale_most(mine, since, until)), 5, 5),
+        Graded("stale_most", float(_stale_most(stood, until)), 5, 5),
         Graded("chattering", float(sum(a.chatters > 0 for a in actors)), 0, 3),
         Graded("fleeting", float(sum(a.fleeting for a in actors)), 0, 3),
         Graded("top_share", top, 5, 15),
@@ -192,12 +194,20 @@ def _worst_day(rings: Sequence[Ring], tz: ZoneInfo) -> int:
     return max(Counter(local_date(r.at, tz) for r in rings).values(), default=0)
 
 
-def _stale_most(rings: Sequence[Ring], since: Ms, until: Ms) -> int:
+def _overdue(ring: Ring, since: Ms, until: Ms) -> bool:
+    """Whether at some time in [since, until) it had stood for longer than a day."""
+    stands = ring.raised and not ring.disproved and not ring.test
+    return stands and min(ring.cleared_at or until, until) > max(ring.at + STALE, since)
+
+
+def _stale_most(stood: Sequence[Ring], until: Ms) -> int:
     """Most alarms at one time that had stood for longer than a day."""
-    spans = [(r.at + STALE, min(r.cleared_at or until, until)) for r in rings if r.raised and not r.disproved]
-    steps = sorted([(a, 1) for a, b in spans if b > a] + [(b, -1) for a, b in spans if b > a])
+    begins, ends = (
+        [(r.at + STALE, 1) for r in stood],
+        [(min(r.cleared_at or until, until), -1) for r in stood],
+    )
     most = now = 0
-    for _, step in steps:
+    for _, step in sorted(begins + ends):
         now += step
         most = max(most, now)
     return most
@@ -208,20 +218,21 @@ def _priorities(rings: Sequence[Ring]) -> list[tuple[int, int, float]]:
     return [(p, found[p], found[p] / max(1, len(rings))) for p in (1, 2, 3, 4)]
 
 
-def _actors(rings: Sequence[Ring], until: Ms) -> list[Actor]:
-    """The loudest first."""
-    by: dict[tuple[str, str], list[Ring]] = {}
+def _actors(rings: Sequence[Ring], stood: Sequence[Ring]) -> list[Actor]:
+    """The loudest first; also what only stood for longer than a day."""
+    by: dict[tuple[str, str], list[Ring]] = {r.source: [] for r in (*rings, *stood)}
     for ring in rings:
-        by.setdefault(ring.source, []).append(ring)
+        by[ring.source].append(ring)
+    stale = Counter(r.source for r in stood)
     found = [
         Actor(
             rule,
             about,
             len(mine),
-            len(mine) / len(rings),
+            len(mine) / max(1, len(rings)),
             _chatters(np.array([r.at for r in mine if r.came], np.int64)),
-            sum(r.cleared_at is not None and r.cleared_at - r.at < FLEETING for r in mine),
-            sum(r.raised and not r.disproved and (r.cleared_at or until) - r.at > STALE for r in mine),
+            sum(r.came and r.cleared_at is not None and r.cleared_at - r.at < FLEETING for r in mine),
+            stale[rule, about],
         )
         for (rule, about), mine in by.items()
     ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from dutyroom.flows.alarm_figures import rings_at
 from dutyroom.flows.alarm_load import Ring
@@ -15,12 +16,25 @@ BEFORE: Ms = 30 * DAY  # an alarm that began so long before may call again
 
 
 def rings(records: Records, site: str, since: Ms, until: Ms) -> tuple[list[Ring], bool]:
-    """(calls in [since, until), whether there are more alarms than a report takes). The newest are taken."""
+    """(calls before `until`: those from `since` on, and earlier ones of what may still stand then; whether there are
+    more alarms than a report takes). The newest are taken, and all that are open."""
     with records.read() as tx:
         found = tx.alarms.search(site, since=since - BEFORE, limit=MOST)
-        mine = [alarm for alarm in found if alarm.recorded_at < until]
-        made = [ring for alarm in mine for ring in calls(alarm, tx.alarms.history(alarm.id))]
-    return [ring for ring in made if since <= ring.at < until], len(found) == MOST
+        known = {alarm.id for alarm in found}
+        every = [*found, *(alarm for alarm in tx.alarms.open_ones(site) if alarm.id not in known)]
+        mine = [alarm for alarm in every if alarm.recorded_at < until]
+        made = [(alarm.ticket, ring) for alarm in mine for ring in calls(alarm, tx.alarms.history(alarm.id))]
+    return [ring for ring in _first_on_tickets(made) if ring.at < until], len(found) == MOST
+
+
+def _first_on_tickets(made: Iterable[tuple[int | None, Ring]]) -> Iterator[Ring]:
+    """In time order. A work order to which further alarms were attached is one."""
+    known: set[int] = set()
+    for ticket, ring in sorted(made, key=lambda pair: pair[1].at):
+        if ring.ticket and ticket is not None:
+            ring = replace(ring, ticket=ticket not in known)
+            known.add(ticket)
+        yield ring
 
 
 def calls(alarm: Alarm, history: Sequence[AlarmChange]) -> list[Ring]:
@@ -29,22 +43,26 @@ def calls(alarm: Alarm, history: Sequence[AlarmChange]) -> list[Ring]:
     found = []
     for place, after in zip(places, [*places[1:], len(history)], strict=False):
         at = history[place].at
-        own = history[place + 1 : after]
-        answered = next((c.at for c in own if c.event is AlarmEvent.ACKNOWLEDGE), None)
-        cleared = next((c.at for c in own if c.event is AlarmEvent.CLEAR), None)
+        answered = _next(history[place + 1 : after], AlarmEvent.ACKNOWLEDGE)
+        cleared = _next(history[place + 1 :], AlarmEvent.CLEAR)
+        began = max((n for n in range(place + 1) if history[n].event is AlarmEvent.RAISE), default=0)
         found.append(
             Ring(
                 at,
                 alarm.rule,
                 alarm.object,
                 int(alarm.priority),
-                cleared if cleared is not None or after < len(history) else alarm.ended_at,
+                cleared if cleared is not None else alarm.ended_at,
                 None if answered is None else answered - at,
                 ticket=alarm.ticket is not None and place == places[0],
-                raised=place == places[0],
+                raised=not any(began <= n < place for n in places),
                 disproved=alarm.disproved,
                 test=alarm.test,
                 came=history[place].event is AlarmEvent.RAISE,
             )
         )
     return found
+
+
+def _next(history: Sequence[AlarmChange], event: AlarmEvent) -> Ms | None:
+    return next((change.at for change in history if change.event is event), None)

@@ -41,7 +41,7 @@ class Raised:
     began_at: Ms  # event time
     raised_at: Ms
     cleared_at: Ms | None
-    ticket: bool
+    ticket: bool  # the first alarm on its work order
     arguments: Arguments = field(default_factory=dict)
     spans: Spans = ()  # its stretches, in event time
 
@@ -63,6 +63,7 @@ class Officer:
         self._recent: dict[int, Alarm] = {}
         self._tickets: dict[str, Ticket] = {}
         self._lines: dict[int, _Line] = {}
+        self._first: dict[int, int] = {}  # work order -> the first alarm on it
         self._number = 0
         self._known: dict[int, Alarm] = {}  # all alarms, as they are now
         self._revised: set[int] = set()
@@ -193,7 +194,8 @@ class Officer:
             line = self._lines[alarm.id] = _Line(alarm, now)
         if line is None:
             return
-        line.ticket = line.ticket or alarm.ticket is not None
+        if alarm.ticket is not None:
+            line.ticket = self._first.setdefault(alarm.ticket, alarm.id) == alarm.id or line.ticket
         gone = alarm.cleared_at is not None or alarm.ended_at is not None
         line.cleared_at = now if gone and line.cleared_at is None else line.cleared_at
 

@@ -32,6 +32,7 @@ class Summary:
     more: Mapping[str, int]
     verdict: Verdict | None = None
     compared: Sequence[Difference] | None = None
+    changed_tickets: int | None = None  # how many the changed rules would have opened
     seconds: float = 0.0
     shown: Mapping[str, str] = field(default_factory=dict)  # device -> how people name it
     late: Mapping[str, int] = field(default_factory=dict)
@@ -51,7 +52,9 @@ class Summary:
             **plain_load(load),
             "late": dict(self.late),
             "events": None if self.verdict is None else _events(self.verdict),
-            "compare": None if self.compared is None else counted(self.compared),
+            "compare": None
+            if self.compared is None
+            else {**counted(self.compared), "tickets": self.changed_tickets},
             "troubles": [asdict(t) for t in self.troubles],
             "troubles_not_named": dict(self.more),
             "seconds": round(self.seconds, 2),
@@ -114,6 +117,7 @@ def counted(found: Sequence[Difference]) -> dict[str, int]:
 
 
 def rings_of(raised: Sequence[Raised]) -> list[Ring]:
+    """A call each, in the order in which they were raised."""
     return [
         Ring(one.raised_at, one.rule, one.object, one.priority, one.cleared_at, ticket=one.ticket)
         for one in raised

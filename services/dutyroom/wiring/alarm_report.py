@@ -8,6 +8,7 @@ from datetime import time as wall_time
 
 from dutyroom.api.words import Words, read_catalogue
 from dutyroom.backends.clock import SystemClock
+from dutyroom.errors import Rejected
 from dutyroom.flows.alarm_load import load_of
 from dutyroom.flows.alarm_report import rings
 from dutyroom.flows.backtest_summary import plain_load
@@ -28,9 +29,12 @@ def report(
     settings = data_folder(settings)
     site = choose_site(settings, wanted)
     end = instant(until, site.time_zone, 1)
-    end = SystemClock().now() if end is None else end
+    now = SystemClock().now()
+    end = now if end is None else min(end, now)  # of today only what has passed
     start = instant(since, site.time_zone, 0)
     start = end - SPAN if start is None else start
+    if start >= end:
+        raise Rejected(f"--from {since} is not before {f'--to {until}' if until else 'now'}")
     records = opened_records(settings)
     try:
         found, cut = rings(records, site.id, start, end)

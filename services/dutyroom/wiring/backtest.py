@@ -88,7 +88,7 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         rule_troubles(troubles, after, replace(scene.past, rules=other), census)
     _odd_numbers(troubles, scene, census, since, until)
     mine = _inside(before.raised, since, until)
-    compared = None if after is None else differences(mine, _inside(after.raised, since, until))
+    changed = None if after is None else _inside(after.raised, since, until)
     summary = Summary(
         scene.past.site,
         since,
@@ -100,12 +100,13 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         troubles.rows(),
         troubles.more,
         None if known is None else _verdict(known, mine, scene, since, until),
-        compared,
+        None if changed is None else differences(mine, changed),
+        None if changed is None else sum(one.ticket for one in changed),
         time.perf_counter() - began,
         scene.names,
         late_of(before),
     )
-    _write(wanted.out, mine, scene, summary, say)
+    _write(wanted.out, mine, scene, summary, [*(other or ()), *scene.past.rules], say)
     return summary
 
 
@@ -268,9 +269,11 @@ def _kind(one: Raised) -> str:
     return kind_of(one.rule, one.arguments)
 
 
-def _write(out: Path, mine: Sequence[Raised], scene: Scene, summary: Summary, say: Said) -> None:
+def _write(
+    out: Path, mine: Sequence[Raised], scene: Scene, summary: Summary, rules: Sequence[Rule], say: Said
+) -> None:
     words = Words(scene.language, read_catalogue(), zone(scene.past.time_zone))
-    text = written(summary, words, scene.past.rules)
+    text = written(summary, words, rules)
     try:
         out.mkdir(parents=True, exist_ok=True)
         _alarms(out / "alarms.csv", mine, scene.known)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import time as wall_time
 
 from dutyroom.api.words import Words, duration_text
-from dutyroom.flows.alarm_load import Load, Shift
+from dutyroom.flows.alarm_load import Actor, Load, Shift
 from dutyroom.flows.backtest_compare import ADDED, CHANGES, REMOVED, Difference
 from dutyroom.flows.backtest_summary import Summary, counted
 from dutyroom.flows.known_events import Verdict
@@ -48,7 +48,8 @@ def written(summary: Summary, words: Words, rules: Sequence[Rule]) -> str:
     if summary.verdict is not None:
         lines += _events(summary.verdict, words)
     if summary.compared is not None:
-        lines += _compared(summary.compared, words, called, summary.shown)
+        tickets = summary.load.tickets, summary.changed_tickets or 0
+        lines += _compared(summary.compared, tickets, words, called)
     return "\n".join(lines) + "\n"
 
 
@@ -88,12 +89,14 @@ def load_lines(load: Load, words: Words, called: Names, shown: Names) -> Iterato
     if load.worst:
         yield from _heading(t("backtest.worst"))
         yield from _table(
-            [t("backtest.source"), t("backtest.device"), alarms, t("backtest.share")],
-            [
-                [called.get(a.rule, a.rule), shown.get(a.object, a.object), str(a.alarms), f"{a.share:.0%}"]
-                for a in load.worst[:_WORST]
-            ],
+            [t("backtest.source"), t("backtest.device"), alarms, t("backtest.share"), t("load.stale")],
+            [_actor(a, called, shown) for a in load.worst[:_WORST]],
         )
+
+
+def _actor(actor: Actor, called: Names, shown: Names) -> list[str]:
+    name, device = called.get(actor.rule, actor.rule), shown.get(actor.object, actor.object)
+    return [name, device, str(actor.alarms), f"{actor.share:.0%}", str(actor.stale or "")]
 
 
 def _shift(row: Shift, shifts: Sequence[Shift], words: Words) -> list[str]:
@@ -132,11 +135,15 @@ def _events(verdict: Verdict, words: Words) -> Iterator[str]:
             yield t("backtest.more", count=len(missed) - _MISSED)
 
 
-def _compared(found: Sequence[Difference], words: Words, called: Names, shown: Names) -> Iterator[str]:
+def _compared(
+    found: Sequence[Difference], tickets: tuple[int, int], words: Words, called: Names
+) -> Iterator[str]:
+    """tickets: with the rules as they are, and with the changed ones."""
     t = words.t
     yield from _heading(t("backtest.compare"))
     count = counted(found)
     yield t("backtest.compare_total", {change: count[change] for change in CHANGES})
+    yield t("backtest.compare_tickets", before=tickets[0], after=tickets[1])
     by: dict[str, Counter[str]] = {ADDED: Counter(), REMOVED: Counter()}
     for one in found:
         if one.change in by:

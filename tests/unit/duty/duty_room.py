@@ -99,6 +99,9 @@ class FakeAlarms:
         assert change.alarm
         self.rows.alarm_log.append(change)
 
+    def history(self, alarm: int) -> Sequence[AlarmChange]:
+        return [c for c in self.rows.alarm_log if c.alarm == alarm]
+
     def search(self, site: str, *, ended: bool | None = None, limit: int = 200, **_: Any) -> Sequence[Alarm]:
         found = [a for a in self.rows.alarms.values() if ended is None or (a.ended_at is not None) == ended]
         return found[::-1][:limit]

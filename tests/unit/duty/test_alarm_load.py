@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import time
 
+from tests.unit.duty.duty_room import FakeRecords
+
 from dutyroom.flows.alarm_load import Load, Ring, load_of
-from dutyroom.flows.alarm_report import calls
+from dutyroom.flows.alarm_report import calls, rings
 from dutyroom.flows.corrections import REASON
 from dutyroom.model.duty import Alarm, AlarmChange, AlarmEvent, AlarmState, Priority
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms, zone
@@ -148,3 +150,61 @@ def test_a_call_knows_that_it_was_a_test() -> None:
     history = [change(0, AlarmEvent.RAISE, AlarmState.NORMAL, AlarmState.UNACKNOWLEDGED)]
     assert [ring.test for ring in calls(replace(alarm(), test=True), history)] == [True]
     assert [ring.test for ring in calls(alarm(), history)] == [False]
+
+
+def test_what_was_seen_to_after_it_sounded_again_did_not_stand_until_today() -> None:
+    un, ack, shelved = AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED, AlarmState.SHELVED
+    begun = [change(0, AlarmEvent.RAISE, AlarmState.NORMAL, un)]
+    sounded = [change(MINUTE, AlarmEvent.ACKNOWLEDGE, un, ack), change(8 * HOUR, AlarmEvent.REALARM, ack, un)]
+    back = [
+        change(MINUTE, AlarmEvent.SHELVE, un, shelved),
+        change(8 * HOUR, AlarmEvent.UNSHELVE, shelved, un),
+    ]
+    over = change(9 * HOUR, AlarmEvent.CLEAR, un, AlarmState.RETURNED)
+    again = change(30 * HOUR, AlarmEvent.RAISE, AlarmState.RETURNED, un)
+    for between in (sounded, back):
+        found = calls(alarm(), [*begun, *between, over])
+        assert [ring.cleared_at for ring in found] == [START + 9 * HOUR] * 2
+        assert figure(load_of(found, START, START + 7 * DAY, SHANGHAI), "stale_most")[0] == 0
+        found = calls(alarm(), [*begun, *between, over, again])
+        assert [ring.raised for ring in found] == [True, False, True]
+        assert figure(load_of(found, START, START + 7 * DAY, SHANGHAI), "stale_most")[0] == 1
+
+
+def test_what_has_stood_since_before_the_span_is_stale_and_a_source_to_mend() -> None:
+    rings = [
+        Ring(START - 20 * DAY, "r", "stands", 3),
+        Ring(START - 20 * DAY, "r", "was over before", 3, START - DAY),
+        Ring(START - HOUR, "r", "ended within a day", 3, START + HOUR),
+        Ring(START + HOUR, "r", "called", 3, START + 2 * HOUR),
+    ]
+    found = load_of(rings, START, START + 7 * DAY, SHANGHAI)
+    assert (found.alarms, figure(found, "stale_most")) == (1, (1.0, "good"))
+    assert [(a.object, a.alarms, a.stale) for a in found.worst] == [("called", 1, 0), ("stands", 0, 1)]
+    quiet = load_of(rings[:1], START, START + 7 * DAY, SHANGHAI)
+    assert [(a.object, a.share, a.stale) for a in quiet.worst] == [("stands", 0, 1)]
+
+
+def test_a_work_order_to_which_further_alarms_were_attached_is_one() -> None:
+    records = FakeRecords()
+    un, old = AlarmState.UNACKNOWLEDGED, START - 40 * DAY
+    with records.write() as tx:
+        for number, (about, ticket, at, ended) in enumerate(
+            [
+                ("a", 3, START, True),
+                ("b", 3, START + HOUR, True),
+                ("c", 4, START + HOUR, True),
+                ("d", 5, old, False),
+            ]
+        ):
+            over = at + MINUTE if ended else None
+            made = replace(
+                alarm(), object=about, ticket=ticket, raised_at=at, recorded_at=at, cleared_at=over
+            )
+            stored = tx.alarms.insert(replace(made, rule=f"r{number}"))
+            tx.alarms.update(replace(stored, ended_at=over))
+            tx.alarms.log(AlarmChange(stored.id, at, "x", AlarmEvent.RAISE, AlarmState.NORMAL, un))
+    found, cut = rings(records, "s", START, START + DAY)
+    made = load_of(found, START, START + DAY, SHANGHAI)
+    assert (made.alarms, made.tickets, cut) == (3, 2, False)
+    assert figure(made, "stale_most")[0] == 1, "of those that are open none is too old"

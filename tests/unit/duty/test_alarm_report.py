@@ -1,0 +1,57 @@
+"""`dutyroom alarms report` on a data folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from typer.testing import CliRunner
+
+from dutyroom.alarms import step
+from dutyroom.backends.records_sql import open_records
+from dutyroom.cli import app
+from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Priority
+from dutyroom.site import Site
+from dutyroom.timebase import DAY, HOUR, Ms
+from dutyroom.wiring.memory import remember
+
+
+def folder(at: Path, raised: dict[str, Ms]) -> Path:
+    """raised: object -> when its alarm was, which still stands."""
+    (at / "sites" / "yard").mkdir(parents=True)
+    remember(Site("yard", {"en": "Yard"}, "Asia/Shanghai", language="en"), at / "sites" / "yard")
+    records = open_records(f"sqlite:///{at}/records.sqlite")
+    with records.write() as tx:
+        for name, when in raised.items():
+            row = Alarm(
+                0, "yard", "own.rule", 1, name, "", name, AlarmState.NORMAL, Priority(3), False, when, when
+            )
+            stored = tx.alarms.insert(replace(row, state=AlarmState.UNACKNOWLEDGED))
+            _, change = step(replace(row, id=stored.id), AlarmEvent.RAISE, when, "system", "")
+            tx.alarms.log(change)
+    records.close()
+    return at
+
+
+def run(data: Path, *arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(app, ["alarms", "report", *arguments, "--data", str(data)])
+    return done.exit_code, done.output
+
+
+def test_what_stands_for_weeks_is_stale_in_the_report_of_this_week(tmp_path: Path) -> None:
+    now = round(datetime.now(UTC).timestamp() * 1000)
+    data = folder(tmp_path, {"pump": now - 50 * DAY, "gate": now - 20 * HOUR})
+    since, until = (f"{datetime.now(UTC) + timedelta(days=days):%Y-%m-%d}" for days in (-6, 2))
+    code, said = run(data, "--from", since, "--to", until, "--json")
+    told = json.loads(said)
+    assert (code, told["alarms"], told["figures"]["stale_most"]["value"]) == (0, 1, 1), said
+    assert {a["object"]: a["stale"] for a in told["worst"]} == {"gate": 0, "pump": 1}
+    assert "pump" in run(data)[1]
+
+
+def test_a_span_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
+    data = folder(tmp_path, {})
+    code, said = run(data, "--from", "2026-03-02", "--to", "2026-03-01")
+    assert (code, "--from 2026-03-02 is not before --to 2026-03-01" in said) == (1, True), said
