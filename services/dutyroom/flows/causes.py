@@ -8,6 +8,7 @@ from dataclasses import replace
 from dutyroom.flows.episodes import Episode
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import Alarm, AlarmState
+from dutyroom.rules.behind import done_in, waiting_in
 from dutyroom.rules.spec import Cause, Rule, TicketPolicy, matches
 from dutyroom.timebase import MINUTE, Ms
 from dutyroom.topology import downstream, explains, feeds_of, upstream
@@ -74,9 +75,19 @@ def objects(room: Room, cause: Cause, object: str) -> list[str]:
 
 def dead_feeds(room: Room, utility: str) -> dict[str, Episode]:
     """Feeds that are dead in a utility, by device; a gateway without power feeds nothing."""
-    dead = {e.alarm.object: e for e, _ in roots(room, utility)}
+    dead: dict[str, Episode] = {}
+    partly: list[Episode] = []
+    for episode, rule in roots(room, utility):
+        if rule.idle != utility or _of_all(room, episode, rule, utility):
+            dead[episode.alarm.object] = episode
+        else:
+            partly.append(episode)
+    for episode in partly:
+        for device in late_devices(episode.alarm, room.now):
+            if device not in dead and _without(room, utility, device, episode.alarm.object, dead):
+                dead[device] = episode
     if utility != "power":
-        power = {e.alarm.object: e for e, _ in roots(room, "power")}
+        power = dead_feeds(room, "power")
         feeds = room.context.topology.feeds.get(utility, {})
         for feed in {f for fs in feeds.values() for f in fs} - set(dead):
             root = explains(room.context.topology, "power", feed, power)
@@ -90,15 +101,13 @@ def roots(room: Room, utility: str) -> list[tuple[Episode, Rule]]:
     found = []
     for episode in (*room.recent, *room.open.values()):
         rule = room.context.rules.get(episode.alarm.rule)
-        if rule and _says_dead(room, episode, rule, utility) and _explaining(room, episode):
+        if rule and _says_dead(rule, utility) and _explaining(room, episode):
             found.append((episode, rule))
     return sorted(found, key=lambda pair: pair[0].active)
 
 
-def _says_dead(room: Room, episode: Episode, rule: Rule, utility: str) -> bool:
-    if rule.idle == utility:
-        return _of_all(room, episode, rule, utility)
-    return rule.root and rule.utility == utility
+def _says_dead(rule: Rule, utility: str) -> bool:
+    return rule.idle == utility or (rule.root and rule.utility == utility)
 
 
 def _of_all(room: Room, episode: Episode, rule: Rule, utility: str) -> bool:
@@ -109,6 +118,23 @@ def _of_all(room: Room, episode: Episode, rule: Rule, utility: str) -> bool:
     below = downstream(room.context.topology, utility, episode.alarm.object) if on else set()
     found = (room.context.devices.get(device) for device in below)
     return sum(device is not None and device.device_class in on for device in found) <= 1
+
+
+def late_devices(alarm: Alarm, now: Ms) -> list[str]:
+    """Of several devices that one feeds those that a step of it is late at, or was until a moment ago."""
+    lately = [d for d, at in done_in(alarm.arguments).items() if now - at < RESTORE_GRACE]
+    return [*waiting_in(alarm.arguments), *lately]
+
+
+def _without(room: Room, utility: str, device: str, idle: str, dead: Mapping[str, Episode]) -> bool:
+    """Whether a device has no feed alive beside the one (`idle`) whose supply has not come to it."""
+    topology = room.context.topology
+    others = [
+        feed
+        for feed in feeds_of(topology, utility, device)
+        if feed != idle and idle not in upstream(topology, utility, feed)
+    ]
+    return all(feed in dead or explains(topology, utility, feed, dead) is not None for feed in others)
 
 
 def _explaining(room: Room, root: Episode) -> bool:

@@ -13,6 +13,7 @@ from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
+from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, Ms
 
@@ -41,6 +42,9 @@ def apply(room: Room, condition: Condition) -> None:
         raise_alarm(room, rule, condition)
     else:
         worse(room, episode, rule, condition)
+        if BEHIND in condition.arguments:
+            told = renewed(episode.alarm.arguments, condition.arguments)
+            episode.alarm = replace(episode.alarm, arguments=told)
 
 
 def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:

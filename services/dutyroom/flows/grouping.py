@@ -13,6 +13,7 @@ from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, TicketEvent, TicketState
+from dutyroom.rules.behind import done_in
 from dutyroom.timebase import SECOND, Ms
 from dutyroom.topology import any_dual, dual_fed, upstream
 
@@ -143,11 +144,9 @@ def _fed_again(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]
     if not dual or root_of(room, episode, dead) is not None:
         return False
     above = {feed for utility in dual for feed in upstream(topology, utility, object)}
-    ends = [
-        ended
-        for e in (*room.open.values(), *room.recent)
-        if e.alarm.object in above and (ended := over(e.alarm)) is not None
-    ]
+    every = (*room.open.values(), *room.recent)
+    ends = [ended for e in every if e.alarm.object in above and (ended := over(e.alarm)) is not None]
+    ends += [at for e in every for feed, at in done_in(e.alarm.arguments).items() if feed in above]
     return not ends or room.now - max(ends) >= _grace(room, episode)
 
 

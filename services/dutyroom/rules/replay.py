@@ -8,10 +8,11 @@ the outcome follows from the readings alone, in whatever order they came.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from dutyroom.model.duty import Condition
+from dutyroom.rules.behind import renewed
 from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.kind import Instance
 from dutyroom.timebase import Ms
@@ -129,12 +130,14 @@ def _passed(instance: Instance, until: Ms) -> list[Condition]:
 
 
 def _stretches(held: bool, said: Iterable[Condition]) -> list[Stretch]:
-    """Saying twice what holds changes nothing; what holds for no time (two points of one instant, one after the
+    """Saying twice what holds changes nothing but who is said to be late; what holds for no time (two points of one instant, one after the
     other) is none."""
     found: list[Stretch] = []
     raised: Condition | None = None
     for condition in said:
         if condition.active == held:
+            if held and raised is not None:
+                raised = replace(raised, arguments=renewed(raised.arguments, condition.arguments))
             continue
         held = condition.active
         if held:

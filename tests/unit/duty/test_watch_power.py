@@ -329,6 +329,70 @@ def test_what_one_switch_feeds_is_of_no_cut_when_another_one_is_late() -> None:
     ]
 
 
+SWITCHES = [device(name, "transfer_switch") for name in ("one", "two")]
+BEHIND = {name: [device(f"{name}{n}", "elevator", 60) for n in range(4)] for name in ("one", "two")}
+
+
+def two_switches(**more: tuple[str, ...]) -> Room:
+    """Mains and generator feed two switches that speak on change, and each of them four elevators. more: other feeds."""
+    loads = [load for mine in BEHIND.values() for load in mine]
+    feeds = (
+        {s.id: ("mains", "set") for s in SWITCHES} | {d.id: (s,) for s in BEHIND for d in BEHIND[s]} | more
+    )
+    devices = [device("mains", "feeder", 10), device("spare", "feeder", 10), device("set", "generator")]
+    specs = {**SPECS, "generator": [state("running")], "transfer_switch": [state("source")]}
+    room = Room([*devices, *SWITCHES, *loads], specs, topology=Topology({"power": feeds}))
+    room.records.rows.people = [person("li")]
+    return room
+
+
+def cut_of_two(room: Room, since: int, until: int, done: dict[str, int], stays: str = "") -> None:
+    """The mains is away from 600 s on, the generator runs at 610. done: when a switch goes over; stays: what is silent from 600 s on."""
+    for second in range(since, until, 10):
+        room.at(second)
+        lost = second >= 600
+        room.reads(("mains", "voltage", 0 if lost else 230), ("spare", "voltage", 230))
+        if second in (0, 610):
+            room.reads(("set", "running", int(lost)))
+        for switch, mine in BEHIND.items():
+            if second in (0, done.get(switch)):
+                room.reads((switch, "source", 2 if lost else 1))
+            if second % 60 == 0 and (not lost or second >= done.get(switch, 10**6)):
+                room.reads(
+                    *((d.id, "trapped", 0) for d in mine if not (lost and d.id.startswith(stays or "-")))
+                )
+
+
+CUT = ["power.mains_lost|mains", "power.transfer_late|set"]
+
+
+def test_what_hangs_on_one_of_two_switches_that_is_late_is_of_the_cut() -> None:
+    room = two_switches()
+    cut_of_two(room, 0, 1800, {"one": 620}, stays="one0")
+    assert sorted(room.tickets()) == ["elevator.offline|one0", *CUT], "the load of the other one is alive"
+    silent = {key: state for key, state in room.alarms().items() if key.startswith("elevator.offline@two")}
+    assert set(silent.values()) == {"suppressed"}
+    assert len(silent) == 4
+    room.restart()
+    cut_of_two(room, 1800, 2400, {"two": 1900})
+    assert sorted(room.tickets()) == ["elevator.offline|one0", *CUT]
+    assert not [key for key in room.alarms() if "@two" in key]
+
+
+def test_what_does_not_come_back_with_its_switch_is_told_after_its_grace() -> None:
+    room = two_switches()
+    cut_of_two(room, 0, 1190, {"two": 900}, stays="two0")
+    assert sorted(room.tickets()) == CUT
+    cut_of_two(room, 1190, 2400, {}, stays="two")
+    assert sorted(room.tickets()) == [*(f"elevator.offline|two{n}" for n in range(4)), *CUT]
+
+
+def test_a_late_switch_with_a_third_feed_alive_explains_nothing() -> None:
+    room = two_switches(two=("mains", "set", "spare"))
+    cut_of_two(room, 0, 1800, {"one": 620})
+    assert sorted(room.tickets()) == [*(f"elevator.offline|two{n}" for n in range(4)), *CUT]
+
+
 def test_what_the_generator_feeds_is_of_no_cut() -> None:
     room = behind_a_switch()
     day(room, 1200, runs=1, source=2)

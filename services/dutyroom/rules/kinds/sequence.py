@@ -12,6 +12,7 @@ from typing import Any
 
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
+from dutyroom.rules.behind import Behind
 from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.kind import Instance, Place, gap_of
 from dutyroom.rules.spec import Rule
@@ -77,6 +78,7 @@ class SequenceInstance(Instance):
         self.hold: Ms = 0  # time alone says nothing before
         self.changed: Ms = NEVER  # event time of the last thing that counted
         self.said = ""  # the step that the standing condition names
+        self.behind = Behind()  # who is late with it, where it is a step of other devices
 
     def adopt(self, active: bool) -> None:
         self._active = active
@@ -119,7 +121,16 @@ class SequenceInstance(Instance):
         self._undo(undone, at)
         if awaited in undone and awaited is self._awaited and at >= self._deadline:
             return self._raise()
-        return self._clear(at)
+        return self._clear(at) or self._of_others(at)
+
+    def _of_others(self, at: Ms) -> Condition | None:
+        """Says it again when others of several are late."""
+        step = self._awaited
+        if not self.active or step is None or not step.on or step.name != self.said:
+            return None
+        if not self.behind.look(self._relevant(step), self.held, step.equals, at):
+            return None
+        return self._say(True, self._deadline, step.name)
 
     def _undo(self, undone: Iterable[Step], at: Ms) -> None:
         """A step that was done and no longer is, before the end of the condition, is awaited again."""
@@ -231,7 +242,9 @@ class SequenceInstance(Instance):
         if self.active:
             return None
         self.changed = max(self.changed, self._deadline)
-        return self._say(True, self._deadline, self.steps[self.stage].name)
+        step, self.behind = self.steps[self.stage], Behind()
+        self.behind.look(self._relevant(step), self.held, step.equals, self._deadline)
+        return self._say(True, self._deadline, step.name)
 
     def _clear(self, at: Ms) -> Condition | None:
         """What was late is no longer awaited."""
@@ -250,6 +263,8 @@ class SequenceInstance(Instance):
             arguments |= {"seconds": found.within // SECOND, "minutes": found.within // MINUTE}
         if step and not active:
             arguments["done"] = at
+        if active and found is not None and found.on:
+            arguments |= self.behind.arguments()
         point = found.point if found else ""
         return Condition(self.rule.id, self.device, active, at, point, arguments=arguments)
 
@@ -261,11 +276,13 @@ class SequenceInstance(Instance):
         awaited = self.steps[self.stage].name
         run = [self.began, awaited, self.since, sorted(self.seen_open), self.hold, self.changed]
         causes = dict(self.causes)  # what is set aside must not change with them
-        return [self.active, self.said, causes, held, *run]
+        return [self.active, self.said, causes, held, *run, dict(self.behind.devices)]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active, self.said, causes, held, self.began, awaited, self.since, undone, self.hold = data[:9]
         self.changed = data[9] if len(data) > 9 else NEVER
+        self.behind = Behind()
+        self.behind.devices = dict(data[10]) if len(data) > 10 else {}
         self.causes, self.seen_open = dict(causes), set(undone)
         self.stage = next((n for n, step in enumerate(self.steps) if step.name == awaited), 0)
         ids = {(s.point.device, s.point.spec.name): s.point.id for many in self.seen.values() for s in many}
