@@ -184,10 +184,12 @@ class Watch:
         the broker is not there, the journal lags, or the machine slept."""
         self._begin()
         if self._blind(now):
+            self._engine.deaf(now)
             self._away = True
         elif not self._lagging():
             if self._away:
                 self._engine.started(now)
+                self._engine.hears(now)
                 self._away = False
             self._pending += self._engine.tick(now - self._lag)
         if self._outage is not None and (change := self._outage.look(now)) is not None:

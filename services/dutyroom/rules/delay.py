@@ -36,6 +36,10 @@ class Delay:
     def pause(self, now: Ms) -> None:
         """Nobody listened until now: the end of what waits may have been said meanwhile."""
         self.resumed = now
+        self.defer(now)
+
+    def defer(self, now: Ms) -> None:
+        """Its end may be on its way."""
         if self.since is not None:
             self.heard = max(self.heard, now)
 
@@ -159,6 +163,9 @@ class Watched(Instance):
 
     def paused(self, now: Ms) -> None:
         self.delay.pause(now)
+
+    def deferred(self, now: Ms) -> None:
+        self.delay.defer(now)
 
     def tick(self, now: Ms) -> Condition | None:
         changed = self.delay.tick(now)

@@ -51,6 +51,7 @@ class Engine:
         self._points = Points()
         self._hearing = Hearing(shelf.of(Silences))
         self._waits = Waits(self._hearing)
+        self._deaf: Ms | None = None  # since when a line is away
         self._followers: dict[str, list[Instance]] = {}
         self._moved = snapshot.Moved()
         self._muster = snapshot.Muster()
@@ -132,6 +133,9 @@ class Engine:
         """What the readings of a batch change, in their devices' time order."""
         self._roster.refresh()
         out: list[Condition] = []
+        if self._deaf is not None and not batch.again:
+            waiting = self._waits.of(self._hearing.first_since(batch, self._deaf, PAUSE))
+            self._defer(waiting, batch.received_at)
         self._reset(batch, out)
         if not batch.again and (len(batch.readings) or batch.events):
             for instance in self._hearing.hear(batch):
@@ -271,6 +275,8 @@ class Engine:
         """Delays and deadlines by rule and device, so that the order is always the same; of the
         devices of one lane, or of all."""
         for instance in self._waits.due(now, lane):
+            if self._unheard(instance):
+                continue
             condition = instance.tick(now)
             if condition is not None:
                 instance.timed = condition.at
@@ -305,6 +311,28 @@ class Engine:
             return
         for instance in self._roster.instances.values():
             instance.paused(now)
+            self._look(instance)
+
+    def deaf(self, now: Ms) -> None:
+        """A line is away from now on, by which some devices speak. What waits at those that are not heard meanwhile goes
+        on when it is back (`hears`), or with their next word: its end may be with the broker."""
+        self._deaf = now if self._deaf is None else self._deaf
+
+    def hears(self, now: Ms) -> None:
+        """All lines are there again, and what has come is judged."""
+        if self._deaf is not None and now - self._deaf > PAUSE:
+            self._defer([i for i in self._waits.all() if self._unheard(i)], now)
+        self._deaf = None
+
+    def _unheard(self, instance: Instance) -> bool:
+        if self._deaf is None:
+            return False
+        heard = self.heard(instance.device)
+        return heard is None or heard < self._deaf
+
+    def _defer(self, waiting: Iterable[Instance], now: Ms) -> None:
+        for instance in waiting:
+            instance.deferred(now)
             self._look(instance)
 
     def heard(self, device: str) -> Ms | None:

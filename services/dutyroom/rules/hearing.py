@@ -157,6 +157,12 @@ class Hearing:
         told = [*self._those(back), *self._minding(places)]
         return sorted(told, key=lambda i: (i.device, i.number))
 
+    def first_since(self, batch: Batch, since: Ms, pause: Ms) -> Slots:
+        """The places of the devices whose first word since an instant is in a batch, after so long a silence."""
+        places = np.unique(self._heard(batch))
+        heard = self.devices.heard[places]
+        return places[(heard < since) & (batch.received_at - heard > pause)]
+
     def _heard(self, batch: Batch) -> Slots:
         """The places of the devices that speak in a batch; one may come several times."""
         columns, voices = batch.readings, self.voices

@@ -174,6 +174,11 @@ class Instance:
 
     def paused(self, now: Ms) -> None:
         """Until `now` nobody listened for a while: what waits may have ended meanwhile."""
+        self.deferred(now)
+
+    def deferred(self, now: Ms) -> None:
+        """Until `now` a line was away by which its device may have spoken: the broker has kept it. What that says counts
+        as ever; time alone says nothing before it can have come."""
 
     @property
     def turned(self) -> Ms:

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from dutyroom.model.telemetry import Lane, Longs
-from dutyroom.rules.columns import FOREVER, NEVER, Columns, Field
+from dutyroom.rules.columns import FOREVER, NEVER, Columns, Field, Slots
 from dutyroom.rules.hearing import Hearing
 from dutyroom.rules.kind import Instance
 from dutyroom.timebase import Ms
@@ -55,6 +55,14 @@ class Waits(Columns):
             self.drop(instance.wait)
             instance.wait = -1
             self._hearing.unmind(instance)
+
+    def all(self) -> list[Instance]:
+        return list(self._instances.values())
+
+    def of(self, places: Slots) -> list[Instance]:
+        """Those of some devices, by their places."""
+        rows = np.flatnonzero(np.isin(self.device[: self.size], places)).tolist()
+        return [found for row in rows if (found := self._instances.get(row)) is not None]
 
     def next(self, now: Ms) -> Ms:
         """The first moment from `now` on at which somebody is due; FOREVER = none."""

@@ -242,6 +242,115 @@ def test_the_first_of_a_backlog_rings_no_wait_whose_end_is_behind_it(away: str) 
     assert room.alarms() == {"gate.held_open@gate": "unacknowledged"}
 
 
+@pytest.mark.parametrize("away", ["line", "machine", "process"])
+def test_a_generator_whose_start_waits_in_the_broker_has_not_failed(away: str) -> None:
+    """It ran 8 s after the mains was lost, but by then the line had gone; a message of another device comes first."""
+    room = Room(
+        [device("mains", "feeder", 10), device("set", "generator"), device("door", "gate")],
+        {"feeder": [gauge("voltage")], "generator": [state("running")], "gate": [state("door_open")]},
+    )
+    room.at(1).reads(("mains", "voltage", 230), ("set", "running", 0), ("door", "door_open", 0))
+    for second in (90, 100, 104):
+        room.at(second).reads(("mains", "voltage", 230 if second < 100 else 0))
+    if away == "machine":
+        room.clock.at += 500_000
+    else:
+        room.broker = False
+        room.at(600, 10)
+        room.broker = True
+    if away == "process":
+        room.restart()
+    room.reads(("door", "door_open", 0), at=107)
+    room.at((room.clock.at - T0) // 1000 + 20)
+    room.reads(("set", "running", 1), at=108)
+    for second in range(700, 900, 10):
+        room.at(second).reads(("mains", "voltage", 0))
+    assert room.tickets() == ["power.mains_lost|mains"]
+    assert not [a for a in room.records.rows.alarms.values() if a.rule == "generator.start_failure"]
+
+
+def test_a_generator_that_did_not_start_while_the_line_was_away_is_told() -> None:
+    room = Room(
+        [device("mains", "feeder", 10), device("set", "generator")],
+        {"feeder": [gauge("voltage")], "generator": [state("running")]},
+    )
+    room.at(1).reads(("mains", "voltage", 230), ("set", "running", 0))
+    for second in (90, 100, 104):
+        room.at(second).reads(("mains", "voltage", 230 if second < 100 else 0))
+    room.broker = False
+    room.at(600, 10)
+    room.broker = True
+    for second in range(600, 700, 10):
+        room.at(second).reads(("mains", "voltage", 0))
+    assert room.tickets() == ["generator.start_failure|set", "power.mains_lost|mains"]
+
+
+def of_two_lines() -> Room:
+    """A gate that is heard by one line, a feeder by the other."""
+    room = Room(
+        [device("gate", "gate"), device("mains", "feeder", 10)],
+        {"gate": [state("door_open"), state("tamper")], "feeder": [gauge("voltage")]},
+    )
+    room.at(1).reads(("gate", "door_open", 0), ("gate", "tamper", 0), ("mains", "voltage", 230))
+    return room
+
+
+def heard(room: Room, since: int, until: int) -> None:
+    for second in range(since, until, 10):
+        room.at(second).reads(("mains", "voltage", 230))
+
+
+@pytest.mark.parametrize("before", ["nothing", "another point"])
+def test_while_one_of_two_lines_is_away_what_waits_there_rings_nothing(before: str) -> None:
+    room = of_two_lines()
+    heard(room, 10, 60)
+    room.reads(("gate", "door_open", 1))
+    room.broker = False
+    heard(room, 60, 900)
+    assert room.alarms() == {}, "the door was shut long ago: the broker has kept it"
+    if before == "another point":
+        room.reads(("gate", "tamper", 0), at=70)
+        heard(room, 900, 910)
+    room.broker = True
+    room.reads(("gate", "door_open", 0), at=80)
+    heard(room, 910, 1500)
+    assert room.records.rows.alarms == {}
+
+
+def test_what_stood_open_all_the_while_is_told_when_its_line_is_back() -> None:
+    room = of_two_lines()
+    heard(room, 10, 60)
+    room.reads(("gate", "door_open", 1))
+    room.broker = False
+    heard(room, 60, 900)
+    room.broker = True
+    heard(room, 900, 1000)
+    assert room.alarms() == {}
+    heard(room, 1000, 1100)
+    assert room.alarms() == {"gate.held_open@gate": "unacknowledged"}
+
+
+def test_what_the_broker_kept_counts_as_ever_when_its_line_is_back() -> None:
+    room = of_two_lines()
+    room.broker = False
+    heard(room, 10, 900)
+    room.broker = True
+    room.reads(("gate", "door_open", 1), at=100)
+    room.reads(("gate", "door_open", 0), at=400)
+    heard(room, 900, 910)
+    (alarm,) = room.records.rows.alarms.values()
+    assert (alarm.raised_at, alarm.cleared_at) == (T0 + 220_000, T0 + 400_000)
+
+
+def test_the_line_that_is_there_rings_while_another_one_is_away() -> None:
+    room = of_two_lines()
+    room.broker = False
+    heard(room, 10, 60)
+    room.reads(("gate", "door_open", 1))
+    heard(room, 60, 200)
+    assert room.alarms() == {"gate.held_open@gate": "unacknowledged"}
+
+
 def test_what_could_not_be_committed_is_committed_later() -> None:
     room = Room([TANK], SPECS)
     room.at(1)

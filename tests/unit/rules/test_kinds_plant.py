@@ -364,6 +364,31 @@ def test_while_we_were_away_nobody_knows_who_passed() -> None:
     assert yard.says == []
 
 
+def test_of_an_hour_in_which_the_line_went_away_nobody_knows_who_passed() -> None:
+    """The message that comes first when it is back closes no hour."""
+
+    def told(away: bool) -> list[Condition]:
+        yard = gate(PASSAGES)
+        passing(yard, range(0, 16))
+        first = next(h for h in range(16 * 24, 17 * 24) if (T0 // HOUR + h + 8) % 24 == 10)
+        for hour in range(16 * 24, first):
+            if (T0 // HOUR + hour + 8) % 24 >= 7 or hour % 3 == 0:
+                yard.pass_by(hour * 3600 + 60)
+            yard.tick(hour * 3600 + 3599)
+        for hour in range(first, first + 1):  # nobody passes from ten o'clock on
+            yard.tick(hour * 3600 + 1200)
+        end = (first + 1) * 3600
+        if away:
+            yard.engine.resumed(T0 + (end + 1200) * 1000)
+        return (
+            yard.engine.feed(Batch("s", Lane.NORMAL, T0 + (end + 1200) * 1000, (), Readings.of([])))
+            + yard.says
+        )
+
+    assert told(away=True) == []
+    assert told(away=False)
+
+
 def test_refused_cards_are_no_passages() -> None:
     yard = gate(PASSAGES)
     for hour in range(24 * 16):

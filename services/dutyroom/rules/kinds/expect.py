@@ -21,6 +21,7 @@ DOC = (
 )
 MOST: Ms = MINUTE  # that a reading is waited for
 SLACK: Ms = 5 * SECOND  # and its way
+RESUME: Ms = MINUTE  # after a time in which nobody listened: what waits in the broker comes first
 
 
 def parameters(fields: Fields) -> dict[str, object]:
@@ -50,6 +51,7 @@ class ExpectInstance(Instance):
         self.over: Ms | None = None  # what was late is no longer wanted since then: not said yet
         self.changed: Ms = NEVER  # event time of the last thing that counted
         self.met = False  # what is expected holds now
+        self.hold: Ms = 0  # time alone says nothing before
 
     def follow(self, condition: Condition, received: Ms) -> Condition | None:
         if self.backs and condition.object not in self.backs:
@@ -88,7 +90,10 @@ class ExpectInstance(Instance):
     def tick(self, now: Ms) -> Condition | None:
         if self.over is not None:
             return self._ended()
-        return self._late() if self.deadline is not None and now >= self.deadline else None
+        return self._late() if self.deadline is not None and now >= max(self.deadline, self.hold) else None
+
+    def deferred(self, now: Ms) -> None:
+        self.hold = now + RESUME
 
     def _late(self, cause: str = "") -> Condition | None:
         self.deadline, self.changed = None, max(self.changed, self.by)
@@ -128,14 +133,16 @@ class ExpectInstance(Instance):
     def due(self) -> tuple[Ms, Ms]:
         if self.over is not None:
             return self.over, FOREVER
-        return (FOREVER if self.deadline is None else self.deadline), FOREVER
+        return (FOREVER if self.deadline is None else max(self.deadline, self.hold)), FOREVER
 
     def dump(self) -> list[Any]:
-        return [self.active, sorted(self.causes), self.deadline, self.met, self.by, self.changed, self.over]
+        known = [self.active, sorted(self.causes), self.deadline, self.met, self.by, self.changed, self.over]
+        return [*known, self.hold]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active, causes, self.deadline, self.met = data[:4]
-        self.by, self.changed, self.over = data[4:] if len(data) > 4 else (self.deadline or 0, NEVER, None)
+        self.by, self.changed, self.over = data[4:7] if len(data) > 4 else (self.deadline or 0, NEVER, None)
+        self.hold = data[7] if len(data) > 7 else 0
         self.causes = set(causes)
 
 

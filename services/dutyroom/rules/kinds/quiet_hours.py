@@ -155,6 +155,9 @@ class QuietInstance(Instance):
         if not self.again:
             self.hour, self.count, self.quiet, self.until = -1, 0, 0, NEVER
 
+    def deferred(self, now: Ms) -> None:
+        self.started(now)
+
     @property
     def turned(self) -> Ms:
         return max(self.spoke, self.begin)

@@ -92,6 +92,9 @@ class RepeatedInstance(Instance):
         self.full = False
         return self._change(self.seen[-1], True)
 
+    def deferred(self, now: Ms) -> None:
+        self.heard = max(self.heard, now)
+
     @property
     def turned(self) -> Ms:
         """Beyond the instant at which it was raised: another point may say of it that counting began anew."""

@@ -219,8 +219,11 @@ class SequenceInstance(Instance):
             return None
         return self._raise()
 
-    def paused(self, now: Ms) -> None:
+    def deferred(self, now: Ms) -> None:
         self.hold = now + RESUME
+
+    def paused(self, now: Ms) -> None:
+        self.deferred(now)
         silent = {s.point.id for many in self.seen.values() for s in many if s.gap is None}
         self.held = {point: held for point, held in self.held.items() if point not in silent}
 
