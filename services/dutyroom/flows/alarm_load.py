@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from datetime import time as wall_time
 from statistics import median
 from zoneinfo import ZoneInfo
@@ -20,7 +20,7 @@ import numpy as np
 
 from dutyroom.alarms import CHATTER, CHATTER_IN, FLEETING
 from dutyroom.model.telemetry import Longs
-from dutyroom.timebase import DAY, MINUTE, Ms, local_date, to_datetime
+from dutyroom.timebase import DAY, MINUTE, Ms, from_local, local_date, to_datetime
 
 SLOT: Ms = 10 * MINUTE
 MANY = 10  # alarms in 10 min: more cannot be seen to
@@ -77,7 +77,7 @@ class Shift:
     """All shifts that begin at one time of the day. peak: most calls in any 10 min of them."""
 
     begins: wall_time
-    count: int  # shifts in the span, those without a call too
+    count: int  # whole shifts that the span has time for, those without a call too
     alarms: int
     tickets: int
     most_alarms: int  # in the worst one
@@ -262,11 +262,10 @@ def _shifts(
         at[begin][day] += 1
         tickets[begin][day] += ring.ticket
         calls[begin].append(ring.at)
-    days = max(1, (local_date(until - 1, tz) - local_date(since, tz)).days + 1)
     return [
         Shift(
             b,
-            days,
+            _whole(b, order, since, until, tz),
             at[b].total(),
             tickets[b].total(),
             max(at[b].values(), default=0),
@@ -275,6 +274,21 @@ def _shifts(
         )
         for b in order
     ]
+
+
+def _whole(begin: wall_time, order: Sequence[wall_time], since: Ms, until: Ms, tz: ZoneInfo) -> int:
+    """How many whole shifts that begin then the span has time for; what it has of two at its ends counts together."""
+    place = order.index(begin)
+    last = place + 1 == len(order)
+    ends = order[0] if last else order[place + 1]
+    inside = length = 0
+    for number in range(to_datetime(since, tz).toordinal() - 1, to_datetime(until, tz).toordinal() + 1):
+        day = date.fromordinal(number)
+        starts = from_local(datetime.combine(day, begin), tz)
+        over = from_local(datetime.combine(day + timedelta(days=last), ends), tz)
+        if part := max(0, min(over, until) - max(starts, since)):
+            inside, length = inside + part, max(length, over - starts)
+    return max(1, round(inside / length)) if length else 1
 
 
 def _shift(moment: datetime, order: Sequence[wall_time]) -> tuple[wall_time, int]:

@@ -72,6 +72,21 @@ def test_a_shift_that_passes_midnight_belongs_to_the_day_on_which_it_began() -> 
     assert [(s.begins.hour, s.alarms, s.most_alarms) for s in found.shifts] == [(7, 0, 0), (19, 2, 2)]
 
 
+def test_a_span_has_as_many_shifts_as_it_has_time_for() -> None:
+    def counts(since: Ms, until: Ms, *begins: int, where: str = "Asia/Shanghai") -> list[int]:
+        found = load_of([], since, until, zone(where), [time(h) for h in begins])
+        return [s.count for s in found.shifts]
+
+    assert counts(START, START + 7 * DAY, 0, 8, 16) == [7, 7, 7]
+    assert counts(START + 19 * HOUR, START + 43 * HOUR, 0, 8, 16) == [1, 1, 1], "from one evening to the next"
+    assert counts(START + 19 * HOUR, START + 19 * HOUR + 30 * DAY, 0, 8, 16) == [30, 30, 30]
+    assert counts(START, START + 7 * DAY, 7, 19) == [7, 7], "the nights of two begin or end outside"
+    assert counts(START, START + 2 * DAY, 9) == [2]
+    assert counts(START + HOUR, START + 2 * HOUR, 0, 8, 16) == [1, 1, 1], "never nothing to divide by"
+    berlin = 1_774_652_400_000  # 2026-03-28 00:00, a day before 23 h
+    assert counts(berlin, berlin + 2 * DAY - HOUR, 0, 8, 16, where="Europe/Berlin") == [2, 2, 2]
+
+
 def alarm() -> Alarm:
     return Alarm(
         7, "s", "r", 1, "d", "", "e", AlarmState.UNACKNOWLEDGED, Priority(2), False, START, START, ticket=3
