@@ -255,6 +255,27 @@ def test_after_a_time_in_which_nobody_listened_only_news_counts() -> None:
     assert cut.late == [("power.transfer_late", 72, True)]
 
 
+def test_what_was_known_before_counts_for_a_cut_that_comes_after() -> None:
+    """The service was stopped for some minutes weeks ago; the switch has had nothing to say since, and does not turn."""
+    cut = Cut(interval=None).calm()
+    cut.engine.started(T0 + 300_000)
+    cut.restart()
+    cut.mains(900, True)
+    cut.gen(912, True)
+    cut.tick(990)
+    assert cut.late == [("power.transfer_late", 972, True)]
+
+
+def test_what_was_said_since_counts_for_more() -> None:
+    cut = Cut(interval=None).calm()
+    cut.engine.started(T0 + 300_000)
+    cut.switch(400, 2)
+    cut.mains(900, True)
+    cut.gen(912, True)
+    cut.tick(990)
+    assert cut.late == []
+
+
 def test_a_retained_code_proves_nothing() -> None:
     cut = Cut().calm()
     cut.mains(0, True)

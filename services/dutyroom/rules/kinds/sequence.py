@@ -74,6 +74,7 @@ class SequenceInstance(Instance):
         self.stage = 0  # the step that is awaited
         self.since: Ms = 0  # from when on
         self.held: dict[int, tuple[float, Ms]] = {}  # point -> its newest code
+        self.doubted: dict[int, tuple[float, Ms]] = {}  # what was known when nobody listened for a while
         self.seen_open: set[str] = set()  # steps that were seen undone: done is news
         self.hold: Ms = 0  # time alone says nothing before
         self.changed: Ms = NEVER  # event time of the last thing that counted
@@ -103,6 +104,8 @@ class SequenceInstance(Instance):
 
     def _begin(self, at: Ms) -> None:
         self.began, self.stage, self.since = at, 0, at
+        # What has said nothing else until now stands as it did: a switch may not turn for months.
+        self.held, self.doubted = self.doubted | self.held, {}
         self.seen_open = {s.name for s in self.steps if self._known(s, at) and not self._done(s, at)}
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
@@ -225,6 +228,7 @@ class SequenceInstance(Instance):
     def paused(self, now: Ms) -> None:
         self.deferred(now)
         silent = {s.point.id for many in self.seen.values() for s in many if s.gap is None}
+        self.doubted |= {point: held for point, held in self.held.items() if point in silent}
         self.held = {point: held for point, held in self.held.items() if point not in silent}
 
     @property
@@ -279,7 +283,10 @@ class SequenceInstance(Instance):
         awaited = self.steps[self.stage].name
         run = [self.began, awaited, self.since, sorted(self.seen_open), self.hold, self.changed]
         causes = dict(self.causes)  # what is set aside must not change with them
-        return [self.active, self.said, causes, held, *run, dict(self.behind.devices)]
+        doubted = [
+            [named[p].device, named[p].spec.name, value, at] for p, (value, at) in self.doubted.items()
+        ]
+        return [self.active, self.said, causes, held, *run, dict(self.behind.devices), doubted]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active, self.said, causes, held, self.began, awaited, self.since, undone, self.hold = data[:9]
@@ -289,7 +296,9 @@ class SequenceInstance(Instance):
         self.causes, self.seen_open = dict(causes), set(undone)
         self.stage = next((n for n, step in enumerate(self.steps) if step.name == awaited), 0)
         ids = {(s.point.device, s.point.spec.name): s.point.id for many in self.seen.values() for s in many}
+        doubted = data[11] if len(data) > 11 else []
         self.held = {ids[d, p]: (value, at) for d, p, value, at in held if (d, p) in ids}
+        self.doubted = {ids[d, p]: (value, at) for d, p, value, at in doubted if (d, p) in ids}
 
 
 def build(rule: Rule, place: Place) -> SequenceInstance | None:
