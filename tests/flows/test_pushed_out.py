@@ -154,6 +154,45 @@ def test_of_an_address_that_is_not_ours_it_waits_until_it_is(rig: Rig) -> None:
     assert rig.ledger()["meter-m1"].decoded == 6
 
 
+def test_more_than_wait_of_an_address_that_comes_back_are_read_and_counted_once(rig: Rig) -> None:
+    """They counted as gone, and as waiting once more with each time that it came back."""
+    rig.intake.disown("p1", "admin", T)
+    for number in range(8):
+        rig.ingest.handle([probe(number, T + number * MINUTE)])
+    for _ in range(2):
+        rig.intake.not_ours.take_back("p1", "admin", T)
+        rig.reread()
+        assert rig.journal.pushed_out() == [PushedOut("", 5, 0, T, T + 4 * MINUTE)]
+        row = rig.ledger()[""]
+        assert (row.received, row.ignored, row.quarantined) == (8, 0, 8)
+        rig.intake.disown("p1", "admin", T)
+        rig.reread()
+    rig.intake.not_ours.take_back("p1", "admin", T)
+    rig.register(tank())
+    rig.reread()
+    assert values(rig, "tank-p1", "level") == [float(number) for number in range(8)]
+    assert (rig.ledger()["tank-p1"].decoded, rig.ledger()[""].received) == (8, 0)
+    assert rig.journal.pushed_out() == []
+
+
+def test_what_waited_when_it_was_ignored_and_is_pushed_out_when_it_comes_back_counts_once(rig: Rig) -> None:
+    for number in range(3):
+        rig.ingest.handle([probe(number, T + number * MINUTE)])
+    rig.intake.disown("p1", "admin", T)
+    rig.reread()
+    for number in range(3, 8):
+        rig.ingest.handle([probe(number, T + number * MINUTE)])
+    rig.intake.not_ours.take_back("p1", "admin", T)
+    rig.reread()
+    row = rig.ledger()[""]
+    assert (row.received, row.ignored, row.quarantined) == (8, 0, 8)
+    rig.register(tank())
+    rig.reread()
+    assert values(rig, "tank-p1", "level") == [float(number) for number in range(8)]
+    assert (rig.ledger()["tank-p1"].decoded, rig.ledger()[""].received) == (8, 0)
+    assert rig.ledger()["tank-p1"].duplicate == 0
+
+
 def test_what_the_raw_messages_have_no_longer_is_counted(rig: Rig) -> None:
     known(rig)
     for number in range(10):

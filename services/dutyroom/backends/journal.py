@@ -470,11 +470,11 @@ class SqliteJournal:
             self._count(db, counts)
             return many
 
-    def recall(self, records: Sequence[MessageRecord]) -> int:
-        if not records:
+    def recall(self, found: Sequence[tuple[int, int, MessageRecord]]) -> int:
+        if not found:
             return 0
         with self._commit() as db:
-            counts, many = self._quarantine.recall(db, records)
+            counts, many = self._quarantine.recall(db, found)
             self._count(db, counts)
             return many
 

@@ -166,7 +166,7 @@ class FollowedJournal:
     def reopen(self, addresses: Collection[str]) -> int:
         self._refuse()
 
-    def recall(self, records: Sequence[MessageRecord]) -> int:
+    def recall(self, found: Sequence[tuple[int, int, MessageRecord]]) -> int:
         self._refuse()
 
     def _refuse(self) -> NoReturn:

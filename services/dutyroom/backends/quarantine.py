@@ -13,7 +13,7 @@ from typing import Any
 
 from dutyroom.backends import ledger, taken_back
 from dutyroom.backends.pushed_out import COLUMNS, Gone, PushedOuts
-from dutyroom.backends.taken_back import FOREIGN, kept_already
+from dutyroom.backends.taken_back import FOREIGN, Placed, kept_already
 from dutyroom.backends.waiting import COLUMNS as WAITING
 from dutyroom.backends.waiting import SILENT, Waiting, left_of, waiting_of, whole_of
 from dutyroom.errors import Conflict
@@ -82,20 +82,26 @@ class Quarantine:
 
         Raises Conflict when what was read again is no longer open: then nothing of it may count.
         """
+        return self._take(db, [(seq, place, record) for place, record in enumerate(records)])
+
+    def _take(
+        self, db: sqlite3.Connection, placed: Iterable[Placed], recalled: bool = False
+    ) -> dict[str, int]:
+        """recalled: of what a broker retained we know already that it is to be taken."""
         senders: dict[tuple[str, str], int] = {}
         devices: dict[tuple[str, str], str] = {}
         outside = False
-        for place, record in enumerate(records):
+        for seq, place, record in placed:
             if record.row:
                 outside |= record.row < 0
                 self._pushed.read_again(db, record) if record.row < 0 else self._read_again(db, record)
                 continue
             if not (record.unread or record.silent or record.outcome is Outcome.QUARANTINED):
                 continue
-            if seq and record.message.retained and kept_already(db, record.message):
+            if not recalled and record.message.retained and kept_already(db, record.message):
                 continue  # the broker tells it at every connection: it is no new message
             for one in waiting_of(record):
-                self._insert(db, seq, place if seq else -1, record.message, one)
+                self._insert(db, seq, place, record.message, one)
                 sender = record.message.topic, one.address
                 senders[sender] = len(record.message.payload)
                 if one.device:
@@ -155,12 +161,12 @@ class Quarantine:
         self._held = None
         return taken_back.reopen(db, addresses)
 
-    def recall(self, db: sqlite3.Connection, records: Iterable[MessageRecord]) -> tuple[ledger.Counts, int]:
+    def recall(self, db: sqlite3.Connection, found: Iterable[Placed]) -> tuple[ledger.Counts, int]:
         """What of them does not wait yet does so now; see `taken_back.recall`."""
-        fresh, counts, again = taken_back.recall(db, records)
+        fresh, counts, again = taken_back.recall(db, found)
         if again:
             self._held = None
-        self.take(db, 0, fresh)
+        self._take(db, fresh, recalled=True)
         return counts, len(fresh) + again
 
     def settle(self, db: sqlite3.Connection, ids: Sequence[int], state: str) -> int:

@@ -15,11 +15,13 @@ import msgspec
 from msgspec.structs import replace
 
 from dutyroom.backends import ledger
+from dutyroom.backends.pushed_out import PLACES
 from dutyroom.backends.waiting import UNKNOWN, names
 from dutyroom.model.telemetry import Message, MessageRecord, Outcome
 from dutyroom.timebase import Ms
 
 FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
+Placed = tuple[int, int, MessageRecord]  # of a batch its sequence, and the place there; see `Journal.recall`
 
 
 class _Row(NamedTuple):
@@ -58,18 +60,16 @@ def reopen(db: sqlite3.Connection, addresses: Collection[str]) -> tuple[ledger.C
     return counts, len(found)
 
 
-def recall(
-    db: sqlite3.Connection, records: Iterable[MessageRecord]
-) -> tuple[list[MessageRecord], ledger.Counts, int]:
+def recall(db: sqlite3.Connection, found: Iterable[Placed]) -> tuple[list[Placed], ledger.Counts, int]:
     """Messages of which nothing waits for these addresses, or not for all of them: those that are to be taken, counts, and
     how many more wait again. Those read in part stay counted as read."""
     counts: ledger.Counts = {}
-    fresh: list[MessageRecord] = []
+    fresh: list[Placed] = []
     told: dict[tuple[str, bytes, Ms], set[str]] = {}  # addresses of what is to be taken
     said: set[tuple[str, bytes]] = set()
     again = 0
-    for record in records:
-        message, rows = record.message, _rows_of(db, record.message)
+    for seq, place, record in found:
+        message, rows = record.message, [*_rows_of(db, record.message), *_pushed_out(db, seq, place)]
         mine = told.setdefault((message.topic, message.payload, message.received_at), set())
         unread, content = _left(record, rows, mine), (message.topic, message.payload)
         if not unread or (message.retained and not rows and (content in said or kept_already(db, message))):
@@ -80,10 +80,13 @@ def recall(
             _open(db, whole.number, unread)
             again += 1
         elif rows or len(mine) > len(unread):  # the message was counted when it came back for another one
-            fresh.append(replace(record, outcome=Outcome.DECODED, reason="", detail="", unread=unread))
+            part = replace(record, outcome=Outcome.DECODED, reason="", detail="", unread=unread)
+            fresh.append((seq, place, part))
+            continue
+        elif record.outcome is Outcome.IGNORED:  # it came back, and was pushed out since
             continue
         else:
-            fresh.append(replace(record, unread=unread))
+            fresh.append((seq, place, replace(record, unread=unread)))
             if record.outcome is not Outcome.QUARANTINED:
                 continue
         ledger.shift(counts, message.received_at, Outcome.IGNORED, Outcome.QUARANTINED)
@@ -117,6 +120,12 @@ def _rows_of(db: sqlite3.Connection, message: Message) -> list[_Row]:
         (message.topic, message.received_at, message.payload),
     )
     return [_Row(*columns) for columns in found]
+
+
+def _pushed_out(db: sqlite3.Connection, seq: int, place: int) -> list[_Row]:
+    """It came back before, and newer ones pushed it out: it waits where it stands."""
+    found = db.execute("SELECT part, addresses FROM pushed WHERE position=?", (seq * PLACES + place,))
+    return [_Row(0, "open", UNKNOWN, part, addresses) for part, addresses in found]
 
 
 def _open(db: sqlite3.Connection, number: int, addresses: Collection[str]) -> None:

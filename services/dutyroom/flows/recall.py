@@ -49,27 +49,28 @@ class Recall:
     def _chunk(self) -> int:
         lane, after, last = self._left[0]
         found = [(seq, batch) for seq, batch in self._journal.read(lane, after, self._batches) if seq <= last]
-        many = self._journal.recall(list(self._of(batch for _, batch in found)))
+        many = self._journal.recall(list(self._of(found)))
         if len(found) == self._batches:
             self._left[0] = lane, found[-1][0], last
         else:
             del self._left[0]
         return many
 
-    def _of(self, batches: Iterable[Batch]) -> Iterator[MessageRecord]:
-        """What was read again, too: what of a message that waited is not ours waits no longer."""
-        passed = (m for batch in batches for m in batch.messages if m.reason == REASON)
-        for record in passed:
-            mine = self._mine(record, self._ingest.named(record.message))
-            if mine is not None:
-                yield mine
+    def _of(self, batches: Iterable[tuple[int, Batch]]) -> Iterator[tuple[int, int, MessageRecord]]:
+        """With where it stands, see `Journal.recall`. What was read again, too: what of a message that waited is not
+        ours waits no longer."""
+        for seq, batch in batches:
+            for place, record in enumerate(batch.messages):
+                if record.reason == REASON and (mine := self._mine(record, batch.again)) is not None:
+                    yield seq, place, mine
 
-    def _mine(self, record: MessageRecord, named: Collection[str]) -> MessageRecord | None:
+    def _mine(self, record: MessageRecord, again: bool) -> MessageRecord | None:
+        named: Collection[str] = self._ingest.named(record.message)
         unread = tuple(sorted(self._back & set(named)))
         if not unread:
             return None
-        if record.outcome is Outcome.DECODED:  # the rest of it was read
-            return MessageRecord(record.message, Outcome.DECODED, unread=unread)
+        if again or record.outcome is Outcome.DECODED:  # the rest of it was read
+            return MessageRecord(record.message, record.outcome, unread=unread)
         detail = ", ".join(unread[:10])
         return MessageRecord(
             record.message, Outcome.QUARANTINED, reason=_UNKNOWN, detail=detail, unread=unread

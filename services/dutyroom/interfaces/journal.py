@@ -150,9 +150,10 @@ class Journal(Protocol):
         """What had waited for one of these devices and was settled unread waits again; returns how many."""
         ...
 
-    def recall(self, records: Sequence[MessageRecord]) -> int:
-        """Messages that were passed over wait now for `record.unread`; returns how many. One that is or
-        was in quarantine is left as it is."""
+    def recall(self, found: Sequence[tuple[int, int, MessageRecord]]) -> int:
+        """Messages that were passed over wait now for `record.unread`; returns how many. For what one waits or
+        has waited it is left as it is. found: with the sequence of a batch in which it stands, and its place there. What
+        was ignored when it was read again (IGNORED) is taken only where it is in quarantine."""
         ...
 
     def settle(self, ids: Sequence[int], state: str) -> int:

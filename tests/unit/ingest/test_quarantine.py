@@ -299,7 +299,10 @@ def test_what_is_taken_back_is_found_beside_what_waits_for_others_of_its_message
     silences = (("0002", "meter-2"),)
     journal.append(batch(MessageRecord(message, Outcome.DECODED, reason="not_ours", silent=silences)))
     back = MessageRecord(message, Outcome.DECODED, unread=("0001",))
-    assert [journal.recall([back]) for _ in range(2)] == [1, 0]  # a pass that was broken off begins anew
+    assert [journal.recall([(1, 0, back)]) for _ in range(2)] == [
+        1,
+        0,
+    ]  # a pass that was broken off begins anew
     rows = journal.quarantine_after(0, 9)
     assert [row.addresses for row in rows] == [("0002",), ("0001",)]
     assert all(row.part for row in rows)
