@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
-from dutyroom.model.duty import Condition, Device
+from dutyroom.model.duty import Condition, Device, Priority
 from dutyroom.model.telemetry import COUNTER_RESET, Batch, Lane, Point, PointTable, Quality
 from dutyroom.rules import snapshot
 from dutyroom.rules.columns import FOREVER, NEVER, Bools, Shelf, Slots
@@ -315,7 +315,8 @@ class Engine:
 
     def deaf(self, now: Ms) -> None:
         """A line is away from now on, by which some devices speak. What waits at those that are not heard meanwhile goes
-        on when it is back (`hears`), or with their next word: its end may be with the broker."""
+        on when it is back (`hears`), or with their next word: its end may be with the broker. Not what is urgent, nor what
+        a power cut wants next: the line may have gone with the mains, for hours, and it is not known whose it is."""
         self._deaf = now if self._deaf is None else self._deaf
 
     def hears(self, now: Ms) -> None:
@@ -325,7 +326,7 @@ class Engine:
         self._deaf = None
 
     def _unheard(self, instance: Instance) -> bool:
-        if self._deaf is None:
+        if self._deaf is None or instance.follows or instance.rule.priority <= Priority.HIGH:
             return False
         heard = self.heard(instance.device)
         return heard is None or heard < self._deaf

@@ -342,6 +342,25 @@ def test_what_the_broker_kept_counts_as_ever_when_its_line_is_back() -> None:
     assert (alarm.raised_at, alarm.cleared_at) == (T0 + 220_000, T0 + 400_000)
 
 
+def test_a_line_that_goes_with_the_mains_keeps_nothing_urgent_back() -> None:
+    """Feeder and generator speak on change, and say nothing more; something else is heard by their line."""
+    room = Room(
+        [device("mains", "feeder"), device("set", "generator"), device("tank", "tank", 10, height=3)],
+        {
+            "feeder": [gauge("voltage", interval=None)],
+            "generator": [state("running")],
+            "tank": [gauge("level")],
+        },
+    )
+    room.at(1).reads(("mains", "voltage", 230), ("set", "running", 0), ("tank", "level", 2))
+    room.at(100).reads(("mains", "voltage", 0))
+    room.at(101)
+    room.broker = False
+    for second in range(110, 200, 10):
+        room.at(second).reads(("tank", "level", 2))
+    assert room.tickets() == ["generator.start_failure|set", "power.mains_lost|mains"]
+
+
 def test_the_line_that_is_there_rings_while_another_one_is_away() -> None:
     room = of_two_lines()
     room.broker = False
