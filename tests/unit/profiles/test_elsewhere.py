@@ -150,7 +150,7 @@ def test_an_uplink_counts_when_it_names_its_product(library: Library, folder: Pa
 def test_it_ends_in_time_and_goes_on_where_it_can(folder: Path) -> None:
     library = load_library(folder, TZ)
     assert library.elsewhere(Message("water/77/raw", RAW, T), budget_s=-1) == ([], False)
-    found, done = library.elsewhere(Message("water/77/raw", RAW, T))
+    found, done = library.elsewhere(Message("water/77/raw", RAW, T), budget_s=60)
     assert (len(found), done) == (2, True)
 
 
