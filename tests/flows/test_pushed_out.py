@@ -175,6 +175,27 @@ def test_more_than_wait_of_an_address_that_comes_back_are_read_and_counted_once(
     assert rig.journal.pushed_out() == []
 
 
+def test_of_messages_that_were_pushed_out_a_second_address_that_comes_back_counts_none_again(
+    rig: Rig,
+) -> None:
+    for address in ("m1", "m2"):
+        rig.intake.disown(address, "admin", T)
+    for number in range(6):
+        at = T - 10 * HOUR + number * HOUR
+        rig.ingest.handle([batch(T + number, m1=(number, at), m2=(10 + number, at))])
+    for address in ("m1", "m2"):
+        rig.intake.not_ours.take_back(address, "admin", T)
+        rig.reread()
+        rig.register(meter(address))
+        rig.reread()
+    rows = rig.ledger()
+    said = {device: (r.received, r.decoded, r.ignored, r.stored, r.duplicate) for device, r in rows.items()}
+    assert said == {"": (0, 0, 0, 0, 0), "meter-m1": (6, 6, 0, 6, 0), "meter-m2": (0, 0, 0, 6, 0)}
+    assert values(rig, "meter-m1") == [float(number) for number in range(6)]
+    assert values(rig, "meter-m2") == [10.0 + number for number in range(6)]
+    assert (rig.journal.quarantine_size(), rig.journal.pushed_out()) == (0, [])
+
+
 def test_what_waited_when_it_was_ignored_and_is_pushed_out_when_it_comes_back_counts_once(rig: Rig) -> None:
     for number in range(3):
         rig.ingest.handle([probe(number, T + number * MINUTE)])

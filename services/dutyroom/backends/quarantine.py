@@ -15,7 +15,7 @@ from dutyroom.backends import ledger, taken_back
 from dutyroom.backends.pushed_out import COLUMNS, Gone, PushedOuts
 from dutyroom.backends.taken_back import FOREIGN, Placed, kept_already
 from dutyroom.backends.waiting import COLUMNS as WAITING
-from dutyroom.backends.waiting import SILENT, Waiting, left_of, waiting_of, whole_of
+from dutyroom.backends.waiting import SILENT, Waiting, left_of, names, waiting_of, whole_of
 from dutyroom.errors import Conflict
 from dutyroom.model.telemetry import Message, MessageRecord, Outcome
 from dutyroom.timebase import Ms
@@ -92,9 +92,14 @@ class Quarantine:
         devices: dict[tuple[str, str], str] = {}
         outside = False
         for seq, place, record in placed:
+            if record.row < 0:
+                outside = True
+                self._pushed.read_again(db, record)
+                if record.reason == FOREIGN and left_of(record) is None:
+                    self._note_read(db, seq, place, record)
+                continue
             if record.row:
-                outside |= record.row < 0
-                self._pushed.read_again(db, record) if record.row < 0 else self._read_again(db, record)
+                self._read_again(db, record)
                 continue
             if not (record.unread or record.silent or record.outcome is Outcome.QUARANTINED):
                 continue
@@ -143,6 +148,13 @@ class Quarantine:
             self._held = None
         if not changed:
             raise Conflict(f"message {record.row} of the quarantine was settled meanwhile")
+
+    def _note_read(self, db: sqlite3.Connection, seq: int, place: int, record: MessageRecord) -> None:
+        """One that was pushed out, of others too that are not ours: when those come back it has been counted."""
+        whose = record.device, names((record.device,)), record.device
+        self._insert(db, seq, place, record.message, Waiting(FOREIGN, "", True, *whose))
+        db.execute("UPDATE quarantine SET state='reprocessed' WHERE id=last_insert_rowid()")
+        self._held = None
 
     def restate(self, db: sqlite3.Connection, records: Iterable[MessageRecord]) -> None:
         """What is still not read, but for another reason than before."""
