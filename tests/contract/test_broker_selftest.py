@@ -56,6 +56,15 @@ def test_a_broker_that_retains_nothing(new_mosquitto: NewMosquitto, version: str
     assert "keeps no retained messages" in said
 
 
+@pytest.mark.parametrize("version", ["3.1.1", "5"])
+def test_a_broker_without_qos_1_is_named(new_mosquitto: NewMosquitto, version: str) -> None:
+    """It ends the connection of who publishes so: the try-out could not be done, and said nothing of the cause."""
+    (said,) = self_test(at(new_mosquitto("max_qos 0\n"), version=version)).changes
+    assert said.endswith(
+        "grants QoS 0 only, so that what comes while we are away is lost: allow QoS 1 (max_qos)"
+    )
+
+
 def test_it_harms_nothing(new_mosquitto: NewMosquitto) -> None:
     """Not even who reads everything, is away, and has a short queue."""
     broker = new_mosquitto("max_queued_messages 10\n")

@@ -73,7 +73,10 @@ def changes_for(name: str, found: Found, messages: int = MESSAGES) -> tuple[str,
             "allow persistent sessions"
         )
     elif found.quality < 1:
-        said.append(f"{who} grants QoS 0 only, so that what comes while we are away is lost: allow QoS 1")
+        said.append(
+            f"{who} grants QoS 0 only, so that what comes while we are away is lost: allow QoS 1"
+            + (" (max_qos)" if mosquitto else "")
+        )
     elif found.came < messages:
         said.append(
             f"{who} drops what it queues beyond {found.came:,} messages for a session that is away or slow: "
@@ -131,6 +134,8 @@ def _try(address: BrokerAddress, messages: int) -> Found:
             raise OneSession
         quality = reader.subscribe(f"{topic}/queue")
         software = reader.software()
+        if quality < 1:  # the gravest that can be said, and such a broker takes no message at QoS 1 either
+            return Found(software, True, quality, 0, 0, True)
         alone = not reader.thrown_out
         writer.connect()
         writer.publish([(f"{topic}/queue", b"do you hear me?")])
