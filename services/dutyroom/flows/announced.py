@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import alarms, tickets
-from dutyroom.flows.causes import rule_of
+from dutyroom.flows.causes import known_since, rule_of
 from dutyroom.flows.episodes import Episode
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce
@@ -30,7 +30,7 @@ def covering(room: Room, episode: Episode, rule: Rule) -> Announcement | None:
         if (
             announcement.kind is Announced.OUTAGE
             and announcement.running(room.now)
-            and episode.alarm.recorded_at >= announcement.begins - EARLY
+            and known_since(episode.alarm) >= announcement.begins - EARLY
             and _concerns(announcement, rule)
             and _reaches(room, announcement, episode.alarm.object)
         ):
@@ -67,13 +67,15 @@ def _named(room: Room, announcement: Announcement) -> frozenset[str]:
 
 
 def mute(room: Room, episode: Episode, announcement: Announcement) -> None:
-    """Suppressed by design, with the reason that the person gave."""
+    """Suppressed by design, with the reason that the person gave. A work order of an earlier time stays what it is."""
     episode.root = None
     room.step(episode, AlarmEvent.SUPPRESS, announcement.reason)
     episode.alarm = replace(episode.alarm, announced=announcement.id)
     _count(room, announcement)
     work = room.works.get(tickets.cause_of(*episode.key))
-    if work is not None and work.of(episode) and work.ticket.state is TicketState.OPEN:
+    if work is None or work.ticket.opened_at < announcement.begins - EARLY:
+        return
+    if work.of(episode) and work.ticket.state is TicketState.OPEN:
         room.ticket(work, TicketEvent.CANCEL, announcement.reason)
         del room.works[work.ticket.cause]
         room.opened.append(work)

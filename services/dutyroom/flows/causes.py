@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from dutyroom.alarms import spans_of
 from dutyroom.flows.episodes import Episode
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import Alarm, AlarmState
@@ -141,6 +142,12 @@ def _explaining(room: Room, root: Episode) -> bool:
     """A root explains while it stands, and for the grace in which its consequences come back."""
     ended = over(root.alarm)
     return not root.alarm.disproved and (ended is None or room.now - ended < RESTORE_GRACE)
+
+
+def known_since(alarm: Alarm) -> Ms:
+    """Since when it is known to stand, this time: it may have come, gone, and waited for a person since it was recorded."""
+    spans = spans_of(alarm)
+    return max(alarm.recorded_at, spans[-1][0]) if len(spans) > 1 else alarm.recorded_at
 
 
 def over(alarm: Alarm) -> Ms | None:

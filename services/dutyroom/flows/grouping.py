@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import tickets
-from dutyroom.alarms import spans_of
 from dutyroom.flows.again import sound
 from dutyroom.flows.announced import covering, mute, muted
-from dutyroom.flows.causes import RESTORE_GRACE, over, root_of, rule_of
+from dutyroom.flows.causes import RESTORE_GRACE, known_since, over, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
-from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, TicketEvent, TicketState
+from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
 from dutyroom.timebase import SECOND, Ms
 from dutyroom.topology import any_dual, dual_fed, upstream
@@ -38,7 +37,7 @@ def group(room: Room) -> None:
 
 def _together(room: Room, episode: Episode, root: Episode) -> bool:
     """What stood long before the root is no consequence of it; a guess is the root's own at any time."""
-    return _of_root(room, episode, root, _known_since(episode.alarm))
+    return _of_root(room, episode, root, known_since(episode.alarm))
 
 
 def _of_root(room: Room, episode: Episode, root: Episode, moment: Ms) -> bool:
@@ -46,13 +45,7 @@ def _of_root(room: Room, episode: Episode, root: Episode, moment: Ms) -> bool:
     if episode.guessed and episode.alarm.object == root.alarm.object:
         return True
     rule = room.context.rules[episode.alarm.rule]
-    return moment >= _known_since(root.alarm) - max(ROOT_LATENESS, rule.wait)
-
-
-def _known_since(alarm: Alarm) -> Ms:
-    """Since when it is known to stand, this time: it may have come, gone, and waited for a person since it was recorded."""
-    spans = spans_of(alarm)
-    return max(alarm.recorded_at, spans[-1][0]) if len(spans) > 1 else alarm.recorded_at
+    return moment >= known_since(root.alarm) - max(ROOT_LATENESS, rule.wait)
 
 
 def _suppress(room: Room, episode: Episode, root: Episode) -> None:

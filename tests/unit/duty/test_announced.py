@@ -79,6 +79,27 @@ def test_a_planned_outage_is_recorded_counted_and_silent() -> None:
     assert said == {"switchgear service"}
 
 
+def test_what_had_come_and_gone_before_and_nobody_has_acknowledged_is_covered_too() -> None:
+    """The board was dark for a minute yesterday: the alarm is there still, and so is its work order."""
+    room, desk = estate()
+    for second in range(10, 100, 10):
+        room.at(second).reads(("board", "voltage", 0 if second < 60 else 230))
+    assert room.alarms()["power.mains_lost@board"] == "returned"
+    told, work = dict(room.records.rows.outbox), room.tickets()
+    room.at(7200, 60)
+    normal(room)
+    desk.announce(SITE, "wang", outage(minutes=180))
+    dark(room, 7260, 8400)
+    assert room.alarms()["power.mains_lost@board"] == "suppressed"
+    assert {key for key in room.records.rows.outbox if "mains_lost" in key} == {
+        k for k in told if "mains_lost" in k
+    }
+    assert "power.mains_lost|board" in set(work) & set(room.tickets())
+    dark(room, 8400, 10900)  # and beyond the end
+    assert room.alarms()["power.mains_lost@board"] == "unacknowledged"
+    assert len([key for key in room.records.rows.outbox if "mains_lost" in key]) == 2
+
+
 def test_fire_entrapment_and_gas_sound_in_an_outage() -> None:
     room, desk = estate()
     desk.announce(SITE, "wang", outage(utility="", devices=(), spaces=("A",)))
