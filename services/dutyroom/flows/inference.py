@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dutyroom.flows.announced import covering
-from dutyroom.flows.causes import dead_feeds, inferred_rule
+from dutyroom.flows.causes import dead_feeds, inferred_rule, known_since
 from dutyroom.flows.conditions import clear, raise_alarm
 from dutyroom.flows.episodes import Episode
 from dutyroom.flows.room import Room
@@ -63,8 +63,8 @@ def _dark(room: Room, utility: str) -> dict[str, Ms]:
         elsewhere = elsewhere or {u: dead_feeds(room, u) for u in others}
         if any(_explained(room, u, episode.alarm.object, dead) for u, dead in elsewhere.items()):
             continue
-        at = dark.get(episode.alarm.object, episode.alarm.recorded_at)
-        dark[episode.alarm.object] = min(at, episode.alarm.recorded_at)
+        at = known_since(episode.alarm)
+        dark[episode.alarm.object] = min(at, dark.get(episode.alarm.object, at))
     return dark
 
 
@@ -127,13 +127,14 @@ def _hushed(room: Room, feed: str, last: Ms | None) -> bool:
 def _alive(room: Room, utility: str, episode: Episode, dark: Mapping[str, Ms]) -> bool:
     """Whether what was heard since speaks against it. A feed that speaks again may be about to say
     itself that it is dead: it has half a minute for that."""
-    heard, since = room.context.heard, episode.alarm.recorded_at
+    heard, since = room.context.heard, known_since(episode.alarm)
     feed, arguments = episode.alarm.object, episode.alarm.arguments
     if (heard(feed) or 0) > since:
         spoke = arguments.get("spoke_at")
-        if isinstance(spoke, int) and room.now - spoke >= SAYS:
+        this_time = isinstance(spoke, int) and spoke >= since
+        if isinstance(spoke, int) and this_time and room.now - spoke >= SAYS:
             return True
-        if spoke is None:
+        if not this_time:
             episode.alarm = replace(episode.alarm, arguments={**arguments, "spoke_at": room.now})
     only = sole_fed(room.context.topology, utility, feed)
     alive = sum(d not in dark and (heard(d) or 0) > since for d in only)

@@ -177,6 +177,36 @@ def test_a_root_that_says_nothing_is_inferred_from_what_hangs_on_it() -> None:
     assert room.alarms() == {"gateway.offline@gw2": "returned"}
 
 
+def test_a_second_cut_by_a_root_that_says_nothing_is_told_though_nobody_acknowledged_the_first() -> None:
+    """A board speaks on change, and not of its power; what hangs on it falls silent twice."""
+    pumps = [device(f"p{n}", "pump", 60) for n in range(6)]
+    room = Room(
+        [device("board", "feeder"), device("feeder", "feeder", 10), *pumps],
+        {"feeder": [gauge("voltage", interval=None)], "pump": [state("running", 60)]},
+        topology=Topology({"power": {p.id: ("board",) for p in pumps}}),
+    )
+    room.records.rows.people = [person("li")]
+
+    def minutes(since: int, until: int, alive: bool) -> None:
+        for minute in range(since, until):
+            room.at(minute * 60, 10).reads(("feeder", "voltage", 230))
+            if alive:
+                room.reads(*((p.id, "running", 1) for p in pumps))
+
+    room.reads(("board", "voltage", 230))
+    minutes(0, 10, alive=True)
+    minutes(10, 35, alive=False)
+    assert room.alarms()["feeder.offline@board"] == "unacknowledged"
+    minutes(35, 100, alive=True)
+    room.reads(("board", "voltage", 229))  # a sign of life after all
+    assert room.alarms() == {"feeder.offline@board": "returned"}
+    minutes(100, 125, alive=False)
+    assert room.alarms()["feeder.offline@board"] == "unacknowledged"
+    assert len(room.alarm("feeder.offline", "board").spans) == 2, "it does not come and go"
+    assert len(room.records.rows.outbox) == 2
+    assert room.tickets() == ["feeder.offline|board"]
+
+
 def test_a_retained_last_will_may_raise_after_a_start_but_never_clears() -> None:
     room = estate()
     room.at(5)
