@@ -54,6 +54,9 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
         episode = Episode(as_test(room, rule, fresh(room, rule, condition)))
         room.all.append(episode)
         room.open[episode.key] = episode
+    elif episode.alarm.affected:  # what hung on it the time before has come back
+        hanging = sum(e.root is episode and not e.guessed for e in room.open.values())
+        episode.alarm = replace(episode.alarm, affected=hanging)
     before = episode.alarm
     room.step(episode, AlarmEvent.RAISE, at=condition.at)
     if episode.alarm.state is AlarmState.UNACKNOWLEDGED and not episode.alarm.chattering:

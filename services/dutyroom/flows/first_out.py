@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from dutyroom.flows.checklist import begun
 from dutyroom.flows.episodes import Episode
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import AlarmEvent
@@ -33,8 +34,8 @@ def mark_first(room: Room) -> None:
     places = {_place(e) for e in grown if e.root is None and id(e) not in hanging}
     for place in places - {""}:
         alone = [e for e in (*room.recent, *room.open.values()) if e.root is None and _place(e) == place]
-        newest = max(e.alarm.raised_at for e in alone)
-        _mark([e for e in alone if newest - e.alarm.raised_at <= TOGETHER])
+        newest = max(begun(e.alarm) for e in alone)
+        _mark([e for e in alone if newest - begun(e.alarm) <= TOGETHER])
 
 
 def _place(episode: Episode) -> str:
@@ -45,7 +46,9 @@ def _mark(group: Iterable[Episode]) -> None:
     members = list(group)
     if len(members) < 2:
         return
-    first = min(members, key=lambda e: (e.alarm.raised_at, e.alarm.recorded_at, e.alarm.id or 1 << 60))
+    first = min(
+        members, key=lambda e: (begun(e.alarm), e.guessed, e.alarm.recorded_at, e.alarm.id or 1 << 60)
+    )
     for episode in members:
         if episode.alarm.first_out is not (episode is first):
             episode.alarm = replace(episode.alarm, first_out=episode is first)

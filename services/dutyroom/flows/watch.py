@@ -373,9 +373,9 @@ class Watch:
         """Decreases that an exchange, put on record meanwhile, has explained."""
         is_exchange = self._exchanges(tx)
         return [
-            Condition(a.rule, a.object, False, a.raised_at)
+            Condition(a.rule, a.object, False, spans_of(a)[-1][0])
             for a in standing.open
-            if a.cleared_at is None and is_exchange(a.rule, a.object, a.raised_at)
+            if a.cleared_at is None and is_exchange(a.rule, a.object, spans_of(a)[-1][0])
         ]
 
     def _exchanges(self, tx: Tx) -> Callable[[str, str, Ms], bool]:

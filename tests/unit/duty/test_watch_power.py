@@ -205,6 +205,8 @@ def test_a_second_cut_by_a_root_that_says_nothing_is_told_though_nobody_acknowle
     assert len(room.alarm("feeder.offline", "board").spans) == 2, "it does not come and go"
     assert len(room.records.rows.outbox) == 2
     assert room.tickets() == ["feeder.offline|board"]
+    assert room.alarm("feeder.offline", "board").affected == 6, "those of the first cut have come back"
+    assert room.alarm("feeder.offline", "board").first_out is False, "by what fell silent first, this time"
 
 
 def test_a_retained_last_will_may_raise_after_a_start_but_never_clears() -> None:
