@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
+from dutyroom import tickets
 from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test
 from dutyroom.flows.calls import call_again
 from dutyroom.flows.episodes import Episode, Key
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
-from dutyroom.flows.ticketing import announce
+from dutyroom.flows.ticketing import announce, raise_priority
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
 from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
@@ -54,9 +55,8 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
         episode = Episode(as_test(room, rule, fresh(room, rule, condition)))
         room.all.append(episode)
         room.open[episode.key] = episode
-    elif episode.alarm.affected:  # what hung on it the time before has come back
-        hanging = sum(e.root is episode and not e.guessed for e in room.open.values())
-        episode.alarm = replace(episode.alarm, affected=hanging)
+    else:
+        _anew(room, episode, rule, condition)
     before = episode.alarm
     room.step(episode, AlarmEvent.RAISE, at=condition.at)
     if episode.alarm.state is AlarmState.UNACKNOWLEDGED and not episode.alarm.chattering:
@@ -65,6 +65,23 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
         else:
             announce(room, episode, rule)
             call_again(room, episode, rule, before)
+
+
+def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> None:
+    """An alarm that had gone is raised again: what hung on it the time before has come back. Whether its device says so or
+    topology infers it may be another thing this time, and with it how grave it is and what ends it."""
+    hanging = (
+        sum(e.root is episode and not e.guessed for e in room.open.values()) if episode.alarm.affected else 0
+    )
+    episode.alarm = replace(episode.alarm, affected=hanging)
+    if episode.guessed == ("inferred" in condition.arguments):
+        return
+    now = fresh(room, rule, condition)
+    episode.alarm = replace(episode.alarm, priority=now.priority, key=now.key, arguments=now.arguments)
+    work = room.works.get(tickets.cause_of(*episode.key))
+    if work is not None and now.priority < work.ticket.priority:
+        raise_priority(room, work, now.priority, "alarm.reason.worse")
+        episode.work = work
 
 
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:

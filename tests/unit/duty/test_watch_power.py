@@ -10,6 +10,7 @@ from tests.unit.duty.duty_room import Room, device, gauge, person, state
 
 from dutyroom.model.duty import TicketState
 from dutyroom.model.telemetry import PointSpec, Quality
+from dutyroom.rules.parse import parse_rules
 from dutyroom.topology import Topology
 
 LIFTS = [device(f"lift{n}", "elevator", 60) for n in range(1, 5)]
@@ -207,6 +208,60 @@ def test_a_second_cut_by_a_root_that_says_nothing_is_told_though_nobody_acknowle
     assert room.tickets() == ["feeder.offline|board"]
     assert room.alarm("feeder.offline", "board").affected == 6, "those of the first cut have come back"
     assert room.alarm("feeder.offline", "board").first_out is False, "by what fell silent first, this time"
+
+
+def quick_board() -> Room:
+    """A board that speaks every 10 s, and six pumps on it that are missed after half a minute."""
+    pumps = [device(f"p{n}", "pump", 10) for n in range(6)]
+    room = Room(
+        [device("board", "feeder", 10), device("feeder", "feeder", 10), *pumps],
+        {"feeder": [gauge("voltage")], "pump": [state("running", 10)]},
+        rules=parse_rules("rules:\n  - {id: pump.offline, parameters: {after: 30s}}\n", "rules.yaml"),
+        topology=Topology({"power": {p.id: ("board",) for p in pumps}}),
+    )
+    room.records.rows.people = [person("li")]
+    return room
+
+
+def board_day(room: Room, since: int, until: int, *, board: bool = True, pumps: bool = True) -> None:
+    for second in range(since, until, 10):
+        room.at(second, 10).reads(("feeder", "voltage", 230))
+        if board:
+            room.reads(("board", "voltage", 230))
+        if pumps:
+            room.reads(*((f"p{n}", "running", 1) for n in range(6)))
+
+
+def test_a_cut_that_is_inferred_where_the_instrument_had_been_silent_once_ends_and_is_as_grave_as_it_is() -> (
+    None
+):
+    room = quick_board()
+    board_day(room, 0, 300)
+    board_day(room, 300, 1000, board=False)
+    board_day(room, 1000, 2000)
+    assert room.alarms() == {"feeder.offline@board": "returned"}
+    told = len(room.records.rows.outbox)
+    board_day(room, 2000, 2180, board=False, pumps=False)  # less than its own five minutes
+    alarm = room.alarm("feeder.offline", "board")
+    assert (alarm.priority, alarm.arguments["inferred"]) == (1, "power")
+    assert len(room.records.rows.outbox) == told + 1
+    assert [t.priority for t in room.records.rows.tickets.values()] == [1]
+    board_day(room, 2180, 2400)
+    assert room.alarms() == {"feeder.offline@board": "returned"}, "it was raised for ever"
+
+
+def test_an_instrument_that_falls_silent_after_a_cut_that_was_inferred_is_told_as_such() -> None:
+    room = quick_board()
+    board_day(room, 0, 300)
+    board_day(room, 300, 480, board=False, pumps=False)
+    board_day(room, 480, 2000)
+    assert room.alarms() == {"feeder.offline@board": "returned"}
+    board_day(room, 2000, 3000, board=False)
+    alarm = room.alarm("feeder.offline", "board")
+    assert (alarm.state, alarm.priority, "inferred" in alarm.arguments) == ("unacknowledged", 3, False)
+    room.restart()
+    board_day(room, 3000, 3500)
+    assert room.alarms() == {"feeder.offline@board": "returned"}
 
 
 def test_a_retained_last_will_may_raise_after_a_start_but_never_clears() -> None:
