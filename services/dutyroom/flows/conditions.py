@@ -18,6 +18,7 @@ from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, Ms
 
+OWN = "own"  # argument of an alarm that was inferred, and that its own rule raises as well
 LATE: Ms = HOUR  # an alarm recorded this long after it happened is marked late
 
 
@@ -43,6 +44,8 @@ def apply(room: Room, condition: Condition) -> None:
         raise_alarm(room, rule, condition)
     else:
         worse(room, episode, rule, condition)
+        if episode.guessed and "inferred" not in condition.arguments:  # its device says so by now, too
+            episode.alarm = replace(episode.alarm, arguments={**episode.alarm.arguments, OWN: True})
         if BEHIND in condition.arguments:
             told = renewed(episode.alarm.arguments, condition.arguments)
             episode.alarm = replace(episode.alarm, arguments=told)

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, known_since
-from dutyroom.flows.conditions import clear, raise_alarm
+from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode
 from dutyroom.flows.room import Room
-from dutyroom.model.duty import Condition
+from dutyroom.model.duty import AlarmEvent, Condition
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import explains, feeds_of, sole_fed
@@ -36,13 +36,25 @@ def infer(room: Room) -> None:
         for episode in [
             e for e in room.open.values() if e.active and e.alarm.arguments.get("inferred") == utility
         ]:
-            if _alive(room, utility, episode, dark):
+            if not _alive(room, utility, episode, dark):
+                continue
+            if episode.alarm.arguments.get(OWN):
+                _no_guess(room, episode)
+            else:
                 clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
         while dark and (found := _dead_now(room, utility, dark)):
             for feed, rule in found:
                 condition = Condition(rule.id, feed, True, room.now, arguments={"inferred": utility})
                 raise_alarm(room, rule, condition)
                 dark[feed] = room.now
+
+
+def _no_guess(room: Room, episode: Episode) -> None:
+    """What hung on it is alive, but it is silent itself: that, and no more, stands from now on."""
+    alarm, rule = episode.alarm, room.context.rules[episode.alarm.rule]
+    own = fresh(room, rule, Condition(rule.id, alarm.object, True, room.now))
+    episode.alarm = replace(alarm, priority=own.priority, key=own.key, arguments=own.arguments)
+    room.step(episode, AlarmEvent.NOTE, "alarm.reason.back")
 
 
 def _dark(room: Room, utility: str) -> dict[str, Ms]:

@@ -264,6 +264,19 @@ def test_an_instrument_that_falls_silent_after_a_cut_that_was_inferred_is_told_a
     assert room.alarms() == {"feeder.offline@board": "returned"}
 
 
+def test_an_instrument_that_stays_silent_after_a_cut_is_an_alarm_of_its_own_kind() -> None:
+    room = quick_board()
+    board_day(room, 0, 300)
+    board_day(room, 300, 900, board=False, pumps=False)
+    assert room.alarm("feeder.offline", "board").priority == 1
+    board_day(room, 900, 3000, board=False)
+    alarm = room.alarm("feeder.offline", "board")
+    assert (alarm.cleared_at, alarm.priority, alarm.key) == (None, 3, "alarm.feeder.offline")
+    assert set(room.alarms()) == {"feeder.offline@board"}
+    board_day(room, 3000, 3100)
+    assert room.alarms() == {"feeder.offline@board": "returned"}
+
+
 def test_a_retained_last_will_may_raise_after_a_start_but_never_clears() -> None:
     room = estate()
     room.at(5)
