@@ -173,7 +173,7 @@ class Quarantine:
         self._held = None
         return taken_back.reopen(db, addresses)
 
-    def recall(self, db: sqlite3.Connection, found: Iterable[Placed]) -> tuple[ledger.Counts, int]:
+    def recall(self, db: sqlite3.Connection, found: Sequence[Placed]) -> tuple[ledger.Counts, int]:
         """What of them does not wait yet does so now; see `taken_back.recall`."""
         fresh, counts, again = taken_back.recall(db, found)
         if again:

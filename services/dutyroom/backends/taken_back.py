@@ -8,7 +8,7 @@ one row, what is found later of a message that was read waits in a row of its ow
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -22,6 +22,9 @@ from dutyroom.timebase import Ms
 
 FOREIGN = "not_ours"  # settled, or in part, because devices are not ours
 Placed = tuple[int, int, MessageRecord]  # of a batch its sequence, and the place there; see `Journal.recall`
+
+
+_Key = tuple[str, bytes, Ms]  # topic, payload, receipt
 
 
 class _Row(NamedTuple):
@@ -60,17 +63,18 @@ def reopen(db: sqlite3.Connection, addresses: Collection[str]) -> tuple[ledger.C
     return counts, len(found)
 
 
-def recall(db: sqlite3.Connection, found: Iterable[Placed]) -> tuple[list[Placed], ledger.Counts, int]:
+def recall(db: sqlite3.Connection, found: Sequence[Placed]) -> tuple[list[Placed], ledger.Counts, int]:
     """Messages of which nothing waits for these addresses, or not for all of them: those that are to be taken, counts, and
     how many more wait again. Those read in part stay counted as read."""
     counts: ledger.Counts = {}
     fresh: list[Placed] = []
-    told: dict[tuple[str, bytes, Ms], set[str]] = {}  # addresses of what is to be taken
+    told: dict[_Key, set[str]] = {}  # addresses of what is to be taken
     said: set[tuple[str, bytes]] = set()
-    again = 0
+    again, waited = 0, _waited(db, [record.message for _, _, record in found])
     for seq, place, record in found:
-        message, rows = record.message, [*_rows_of(db, record.message), *_pushed_out(db, seq, place)]
-        mine = told.setdefault((message.topic, message.payload, message.received_at), set())
+        message = record.message
+        key = message.topic, message.payload, message.received_at
+        rows, mine = [*waited.get(key, ()), *_pushed_out(db, seq, place)], told.setdefault(key, set())
         unread, content = _left(record, rows, mine), (message.topic, message.payload)
         if not unread or (message.retained and not rows and (content in said or kept_already(db, message))):
             continue  # a broker tells what it retains at every connection
@@ -113,13 +117,21 @@ def _left(record: MessageRecord, rows: Iterable[_Row], told: Collection[str]) ->
     return tuple(address for address in record.unread if address not in known)
 
 
-def _rows_of(db: sqlite3.Connection, message: Message) -> list[_Row]:
-    found = db.execute(
-        "SELECT id, state, reason, part, addresses FROM quarantine "
-        "WHERE state IN ('open','reprocessed','discarded') AND topic=? AND received_at=? AND payload=?",
-        (message.topic, message.received_at, message.payload),
-    )
-    return [_Row(*columns) for columns in found]
+def _waited(db: sqlite3.Connection, messages: Iterable[Message]) -> dict[_Key, list[_Row]]:
+    """The rows of messages, as far as there are any: a topic is looked through once, not for each message."""
+    spans: dict[str, tuple[Ms, Ms]] = {}
+    for message in messages:
+        first, last = spans.get(message.topic, (message.received_at, message.received_at))
+        spans[message.topic] = min(first, message.received_at), max(last, message.received_at)
+    found: dict[_Key, list[_Row]] = {}
+    for topic, span in spans.items():
+        for at, payload, *columns in db.execute(
+            "SELECT received_at, payload, id, state, reason, part, addresses FROM quarantine "
+            "WHERE state IN ('open','reprocessed','discarded') AND topic=? AND received_at BETWEEN ? AND ?",
+            (topic, *span),
+        ):
+            found.setdefault((topic, payload, at), []).append(_Row(*columns))
+    return found
 
 
 def _pushed_out(db: sqlite3.Connection, seq: int, place: int) -> list[_Row]:
