@@ -55,7 +55,8 @@ def guard(row: Fields, below: Mapping[object, object]) -> None:
             row.wrong(name, f"{what} are never explained by anything else")
     for name in ("kind", "point"):
         if name in given and given[name] != below.get(name):
-            row.wrong(name, f"{what} stay what they are; add a rule of your own beside it")
+            shipped = f"{given.get('id')} is a shipped rule"
+            row.wrong(name, f"{shipped}, and {what} stay what they are; a rule of your own needs another id")
     _narrowed(row, given.get("select"), below.get("select"), what)
     for name in ("equals", "otherwise"):
         _fewer(row, "parameters", name, given.get("parameters"), below.get("parameters"), what)

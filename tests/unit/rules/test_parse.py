@@ -139,7 +139,7 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
         ),
         (
             "rules:\n  - {id: fire.smoke, point: smoke}",
-            "rules[0].point: fire and entrapment stay what they are",
+            "rules[0].point: fire.smoke is a shipped rule, and fire and entrapment stay what they are",
         ),
         ("rules:\n  - {id: fire.smoke, parameters: {equals: 2}}", "equals leaves out 1: fire and entrapment"),
         (
