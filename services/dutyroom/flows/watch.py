@@ -80,6 +80,7 @@ class Watch:
         self._ticked_at: Ms | None = None
         self._usual: Ms = 0  # between two ticks
         self._away = False
+        self._turned = False  # we were away, or are since now: no batch can tell that again
         self._idle = IdleRules()
         self._learning = Learning(site.id)
         self._places = Places(table)
@@ -116,6 +117,7 @@ class Watch:
         if self._outage is not None:
             self._outage.adopt(any(a.rule == OUTAGE.id for a in standing))
         self._engine.started(now)
+        self._away = not self._engine.hears_all  # a line was away when the state was stored
         self._position = cursors
         self._commit(now, snapshot=True)
 
@@ -154,7 +156,7 @@ class Watch:
             return 0
         if self._away or self._slept(self._clock.now()):
             # What waits may have ended in what a broker kept for us: its first message must not ring it.
-            self._engine.resumed(rows[0][1].received_at)
+            self._turned |= self._engine.resumed(rows[0][1].received_at)
         count = 0
         for seq, batch in rows:
             found = self._engine.feed(batch)
@@ -170,7 +172,7 @@ class Watch:
         self._moved = True
         # Where nothing has changed the cursor may lag until the next tick: judging the same
         # batches again after a crash gives the same.
-        full = self._since >= _SNAPSHOT_EVERY
+        full = self._turned or self._since >= _SNAPSHOT_EVERY
         if self._pending:
             self._commit(self._clock.now(), snapshot=full)
         elif full:
@@ -184,17 +186,18 @@ class Watch:
         the broker is not there, the journal lags, or the machine slept."""
         self._begin()
         if self._blind(now):
+            self._turned |= self._engine.hears_all
             self._engine.deaf(now)
             self._away = True
         elif not self._lagging():
             if self._away:
                 self._engine.started(now)
                 self._engine.hears(now)
-                self._away = False
+                self._away, self._turned = False, True
             self._pending += self._engine.tick(now - self._lag)
         if self._outage is not None and (change := self._outage.look(now)) is not None:
             self._pending.append(change)
-        due = self._since > 0 and self._snapshot_due(now)
+        due = self._turned or (self._since > 0 and self._snapshot_due(now))
         if self._pending or self._anything_due(now):
             self._commit(now, snapshot=due)
         elif self._moved or due:
@@ -237,6 +240,7 @@ class Watch:
             self._usual = step if self._usual == 0 else (7 * self._usual + step) // 8
         elif not self._away:
             self._engine.started(now)
+            self._turned = True
         return False
 
     def _slept(self, now: Ms) -> bool:
@@ -320,7 +324,7 @@ class Watch:
         """After the transaction: the journal may forget what the snapshot knows."""
         self._moved = False
         if snapshot:
-            self._since, self._stored_at = 0, now
+            self._since, self._stored_at, self._turned = 0, now, False
             if self._late is not None:
                 self._late.kept(now)
             self._passed = dict(self._position)

@@ -120,11 +120,13 @@ class Delay:
         flipped = [] if self.flipped == NEVER else [self.flipped]
         if self.since is None:  # the others mean something only while it waits
             return [self.active, None, 0, None, *flipped]
-        return [self.active, self.since, self.heard, self.last, *flipped]
+        more = [self.flipped, self.resumed] if self.since < self.resumed else flipped
+        return [self.active, self.since, self.heard, self.last, *more]
 
     def load(self, data: Sequence[Any]) -> None:
         self.active, self.since, self.heard, self.last = data[:4]
         self.flipped = data[4] if len(data) > 4 else NEVER
+        self.resumed = max(self.resumed, data[5] if len(data) > 5 else 0)  # a state of before we were away
 
 
 class Watched(Instance):

@@ -303,15 +303,21 @@ class Engine:
             self._look(instance)
         self.resumed(now)
 
-    def resumed(self, now: Ms) -> None:
+    def resumed(self, now: Ms) -> bool:
         """We listen again at `now`. Where no device at all was heard for a while, nothing is known of that while:
-        what waits begins to wait anew."""
+        what waits begins to wait anew. Returns whether it was so."""
         last = self._hearing.last()
         if last is None or now - last <= PAUSE:
-            return
+            return False
         for instance in self._roster.instances.values():
             instance.paused(now)
             self._look(instance)
+        return True
+
+    @property
+    def hears_all(self) -> bool:
+        """Whether no line is away, as far as it was told."""
+        return self._deaf is None
 
     def deaf(self, now: Ms) -> None:
         """A line is away from now on, by which some devices speak. What waits at those that are not heard meanwhile goes
@@ -437,6 +443,7 @@ class Engine:
                 lanes,
                 self._muster.of(self._roster.instances.of, self._prints),
                 [(i.rule.id, i.device, i.packed()) for i in moved],
+                self._deaf,
             )
         )
 
@@ -446,6 +453,7 @@ class Engine:
         An instance whose rule has changed starts afresh. Raises Rejected for what is no snapshot.
         """
         state = snapshot.read(data)
+        self._deaf = state.deaf
         self._points.wake_all()
         self._points.take_newest(*snapshot.instants(state.points, state.newest))
         self._hearing.load(state.devices, state.heard, state.lanes)

@@ -45,6 +45,7 @@ class State(msgspec.Struct):
     lanes: bytes  # int16, by `devices`; b"" = not known
     rules: dict[str, Rows]
     instances: list[tuple[str, str, Any]]  # rule, device, what `packed` gave; read: what `dump` gave
+    deaf: int | None = None  # since when a line was away
 
 
 class Moved:

@@ -242,6 +242,27 @@ def test_the_first_of_a_backlog_rings_no_wait_whose_end_is_behind_it(away: str) 
     assert room.alarms() == {"gate.held_open@gate": "unacknowledged"}
 
 
+@pytest.mark.parametrize("killed", [0, 3601, 3605])
+def test_a_wait_that_began_anew_after_an_outage_is_no_older_after_a_kill(killed: int) -> None:
+    """A gate opens at 60 s, the line goes for an hour; of that hour nobody knows."""
+    room = Room(
+        [device("gate", "gate"), device("meter", "water_meter", 10)],
+        {"gate": [state("door_open")], "water_meter": [gauge("flow", "m3/h")]},
+    )
+    room.at(50).reads(("meter", "flow", 0.1), ("gate", "door_open", 1))
+    room.broker = False
+    room.at(3600, 10)
+    room.broker = True
+    room.reads(("meter", "flow", 0.1), at=60)
+    if killed:
+        room.at(killed).restart()
+    room.at(3609).reads(("gate", "door_open", 1), at=3606)
+    room.at(3720, 10)
+    assert room.records.rows.alarms == {}
+    room.at(3740, 10)
+    assert room.alarms() == {"gate.held_open@gate": "unacknowledged"}
+
+
 @pytest.mark.parametrize("away", ["line", "machine", "process"])
 def test_a_generator_whose_start_waits_in_the_broker_has_not_failed(away: str) -> None:
     """It ran 8 s after the mains was lost, but by then the line had gone; a message of another device comes first."""
@@ -317,12 +338,19 @@ def test_while_one_of_two_lines_is_away_what_waits_there_rings_nothing(before: s
     assert room.records.rows.alarms == {}
 
 
-def test_what_stood_open_all_the_while_is_told_when_its_line_is_back() -> None:
+@pytest.mark.parametrize("ended", ["not", "killed", "stopped"])
+def test_what_stood_open_all_the_while_is_told_when_its_line_is_back(ended: str) -> None:
+    """Also by another process, which has heard the other line only since it lives."""
     room = of_two_lines()
     heard(room, 10, 60)
     room.reads(("gate", "door_open", 1))
     room.broker = False
-    heard(room, 60, 900)
+    heard(room, 60, 890)
+    if ended == "stopped":
+        room.watch.stop()
+    if ended != "not":
+        room.restart()
+    heard(room, 890, 900)
     room.broker = True
     heard(room, 900, 1000)
     assert room.alarms() == {}
