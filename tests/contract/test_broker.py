@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.servers.certificates import Authority
 from tests.servers.child import free_port
 from tests.servers.mosquitto import Mosquitto
 
@@ -513,6 +514,15 @@ def test_a_plain_broker_where_tls_is_wanted_is_said(new_mosquitto: NewMosquitto)
 
 
 @leaves_a_socket
+def test_a_broker_with_tls_where_none_is_named_is_said(new_mosquitto: NewMosquitto, tmp_path: Path) -> None:
+    (certificate, key), port = Authority(tmp_path).sign("server"), free_port()
+    new_mosquitto(f"listener {port} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n")
+    assert refusal(port) == (
+        f"broker 127.0.0.1:{port} ended the connection before it let us in (does that port want TLS, tls: true?)"
+    )
+
+
+@leaves_a_socket
 def test_tls_with_a_certificate_of_ones_own(new_mosquitto: NewMosquitto, tmp_path: Path) -> None:
     ca, key = tmp_path / "ca.pem", tmp_path / "key.pem"
     command = [
@@ -532,7 +542,8 @@ def test_tls_with_a_certificate_of_ones_own(new_mosquitto: NewMosquitto, tmp_pat
     port = free_port()
     new_mosquitto(f"listener {port} 127.0.0.1\ncertfile {ca}\nkeyfile {key}\n")
     assert refusal(port, tls=True) == (
-        f"broker 127.0.0.1:{port} shows a certificate that is not trusted: self-signed certificate"
+        f"broker 127.0.0.1:{port} shows a certificate that is not trusted: self-signed certificate "
+        "(the site names no ca_file, so this machine's authorities count)"
     )
     session = MqttSession(
         BrokerAddress("127.0.0.1", port, tls=True, ca_file=str(ca)), "dutyroom-estate", SystemClock()

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.servers.mosquitto import Mosquitto
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.mqtt import MqttPublisher, MqttSession
 from dutyroom.backends.mqtt.aside import MqttAside
+from dutyroom.backends.mqtt.selftest import self_test
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.site import BrokerAddress
 
@@ -97,6 +99,23 @@ def test_a_strangers_certificate_is_said(doors: Doors, opened: Opened, tmp_path:
     session = opened(doors.address(certificate_file=str(certificate), key_file=str(key)))
     until(lambda: session.refused, "a reason")
     assert f"does not trust our client certificate {certificate}" in session.refused
+
+
+def test_a_try_out_says_as_much_of_certificates(doors: Doors, tmp_path: Path) -> None:
+    stranger = Authority(tmp_path / "elsewhere", "stranger")
+    certificate, key = stranger.sign("stranger-1")
+
+    def untried(**given: str) -> str:
+        return self_test(replace(doors.address(), **given)).untried  # type: ignore[arg-type]
+
+    assert "client certificate" in untried()
+    assert f"our client certificate {certificate}" in untried(
+        certificate_file=str(certificate), key_file=str(key)
+    )
+    said = untried(ca_file=str(stranger.certificate))
+    assert "could not be tried: it shows a certificate that is not trusted: " in said
+    assert said.endswith(f"(ca_file names {stranger.certificate}: is it of another authority?)")
+    assert "Hostname mismatch, certificate is not valid for 'localhost'" in untried(host="localhost")
 
 
 def test_a_certificate_that_has_expired_is_said_and_a_new_one_in_its_place_lets_in(

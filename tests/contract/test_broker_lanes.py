@@ -153,6 +153,20 @@ def test_topics_of_profiles_that_the_priority_session_reads_are_not_asked_for_ag
     assert inbound._others[0].subscriptions.topics == ("meter/#", "gate/#")
 
 
+def test_what_one_broker_reads_with_priority_is_still_asked_for_at_another() -> None:
+    """The devices of a profile may publish to a broker that has no such session."""
+    lanes = BrokerAddress("one", **LANES), BrokerAddress("two", topics=("meter/#",))
+    inbound = MqttInbound("estate", lanes, SystemClock())
+    assert inbound.extend(["fire/+/state"]) == ("fire/+/state",)
+    topics = [session.subscriptions.topics for session in inbound._others]
+    assert topics == [("meter/#",), ("meter/#", "fire/+/state")]
+
+
+def test_what_a_shared_subscription_reads_with_priority_is_not_asked_for_again() -> None:
+    shared = BrokerAddress("one", topics=("meter/#",), priority=("$share/duty/fire/#",))
+    assert MqttInbound("estate", [shared], SystemClock()).extend(["fire/+/state"]) == ()
+
+
 # ------------------------------------------------------------ what a session had before
 
 

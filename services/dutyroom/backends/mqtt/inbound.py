@@ -24,7 +24,7 @@ from dutyroom.interfaces import Parcel
 from dutyroom.model.messages import Messages
 from dutyroom.model.telemetry import Message
 from dutyroom.site import BrokerAddress
-from dutyroom.site.filters import advice, covers, meeting
+from dutyroom.site.filters import advice, alone, covers, meeting
 from dutyroom.timebase import Clock
 
 log = structlog.get_logger(__name__)
@@ -87,7 +87,7 @@ class MqttInbound:
             for broker in brokers
             if not broker.priority and f"{urgent}@{broker.host}:{broker.port}" in standing.sessions
         ]
-        self._priority = tuple(topic for broker in brokers for topic in broker.priority)
+        self._priority = [tuple(alone(topic) for topic in broker.priority) for broker in brokers]
         self._calm = [*self._others, *self._leaving]  # in turn
         self._last_urgent = False
 
@@ -125,12 +125,18 @@ class MqttInbound:
             thread.join()
 
     def extend(self, topics: Iterable[str]) -> tuple[str, ...]:
-        """Subscribes to these as well, at each broker; returns those that no filter covered."""
-        wanted = [topic for topic in topics if not any(covers(first, topic) for first in self._priority)]
-        for topic, first in meeting(wanted, self._priority):
-            # Heard twice is better than not heard: readings of one instant are one.
-            log.warning("broker.topics_meet", topic=topic, priority=first, effect="some messages come twice")
-        fresh = [topic for session in self._others for topic in session.extend(wanted)]
+        """Subscribes to these as well, at each broker but for what its own priority session reads there; returns those
+        that no filter covered."""
+        asked = tuple(topics)
+        fresh: list[str] = []
+        for session, priority in zip(self._others, self._priority, strict=True):
+            wanted = [topic for topic in asked if not any(covers(first, topic) for first in priority)]
+            for topic, first in meeting(wanted, priority):
+                # Heard twice is better than not heard: readings of one instant are one.
+                log.warning(
+                    "broker.topics_meet", topic=topic, priority=first, effect="some messages come twice"
+                )
+            fresh += session.extend(wanted)
         return tuple(dict.fromkeys(fresh))
 
     def take(self, timeout_s: float, limit: int) -> Taken:

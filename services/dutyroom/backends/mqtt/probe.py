@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import paho.mqtt.client as paho
-from paho.mqtt.client import ConnectFlags
+from paho.mqtt.client import MQTT_LOG_ERR, ConnectFlags
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from dutyroom.backends.mqtt.refusals import ended_early, not_reached
 from dutyroom.backends.mqtt.security import name_of, secret, tls_context
 from dutyroom.errors import Unavailable
 from dutyroom.site import BrokerAddress
@@ -70,15 +71,20 @@ class Probe:
         answers: list[tuple[ConnectFlags, ReasonCode]] = []
         client.on_connect = lambda _c, _d, flags, code, _p: answers.append((flags, code))
         client.on_disconnect = lambda *_: self._ended.set()
+        errors: list[str] = []  # paho tells nowhere else why a line ended
+        client.on_log = lambda _c, _d, level, text: errors.append(text) if level == MQTT_LOG_ERR else None
         self._unanswered.clear()
         self._ended.clear()
         try:
             client.connect(self._address.host, self._address.port, 30, **self._wishes(five, clean))
         except (OSError, ValueError) as err:
-            raise Unavailable(f"it cannot be reached: {err}") from err
+            raise Unavailable(f"it {not_reached(self._address, err)}") from err
         self._client = client
         client.loop_start()
-        self._wait(lambda: bool(answers), "it did not let us in")
+        self._wait(lambda: bool(answers) or self._ended.is_set(), "it did not let us in")
+        if not answers:
+            reason = " ".join(errors).removeprefix("failed to receive on socket: ")
+            raise Unavailable(f"it {ended_early(self._address, reason)}")
         flags, code = answers[0]
         if code.is_failure:
             raise NotAllowed(f"it does not let us in: {code}")

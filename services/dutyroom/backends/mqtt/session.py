@@ -11,7 +11,6 @@ acknowledgements come twice or out of order, with what was not acknowledged in i
 from __future__ import annotations
 
 import contextlib
-import ssl
 import sys
 import threading
 import time
@@ -28,6 +27,7 @@ from dutyroom.backends.mqtt import link
 from dutyroom.backends.mqtt.backoff import Backoff, pause, some_chance
 from dutyroom.backends.mqtt.bulk import client_class
 from dutyroom.backends.mqtt.properties import MOST_ALIASES
+from dutyroom.backends.mqtt.refusals import ended_early, not_reached, of_our_certificate
 from dutyroom.backends.mqtt.security import name_of, read_again, secret, tls_context
 from dutyroom.backends.mqtt.subscriptions import Standing, Subscriptions
 from dutyroom.backends.mqtt.waiting import Waiting
@@ -42,6 +42,7 @@ KEEPALIVE_S = 30
 TOGETHER_S = 0.01  # what comes this soon after the first is taken with it
 _TAKEN_OVER = 0x8E  # MQTT 5: somebody else came with our client id
 _SHORT = 3  # short connections in a row are no accident
+_UNSAID = 4  # tries by TLS that ended without a reason: none will come
 _A_WEEK_S = 7 * 86_400
 _FOR_EVER = 0xFFFFFFFF  # MQTT 5: a session without an end, as 3.1.1 has it
 
@@ -181,12 +182,7 @@ class MqttSession:
 
     def _not_reached(self, _client: object, _data: object) -> None:
         # paho calls this while it handles the error and does not hand it over.
-        err = sys.exc_info()[1]
-        if isinstance(err, ssl.SSLCertVerificationError):
-            self._say_refused(f"shows a certificate that is not trusted: {err.verify_message}")
-        elif not self._wants_certificate(str(err)):
-            hint = " (by TLS: does that port speak it?)" if self._address.tls else ""
-            self._say_refused(f"cannot be reached: {err}{hint}")
+        self._say_refused(not_reached(self._address, sys.exc_info()[1]))
         self._read_again()
         self._wait_next(self._backoff.lost(time.monotonic()))
 
@@ -195,24 +191,6 @@ class MqttSession:
             read_again(self._client, self._address, self._tls)
         except Rejected as err:
             log.warning("broker.credentials", reason=str(err))
-
-    def _wants_certificate(self, reason: str) -> bool:
-        """Says so when the broker ended the handshake for our certificate's sake."""
-        words = reason.lower().replace("_", " ")
-        if "certificate required" in words or "handshake failure" in words:
-            file = self._address.certificate_file
-            self._say_refused(
-                f"does not take our client certificate {file}"
-                if file
-                else "wants a client certificate (the site names no certificate_file and key_file)"
-            )
-        elif "alert" in words and ("unknown ca" in words or "certificate" in words):
-            self._say_refused(
-                f"does not trust our client certificate {self._address.certificate_file}: {reason}"
-            )
-        else:
-            return False
-        return True
 
     def _wait_next(self, seconds: float) -> None:
         """Before the next try. Jitter: many sites and lanes that were cut off together must not knock at once."""
@@ -232,6 +210,7 @@ class MqttSession:
     def _disconnected_now(
         self, _client: object, _data: object, _flags: object, code: ReasonCode, _p: object
     ) -> None:
+        let_in, reason = self._connected.is_set(), self._client.reason
         self._ended()
         self._wait_next(self._backoff.lost(time.monotonic()))
         if code.value == _TAKEN_OVER or self._backoff.short >= _SHORT:
@@ -240,10 +219,16 @@ class MqttSession:
                 f"{self._client_id}, another instance of this site? Or does the broker take all connections of a user for "
                 "one client (Mosquitto: use_username_as_clientid)?"
             )
-        reason = self._client.reason
-        if reason and self._wants_certificate(reason):
+        certificate = of_our_certificate(self._address, reason)
+        if certificate or not (let_in or self.refused or self._stopping.is_set() or self._may_be_said_yet()):
+            self._say_refused(certificate or ended_early(self._address, reason))
+        if certificate or not let_in:
             self._read_again()
         log.info("broker.disconnected", broker=self._name, reason=reason or str(code))
+
+    def _may_be_said_yet(self) -> bool:
+        """By TLS a broker often says why it hangs up, but not at each try."""
+        return self._tls is not None and self._backoff.failures < _UNSAID
 
     def _broken(self, err: Exception) -> bool:
         """Something that is no MQTT came: the connection is made anew, after a pause."""
