@@ -13,6 +13,7 @@ from dataclasses import replace
 import orjson
 
 from dutyroom.alarms import spans_of
+from dutyroom.flows.conditions import OWN
 from dutyroom.flows.corrections import Judged
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Key, Standing, interval_in
@@ -108,8 +109,12 @@ class Watch:
         for lane in Lane:
             self._again(lane, position.get(lane, 0), cursors[lane])
         now = self._clock.now()
-        # An inferred alarm is the work of the topology: the rule on that device knows nothing of it.
-        standing = [a for a in opened if a.cleared_at is None and "inferred" not in a.arguments]
+        # An inferred alarm is the work of the topology: the rule on that device knows nothing of it, or said it as well.
+        standing = [
+            a
+            for a in opened
+            if a.cleared_at is None and ("inferred" not in a.arguments or OWN in a.arguments)
+        ]
         over = [Condition(a.rule, a.object, False, a.cleared_at) for a in (*opened, *ended) if a.cleared_at]
         self._engine.adopt(
             [Condition(a.rule, a.object, True, spans_of(a)[-1][0]) for a in standing], now, over

@@ -250,6 +250,18 @@ def test_a_cut_that_is_inferred_where_the_instrument_had_been_silent_once_ends_a
     assert room.alarms() == {"feeder.offline@board": "returned"}, "it was raised for ever"
 
 
+def test_an_instrument_that_speaks_again_soon_after_a_restart_in_a_cut_is_silent_no_longer() -> None:
+    """It had been silent long enough to be told itself; the process does not live long enough to miss it once more."""
+    room = quick_board()
+    board_day(room, 0, 300)
+    board_day(room, 300, 850, board=False, pumps=False)
+    room.restart()
+    board_day(room, 850, 900, board=False, pumps=False)
+    board_day(room, 900, 960, board=False)
+    board_day(room, 960, 1600)
+    assert room.alarms() == {"feeder.offline@board": "returned"}
+
+
 def test_an_instrument_that_falls_silent_after_a_cut_that_was_inferred_is_told_as_such() -> None:
     room = quick_board()
     board_day(room, 0, 300)
