@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from dutyroom import tickets
 from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, known_since
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode
-from dutyroom.flows.room import Room
+from dutyroom.flows.room import ANNUNCIATED, Room
+from dutyroom.flows.ticketing import raise_priority
 from dutyroom.model.duty import AlarmEvent, Condition
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
@@ -44,9 +46,25 @@ def infer(room: Room) -> None:
                 clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
         while dark and (found := _dead_now(room, utility, dark)):
             for feed, rule in found:
-                condition = Condition(rule.id, feed, True, room.now, arguments={"inferred": utility})
-                raise_alarm(room, rule, condition)
+                _raise(room, rule, Condition(rule.id, feed, True, room.now, arguments={"inferred": utility}))
                 dark[feed] = room.now
+
+
+def _raise(room: Room, rule: Rule, condition: Condition) -> None:
+    """Where its instrument was silent before, that ends here: what is told now is another thing."""
+    standing = room.open.get((rule.id, condition.object))
+    if standing is None or not standing.active:
+        raise_alarm(room, rule, condition)
+        return
+    clear(room, standing, rule, room.now, "alarm.reason.worse")
+    raise_alarm(room, rule, condition)
+    episode = room.open[rule.id, condition.object]
+    episode.alarm = replace(episode.alarm, arguments={**episode.alarm.arguments, OWN: True})
+    if episode is standing:  # one that a person had acknowledged has ended: a new one is told of as ever
+        room.tell(episode, f"again:{room.now}")
+    work = room.works.get(tickets.cause_of(*episode.key))
+    if work is not None and rule.priority < work.ticket.priority:
+        raise_priority(room, work, rule.priority, "alarm.reason.worse")
 
 
 def _no_guess(room: Room, episode: Episode) -> None:
@@ -99,6 +117,7 @@ def _dead_now(room: Room, utility: str, dark: Mapping[str, Ms]) -> list[tuple[st
     if not candidates:
         return []
     known = dead_feeds(room, utility)
+    known = {f: e for f, e in known.items() if not _outlived(room, utility, f, e, dark)}
     return [
         (feed, rule)
         for feed in candidates
@@ -107,6 +126,18 @@ def _dead_now(room: Room, utility: str, dark: Mapping[str, Ms]) -> list[tuple[st
         and (rule := inferred_rule(room, utility, feed)) is not None
         and _proven(room, utility, feed, dark)
     ]
+
+
+def _outlived(room: Room, utility: str, feed: str, episode: Episode, dark: Mapping[str, Ms]) -> bool:
+    """Whether an alarm says only that the instrument of a feed is silent: what hangs on it, and is dark now, spoke on."""
+    alarm, rule = episode.alarm, room.context.rules.get(episode.alarm.rule)
+    if rule is None or rule.kind != "stale" or episode.guessed or not episode.active:
+        return False
+    if alarm.object != feed or alarm.state not in ANNUNCIATED:
+        return False
+    since = known_since(alarm)
+    only = sole_fed(room.context.topology, utility, feed)
+    return sum(d in dark and (room.context.heard(d) or 0) > since for d in only) >= LEAST
 
 
 def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool:

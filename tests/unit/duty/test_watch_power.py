@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from tests.unit.duty.duty_room import Room, device, gauge, person, state
 
-from dutyroom.model.duty import TicketState
+from dutyroom.model.duty import AlarmState, TicketState
 from dutyroom.model.telemetry import PointSpec, Quality
 from dutyroom.rules.parse import parse_rules
 from dutyroom.topology import Topology
@@ -248,6 +248,34 @@ def test_a_cut_that_is_inferred_where_the_instrument_had_been_silent_once_ends_a
     assert [t.priority for t in room.records.rows.tickets.values()] == [1]
     board_day(room, 2180, 2400)
     assert room.alarms() == {"feeder.offline@board": "returned"}, "it was raised for ever"
+
+
+@pytest.mark.parametrize("answered", [False, True])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_cut_behind_an_instrument_that_has_been_silent_for_long_is_told(
+    answered: bool, again: bool
+) -> None:
+    """The meter of a board breaks, which is no more than that; half an hour later all that hangs on the board falls silent."""
+    room = quick_board()
+    board_day(room, 0, 300)
+    board_day(room, 300, 2000, board=False)
+    silent = room.alarm("feeder.offline", "board")
+    assert silent.priority == 3
+    if answered:
+        room.records.rows.alarms[silent.id] = replace(silent, state=AlarmState.ACKNOWLEDGED)
+    told = len(room.records.rows.outbox)
+    board_day(room, 2000, 2040, board=False, pumps=False)
+    if again:
+        room.restart()
+    board_day(room, 2040, 2300, board=False, pumps=False)
+    alarm = room.alarm("feeder.offline", "board")
+    assert (alarm.state, alarm.priority, alarm.arguments["inferred"]) == ("unacknowledged", 1, "power")
+    assert len(room.records.rows.outbox) == told + 1
+    assert [t.priority for t in room.records.rows.tickets.values()] == [1]
+    board_day(room, 2300, 3000, board=False)
+    assert {key: room.alarm(*key.split("@")).priority for key in room.alarms()} == {"feeder.offline@board": 3}
+    board_day(room, 3000, 3100)
+    assert room.alarms() == {"feeder.offline@board": "returned"}
 
 
 def test_an_instrument_that_speaks_again_soon_after_a_restart_in_a_cut_is_silent_no_longer() -> None:
