@@ -10,7 +10,7 @@ import pytest
 from tests.flows.intake_rig import Rig, T, batch, meter, probe, tank
 from tests.flows.test_rereading import Breaking, Counting, Ended
 
-from dutyroom.errors import Rejected
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.live import Live
 from dutyroom.flows.notours import MOST, NotOurs, without
@@ -64,6 +64,27 @@ def test_what_waits_and_what_comes_is_ignored_until_it_is_taken_back(rig: Rig) -
         ("admin", "device.not_ours_back", "next-door"),
         ("admin", "device.not_ours", "next-door"),
     ]
+
+
+@pytest.mark.parametrize("away", ["journal", "records"])
+def test_what_is_taken_back_while_the_disk_is_full_or_the_records_are_away_is_read_when_they_are_there(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, away: str
+) -> None:
+    rig.intake.disown("p1", "admin", T)
+    rig.ingest.handle([probe(7, T)])
+    rig.intake.not_ours.take_back("p1", "admin", T + 1)
+    rig.register(tank())
+    broken, name = (rig.journal, "reopen") if away == "journal" else (rig.records, "read")
+
+    def refuse(*_: object) -> None:
+        raise Unavailable("try again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(broken, name, refuse)
+        with pytest.raises(Unavailable):
+            rig.reread()
+    rig.reread()
+    assert rig.stored("tank-p1", "level") == [("03:00:00Z", 7.0)]
 
 
 def test_of_a_shared_message_only_its_own_part_is_ignored(rig: Rig) -> None:

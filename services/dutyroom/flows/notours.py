@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace as with_others
 
-from dutyroom.errors import Rejected
+from dutyroom.errors import Rejected, Unavailable
 from dutyroom.interfaces import Records, Tx
 from dutyroom.profiles.attempt import Outcome
 from dutyroom.profiles.result import Decoded, Ignored, Refused
@@ -68,12 +68,16 @@ class NotOurs:
         self._change(remove, "device.not_ours_back", address, actor, now)
 
     def returned(self) -> Collection[str]:
-        """Addresses taken back whose messages are still to be looked for, also before we were here."""
+        """Addresses taken back whose messages are still to be looked for, also before we were here. Raises Unavailable."""
         if not self._news:
             return ()
-        self._news = False
-        with self._records.read() as tx:
-            return self._back(tx)
+        self._news = False  # first: more may be taken back meanwhile
+        try:
+            with self._records.read() as tx:
+                return self._back(tx)
+        except Unavailable:
+            self._news = True
+            raise
 
     def recalled(self, addresses: Collection[str]) -> None:
         """Their messages have been found."""

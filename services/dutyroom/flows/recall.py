@@ -24,7 +24,8 @@ class Recall:
     def __init__(self, journal: Journal, ingest: Ingest, batches: int = BATCHES) -> None:
         self._journal, self._ingest, self._batches = journal, ingest, batches
         self._back: frozenset[str] = frozenset()
-        self._left: list[tuple[Lane, int, int]] = []  # lane, looked at up to, last of the pass
+        # Lane, looked at up to, last of the pass; None = what is in quarantine comes first.
+        self._left: list[tuple[Lane, int, int]] | None = None
 
     @property
     def busy(self) -> bool:
@@ -33,27 +34,26 @@ class Recall:
     def step(self) -> bool:
         """One chunk; True = some message waits now that did not."""
         if not self._back:
-            back = frozenset(self._ingest.not_ours.returned())
-            if not back:
-                return False
-            reopened = self._journal.reopen(back)
+            self._back = frozenset(self._ingest.not_ours.returned())
+            return False
+        if self._left is None:
+            reopened = self._journal.reopen(self._back)
             self._left = [(lane, 0, self._journal.last(lane)) for lane in Lane]
-            self._back = back
             return reopened > 0
         if self._left:
-            return self._chunk() > 0
+            return self._chunk(self._left) > 0
         self._ingest.not_ours.recalled(self._back)
-        self._back = frozenset()
+        self._back, self._left = frozenset(), None
         return False
 
-    def _chunk(self) -> int:
-        lane, after, last = self._left[0]
+    def _chunk(self, left: list[tuple[Lane, int, int]]) -> int:
+        lane, after, last = left[0]
         found = [(seq, batch) for seq, batch in self._journal.read(lane, after, self._batches) if seq <= last]
         many = self._journal.recall(list(self._of(found)))
         if len(found) == self._batches:
-            self._left[0] = lane, found[-1][0], last
+            left[0] = lane, found[-1][0], last
         else:
-            del self._left[0]
+            del left[0]
         return many
 
     def _of(self, batches: Iterable[tuple[int, Batch]]) -> Iterator[tuple[int, int, MessageRecord]]:
