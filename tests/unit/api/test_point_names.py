@@ -174,6 +174,6 @@ def test_any_name_has_a_name(name: str) -> None:
 
 
 def test_a_long_name_takes_no_time() -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     point_name(ZH, "_".join(["a1"] * 5000))
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2

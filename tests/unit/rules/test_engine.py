@@ -185,6 +185,6 @@ def test_readings_without_rules_cost_next_to_nothing() -> None:
         np.zeros(count, dtype=np.int32),
     )
     bench.engine.feed(Batch("s", Lane.NORMAL, T0, (), Readings.empty()))
-    began = time.perf_counter()
+    began = time.process_time()
     assert bench.engine.feed(Batch("s", Lane.NORMAL, T0 + count, (), columns)) == []
-    assert (time.perf_counter() - began) / count < 2e-6
+    assert (time.process_time() - began) / count < 2e-6

@@ -90,10 +90,10 @@ def test_all_double_keys_are_told_at_once() -> None:
 
 def test_an_alias_bomb_is_refused_at_once() -> None:
     lines = ["a0: &a0 [x, x]"] + [f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]" for i in range(1, 40)]
-    began = time.monotonic()
+    began = time.process_time()
     with pytest.raises(Invalid):
         read_yaml("\n".join(lines), "f")
-    assert time.monotonic() - began < 1
+    assert time.process_time() - began < 1
 
 
 def test_decode_names_the_line_of_a_wrong_byte() -> None:
@@ -116,9 +116,9 @@ def test_dotted() -> None:
 def test_two_thousand_devices_in_half_a_second() -> None:
     row = "- {{id: d{0}, name: 水表, class: water_meter, profile: a/b, address: {0:08d}, space: A/1, interval_s: 900}}\n"
     text = "".join(row.format(i) for i in range(2000))
-    began = time.monotonic()
+    began = time.process_time()
     assert len(read_yaml(text, "f").lines) > 14_000
-    assert time.monotonic() - began < 2  # 0.12 s alone on a quiet machine
+    assert time.process_time() - began < 2  # 0.12 s alone on a quiet machine
 
 
 @given(st.text(max_size=200))
