@@ -292,7 +292,7 @@ def test_a_crash_takes_the_children_along_and_the_next_start_goes_on(tmp_path: P
         known = {(a["id"], a["rule"], a["device"], a["raised_at"]) for a in visitor.alarms()}
         assert known >= {(a["id"], a["rule"], a["device"], a["raised_at"]) for a in before}
         assert len(visitor.tickets()) == 1
-        assert usable < 6.0  # 3 s alone on the machine (tests/bench); here other tests run beside it
+        assert usable < 20.0  # 3 s alone on the machine (tests/bench); here other tests run beside it
         again.interrupt()
 
 
