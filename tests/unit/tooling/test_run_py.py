@@ -188,3 +188,22 @@ def test_the_checks_are_those_of_the_readme() -> None:
     assert "--fix" in fixed["lint"]
     assert fixed["tests"][-1] == "-n0"
     assert "--dist" not in fixed["tests"]
+
+
+def test_compiled_modules_are_kept_where_the_machine_wants_none_beside_the_sources(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "one_module.py").write_text("", encoding="utf-8")
+    importing = [sys.executable, "-c", "import one_module; print(one_module.__cached__)"]
+    monkeypatch.setattr(run, "prepare", lambda requirements: tmp_path / "venv")
+    monkeypatch.setattr(run, "steps", lambda folder, fix, rest: [("tests", importing)])
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert run.test([]) == 0
+    kept = Path(capfd.readouterr().out.strip())
+    assert kept.is_relative_to(tmp_path / "venv" / "bytecode")
+    assert kept.exists()
+    assert not (tmp_path / "__pycache__").exists()
+
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE")
+    assert run.bytecode(tmp_path) == {}
