@@ -13,7 +13,7 @@ from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests.contract.mqtt_streams import Pieces, packet, publish
 from tests.flows.test_bulk import Side, T, same
@@ -176,7 +176,22 @@ lines = st.lists(
 )
 
 
+ALONE, SAID = b"", said(3, 1.5, 5)
+# Marks in the first batch of all: of what the same batch had under another packet id, and once more after it.
+MARKED_AT_FIRST = [
+    ((b"meters/m0/up", b"null", 0, 2, False, False, False), b"\x01\0"),
+    ((b"meters/m3/up", SAID, 1, 2, False, True, True), b"\x02\0\0\0\x3c"),
+]
+MARKED_EARLIER = [
+    ((b"meters/m3/up", SAID, 1, 1, False, True, False), ALONE),
+    ((b"meters/m3/up", SAID, 1, 2, False, True, False), ALONE),
+    ((b"meters/m3/up", SAID, 1, 2, False, True, False), ALONE),
+]
+
+
 @given(lines, st.frozensets(st.integers(1, 6), max_size=3), st.booleans())
+@example([(MARKED_AT_FIRST, 20, [], 0, 8192)], frozenset(), True)
+@example([(MARKED_EARLIER, 0, [], 0, 8192)], frozenset(), True)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_committed_is_the_same(drawn: list[Any], refuses: frozenset[int], five: bool) -> None:
     quick, slow = (

@@ -105,9 +105,9 @@ class Window:
         return found
 
     def _meant(self) -> dict[bytes, Message] | None:
-        """What each packet id meant last; None = of some messages it is not known, or nothing has come yet."""
+        """What each packet id meant last, nothing where nothing has come yet; None = of some messages it is not known."""
         last = [*self._recent, *map(shortened, self._new)]
-        return {m.ident[:2]: m for m in last if m.ident} if last and all(map(_SESSION, last)) else None
+        return {m.ident[:2]: m for m in last if m.ident} if all(map(_SESSION, last)) else None
 
     def first(self, message: Message) -> Ms | None:
         """When a message that is delivered again was first received. After a reconnect that may be thousands:

@@ -43,6 +43,16 @@ def test_what_the_process_before_us_had_keeps_its_mark() -> None:
     assert told(memory, (10, b"alarm", True)) == [False]
 
 
+def test_what_comes_without_the_mark_ends_that_for_what_comes_behind_it_at_once() -> None:
+    """However much of it was read from the socket together."""
+    memory = Delivered()
+    assert told(memory, (7, b"alarm", True), (9, b"alarm", False), (8, b"alarm", True)) == [
+        True,
+        False,
+        False,
+    ]
+
+
 def test_long_payloads_are_known_by_their_hash_beside_short_ones() -> None:
     memory, long = Delivered(), b"x" * 5_000
     told(memory, (1, long, False), (2, b"short", False))

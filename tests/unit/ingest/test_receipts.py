@@ -209,6 +209,19 @@ def test_an_alarm_on_its_way_when_the_line_was_cut_is_not_the_one_of_a_moment_be
     assert restarted(BEFORE, *came) == [(9_000, False), (9_100, False), (1_000, True)]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_two_alarms_that_are_the_first_to_come_at_all_are_two(together: bool) -> None:
+    """A new journal, and a broker that had sent both to the process before us: marked, each with its own number."""
+    receipts = Receipts([])
+    came = [panel(3, b"alarm", 9_000, True), panel(4, b"alarm", 9_100, True), panel(4, b"alarm", 9_200, True)]
+    found: list[Message] = []
+    for take in [came] if together else [[message] for message in came]:
+        found += receipts.of(take)
+        receipts.commit()
+    assert [(m.received_at, m.duplicate) for m in found][:2] == [(9_000, False), (9_100, False)]
+    assert found[2].duplicate
+
+
 def test_a_long_message_and_its_repetition_in_one_take_are_one() -> None:
     receipts, long = Receipts(BEFORE), b"x" * 600
     taken = [panel(3, long, 9_000), panel(3, long, 9_001, True), panel(4, long, 9_002, True)]

@@ -35,11 +35,8 @@ class Delivered:
         ids: b"" = QoS 0. size: bytes of all. Until the first message comes without the mark, a broker may be
         at what it sent to the process before us: its marks stay then.
         """
-        again = marked(messages, DUPLICATE)
-        found = self._looked_up(ids, messages) if again and (self._known or not all(ids)) else messages
-        if not self._known:
-            pairs = zip(ids, messages, strict=True)
-            self._known = any(ident and not (m.duplicate or m.retained) for ident, m in pairs)
+        found = self._looked_up(ids, messages) if marked(messages, DUPLICATE) else messages
+        self._known = self._known or any(map(_new, ids, messages))
         self._note(ids, found, size)
         return found
 
@@ -47,10 +44,11 @@ class Delivered:
         last: dict[bytes, Message] = {}
         for run in self._runs:
             last.update(zip(*run, strict=True))
-        found = []
+        found, known = [], self._known
         for ident, message in zip(ids, messages, strict=True):
+            known = known or _new(ident, message)
             # With QoS 0 nothing is ever sent again: a broker that marks it breaks the protocol.
-            if message.duplicate and not (ident and (not self._known or _same(last.get(ident), message))):
+            if message.duplicate and not (ident and (not known or _same(last.get(ident), message))):
                 message = replace(message, duplicate=False)
             found.append(message)
             last[ident] = message
@@ -62,6 +60,10 @@ class Delivered:
         self._count += len(messages)
         while self._count - len(self._runs[0][0]) >= MOST:
             self._count -= len(self._runs.popleft()[0])
+
+
+def _new(ident: bytes, message: Message) -> bool:
+    return bool(ident) and not (message.duplicate or message.retained)
 
 
 def _same(one: Message | None, other: Message) -> bool:
