@@ -16,6 +16,7 @@ class Topology:
 
     feeds: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     _below: dict[str, dict[str, list[str]]] = field(default_factory=dict, compare=False, repr=False)
+    _sole: dict[tuple[str, str], list[str]] = field(default_factory=dict, compare=False, repr=False)
     _dual: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
 
@@ -66,6 +67,16 @@ def children(topology: Topology, utility: str) -> dict[str, list[str]]:
 def sole_fed(topology: Topology, utility: str, feed: str) -> list[str]:
     """Devices that hang directly on a feed and on nothing else."""
     return [d for d in children(topology, utility).get(feed, ()) if feeds_of(topology, utility, d) == (feed,)]
+
+
+def sole_below(topology: Topology, utility: str, feed: str) -> list[str]:
+    """Devices that are dead when a feed is, however far below it."""
+    found = topology._sole.get((utility, feed))
+    if found is None:
+        below = sorted(downstream(topology, utility, feed))
+        found = [d for d in below if explains(topology, utility, d, {feed}) is not None]
+        topology._sole[utility, feed] = found
+    return found
 
 
 def upstream(topology: Topology, utility: str, device: str) -> set[str]:

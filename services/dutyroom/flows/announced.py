@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import alarms, tickets
-from dutyroom.flows.causes import known_since, rule_of
-from dutyroom.flows.episodes import Episode
+from dutyroom.flows.causes import rule_of
+from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce
 from dutyroom.model.announced import Announced, Announcement

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dutyroom.alarms import spans_of
 from dutyroom.flows.episodes import Episode
+from dutyroom.flows.neighbours import spoke_on
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import Alarm, AlarmState
 from dutyroom.rules.behind import done_in, waiting_in
@@ -25,8 +25,9 @@ def root_of(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -
     for utility in rule.utilities:
         if utility not in dead:
             dead[utility] = dead_feeds(room, utility)
-        feed = _dead_feed(room, utility, episode.alarm.object, dead[utility])
-        if feed is not None and (top := top_of(dead[utility][feed], episode)):
+        explaining = {f: root for f, root in dead[utility].items() if not spoke_on(room, root, episode)}
+        feed = _dead_feed(room, utility, episode.alarm.object, explaining)
+        if feed is not None and (top := top_of(explaining[feed], episode)):
             return top
     for cause in rule.explained_by:
         for object in objects(room, cause, episode.alarm.object):
@@ -142,12 +143,6 @@ def _explaining(room: Room, root: Episode) -> bool:
     """A root explains while it stands, and for the grace in which its consequences come back."""
     ended = over(root.alarm)
     return not root.alarm.disproved and (ended is None or room.now - ended < RESTORE_GRACE)
-
-
-def known_since(alarm: Alarm) -> Ms:
-    """Since when it is known to stand, this time: it may have come, gone, and waited for a person since it was recorded."""
-    spans = spans_of(alarm)
-    return max(alarm.recorded_at, spans[-1][0]) if len(spans) > 1 else alarm.recorded_at
 
 
 def over(alarm: Alarm) -> Ms | None:

@@ -21,6 +21,7 @@ from dutyroom.flows.escalation import escalate
 from dutyroom.flows.first_out import mark_first
 from dutyroom.flows.grouping import group, lift, unshelve
 from dutyroom.flows.inference import infer
+from dutyroom.flows.neighbours import listen
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce_restored, open_due
 from dutyroom.model.duty import Condition
@@ -50,6 +51,7 @@ def decide(
     settle(room)
     notice_chatter(room)
     infer(room)
+    listen(room)
     group(room)
     lift(room)
     unshelve(room)

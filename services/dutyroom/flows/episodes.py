@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from dutyroom.alarms import spans_of
 from dutyroom.model.announced import Announcement
 from dutyroom.model.duty import Alarm, AlarmChange, Check, CheckState, Device, Ticket, TicketChange
 from dutyroom.model.telemetry import PointTable
@@ -127,6 +128,12 @@ class Context:
     heard: Callable[[str], Ms | None] = lambda _: None
     interval: Callable[[str], Ms] = lambda _: 0
     out: Collection[str] = ()
+
+
+def known_since(alarm: Alarm) -> Ms:
+    """Since when it is known to stand, this time: it may have come, gone, and waited for a person since it was recorded."""
+    spans = spans_of(alarm)
+    return max(alarm.recorded_at, spans[-1][0]) if len(spans) > 1 else alarm.recorded_at
 
 
 def interval_in(table: PointTable, devices: Mapping[str, Device]) -> Callable[[str], Ms]:

@@ -7,17 +7,15 @@ from dataclasses import replace
 from dutyroom import tickets
 from dutyroom.flows.again import sound
 from dutyroom.flows.announced import covering, mute, muted
-from dutyroom.flows.causes import RESTORE_GRACE, known_since, over, root_of, rule_of
-from dutyroom.flows.episodes import Episode, Work
+from dutyroom.flows.causes import RESTORE_GRACE, over, root_of, rule_of
+from dutyroom.flows.episodes import Episode, Work, known_since
+from dutyroom.flows.neighbours import ROOT_LATENESS, few, spoke_on, spoken_from
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
-from dutyroom.timebase import SECOND, Ms
+from dutyroom.timebase import Ms
 from dutyroom.topology import any_dual, dual_fed, upstream
-
-# A root's message may come two minutes after its consequences, and be judged half a minute later.
-ROOT_LATENESS: Ms = 150 * SECOND
 
 
 def group(room: Room) -> None:
@@ -102,13 +100,19 @@ def lift(room: Room) -> None:
         if root is not None and root is not episode.root and root.active:
             _hang(room, episode, root)
             continue
+        reason = _why_told(episode)
         episode.root = None
-        planned = episode.alarm.announced is not None and not episode.alarm.test
-        reason = "alarm.reason.outage_over" if planned else "alarm.reason.root_gone"
         room.step(episode, AlarmEvent.UNSUPPRESS, reason)
         rule = room.context.rules.get(episode.alarm.rule)
         if rule is not None and rule.ticket.after is not None:
             episode.alarm = replace(episode.alarm, ticket_due=room.now)
+
+
+def _why_told(episode: Episode) -> str:
+    if episode.alarm.announced is not None and not episode.alarm.test:
+        return "alarm.reason.outage_over"
+    stands = episode.root is not None and spoken_from(episode.root.alarm) is not None
+    return "alarm.reason.others_speak" if stands else "alarm.reason.root_gone"
 
 
 def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:
@@ -116,9 +120,25 @@ def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Epi
     if root is None:
         return False
     ended = over(root.alarm)
+    if ended is None and _others_speak(room, episode, dead):
+        return False
     if ended is None:
         return not any_dual(room.context.topology) or not _fed_again(room, episode, dead)
     return room.now - ended < _grace(room, episode)
+
+
+def _others_speak(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:
+    """Whether nothing explains it any more but an instrument that is silent, and what hangs beside it has spoken for
+    longer than the grace: after a cut all of it comes back, one after the other."""
+    grace = _grace(room, episode)
+    feeds = [
+        root
+        for root in room.open.values()
+        if (since := spoken_from(root.alarm)) is not None and room.now - since >= grace
+    ]
+    return any(spoke_on(room, r, episode) and few(room, r, episode) for r in feeds) and (
+        root_of(room, episode, dead) is None
+    )
 
 
 def _grace(room: Room, episode: Episode) -> Ms:

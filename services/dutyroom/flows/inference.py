@@ -12,9 +12,9 @@ from dataclasses import replace
 
 from dutyroom import tickets
 from dutyroom.flows.announced import covering
-from dutyroom.flows.causes import dead_feeds, inferred_rule, known_since
+from dutyroom.flows.causes import dead_feeds, inferred_rule
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
-from dutyroom.flows.episodes import Episode
+from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
 from dutyroom.model.duty import AlarmEvent, Condition

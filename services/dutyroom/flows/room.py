@@ -30,6 +30,9 @@ class Room:
         self.root_rules: dict[
             tuple[str, str], tuple[Rule, ...]
         ] = {}  # by utility and class, as they are asked for
+        self.spoke: dict[
+            str, Ms | None
+        ] = {}  # by feed: until when what hangs on it spoke, as it is asked for
         self.steps: list[Step] = []
         for episode in self.all:
             episode.root = self.by_id.get(episode.alarm.root or 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -210,26 +211,36 @@ def test_a_second_cut_by_a_root_that_says_nothing_is_told_though_nobody_acknowle
     assert room.alarm("feeder.offline", "board").first_out is False, "by what fell silent first, this time"
 
 
-def quick_board() -> Room:
-    """A board that speaks every 10 s, and six pumps on it that are missed after half a minute."""
+def quick_board(gateway: bool = False) -> Room:
+    """A board that speaks every 10 s, and six pumps on it that are missed after half a minute. gateway: the board's."""
     pumps = [device(f"p{n}", "pump", 10) for n in range(6)]
     room = Room(
-        [device("board", "feeder", 10), device("feeder", "feeder", 10), *pumps],
-        {"feeder": [gauge("voltage")], "pump": [state("running", 10)]},
+        [device("board", "feeder", 10), device("feeder", "feeder", 10), device("gw", "gateway"), *pumps],
+        {"feeder": [gauge("voltage")], "pump": [state("running", 10)], "gateway": [state("online")]},
         rules=parse_rules("rules:\n  - {id: pump.offline, parameters: {after: 30s}}\n", "rules.yaml"),
-        topology=Topology({"power": {p.id: ("board",) for p in pumps}}),
+        topology=Topology(
+            {"power": {p.id: ("board",) for p in pumps}, "network": {"board": ("gw",)} if gateway else {}}
+        ),
     )
     room.records.rows.people = [person("li")]
     return room
 
 
-def board_day(room: Room, since: int, until: int, *, board: bool = True, pumps: bool = True) -> None:
+def board_day(
+    room: Room,
+    since: int,
+    until: int,
+    *,
+    board: bool = True,
+    pumps: bool = True,
+    silent: Collection[int] = (),
+) -> None:
     for second in range(since, until, 10):
         room.at(second, 10).reads(("feeder", "voltage", 230))
         if board:
             room.reads(("board", "voltage", 230))
         if pumps:
-            room.reads(*((f"p{n}", "running", 1) for n in range(6)))
+            room.reads(*((f"p{n}", "running", 1) for n in range(6) if n not in silent))
 
 
 def test_a_cut_that_is_inferred_where_the_instrument_had_been_silent_once_ends_and_is_as_grave_as_it_is() -> (
@@ -302,6 +313,50 @@ def test_an_instrument_that_falls_silent_after_a_cut_that_was_inferred_is_told_a
     room.restart()
     board_day(room, 3000, 3500)
     assert room.alarms() == {"feeder.offline@board": "returned"}
+
+
+@pytest.mark.parametrize("gateway", [False, True])
+def test_one_that_falls_silent_alone_behind_a_silent_instrument_is_told(gateway: bool) -> None:
+    """Its neighbours speak, so the feed has power; also where the instrument is silent for another reason."""
+    room = quick_board(gateway)
+    board_day(room, 0, 300)
+    if gateway:
+        room.reads(("gw", "online", 0))
+    board_day(room, 300, 2000, board=False)
+    board_day(room, 2000, 2600, board=False, silent=(0,))
+    assert room.alarms()["pump.offline@p0"] == "unacknowledged"
+    tickets = room.tickets()
+    assert "pump.offline|p0" in tickets
+    if (
+        not gateway
+    ):  # a cut of all the others, later, is told; the one that was silent before is no part of it
+        board_day(room, 2600, 2800, board=False, pumps=False)
+        assert room.alarm("feeder.offline", "board").priority == 1
+        assert room.alarms()["pump.offline@p0"] == "unacknowledged"
+        tickets = room.tickets()
+        board_day(room, 2800, 4000, board=False, silent=(0,))
+        assert (room.alarms()["pump.offline@p0"], room.tickets()) == ("unacknowledged", tickets)
+
+
+def test_what_comes_back_late_after_a_cut_behind_a_silent_instrument_is_told_after_its_grace() -> None:
+    room = quick_board()
+    board_day(room, 0, 300)
+    board_day(room, 300, 900, board=False, pumps=False)
+    room.restart()
+    board_day(room, 900, 1100, board=False, silent=(0,))
+    assert room.alarms()["pump.offline@p0"] == "suppressed"
+    board_day(room, 1100, 1400, board=False, silent=(0,))
+    assert room.alarms()["pump.offline@p0"] == "unacknowledged"
+
+
+def test_half_of_what_hangs_on_a_silent_instrument_is_not_told_one_by_one() -> None:
+    """That half of it falls silent at once is no chance: a part of the feed may be dead."""
+    room = quick_board()
+    board_day(room, 0, 300)
+    board_day(room, 300, 2000, board=False)
+    board_day(room, 2000, 2900, board=False, silent=(0, 1, 2))
+    assert room.tickets() == ["feeder.offline|board"]
+    assert room.alarm("feeder.offline", "board").affected == 3
 
 
 def test_an_instrument_that_stays_silent_after_a_cut_is_an_alarm_of_its_own_kind() -> None:

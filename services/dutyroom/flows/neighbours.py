@@ -1,0 +1,87 @@
+"""A feed whose own instrument says nothing is no cause of what is silent alone: what hangs beside it speaks.
+
+The silence of an instrument may be a cut, so what falls silent behind it hangs on its alarm at first. When more than a fifth
+of what hangs on that feed alone has spoken since a device was known to be silent, the feed had power meanwhile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dutyroom.flows.episodes import Episode, known_since
+from dutyroom.flows.room import Room
+from dutyroom.model.duty import Alarm
+from dutyroom.timebase import SECOND, Ms
+from dutyroom.topology import downstream, sole_below
+
+# A root's message may come two minutes after its consequences, and be judged half a minute later.
+ROOT_LATENESS: Ms = 150 * SECOND
+FEW = (
+    2  # silent devices, or a quarter of those that speak: more of them may be a part of the feed that is dead
+)
+_SPEAK = "speak_from"  # argument of an instrument's alarm: since when what hangs on its device speaks
+
+
+def listen(room: Room) -> None:
+    """Notes since when what hangs on a feed speaks though its own instrument does not."""
+    for episode in room.open.values():
+        if not _instrument(room, episode):
+            continue
+        spoke, arguments = spoken_from(episode.alarm), dict(episode.alarm.arguments)
+        silent, alive = _count(room, episode)
+        if 4 * alive <= silent or (_spoke_until(room, episode) or 0) <= known_since(episode.alarm):
+            arguments.pop(_SPEAK, None)
+        elif spoke is None:
+            arguments[_SPEAK] = room.now
+        if arguments != episode.alarm.arguments:
+            episode.alarm = replace(episode.alarm, arguments=arguments)
+
+
+def spoken_from(alarm: Alarm) -> Ms | None:
+    """Since when there are signs of life behind the instrument that this alarm says is silent; None = there are none."""
+    since = alarm.arguments.get(_SPEAK)
+    return since if isinstance(since, int) and since >= known_since(alarm) else None
+
+
+def spoke_on(room: Room, root: Episode, episode: Episode) -> bool:
+    """Whether a root says only that an instrument is silent, and its feed had power after an alarm behind it was known."""
+    if not _instrument(room, root):
+        return False
+    until = _spoke_until(room, root)
+    return until is not None and until > known_since(episode.alarm) + ROOT_LATENESS
+
+
+def few(room: Room, root: Episode, episode: Episode) -> bool:
+    """Whether what is silent behind an instrument, an alarm's device among it, is little beside what speaks."""
+    silent, alive = _count(room, root)
+    below = downstream(room.context.topology, _utility(room, root), root.alarm.object)
+    return episode.alarm.object in below and silent <= max(FEW, alive // 4)
+
+
+def _instrument(room: Room, episode: Episode) -> bool:
+    """Whether an alarm says that a feed's own instrument is silent, and no more."""
+    rule = room.context.rules.get(episode.alarm.rule)
+    return rule is not None and rule.root and rule.kind == "stale" and episode.active and not episode.guessed
+
+
+def _utility(room: Room, root: Episode) -> str:
+    return room.context.rules[root.alarm.rule].utility
+
+
+def _spoke_until(room: Room, root: Episode) -> Ms | None:
+    """The last moment up to which more than a fifth of what hangs on a feed alone has been heard."""
+    feed = root.alarm.object
+    if feed not in room.spoke:
+        heard = [room.context.heard(d) for d in sole_below(room.context.topology, _utility(room, root), feed)]
+        known = sorted((at for at in heard if at is not None), reverse=True)
+        room.spoke[feed] = known[len(known) // 5] if known else None
+    return room.spoke[feed]
+
+
+def _count(room: Room, root: Episode) -> tuple[int, int]:
+    """How many devices that hang on a feed alone are silent, and how many have spoken since its instrument is."""
+    below = set(sole_below(room.context.topology, _utility(room, root), root.alarm.object))
+    stale = (e for e in room.open.values() if e.active and room.context.rules[e.alarm.rule].kind == "stale")
+    silent = below & {e.alarm.object for e in stale}
+    since = known_since(root.alarm)
+    return len(silent), sum((room.context.heard(d) or 0) > since for d in below - silent)
