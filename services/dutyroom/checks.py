@@ -12,19 +12,19 @@ from dutyroom.metering.tariff import METER_CLASSES
 from dutyroom.model.duty import Device
 from dutyroom.profiles.checking import check_profile
 from dutyroom.profiles.labels import Keys, wrong_labels
-from dutyroom.profiles.loading import load_profiles
-from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.loading import load_own, load_profiles
+from dutyroom.profiles.profile import Profile, filters_of
 from dutyroom.profiles.ratios import MULTIPLIER
 from dutyroom.rules.side import tests_in
 from dutyroom.rules.spec import Rule, matches
 from dutyroom.rules.trial import failures
 from dutyroom.rules.trial_text import read_trial
 from dutyroom.site.addresses import example, may_be
-from dutyroom.site.brokers import doubts
+from dutyroom.site.brokers import crossings, doubts
 from dutyroom.site.devices import Row
 from dutyroom.site.flaws import TEXTS
 from dutyroom.site.folder import read_site
-from dutyroom.site.model import Site
+from dutyroom.site.model import BrokerAddress, Site
 from dutyroom.site.names import written
 from dutyroom.site.ratios import lacking, no_number, other_multiplier, wrong_ratio
 from dutyroom.site.roll import COMMON, asked_of_devices
@@ -56,10 +56,20 @@ def check_site(folder: Path, profiles: Path, keys: Keys | None = None) -> list[M
     return sorted(every, key=lambda mistake: (mistake.file, mistake.line))
 
 
-def doubts_of(folder: Path) -> list[str]:
-    """What a site says that is no mistake but hardly meant so."""
+def doubts_of(folder: Path, profiles: Path) -> list[str]:
+    """What a site says that is no mistake but hardly meant so. profiles: the shipped device profiles."""
     site, _, _ = read_site(folder)
-    return [] if site is None else [f"{folder / 'site.yaml'}: {said}" for said in doubts(site.brokers)]
+    if site is None:
+        return []
+    said = [*doubts(site.brokers), *crossed(folder, profiles, site.brokers)]
+    return [f"{folder / 'site.yaml'}: {sentence}" for sentence in said]
+
+
+def crossed(folder: Path, profiles: Path, brokers: Sequence[BrokerAddress]) -> list[str]:
+    """What the site's own profiles read that meets a priority filter: it comes twice."""
+    if not any(broker.priority for broker in brokers):
+        return []
+    return list(crossings(brokers, filters_of(load_own(profiles, folder / "device_profiles"))))
 
 
 def _concerns(mistake: Mistake, rows: Sequence[Row]) -> bool:

@@ -131,6 +131,22 @@ def test_a_certificate_that_has_expired_is_said_and_a_new_one_in_its_place_lets_
     until(lambda: session.connected, "connected without a restart", 30)
 
 
+def test_a_new_certificate_whose_key_is_another_ones_is_said(doors: Doors, opened: Opened) -> None:
+    certificate, key = doors.authority.sign("dutyroom", days=0)
+    time.sleep(1.5)
+    session = opened(doors.address(certificate_file=str(certificate), key_file=str(key)))
+    until(lambda: "does not trust" in session.refused, "a reason")
+    old = key.read_bytes()
+    doors.authority.sign("dutyroom")
+    new = key.read_bytes()
+    key.write_bytes(old)
+    said = f"broker 127.0.0.1:{doors.port}: the key {key} does not belong to the client certificate {certificate}"
+    until(lambda: session.refused.endswith(f"; {said}"), "the files as they are", 30)
+    key.write_bytes(new)
+    until(lambda: session.connected, "connected without a restart", 40)
+    assert session.refused == ""
+
+
 def test_a_broker_whose_certificate_has_expired_is_named(
     tmp_path: Path, new_mosquitto: Callable[[str], Mosquitto], opened: Opened
 ) -> None:

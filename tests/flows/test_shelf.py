@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from tests.flows.intake_rig import PROBE, Rig, T, probe, tank
@@ -13,7 +15,9 @@ from tests.flows.intake_rig import PROBE, Rig, T, probe, tank
 from dutyroom.errors import Unavailable
 from dutyroom.model.telemetry import PointSpec
 from dutyroom.profiles.decode import Library
+from dutyroom.site import BrokerAddress
 from dutyroom.timebase import MINUTE
+from dutyroom.wiring.running import _troubles
 
 OTHER = PROBE.replace("probe/", "other/").replace("A probe", "Another")
 EXAMPLE = """
@@ -212,3 +216,23 @@ def test_when_the_records_are_away_what_was_in_use_stays_and_it_is_tried_again(
     assert rig.shelf.library is before
     assert rig.shelf.look()
     assert rig.table.find("tank-p1", "temperature") is not None
+
+
+def test_what_a_profile_reads_across_a_priority_filter_is_a_trouble_until_it_reads_it_no_more(
+    rig: Rig,
+) -> None:
+    running: Any = SimpleNamespace(
+        loops=[], runtime=SimpleNamespace(shelf=rig.shelf), session=SimpleNamespace(refused="")
+    )
+
+    def told() -> dict[str, str]:
+        return _troubles(running, None, [BrokerAddress("a", topics=("m/#",), priority=("other/1/#",))])
+
+    rig.shelve("other", OTHER + EXAMPLE.replace("probe/", "other/") % "1.5")
+    assert told() == {}
+    looks(rig)
+    assert list(told()) == ["topics"]
+    assert "profile acme/other reads 'other/+/level'" in told()["topics"]
+    rig.shelve("other", OTHER.replace("other/", "more/") + EXAMPLE.replace("probe/", "more/") % "1.5")
+    looks(rig)
+    assert told() == {}

@@ -31,7 +31,7 @@ def check(
             mistakes += check_site(site, folder, keys)
         if mistakes:
             raise Invalid(mistakes)
-        for doubt in doubts_of(site) if site is not None else ():
+        for doubt in doubts_of(site, folder) if site is not None else ():
             say(f"Note: {doubt}.")
         say("No mistakes found.")
 

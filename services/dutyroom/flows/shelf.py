@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -17,7 +17,7 @@ from dutyroom.errors import Mistake, Rejected
 from dutyroom.profiles.checking import check_profile
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.loading import load_profiles, read_extending
-from dutyroom.profiles.profile import Profile
+from dutyroom.profiles.profile import Profile, filters_of
 from dutyroom.timebase import Ms
 
 Look: TypeAlias = tuple[tuple[str, int, int], ...]  # file, time of change in ns, size
@@ -144,8 +144,11 @@ class Shelf:
 
     def filters(self, library: Library) -> tuple[str, ...]:
         """What the site's own profiles read, as a broker understands it."""
-        own = [profile for profile in library.profiles.values() if self._is_own(profile)]
-        return tuple(sorted({f.mqtt for p in own for layout in p.layouts for f in layout.filters}))
+        return tuple(self.read(library))
+
+    def read(self, library: Library) -> Mapping[str, str]:
+        """The same, with the profile that reads it."""
+        return filters_of(profile for profile in library.profiles.values() if self._is_own(profile))
 
 
 def _there(folder: Path) -> Path:

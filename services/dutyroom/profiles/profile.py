@@ -6,7 +6,7 @@ are kept as written.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TypeAlias
@@ -286,6 +286,11 @@ class Profile:
         tests = max((len(layout.when) for layout in self.layouts), default=0)
         literal = max((f.literal for layout in self.layouts for f in layout.filters), default=0)
         return (self.fallback, -tests, -literal)
+
+
+def filters_of(profiles: Iterable[Profile]) -> dict[str, str]:
+    """What they read, as a broker understands it, in order; each with a profile that reads it."""
+    return dict(sorted((f.mqtt, p.id) for p in profiles for layout in p.layouts for f in layout.filters))
 
 
 def known_outside(layout: Layout) -> bool:

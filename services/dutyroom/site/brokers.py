@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dutyroom.fields import Fields
-from dutyroom.site.filters import advice, alone, meeting, overlap, widest
+from dutyroom.site.filters import advice, alone, covers, crossing, meeting, overlap, widest
 from dutyroom.site.model import BrokerAddress
 from dutyroom.site.source import Source
 
@@ -82,6 +82,19 @@ def doubts(brokers: Sequence[BrokerAddress]) -> Iterator[str]:
                         f"{place}: {topic!r} in topics and {first!r} in priority match the same messages; "
                         "they may come twice"
                     )
+
+
+def crossings(brokers: Sequence[BrokerAddress], read: Mapping[str, str]) -> Iterator[str]:
+    """What comes twice because a profile of the site reads beside a priority session what that reads too, in
+    sentences. read: topic filter -> profile."""
+    for broker in brokers:
+        priority = [alone(first) for first in broker.priority]
+        for topic, profile in read.items():
+            if any(covers(first, topic) for first in priority):
+                continue  # the priority session reads all of it, and it is not asked for again
+            for first in priority:
+                if overlap(topic, first):
+                    yield f"broker {broker.host}:{broker.port}: {crossing(profile, topic, first)}"
 
 
 def _check_files(fields: Fields, broker: BrokerAddress) -> None:

@@ -51,6 +51,18 @@ def alone(shared: str) -> str:
     return found if first == "$share" and found else shared
 
 
+def crossing(profile: str, topic: str, first: str) -> str:
+    """What to do about what a profile reads that meets a priority filter, in a sentence."""
+    where = f"name in match.topics of the profile what it reads beside {first!r}"
+    if covers(topic, first):
+        where += f", or name {topic!r} in priority in place of {first!r}"
+    return (
+        f"profile {profile} reads {topic!r}, which also matches what the priority filter {first!r} matches, so that each "
+        "such message comes twice: what it says with a time of the device is stored once, all else twice; "
+        f"{where}"
+    )
+
+
 def advice(topic: str, first: str) -> str:
     """What to write in place of a normal filter that meets a priority one, in a sentence."""
     clash = f"{topic!r} also matches what the priority filter {first!r} matches, so that each such message would come twice"

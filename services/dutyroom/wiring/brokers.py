@@ -8,9 +8,11 @@ from pathlib import Path
 import structlog
 
 from dutyroom.backends.mqtt.selftest import in_words, self_test
+from dutyroom.checks import crossed
 from dutyroom.errors import Rejected
 from dutyroom.flows.loops import Loop
 from dutyroom.site import BrokerAddress, load_site
+from dutyroom.wiring.shipped import shipped
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +24,8 @@ def check_brokers(folder: Path) -> Iterator[tuple[bool, str]]:
     site = load_site(folder)
     if not site.brokers:
         raise Rejected(f"{folder / 'site.yaml'}: broker: is missing; there is nothing to try")
+    for sentence in crossed(folder, shipped("device_profiles"), site.brokers):
+        yield True, sentence
     for address in site.brokers:
         verdict = self_test(address)
         for line in in_words(verdict):

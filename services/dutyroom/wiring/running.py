@@ -43,6 +43,7 @@ from dutyroom.model.telemetry import Finding
 from dutyroom.rules.engine import Engine
 from dutyroom.settings import Settings
 from dutyroom.site import BrokerAddress, Site
+from dutyroom.site.brokers import crossings
 from dutyroom.timebase import Clock, Ms
 from dutyroom.wiring.brokers import trial
 from dutyroom.wiring.canary import Perch, canary_of
@@ -234,7 +235,7 @@ def _put_together(
         running.loops.append(_following(runtime, since))
     else:
         running.loops.append(_plans(running, speed))
-    runtime.troubles = lambda: _troubles(running, owned)
+    runtime.troubles = lambda: _troubles(running, owned, brokers)
     return running
 
 
@@ -257,7 +258,7 @@ def _filling(runtime: SiteRuntime) -> Loop | None:
     return None
 
 
-def _troubles(running: RunningSite, owned: Owned | None) -> dict[str, str]:
+def _troubles(running: RunningSite, owned: Owned | None, brokers: Sequence[BrokerAddress]) -> dict[str, str]:
     found = {loop.name: loop.trouble for loop in running.loops if loop.trouble}
     try:
         if owned is not None:
@@ -265,10 +266,16 @@ def _troubles(running: RunningSite, owned: Owned | None) -> dict[str, str]:
     except Fenced as err:
         found["lease"] = str(err)
     shelf = running.runtime.shelf
-    if shelf is not None and (mistakes := shelf.shelved.mistakes):
-        more = f" (+{len(mistakes) - 1})" if len(mistakes) > 1 else ""
-        found["profiles"] = f"{mistakes[0]}{more}"
+    if shelf is not None:
+        found |= _listed("profiles", list(map(str, shelf.shelved.mistakes)))
+        found |= _listed("topics", list(crossings(brokers, shelf.read(shelf.library))))
     return {"broker": running.session.refused, **found} if running.session.refused else found
+
+
+def _listed(name: str, said: Sequence[str]) -> dict[str, str]:
+    """The first of them, and how many more there are."""
+    more = f" (+{len(said) - 1})" if len(said) > 1 else ""
+    return {name: f"{said[0]}{more}"} if said else {}
 
 
 def _loops(

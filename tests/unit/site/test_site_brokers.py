@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from dutyroom.cli import app
 from dutyroom.errors import Invalid
 from dutyroom.site import BrokerAddress, load_site
-from dutyroom.site.brokers import doubts
+from dutyroom.site.brokers import crossings, doubts
 from dutyroom.site.filters import advice, covers, overlap
 
 HEAD = "id: estate\nname: Estate\ntime_zone: Asia/Shanghai\n"
@@ -149,6 +149,46 @@ def test_check_says_what_is_hardly_meant_so(tmp_path: Path) -> None:
     assert told.exit_code == 0
     assert "Note: " in told.output
     assert "topics is empty" in " ".join(told.output.split())
+
+
+PANEL = """
+name: A panel
+class: fire_panel
+match: {topics: ["{kind}/{panel}/state", "fire/{panel}/test"]}
+unwrap: [scalar]
+identity: "{panel}"
+points:
+  level: {from: $, quantity: level, unit: m}
+examples:
+  - {title: a level, topic: a/p1/state, payload: "1.5", expect: {p1: {level: 1.5}}}
+"""
+CROSSED = (
+    "broker 127.0.0.1:1: profile acme/panel reads '+/+/state', which also matches what the priority filter 'fire/#' matches, "
+    "so that each such message comes twice: what it says with a time of the device is stored once, all else twice; "
+    "name in match.topics of the profile what it reads beside 'fire/#'"
+)
+
+
+def test_what_a_profile_reads_across_a_priority_filter_is_told_with_what_to_change(tmp_path: Path) -> None:
+    """By both commands; what the priority session reads whole is no crossing."""
+    own = tmp_path / "device_profiles" / "acme" / "panel.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text(PANEL, encoding="utf-8")
+    text = HEAD + "broker: {host: 127.0.0.1, port: 1, topics: [meter/#], priority: %s}\n"
+
+    def said(priority: str, *command: str) -> str:
+        (tmp_path / "site.yaml").write_text(text % priority, encoding="utf-8")
+        return " ".join(CliRunner().invoke(app, [*command, "--site", str(tmp_path)]).output.split())
+
+    assert f"Note: {tmp_path / 'site.yaml'}: {CROSSED}." in said("[fire/#]", "check")
+    assert CROSSED in said("[fire/#]", "broker", "check")
+    assert "comes twice" not in said("['+/+/state', fire/+/test]", "check")
+
+
+def test_a_priority_filter_that_a_profile_reads_whole_may_give_way_to_it() -> None:
+    broker = BrokerAddress("a", topics=("meter/#",), priority=("$share/duty/fire/+/state", "fire/1/test"))
+    (first,) = crossings([broker, BrokerAddress("b")], {"+/+/state": "acme/panel", "fire/1/test": "acme/x"})
+    assert first.endswith("or name '+/+/state' in priority in place of 'fire/+/state'")
 
 
 # ------------------------------------------------------------ filters

@@ -81,7 +81,9 @@ class MqttSession:
         self._lost = lost
         # The broker has had this session before, perhaps of an earlier process.
         self._known = self.name in self.subscriptions.standing
-        self.refused = ""  # why we are not let in, or not to all topics; "" = fine
+        self._refused = self._unread = (
+            ""  # the broker's reason; why the files to try anew with cannot be used
+        )
         five = address.version == "5"
         self._client = client_class(reader)(client_id, five, self.waiting, clock, self.name)
         self._client.max_inflight_messages_set(0)
@@ -139,6 +141,11 @@ class MqttSession:
             self.subscriptions.drop_former(self._client)
 
     @property
+    def refused(self) -> str:
+        """Why we are not let in, or not to all topics; "" = fine."""
+        return "; ".join(filter(None, (self._refused, self._unread)))
+
+    @property
     def connected(self) -> bool:
         return self._connected.is_set()
 
@@ -157,6 +164,7 @@ class MqttSession:
             self._read_again()
             return
         self._say_refused("")
+        self._unread = ""
         self._backoff.connected(time.monotonic())
         if self._known and not flags.session_present and self.subscriptions.topics:
             log.warning("broker.session_lost", broker=self._name, lost="what came since we were cut off")
@@ -189,8 +197,11 @@ class MqttSession:
     def _read_again(self) -> None:
         try:
             read_again(self._client, self._address, self._tls)
-        except Rejected as err:
-            log.warning("broker.credentials", reason=str(err))
+            self._unread = ""
+        except Rejected as err:  # a new certificate whose key is not there yet, say
+            if str(err) != self._unread:
+                log.warning("broker.credentials", reason=str(err))
+            self._unread = str(err)
 
     def _wait_next(self, seconds: float) -> None:
         """Before the next try. Jitter: many sites and lanes that were cut off together must not knock at once."""
@@ -220,7 +231,7 @@ class MqttSession:
                 "one client (Mosquitto: use_username_as_clientid)?"
             )
         certificate = of_our_certificate(self._address, reason)
-        if certificate or not (let_in or self.refused or self._stopping.is_set() or self._may_be_said_yet()):
+        if certificate or not (let_in or self._refused or self._stopping.is_set() or self._may_be_said_yet()):
             self._say_refused(certificate or ended_early(self._address, reason))
         if certificate or not let_in:
             self._read_again()
@@ -246,9 +257,9 @@ class MqttSession:
     def _say_refused(self, reason: str) -> None:
         """Once for each change, not once a try."""
         said = f"{self._name} {reason}" if reason else ""
-        if said and said != self.refused:
+        if said and said != self._refused:
             log.error("broker.refused", reason=said)
-        self.refused = said
+        self._refused = said
 
     # ------------------------------------------------------------ in the flow's thread
 
