@@ -12,10 +12,11 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
-from zoneinfo import ZoneInfo
+
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.flows.replay import FamilyRow, Record, Row, replay, table
-from dutyroom.profiles.decode import Library, load_library
+from dutyroom.profiles.decode import Library
 from dutyroom.timebase import from_iso
 
 ROOT = Path(__file__).parents[1]
@@ -31,7 +32,7 @@ def records(file: Path) -> list[Record]:
 
 @lru_cache(1)
 def library() -> Library:
-    return load_library(ROOT / "device_profiles", ZoneInfo("Asia/Shanghai"))
+    return shipped_library()
 
 
 def replayed(file: Path) -> list[Row]:

@@ -24,6 +24,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.shipped_profiles import as_after_a_first_start
+
 ADDRESS = r"Dutyroom is running at (http://\S+)"
 PASSWORD = r"one-time password (\S+)"
 
@@ -93,9 +95,16 @@ def tree(pid: int) -> set[int]:
 
 
 class Program:
-    """One `dutyroom ...` that runs until it is told to end. Context manager: kills what is left."""
+    """One `dutyroom ...` that runs until it is told to end. Context manager: kills what is left.
 
-    def __init__(self, *arguments: str | Path, more: Mapping[str, str] | None = None) -> None:
+    first: it reads all profiles as at a first start on this machine, some seconds.
+    """
+
+    def __init__(
+        self, *arguments: str | Path, more: Mapping[str, str] | None = None, first: bool = False
+    ) -> None:
+        if "--data" in arguments and not first:
+            as_after_a_first_start(Path(arguments[arguments.index("--data") + 1]))
         self.lines: list[str] = []
         self.started = time.monotonic()
         self._process = subprocess.Popen(

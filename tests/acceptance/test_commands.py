@@ -14,6 +14,7 @@ from pathlib import Path
 
 import paho.mqtt.publish as publish
 import pytest
+from tests.shipped_profiles import as_after_a_first_start
 
 from dutyroom.backends.datafolder import in_use, read_instance
 from dutyroom.backends.journal import SqliteJournal
@@ -55,6 +56,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     (folder / "site").mkdir()
     (folder / "site" / "site.yaml").write_text(SITE, encoding="utf-8")
     data = folder / "data"
+    as_after_a_first_start(data)
     process = subprocess.Popen(
         dutyroom(
             "serve", "--site", str(folder / "site"), "--data", str(data), "--port", "0", "--embedded-broker"

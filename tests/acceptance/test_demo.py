@@ -90,7 +90,9 @@ class Demo:
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     """480 units with history; nothing goes wrong by itself, but a pipe bursts as soon as it is up."""
     data = tmp_path_factory.mktemp("demo") / "data"
-    with Program("demo", "--data", data, "--port", "0", "--no-browser", "--no-scenarios") as program:
+    with Program(
+        "demo", "--data", data, "--port", "0", "--no-browser", "--no-scenarios", first=True
+    ) as program:
         url = program.url()
         password = program.expect(PASSWORD)[1]
         shared = Demo(program, data, url, password, Visitor(url).log_in(password), "")

@@ -13,6 +13,7 @@ from pathlib import Path
 import paho.mqtt.publish as publish
 import pytest
 import xlsxwriter
+from tests.shipped_profiles import as_after_a_first_start
 
 from dutyroom.backends.records_sql import open_records
 from dutyroom.model.duty import DeviceStatus
@@ -44,6 +45,7 @@ class Yard:
     broker: tuple[str, int] = ("", 0)
 
     def start(self) -> None:
+        as_after_a_first_start(self.folder / "data")
         self.process = subprocess.Popen(
             dutyroom(
                 "serve", "--site", str(self.folder / "site"), "--data", str(self.folder / "data"), "--port", "0",

@@ -12,10 +12,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from estate_day import HOUR, MINUTE, SECOND, EstateDay
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.model.duty import AlarmState
-from dutyroom.profiles.decode import Library, load_library
-from dutyroom.timebase import from_iso, zone
+from dutyroom.profiles.decode import Library
+from dutyroom.timebase import from_iso
 from dutyroom_simulators.scenarios import BY_ITSELF, NAMES, SCENARIOS
 
 MORNING = from_iso("2026-11-25T10:00:00+08:00")
@@ -26,7 +27,7 @@ SLOW = 60  # this many times as slow: a lift that speaks each 10 s then speaks e
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return load_library(Path(__file__).parents[2] / "device_profiles", zone("Asia/Shanghai"))
+    return shipped_library()
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from tests.chaos.nursery import Born, Nursery
 from tests.chaos.plant import SITE, Key
+from tests.shipped_profiles import as_after_a_first_start
 
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.readings_embedded import EmbeddedReadingStore
@@ -69,6 +70,7 @@ class Service:
     def start(self, end: tuple[str, float, int, str] | None = None) -> None:
         """end: of `inside.befall`, in a service that a nursery splits off. Where one was killed before, its lease
         on the site has run out."""
+        as_after_a_first_start(self.data)
         arguments = ["ingest", "--site", str(self.site), "--data", str(self.data)]
         if self.nursery is not None:
             if self._process is not None:

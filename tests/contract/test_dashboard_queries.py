@@ -26,6 +26,7 @@ import pytest
 from influxdb_client.client.influxdb_client import InfluxDBClient
 from tests.acceptance.estate_day import EstateDay
 from tests.servers.influx import Bucket, Influx
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.alarms import step
 from dutyroom.backends.influx_door import Door
@@ -44,8 +45,7 @@ from dutyroom.interfaces import ReadingStore, Spool
 from dutyroom.model.duty import Alarm, AlarmState, Priority
 from dutyroom.model.duty import AlarmEvent as E
 from dutyroom.model.telemetry import DeviceClass, Kind, Lane, Point, PointSpec, PointTable, Readings
-from dutyroom.profiles.decode import load_library
-from dutyroom.timebase import HOUR, MINUTE, zone
+from dutyroom.timebase import HOUR, MINUTE
 
 pytestmark = pytest.mark.servers
 
@@ -72,7 +72,7 @@ class EstateInInflux(EstateDay):
 
     def __init__(self, store: ReadingStore, figures: InfluxFigures, folder: Path) -> None:
         self._influx, self._figure_store = store, figures
-        library = load_library(ROOT / "device_profiles", zone("Asia/Shanghai"))
+        library = shipped_library()
         super().__init__(folder, library, T, units=8)
 
     def _start_flows(self) -> None:

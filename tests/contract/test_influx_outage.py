@@ -11,16 +11,14 @@ from tests.acceptance.estate_day import EstateDay
 from tests.servers.child import Missing
 from tests.servers.influx import Influx, find_influx
 from tests.servers.needed import unavailable
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.backends.readings_influx import InfluxReadingStore
 from dutyroom.errors import Unavailable
 from dutyroom.model.telemetry import DeviceClass, Kind, Message, Point, PointSpec, PointTable, Readings
-from dutyroom.profiles.decode import load_library
-from dutyroom.timebase import zone
 
 pytestmark = pytest.mark.servers
 
-ROOT = Path(__file__).parents[2]
 T = 1_790_000_000_000
 VOLUME = Point(
     1,
@@ -75,7 +73,7 @@ class Outage(EstateDay):
 
     def __init__(self, store: InfluxReadingStore, folder: Path) -> None:
         self._influx, self.waiting = store, 0
-        library = load_library(ROOT / "device_profiles", zone("Asia/Shanghai"))
+        library = shipped_library()
         super().__init__(folder, library, 1_793_491_200_000, units=4)
 
     def _start_flows(self) -> None:
@@ -111,9 +109,7 @@ def test_what_comes_during_an_outage_is_stored_after_it(own_server: Influx, tmp_
     assert estate.waiting == 24
     ledger = estate.ledger()
     assert ledger["readings"] == ledger["stored"] + ledger["duplicate"]
-    memory = EstateDay(
-        tmp_path / "same", load_library(ROOT / "device_profiles", zone("Asia/Shanghai")), start, units=4
-    )
+    memory = EstateDay(tmp_path / "same", shipped_library(), start, units=4)
     memory.until(start + 360_000)
     points = list(estate.table)
     there = {(p.device, p.spec.name): store.range(p, 0, 2**62).value.tolist() for p in points}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 from dutyroom.backends.records_sql import open_records
@@ -21,14 +22,12 @@ from dutyroom.flows.backtest_summary import Summary
 from dutyroom.flows.past_readings import Columns, batches_of
 from dutyroom.model.telemetry import Readings
 from dutyroom.profiles.decode import Library
-from dutyroom.profiles.loading import load_profiles
 from dutyroom.rules.engine import Engine
 from dutyroom.settings import Settings
 from dutyroom.site.folder import load_site
 from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, day_start, from_iso, to_iso, zone
 from dutyroom.wiring.backtest import Wanted, run_backtest
 from dutyroom.wiring.seeding import seed
-from dutyroom.wiring.shipped import shipped
 
 SHANGHAI = zone("Asia/Shanghai")
 START = from_iso("2026-03-01T00:00", SHANGHAI)
@@ -51,8 +50,7 @@ def level(day: int, until_day: int, high: Sequence[int] = ()) -> Rows:
 
 @cache
 def library() -> Library:
-    found, _ = load_profiles(shipped("device_profiles"))
-    return Library(found, SHANGHAI, b"")
+    return shipped_library()
 
 
 class Bench:

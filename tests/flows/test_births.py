@@ -6,6 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import pytest
+from tests.shipped_profiles import shipped_profiles
 
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.records_sql import open_records
@@ -17,11 +18,9 @@ from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Lane, Message, Outcome, PointTable
 from dutyroom.profiles.codecs.sparkplug_payload import Written, write_payload
 from dutyroom.profiles.decode import Library
-from dutyroom.profiles.loading import load_profiles
 from dutyroom.profiles.profile import Profile
 from dutyroom.timebase import from_iso, zone
 
-ROOT = Path(__file__).parents[2]
 T = from_iso("2026-11-25T03:00:00Z")
 METER = Device("site", "em-1", "EM 1", "electricity_meter", "sparkplug/any", "plant/node-1/em-1", "A")
 DOUBLE = 10  # data type of the specification
@@ -29,8 +28,7 @@ DOUBLE = 10  # data type of the specification
 
 @lru_cache(1)
 def sparkplug() -> Profile:
-    profiles, _ = load_profiles(ROOT / "device_profiles")
-    return next(p for p in profiles if p.id == "sparkplug/any")
+    return next(p for p in shipped_profiles() if p.id == "sparkplug/any")
 
 
 class Site:

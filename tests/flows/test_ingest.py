@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.readings_embedded import EmbeddedReadingStore
@@ -22,17 +23,16 @@ from dutyroom.flows.registry import Registry
 from dutyroom.interfaces import LedgerQuestion, ReadingStore, Records
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Attribute, Batch, Lane, Message, PointTable, Quality, Reading
-from dutyroom.profiles.decode import Library, load_library
-from dutyroom.timebase import HOUR, MINUTE, from_iso, to_iso, zone
+from dutyroom.profiles.decode import Library
+from dutyroom.timebase import HOUR, MINUTE, from_iso, to_iso
 
-ROOT = Path(__file__).parents[2]
 T = from_iso("2026-11-25T03:00:00Z")
 WATER = Device("site", "A-1204-water", "1204", "water_meter", "wmbusmeters/water", "76348799", "A/12/1204")
 
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return load_library(ROOT / "device_profiles", zone("Asia/Shanghai"))
+    return shipped_library()
 
 
 @dataclass

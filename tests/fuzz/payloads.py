@@ -17,17 +17,14 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from tests.fuzz.harsh import harsh
 from tests.fuzz.trials import Fuzzer, Hang, Trying
+from tests.shipped_profiles import shipped_profiles
 
-from dutyroom.errors import Invalid
 from dutyroom.profiles.decode import Library
-from dutyroom.profiles.loading import load_profiles
 
-PROFILES = Path(__file__).parents[2] / "device_profiles"
 SMALL, SMALL_MEDIAN = 1024, 0.020  # bytes, seconds
 HANG_S = 5
 MAX_TOLD = 30  # faults of one kind and family
@@ -77,10 +74,7 @@ Rows = dict[str, Row]
 
 def library() -> Library:
     """All shipped profiles and the harsh ones. Raises Invalid."""
-    profiles, mistakes = load_profiles(PROFILES)
-    if mistakes:
-        raise Invalid(mistakes)
-    return Library([*profiles, *harsh()], ZoneInfo("Asia/Shanghai"))
+    return Library([*shipped_profiles(), *harsh()], ZoneInfo("Asia/Shanghai"))
 
 
 def run(fuzzer: Fuzzer, numbers: Iterable[int], watch: bool = False) -> Rows:

@@ -3,11 +3,11 @@
 from zoneinfo import ZoneInfo
 
 import pytest
+from tests.shipped_profiles import shipped_profiles
 
 from dutyroom.api.parameter_words import meanings
 from dutyroom.api.words import LANGUAGES, Words, read_catalogue
-from dutyroom.profiles.loading import load_profiles, read_profile
-from dutyroom.wiring.shipped import shipped
+from dutyroom.profiles.loading import read_profile
 
 CATALOGUE = read_catalogue()
 
@@ -15,8 +15,7 @@ CATALOGUE = read_catalogue()
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_parameter_that_a_shipped_profile_needs_has_words(language: str) -> None:
     words = Words(language, CATALOGUE, ZoneInfo("UTC"))
-    profiles, _ = load_profiles(shipped("device_profiles"))
-    asked = [profile for profile in profiles if profile.needed]
+    asked = [profile for profile in shipped_profiles() if profile.needed]
     assert asked
     assert {p.id: set(p.needed) - set(meanings(words, p)) for p in asked} == {p.id: set() for p in asked}
 

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.flows.intake_rig import Rig, T
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.flows.sequences import Sequences, missing_in
 from dutyroom.interfaces import LedgerQuestion
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Message
-from dutyroom.profiles.decode import load_library
-from dutyroom.timebase import HOUR, MINUTE, Ms, zone
+from dutyroom.timebase import HOUR, MINUTE, Ms
 
 COUNTED = """
 name: A counted probe
@@ -113,7 +113,7 @@ def test_gaps_stand_in_the_ledger_also_after_a_restart(rig: Rig) -> None:
 
 
 def test_uplinks_of_lorawan_servers_are_counted(tmp_path: Path) -> None:
-    library = load_library(Path("device_profiles"), zone("UTC"), b"k", [])
+    library = shipped_library("UTC")
     counted = {p.id: p.layouts[0].sequence for p in library.profiles.values() if p.envelope == "lorawan"}
     assert counted
     assert all(rule is not None and rule.modulus == 2**32 for rule in counted.values())

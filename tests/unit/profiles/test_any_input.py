@@ -1,18 +1,16 @@
 """Whatever comes in, the decoder answers and never raises."""
 
-from pathlib import Path
-from zoneinfo import ZoneInfo
-
 import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.model.telemetry import Kind, Message
 from dutyroom.profiles.attempt import NOBODY
-from dutyroom.profiles.decode import Decoded, Ignored, Refused, load_library
+from dutyroom.profiles.decode import Decoded, Ignored, Refused
 from dutyroom.timebase import from_iso
 
-LIBRARY = load_library(Path(__file__).parents[3] / "device_profiles", ZoneInfo("Asia/Shanghai"))
+LIBRARY = shipped_library()
 NOW = from_iso("2026-11-01T00:00:10Z")
 EXAMPLES = [(e.topic, e.payload) for p in LIBRARY.profiles.values() for e in p.examples]
 KEYS = sorted(

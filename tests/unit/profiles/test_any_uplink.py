@@ -7,15 +7,14 @@ import json
 import random
 from collections import Counter
 from collections.abc import Collection, Mapping
-from zoneinfo import ZoneInfo
 
 import pytest
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.model.telemetry import Message, Scalar
 from dutyroom.profiles import decode
 from dutyroom.profiles.attempt import NOBODY, Sight, attempt
 from dutyroom.profiles.result import Decoded
-from dutyroom.wiring.shipped import shipped
 
 EUI = "0000000000000007"
 MESSAGES = 120
@@ -23,7 +22,7 @@ MOST = 0.4  # of random messages; those that the server decodes itself ("any") a
 
 
 def test_no_profile_of_an_uplink_reads_any_bytes() -> None:
-    library = decode.load_library(shipped("device_profiles"), ZoneInfo("UTC"))
+    library = shipped_library("UTC")
     rng, read = random.Random(20), Counter[str]()
     for _ in range(MESSAGES):
         data = base64.b64encode(rng.randbytes(rng.randint(5, 30))).decode()
@@ -59,7 +58,7 @@ def test_whose_message_it_is_once_known_no_other_profile_is_asked(
         raise AssertionError("candidates of a registered device were ranked")
 
     monkeypatch.setattr(decode, "ranked_trials", never)
-    library = decode.load_library(shipped("device_profiles"), ZoneInfo("UTC"))
+    library = shipped_library("UTC")
     message = Message(f"lorawan/{EUI}/up/2", bytes.fromhex(data), 1_764_200_000_000)
     for adopt in (False, True):
         found = library.decode(message, _One("mclimate/t-valve"), adopt)

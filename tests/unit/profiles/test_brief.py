@@ -1,22 +1,22 @@
 """A codec's short form says whose a message is: the same as its document, and nothing that the codec refuses."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Message, Scalar
 from dutyroom.profiles.codecs import CODECS
 from dutyroom.profiles.codecs.seam import Ask
-from dutyroom.profiles.decode import Decoded, Library, load_library
+from dutyroom.profiles.decode import Decoded, Library
 from dutyroom.profiles.groups import NO_HEX, NO_OBJECT
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.profile import Stage
 from dutyroom.profiles.unwrap import Unreadable, unwrapper
-from dutyroom.timebase import from_iso, zone
+from dutyroom.timebase import from_iso
 
 SHORT = sorted(name for name, kind in CODECS.items() if kind.brief is not None)
 AT = from_iso("2026-11-01T00:00:10Z")
@@ -25,7 +25,7 @@ WATER = "68 10 44 33 22 11 00 33 78 81 16 90 1F 00 77 66 55 00 2C 77 66 55 00 2C
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return load_library(Path(__file__).parents[3] / "device_profiles", zone("Asia/Shanghai"))
+    return shipped_library()
 
 
 def payloads(library: Library, codec: str) -> Iterator[bytes]:

@@ -1,14 +1,14 @@
 """Servers call a product by its name, with its vendor or without: the profile of that name comes first."""
 
 import base64
-from pathlib import Path
 
 import orjson
 import pytest
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.model.telemetry import Message
-from dutyroom.profiles.decode import Library, load_library
-from dutyroom.timebase import from_iso, zone
+from dutyroom.profiles.decode import Library
+from dutyroom.timebase import from_iso
 
 AT = from_iso("2026-11-01T00:00:10Z")
 EUI = "24e124000000a0ff"
@@ -16,7 +16,7 @@ EUI = "24e124000000a0ff"
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return load_library(Path(__file__).parents[3] / "device_profiles", zone("Asia/Shanghai"))
+    return shipped_library()
 
 
 def uplink(product: str, data: str, port: int) -> Message:

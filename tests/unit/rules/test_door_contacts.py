@@ -5,18 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from tests.shipped_profiles import shipped_profiles
 from tests.unit.rules.kind_bench import Bench, shipped, state
 
 from dutyroom.model.telemetry import Kind, PointSpec
-from dutyroom.profiles.loading import load_profiles
 from dutyroom.rules.spec import matches
-from dutyroom.wiring import shipped as product
 
 # Doors 2 to 4 have a rule of their own; a raised bar and a valve are no door; of two contacts nobody knows which is the door.
 OTHERS = {"door_open_2", "door_open_3", "door_open_4", "barrier_open", "valve", "contact_1", "contact_2"}
 DOORS = [
     (profile.id, spec)
-    for profile in load_profiles(product.shipped("device_profiles"))[0]
+    for profile in shipped_profiles()
     for spec in profile.points
     if profile.device_class == "gate" and spec.kind is Kind.STATE and spec.name not in OTHERS
     if "value.gate.open" in spec.labels.values()

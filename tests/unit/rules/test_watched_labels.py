@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from tests.shipped_profiles import shipped_profiles
 
 from dutyroom.model.telemetry import Kind, PointSpec
-from dutyroom.profiles.loading import load_profiles
 from dutyroom.rules.parse import default_rules
 from dutyroom.rules.spec import Rule
-from dutyroom.wiring.shipped import shipped
 
 GRAVE = {"value.fire.alarm": 1, "value.elevator.trapped": 1, "value.fire.prealarm": 2, "value.leak.wet": 3}
 DETECTORS = {"fire", "smoke", "smoke_alarm", "hot", "remote_fire", "gas", "co", "carbon_monoxide"}
@@ -26,7 +25,7 @@ def _told() -> list[tuple[str, str, str, int, int]]:
     """(profile, class, point, code, priority)"""
     return [
         (profile.id, str(profile.device_class), spec.name, code, priority)
-        for profile in load_profiles(shipped("device_profiles"))[0]
+        for profile in shipped_profiles()
         for spec in profile.points
         if spec.kind is Kind.STATE and spec.name not in TWICE
         for code, label in spec.labels.items()

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.model.telemetry import Message
-from dutyroom.profiles.decode import Library, load_library
+from dutyroom.profiles.decode import Library
 from dutyroom.profiles.result import Decoded, Ignored
-from dutyroom.timebase import zone
 from dutyroom_simulators.estate import SimDevice, make_estate
 from dutyroom_simulators.plant import gate_changes, gate_open, passages
 from dutyroom_simulators.scenarios import Record, make_injection
@@ -36,7 +35,7 @@ def played(
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return load_library(Path(__file__).parents[3] / "device_profiles", zone("Asia/Shanghai"))
+    return shipped_library()
 
 
 def test_a_seed_says_the_same_however_it_is_stepped() -> None:

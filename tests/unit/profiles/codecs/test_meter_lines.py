@@ -2,19 +2,17 @@
 
 import base64
 import json
-from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
+from tests.shipped_profiles import shipped_library
 
 from dutyroom.model.telemetry import Message
 from dutyroom.profiles.attempt import NOBODY
-from dutyroom.profiles.decode import Decoded, Ignored, Library, Refused, load_library
+from dutyroom.profiles.decode import Decoded, Ignored, Library, Refused
 from dutyroom.profiles.job import Anybody
 from dutyroom.profiles.requests import read_request
 from dutyroom.timebase import from_iso
 
-FOLDER = Path(__file__).parents[4] / "device_profiles"
 RECEIVED = from_iso("2026-11-01T00:00:10Z")
 ENERGY = bytes.fromhex("FE FE 68 61 01 00 00 00 00 68 91 08 33 33 34 33 59 33 33 33 8A 16")
 WATER = bytes.fromhex(
@@ -24,7 +22,7 @@ WATER = bytes.fromhex(
 
 @pytest.fixture(scope="module")
 def library() -> Library:
-    return load_library(FOLDER, ZoneInfo("Asia/Shanghai"))
+    return shipped_library()
 
 
 @pytest.mark.parametrize(
