@@ -21,6 +21,7 @@ from dutyroom_simulators.scenarios import SCENARIOS
 ROOT = Path(__file__).parents[3]
 SOURCE = ROOT / "services" / "dutyroom"
 CATALOGUE = read_catalogue()
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # ten times as fast, where there is one
 CJK = re.compile(r"[\u3400-\u9fff]")
 
 
@@ -72,7 +73,7 @@ def test_every_point_of_a_shipped_profile_has_a_name(shown: Presenter) -> None:
                 walk(part)
 
     for file in (ROOT / "device_profiles").rglob("*.yaml"):
-        walk(yaml.safe_load(file.read_text("utf-8")))
+        walk(yaml.load(file.read_text("utf-8"), LOADER))
     assert {"flow", "energy", "level"} <= names
     named = {name for name in names if not re.fullmatch(r"\{[^}]*\}", name)}  # `{energy}`: as the device says
     plain = {re.sub(r"\{[^}]*\}", "2", name) for name in named}

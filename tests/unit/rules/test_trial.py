@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests import shipped_profiles
 
+from dutyroom import checks
 from dutyroom.checks import check_site
 
 SITE = "id: t\nname: {zh-CN: 测, en: T}\ntime_zone: Asia/Shanghai\n"
@@ -324,8 +326,9 @@ def test_what_is_wrong_with_such_rows_is_named(tmp_path: Path, old: str, new: st
     assert expected in of_rules(said(tmp_path, NIGHTS.replace(old, new, 1)))[0]
 
 
-def test_a_mistake_in_the_rules_accuses_no_device(tmp_path: Path) -> None:
+def test_a_mistake_in_the_rules_accuses_no_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which parameters the rules ask for is not known then."""
+    monkeypatch.setattr(checks, "load_profiles", shipped_profiles.load_profiles)
     rows = "id,class,profile,address,parameters\nm,water_meter,axioma/qalcosonic-w1,70B3D57ED0050041,burst_flow=12\n"
     (tmp_path / "devices.csv").write_text(rows, encoding="utf-8")
     shipped = Path(__file__).parents[3] / "device_profiles"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests import shipped_profiles
 
+from dutyroom import checks
 from dutyroom.checks import check_site
 from dutyroom.errors import Invalid
 from dutyroom.rules.kinds import known
@@ -21,6 +23,11 @@ ONLY_WITH_PROFILES = {
     "rule-names-nothing",
     "rule-selects-nothing",
 }
+
+
+@pytest.fixture(autouse=True)
+def _shipped_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "load_profiles", shipped_profiles.load_profiles)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
