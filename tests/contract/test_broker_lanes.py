@@ -17,6 +17,7 @@ from dutyroom.backends.mqtt import MqttInbound, MqttPublisher
 from dutyroom.backends.mqtt.link import Link
 from dutyroom.errors import Rejected
 from dutyroom.model.telemetry import Message
+from dutyroom.rules.lines import line_of
 from dutyroom.site import BrokerAddress
 
 pytestmark = pytest.mark.servers
@@ -109,7 +110,12 @@ def test_two_brokers_are_read_side_by_side(new_mosquitto: NewMosquitto, opened: 
     south.stop()
     until(lambda: not inbound.connected, "one of them is away")
     publish(north, ("meter/1", b"still"))
-    assert [m.payload for m in drained(inbound, 1)] == [b"still"]
+    (still,) = drained(inbound, 1)
+    assert still.payload == b"still"
+    assert (line_of(still.session), inbound.away) == (
+        at(north).host + f":{north.port}",
+        {f"{at(south).host}:{south.port}"},
+    )
     until(lambda: f":{south.port} cannot be reached" in inbound.refused, "it is said")
 
 
@@ -160,6 +166,7 @@ def test_what_one_broker_reads_with_priority_is_still_asked_for_at_another() -> 
     assert inbound.extend(["fire/+/state"]) == ("fire/+/state",)
     topics = [session.subscriptions.topics for session in inbound._others]
     assert topics == [("meter/#",), ("meter/#", "fire/+/state")]
+    assert inbound.away == {"one:1883", "two:1883"}
 
 
 def test_what_a_shared_subscription_reads_with_priority_is_not_asked_for_again() -> None:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import zstandard
 
 from dutyroom.errors import Rejected
-from dutyroom.model.messages import idents_of, payloads_of, sessions_of, topics_of
+from dutyroom.model.messages import NUMBERED, idents_of, payloads_of, sessions_of, topics_of
 from dutyroom.model.telemetry import (
     Attribute,
     Batch,
@@ -40,9 +40,6 @@ _CODES = {outcome: code << 2 for code, outcome in enumerate(_OUTCOMES)}
 _RETAINED, _DUPLICATE = 1, 2
 _KIND = attrgetter("profile", "reason", "detail", "outcome", "message.retained", "message.duplicate")
 _LEVEL = 1
-# Up to so many messages a batch keeps their sessions and packet ids: more at once come only where a backlog drains
-# or thousands a second, and there the ids of all would cost as much as a hundredth of all the rest.
-NUMBERED = 1_000
 _KEPT = 8 << 20  # bytes of a place to write to that is kept for the next batch
 _FORMAT = b"\x02"  # a row without it is of the first format, which zlib compressed
 _DAMAGED = (zlib.error, zstandard.ZstdError, msgspec.DecodeError, ValueError, IndexError)

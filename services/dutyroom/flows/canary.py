@@ -154,6 +154,11 @@ class Canaries:
         return any(canary.deaf for canary in self._each)
 
     @property
+    def deaf_at(self) -> frozenset[str]:
+        """The names of their brokers."""
+        return frozenset(n for n, canary in zip(self._names, self._each, strict=True) if canary.deaf)
+
+    @property
     def state(self) -> CanaryState:
         """Of several the worst: what one of them says concerns the devices of its broker."""
         states = [canary.state for canary in self._each]

@@ -25,6 +25,11 @@ class Session(Inbound, Urgent, Protocol):
     def connected(self) -> bool: ...
 
     @property
+    def away(self) -> frozenset[str]:
+        """The brokers that are not there, as the sessions of messages name them after the @."""
+        ...
+
+    @property
     def refused(self) -> str: ...
 
     def start(self) -> None: ...
@@ -54,6 +59,12 @@ class Line:
     def connected(self) -> bool:
         session = self._session
         return session is not None and session.connected
+
+    @property
+    def away(self) -> frozenset[str] | None:
+        """The brokers that are not there; None = the line is cut, all of them."""
+        session = self._session
+        return session.away if session is not None else None
 
     @property
     def refused(self) -> str:

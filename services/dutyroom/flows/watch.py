@@ -63,12 +63,15 @@ class Watch:
         outage: Outage | None = None,
         past: Past | None = None,
         crowded: Callable[[], bool] = lambda: False,
+        away: Callable[[], Collection[str] | None] | None = None,
     ) -> None:
-        """crowded: whether the journal fills up with what only we have not passed.
+        """away: of several lines the names of those that are, None = all or not known; not given: there is one only. crowded:
+        whether the journal fills up with what only we have not passed.
         past: the stored readings; without them late ones change no alarm. lag: how long a message may be on its way by this clock. Time alone decides nothing about
         what is younger: on a clock that runs fast, a second on the way is minutes. outage: looks at ourselves."""
         self._site, self._table, self._engine = site, table, engine
         self._records, self._journal, self._clock = records, journal, clock
+        self._lines_away, engine.lines.wanted = away, away is not None
         self._broker_ok, self._lag, self._outage, self._crowded = broker_ok, lag, outage, crowded
         self._late = Late(site.id, engine, table, past) if past is not None else None
         self._position: dict[Lane, int] = {}
@@ -188,15 +191,17 @@ class Watch:
 
     def tick(self, now: Ms) -> None:
         """What time alone changes. Timers of silence stand still while we ourselves are away:
-        the broker is not there, the journal lags, or the machine slept."""
+        the broker is not there, the journal lags, or the machine slept. While one of several lines is away, those of the
+        devices that are heard by another one go on."""
         self._begin()
         if self._blind(now):
             self._turned |= self._engine.hears_all
-            self._engine.deaf(now)
+            self._engine.deaf(now, self._lines_away() if self._lines_away is not None else None)
             self._away = True
+            if not self._lagging():
+                self._pending += self._engine.partly(now - self._lag)
         elif not self._lagging():
             if self._away:
-                self._engine.started(now)
                 self._engine.hears(now)
                 self._away, self._turned = False, True
             self._pending += self._engine.tick(now - self._lag)
@@ -237,16 +242,13 @@ class Watch:
     def _blind(self, now: Ms) -> bool:
         """Whether devices may have spoken without our hearing it since the last tick."""
         before, self._ticked_at = self._ticked_at, now
-        if not self._broker_ok():
-            return True
-        if before is None:
-            return False
-        if not self._too_long(step := now - before):
-            self._usual = step if self._usual == 0 else (7 * self._usual + step) // 8
-        elif not self._away:
-            self._engine.started(now)
-            self._turned = True
-        return False
+        if before is not None:
+            if not self._too_long(step := now - before):
+                self._usual = step if self._usual == 0 else (7 * self._usual + step) // 8
+            else:
+                self._engine.started(now)
+                self._turned = True
+        return not self._broker_ok()
 
     def _slept(self, now: Ms) -> bool:
         """Whether the machine did, or its clock leapt, since the last tick."""

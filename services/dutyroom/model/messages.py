@@ -9,10 +9,13 @@ from typing import Final, TypeVar, overload
 
 import numpy as np
 
-from dutyroom.model.telemetry import Longs, Message
+from dutyroom.model.telemetry import Batch, Longs, Message
 
 RETAINED: Final = 1
 DUPLICATE: Final = 2
+# Up to so many messages a batch keeps their sessions and packet ids: more at once come only where a backlog drains
+# or thousands a second, and there the ids of all would cost as much as a hundredth of all the rest.
+NUMBERED: Final = 1_000
 _UNMARKED: Final[Mapping[int, int]] = {}
 
 _TOPIC, _PAYLOAD, _RECEIVED = attrgetter("topic"), attrgetter("payload"), attrgetter("received_at")
@@ -150,6 +153,14 @@ def sessions_of(messages: Sequence[Message]) -> list[str]:
 def idents_of(messages: Sequence[Message]) -> list[bytes]:
     """Packet ids, by message."""
     return messages.idents if isinstance(messages, Messages) else list(map(_IDENT, messages))
+
+
+def came_by(batch: Batch) -> list[str]:
+    """The session that each message of a batch came by; [] = it is as large as those whose sessions are not kept."""
+    if len(batch.messages) > NUMBERED and not batch.blocks:
+        return []
+    odd, blocks = (batch.odd, batch.blocks) if batch.blocks else (batch.messages, ())
+    return [m.message.session for m in odd] + [name for b in blocks for name in sessions_of(b.messages)]
 
 
 def times_of(messages: Sequence[Message]) -> Longs:

@@ -18,6 +18,7 @@ from dutyroom.rules import snapshot
 from dutyroom.rules.columns import FOREVER, NEVER, Bools, Shelf, Slots
 from dutyroom.rules.hearing import Hearing, Silences
 from dutyroom.rules.kind import NOWHERE, Ground, Instance
+from dutyroom.rules.lines import Lines
 from dutyroom.rules.points import Points
 from dutyroom.rules.roster import Key, Roster, load
 from dutyroom.rules.spec import Rule
@@ -52,6 +53,7 @@ class Engine:
         self._hearing = Hearing(shelf.of(Silences))
         self._waits = Waits(self._hearing)
         self._deaf: Ms | None = None  # since when a line is away
+        self.lines = Lines(self._hearing)
         self._followers: dict[str, list[Instance]] = {}
         self._moved = snapshot.Moved()
         self._muster = snapshot.Muster()
@@ -135,7 +137,9 @@ class Engine:
         out: list[Condition] = []
         if self._deaf is not None and not batch.again:
             waiting = self._waits.of(self._hearing.first_since(batch, self._deaf, PAUSE))
-            self._defer(waiting, batch.received_at)
+            self._defer([i for i in waiting if not self._reaches(i)], batch.received_at)
+        if not batch.again:
+            self.lines.learn(batch)
         self._reset(batch, out)
         if not batch.again and (len(batch.readings) or batch.events):
             for instance in self._hearing.hear(batch):
@@ -275,12 +279,14 @@ class Engine:
         """Delays and deadlines by rule and device, so that the order is always the same; of the
         devices of one lane, or of all."""
         for instance in self._waits.due(now, lane):
-            if self._unheard(instance):
-                continue
-            condition = instance.tick(now)
-            if condition is not None:
-                instance.timed = condition.at
-            self._note(instance, condition, now, out)
+            if not self._unheard(instance):
+                self._tick(instance, now, out)
+
+    def _tick(self, instance: Instance, now: Ms, out: list[Condition]) -> None:
+        condition = instance.tick(now)
+        if condition is not None:
+            instance.timed = condition.at
+        self._note(instance, condition, now, out)
 
     def tick(self, now: Ms) -> list[Condition]:
         """What time alone changes: delays, deadlines, silence. Call it with a drained journal."""
@@ -288,6 +294,20 @@ class Engine:
         out: list[Condition] = []
         self._timers(now, out)
         for instance in self._hearing.overdue(now):
+            self._note(instance, instance.tick(now), now, out)
+        return out
+
+    def partly(self, now: Ms) -> list[Condition]:
+        """As `tick`, while a line is away: of the devices that are known to be heard by others."""
+        self._roster.refresh()
+        out: list[Condition] = []
+        places = np.flatnonzero(self.lines.there())
+        if not len(places):
+            return out
+        for instance in self._waits.due(now, None):
+            if self._reaches(instance):
+                self._tick(instance, now, out)
+        for instance in self._hearing.overdue(now, places):
             self._note(instance, instance.tick(now), now, out)
         return out
 
@@ -319,21 +339,59 @@ class Engine:
         """Whether no line is away, as far as it was told."""
         return self._deaf is None
 
-    def deaf(self, now: Ms) -> None:
-        """A line is away from now on, by which some devices speak. What waits at those that are not heard meanwhile goes
-        on when it is back (`hears`), or with their next word: its end may be with the broker. Not what is urgent, nor what
-        a power cut wants next: the line may have gone with the mains, for hours, and it is not known whose it is."""
-        self._deaf = now if self._deaf is None else self._deaf
+    def deaf(self, now: Ms, away: Collection[str] | None = None) -> None:
+        """A line is away from now on, by which some devices speak; away: which ones are now, where that is known. What
+        waits at those devices goes on when it is back (`hears`): its end may be with the broker. Whose line is not known goes
+        on with its next word, too; what is urgent, and what a power cut wants next, does not wait there: the line may
+        have gone with the mains, for hours."""
+        if self._deaf is None:
+            self._deaf, self.lines.away = now, frozenset()
+        if len(back := self.lines.turn(away)):
+            places = set(back.tolist())
+            mine = [i for i in self._roster.instances.values() if not self._places(i).isdisjoint(places)]
+            self._sees(mine, back, now)
+            self._defer([i for i in mine if i.waiting], now)
 
     def hears(self, now: Ms) -> None:
-        """All lines are there again, and what has come is judged."""
-        if self._deaf is not None and now - self._deaf > PAUSE:
-            self._defer([i for i in self._waits.all() if self._unheard(i)], now)
-        self._deaf = None
+        """All lines are there again, and what has come is judged. Nothing is silent yet of what was not heard meanwhile."""
+        there = self.lines.there()
+        places = set(np.flatnonzero(there).tolist())
+        every = self._roster.instances.values()
+        mine = [i for i in every if not self._places(i) <= places] if places else every
+        unheard = [i for i in self._waits.all() if self._unheard(i)]
+        long = self._deaf is not None and now - self._deaf > PAUSE
+        self._deaf, self.lines.away = None, None
+        self._sees(mine, np.flatnonzero(~there), now)
+        self.resumed(now)
+        if long:
+            self._defer(unheard, now)
+
+    def _sees(self, instances: Iterable[Instance], places: Slots, now: Ms) -> None:
+        """The sight of some devices, and of those who look at them, begins again."""
+        self._hearing.silences.started(now, self._hearing.rows(places))
+        for instance in instances:
+            instance.started(now)
+            self._look(instance)
+
+    def _places(self, instance: Instance) -> set[int]:
+        """Of the devices whose words an instance waits for."""
+        if instance.listens:
+            return {self._hearing.place(device) for device in instance.listens}
+        owners = self._hearing.owners(np.array(instance.points, np.int32)).tolist()
+        return {self._hearing.place(instance.device), *(place for place in owners if place >= 0)}
+
+    def _reaches(self, instance: Instance) -> bool | None:
+        return self.lines.reaches(self._places(instance)) if self.lines.away else None
 
     def _unheard(self, instance: Instance) -> bool:
-        if self._deaf is None or instance.follows or instance.rule.priority <= Priority.HIGH:
+        """Whether the end of what it waits for may be with a broker whose line is away."""
+        if self._deaf is None:
             return False
+        known = self._reaches(instance)
+        if known or (instance.rule.priority <= Priority.HIGH and not instance.follows):
+            return False
+        if known is not None or instance.follows:
+            return known is False
         heard = self.heard(instance.device)
         return heard is None or heard < self._deaf
 
@@ -432,7 +490,7 @@ class Engine:
         """The whole state, for `restore`."""
         self._points.wake_all()
         points, newest = snapshot.known(self._points.newest[: self._points.size])
-        devices, heard, lanes = self._hearing.dump()
+        devices, heard, lanes, line = self._hearing.dump()
         moved = self._moved.still()
         return snapshot.write(
             snapshot.State(
@@ -444,6 +502,8 @@ class Engine:
                 self._muster.of(self._roster.instances.of, self._prints),
                 [(i.rule.id, i.device, i.packed()) for i in moved],
                 self._deaf,
+                self.lines.names,
+                line,
             )
         )
 
@@ -456,7 +516,8 @@ class Engine:
         self._deaf = state.deaf
         self._points.wake_all()
         self._points.take_newest(*snapshot.instants(state.points, state.newest))
-        self._hearing.load(state.devices, state.heard, state.lanes)
+        self._hearing.load(state.devices, state.heard, state.lanes, state.line)
+        self.lines.names = list(state.lines)
         same = {rule for rule, rows in state.rules.items() if self._prints.get(rule) == rows.print}
         instances = self._roster.instances
         for key in [(i.rule.id, i.device) for i in self._moved.all() if i.rule.id in same]:

@@ -49,10 +49,12 @@ class Silences(Columns):
         ends = np.where(heard == NEVER, now, heard + self.allowance[:size])
         return max(now, int(ends[waiting].min(initial=FOREVER)))
 
-    def started(self, now: Ms) -> None:
-        """The sight of the devices begins again: nothing is silent yet."""
-        heard = self.heard[: self.size]
-        np.maximum(heard, now, out=heard, where=self.used[: self.size])
+    def started(self, now: Ms, rows: Slots | None = None) -> None:
+        """The sight of the devices, or of these rows, begins again: nothing is silent yet."""
+        heard, those = self.heard[: self.size], self.used[: self.size]
+        if rows is not None:
+            those = those & np.isin(np.arange(self.size), rows)
+        np.maximum(heard, now, out=heard, where=those)
 
 
 class Devices(Columns):
@@ -61,10 +63,12 @@ class Devices(Columns):
     FIELDS: ClassVar = {
         "heard": Field(np.int64, NEVER),
         "lane": Field(np.int16, -1),
+        "line": Field(np.int16, -1),
         "minded": Field(np.bool_, False),
     }
     heard: Longs
     lane: npt.NDArray[np.int16]  # a device stays in one; -1 = not heard yet
+    line: npt.NDArray[np.int16]  # the one that it was heard by last; -1 = not known
     minded: Bools  # somebody waits for its next word
 
 
@@ -135,6 +139,11 @@ class Hearing:
         """The device of a point that was met."""
         return self._names[self.voices.device.item(point)]
 
+    def owners(self, points: npt.NDArray[np.int32]) -> Slots:
+        """The places of the devices of some points; -1 = unknown."""
+        known = (points >= 0) & (points < self.voices.size)
+        return np.where(known, self.voices.device[np.where(known, points, 0)], -1).astype(np.intp)
+
     def _owner(self, point: int) -> int:
         """The place of a point's device; -1 = unknown."""
         return self.voices.device.item(point) if 0 <= point < self.voices.size else -1
@@ -192,9 +201,18 @@ class Hearing:
 
     # ------------------------------------------------------------ what is known of it
 
-    def overdue(self, now: Ms) -> list[Instance]:
-        """Whose silence has become too long, device by device."""
-        found = self._those(self.silences.overdue(now))
+    def rows(self, places: Slots) -> Slots:
+        """Those of `silences` that belong to some devices."""
+        found = [layer.slots[places] for layer in self._layers.all]
+        rows = np.concatenate(found) if found else np.empty(0, np.intp)
+        return rows[rows >= 0].astype(np.intp)
+
+    def overdue(self, now: Ms, places: Slots | None = None) -> list[Instance]:
+        """Whose silence has become too long, device by device; places: of these devices only."""
+        rows = self.silences.overdue(now)
+        if places is not None:
+            rows = np.intersect1d(rows, self.rows(places)).tolist()
+        found = self._those(rows)
         return sorted(found, key=self._turn) if len(found) > 1 else found
 
     def _turn(self, instance: Instance) -> tuple[int, int]:
@@ -215,17 +233,20 @@ class Hearing:
         place = self._place.get(device)
         return None if place is None else instant(self.devices.heard.item(place))
 
-    def dump(self) -> tuple[list[str], bytes, bytes]:
-        """Who was heard, when (int64), and in which lane (int16)."""
+    def dump(self) -> tuple[list[str], bytes, bytes, bytes]:
+        """Who was heard, when (int64), in which lane, and by which line (int16)."""
         heard = self.devices.heard[: self.devices.size]
         known = np.flatnonzero(heard != NEVER)
-        lanes = self.devices.lane[known].tobytes()
-        return [self._names[place] for place in known.tolist()], heard[known].tobytes(), lanes
+        lanes, lines = self.devices.lane[known].tobytes(), self.devices.line[known].tobytes()
+        return [self._names[place] for place in known.tolist()], heard[known].tobytes(), lanes, lines
 
-    def load(self, names: list[str], heard: bytes, lanes: bytes) -> None:
-        """What `dump` gave; lanes: b"" where they are not known."""
+    def load(self, names: list[str], heard: bytes, lanes: bytes, lines: bytes) -> None:
+        """What `dump` gave; lanes, lines: b"" where they are not known."""
         places = np.array([self.place(name) for name in names], np.intp)
         self.devices.heard[:], self.devices.lane[:] = NEVER, -1
         self.devices.heard[places] = np.frombuffer(heard, np.int64)
         if lanes:
             self.devices.lane[places] = np.frombuffer(lanes, np.int16)
+        self.devices.line[:] = -1
+        if lines:
+            self.devices.line[places] = np.frombuffer(lines, np.int16)

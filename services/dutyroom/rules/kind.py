@@ -85,6 +85,9 @@ class Instance:
     hears: bool = False  # its state is a row of `Silences`: it is told when its device has been silent
     again: bool = True  # what it says follows from the readings alone: late ones may be put in their place
     minds: Sequence[str] = ()  # devices: while it waits it is told of the next word of any of them
+    listens: Sequence[
+        str
+    ] = ()  # devices whose words it waits for, where those are not its own and those of its points
     columns: Columns | None = None  # where its rows are: one for each of `points` where they are `Stepped`
 
     def __init__(

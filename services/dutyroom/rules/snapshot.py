@@ -46,6 +46,8 @@ class State(msgspec.Struct):
     rules: dict[str, Rows]
     instances: list[tuple[str, str, Any]]  # rule, device, what `packed` gave; read: what `dump` gave
     deaf: int | None = None  # since when a line was away
+    lines: list[str] = []
+    line: bytes = b""  # int16, by `devices`: the place in `lines`, -1 = not known; b"" = of none
 
 
 class Moved:
@@ -123,6 +125,7 @@ def read(data: bytes) -> State:
             (state.points, 4, len(state.newest) // 8),
             (state.heard, 8, len(state.devices)),
             (state.lanes, 2, len(state.devices)),
+            (state.line, 2, len(state.devices) if state.line else 0),
         ):
             if len(numbers) != wide * names:
                 raise ValueError("columns of different lengths")

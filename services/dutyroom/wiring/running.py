@@ -299,6 +299,11 @@ def _loops(
     def hears() -> bool:
         return r.broker_ok() and not (canary is not None and canary.deaf)
 
+    def away() -> frozenset[str] | None:
+        found = running.session.away
+        deaf = canary.deaf_at if canary is not None else frozenset()
+        return None if found is None else found | {name.removeprefix("broker ") for name in deaf}
+
     def failing() -> set[str]:
         names = {loop.name for loop in running.loops if loop.trouble}
         names |= set() if r.broker_ok() else {"broker"}
@@ -317,6 +322,7 @@ def _loops(
         outage,
         StoredPast(r.store, r.journal),
         lambda: held_by_watch(running.journal),
+        away if len(site.brokers) > 1 else None,
     )
 
     def keep_up() -> float:

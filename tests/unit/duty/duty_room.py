@@ -312,7 +312,9 @@ class Room:
         records: Any = None,
         journal: Any = None,
         lag: int = 0,
+        several: bool = False,
     ) -> None:
+        """several: it has several lines."""
         self.lag = lag
         self.devices = {d.id: d for d in devices}
         self.table = PointTable()
@@ -328,6 +330,8 @@ class Room:
         self.journal = journal or FakeJournal()
         self.clock = HandClock()
         self.broker = True
+        self.away: frozenset[str] | None = frozenset()  # of several lines those that are; None = all
+        self.several = several
         self.past: Past | None = None
         self.ground = NOWHERE
         self.crowded: Callable[[], bool] = lambda: False
@@ -344,10 +348,11 @@ class Room:
             self.journal,
             self.engine,
             self.clock,
-            lambda: self.broker,
+            lambda: self.broker and self.away == frozenset(),
             self.lag,
             past=self.past,
             crowded=self.crowded,
+            away=(lambda: self.away) if self.several else None,
         )
 
     def batch(
@@ -356,11 +361,13 @@ class Room:
         at: int | None = None,
         quality: Quality = Quality.GOOD,
         lane: Lane = Lane.NORMAL,
+        line: str = "",
     ) -> Batch:
         """(device, point, stored value) rows read at `at` (seconds after T0; now when None)."""
         moment = self.clock.at if at is None else T0 + at * 1000
         columns = [(self.point(d, p).id, moment, float(v), int(quality), 0) for d, p, v in rows]
-        message = Message("t", b"", self.clock.at, retained=quality is Quality.RETAINED)
+        session = f"dutyroom-s@{line}" if line else ""
+        message = Message("t", b"", self.clock.at, retained=quality is Quality.RETAINED, session=session)
         return Batch(
             SITE, lane, self.clock.at, (MessageRecord(message, Outcome.DECODED),), Readings.of(columns)
         )

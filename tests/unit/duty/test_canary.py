@@ -141,7 +141,7 @@ def test_of_several_brokers_each_is_heard_and_the_silent_one_is_named() -> None:
     brokers.held = {1}
     brokers.go(1.5 * EVERY_S + 5)  # just after the next beat
     assert [canary.deaf for canary in brokers.canaries] == [False, True]  # its devices are not judged
-    assert brokers.all.deaf
+    assert (brokers.all.deaf, brokers.all.deaf_at) == (True, {"south"})
     brokers.go(2 * EVERY_S)
     assert (brokers.all.state.silent, brokers.all.state.where) == (True, "south")
     brokers.held = set()

@@ -108,6 +108,11 @@ class MqttInbound:
         return all(session.connected for session in self.sessions)
 
     @property
+    def away(self) -> frozenset[str]:
+        """The brokers (`host:port`) of which a session is not there."""
+        return frozenset(session.name.partition("@")[2] for session in self.sessions if not session.connected)
+
+    @property
     def refused(self) -> str:
         """Why we are not let in somewhere, or not to all topics; "" = fine."""
         return "; ".join(dict.fromkeys(session.refused for session in self.sessions if session.refused))

@@ -28,12 +28,13 @@ class ZoneInstance(Instance):
     """Asks when each device was heard: once a minute, where enough of them may be silent by then. Readings
     themselves are nothing to it."""
 
-    __slots__ = ("began", "detector", "members", "minds", "place", "quiet_until", "ticked")
+    __slots__ = ("began", "detector", "listens", "members", "minds", "place", "quiet_until", "ticked")
 
     def __init__(self, rule: Rule, place: Place, members: Sequence[str], detector: ZoneSilence) -> None:
         super().__init__(rule, place.device.id)
         self.place, self.members, self.detector = place, tuple(members), detector
         self.minds: Sequence[str] = ()
+        self.listens = self.members
         self.began: Ms = 0  # since when we listen
         self.ticked: Ms = 0
         self.quiet_until: Ms = 0  # nothing can begin before
