@@ -27,6 +27,7 @@ from dutyroom.model.duty import (
     TicketState,
 )
 from dutyroom.model.telemetry import Kind, Point, PointSpec
+from dutyroom.rules.behind import waiting_in
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -96,6 +97,9 @@ class Presenter:
         if key.startswith("alarm.") and "code" in shown:
             shown["code"] = self._code(key, arguments)
         said = self.words.t(key, shown)
+        if late := waiting_in(arguments):
+            names = self.words.t("message.and").join(map(self.device_name, late))
+            said = self.words.t("alarm.behind", said=said, names=names)
         return self._with_mentions(said, arguments) if key.startswith("alarm.") else said
 
     def _code(self, key: str, arguments: Arguments) -> object:

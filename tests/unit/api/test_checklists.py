@@ -123,3 +123,21 @@ def test_the_message_names_what_to_look_at_in_the_persons_language(house: House)
         assert "other9" in line
         assert "other10" not in line
         assert ("另有 10 台" if language == "zh-CN" else "and 10 more") in line
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+def test_the_message_names_the_switches_that_are_late(house: House, language: str) -> None:
+    with house.estate.records.read() as tx:
+        devices = {d.id: d for d in tx.devices.all(SITE)}
+    lift = next(d for d in devices.values() if d.device_class == "elevator").id
+    words = Words(language, read_catalogue(), zone("Asia/Shanghai"))
+    shown = Presenter(house.estate.runtime, words, devices, {}, house.estate.clock.now())
+    given = {"name": "x", "seconds": 60, "device": "f", "priority": 2, "behind": f"{lift},two", "done.one": 5}
+    title, body = in_words(shown, "alarm.power.transfer_late", given)
+    wanted = f"{shown.device_name(lift)}、two" if language == "zh-CN" else f"{shown.device_name(lift)}, two"
+    assert wanted in body
+    assert wanted in title
+    assert "one" not in body.splitlines()[0]
+    assert words.t("alarm.power.transfer_late", given) == shown.text(
+        "alarm.power.transfer_late", {**given, "behind": ""}
+    )

@@ -242,17 +242,41 @@ def test_points_that_speak_when_they_change_are_judged_by_time() -> None:
     assert cut.late == [("power.transfer_late", 72, True)]
 
 
-def test_after_a_time_in_which_nobody_listened_only_news_counts() -> None:
+def unheard(restart: bool) -> Cut:
+    """The load does not go over at once; then nobody listens for some minutes, in the middle of the cut."""
     cut = Cut(interval=None).calm()
     cut.mains(0, True)
     cut.gen(12, True)
     cut.switch(13, 0)
     cut.engine.started(T0 + 300_000)
-    cut.tick(500)
-    assert cut.late == []  # the switch may have turned meanwhile
-    cut.switch(600, 0)
-    cut.tick(601)
+    if restart:
+        cut.restart()
+    cut.tick(359)
+    assert cut.late == [], "it may have turned meanwhile: what the broker kept comes first"
+    return cut
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_switch_that_stayed_while_nobody_listened_for_a_while_is_late(restart: bool) -> None:
+    cut = unheard(restart)
+    cut.tick(361)
     assert cut.late == [("power.transfer_late", 72, True)]
+    cut.switch(400, 2)
+    assert cut.late[1:] == [("power.transfer_late", 400, False)]
+
+
+def test_a_switch_that_turned_while_nobody_listened_is_not_late() -> None:
+    cut = unheard(restart=False)
+    cut.switch(40, 2, received=310)
+    cut.tick(500)
+    assert cut.late == []
+
+
+def test_a_switch_that_turned_unheard_as_its_retained_code_says_is_not_late() -> None:
+    cut = unheard(restart=False)
+    cut.feed(301, "source", 2, device="switch", quality=Quality.RETAINED)
+    cut.tick(500)
+    assert cut.late == []
 
 
 def test_what_was_known_before_counts_for_a_cut_that_comes_after() -> None:

@@ -110,6 +110,8 @@ class SequenceInstance(Instance):
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
         if retained:
+            if self.doubted.get(point, (value, at))[0] != value:
+                del self.doubted[point]  # it has turned, nobody knows when
             return None
         if self.held.get(point, (None, at))[0] != value:
             self.changed = max(self.changed, at)
@@ -218,9 +220,11 @@ class SequenceInstance(Instance):
 
     def tick(self, now: Ms) -> Condition | None:
         step = self._awaited
-        if step is None or now < max(self._deadline, self.hold) or not self._by_time(step):
+        if step is None or now < max(self._deadline, self.hold):
             return None
-        return self._raise()
+        if self.doubted:  # what the broker had kept has come by now: the others stand as they did
+            self.held, self.doubted = self.doubted | self.held, {}
+        return self._raise() if self._by_time(step) else None
 
     def deferred(self, now: Ms) -> None:
         self.hold = now + RESUME
