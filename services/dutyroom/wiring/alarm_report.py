@@ -18,6 +18,7 @@ from dutyroom.timebase import DAY, zone
 from dutyroom.wiring.backtest import instant
 from dutyroom.wiring.backtest_text import load_lines, rule_name
 from dutyroom.wiring.commands import choose_site, data_folder, opened_records
+from dutyroom.wiring.memory import remembered_rules
 
 SPAN = 30 * DAY  # where nobody says since when
 
@@ -49,7 +50,9 @@ def report(
         )
         return
     words = Words(site.language, read_catalogue(), zone(site.time_zone))
+    own = remembered_rules(settings.data / "sites" / site.id)
     called = {rule.id: rule_name(rule, words) for rule in default_rules()}
+    called |= {rule: words.pick(name) or called.get(rule, rule) for rule, name in own.items()}
     yield f"# {words.t('load.title')}: {words.pick(site.name)}"
     yield ""
     yield words.t("load.span", since=words.time(start, "full"), until=words.time(end, "full"))

@@ -54,9 +54,9 @@ def written(summary: Summary, words: Words, rules: Sequence[Rule]) -> str:
 
 
 def rule_name(rule: Rule, words: Words) -> str:
-    """A shipped rule has a text in the catalogue unless a site gave it a name."""
+    """As a site calls it, or as it ships."""
     key = f"rule.{rule.id}"
-    return words.t(key) if words.has(key) else words.pick(rule.name) or rule.id
+    return words.pick(rule.name) or (words.t(key) if words.has(key) else rule.id)
 
 
 def load_lines(load: Load, words: Words, called: Names, shown: Names) -> Iterator[str]:

@@ -14,6 +14,7 @@ from dutyroom.site.roll import Estate
 from dutyroom.topology import Topology
 
 _FILE = "registry.json"
+_RULES = "rules.json"
 
 
 def remember_estate(estate: Estate, own: Path | None, folder: Path) -> None:
@@ -77,6 +78,17 @@ def remember(site: Site, folder: Path) -> None:
         "language": site.language,
     }
     write_whole(folder / "site.json", json.dumps(facts, ensure_ascii=False))
+    names = {rule.id: dict(rule.name) for rule in site.rules if rule.name}
+    write_whole(folder / _RULES, json.dumps(names, ensure_ascii=False))
+
+
+def remembered_rules(folder: Path) -> dict[str, dict[str, str]]:
+    """The names of a site's rules, by language; {} where none are remembered or they cannot be read."""
+    try:
+        found = json.loads((folder / _RULES).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def remembered_sites(data: Path) -> list[Site]:

@@ -13,15 +13,24 @@ from dutyroom.alarms import step
 from dutyroom.backends.records_sql import open_records
 from dutyroom.cli import app
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Priority
+from dutyroom.rules.parse import parse_rules
 from dutyroom.site import Site
 from dutyroom.timebase import DAY, HOUR, Ms
 from dutyroom.wiring.memory import remember
+
+RULES = """\
+rules:
+  - {id: own.rule, kind: limit, name: {zh-CN: 水温高, en: Water too warm}, select: {classes: [sensor]}, point: t, parameters: {above: 1},
+     priority: 3, ticket: never}
+  - {id: water.burst, name: {zh-CN: 水管爆裂, en: Pipe is gone}}
+"""
 
 
 def folder(at: Path, raised: dict[str, Ms]) -> Path:
     """raised: object -> when its alarm was, which still stands."""
     (at / "sites" / "yard").mkdir(parents=True)
-    remember(Site("yard", {"en": "Yard"}, "Asia/Shanghai", language="en"), at / "sites" / "yard")
+    rules = parse_rules(RULES, "rules.yaml")
+    remember(Site("yard", {"en": "Yard"}, "Asia/Shanghai", language="en", rules=rules), at / "sites" / "yard")
     records = open_records(f"sqlite:///{at}/records.sqlite")
     with records.write() as tx:
         for name, when in raised.items():
@@ -49,6 +58,15 @@ def test_what_stands_for_weeks_is_stale_in_the_report_of_this_week(tmp_path: Pat
     assert (code, told["alarms"], told["figures"]["stale_most"]["value"]) == (0, 1, 1), said
     assert {a["object"]: a["stale"] for a in told["worst"]} == {"gate": 0, "pump": 1}
     assert "pump" in run(data)[1]
+
+
+def test_a_sites_own_rule_is_called_by_its_name(tmp_path: Path) -> None:
+    data = folder(tmp_path, {"pump": round(datetime.now(UTC).timestamp() * 1000) - 5 * DAY})
+    code, said = run(data)
+    assert (code, "Water too warm" in said, "own.rule" in said) == (0, True, False), said
+    (data / "sites" / "yard" / "rules.json").unlink()  # a folder of an older version
+    code, said = run(data)
+    assert (code, "own.rule" in said) == (0, True), said
 
 
 def test_a_span_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
