@@ -10,6 +10,7 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,12 +18,14 @@ import hypothesis
 import psycopg
 import pytest
 from influxdb_client.client.influxdb_client import InfluxDBClient
+from tests import new_records
 from tests.servers.child import Missing
 from tests.servers.influx import Bucket, Influx, find_influx
 from tests.servers.mosquitto import Mosquitto
 from tests.servers.needed import SAID, unavailable
 from tests.servers.postgres import Postgres, find_postgres
 
+from dutyroom.backends import records_sql
 from dutyroom.backends.broker import EmbeddedBroker
 
 # No unit test is a timed one: on a busy machine making an example may take a second.
@@ -51,6 +54,13 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             said |= {line[line.index(SAID) :].strip() for line in text.splitlines() if SAID in line}
     for line in sorted(said):
         terminalreporter.write_line(line)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _new_records_are_copies() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records_sql.records, "bring_up_to_date", new_records.bring_up_to_date)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -119,12 +129,34 @@ def postgres_server() -> Iterator[Postgres]:
 @pytest.fixture
 def postgres_url(postgres_server: Postgres) -> Iterator[str]:
     """postgresql:// address of an empty database of its own for each test."""
+    with _database(postgres_server, "template0") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def _migrated(postgres_server: Postgres) -> str:
+    """A database to copy: all migrations take half a second."""
+    with psycopg.connect(postgres_server.url, autocommit=True) as server:
+        server.execute("CREATE DATABASE migrated TEMPLATE template0")
+    records_sql.open_records(postgres_server.database("migrated")).close()
+    return "migrated"
+
+
+@pytest.fixture
+def postgres_records_url(postgres_server: Postgres, _migrated: str) -> Iterator[str]:
+    """The same with the schema of the records in it."""
+    with _database(postgres_server, _migrated) as url:
+        yield url
+
+
+@contextmanager
+def _database(server: Postgres, template: str) -> Iterator[str]:
     name = f"t{os.getpid()}_{next(_number)}"
-    with psycopg.connect(postgres_server.url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    yield postgres_server.database(name)
-    with psycopg.connect(postgres_server.url, autocommit=True) as server:
-        server.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    with psycopg.connect(server.url, autocommit=True) as asked:
+        asked.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    yield server.database(name)
+    with psycopg.connect(server.url, autocommit=True) as asked:
+        asked.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

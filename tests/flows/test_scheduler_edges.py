@@ -27,7 +27,9 @@ S = OccurrenceState
 def records(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Records]:
     """Both databases: what several processes do at once is theirs to keep apart."""
     sqlite = request.param == "sqlite"
-    url = f"sqlite:///{tmp_path}/records.sqlite" if sqlite else request.getfixturevalue("postgres_url")
+    url = (
+        f"sqlite:///{tmp_path}/records.sqlite" if sqlite else request.getfixturevalue("postgres_records_url")
+    )
     opened = open_records(url)
     yield opened
     opened.close()

@@ -14,12 +14,18 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Table, create_engine
 
+from dutyroom.backends import records_sql
 from dutyroom.backends.records_sql import migrate, open_records, schema
 from dutyroom.errors import Rejected
 from dutyroom.model import duty, metering
 from dutyroom.model.telemetry import Attribute, Event, Lane, PointSpec
 
 OLD = Path(__file__).parent / "schema_0001.sql"
+
+
+@pytest.fixture(autouse=True)
+def _by_the_migrations(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(records_sql.records, "bring_up_to_date", migrate.bring_up_to_date)
 
 
 @pytest.mark.parametrize(
