@@ -23,7 +23,7 @@ from dutyroom.model.telemetry import COUNTER_RESET, Lane, Point, PointTable, Qua
 from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.engine import AHEAD, Engine
 from dutyroom.rules.kind import Instance
-from dutyroom.rules.replay import Mark, Row, replay
+from dutyroom.rules.replay import Mark, Pause, Row, replay
 from dutyroom.rules.roster import Key
 from dutyroom.timebase import DAY, SECOND, Ms
 
@@ -122,7 +122,13 @@ class Late:
                 self.beyond += 1
                 del self._engine.missed[key]
         rows = self._rows(tx, bases, now)
-        return [_again(key, base, rows[key], self._followed(tx, base), now) for key, base in bases.items()]
+        pauses = self._engine.pauses
+        return [
+            _again(
+                key, base, rows[key], self._followed(tx, base), now, [p for p in pauses if p.until > base.at]
+            )
+            for key, base in bases.items()
+        ]
 
     def _next(self, now: Ms) -> dict[Key, Ms]:
         """Whose turn it is. What is missed meanwhile waits for the next round: more of it may be on its
@@ -238,14 +244,21 @@ class Late:
         return [Row(event.at, point.id, None) for event in events if event.at < end]
 
 
-def _again(key: Key, base: Base, rows: Sequence[Row], followed: Iterable[Condition], now: Ms) -> Again:
+def _again(
+    key: Key,
+    base: Base,
+    rows: Sequence[Row],
+    followed: Iterable[Condition],
+    now: Ms,
+    pauses: Sequence[Pause],
+) -> Again:
     # Time alone may have said more than the newest reading; and a state may be younger than the next reading,
     # which was new to its point when it came: what ended there is judged again, too.
     # A state set aside may also have waited for what was over long before, by readings that had just come: that was
     # said later, and is not among what it knows.
     first = min((row.at for row in rows), default=FOREVER)
     since = min(max(base.since, base.instance.turned), first - 1)
-    found, marks = replay(base.instance, rows, now, base.since, base.marks, followed, base.after)
+    found, marks = replay(base.instance, rows, now, base.since, base.marks, followed, base.after, pauses)
     said = min((stretch.said for stretch in found), default=FOREVER)
     return Again(key, Judged(*key, min(since, said - 1), found), base.instance, marks)
 

@@ -19,7 +19,7 @@ from dutyroom.rules import snapshot
 from dutyroom.rules.columns import NEVER
 from dutyroom.rules.engine import AHEAD, HORIZON, Engine
 from dutyroom.rules.kind import Instance
-from dutyroom.rules.replay import Mark
+from dutyroom.rules.replay import Mark, Pause
 from dutyroom.rules.roster import Key, load
 from dutyroom.timebase import HOUR, MINUTE, Ms
 
@@ -54,6 +54,7 @@ class Kept(msgspec.Struct):
     aside: list[Aside] = []
     missed: list[tuple[str, str, Ms]] = []
     number: int = 0
+    pauses: list[tuple[Ms, Ms]] = []  # in which no device was heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,7 @@ class States:
             return []
         kept = msgspec.msgpack.decode(data, type=Kept)
         self._aside, self._number = kept.aside, kept.number
+        self._engine.pauses = [Pause(*times) for times in kept.pauses]
         for aside in self._aside:
             if aside.name and (data := tx.blob(self._site, _mended(aside.name))):
                 rows = msgspec.msgpack.decode(data, type=list[tuple[str, str, Mended]])
@@ -114,7 +116,10 @@ class States:
 
     def note(self, tx: Tx, missed: Mapping[Key, Ms]) -> None:
         """What was missed until now, between two snapshots."""
-        kept = Kept(self._aside, [(*key, since) for key, since in sorted(missed.items())], self._number)
+        pauses = [(pause.at, pause.until) for pause in self._engine.pauses]
+        kept = Kept(
+            self._aside, [(*key, since) for key, since in sorted(missed.items())], self._number, pauses
+        )
         tx.put_blob(self._site, BLOB, msgspec.msgpack.encode(kept))
 
     def _drop(self, tx: Tx, name: str) -> None:

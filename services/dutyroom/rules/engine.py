@@ -20,6 +20,7 @@ from dutyroom.rules.hearing import Hearing, Silences
 from dutyroom.rules.kind import NOWHERE, Ground, Instance
 from dutyroom.rules.lines import Lines
 from dutyroom.rules.points import Points
+from dutyroom.rules.replay import Pause
 from dutyroom.rules.roster import Key, Roster, load
 from dutyroom.rules.spec import Rule
 from dutyroom.rules.waits import Waits
@@ -27,6 +28,7 @@ from dutyroom.timebase import DAY, HOUR, MINUTE, Ms
 
 AHEAD: Ms = HOUR  # a reading further in the future than this comes from a wrong clock
 HORIZON: Ms = DAY  # what comes later than this is kept and billed, but changes no alarm any more
+_KEPT: Ms = 2 * HORIZON + 4 * HOUR  # what late readings may change lies no farther back
 PAUSE: Ms = MINUTE  # a start this long after the last message of any device: we were away
 
 
@@ -54,6 +56,7 @@ class Engine:
         self._waits = Waits(self._hearing)
         self._deaf: Ms | None = None  # since when a line is away
         self.lines = Lines(self._hearing)
+        self.pauses: list[Pause] = []  # in which no device at all was heard
         self._followers: dict[str, list[Instance]] = {}
         self._moved = snapshot.Moved()
         self._muster = snapshot.Muster()
@@ -329,6 +332,7 @@ class Engine:
         last = self._hearing.last()
         if last is None or now - last <= PAUSE:
             return False
+        self.pauses = [*(p for p in self.pauses if p.at != last and p.until > now - _KEPT), Pause(last, now)]
         for instance in self._roster.instances.values():
             instance.paused(now)
             self._look(instance)

@@ -1,8 +1,8 @@
 """A stretch judged again: instances in an earlier state and their readings in time order give what
 holds, from when to when, and the state that live operation goes on with.
 
-Pure: the readings and the time are arguments. A reading counts as received when it was read, so that
-the outcome follows from the readings alone, in whatever order they came.
+Pure: the readings and the time are arguments. A reading counts as received when it was read (in a time in which nobody
+listened, at its end), so that the outcome follows from the readings alone, in whatever order they came.
 """
 
 from __future__ import annotations
@@ -26,6 +26,14 @@ class Row:
     point: int
     value: float | None
     retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A time in which we heard no device, from the last message on: live operation has begun to wait anew at its end."""
+
+    at: Ms
+    until: Ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +73,14 @@ def replay(
     marks: Sequence[Ms] = (),
     followed: Iterable[Condition] = (),
     known: Mapping[int, Ms] | None = None,
+    pauses: Sequence[Pause] = (),
 ) -> tuple[Replayed, list[Mark]]:
     """What the instance says of these readings, in time order, each newer than those it knows; and of
     the time until `now`. It is left in the state that follows.
 
     since: the newest reading that it knows; marks: instants in time order at which its state is wanted;
-    followed: conditions of the rule that it follows; known: of each point, the newest that it knows.
+    followed: conditions of the rule that it follows; known: of each point, the newest that it knows; pauses: in
+    which time alone decides nothing, as in live operation.
     """
     held, newest = instance.active, dict(known or {})
     wanted, passed = list(reversed(marks)), []
@@ -80,35 +90,46 @@ def replay(
         while wanted and wanted[-1] < until:
             passed.append(Mark(wanted.pop(), since, instance.dump(), dict(newest)))
 
-    steps: list[Row | Condition] = [*rows, *followed]
+    def awake(at: Ms) -> Ms:
+        return min([at, *(pause.at for pause in pauses if pause.at < at < pause.until)])
+
+    def received(at: Ms) -> Ms:
+        return max([at, *(pause.until for pause in pauses if pause.at < at < pause.until)])
+
+    steps: list[Row | Condition | Pause] = [*rows, *followed, *pauses]
     for step in sorted(steps, key=_order):
         mark(step.at)  # before time alone says something: a reading may still come that says otherwise
-        said += _passed(instance, step.at - 1)
+        said += _passed(instance, awake(step.at - 1))
+        if isinstance(step, Pause):
+            instance.paused(step.until)
+            continue
         since = max(since, step.at)
         if isinstance(step, Row):
             newest[step.point] = step.at
-        said += [condition for condition in _taken(instance, step) if condition is not None]
+        said += [c for c in _taken(instance, step, received(step.at)) if c is not None]
     mark(FOREVER)
     said += _passed(instance, now)
     instance.spoke = said[-1].at if said else instance.spoke
     return _stretches(held, said), passed
 
 
-def _taken(instance: Instance, step: Row | Condition) -> list[Condition | None]:
+def _taken(instance: Instance, step: Row | Condition, received: Ms) -> list[Condition | None]:
     if isinstance(step, Condition):
-        return [instance.follow(step, step.at)]
+        return [instance.follow(step, received)]
     if step.value is None:
         return [instance.reset(step.point, step.at)]
-    found = [] if step.retained else [instance.reach(step.point, step.at, step.at)]
-    condition = instance.take(step.point, step.at, step.value, step.retained, step.at)
+    found = [] if step.retained else [instance.reach(step.point, step.at, received)]
+    condition = instance.take(step.point, step.at, step.value, step.retained, received)
     if condition is not None:
         instance.timed = step.at
     return [*found, condition]
 
 
-def _order(step: Row | Condition) -> tuple[Ms, int, int]:
+def _order(step: Row | Condition | Pause) -> tuple[Ms, int, int]:
     """What another rule says comes first at its instant, and a reset before the first reading after it. At one
     instant points come in their order."""
+    if isinstance(step, Pause):
+        return step.at, 3, 0
     if isinstance(step, Condition):
         return step.at, 0, 0
     return step.at, 1 if step.value is None else 2, step.point

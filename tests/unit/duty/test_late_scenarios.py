@@ -28,6 +28,8 @@ rules:
      parameters: {above: 45}, off_delay: 2min, priority: 3, ticket: now}
   - {id: t.repeated, kind: repeated, name: {en: again, zh-CN: 再}, select: {classes: [elevator]}, point: door,
      parameters: {equals: 1, times: 3, over: 8min, forget: {moving: {equals: 1}}}, priority: 3, ticket: now}
+  - {id: t.state, kind: state, name: {en: open, zh-CN: 开}, select: {classes: [gate]}, point: door_open,
+     parameters: {equals: 1}, on_delay: 2min, priority: 3, ticket: now}
   - {id: t.dry, kind: meanwhile, name: {en: dry, zh-CN: 干}, select: {classes: [pump]}, point: running,
      parameters: {equals: 1, other: tank, other_point: level, below: 0.5}, on_delay: 2min, priority: 2, ticket: now}
 """
@@ -235,3 +237,38 @@ def test_a_late_reading_does_not_tell_again_of_a_meter_that_was_exchanged(known:
     room.reads(("m", "volume", 5), at=end - 150)
     room.at(end + 300, 60)
     assert list(room.records.rows.alarms.values()) == before
+
+
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_nobody_knows_of_an_outage_of_ours_late_readings_do_not_know_either(
+    kept: bool, killed: bool
+) -> None:
+    """A gate opens, then we hear nothing for an hour, then it shuts. kept: what the broker had of that hour comes with it."""
+    room = Room(
+        [device("gate", "gate"), device("meter", "water_meter", 60)],
+        {"gate": [state("door_open")], "water_meter": [gauge("flow", "m3/h", 60)]},
+        [rule for rule in parse_rules(RULES, "rules.yaml") if rule.id == "t.state"],
+    )
+    room.past = Stored(room)
+    room.restart()
+    room.at(50).reads(("meter", "flow", 0.1))
+    room.at(60).reads(("gate", "door_open", 1))
+    room.broker = False
+    room.at(3600, 10)
+    room.broker = True
+    if kept:
+        room.reads(("gate", "door_open", 0), at=1000)
+        room.reads(("gate", "door_open", 1), at=1010)
+    room.reads(("meter", "flow", 0.1))
+    room.at(3655).reads(("gate", "door_open", 0), at=3650)
+    live = alarms(room, "t.state")
+    assert live == ([(180, 1000)] if kept else [])
+    if killed:
+        room.watch.stop()
+        room.restart()
+    room.at(4000, 10).reads(("gate", "door_open", 0), at=30)  # it makes the whole time be judged again
+    room.at(4100, 10)
+    assert not room.engine.missed
+    assert alarms(room, "t.state") == live
+    assert not [a for a in room.records.rows.alarms.values() if a.disproved]
