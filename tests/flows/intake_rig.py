@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,18 @@ identity: "{device}"
 points:
   level: {from: $, quantity: level, unit: m}
 """
+# A meter that counts its messages, which other firmware may name otherwise.
+READS = """
+name: Acme reads
+class: water_meter
+match: {topics: ["reads/{id}/up"]}
+identity: "{@.sn}"
+time: {from: ts, format: epoch_s}
+sequence: {from: n}
+attributes: {firmware: fw}
+points:
+  volume: {from: vol.m3, quantity: volume, kind: counter, step: 0.001}
+"""
 
 
 def batch(received: int, **meters: tuple[float, int]) -> Message:
@@ -59,6 +71,12 @@ def batch(received: int, **meters: tuple[float, int]) -> Message:
 
 def probe(value: object, received: int, device: str = "p1", **flags: bool) -> Message:
     return Message(f"probe/{device}/level", str(value).encode(), received, **flags)
+
+
+def read(received: int, at: int, said: Mapping[str, object], **flags: bool) -> Message:
+    return Message(
+        "reads/7/up", json.dumps({"sn": "7", "ts": at // 1000, **said}).encode(), received, **flags
+    )
 
 
 def meter(address: str) -> Device:
@@ -139,10 +157,38 @@ class Rig:
             tx.devices.upsert(devices)
         self.intake.register(devices)
 
+    def refused(self) -> list[str]:
+        """What is wrong with the profiles, but that they have no examples."""
+        return [str(m) for m in self.shelf.shelved.mistakes if m.field != "examples"]
+
+    def knows_reads(self) -> None:
+        """The device of `read` is registered."""
+        self.shelve("reads", READS)
+        self.shelf.reload()
+        assert self.refused() == []
+        self.register(Device("site", "meter-7", "", "water_meter", "acme/reads", "7", ""))
+
     def reread(self) -> None:
         while self.rereading.step():
             pass
         self.keep.drain()
+
+    def disown(self, *addresses: str) -> None:
+        for address in addresses:
+            self.intake.disown(address, "admin", T)
+            self.reread()
+
+    def take_back(self, *addresses: str) -> None:
+        for address in addresses:
+            self.intake.not_ours.take_back(address, "admin", T)
+            self.reread()
+
+    def come_home(self, *addresses: str) -> None:
+        """One after the other is taken back, then registered."""
+        for address in addresses:
+            self.take_back(address)
+            self.register(meter(address))
+            self.reread()
 
     def stored(self, device: str, name: str) -> list[tuple[str, float]]:
         point = self.table.find(device, name)
@@ -162,3 +208,9 @@ class Rig:
             assert row.readings == row.stored + row.duplicate + row.conflict, row
             assert min(row.received, row.quarantined, row.decoded) >= 0, row
         return {row.device: row for row in rows}
+
+    def told(self, *columns: str) -> dict[str, tuple[int, ...]]:
+        """Of the ledger, by device."""
+        return {
+            device: tuple(getattr(row, name) for name in columns) for device, row in self.ledger().items()
+        }

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from tests.flows.intake_rig import BATCH, Rig, T, meter
@@ -14,13 +12,6 @@ from dutyroom.model.telemetry import Lane, Message
 from dutyroom.timebase import HOUR
 
 MENDED = BATCH.replace("from: m3", "from: [m3, cbm]")
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.close()
 
 
 def mixed(number: int, **meters: dict[str, object]) -> Message:

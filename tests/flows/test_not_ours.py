@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.flows.crashes import Breaking, Counting, reread_to_the_end
 from tests.flows.intake_rig import Rig, T, batch, meter, probe, tank
-from tests.flows.test_rereading import Breaking, Counting, Ended
 
 from dutyroom.errors import Rejected, Unavailable
 from dutyroom.flows.ingest import Ingest
 from dutyroom.flows.live import Live
 from dutyroom.flows.notours import MOST, NotOurs, without
 from dutyroom.flows.strangers import Strangers
-from dutyroom.model.telemetry import Finding, Message
+from dutyroom.model.telemetry import Finding, Lane, Message
 from dutyroom.profiles.result import Decoded, Ignored, Refused
-from dutyroom.timebase import HOUR, MINUTE
+from dutyroom.timebase import DAY, HOUR, MINUTE
 
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.close()
+TOLD = ("received", "decoded", "ignored", "stored", "duplicate")
 
 
 def listed(rig: Rig) -> list[str]:
@@ -90,13 +84,11 @@ def test_what_is_taken_back_while_the_disk_is_full_or_the_records_are_away_is_re
 def test_of_a_shared_message_only_its_own_part_is_ignored(rig: Rig) -> None:
     rig.register(meter("m1"))
     rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T)), batch(T + MINUTE, m2=(2, T), m3=(3, T))])
-    rig.intake.disown("m2", "admin", T)
-    rig.reread()
+    rig.disown("m2")
     assert listed(rig) == ["m3"]
     assert rig.journal.quarantine_size() == 1
-    assert [row.addresses for row in rig.journal.quarantine()] == [("m3",)]
-    rig.intake.disown("m3", "admin", T)
-    rig.reread()
+    assert [row.addresses for row in rig.journal.quarantine()] == [("m3", "m2")]  # which may come back
+    rig.disown("m3")
     assert rig.journal.quarantine_size() == 0
     assert counts(rig) == (1, 1, 0)
     rig.ingest.handle([batch(T + HOUR, m1=(2, T + HOUR), m2=(2, T), m3=(2, T))])
@@ -111,8 +103,7 @@ def test_what_was_ignored_is_read_at_its_own_times_when_it_is_taken_back_and_ado
     waited = batch(T, m2=(1, T))
     shared = batch(T + MINUTE, m1=(5, T), m2=(2, T + MINUTE))
     rig.ingest.handle([waited, shared])
-    rig.intake.disown("m2", "admin", T)
-    rig.reread()
+    rig.disown("m2")
     ignored = batch(T + 2 * MINUTE, m2=(3, T + 2 * MINUTE))
     part = batch(T + 3 * MINUTE, m1=(6, T + 3 * MINUTE), m2=(4, T + 3 * MINUTE))
     other = probe(9, T + 3 * MINUTE, "next-door")
@@ -121,8 +112,7 @@ def test_what_was_ignored_is_read_at_its_own_times_when_it_is_taken_back_and_ado
     assert counts(rig) == (3, 3, 0)
     assert rig.journal.quarantine_size() == 0
 
-    rig.intake.not_ours.take_back("m2", "admin", T)
-    rig.reread()
+    rig.take_back("m2")
     assert counts(rig) == (3, 1, 2)
     assert listed(rig) == ["m2"]
     assert rig.journal.quarantine_size() == 4
@@ -144,28 +134,19 @@ def test_what_was_ignored_is_read_at_its_own_times_when_it_is_taken_back_and_ado
 def test_taken_back_and_marked_again_nothing_is_there_twice(rig: Rig) -> None:
     rig.ingest.handle([probe(n, T + n, "p1") for n in range(3)])
     for _ in range(3):
-        rig.intake.disown("p1", "admin", T)
-        rig.reread()
+        rig.disown("p1")
         assert counts(rig) == (3, 3, 0)
-        rig.intake.not_ours.take_back("p1", "admin", T)
-        rig.reread()
+        rig.take_back("p1")
         assert counts(rig) == (3, 0, 3)
         assert rig.journal.quarantine_size() == 3
 
 
 def test_of_one_message_addresses_that_come_back_one_after_the_other_are_each_read_once(rig: Rig) -> None:
     """It came when both were not ours. The second one's return counted it as waiting once more, and read all again."""
-    for address in ("m1", "m2"):
-        rig.intake.disown(address, "admin", T)
+    rig.disown("m1", "m2")
     rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T))])
-    for address in ("m1", "m2"):
-        rig.intake.not_ours.take_back(address, "admin", T)
-        rig.reread()
-        rig.register(meter(address))
-        rig.reread()
-    rows = rig.ledger()
-    said = {device: (r.received, r.decoded, r.ignored, r.stored, r.duplicate) for device, r in rows.items()}
-    assert said == {"": (0, 0, 0, 0, 0), "meter-m1": (1, 1, 0, 1, 0), "meter-m2": (0, 0, 0, 1, 0)}
+    rig.come_home("m1", "m2")
+    assert rig.told(*TOLD) == {"": (0, 0, 0, 0, 0), "meter-m1": (1, 1, 0, 1, 0), "meter-m2": (0, 0, 0, 1, 0)}
     assert rig.stored("meter-m1", "volume") == [("03:00:00Z", 1.0)]
     assert rig.stored("meter-m2", "volume") == [("03:00:00Z", 2.0)]
 
@@ -176,16 +157,12 @@ def test_what_waited_for_others_of_its_message_too_is_found_when_it_is_taken_bac
 ) -> None:
     """While it was not ours the message waited for the others only, was read for them, or was theirs alone to ignore."""
     rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T), m3=(3, T))])
-    rig.intake.disown("m3", "admin", T)
-    rig.reread()
+    rig.disown("m3")
     rig.register(meter(first))
     rig.reread()
     other = "m2" if first == "m1" else "m1"
-    rig.intake.disown(other, "admin", T)
-    rig.reread()
-    for address in ("m3", other):
-        rig.intake.not_ours.take_back(address, "admin", T)
-        rig.reread()
+    rig.disown(other)
+    rig.take_back("m3", other)
     rig.register(meter("m3"), meter(other))
     rig.reread()
     stored = [rig.stored(f"meter-m{n}", "volume") for n in (1, 2, 3)]
@@ -197,15 +174,11 @@ def test_what_waited_for_others_of_its_message_too_is_found_when_it_is_taken_bac
 
 def test_of_a_message_of_which_none_is_ours_each_comes_back(rig: Rig) -> None:
     rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T))])
-    for address in ("m1", "m2"):
-        rig.intake.disown(address, "admin", T)
-        rig.reread()
+    rig.disown("m1", "m2")
     assert counts(rig) == (1, 1, 0)
-    rig.intake.not_ours.take_back("m1", "admin", T)
-    rig.reread()
+    rig.take_back("m1")
     assert counts(rig) == (1, 0, 1)
-    rig.intake.not_ours.take_back("m2", "admin", T)
-    rig.reread()
+    rig.take_back("m2")
     assert counts(rig) == (1, 0, 1)
     rig.register(meter("m1"), meter("m2"))
     rig.reread()
@@ -213,6 +186,51 @@ def test_of_a_message_of_which_none_is_ours_each_comes_back(rig: Rig) -> None:
         [("03:00:00Z", float(n))] for n in (1, 2)
     ]
     assert counts(rig) == (0, 0, 0)
+
+
+def raw_goes(rig: Rig) -> None:
+    rig.keep.drain()
+    rig.inner.trim(T + 8 * DAY, 7.0, {lane: rig.inner.last(lane) for lane in Lane})
+    rig.again()  # the newest are held in memory
+    assert not rig.inner.read(Lane.NORMAL, 0, 9)
+
+
+@pytest.mark.parametrize("ours", [(), ("m1",)])
+@pytest.mark.parametrize("looked", [False, True])
+def test_a_message_that_waits_forgets_none_of_those_it_waited_for(
+    rig: Rig, ours: tuple[str, ...], looked: bool
+) -> None:
+    """Whole or in part: one comes back and waits on, the raw messages go, then the other one comes back."""
+    rig.register(*map(meter, ours))
+    rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T), m3=(3, T), m4=(4, T))])
+    rig.disown("m2", "m3", "m4")
+    rig.take_back("m2")
+    rig.take_back("m4")
+    if looked:  # profiles changed
+        rig.rereading.ask()
+        rig.reread()
+    raw_goes(rig)
+    rig.register(meter("m2"))
+    rig.reread()
+    rig.take_back("m3")
+    assert {"m3", "m4"} <= set(listed(rig))
+    rig.register(*map(meter, {"m1", "m3", "m4"} - set(ours)))
+    rig.reread()
+    for n in (1, 2, 3, 4):
+        assert rig.stored(f"meter-m{n}", "volume") == [("03:00:00Z", float(n))]
+    rows = rig.ledger().values()
+    assert sum(row.received for row in rows) == sum(row.decoded for row in rows) == 1
+    assert sum(row.duplicate for row in rows) == 0
+    assert rig.journal.quarantine_size() == 0
+
+
+def test_who_comes_back_while_its_message_waits_for_another_one_is_listed(rig: Rig) -> None:
+    rig.intake.disown("m2", "admin", T)
+    rig.ingest.handle([batch(T, m1=(1, T), m2=(2, T))])
+    rig.reread()
+    assert listed(rig) == ["m1"]
+    rig.take_back("m2")
+    assert sorted(listed(rig)) == ["m1", "m2"]
 
 
 def test_what_is_taken_back_while_nobody_reads_is_looked_for_at_the_next_start(rig: Rig) -> None:
@@ -238,22 +256,15 @@ class Recalled(Breaking):
 
 def recalled(folder: Path, counting: Counting) -> tuple[object, int]:
     rig = Rig(folder, wrap=lambda journal: Recalled(journal, counting))
-    end_at, counting.end_at, ends = counting.end_at, -1, 0
+    end_at, counting.end_at = counting.end_at, -1
     try:
         rig.ingest.handle([batch(T, m2=(1, T)), batch(T + 1, m1=(5, T), m2=(2, T + MINUTE))])
-        rig.intake.disown("m2", "admin", T)
-        rig.reread()
+        rig.disown("m2")
         rig.ingest.handle([batch(T + 2, m2=(3, T + 2 * MINUTE)), probe(1, T + 2)])
         rig.intake.not_ours.take_back("m2", "admin", T)
         rig.register(meter("m2"))
         counting.steps, counting.end_at = 0, end_at
-        while True:
-            try:
-                rig.reread()
-                break
-            except Ended:
-                ends += 1
-                rig.again()
+        ends = reread_to_the_end(rig)
         steps, counting.end_at = counting.steps, -1
         rig.keep.drain()
         counting.steps = steps

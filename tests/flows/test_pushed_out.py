@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.flows.intake_rig import Rig, T, batch, meter, probe, tank
-from tests.flows.test_rereading import READS, Breaking, Counting, Ended, read, refused
+from tests.flows.crashes import Breaking, Counting, reread_to_the_end
+from tests.flows.intake_rig import READS, Rig, T, batch, meter, probe, read, tank
 
 from dutyroom.backends.quarantine import Quarantine
 from dutyroom.interfaces import PushedOut
@@ -35,17 +35,10 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     made.close()
 
 
-def known(rig: Rig) -> None:
-    rig.shelve("reads", READS)
-    rig.shelf.reload()
-    assert refused(rig) == []
-    rig.register(Device("site", "meter-7", "", "water_meter", "acme/reads", "7", ""))
-
-
 def mend(rig: Rig) -> None:
     rig.shelve("reads", MENDED)
     rig.shelf.reload()
-    assert refused(rig) == []
+    assert rig.refused() == []
 
 
 def renamed(number: int, **more: object) -> Message:
@@ -58,7 +51,7 @@ def values(rig: Rig, device: str = "meter-7", name: str = "volume") -> list[floa
 
 
 def test_a_week_of_a_meter_that_renamed_its_fields_is_read_whole(rig: Rig) -> None:
-    known(rig)
+    rig.knows_reads()
     for number in range(10):
         rig.ingest.handle([renamed(number)])
     assert rig.journal.quarantine_size() == KEPT
@@ -79,7 +72,7 @@ def test_a_week_of_a_meter_that_renamed_its_fields_is_read_whole(rig: Rig) -> No
 
 
 def test_what_still_nobody_reads_stays_and_the_rest_is_read(rig: Rig) -> None:
-    known(rig)
+    rig.knows_reads()
     for number in range(8):
         rig.ingest.handle([renamed(number) if number % 2 else read(T + number, T, {"beat": number})])
     mend(rig)
@@ -95,6 +88,10 @@ def test_an_adopted_device_has_what_was_pushed_out_too(rig: Rig) -> None:
         at = T - 10 * HOUR + number * HOUR
         rig.ingest.handle([batch(T + number, m1=(number, at)), probe(number, T + number * MINUTE)])
     assert rig.journal.pushed_out() == [PushedOut("", 10, 0, T, T + 4 * MINUTE)]
+    assert {(row.newest.topic, row.kept, row.count) for row in rig.journal.strangers(9)} == {
+        ("gw/g1/up", 8, 8),  # as many are read again when it is adopted
+        ("probe/p1/level", 8, 8),
+    }
     rig.register(meter("m1"))
     rig.reread()
     assert values(rig, "meter-m1") == [float(number) for number in range(8)]
@@ -143,8 +140,7 @@ def test_a_profile_that_knows_the_topic_meanwhile_leaves_it_to_its_device(rig: R
 def test_of_an_address_that_is_not_ours_it_waits_until_it_is(rig: Rig) -> None:
     for number in range(6):
         rig.ingest.handle([batch(T + number, m1=(number, T - 9 * HOUR + number * HOUR))])
-    rig.intake.disown("m1", "a", T)
-    rig.reread()
+    rig.disown("m1")
     assert (rig.journal.quarantine_size(), rig.journal.pushed_out()[0].kept) == (0, 3)
     rig.intake.not_ours.take_back("m1", "a", T)
     rig.register(meter("m1"))
@@ -160,13 +156,10 @@ def test_more_than_wait_of_an_address_that_comes_back_are_read_and_counted_once(
     for number in range(8):
         rig.ingest.handle([probe(number, T + number * MINUTE)])
     for _ in range(2):
-        rig.intake.not_ours.take_back("p1", "admin", T)
-        rig.reread()
+        rig.take_back("p1")
         assert rig.journal.pushed_out() == [PushedOut("", 5, 0, T, T + 4 * MINUTE)]
-        row = rig.ledger()[""]
-        assert (row.received, row.ignored, row.quarantined) == (8, 0, 8)
-        rig.intake.disown("p1", "admin", T)
-        rig.reread()
+        assert rig.told("received", "ignored", "quarantined")[""] == (8, 0, 8)
+        rig.disown("p1")
     rig.intake.not_ours.take_back("p1", "admin", T)
     rig.register(tank())
     rig.reread()
@@ -178,19 +171,16 @@ def test_more_than_wait_of_an_address_that_comes_back_are_read_and_counted_once(
 def test_of_messages_that_were_pushed_out_a_second_address_that_comes_back_counts_none_again(
     rig: Rig,
 ) -> None:
-    for address in ("m1", "m2"):
-        rig.intake.disown(address, "admin", T)
+    rig.disown("m1", "m2")
     for number in range(6):
         at = T - 10 * HOUR + number * HOUR
         rig.ingest.handle([batch(T + number, m1=(number, at), m2=(10 + number, at))])
-    for address in ("m1", "m2"):
-        rig.intake.not_ours.take_back(address, "admin", T)
-        rig.reread()
-        rig.register(meter(address))
-        rig.reread()
-    rows = rig.ledger()
-    said = {device: (r.received, r.decoded, r.ignored, r.stored, r.duplicate) for device, r in rows.items()}
-    assert said == {"": (0, 0, 0, 0, 0), "meter-m1": (6, 6, 0, 6, 0), "meter-m2": (0, 0, 0, 6, 0)}
+    rig.come_home("m1", "m2")
+    assert rig.told("received", "decoded", "ignored", "stored", "duplicate") == {
+        "": (0, 0, 0, 0, 0),
+        "meter-m1": (6, 6, 0, 6, 0),
+        "meter-m2": (0, 0, 0, 6, 0),
+    }
     assert values(rig, "meter-m1") == [float(number) for number in range(6)]
     assert values(rig, "meter-m2") == [10.0 + number for number in range(6)]
     assert (rig.journal.quarantine_size(), rig.journal.pushed_out()) == (0, [])
@@ -199,14 +189,11 @@ def test_of_messages_that_were_pushed_out_a_second_address_that_comes_back_count
 def test_what_waited_when_it_was_ignored_and_is_pushed_out_when_it_comes_back_counts_once(rig: Rig) -> None:
     for number in range(3):
         rig.ingest.handle([probe(number, T + number * MINUTE)])
-    rig.intake.disown("p1", "admin", T)
-    rig.reread()
+    rig.disown("p1")
     for number in range(3, 8):
         rig.ingest.handle([probe(number, T + number * MINUTE)])
-    rig.intake.not_ours.take_back("p1", "admin", T)
-    rig.reread()
-    row = rig.ledger()[""]
-    assert (row.received, row.ignored, row.quarantined) == (8, 0, 8)
+    rig.take_back("p1")
+    assert rig.told("received", "ignored", "quarantined")[""] == (8, 0, 8)
     rig.register(tank())
     rig.reread()
     assert values(rig, "tank-p1", "level") == [float(number) for number in range(8)]
@@ -215,7 +202,7 @@ def test_what_waited_when_it_was_ignored_and_is_pushed_out_when_it_comes_back_co
 
 
 def test_what_the_raw_messages_have_no_longer_is_counted(rig: Rig) -> None:
-    known(rig)
+    rig.knows_reads()
     for number in range(10):
         rig.ingest.handle([renamed(number)])
     rig.keep.drain()
@@ -236,21 +223,14 @@ def play(folder: Path, counting: Counting) -> tuple[dict[str, object], int]:
     rig = Small(folder, wrap=lambda journal: Breaking(journal, counting))
     at, counting.end_at = counting.end_at, -1
     try:
-        known(rig)
+        rig.knows_reads()
         for number in range(6):
             rig.ingest.handle([renamed(number), Message("nobody/1", b"%d" % number, T + number)])
         rig.keep.drain()
         counting.steps, counting.end_at = 0, at
         rig.shelve("reads", MENDED)
         rig.shelf.reload()
-        ends = 0
-        while True:
-            try:
-                rig.reread()
-                break
-            except Ended:
-                ends += 1
-                rig.again()
+        ends = reread_to_the_end(rig)
         ledger = {d: (r.received, r.decoded, r.quarantined, r.readings) for d, r in rig.ledger().items()}
         return {"values": values(rig), "ledger": ledger, "out": rig.journal.pushed_out()}, ends
     finally:
@@ -270,7 +250,7 @@ def test_wherever_the_process_ends_nothing_is_lost_and_nothing_is_there_twice(tm
 
 
 def test_a_message_that_an_older_version_kept_is_gone_when_it_is_pushed_out(rig: Rig) -> None:
-    known(rig)
+    rig.knows_reads()
     rig.ingest.handle([renamed(0)])
     rig.inner._writer.execute("UPDATE quarantine SET place=-1")
     for number in range(1, 5):

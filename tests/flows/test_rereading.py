@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.flows.intake_rig import PROBE, Rig, T, batch, meter, probe, tank
+from tests.flows.crashes import Breaking, Counting, reread_to_the_end
+from tests.flows.intake_rig import PROBE, READS, Rig, T, batch, meter, probe, read, tank
 
 from dutyroom.flows.loops import IngestWork
 from dutyroom.interfaces import QuarantineRow
@@ -17,13 +17,6 @@ from dutyroom.model.telemetry import Lane, Message, Quality
 from dutyroom.timebase import HOUR, MINUTE
 
 HOURS = [T - 3 * HOUR, T - 2 * HOUR, T - HOUR]
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.close()
 
 
 def test_an_adopted_device_has_its_readings_at_its_own_times(rig: Rig) -> None:
@@ -110,18 +103,13 @@ layouts: [{name: noise, ignore: not telemetry}]
 """
 
 
-def refused(rig: Rig) -> list[str]:
-    """What is wrong with the profiles, but that they have no examples."""
-    return [str(m) for m in rig.shelf.shelved.mistakes if m.field != "examples"]
-
-
 def test_a_profile_that_comes_later_reads_what_waits(rig: Rig) -> None:
     rig.ingest.handle([Message("acme/77/up", json.dumps({"v": 4, "t": HOURS[0] // 1000}).encode(), T)])
     (row,) = rig.journal.quarantine()
     assert (row.reason, row.addresses) == ("unknown_topic", ())
     rig.shelve("new", NEW)
     assert [rig.shelf.look(), rig.shelf.look()] == [False, True]
-    assert refused(rig) == []
+    assert rig.refused() == []
     rig.reread()
     (row,) = rig.journal.quarantine()
     assert (row.reason, row.addresses) == ("unknown_device", ("77",))
@@ -140,7 +128,7 @@ def test_a_profile_mended_later_reads_what_it_refused(rig: Rig) -> None:
     assert row.reason == "malformed"
     rig.shelve("probe", wrong.replace("unwrap: [json]", "unwrap: [raw]\ntext: '[^0-9]*(?P<m>[0-9.]+).*'"))
     rig.shelf.reload()
-    assert refused(rig) == []
+    assert rig.refused() == []
     rig.reread()
     assert rig.journal.quarantine_size() == 0
     assert [value for _, value in rig.stored("tank-p1", "level")] == [1.5, 1.7]
@@ -151,37 +139,15 @@ def test_what_a_profile_now_ignores_is_settled(rig: Rig) -> None:
     rig.ingest.handle([Message("noise/1", b"{}", T)])
     rig.shelve("noise", NOISE)
     rig.shelf.reload()
-    assert refused(rig) == []
+    assert rig.refused() == []
     rig.reread()
     assert rig.journal.quarantine_size() == 0
     assert rig.ledger()[""].ignored == 1
 
 
-READS = """
-name: Acme reads
-class: water_meter
-match: {topics: ["reads/{id}/up"]}
-identity: "{@.sn}"
-time: {from: ts, format: epoch_s}
-sequence: {from: n}
-attributes: {firmware: fw}
-points:
-  volume: {from: vol.m3, quantity: volume, kind: counter, step: 0.001}
-"""
-
-
-def read(received: int, at: int, said: dict[str, object], **flags: bool) -> Message:
-    return Message(
-        "reads/7/up", json.dumps({"sn": "7", "ts": at // 1000, **said}).encode(), received, **flags
-    )
-
-
 @pytest.fixture
 def known(rig: Rig) -> Rig:
-    rig.shelve("reads", READS)
-    rig.shelf.reload()
-    assert refused(rig) == []
-    rig.register(Device("site", "meter-7", "", "water_meter", "acme/reads", "7", ""))
+    rig.knows_reads()
     rig.ingest.handle([read(T, T - 4 * HOUR, {"vol": {"m3": 0.5}, "n": 1})])
     return rig
 
@@ -203,7 +169,7 @@ def test_a_device_that_renamed_its_fields_loses_nothing(known: Rig) -> None:
     rig.again()  # the service is started anew, and then the profile is mended
     rig.shelve("reads", READS.replace("from: vol.m3", "from: [vol.m3, vol.cbm]"))
     rig.shelf.reload()
-    assert refused(rig) == []
+    assert rig.refused() == []
     rig.reread()
     assert rig.journal.quarantine_size() == 0
     own_times = [("00:00:00Z", 1.0), ("01:00:00Z", 2.0), ("02:00:00Z", 3.0)]
@@ -241,7 +207,7 @@ def test_what_a_mended_profile_ignores_of_a_silent_device_is_settled(known: Rig)
     head, points = READS.split("time:")
     known.shelve("reads", head + beat + "\n  time:" + points.replace("\n", "\n  "))
     known.shelf.reload()
-    assert refused(known) == []
+    assert known.refused() == []
     known.reread()
     assert [row.payload[-4:] for row in known.journal.quarantine()] == [b": 6}"]
     rows = known.ledger()
@@ -256,7 +222,7 @@ def test_a_silent_device_that_was_registered_by_a_wrong_profile_is_read_by_the_r
     )
     known.shelve("other", other)
     known.shelf.reload()
-    assert refused(known) == []
+    assert known.refused() == []
     known.ingest.handle([read(T, T - HOUR, {"liters": 2500})])
     assert known.journal.quarantine()[0].reason == "nothing_read"
     known.register(Device("site", "meter-7", "", "water_meter", "acme/other", "7", ""))
@@ -351,43 +317,6 @@ def test_what_a_person_discards_meanwhile_stays_discarded(rig: Rig, monkeypatch:
 # ---------------------------------------------------------------- the process ends at any point
 
 
-class Ended(BaseException):
-    """The process ends here: nothing catches it."""
-
-
-class Breaking:
-    """A journal that ends the process at the n-th step of its work, before, inside or after a commit."""
-
-    def __init__(self, inner: Any, count: Any) -> None:
-        self.inner, self.count = inner, count
-        for name in ("_insert", "_write_counts", "_find"):
-            setattr(inner, name, self._counted(getattr(inner, name)))
-
-    def _counted(self, method: Any) -> Any:
-        def counted(*args: Any) -> Any:
-            self.count()
-            found = method(*args)
-            self.count()
-            return found
-
-        return counted
-
-    def __getattr__(self, name: str) -> Any:
-        if name in ("append", "restate", "quarantine_after", "note"):
-            return self._counted(getattr(self.inner, name))
-        return getattr(self.inner, name)
-
-
-class Counting:
-    def __init__(self) -> None:
-        self.steps, self.end_at = 0, -1
-
-    def __call__(self) -> None:
-        self.steps += 1
-        if self.steps == self.end_at:
-            raise Ended
-
-
 def outcome(rig: Rig) -> dict[str, object]:
     rows = rig.ledger()
     return {
@@ -420,14 +349,7 @@ def play(folder: Path, counting: Counting) -> tuple[dict[str, object], int]:
         rig.keep.drain()
         rig.register(meter("m1"), tank())
         counting.steps, counting.end_at = 0, at
-        ends = 0
-        while True:
-            try:
-                rig.reread()
-                break
-            except Ended:
-                ends += 1
-                rig.again()
+        ends = reread_to_the_end(rig)
         return outcome(rig), ends
     finally:
         rig.close()

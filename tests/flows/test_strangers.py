@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +11,6 @@ from dutyroom.errors import Rejected
 from dutyroom.flows.strangers import Strangers, Wish, adoption, clear_choice, offered_id, sheet_rows
 from dutyroom.model.telemetry import Message
 from dutyroom.timebase import HOUR, MINUTE
-
-
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
-    made = Rig(tmp_path)
-    yield made
-    made.close()
 
 
 def listed(rig: Rig, strangers: Strangers | None = None) -> list[tuple[str, str, int, list[str]]]:

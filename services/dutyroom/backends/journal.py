@@ -464,9 +464,9 @@ class SqliteJournal:
         with self._commit() as db:
             self._quarantine.restate(db, records)
 
-    def reopen(self, addresses: Collection[str]) -> int:
+    def reopen(self, addresses: Collection[str], foreign: Collection[str] = ()) -> int:
         with self._commit() as db:
-            counts, many = self._quarantine.reopen(db, addresses)
+            counts, many = self._quarantine.reopen(db, addresses, foreign)
             self._count(db, counts)
             return many
 

@@ -163,7 +163,7 @@ class FollowedJournal:
     def restate(self, records: Sequence[MessageRecord]) -> None:
         self._refuse()
 
-    def reopen(self, addresses: Collection[str]) -> int:
+    def reopen(self, addresses: Collection[str], foreign: Collection[str] = ()) -> int:
         self._refuse()
 
     def recall(self, found: Sequence[tuple[int, int, MessageRecord]]) -> int:

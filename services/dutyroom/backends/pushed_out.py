@@ -234,6 +234,17 @@ def listed(db: sqlite3.Connection, limit: int) -> list[PushedOut]:
     return [PushedOut(*row) for row in rows]
 
 
+def strangers_kept(db: sqlite3.Connection, topic: str, address: str) -> int:
+    """How many of an unknown device's are still there to be read again."""
+    if not _there(db):
+        return 0
+    found = db.execute(
+        "SELECT count(*) FROM pushed JOIN pushed_sender s ON s.id=sender WHERE s.topic=? AND s.address=? AND s.device=''",
+        (topic, address),
+    ).fetchone()
+    return int(found[0])
+
+
 def after(
     db: sqlite3.Connection, position: int, limit: int, reasons: Collection[str] = ()
 ) -> tuple[list[QuarantineRow], int | None]:

@@ -168,10 +168,12 @@ class Quarantine:
                 (one.reason, one.detail, one.address, one.addresses, record.row),
             )
 
-    def reopen(self, db: sqlite3.Connection, addresses: Collection[str]) -> tuple[ledger.Counts, int]:
+    def reopen(
+        self, db: sqlite3.Connection, addresses: Collection[str], foreign: Collection[str] = ()
+    ) -> tuple[ledger.Counts, int]:
         """See `taken_back.reopen`."""
         self._held = None
-        return taken_back.reopen(db, addresses)
+        return taken_back.reopen(db, addresses, foreign)
 
     def recall(self, db: sqlite3.Connection, found: Sequence[Placed]) -> tuple[ledger.Counts, int]:
         """What of them does not wait yet does so now; see `taken_back.recall`."""

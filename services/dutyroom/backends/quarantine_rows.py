@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from dutyroom.backends import pushed_out
 from dutyroom.backends.waiting import UNKNOWN
 from dutyroom.interfaces import QuarantineRow, StrangerRow
 
@@ -66,7 +67,9 @@ def strangers(db: sqlite3.Connection, limit: int) -> list[StrangerRow]:
             "SELECT count, first_at FROM crowded WHERE topic=? AND address=?", (topic, address)
         ).fetchone()
         more, since = crowd or (0, first)
+        kept = count + pushed_out.strangers_kept(db, topic, address)
         if rows:
             last_one, *before = map(row_of, rows)
-            found.append(StrangerRow(last_one, tuple(before), count, count + more, min(first, since), last))
+            times = min(first, since), last
+            found.append(StrangerRow(last_one, tuple(before), kept, max(kept, count + more), *times))
     return found

@@ -46,18 +46,23 @@ class _Row(NamedTuple):
         return not self.part and self.state == "reprocessed" and self.reason == FOREIGN
 
 
-def reopen(db: sqlite3.Connection, addresses: Collection[str]) -> tuple[ledger.Counts, int]:
-    """What was settled because its devices were not ours waits again for those that are now."""
+def reopen(
+    db: sqlite3.Connection, addresses: Collection[str], foreign: Collection[str] = ()
+) -> tuple[ledger.Counts, int]:
+    """What was settled because its devices were not ours waits again for those that are now. foreign: those that are
+    not yet; where a message waited for some of them too, its row does not forget them, for they may come back when the
+    raw messages have gone."""
     marks = ",".join("?" * len(addresses))
     found = db.execute(
-        "SELECT id, received_at, part, (SELECT json_group_array(value) FROM json_each(addresses) "  # noqa: S608
+        "SELECT id, received_at, part, addresses, (SELECT json_group_array(value) FROM json_each(addresses) "  # noqa: S608
         f"WHERE value IN ({marks})) AS mine FROM quarantine "
         "WHERE state='reprocessed' AND reason=? AND mine<>'[]'",
         (*addresses, FOREIGN),
     ).fetchall()
     counts: ledger.Counts = {}
-    for number, at, part, mine in found:
-        _open(db, number, msgspec.json.decode(mine))
+    for number, at, part, waited, mine in found:
+        others = [a for a in msgspec.json.decode(waited, type=list[str]) if a in foreign]
+        _open(db, number, list(dict.fromkeys([*msgspec.json.decode(mine), *others])))
         if not part:
             ledger.shift(counts, at, Outcome.IGNORED, Outcome.QUARANTINED)
     return counts, len(found)

@@ -42,13 +42,15 @@ def waiting_of(record: MessageRecord) -> Iterator[Waiting]:
 def whole_of(record: MessageRecord) -> Waiting:
     """Of one of which nothing was read, whatever the reason."""
     address = record.unread[0] if record.unread else record.device
-    return Waiting(record.reason, record.detail, False, address, names(record.unread), record.device)
+    waits = names((*record.unread, *record.foreign))
+    return Waiting(record.reason, record.detail, False, address, waits, record.device)
 
 
 def left_of(record: MessageRecord) -> Waiting | None:
     """Of one that was read again."""
     if record.unread:
-        return _strangers(record.unread, (*record.unread, *(address for address, _ in record.silent)))
+        silent = (address for address, _ in record.silent)
+        return _strangers(record.unread, (*record.unread, *silent, *record.foreign))
     return _silent(record) if record.silent else None
 
 

@@ -7,7 +7,7 @@ the rules: they read the journal.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import structlog
 from msgspec.structs import replace
@@ -144,7 +144,7 @@ class Ingest:
                 if not isinstance(outcome, Refused):
                     self._add_again(row, message, outcome, drafts)
             else:
-                record = replace(still, row=row.id)
+                record = replace(still, row=row.id, foreign=self.foreign(row.addresses))
                 if news_of(record, row):
                     restated.append(record)
         if restated:
@@ -166,7 +166,13 @@ class Ingest:
             if isinstance(outcome, Decoded)
             else ignored_of(message, outcome)
         )
-        draft.messages.append(replace(record, row=row.id, part=row.part, waited=row.device))
+        foreign = self.foreign(row.addresses)
+        draft.messages.append(replace(record, row=row.id, part=row.part, waited=row.device, foreign=foreign))
+
+    def foreign(self, addresses: Iterable[str]) -> tuple[str, ...]:
+        """Those that are not ours: what waited for them may yet be wanted, when the raw messages have gone."""
+        marked, known = self.not_ours.addresses, self._registry.profiles
+        return tuple(address for address in addresses if address in marked and not known(address))
 
     def named(self, message: Message) -> Collection[str]:
         """The addresses of whom a message is, registered or not."""

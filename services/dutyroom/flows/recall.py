@@ -32,14 +32,15 @@ class Recall:
         return bool(self._back)
 
     def step(self) -> bool:
-        """One chunk; True = some message waits now that did not."""
+        """One chunk; True = what waits is to be looked at again."""
         if not self._back:
             self._back = frozenset(self._ingest.not_ours.returned())
             return False
         if self._left is None:
-            reopened = self._journal.reopen(self._back)
+            foreign = self._ingest.foreign(self._ingest.not_ours.addresses)
+            self._journal.reopen(self._back, frozenset(foreign))
             self._left = [(lane, 0, self._journal.last(lane)) for lane in Lane]
-            return reopened > 0
+            return True  # of what waits for others of its message, too: the list of strangers is to name them
         if self._left:
             return self._chunk(self._left) > 0
         self._ingest.not_ours.recalled(self._back)

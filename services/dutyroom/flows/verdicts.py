@@ -27,7 +27,8 @@ def news_of(record: MessageRecord, row: QuarantineRow) -> bool:
     """Whether it is not read for another reason than before. Of what was pushed out less is kept."""
     if row.id < 0:
         return (record.reason, record.unread[:1]) != (row.reason, row.addresses[:1])
-    return (record.reason, record.detail, record.unread) != (row.reason, row.detail, row.addresses)
+    waits = (*record.unread, *record.foreign)
+    return (record.reason, record.detail, waits) != (row.reason, row.detail, row.addresses)
 
 
 def foreign_of(row: QuarantineRow, outcome: Decoded | Ignored | Refused) -> bool:

@@ -45,8 +45,8 @@ class StrangerRow:
 
     newest: QuarantineRow
     before: tuple[QuarantineRow, ...]
-    kept: int  # messages that are still there
-    count: int  # with those that newer ones have pushed out
+    kept: int  # messages that are still there, as raw messages too: they are read again
+    count: int  # with those that have gone
     first_at: Ms
     last_at: Ms
 
@@ -146,8 +146,9 @@ class Journal(Protocol):
         """Rows (`record.row`) that are still not read, but for another reason than before."""
         ...
 
-    def reopen(self, addresses: Collection[str]) -> int:
-        """What had waited for one of these devices and was settled unread waits again; returns how many."""
+    def reopen(self, addresses: Collection[str], foreign: Collection[str] = ()) -> int:
+        """What had waited for one of these devices and was settled unread waits again; returns how many. foreign:
+        devices that are not ours still: a message that had waited for them as well may yet be wanted for them."""
         ...
 
     def recall(self, found: Sequence[tuple[int, int, MessageRecord]]) -> int:

@@ -220,6 +220,9 @@ class MessageRecord(msgspec.Struct, frozen=True, gc=False):
     waited: str = ""  # read again: the device under which it was counted as quarantined
     # (address, registry id) of devices of which nothing was read, though it says something of them and of others something was
     silent: tuple[tuple[str, str], ...] = ()
+    foreign: tuple[
+        str, ...
+    ] = ()  # read again: devices that its row waited for and that are not ours now; not kept
 
 
 @dataclass(frozen=True, slots=True)
