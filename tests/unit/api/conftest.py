@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from pwdlib.hashers.argon2 import Argon2Hasher
 from tests.acceptance.pages_harness import PASSWORD, SITE, Estate, make_estate
 
 from dutyroom.api.app import create_app
+from dutyroom.backends import passwords
 from dutyroom.backends.device_files import DeviceFiles
 
 
@@ -68,7 +71,9 @@ class House:
 
 
 @pytest.fixture
-def house(tmp_path: Path) -> Iterator[House]:
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+    # Passwords that cost next to nothing: most tests are about something else, and each person's log-in is two of them.
+    monkeypatch.setattr(passwords, "Argon2Hasher", partial(Argon2Hasher, 1, 8, 1))
     estate = make_estate(tmp_path)
     made = House(
         create_app(
