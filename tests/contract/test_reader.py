@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.contract.mqtt_streams import Outcome, length, ours, packet, publish, reference, text
+from tests.effort import tried
 
 from dutyroom.backends.mqtt import bulk
 from dutyroom.backends.mqtt.bulk import BulkClient, client_class, unfit
@@ -101,7 +102,7 @@ def streams(five: bool) -> st.SearchStrategy[bytes]:
 
 
 @given(streams(False), cuts)
-@settings(max_examples=400)
+@settings(max_examples=tried(100))
 @example(publish(b"a/b", b"1") * 3, [5])
 @example(publish(b"a", b"x" * 300_000) + publish(b"b", b"y"), [10, 262_144])
 @example(b"\x30\x01\x00", [])
@@ -111,7 +112,7 @@ def test_any_stream_of_3_1_1(stream: bytes, at: list[int]) -> None:
 
 
 @given(streams(True), cuts)
-@settings(max_examples=400)
+@settings(max_examples=tried(100))
 @example(publish(b"a", b"1", properties=b"\x23\0\1") + publish(b"", b"2", properties=b"\x23\0\1"), [])
 @example(publish(b"", b"2", properties=b"\x23\0\7"), [])
 @example(publish(b"a", b"1", properties=b"\x02\0\0"), [])
@@ -146,7 +147,7 @@ runs = st.tuples(
 
 
 @given(st.lists(runs, min_size=1, max_size=4), cuts, st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=tried(30), deadline=None)
 def test_packets_that_are_laid_out_alike(
     some: list[tuple[int, int, bytes, int, int, str]], at: list[int], five: bool
 ) -> None:
@@ -167,7 +168,7 @@ def test_one_among_many_that_is_laid_out_otherwise(how: str, topic: bytes, size:
 
 
 @given(st.lists(odd_property, min_size=1, max_size=3).map(b"".join), st.integers(0, 2))
-@settings(max_examples=500)
+@settings(max_examples=tried(125))
 @example(b"\x01\x02", 1)
 @example(b"\x03\x00\x01\x00", 1)
 @example(b"\x26\x00\x01a\x00\x03\xef\xbb\xbf", 1)
@@ -180,7 +181,7 @@ def test_any_properties(properties: bytes, qos: int) -> None:
 
 
 @given(st.data(), st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=tried(50))
 def test_a_bit_that_tips_over(data: st.DataObject, five: bool) -> None:
     stream = bytearray(data.draw(streams(five)))
     if stream:

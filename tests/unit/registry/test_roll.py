@@ -13,6 +13,7 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import tried
 from tests.unit.registry.estate import SITE, csv, estate, feeder, library, rules, water
 from tests.unit.registry.test_tables import workbook
 
@@ -240,7 +241,7 @@ def some_devices(draw: st.DrawFn) -> list[Device]:
     return [*found, feeder("F-1")]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tried(37), deadline=None)
 @given(some_devices(), st.sampled_from(["en", "zh-CN"]), st.booleans())
 def test_what_is_exported_changes_nothing_when_it_is_imported(
     devices: list[Device], language: str, as_workbook: bool
@@ -254,7 +255,7 @@ def test_what_is_exported_changes_nothing_when_it_is_imported(
     assert sorted(moved.added, key=lambda d: d.id) == listed(devices)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=tried(20), deadline=None)
 @given(some_devices())
 def test_what_is_exported_seeds_a_site_folder_with_the_same_devices(devices: list[Device]) -> None:
     devices = [replace(d, space="A" if d.space else "") for d in devices]

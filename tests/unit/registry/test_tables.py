@@ -12,6 +12,7 @@ import openpyxl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.effort import tried
 
 from dutyroom.backends.device_files import DeviceFiles
 from dutyroom.errors import Invalid
@@ -165,7 +166,7 @@ def test_files_that_are_no_table(raw: bytes, said: str) -> None:
     assert found == [said]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tried(75), deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_give_a_table_or_a_sentence(raw: bytes) -> None:
     for head in (b"", b"PK\x03\x04", b"id,class\n"):
@@ -188,7 +189,7 @@ scalars = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=tried(100))
 @given(st.dictionaries(st.from_regex(r"[\w.-]{1,12}", fullmatch=True), scalars, max_size=5))
 def test_parameters_are_the_same_there_and_back(parameters: dict[str, Any]) -> None:
     back = {name: value for _, name, value in parts(joined(parameters))}
