@@ -8,7 +8,9 @@ from dutyroom import tickets
 from dutyroom.flows.again import sound
 from dutyroom.flows.announced import covering, mute, muted
 from dutyroom.flows.causes import RESTORE_GRACE, over, root_of, rule_of
+from dutyroom.flows.conditions import OWN
 from dutyroom.flows.episodes import Episode, Work, known_since
+from dutyroom.flows.inference import no_guess
 from dutyroom.flows.neighbours import ROOT_LATENESS, few, spoke_on, spoken_from
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
@@ -51,10 +53,12 @@ def _suppress(room: Room, episode: Episode, root: Episode) -> None:
     work = room.works.get(tickets.cause_of(*episode.key))
     if work is not None and work.of(episode):
         _pass_on(room, episode, work, root)
-    if episode.guessed and episode.alarm.object == root.alarm.object:
-        room.step(
-            episode, AlarmEvent.CLEAR, "alarm.reason.known"
-        )  # what it stood for is said by its root now
+    if not episode.guessed or episode.alarm.object != root.alarm.object:
+        return
+    if episode.alarm.arguments.get(OWN):  # its own rule says it too, once: it stands as that
+        no_guess(room, episode, "alarm.reason.known")
+    else:  # what it stood for is said by its root now
+        room.step(episode, AlarmEvent.CLEAR, "alarm.reason.known")
 
 
 def _hang(room: Room, episode: Episode, root: Episode) -> None:

@@ -41,7 +41,7 @@ def infer(room: Room) -> None:
             if not _alive(room, utility, episode, dark):
                 continue
             if episode.alarm.arguments.get(OWN):
-                _no_guess(room, episode)
+                no_guess(room, episode, "alarm.reason.back")
             else:
                 clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
         while dark and (found := _dead_now(room, utility, dark)):
@@ -67,12 +67,12 @@ def _raise(room: Room, rule: Rule, condition: Condition) -> None:
         raise_priority(room, work, rule.priority, "alarm.reason.worse")
 
 
-def _no_guess(room: Room, episode: Episode) -> None:
-    """What hung on it is alive, but it is silent itself: that, and no more, stands from now on."""
+def no_guess(room: Room, episode: Episode, reason: str) -> None:
+    """What was inferred is over, but it is silent itself: that, and no more, stands from now on."""
     alarm, rule = episode.alarm, room.context.rules[episode.alarm.rule]
     own = fresh(room, rule, Condition(rule.id, alarm.object, True, room.now))
     episode.alarm = replace(alarm, priority=own.priority, key=own.key, arguments=own.arguments)
-    room.step(episode, AlarmEvent.NOTE, "alarm.reason.back")
+    room.step(episode, AlarmEvent.NOTE, reason)
 
 
 def _dark(room: Room, utility: str) -> dict[str, Ms]:

@@ -185,6 +185,25 @@ def test_a_guess_ends_when_the_others_are_heard() -> None:
     assert {book.open(DARK[c], c).state for c in ("c000", "c001", "c002")} == {"unacknowledged"}
 
 
+def test_an_instrument_that_is_silent_stands_as_that_when_its_own_cut_explains_what_was_inferred() -> None:
+    """It had been silent for an hour when its old readings told of a cut, which is over; then ten children fall silent."""
+    cut = Cut(7)
+    cut.parent, cut.children = None, {c: CUT + 1000 * n for n, c in enumerate(list(cut.children)[:10], 1)}
+    book = book_of(cut)
+    cut.heard["feeder"] = CUT - 4_000_000
+    book.act([Condition("feeder.offline", "feeder", True, CUT - 3_600_000)], CUT - 3_600_000)
+    book.act([Condition("power.mains_lost", "feeder", True, CUT - 60_000)], CUT - 60_000)
+    book.act([Condition("power.mains_lost", "feeder", False, CUT - 10_000)], CUT - 10_000)
+    play(cut, book, until=CUT + 60_000)
+    assert book.open("feeder.offline", "feeder").cleared_at is None
+    for now in range(CUT + 60_000, CUT + 1_200_000, 4000):
+        cut.heard |= dict.fromkeys(DARK, now)
+        book.act([Condition(DARK[c], c, False, now) for c in cut.children], now)
+    assert [(a.rule, a.state, a.priority) for a in book.alarms.values() if a.cleared_at is None] == [
+        ("feeder.offline", "unacknowledged", 3)
+    ]
+
+
 def test_a_dead_gateway_is_no_power_cut() -> None:
     """The feeder's instrument and five lifts hang on one gateway, which dies."""
     cut = Cut(9)
