@@ -264,9 +264,9 @@ def test(arguments: "list[str]") -> int:
 def steps(folder: Path, fix: bool, rest: "list[str]") -> "list[tuple[str, list[str]]]":
     """(name, command) of each check, in order. `rest` goes to pytest."""
     module = [str(program(folder, "python")), "-m"]
-    parallel = (
-        [] if any(a.startswith(("-n", "--numprocesses")) for a in rest) else ["-n", "2", "--dist", "loadfile"]
-    )
+    own = any(a.startswith(("-n", "--numprocesses")) for a in rest)
+    # By files, in the order of tests/conftest.py: the longest first.
+    parallel = [] if own else ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     return [
         ("format", [*module, "ruff", "format", *([] if fix else ["--check"]), "."]),
         ("lint", [*module, "ruff", "check", *(["--fix"] if fix else []), "."]),

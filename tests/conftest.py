@@ -36,6 +36,7 @@ hypothesis.settings.load_profile("busy")
 
 T = TypeVar("T")
 _number = itertools.count()
+HERE = Path(__file__).parent
 
 
 def _had(name: str, find: Callable[[], T]) -> T:
@@ -43,6 +44,24 @@ def _had(name: str, find: Callable[[], T]) -> T:
         return find()
     except Missing as err:
         unavailable(name, err)
+
+
+# Where tests take longest, the longest first. What is left at the end is short: no process waits for another's last file.
+LONG = (
+    "acceptance/test_scenarios.py", "acceptance/test_demo.py", "acceptance/test_pages_browser.py", "acceptance", "chaos",
+    "flows", "contract", "unit/api", "unit/duty", "unit/site",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=_turn)  # those of a file stay together, in their order
+
+
+def _turn(item: pytest.Item) -> int:
+    place = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
+    return next(
+        (n for n, long in enumerate(LONG) if place == long or place.startswith(f"{long}/")), len(LONG)
+    )
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
