@@ -74,3 +74,29 @@ def test_the_installed_demo_must_answer_and_stop(
 def test_shell_scripts_can_be_read_and_run(script: str) -> None:
     assert subprocess.run(["bash", "-n", ROOT / script], check=False).returncode == 0
     assert os.access(ROOT / script, os.X_OK)
+
+
+@pytest.mark.skipif(
+    shutil.which("bash") is None or not Path("/dev/shm").is_dir(), reason="no bash, no /dev/shm"
+)
+@pytest.mark.parametrize(("free", "made"), [(3_999_999, False), (4_000_000, True)])
+def test_tests_write_to_memory_where_there_is_room(tmp_path: Path, free: int, made: bool) -> None:
+    said = tmp_path / "df"
+    said.write_text(f"#!/bin/sh\necho Avail\necho {free}\n", encoding="utf-8")
+    said.chmod(0o755)
+    text = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    function = text[text.index("memory_folder() {") :].partition("\n}\n")[0] + "\n}\n"
+    done = subprocess.run(
+        ["bash", "-c", f"set -euo pipefail; {function} memory_folder"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    folder = done.stdout.strip()
+    runs = not os.statvfs("/dev/shm").f_flag & os.ST_NOEXEC  # some tests run scripts that they wrote
+    assert bool(folder) is (made and runs)
+    if folder:
+        assert Path(folder).is_relative_to("/dev/shm")
+        assert list(Path(folder).iterdir()) == []
+        Path(folder).rmdir()
