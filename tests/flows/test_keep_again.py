@@ -9,7 +9,7 @@ import pytest
 from tests.flows.intake_rig import Rig, T, batch, meter
 
 from dutyroom.errors import Unavailable
-from dutyroom.flows import keep
+from dutyroom.flows import keep, said
 from dutyroom.interfaces import ReadingStore
 from dutyroom.model.telemetry import Point, PointTable, Reading, Readings, Series
 from dutyroom.timebase import DAY, MINUTE, Ms
@@ -33,7 +33,7 @@ class Away:
 
     def ranges(self, spans: Sequence[tuple[Point, Ms, Ms]]) -> Sequence[Series]:
         self.asked += 1
-        return [self.inner.range(*span, keep._MOST) for span in spans]
+        return [self.inner.range(*span, said.MOST) for span in spans]
 
     def latest(self, points: Sequence[Point]) -> dict[int, Reading]:
         return dict(self.inner.latest(points))
@@ -91,7 +91,7 @@ def test_what_came_twice_is_asked_for_at_once(rig: Rig) -> None:
 
 def test_a_long_stretch_is_compared_to_its_first_reading(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """More than is read at once lies between the old readings of a message: all of them are compared."""
-    monkeypatch.setattr(keep, "_MOST", 5)
+    monkeypatch.setattr(said, "MOST", 5)
     store = away(rig)
     times = [T + n * MINUTE for n in range(40)]
     for received in (T, T + MINUTE):

@@ -26,6 +26,7 @@ from influxdb_client.service.write_service import WriteService
 
 from dutyroom.backends.influx_door import Door, why
 from dutyroom.errors import Rejected, Unavailable
+from dutyroom.interfaces import Run
 from dutyroom.timebase import DAY, Ms
 
 _STATEMENTS = 50  # a request
@@ -62,7 +63,21 @@ class _Answered(msgspec.Struct):
     results: list[Result]
 
 
+class _Ready(msgspec.Struct):
+    """What a server says of itself. started: when it began, to the nanosecond."""
+
+    started: str = ""
+
+
+class _Kept(msgspec.Struct):
+    """Of a bucket. oldest: the instant before which it keeps nothing, None = it keeps all; shard: ms."""
+
+    oldest: Ms | None
+    shard: Ms
+
+
 _READ = msgspec.json.Decoder(_Answered)
+_READY = msgspec.json.Decoder(_Ready)
 
 
 class NoBucket(Unavailable):
@@ -96,7 +111,7 @@ class InfluxLink:
         self._lock = threading.Lock()
         self._rest_until = -math.inf
         self._rest_reason = ""
-        self._retention: dict[str, tuple[float, Ms | None]] = {}  # bucket: (known until, its oldest instant)
+        self._kept: dict[str, tuple[float, _Kept]] = {}  # bucket: (known until, what of it)
 
     # ------------------------------------------------------------ writing
 
@@ -169,8 +184,27 @@ class InfluxLink:
 
         Asked for every ten minutes at most. Raises NoBucket, Unavailable.
         """
-        until, known = self._retention.get(bucket, (-math.inf, None))
-        if self.monotonic() < until:
+        return self._bucket(bucket).oldest
+
+    def run(self, bucket: str) -> Run | None:
+        """When the server began, and the width of a bucket's shards; None = it does not say when. Raises NoBucket,
+        Unavailable."""
+        self._rest()
+        api: Any = self._client.api_client
+        try:
+            began = _READY.decode(api.request("GET", f"{self.url}/ready").data).started
+        except (ApiException, msgspec.MsgspecError, UnicodeDecodeError) as err:
+            if isinstance(err, ApiException) and (not err.status or err.status >= 500):
+                raise self._unavailable(err, bucket) from err
+            return None
+        except (urllib3.exceptions.HTTPError, OSError) as err:
+            raise self._no_answer(err) from err
+        return Run(began, self._bucket(bucket).shard) if began else None
+
+    def _bucket(self, bucket: str) -> _Kept:
+        """Asked for every ten minutes at most."""
+        until, known = self._kept.get(bucket, (-math.inf, None))
+        if known is not None and self.monotonic() < until:
             return known
         self._rest()
         services: Any = BucketsService
@@ -184,11 +218,14 @@ class InfluxLink:
             raise self._no_answer(err) from err
         if not getattr(found, "buckets", None):
             raise NoBucket(f"{self._name}: the bucket {bucket!r} is not there")
-        seconds = sum(rule.every_seconds for rule in found.buckets[0].retention_rules or ())
+        rules = found.buckets[0].retention_rules or ()
+        seconds = sum(rule.every_seconds for rule in rules)
+        shard = max((rule.shard_group_duration_seconds or 0 for rule in rules), default=0)
         now = _dated(headers.get("Date", ""))
         oldest = None if not seconds or now is None else int((now - seconds) * 1000)
-        self._retention[bucket] = (self.monotonic() + _KNOWN_S, oldest)
-        return oldest
+        known = _Kept(oldest, shard * 1000 or 7 * DAY)
+        self._kept[bucket] = (self.monotonic() + _KNOWN_S, known)
+        return known
 
     # ------------------------------------------------------------ what answers mean
 

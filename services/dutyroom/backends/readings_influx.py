@@ -14,6 +14,7 @@ from dutyroom.backends.influx_door import Door, door_to
 from dutyroom.backends.influx_link import InfluxLink
 from dutyroom.backends.influx_read import Bucketed, InfluxReader
 from dutyroom.backends.influx_write import InfluxWriter
+from dutyroom.interfaces import Run
 from dutyroom.model.telemetry import Point, PointTable, Reading, Readings, Series
 from dutyroom.timebase import Ms
 
@@ -38,7 +39,7 @@ class InfluxReadingStore:
         coarser: Sequence[str] = (),
     ) -> None:
         """token: or where it is read, as in `InfluxLink`. monotonic: seconds that only rise, for the waits that the server asks for."""
-        buckets = (bucket, *coarser)
+        self._bucket, buckets = bucket, (bucket, *coarser)
         door = url if isinstance(url, Door) else door_to(url)
         self._link = InfluxLink(door, token, org, timeout_s, monotonic)
         self._writer = InfluxWriter(self._link, buckets, lambda points: self._reader.latest(points))  # noqa: PLW0108 made below
@@ -64,6 +65,10 @@ class InfluxReadingStore:
         found = self._reader.latest(points)
         self._writer.met(points, found)
         return found
+
+    def run(self) -> Run | None:
+        """See `interfaces.Restarts`."""
+        return self._link.run(self._bucket)
 
     def close(self) -> None:
         self._link.close()

@@ -8,8 +8,8 @@ one a conflict, whose winner does not depend on arrival (better quality, else la
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from itertools import repeat
 
 import numpy as np
@@ -17,27 +17,27 @@ import numpy.ma  # np.unique does it at its first call, which took 40 ms of the 
 
 from dutyroom.errors import Rejected
 from dutyroom.flows.completeness import Witnesses
-from dutyroom.interfaces import Journal, ManyAtOnce, ReadingStore, Records, Tally
+from dutyroom.flows.said import ON_CHANGE, Said, better, join, rows_of, said_at, usual, with_receipts
+from dutyroom.interfaces import Journal, ReadingStore, Records, Tally
 from dutyroom.model.telemetry import (
     Attribute,
     Batch,
     Bools,
     Finding,
-    Ints,
     Lane,
     Longs,
-    Point,
     PointTable,
     Readings,
     Scalar,
-    Series,
 )
-from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Ms
+from dutyroom.timebase import HOUR, Ms
 
 READER = "keep"
 _ROWS = 250_000  # readings of a pass, about: it has them in memory several times
-_MOST = 100_000  # readings of a point that are read at once
-_ON_CHANGE = 5 * MINUTE  # what comes when it changes is late after this
+
+
+# Lane, sequences of the first batch less one and of the last, and the instants of the readings written.
+Wrote = Callable[[Lane, int, int, Longs], None]
 
 
 @dataclass(slots=True)
@@ -47,14 +47,6 @@ class Sorted:
     store: list[int] = field(default_factory=list)
     outcomes: Counter[tuple[Ms, str, str]] = field(default_factory=Counter)
     findings: list[Finding] = field(default_factory=list)
-
-
-Said = tuple[float, int, str]  # value, quality, text
-
-
-def better(new: Said, old: Said) -> bool:
-    """Whether `new` wins over `old` at the same point and time."""
-    return (-new[1], new[0], new[2]) > (-old[1], old[0], old[2])
 
 
 def _shown(said: Said) -> str:
@@ -160,8 +152,10 @@ class Keep:
         store: ReadingStore,
         records: Records,
         batches: int = 64,
+        wrote: Wrote | None = None,
     ) -> None:
-        self._site, self._table = site, table
+        """wrote: is told what was passed and stored, each time."""
+        self._site, self._table, self._wrote = site, table, wrote
         self._journal, self._store, self._records = journal, store, records
         self._batches = batches
         self._rows = _ROWS // 4  # readings of a batch, about
@@ -198,21 +192,24 @@ class Keep:
         if pending:
             if lane is Lane.NORMAL:
                 self._rows = sum(len(batch.readings) for _, batch in pending) // len(pending)
-            self._pass([batch for _, batch in pending], (READER, lane, pending[-1][0]))
+            at = self._pass([batch for _, batch in pending], (READER, lane, pending[-1][0]))
+            if self._wrote is not None:
+                self._wrote(lane, after, pending[-1][0], at)
         return len(pending)
 
-    def _pass(self, batches: Sequence[Batch], passed: tuple[str, Lane, int]) -> None:
+    def _pass(self, batches: Sequence[Batch], passed: tuple[str, Lane, int]) -> Longs:
+        """Returns the instants of the readings that were written."""
         for batch in batches:
             self._learn(batch.readings)
         points = np.concatenate([batch.readings.point for batch in batches])
         newest = self._newest[points]
         try:
-            self._keep(batches, passed)
+            return self._keep(batches, passed)
         except BaseException:
             self._newest[points] = newest  # nothing was passed: next time they are as new as now
             raise
 
-    def _keep(self, batches: Sequence[Batch], passed: tuple[str, Lane, int]) -> None:
+    def _keep(self, batches: Sequence[Batch], passed: tuple[str, Lane, int]) -> Longs:
         outcomes: Counter[tuple[Ms, str, str]] = Counter()
         findings: list[Finding] = []
         chosen: list[Readings] = []
@@ -234,8 +231,9 @@ class Keep:
                 plain
             ]  # of several of a point the last one, which is the newest
             _count_stored(batch, plain, stored)
-            chosen.append(self._late(_rows(r, np.flatnonzero(store)), batch))
-        joined = _join(chosen)
+            kept = rows_of(r, np.flatnonzero(store))
+            chosen.append(with_receipts(kept, batch.times(), self._usual[kept.point]))
+        joined = join(chosen)
         refused = self._write(joined, batches[-1].received_at, findings)
         _count_refused(refused, chosen, batches, outcomes)
         events = [event for batch in batches for event in batch.events]
@@ -249,6 +247,7 @@ class Keep:
         # cursor go together: between them a crash would count the same readings twice.
         counted = self._witnesses.count(joined)
         self._journal.note(findings, outcomes, passed, counted, _together(stored))
+        return joined.at
 
     def _unsaid(self, attributes: Sequence[Attribute]) -> list[Attribute]:
         """The newest of each, where it differs from what was kept last: a device repeats its model
@@ -287,15 +286,14 @@ class Keep:
             more = top + 1024 - len(self._known)
             self._known = np.concatenate([self._known, np.zeros(more, np.bool_)])
             self._newest = np.concatenate([self._newest, np.full(more, -1, np.int64)])
-            self._usual = np.concatenate([self._usual, np.full(more, _ON_CHANGE, np.int64)])
+            self._usual = np.concatenate([self._usual, np.full(more, ON_CHANGE, np.int64)])
         fresh = np.unique(readings.point[~self._known[readings.point]]).tolist()
         if fresh:
             points = [point for point in (self._table.get(p) for p in fresh) if point is not None]
             for point, reading in self._store.latest(points).items():
                 self._newest[point] = reading.at
             for known in points:
-                if known.spec.interval_s is not None:
-                    self._usual[known.id] = known.spec.interval_s * SECOND
+                self._usual[known.id] = usual(known)
             self._known[fresh] = True
 
     def _compared(
@@ -305,7 +303,7 @@ class Keep:
         is about to get them."""
         points, at = readings.point[rows], readings.at[rows]
         old = at <= self._newest[points]
-        found = self._there(points[old], at[old])
+        found = said_at(self._store, self._table, points[old], at[old])
         for block in chosen:
             same = np.flatnonzero(np.isin(block.point, points))
             keys = zip(block.point[same].tolist(), block.at[same].tolist(), strict=True)
@@ -313,50 +311,6 @@ class Keep:
             values = zip(block.value[same].tolist(), block.quality[same].tolist(), texts, strict=True)
             found.update(zip(keys, values, strict=True))
         return found
-
-    def _there(self, points: Ints, at: Longs) -> dict[tuple[int, Ms], Said]:
-        """What the store has of these points at these instants."""
-        order = np.lexsort((at, points))
-        points, at = points[order], at[order]
-        wanted = set(zip(points.tolist(), at.tolist(), strict=True))
-        first = np.flatnonzero(np.r_[True, (np.diff(points) != 0) | (np.diff(at) > DAY)][: len(at)])
-        last = np.r_[first[1:], len(at)][: len(first)] - 1
-        spans = [
-            (point, start, end + 1)
-            for number, start, end in zip(
-                points[first].tolist(), at[first].tolist(), at[last].tolist(), strict=True
-            )
-            if (point := self._table.get(number)) is not None
-        ]
-        found: dict[tuple[int, Ms], Said] = {}
-        for s in self._read(spans):
-            columns = (s.at.tolist(), s.value.tolist(), s.quality.tolist())
-            for row, (when, value, quality) in enumerate(zip(*columns, strict=True)):
-                if (s.point, when) in wanted:
-                    found[s.point, when] = (value, quality, s.text.get(row, ""))
-        return found
-
-    def _read(self, spans: Sequence[tuple[Point, Ms, Ms]]) -> Sequence[Series]:
-        """What the store has in each; one that holds more than is read at once in two halves."""
-        store = self._store
-        if isinstance(store, ManyAtOnce):
-            series = list(store.ranges(spans))
-        else:
-            series = [store.range(*span, _MOST) for span in spans]
-        full = [span for span, s in zip(spans, series, strict=True) if len(s.at) >= _MOST]
-        for point, start, end in full:
-            if end - start > 1:
-                middle = (start + end) // 2
-                series += self._read([(point, start, middle), (point, middle, end)])
-        return series
-
-    def _late(self, readings: Readings, batch: Batch) -> Readings:
-        """With the receive times of what came later than is usual for its point."""
-        received = batch.times()[readings.message]
-        late = np.flatnonzero(received - readings.at > self._usual[readings.point])
-        if not len(late):
-            return readings
-        return replace(readings, late=dict(zip(late.tolist(), received[late].tolist(), strict=True)))
 
 
 def _count_stored(batch: Batch, rows: Bools, stored: list[Tally]) -> None:
@@ -396,30 +350,3 @@ def _count_refused(
         key = (record.message.received_at // HOUR * HOUR, record.device)
         outcomes[*key, "stored"] -= 1
         outcomes[*key, "refused"] += 1
-
-
-def _rows(readings: Readings, rows: Longs) -> Readings:
-    """The chosen rows, texts re-numbered."""
-    if len(rows) == len(readings):
-        return readings
-    texts = {new: readings.text[old] for new, old in enumerate(rows.tolist()) if old in readings.text}
-    return Readings(
-        readings.point[rows],
-        readings.at[rows],
-        readings.value[rows],
-        readings.quality[rows],
-        readings.message[rows],
-        texts,
-    )
-
-
-def _join(parts: Sequence[Readings]) -> Readings:
-    """One block of columns; the message column loses its meaning and is only carried along."""
-    texts: dict[int, str] = {}
-    late: dict[int, Ms] = {}
-    offset = 0
-    for part in parts:
-        texts.update({offset + row: text for row, text in part.text.items()})
-        late.update({offset + row: at for row, at in part.late.items()})
-        offset += len(part)
-    return replace(Readings.joined(parts, texts), late=late)

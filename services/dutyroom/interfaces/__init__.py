@@ -15,7 +15,7 @@ from dutyroom.interfaces.duty_books import (
 from dutyroom.interfaces.inbound import Inbound, Parcel
 from dutyroom.interfaces.journal import FindingRow, Journal, PushedOut, QuarantineRow, Spool, StrangerRow
 from dutyroom.interfaces.ledger import LedgerPage, LedgerQuestion, LedgerRow, LedgerSum, Tally
-from dutyroom.interfaces.readings import ManyAtOnce, ReadingStore, Tended
+from dutyroom.interfaces.readings import ManyAtOnce, ReadingStore, Restarts, Run, Tended
 from dutyroom.interfaces.records import Leases, Records, Tx
 from dutyroom.interfaces.site_books import DeviceBook, MeteringBook, PeopleBook
 
@@ -43,6 +43,8 @@ __all__ = [
     "QuarantineRow",
     "ReadingStore",
     "Records",
+    "Restarts",
+    "Run",
     "Spool",
     "StrangerRow",
     "Tally",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from dutyroom.model.telemetry import Point, PointTable, Reading, Readings, Series
@@ -58,4 +59,19 @@ class Tended(Protocol):
         ...
 
 
-# ---------------------------------------------------------------- records
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A store's server from its start on. life: another one after each start. shard: ms of the spans of time that it
+    writes down each by itself."""
+
+    life: str
+    shard: Ms
+
+
+@runtime_checkable
+class Restarts(Protocol):
+    """A store on a server that may lose, when it begins anew, some of what it took before."""
+
+    def run(self) -> Run | None:
+        """The present one; None = it does not tell. Raises Unavailable."""
+        ...

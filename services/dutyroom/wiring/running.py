@@ -30,6 +30,7 @@ from dutyroom.flows.line import Line
 from dutyroom.flows.live import Live
 from dutyroom.flows.loops import INGEST_PATIENCE, IngestWork, Loop
 from dutyroom.flows.outage import Outage
+from dutyroom.flows.recheck import Recheck
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.rereading import Rereading
 from dutyroom.flows.run import SiteRuntime
@@ -38,7 +39,7 @@ from dutyroom.flows.shelf import LOOK_S
 from dutyroom.flows.spool import READERS, held_by_watch
 from dutyroom.flows.upkeep import Upkeep
 from dutyroom.flows.watch import Watch
-from dutyroom.interfaces import ReadingStore, Records, Tended
+from dutyroom.interfaces import ReadingStore, Records, Restarts, Tended
 from dutyroom.model.telemetry import Finding
 from dutyroom.rules.engine import Engine
 from dutyroom.settings import Settings
@@ -289,7 +290,10 @@ def _loops(
 ) -> list[Loop]:
     r, site = running.runtime, running.runtime.site
     check = owned.check if owned is not None else lambda: None
-    keep = Keep(site.id, r.table, r.journal, r.store, r.records)
+    recheck = _recheck(r)
+    keep = Keep(
+        site.id, r.table, r.journal, r.store, r.records, wrote=recheck.wrote if recheck is not None else None
+    )
     upkeep = Upkeep(site.id, site.plans, site.time_zone, r.records, registry.by_id)
     ground = ground_of(site.topology, site.time_zone, site.calendar, upkeep)
     engine = Engine(site.rules, r.table, registry.by_id, ground=ground)
@@ -327,8 +331,10 @@ def _loops(
 
     def keep_up() -> float:
         check()  # a store knows no tokens: who has lost the site begins nothing there
+        if recheck is not None:
+            recheck.look()
         keep.drain()
-        more = isinstance(r.store, Tended) and r.store.tidy()
+        more = (isinstance(r.store, Tended) and r.store.tidy()) or (recheck is not None and recheck.step())
         return _BREATH_S if more else _TICK_S
 
     def watching() -> float:
@@ -355,6 +361,20 @@ def _loops(
     ingesting = Loop("ingest", taking, patience=INGEST_PATIENCE)
     looking = [Loop("profiles", _forever(r.shelf.look, LOOK_S))] if r.shelf is not None else []
     return [ingesting, keeping, watched, Loop("trim", trimming), health_of(r, registry), *looking]
+
+
+def _recheck(r: SiteRuntime) -> Recheck | None:
+    if not isinstance(r.store, Restarts):
+        return None
+    return Recheck(
+        r.site.id,
+        r.table,
+        r.journal,
+        r.store,
+        r.records,
+        r.clock,
+        lambda: round(time.monotonic() * 1000),  # also in a demo whose days are minutes: the server's are not
+    )
 
 
 def _plans(running: RunningSite, speed: float) -> Loop:
