@@ -208,14 +208,21 @@ def test_without_a_service_a_discarded_message_is_on_the_record_too(tmp_path: Pa
     name = {"en": "Yard"}
     remember(Site("yard", name, "Asia/Shanghai"), tmp_path / "sites" / "yard")
     journal = SqliteJournal(tmp_path / "sites" / "yard" / "journal.sqlite")
-    kept = MessageRecord(Message("a/b", b"{", T), Outcome.QUARANTINED, reason="malformed")
-    journal.append(Batch("yard", Lane.NORMAL, T, (kept,), Readings.empty()))
+    kept = [
+        MessageRecord(Message(topic, b"{", T), Outcome.QUARANTINED, reason="malformed")
+        for topic in ("a/b", "c/d", "e" * 3_000)
+    ]
+    journal.append(Batch("yard", Lane.NORMAL, T, tuple(kept), Readings.empty()))
     journal.close()
     open_records(f"sqlite:///{tmp_path}/records.sqlite").close()
     assert run("quarantine", "--discard", "1", "--data", str(tmp_path)).startswith("Discarded 1.")
     with closing(sqlite3.connect(tmp_path / "records.sqlite")) as records:
         (row,) = records.execute("SELECT site, actor, action, target FROM audit").fetchall()
     assert row == ("yard", "command line", "quarantine.discarded", "1")
+    told = run("quarantine", "--discard", "1", "--discard", "2", "--data", str(tmp_path))
+    assert told.startswith("Discarded 1 of 2; the others are not in quarantine.\n")
+    assert "e" * 200 in told
+    assert "e" * 201 not in told
 
 
 def test_a_command_makes_no_empty_records_or_readings_beside_the_real_ones(tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ from dutyroom.wiring.shipped import shipped
 from dutyroom.wiring.stores import records_of, store_of
 
 LANGUAGES = ("zh-CN", "en")  # of the dashboards
+_TOPIC = 200  # characters of a topic that are shown: a stranger's may have 65,535
 _DEVICES = 50  # of which is said what was pushed out of the quarantine
 
 
@@ -202,7 +203,9 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
                 count = api.ask("POST", f"sites/{site.id}/quarantine/settle", body)["settled"]
             if not count:
                 raise Rejected(f"not in quarantine: {', '.join(map(str, discard))}; nothing was discarded")
-            lines = [f"Discarded {count}."]
+            wished = len(set(discard))
+            rest = f" of {wished}; the others are not in quarantine" if count < wished else ""
+            lines = [f"Discarded {count}{rest}."]
         tz = zone(site.time_zone)
         rows = [
             row for row in journal.quarantine() if row.id not in discard
@@ -211,7 +214,7 @@ def quarantined(settings: Settings, wanted: str, discard: Sequence[int]) -> list
         for row in rows:
             payload = library.shown(row.topic, row.payload) if library is not None else b""
             shown = [
-                row.topic,
+                row.topic[:_TOPIC],
                 f"{row.reason}: {row.detail}",
                 payload[:120].decode("utf-8", "backslashreplace"),
             ]

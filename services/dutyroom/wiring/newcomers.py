@@ -18,7 +18,8 @@ _LIMIT = 200
 _FOREIGN = 20  # addresses in a line
 _PATIENCE_S = 60  # a profile may have to be written and all of them read
 _VALUES = 8  # of one profile, in a line
-_PAYLOAD = 400  # characters
+_TOPIC = 200  # characters
+_PAYLOAD = 400
 _FILE = 3_000  # characters of a file that are shown
 
 
@@ -60,7 +61,7 @@ def _lines(row: dict[str, Any], site: Site) -> list[str]:
     more = f" and {len(row['topics']) - 1} more" if len(row["topics"]) > 1 else ""
     lines = [
         printable(row["address"] or "(no profile tells whose)"),
-        f"  topic    {printable(row['topic'])}{more}",
+        f"  topic    {printable(row['topic'])[:_TOPIC]}{more}",
         f"  messages {row['count']}{kept}, {to_iso(row['first_at'], tz)} to {to_iso(row['last_at'], tz)}",
         f"  last     {printable(' '.join(row['payload'].split()))[:_PAYLOAD]}",
     ]
