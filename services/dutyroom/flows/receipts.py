@@ -123,6 +123,10 @@ class Receipts:
                     at = before + 1
                     message = replace(message, received_at=at)
                 said[topic] = at
+                if message.duplicate and not message.retained:
+                    message = replace(
+                        message, duplicate=False
+                    )  # sent before, but not to us: new, and counted
             window.add(message)
             found.append(message)
         return found
