@@ -233,7 +233,7 @@ def test_of_a_long_run_only_the_end_is_looked_for(house: House, monkeypatch: pyt
     assert house.recheck._unsettled.stretches == []  # nothing came for long: it was written down
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(4))
 def test_whenever_it_is_killed_all_is_there_in_the_end(
     tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

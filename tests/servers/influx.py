@@ -21,13 +21,22 @@ TOKEN, ORG = "token-of-the-tests", "tests"
 
 @dataclass(frozen=True, slots=True)
 class Influx:
-    """A server and what one needs to use it. stop: ends it when we started it; child: its process."""
+    """A server and what one needs to use it. stop: ends it when we started it; child: its process; engine: where that
+    has its data."""
 
     url: str
     token: str
     org: str
     stop: Callable[[], None] = lambda: None
     child: Child | None = None
+    engine: Path | None = None
+
+    def tear(self) -> None:
+        """While it does not run: as if it had been killed while it wrote an entry of its log."""
+        assert self.engine is not None
+        last = max(self.engine.glob("wal/*/*/*/*.wal"), key=lambda file: file.stat().st_mtime)
+        with last.open("ab") as log:
+            log.write(b"\x01\x00\x00\x40\x00" + bytes(range(100)))  # "16 KB follow"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +134,7 @@ def _own(program: str, folder: Path, *, set_up: bool = True, tls: tuple[Path, Pa
     child.start(lambda: _healthy(url), 60)
     if set_up:
         _set_up(url)
-    return Influx(url, TOKEN if set_up else "", ORG, child.stop, child)
+    return Influx(url, TOKEN if set_up else "", ORG, child.stop, child, folder / "engine")
 
 
 def _in_docker() -> Influx:

@@ -182,7 +182,7 @@ class Recheck:
                 self._stretch, self._dirty = None, True
                 self._save()
                 return False
-            lost -= self._write(join(missing))
+            lost = max(0, lost - self._write(join(missing)))
         self._lost += lost
         if stretch.mixed:
             self._again.update(dict.fromkeys(by_shard(np.concatenate(at), self._width), 0))
