@@ -55,6 +55,7 @@ class Shelf:
         self._tz: ZoneInfo = library.tz
         self._key, self._take, self._now = privacy_key, take, now
         self._lock = threading.Lock()
+        self._known: tuple[Library, Mapping[str, str]] | None = None
         self._taken = self._seen = self._look()
         self.shelved = Shelved(now(), self._ids(library.profiles.values()), tuple(mistakes))
 
@@ -147,8 +148,12 @@ class Shelf:
         return tuple(self.read(library))
 
     def read(self, library: Library) -> Mapping[str, str]:
-        """The same, with the profile that reads it."""
-        return filters_of(profile for profile in library.profiles.values() if self._is_own(profile))
+        """The same, with the profile that reads it. Asked for at every look at the troubles: all profiles are gone
+        through once."""
+        if self._known is None or self._known[0] is not library:
+            own = (profile for profile in library.profiles.values() if self._is_own(profile))
+            self._known = library, filters_of(own)
+        return self._known[1]
 
 
 def _there(folder: Path) -> Path:
