@@ -17,7 +17,6 @@ class Topology:
     feeds: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
     _below: dict[str, dict[str, list[str]]] = field(default_factory=dict, compare=False, repr=False)
     _sole: dict[tuple[str, str], list[str]] = field(default_factory=dict, compare=False, repr=False)
-    _dual: dict[tuple[str, str], bool] = field(default_factory=dict, compare=False, repr=False)
 
 
 def feeds_of(topology: Topology, utility: str, device: str) -> tuple[str, ...]:
@@ -103,25 +102,6 @@ def downstream(topology: Topology, utility: str, device: str) -> set[str]:
             found.add(one)
             queue.extend(below.get(one, ()))
     found.discard(device)
-    return found
-
-
-def dual_fed(topology: Topology, utility: str, device: str) -> bool:
-    """Whether a device, or anything above it, has more than one feed."""
-    found = topology._dual.get((utility, device))
-    if found is None:
-        chain = {device} | upstream(topology, utility, device)
-        found = any(len(feeds_of(topology, utility, d)) > 1 for d in chain)
-        topology._dual[utility, device] = found
-    return found
-
-
-def any_dual(topology: Topology) -> bool:
-    """Whether anything has more than one feed."""
-    found = topology._dual.get(("", ""))
-    if found is None:
-        found = any(len(feeds) > 1 for listed in topology.feeds.values() for feeds in listed.values())
-        topology._dual["", ""] = found
     return found
 
 

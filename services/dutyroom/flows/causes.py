@@ -17,15 +17,20 @@ from dutyroom.topology import downstream, explains, feeds_of, upstream
 RESTORE_GRACE: Ms = 5 * MINUTE  # consequences have this long, or two intervals, to come back
 
 
-def root_of(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> Episode | None:
-    """The alarm at the top of what explains this one."""
+def root_of(
+    room: Room, episode: Episode, dead: dict[str, dict[str, Episode]], beside: bool = False
+) -> Episode | None:
+    """The alarm at the top of what explains this one. beside: an instrument that is silent explains it though what
+    hangs beside it has spoken."""
     rule = room.context.rules.get(episode.alarm.rule)
     if rule is None:
         return None
     for utility in rule.utilities:
         if utility not in dead:
             dead[utility] = dead_feeds(room, utility)
-        explaining = {f: root for f, root in dead[utility].items() if not spoke_on(room, root, episode)}
+        explaining = {
+            f: root for f, root in dead[utility].items() if beside or not spoke_on(room, root, episode)
+        }
         feed = _dead_feed(room, utility, episode.alarm.object, explaining)
         if feed is not None and (top := top_of(explaining[feed], episode)):
             return top

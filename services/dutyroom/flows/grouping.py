@@ -7,7 +7,7 @@ from dataclasses import replace
 from dutyroom import tickets
 from dutyroom.flows.again import sound
 from dutyroom.flows.announced import covering, mute, muted
-from dutyroom.flows.causes import RESTORE_GRACE, over, root_of, rule_of
+from dutyroom.flows.causes import RESTORE_GRACE, objects, over, root_of, rule_of
 from dutyroom.flows.conditions import OWN
 from dutyroom.flows.episodes import Episode, Work, known_since
 from dutyroom.flows.inference import no_guess
@@ -17,7 +17,7 @@ from dutyroom.flows.ticketing import hand_over
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
 from dutyroom.timebase import Ms
-from dutyroom.topology import any_dual, dual_fed, upstream
+from dutyroom.topology import upstream
 
 
 def group(room: Room) -> None:
@@ -127,7 +127,7 @@ def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Epi
     if ended is None and _others_speak(room, episode, dead):
         return False
     if ended is None:
-        return not any_dual(room.context.topology) or not _fed_again(room, episode, dead)
+        return not _no_longer(room, episode, dead)
     return room.now - ended < _grace(room, episode)
 
 
@@ -153,18 +153,27 @@ def _grace(room: Room, episode: Episode) -> Ms:
     return max(RESTORE_GRACE, turns, own)
 
 
-def _fed_again(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:
-    """Whether a second feed has come back, for longer than the grace, though the root still stands."""
-    topology, object = room.context.topology, episode.alarm.object
-    rule = room.context.rules.get(episode.alarm.rule)
-    dual = [u for u in rule.utilities if dual_fed(topology, u, object)] if rule else []
-    if not dual or root_of(room, episode, dead) is not None:
+def _no_longer(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:
+    """Whether nothing explains it for longer than the grace, though its root still stands: a second feed has come back, or
+    what lay between the two."""
+    if root_of(room, episode, dead, beside=True) is not None:  # of an instrument alone: see `_others_speak`
         return False
-    above = {feed for utility in dual for feed in upstream(topology, utility, object)}
-    every = (*room.open.values(), *room.recent)
+    above = _above(room, episode)
+    every = [e for e in (*room.open.values(), *room.recent) if e is not episode]
     ends = [ended for e in every if e.alarm.object in above and (ended := over(e.alarm)) is not None]
     ends += [at for e in every for feed, at in done_in(e.alarm.arguments).items() if feed in above]
     return not ends or room.now - max(ends) >= _grace(room, episode)
+
+
+def _above(room: Room, episode: Episode) -> set[str]:
+    """Where what explains it may stand: all that feeds it, or the gateway that it hangs on, and what its rule names."""
+    topology, rule = room.context.topology, room.context.rules.get(episode.alarm.rule)
+    if rule is None:
+        return set()
+    found = {o for cause in rule.explained_by for o in objects(room, cause, episode.alarm.object)}
+    for utility in rule.utilities:
+        found |= upstream(topology, utility, episode.alarm.object)
+    return found | {above for feed in found for above in upstream(topology, "power", feed)}
 
 
 def unshelve(room: Room) -> None:

@@ -148,6 +148,42 @@ def test_a_load_whose_second_feed_comes_back_alone_is_told_after_its_time() -> N
     assert book.open("elevator.offline", "c001").state == "unacknowledged"
 
 
+def test_what_hangs_on_a_gateway_whose_second_supply_comes_back_is_told_after_its_time() -> None:
+    """Both supplies of a gateway are dead; one comes back, and a lift that it carries stays silent."""
+    cut = Cut(3, parent=CUT)
+    cut.children, cut.parent = {"c001": CUT + 30_000}, CUT
+    feeds = {"power": {"c000": ("feeder", "feeder2")}, "network": {"c001": ("c000",)}}
+    book = book_of(cut, Topology(feeds))
+    book.act([Condition("power.mains_lost", "feeder2", True, CUT)], CUT)
+    play(cut, book)
+    assert book.open("elevator.offline", "c001").state == "suppressed"
+    back = CUT + 300_000
+    book.act([Condition("power.mains_lost", "feeder2", False, back)], back)
+    book.act([], back + 299_000)
+    assert book.open("elevator.offline", "c001").state == "suppressed"
+    book.act([], back + 300_000)
+    assert book.open("elevator.offline", "c001").state == "unacknowledged"
+
+
+def test_what_lay_between_it_and_its_root_has_gone_and_it_is_told_though_the_root_stands() -> None:
+    """The gateway of a feeder's instrument dies, then a lift on that feeder falls silent. The instrument speaks by another way."""
+    cut = Cut(3)
+    cut.children, cut.parent = {"c001": CUT + 20_000}, None
+    book = book_of(cut, Topology({"power": {"c001": ("feeder",)}, "network": {"feeder": ("c000",)}}))
+    book.act([Condition("gateway.offline", "c000", True, CUT)], CUT)
+    book.act([Condition("feeder.offline", "feeder", True, CUT + 10_000)], CUT + 10_000)
+    play(cut, book)
+    gateway, lift = (book.open(*key) for key in (("gateway.offline", "c000"), ("elevator.offline", "c001")))
+    assert (lift.state, lift.root) == ("suppressed", gateway.id)
+    back = CUT + 200_000
+    book.act([Condition("feeder.offline", "feeder", False, back)], back)
+    for now in range(back, back + 302_000, 2000):
+        assert book.open("elevator.offline", "c001").state == "suppressed"
+        book.act([], now)
+    assert book.open("elevator.offline", "c001").state == "unacknowledged"
+    assert book.open("gateway.offline", "c000").cleared_at is None
+
+
 def test_fire_entrapment_and_gas_in_a_cut_never_wait() -> None:
     cut = Cut(5)
     book = book_of(cut)

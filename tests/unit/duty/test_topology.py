@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dutyroom.topology import Topology, check, downstream, dual_fed, explains, sole_fed, upstream
+from dutyroom.topology import Topology, check, downstream, explains, sole_below, sole_fed, upstream
 
 POWER = Topology(
     {
@@ -50,7 +50,8 @@ def test_what_hangs_on_one_feed_alone_and_all_that_is_above() -> None:
     assert sole_fed(POWER, "power", "board") == ["lift", "gw"]
     assert upstream(POWER, "power", "lift") == {"board", "feeder"}
     assert upstream(POWER, "power", "a") == {"b"}
-    assert [dual_fed(POWER, "power", d) for d in ("pump", "lift", "a")] == [True, False, False]
+    assert sole_below(POWER, "power", "feeder") == ["board", "gw", "lift"]
+    assert sole_below(POWER, "power", "a") == ["b"]
 
 
 def test_mistakes_are_sentences() -> None:
