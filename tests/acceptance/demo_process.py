@@ -24,6 +24,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from tests.busy import alone
 from tests.shipped_profiles import as_after_a_first_start
 
 ADDRESS = r"Dutyroom is running at (http://\S+)"
@@ -157,12 +158,12 @@ class Program:
 
     def interrupt(self, by: signal.Signals = signal.SIGINT) -> float:
         """Ctrl-C as a terminal sends it, or what a service manager sends: to the whole group; seconds
-        until every process was gone."""
+        until every process was gone, as of a machine with nothing else to do."""
         everybody, began = self.tree(), time.monotonic()
         os.killpg(self.pid, by)
         self.returncode(30)
         wait_for(lambda: not any(map(is_alive, everybody)), 30, "the end of the process tree", 0.02)
-        return time.monotonic() - began
+        return alone(time.monotonic() - began)
 
     def kill(self) -> None:
         """As a crash does: this process only, no warning."""

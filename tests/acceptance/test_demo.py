@@ -23,6 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 sys.path.insert(0, str(Path(__file__).parent))
 
 from demo_process import PASSWORD, Program, Refused, Visitor, answers, broker_of, is_alive, run, wait_for
+from tests.busy import alone
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads the process tree from /proc")
 
@@ -462,7 +463,7 @@ def test_an_acknowledgement_reaches_another_session_within_a_second(demo: Demo) 
             5,
             "the acknowledgement on the other page",
         )
-    assert seen.at - acted < 1.0
+    assert alone(seen.at - acted) < 1.0
     (row,) = [a for a in demo.visitor.get("/alarms") if a["id"] == alarm["id"]]
     assert row["owner"] == "admin" or row["state"] == "acknowledged"
 

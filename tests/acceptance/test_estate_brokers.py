@@ -15,6 +15,7 @@ from typing import Any
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from tests.busy import alone
 
 from dutyroom_simulators.estate import INJECT_TOPIC, make_estate
 from dutyroom_simulators.runner import Gateway, Runner
@@ -121,7 +122,7 @@ def test_gateways_that_die_together_hold_up_nobody(broker: tuple[str, int]) -> N
     for gateway in gateways:
         gateway.follow(False)
     assert len(gateways) > 1
-    assert time.monotonic() - began < 0.5
+    assert alone(time.monotonic() - began) < 0.5
 
 
 def test_an_orderly_end_is_no_death(broker: tuple[str, int], ear: Callable[[str], Ear]) -> None:

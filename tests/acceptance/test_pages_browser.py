@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.acceptance.contrast import CONTRAST
 from tests.acceptance.pages_harness import PASSWORD, SITE, Estate, keep_feeding, make_estate
+from tests.busy import alone
 
 from dutyroom.api.app import create_app
 from dutyroom.api.server import PageServer
@@ -143,7 +144,7 @@ def test_an_acknowledgement_by_key_is_seen_on_a_second_screen_and_taken_back(
     first.keyboard.press("a")
     started = time.monotonic()
     expect(second.locator(f"{burst} .mark.outline")).to_be_visible()
-    assert time.monotonic() - started < 1.5
+    assert alone(time.monotonic() - started) < 1.5
     expect(second.locator("[data-count=unacknowledged]").first).to_have_text("3")
     first.keyboard.press("u")
     expect(second.locator(f"{burst} .mark.filled")).to_be_visible()
@@ -483,7 +484,7 @@ def test_five_hundred_alarms_stay_smooth(browser: Browser, house: Served) -> Non
             return times.sort((a, b) => a - b)[10];
         }"""
     )
-    assert spent < 100, f"{spent:.0f} ms"
+    assert alone(spent) < 100, f"{spent:.0f} ms"
 
 
 def test_an_ended_session_leads_to_log_in(

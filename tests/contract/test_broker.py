@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.busy import alone
 from tests.servers.certificates import Authority
 from tests.servers.child import free_port
 from tests.servers.mosquitto import Mosquitto
@@ -286,7 +287,7 @@ def test_it_ends_at_once_while_messages_pour_in(room: Room) -> None:
     until(lambda: session.waiting.full, "full")
     began = time.monotonic()
     session.stop()
-    assert time.monotonic() - began < 1
+    assert alone(time.monotonic() - began) < 1
     assert payloads(take(room.session(), 20)) == [str(n) for n in range(20)]
 
 
@@ -387,7 +388,7 @@ def test_an_embedded_broker_that_died_is_started_again_and_then_ends(tmp_path: P
     until(lambda: broker.restarts == 1 and broker.running, "started again")
     began = time.monotonic()
     broker.stop()
-    assert time.monotonic() - began < 1.5
+    assert alone(time.monotonic() - began) < 1.5
     assert not broker.running
     time.sleep(1.5)
     assert not broker.running

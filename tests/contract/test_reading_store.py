@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from tests.busy import alone
 
 from dutyroom.backends.memory import MemoryReadingStore
 from dutyroom.backends.readings_embedded import EmbeddedReadingStore
@@ -369,4 +370,4 @@ def test_five_thousand_points_at_a_moment(store: ReadingStore) -> None:
     seconds = time.perf_counter() - began
     assert {p: (r.at, r.value) for p, r in found.items()} == {p.id: (T + HOUR, p.id + 1.0) for p in points}
     assert len(store.latest(points)) == 5000
-    assert seconds < 3, "a cut-off reads every meter of an estate at once"
+    assert alone(seconds) < 3, "a cut-off reads every meter of an estate at once"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 from tests.acceptance.pages_harness import SITE
+from tests.busy import alone
 from tests.unit.api.conftest import House
 
 from dutyroom.api.server import PageServer
@@ -89,7 +90,7 @@ def test_a_page_gets_how_things_stand_and_then_what_changes(house: House) -> Non
         for page in (zh, en):
             rows = page.until("tick", "alarms")["alarms"]
             assert [(r["id"], r["filled"]) for r in rows] == [(burst, False)]
-        assert time.monotonic() - started < 3  # the log-in of the operator is in it
+        assert alone(time.monotonic() - started) < 3  # the log-in of the operator is in it
 
 
 def test_plant_values_go_out_and_units_only_while_watched(house: House) -> None:
@@ -148,7 +149,7 @@ def test_the_server_stops_within_a_second_while_pages_listen(house: House) -> No
         for page in pages:
             while page.next()[0]:
                 pass
-        assert time.monotonic() - started < 1.0
+        assert alone(time.monotonic() - started) < 1.0
 
 
 def test_the_stream_is_closed_to_strangers(house: House) -> None:

@@ -43,9 +43,9 @@ def test_what_re2_cannot_do_or_has_no_name_is_refused(pattern: str) -> None:
 
 
 def test_no_pattern_takes_for_ever() -> None:
-    start = time.monotonic()
+    start = time.process_time()
     with pytest.raises(Rejected):
         read(b"a" * 60_000 + b"!", r"^(?P<x>(a+)+)$")
-    assert time.monotonic() - start < 5  # a backtracking engine would need longer than the universe has
+    assert time.process_time() - start < 5  # a backtracking engine would need longer than the universe has
     with pytest.raises(Rejected, match="at most"):
         read(b"a" * 70_000, r"(?P<x>a)")

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.busy import alone
 
 from dutyroom.backends.records_sql import open_records
 from dutyroom.backends.records_sql import records as records_sql
@@ -30,7 +31,7 @@ def test_who_writes_without_a_pause_lets_the_next_one_in(tmp_path: Path) -> None
             began = time.monotonic()
             with records.write():
                 waited.append(time.monotonic() - began)
-        assert sorted(waited)[2] < 0.8  # of whom SQLite's own waiting let in, most waited for seconds
+        assert alone(sorted(waited)[2]) < 0.8  # of whom SQLite's own waiting let in, most waited for seconds
     finally:
         stop.set()
         writer.join()
