@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -54,11 +55,12 @@ LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=_turn)  # those of a file stay together, in their order
+    items.sort(key=lambda item: _turn(item.path))  # those of a file stay together, in their order
 
 
-def _turn(item: pytest.Item) -> int:
-    place = item.path.relative_to(HERE).as_posix() if item.path.is_relative_to(HERE) else ""
+@cache
+def _turn(file: Path) -> int:
+    place = file.relative_to(HERE).as_posix() if file.is_relative_to(HERE) else ""
     return next(
         (n for n, long in enumerate(LONG) if place == long or place.startswith(f"{long}/")), len(LONG)
     )
