@@ -76,7 +76,9 @@ def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> Non
     hanging = (
         sum(e.root is episode and not e.guessed for e in room.open.values()) if episode.alarm.affected else 0
     )
-    episode.alarm = replace(episode.alarm, affected=hanging)
+    # What its own rule said the time before is over: it says it again where it is so.
+    kept = {name: value for name, value in episode.alarm.arguments.items() if name != OWN}
+    episode.alarm = replace(episode.alarm, affected=hanging, arguments=kept)
     if episode.guessed == ("inferred" in condition.arguments):
         return
     now = fresh(room, rule, condition)

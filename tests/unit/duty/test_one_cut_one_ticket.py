@@ -240,6 +240,33 @@ def test_an_instrument_that_is_silent_stands_as_that_when_its_own_cut_explains_w
     ]
 
 
+def test_what_is_inferred_a_second_time_ends_with_signs_of_life_though_its_own_rule_had_said_the_first() -> (
+    None
+):
+    cut = Cut(7)
+    cut.parent, cut.children = None, {c: CUT + 1000 * n for n, c in enumerate(list(cut.children)[:10], 1)}
+    book = book_of(cut)
+
+    def back(now: int) -> None:
+        cut.heard |= dict.fromkeys([*DARK, "feeder"], now)
+        book.act([Condition(DARK[c], c, False, now) for c in cut.children], now)
+
+    play(cut, book, until=CUT + 60_000)
+    assert book.open("feeder.offline", "feeder").arguments["inferred"] == "power"
+    book.act([Condition("feeder.offline", "feeder", True, CUT + 300_000)], CUT + 300_000)
+    cut.heard["feeder"] = CUT + 400_000
+    book.act([Condition("feeder.offline", "feeder", False, CUT + 400_000)], CUT + 400_000)
+    back(CUT + 401_000)
+    again = CUT + 2_000_000
+    back(again - 1000)
+    book.act([Condition(DARK[c], c, True, again) for c in cut.children], again)
+    book.act([], again + 30_000)
+    assert book.open("feeder.offline", "feeder").cleared_at is None
+    for now in range(again + 60_000, again + 200_000, 10_000):
+        back(now)
+    assert not [a for a in book.alarms.values() if a.cleared_at is None], "it stood for ever"
+
+
 def test_a_dead_gateway_is_no_power_cut() -> None:
     """The feeder's instrument and five lifts hang on one gateway, which dies."""
     cut = Cut(9)
