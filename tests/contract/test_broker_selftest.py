@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from typer.testing import CliRunner
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.mqtt import MqttPublisher, MqttSession
-from dutyroom.backends.mqtt.selftest import Found, changes_for, in_words, self_test
+from dutyroom.backends.mqtt.selftest import Found, Verdict, changes_for, in_words, self_test
 from dutyroom.cli import app
 from dutyroom.site import BrokerAddress
 from dutyroom.wiring import brokers
@@ -207,7 +208,7 @@ def test_the_command_says_it_and_exits_with_1(new_mosquitto: NewMosquitto, tmp_p
     assert (code, "there is nothing to try" in said) == (1, True)
 
 
-def test_a_service_tries_it_once_after_it_is_connected(
+def test_a_service_tries_it_after_it_is_connected(
     new_mosquitto: NewMosquitto, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broker = new_mosquitto("max_queued_messages 1000\n")
@@ -215,11 +216,63 @@ def test_a_service_tries_it_once_after_it_is_connected(
     told: list[str] = []
     monkeypatch.setattr(brokers.log, "warning", lambda _event, advice: told.append(advice))
     connected: list[bool] = []
-    loop = brokers.trial([at(broker)], lambda: bool(connected))
+    advice: list[str] = []
+    loop = brokers.trial([at(broker)], lambda: bool(connected), advice)
     loop.start()
     assert told == []
     connected.append(True)
     loop.wake()
-    until(lambda: loop.thread is not None and not loop.thread.is_alive(), "it ends")
-    assert len(told) == 1
+    until(lambda: advice, "it is tried")
+    loop.end()
+    assert advice == told
     assert "drops what it queues beyond 1,000" in told[0]
+
+
+def test_a_service_tries_it_again_until_it_is_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brokers, "_AFTER_S", 0.0)
+    monkeypatch.setattr(brokers, "_AGAIN_S", 0.0)
+    told: list[str] = []
+    monkeypatch.setattr(brokers.log, "warning", lambda _event, advice: told.append(advice))
+    found = [
+        Verdict("b", ("it drops",)),
+        Verdict("b", ("it drops",)),
+        Verdict("b", untried="away"),
+        Verdict("b"),
+    ]
+    advice: list[str] = []
+    shown: list[list[str]] = []
+
+    def tried(_: BrokerAddress) -> Verdict:
+        shown.append(list(advice))
+        return found.pop(0)
+
+    monkeypatch.setattr(brokers, "self_test", tried)
+    loop = brokers.trial([BrokerAddress("b")], lambda: True, advice)
+    loop.start()
+    until(lambda: loop.thread is not None and not loop.thread.is_alive(), "it ends")
+    assert shown == [
+        [],
+        ["it drops"],
+        ["it drops"],
+        ["it drops"],
+    ]  # what could not be tried takes nothing back
+    assert (advice, found) == ([], [])
+    assert told == ["it drops", "away"]  # not with each try
+
+
+def test_files_that_cannot_be_read_when_it_is_tried_are_no_outage_of_our_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A certificate that is being renewed just then: the session lives, and `broker` names an outage."""
+    monkeypatch.setattr(brokers, "_AFTER_S", 0.0)
+    told: list[str] = []
+    monkeypatch.setattr(brokers.log, "warning", lambda _event, advice: told.append(advice))
+    loop = brokers.trial(
+        [BrokerAddress("127.0.0.1", 1, username="u", password_file=str(tmp_path / "word"))], lambda: True
+    )
+    loop.start()
+    until(lambda: told, "it is tried")
+    assert "the password cannot be read from" in told[0]
+    time.sleep(0.1)
+    assert loop.trouble == ""
+    loop.end()

@@ -214,7 +214,7 @@ def test_what_a_profile_reads_across_a_priority_filter_is_a_trouble_until_it_rea
     rig: Rig,
 ) -> None:
     running: Any = SimpleNamespace(
-        loops=[], runtime=SimpleNamespace(shelf=rig.shelf), session=SimpleNamespace(refused="")
+        loops=[], advice=[], runtime=SimpleNamespace(shelf=rig.shelf), session=SimpleNamespace(refused="")
     )
 
     def told() -> dict[str, str]:
@@ -228,3 +228,5 @@ def test_what_a_profile_reads_across_a_priority_filter_is_a_trouble_until_it_rea
     rig.shelve("other", OTHER.replace("other/", "more/") + EXAMPLE.replace("probe/", "more/") % "1.5")
     looks(rig)
     assert told() == {}
+    running.advice += ["it drops messages", "it keeps no retained ones"]
+    assert told() == {"selftest": "it drops messages (+1)"}

@@ -76,6 +76,7 @@ class RunningSite:
     loops: list[Loop] = field(default_factory=list)
     broker: EmbeddedBroker | None = None  # our own, where the site has none
     perch: Perch | None = None  # None: no message of our own is published
+    advice: list[str] = field(default_factory=list)  # what the trial of the brokers found
 
     def start(self) -> None:
         spare_garbage()
@@ -177,7 +178,7 @@ def open_site(
         )
         running.runtime.broker_lossless = lossless
         if lossless:
-            running.loops.append(trial(brokers, lambda: line.connected))
+            running.loops.append(trial(brokers, lambda: line.connected, running.advice))
         stack.pop_all()
     return running
 
@@ -266,6 +267,7 @@ def _troubles(running: RunningSite, owned: Owned | None, brokers: Sequence[Broke
             owned.check()
     except Fenced as err:
         found["lease"] = str(err)
+    found |= _listed("selftest", running.advice)
     shelf = running.runtime.shelf
     if shelf is not None:
         found |= _listed("profiles", list(map(str, shelf.shelved.mistakes)))
