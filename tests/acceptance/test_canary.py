@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.servers.mosquitto import Mosquitto
+from tests.shipped_profiles import as_after_a_first_start
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.datafolder import DataFolder
@@ -39,6 +40,7 @@ def running(
     (site_folder / "site.yaml").write_text(
         f"id: {name}\nname: {{en: Test}}\ntime_zone: Asia/Shanghai\nlanguage: en\nbroker: [{brokers}]\n{more}"
     )
+    as_after_a_first_start(folder / "data")
     settings = Settings(data=folder / "data")
     ((site, source),) = read_sites([site_folder])
     with DataFolder(settings.data) as data:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.chaos.plant import write_site
 from tests.servers.mosquitto import Mosquitto
+from tests.shipped_profiles import as_after_a_first_start
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.datafolder import DataFolder
@@ -55,6 +56,7 @@ def test_what_is_urgent_is_taken_though_the_journal_is_full(
     profile.write_text(
         profile.read_text().replace('"plant/{meter}/up"', '"plant/{meter}/up", "fire/{meter}/up"')
     )
+    as_after_a_first_start(tmp_path / "data")
     settings = Settings(data=tmp_path / "data", spool_gb=0.002, canary=False)
     ((site, source),) = read_sites([folder])
     with DataFolder(settings.data) as data:

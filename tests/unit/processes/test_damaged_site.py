@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.shipped_profiles import as_after_a_first_start
 
 from dutyroom.backends.datafolder import DataFolder
 from dutyroom.backends.readings_awaited import AwaitedReadingStore
@@ -37,6 +38,7 @@ class Process:
         for name in ("harbour", "yard"):
             (folder / name).mkdir()
             (folder / name / "site.yaml").write_text(SITE.format(name=name))
+        as_after_a_first_start(self.data)
         settings = Settings(data=self.data)
         data = stack.enter_context(DataFolder(self.data, shared=True))
         records = open_records(f"sqlite:///{self.data}/records.sqlite")
