@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 from tests.flows.intake_rig import Rig, T, batch, meter
 
 from dutyroom.backends.memory import MemoryReadingStore
@@ -200,6 +202,72 @@ def test_a_server_that_does_not_say_when_it_began_is_left_alone(house: House) ->
     house.calm()
     assert house.recheck._unsettled.stretches == []
     assert house.stored() == {("meter-1", T): 1_000.0}
+
+
+def test_an_address_that_several_servers_answer_at_is_left_alone(house: House) -> None:
+    lives = itertools.cycle(("one", "other"))
+    house.server.run = lambda: Run(next(lives), DAY)  # type: ignore[method-assign]
+    more = []
+    with capture_logs() as log:
+        for minute in range(60):
+            house.sent(minute, **{"1": 1.0 + minute})
+            house.ms += 20 * SECOND
+            more.append(house.turn())
+    assert more[5:] == [False] * 55  # else it reads all of it again and again
+    assert len(house.recheck._unsettled.stretches) < 5
+    assert [entry["reason"] for entry in log if entry["event"] == "recheck.blind"] == [recheck._SEVERAL]
+
+
+def test_that_nothing_is_told_of_its_starts_is_said_once(house: House) -> None:
+    house.server.tells = False
+    with capture_logs() as log:
+        for minute in range(5):
+            house.sent(minute, **{"1": 1.0 + minute})
+            house.calm()
+    assert [entry["event"] for entry in log].count("recheck.blind") == 1
+
+
+def test_a_question_that_something_swallows_is_not_asked_with_each_write(house: House) -> None:
+    asked: list[Ms] = []
+
+    def run() -> Run | None:
+        asked.append(house.ms)
+        raise Unavailable("no answer in 3 s")
+
+    house.server.run = run  # type: ignore[method-assign]
+    for minute in range(20):
+        house.sent(minute, **{"1": 1.0 + minute})
+        house.ms += SECOND
+        house.turn()
+    assert asked == [1_000, 16_000]
+    assert len(house.stored()) == 20
+
+
+def test_what_a_pass_wrote_that_did_not_come_to_its_end_is_in_doubt(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its readings are there when it is tried again after a start of ours: they count as repeated, and none is written."""
+    house.sent(0, **{"1": 1.0})
+    house.calm()
+    house.server.kill(torn=True)
+    house.calm()
+    house.sent(1, **{"1": 2.0, "2": 7.0})
+    with monkeypatch.context() as context:
+        context.setattr(house.rig.journal, "note", _killed)
+        with pytest.raises(Unavailable):
+            house.keep.drain()
+    house.rig.again()
+    house.open()
+    house.calm()
+    whole = house.stored()
+    house.server.kill(torn=False)
+    assert len(house.stored()) < len(whole)
+    house.calm()
+    assert house.stored() == whole
+
+
+def _killed(*_: object) -> None:
+    raise Unavailable("killed here")
 
 
 def test_what_is_in_doubt_stays_so_across_a_start_of_ours(house: House) -> None:

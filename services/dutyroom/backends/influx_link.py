@@ -33,6 +33,7 @@ _STATEMENTS = 50  # a request
 _LONGEST_REST_S = 60.0  # whatever it asks for
 _UNDATED_REST_S = 5.0  # it names an instant and not its own time
 _KNOWN_S = 600.0  # how long a bucket's retention is believed
+_READY_S = 3.0  # what it says of itself at once, or something on the way swallows the question: writes do not wait for it
 
 
 class Refused(Exception):
@@ -192,7 +193,10 @@ class InfluxLink:
         self._rest()
         api: Any = self._client.api_client
         try:
-            began = _READY.decode(api.request("GET", f"{self.url}/ready").data).started
+            patience = min(self.timeout_s, _READY_S) * 1000
+            began = _READY.decode(
+                api.request("GET", f"{self.url}/ready", _request_timeout=patience).data
+            ).started
         except (ApiException, msgspec.MsgspecError, UnicodeDecodeError) as err:
             if isinstance(err, ApiException) and (not err.status or err.status >= 500):
                 raise self._unavailable(err, bucket) from err

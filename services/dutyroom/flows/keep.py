@@ -36,8 +36,9 @@ READER = "keep"
 _ROWS = 250_000  # readings of a pass, about: it has them in memory several times
 
 
-# Lane, sequences of the first batch less one and of the last, and the instants of the readings written.
-Wrote = Callable[[Lane, int, int, Longs], None]
+# Lane, sequences of the first batch less one and of the last, the instants of all their readings, and of those that
+# were written now.
+Wrote = Callable[[Lane, int, int, Longs, Longs], None]
 
 
 @dataclass(slots=True)
@@ -192,9 +193,10 @@ class Keep:
         if pending:
             if lane is Lane.NORMAL:
                 self._rows = sum(len(batch.readings) for _, batch in pending) // len(pending)
-            at = self._pass([batch for _, batch in pending], (READER, lane, pending[-1][0]))
+            written = self._pass([batch for _, batch in pending], (READER, lane, pending[-1][0]))
             if self._wrote is not None:
-                self._wrote(lane, after, pending[-1][0], at)
+                passed = np.concatenate([batch.readings.at for _, batch in pending])
+                self._wrote(lane, after, pending[-1][0], passed, written)
         return len(pending)
 
     def _pass(self, batches: Sequence[Batch], passed: tuple[str, Lane, int]) -> Longs:

@@ -29,6 +29,9 @@ _BLOB = "unsettled"
 _LOOK: Ms = 15 * SECOND  # between two looks at the server's life
 _ROWS = 50_000  # readings of a piece, about: a second
 _EVER = 2**62
+_LIVES = 20  # of the server, that are remembered
+_TOLD_NOT = "it does not say when it began"
+_SEVERAL = "several servers answer at its address"
 
 
 class _Kept(msgspec.Struct):
@@ -59,6 +62,9 @@ class Recheck:
         self._unsettled = Unsettled()
         self._loaded = self._dirty = False  # dirty: what is in doubt has changed since it was written down
         self._run: Run | None = None
+        self._width: Ms = 7 * DAY  # of a shard, as last known
+        self._lives: list[str] = []  # of the server, the present one last
+        self._blind = ""  # why its starts cannot be seen
         self._next_look: Ms | None = None
         self._stretch: Stretch | None = None  # looked for at present
         self._position = 0  # up to where
@@ -66,17 +72,14 @@ class Recheck:
         self._lost = 0  # readings, since the server began
         self._trouble = ""
 
-    def wrote(self, lane: Lane, after: int, upto: int, at: Longs) -> None:
-        """See `keep.Wrote`."""
-        shards = by_shard(at, self._width)
+    def wrote(self, lane: Lane, after: int, upto: int, passed: Longs, written: Longs) -> None:
+        """See `keep.Wrote`. What was there already is in doubt, too: it may have been written just before, by a
+        pass that did not come to its end."""
+        shards = dict.fromkeys(by_shard(passed, self._width), 0) | by_shard(written, self._width)
         if shards:
             self._unsettled.wrote(lane, after, upto, shards, self._rises())
             self._dirty = True
         self.look()
-
-    @property
-    def _width(self) -> Ms:
-        return self._run.shard if self._run is not None else 7 * DAY
 
     def look(self) -> None:
         """Whether the server began anew, four times a minute; before anything is written, and while it is."""
@@ -112,24 +115,37 @@ class Recheck:
 
     def _look(self) -> bool:
         """Whether it is another life than before."""
-        self._load()
         now = self._rises()
+        self._next_look = now + _LOOK  # also where it does not answer, which may take its time
+        self._load()
         assert isinstance(self._store, Restarts)
-        run = self._store.run()
-        self._next_look = now + _LOOK
+        self._run = run = self._seen(self._store.run())
         if run is None:
-            if self._dirty:
-                log.warning("recheck.blind", site=self._site)
-            self._run, self._dirty = None, False
             return False
-        self._run = run
-        anew = self._unsettled.seen(run.life, now)
+        self._width = run.shard
+        anew = self._unsettled.seen(f"{run.life}/{run.shard}", now)  # of other shards nothing is known
         if anew:
             self._stretch = None  # what was found of it may be gone again
             if self._unsettled.doubtful() is not None:
                 log.info("recheck.began_anew", site=self._site, stretches=len(self._unsettled.stretches))
         self._save()
         return anew
+
+    def _seen(self, run: Run | None) -> Run | None:
+        """None where its starts cannot be seen, which is said once."""
+        blind = _SEVERAL if self._blind == _SEVERAL else ""
+        if run is None:
+            blind = blind or _TOLD_NOT
+        elif run.life in self._lives[:-1]:
+            blind = (
+                _SEVERAL  # an earlier life comes again: with each look everything would be in doubt, for ever
+            )
+        elif run.life not in self._lives:
+            self._lives = [*self._lives[1 - _LIVES :], run.life]
+        if blind and blind != self._blind:
+            log.warning("recheck.blind", site=self._site, reason=blind)
+        self._blind = blind
+        return None if blind else run
 
     # ------------------------------------------------------------ a stretch
 
@@ -144,7 +160,7 @@ class Recheck:
             if not self._compare(stretch, [batch for _, batch in batches]):
                 return
             self._position = batches[-1][0]
-        if (not batches or self._position >= stretch.upto) and not self._look():
+        if (not batches or self._position >= stretch.upto) and not self._look() and self._run is not None:
             self._unsettled.found(stretch, self._again, self._rises())
             self._stretch, self._dirty = None, True
             self._save()

@@ -29,8 +29,8 @@ _YEAR_1: Ms = 62_135_596_800_000  # before 1970: from there it counts its shards
 @dataclass(frozen=True, slots=True)
 class Stretch:
     """Batches of a lane, after < sequence <= upto. life: of the server while they were written. mixed: some of it
-    perhaps in a later one. shards: values written by shard, {} = not known. began, ended: when they were written, ms of a clock
-    that only rises."""
+    perhaps in a later one. shards: values written by shard, 0 = none of late, but some that stand in the batches may have been
+    before; {} = not known. began, ended: when they were written, ms of a clock that only rises."""
 
     lane: int
     after: int
@@ -79,7 +79,7 @@ def in_doubt(stretches: Sequence[Stretch], life: str, now: Ms) -> list[Stretch]:
         if left:
             kept.append(stretch if len(left) == len(stretch.shards) else replace(stretch, shards=left))
         later.update(stretch.shards)
-        next_at.update(dict.fromkeys(stretch.shards, stretch.began))
+        next_at.update({shard: stretch.began for shard, values in stretch.shards.items() if values})
     return kept[::-1]
 
 
@@ -93,10 +93,9 @@ class Unsettled:
         self._fresh: dict[int, Stretch] = {}  # by lane, written since the server's life was looked at
 
     def wrote(self, lane: Lane, after: int, upto: int, shards: Mapping[int, int], now: Ms) -> None:
-        """Batches of a lane are in the store."""
+        """Batches of a lane are in the store. shards: values written now, 0 = all of it was there already."""
         fresh = self._fresh.get(lane) or Stretch(lane, after, after, self.life, began=now, ended=now)
-        together = Counter(fresh.shards) + Counter(shards)
-        self._fresh[lane] = replace(fresh, upto=upto, ended=now, shards=dict(together))
+        self._fresh[lane] = replace(fresh, upto=upto, ended=now, shards=_sum(fresh.shards, shards))
 
     def seen(self, life: str, now: Ms) -> bool:
         """The server lives that life; whether it is another one than before."""
@@ -114,7 +113,7 @@ class Unsettled:
         for place in range(len(self.stretches) - 1, max(-1, len(self.stretches) - 3), -1):
             before = self.stretches[place]
             if _goes_on(before, fresh):
-                together = dict(Counter(before.shards) + Counter(fresh.shards))
+                together = _sum(before.shards, fresh.shards)
                 self.stretches[place] = replace(before, upto=fresh.upto, ended=fresh.ended, shards=together)
                 return
         self.stretches.append(fresh)
@@ -135,6 +134,11 @@ class Unsettled:
             self.stretches.append(
                 replace(stretch, life=self.life, mixed=False, shards=dict(shards), began=now, ended=now)
             )
+
+
+def _sum(one: Mapping[int, int], other: Mapping[int, int]) -> dict[int, int]:
+    """With those of which none were written: as `Counter` adds, they would be gone, and be safe."""
+    return {shard: one.get(shard, 0) + other.get(shard, 0) for shard in {**one, **other}}
 
 
 def _goes_on(before: Stretch, fresh: Stretch) -> bool:

@@ -47,6 +47,14 @@ def test_safe_is_what_the_server_had_time_to_write_down() -> None:
     assert in_doubt(rows, "a", 2 * COLD + MINUTE) == []
 
 
+def test_what_was_there_already_is_in_doubt_and_keeps_nothing_else_so() -> None:
+    """A meter that says a reading of last month every hour: nothing is written to that month."""
+    rows = [stretch(0, {1: 5}), stretch(1, {1: 0, 2: 5}, COLD - 1)]
+    assert in_doubt(rows, "a", COLD - 1) == rows
+    assert in_doubt(rows, "a", COLD) == rows[1:]
+    assert in_doubt(rows, "a", 2 * COLD - 1) == []
+
+
 def test_another_life_makes_nothing_safe_and_does_not_count() -> None:
     rows = [stretch(0, {1: 5}), stretch(1, {1: 5}, life="b"), stretch(2, {1: MOST}, life="a")]
     assert in_doubt(rows, "b", 0) == rows
@@ -94,3 +102,14 @@ def test_what_is_found_is_safe_and_what_was_written_again_is_not() -> None:
     u.found(second, {1: 3, 2: 0}, 9)
     assert u.stretches == [Stretch(Lane.NORMAL, 1, 2, "b", False, {1: 3, 2: 0}, 9, 9)]
     assert u.doubtful() is None
+
+
+def test_what_is_in_doubt_of_a_shard_stays_so_when_more_is_written_to_another() -> None:
+    u = Unsettled([stretch(0, {1: 5, 2: 5})])
+    u.seen("b", 0)
+    (first,) = u.stretches
+    u.found(first, {1: 3, 2: 0}, 1)
+    for shards in ({1: 4}, {1: 0, 3: 0}, {1: 1}):
+        u.wrote(Lane.NORMAL, 1, 2, shards, 2)
+    u.seen("b", 3)
+    assert [s.shards for s in u.stretches] == [{1: 8, 2: 0, 3: 0}]
