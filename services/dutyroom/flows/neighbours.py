@@ -64,6 +64,11 @@ def _instrument(room: Room, episode: Episode) -> bool:
     return rule is not None and rule.root and rule.kind == "stale" and episode.active and not episode.guessed
 
 
+def _stale(room: Room, episode: Episode) -> bool:
+    rule = room.context.rules.get(episode.alarm.rule)
+    return rule is not None and rule.kind == "stale"
+
+
 def _utility(room: Room, root: Episode) -> str:
     return room.context.rules[root.alarm.rule].utility
 
@@ -81,7 +86,6 @@ def _spoke_until(room: Room, root: Episode) -> Ms | None:
 def _count(room: Room, root: Episode) -> tuple[int, int]:
     """How many devices that hang on a feed alone are silent, and how many have spoken since its instrument is."""
     below = set(sole_below(room.context.topology, _utility(room, root), root.alarm.object))
-    stale = (e for e in room.open.values() if e.active and room.context.rules[e.alarm.rule].kind == "stale")
-    silent = below & {e.alarm.object for e in stale}
+    silent = below & {e.alarm.object for e in room.open.values() if e.active and _stale(room, e)}
     since = known_since(root.alarm)
     return len(silent), sum((room.context.heard(d) or 0) > since for d in below - silent)

@@ -72,6 +72,7 @@ class Watch:
         self._site, self._table, self._engine = site, table, engine
         self._records, self._journal, self._clock = records, journal, clock
         self._lines_away, engine.lines.wanted = away, away is not None
+        engine.lines.every = frozenset(f"{broker.host}:{broker.port}" for broker in site.brokers)
         self._broker_ok, self._lag, self._outage, self._crowded = broker_ok, lag, outage, crowded
         self._late = Late(site.id, engine, table, past) if past is not None else None
         self._position: dict[Lane, int] = {}

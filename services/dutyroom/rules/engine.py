@@ -350,11 +350,12 @@ class Engine:
         have gone with the mains, for hours."""
         if self._deaf is None:
             self._deaf, self.lines.away = now, frozenset()
-        if len(back := self.lines.turn(away)):
+        for back, since in self.lines.turn(away, now, self._deaf):
             places = set(back.tolist())
             mine = [i for i in self._roster.instances.values() if not self._places(i).isdisjoint(places)]
-            self._sees(mine, back, now)
-            self._defer([i for i in mine if i.waiting], now)
+            self._sees(mine, back, since, now)
+            if now - since > PAUSE:
+                self._defer([i for i in mine if i.waiting and not _urgent(i)], now)
 
     def hears(self, now: Ms) -> None:
         """All lines are there again, and what has come is judged. Nothing is silent yet of what was not heard meanwhile."""
@@ -363,16 +364,25 @@ class Engine:
         every = self._roster.instances.values()
         mine = [i for i in every if not self._places(i) <= places] if places else every
         unheard = [i for i in self._waits.all() if self._unheard(i)]
-        long = self._deaf is not None and now - self._deaf > PAUSE
-        self._deaf, self.lines.away = None, None
-        self._sees(mine, np.flatnonzero(~there), now)
+        since = now if self._deaf is None else self._deaf
+        self._deaf = None
+        self.lines.all_there()
+        self._sees(mine, np.flatnonzero(~there), since, now)
         self.resumed(now)
-        if long:
+        if now - since > PAUSE:
             self._defer(unheard, now)
 
-    def _sees(self, instances: Iterable[Instance], places: Slots, now: Ms) -> None:
-        """The sight of some devices, and of those who look at them, begins again."""
-        self._hearing.silences.started(now, self._hearing.rows(places))
+    def _sees(self, instances: Iterable[Instance], places: Slots, since: Ms, now: Ms) -> None:
+        """Some devices are heard again, for which a line was away: the sight of them, and of those who look at them,
+        begins again. Where it was for a moment the timers of silence only stood still, as a line that comes and goes
+        would hide a silence for ever; until that moment was seen we may have listened in vain for as long as a keep-alive lasts."""
+        rows = self._hearing.rows(places)
+        if now - since > PAUSE:
+            self._hearing.silences.started(now, rows)
+        else:
+            last = int(self._hearing.devices.heard[places].max(initial=NEVER))
+            began = min(since, max(last, since - PAUSE))
+            self._hearing.silences.stood(rows, now - began, PAUSE, now)
         for instance in instances:
             instance.started(now)
             self._look(instance)
@@ -392,7 +402,7 @@ class Engine:
         if self._deaf is None:
             return False
         known = self._reaches(instance)
-        if known or (instance.rule.priority <= Priority.HIGH and not instance.follows):
+        if known or _urgent(instance):
             return False
         if known is not None or instance.follows:
             return known is False
@@ -521,7 +531,7 @@ class Engine:
         self._points.wake_all()
         self._points.take_newest(*snapshot.instants(state.points, state.newest))
         self._hearing.load(state.devices, state.heard, state.lanes, state.line)
-        self.lines.names = list(state.lines)
+        self.lines.restore(state.lines)
         same = {rule for rule, rows in state.rules.items() if self._prints.get(rule) == rows.print}
         instances = self._roster.instances
         for key in [(i.rule.id, i.device) for i in self._moved.all() if i.rule.id in same]:
@@ -535,6 +545,11 @@ class Engine:
                 self._look(instance)
         pairs = [(rule, device) for rule, rows in state.rules.items() for device in rows.devices]
         return {key for key in pairs if key not in instances and not self._roster.wanted(key)}
+
+
+def _urgent(instance: Instance) -> bool:
+    """Whether it waits for no broker; what follows another rule has just that to wait for."""
+    return instance.rule.priority <= Priority.HIGH and not instance.follows
 
 
 def _retained(batch: Batch, message: int) -> bool:

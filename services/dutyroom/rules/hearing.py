@@ -56,6 +56,12 @@ class Silences(Columns):
             those = those & np.isin(np.arange(self.size), rows)
         np.maximum(heard, now, out=heard, where=those)
 
+    def stood(self, rows: Slots, away: Ms, least: Ms, now: Ms) -> None:
+        """The timers of these rows stood still for so long, until `now`; this much is left of each at least."""
+        heard = self.heard[rows]
+        left = np.maximum(heard + away, now - self.allowance[rows] + least)
+        self.heard[rows] = np.maximum(heard, np.where(heard == NEVER, now, np.minimum(left, now)))
+
 
 class Devices(Columns):
     """Every device, by its place in the order in which it was met."""

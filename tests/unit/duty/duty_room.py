@@ -47,7 +47,7 @@ from dutyroom.rules.engine import Engine
 from dutyroom.rules.kind import NOWHERE
 from dutyroom.rules.parse import parse_rules
 from dutyroom.rules.spec import Rule
-from dutyroom.site import Site
+from dutyroom.site import BrokerAddress, Site
 from dutyroom.topology import Topology
 
 SITE = "s"
@@ -332,6 +332,7 @@ class Room:
         self.broker = True
         self.away: frozenset[str] | None = frozenset()  # of several lines those that are; None = all
         self.several = several
+        self.brokers: tuple[BrokerAddress, ...] = ()
         self.past: Past | None = None
         self.ground = NOWHERE
         self.crowded: Callable[[], bool] = lambda: False
@@ -339,7 +340,7 @@ class Room:
 
     def restart(self) -> None:
         """A new process on the same records and journal."""
-        site = Site(SITE, {"en": "S"}, "Asia/Shanghai", topology=self.topology)
+        site = Site(SITE, {"en": "S"}, "Asia/Shanghai", topology=self.topology, brokers=self.brokers)
         self.engine = Engine(self.rules, self.table, self.devices, ground=self.ground)
         self.watch = Watch(
             site,

@@ -267,6 +267,17 @@ def test_what_is_inferred_a_second_time_ends_with_signs_of_life_though_its_own_r
     assert not [a for a in book.alarms.values() if a.cleared_at is None], "it stood for ever"
 
 
+def test_an_alarm_of_a_rule_that_is_no_more_stops_nothing() -> None:
+    """Its rule went while the state of the rules was lost: nothing withdraws it. Then an instrument falls silent."""
+    cut = Cut(7)
+    book = book_of(cut)
+    book.act([Condition("tank.dry", "c003", True, CUT)], CUT)
+    rules = {name: rule for name, rule in RULES.items() if name != "tank.dry"}
+    book.context = Context(SITE, rules, DEVICES, TOPOLOGY, cut.heard.get)
+    book.act([Condition("feeder.offline", "feeder", True, CUT + 60_000)], CUT + 60_000)
+    assert book.open("feeder.offline", "feeder").state == "unacknowledged"
+
+
 def test_a_dead_gateway_is_no_power_cut() -> None:
     """The feeder's instrument and five lifts hang on one gateway, which dies."""
     cut = Cut(9)

@@ -7,6 +7,9 @@ from collections.abc import Collection
 import pytest
 from tests.unit.duty.duty_room import Room, device, gauge, person, state
 
+from dutyroom.model.telemetry import Quality
+from dutyroom.site import BrokerAddress
+
 A, B = "a:1883", "b:1883"
 SPECS = {
     "pump": [state("running", 60)],
@@ -76,6 +79,76 @@ def test_what_waits_on_the_line_that_is_there_needs_no_other_message() -> None:
     room.at(700).reads(("gate", "door_open", 1), line=B)
     room.at(900, 10)
     assert "gate.held_open@gate" in room.alarms()
+
+
+def flap(room: Room, second: int, away: Collection[str], then: Collection[str] = ()) -> None:
+    """Lines go for two seconds."""
+    room.away = frozenset(away)
+    room.at(second + 2)
+    room.away = frozenset(then)
+
+
+@pytest.mark.parametrize("other", [(), (B,)])
+def test_a_line_that_comes_and_goes_hides_no_silence(other: tuple[str, ...]) -> None:
+    """Every ten minutes; the other one is there, or away all the time."""
+    room = two_lines()
+    minutes(room, 0, 10, ("tank", "p1", "p2"))
+    room.away = frozenset(other)
+    for minute in range(10, 60):
+        minutes(room, minute, minute + 1, () if other else ("p1", "p2"))
+        if minute % 10 == 0:
+            flap(room, minute * 60, {A, *other}, other)
+        if room.alarms():
+            break
+    assert room.alarms() == {"tank.silent@tank": "unacknowledged"}
+    assert 39 <= minute <= 46, "half an hour, and a minute for each time at most"
+
+
+def test_a_line_that_goes_for_a_moment_leaves_those_who_were_about_to_speak_a_minute() -> None:
+    room = two_lines()
+    minutes(room, 0, 10, ("tank", "p1", "p2"))
+    minutes(room, 10, 39, ("p1", "p2"))  # the tank has spoken in minute 9
+    room.at(39 * 60 - 5).away = frozenset({A})
+    room.at(39 * 60 + 25).away = frozenset()
+    room.at(39 * 60 + 80)
+    assert room.alarms() == {}
+    minutes(room, 41, 42, ("p1", "p2"))
+    assert room.alarms() == {"tank.silent@tank": "unacknowledged"}
+
+
+def test_what_waits_at_a_line_that_comes_and_goes_is_told_while_another_is_away() -> None:
+    room = two_lines()
+    minutes(room, 0, 10, ("tank", "p1", "p2"))
+    room.away = frozenset({A})
+    room.at(700).reads(("gate", "door_open", 1), line=B)
+    for second in range(740, 900, 40):
+        room.at(second).reads(("p1", "running", 1), line=B)
+        flap(room, second, {A, B}, {A})
+    assert "gate.held_open@gate" in room.alarms()
+
+
+def test_a_broker_that_the_site_has_no_more_is_none_that_is_there() -> None:
+    """Its address was changed, and the new one is wrong: nobody is silent for that."""
+    room = two_lines()
+    room.brokers = (BrokerAddress("a"), BrokerAddress("b"))
+    room.restart()
+    minutes(room, 0, 10, ("tank", "p1", "p2"))
+    room.watch.stop()
+    room.brokers, room.away = (BrokerAddress("a2"), BrokerAddress("b")), frozenset({"a2:1883"})
+    room.restart()
+    minutes(room, 10, 100, ("p1", "p2"))
+    assert room.alarms() == {}
+    minutes(room, 100, 140, ("p1",))
+    assert room.alarms() == {"pump.offline@p2": "unacknowledged"}, "what the other one brings is judged"
+
+
+def test_what_a_broker_had_kept_of_a_device_that_went_to_another_one_moves_it_not() -> None:
+    room = two_lines()
+    minutes(room, 0, 10, ("tank", "p1", "p2"))
+    room.reads(("tank", "level", 2), line=B, quality=Quality.RETAINED)
+    room.away = frozenset({A})
+    minutes(room, 10, 100, ("p1", "p2"))
+    assert room.alarms() == {}
 
 
 def of_the_mains(switch: str) -> Room:
