@@ -95,7 +95,7 @@ class EstateInInflux(EstateDay):
             Health(Spool(1000, 300, 100, 0.1), CanaryState(proven=True, delay_s=0.4), skews)
         )
         return known | completeness_fields(
-            self.journal, self.site.devices, self.table, self.site.time_zone, self.clock.at
+            self.journal, self.site.devices, self.table, self.site.time_zone, self.clock.at, {}
         )
 
     def _turn(self, at: int) -> None:

@@ -710,6 +710,16 @@ def test_the_audit_trail_is_newest_first(records: Records) -> None:
         assert tx.audit_rows("t") == []
 
 
+def test_when_devices_were_added_is_in_the_trail(records: Records) -> None:
+    with records.write() as tx:
+        tx.audit("s", NOW, "wang", "device.added", "m1")
+        tx.audit("s", NOW + 1, "wang", "device.changed", "m2")
+        tx.audit("s", NOW + 2, "wang", "device.added", "m3")
+        tx.audit("t", NOW + 2, "wang", "device.added", "m4")
+        assert tx.devices_added("s", NOW) == {"m1": NOW, "m3": NOW + 2}
+        assert tx.devices_added("s", NOW + 1) == {"m3": NOW + 2}
+
+
 def test_sites_of_one_database_do_not_mix(records: Records) -> None:
     """The same names, causes and rules on both; each sees its own."""
     with records.write() as tx:

@@ -51,5 +51,5 @@ def test_clocks_that_are_off() -> None:
 
 def test_a_journal_without_a_whole_hour_says_nothing_of_completeness(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "journal.sqlite")
-    assert completeness_fields(journal, [], TABLE, "Asia/Shanghai", T) == {}
+    assert completeness_fields(journal, [], TABLE, "Asia/Shanghai", T, {}) == {}
     journal.close()

@@ -116,6 +116,6 @@ def test_completeness_is_the_register_s_and_not_that_of_what_stands_before_it(ho
     since = rig.inner.kept_since()
     assert since is not None
     spans = list(zip(days, (*days[1:], days[-1] + DAY), strict=True))
-    found = {s.day: s for s in shares(expected, rig.inner.kept(days), spans, since, house.now)}
+    found = {s.day: s for s in shares(expected, rig.inner.kept(days), spans, since, house.now, {})}
     came: dict[Ms, tuple[int, int]] = {day: (s.received, s.expected) for day, s in found.items()}
     assert came == {days[1]: (11, 11), days[2]: (12, 24), days[3]: (0, 10)}

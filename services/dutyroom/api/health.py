@@ -34,7 +34,9 @@ def completeness(ask: Asked, since: Ms, device: str | None = None) -> list[Share
     if device is not None:
         expected = {name: seconds for name, seconds in expected.items() if name == device}
     days = list(zip(starts, (*starts[1:], starts[-1] + 2 * DAY), strict=True))
-    return shares(expected, ask.site.journal.kept(starts, device), days, first, now)
+    with ask.room.records.read() as tx:
+        added = tx.devices_added(ask.site.site.id, starts[0])
+    return shares(expected, ask.site.journal.kept(starts, device), days, first, now, added)
 
 
 def row_of(ask: Asked, share: Share) -> Json:

@@ -98,13 +98,15 @@ def shares(
     days: Sequence[tuple[Ms, Ms]],
     since: Ms,
     now: Ms,
+    added: Mapping[str, Ms],
 ) -> list[Share]:
-    """The worst first. expected: seconds by device. counts: by day and device. since: when the site began."""
+    """The worst first. expected: seconds by device. counts: by day and device. since: when the site began. added: when
+    devices were added that were not there before: of what was before that nothing is expected."""
     found = []
     for start, end in days:
         for device, seconds in expected.items():
             # What is due just now may still come.
-            span = min(end, now - seconds * SECOND) - max(start, since)
+            span = min(end, now - seconds * SECOND) - max(start, since, added.get(device, 0))
             wanted = span // (seconds * SECOND)
             if wanted > 0:
                 came = min(wanted, counts.get((start, device), 0))

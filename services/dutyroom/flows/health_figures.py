@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dutyroom.flows.completeness import intervals, overall, shares
 from dutyroom.flows.health import Health
@@ -33,15 +33,21 @@ def health_fields(health: Health) -> Fields:
 
 
 def completeness_fields(
-    journal: Journal, devices: Iterable[Device], table: PointTable, time_zone: str, now: Ms
+    journal: Journal,
+    devices: Iterable[Device],
+    table: PointTable,
+    time_zone: str,
+    now: Ms,
+    added: Mapping[str, Ms],
 ) -> Fields:
     """Of the local day so far: complete (% of the readings expected of all devices together), incomplete (devices
-    below 95 %). {} where nothing was expected yet."""
+    below 95 %). {} where nothing was expected yet. added: as `shares` has it."""
     first, tz = journal.kept_since(), zone(time_zone)
     if first is None:
         return {}
     start = day_start(local_date(now, tz), tz)
-    found = shares(intervals(devices, table), journal.kept([start]), [(start, now + 1)], first, now)
+    kept = journal.kept([start])
+    found = shares(intervals(devices, table), kept, [(start, now + 1)], first, now, added)
     total = overall(found)
     if total is None:
         return {}

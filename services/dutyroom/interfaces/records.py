@@ -62,6 +62,10 @@ class Tx(Protocol):
 
     def audit_rows(self, site: str, limit: int = 200) -> Sequence[AuditRow]: ...
 
+    def devices_added(self, site: str, since: Ms) -> Mapping[str, Ms]:
+        """Devices that the trail says were added from then on, and when: not those of a site's files."""
+        ...
+
     def change(self, site: str, at: Ms, kind: str, key: str) -> None:
         """Adds a line to the change log; the pages see it after the commit."""
         ...

@@ -9,6 +9,7 @@ from dutyroom.flows.health_figures import completeness_fields, health_fields
 from dutyroom.flows.loops import Loop
 from dutyroom.flows.run import SiteRuntime
 from dutyroom.settings import Settings
+from dutyroom.timebase import DAY
 from dutyroom.topology import Topology
 from dutyroom.wiring.stores import influx_door
 
@@ -36,7 +37,10 @@ def figure_loops(settings: Settings, runtime: SiteRuntime) -> list[Loop]:
         known = health_fields(r.health)
         if r.intake is not None:
             devices = list(r.intake.registry.by_id.values())
-            known |= completeness_fields(r.journal, devices, r.table, r.site.time_zone, r.clock.now())
+            now = r.clock.now()
+            with r.records.read() as tx:
+                added = tx.devices_added(r.site.id, now - 2 * DAY)
+            known |= completeness_fields(r.journal, devices, r.table, r.site.time_zone, now, added)
         return known
 
     figures = Figures(

@@ -115,17 +115,17 @@ def _complete(
     first = journal.kept_since()
     if first is None:
         return
+    tz = zone(site.time_zone)
+    starts = day_starts(now - DAY, now + 1, tz)
     records = opened_records(settings)
     try:
         with records.read() as tx:
             table = PointTable(tx.devices.points(site.id))
-            expected = intervals(tx.devices.all(site.id), table)
+            expected, added = intervals(tx.devices.all(site.id), table), tx.devices_added(site.id, starts[0])
     finally:
         records.close()
-    tz = zone(site.time_zone)
-    starts = day_starts(now - DAY, now + 1, tz)
     days = list(zip(starts, (*starts[1:], starts[-1] + 2 * DAY), strict=True))
-    found = shares(expected, journal.kept(starts), days, first, now)
+    found = shares(expected, journal.kept(starts), days, first, now, added)
     found = [s for s in found if not device or s.device == device]
     whole = [s for s in found if s.day == starts[0]] or found
     total = overall(whole)

@@ -45,10 +45,10 @@ def up(device: str, at: Ms, received: Ms) -> Message:
 
 def found(rig: Rig, now: Ms) -> list[Share]:
     with rig.records.read() as tx:
-        expected = intervals(tx.devices.all("site"), rig.table)
+        expected, added = intervals(tx.devices.all("site"), rig.table), tx.devices_added("site", DAYS[0])
     days = list(zip(DAYS, (*DAYS[1:], DAYS[-1] + DAY), strict=True))
     since = rig.inner.kept_since()
-    return shares(expected, rig.inner.kept(DAYS), days, since if since is not None else now, now)
+    return shares(expected, rig.inner.kept(DAYS), days, since if since is not None else now, now, added)
 
 
 def test_the_worst_stand_first_and_late_ones_count_on_their_day(rig: Rig) -> None:
@@ -87,6 +87,21 @@ def test_of_its_first_hour_a_new_site_is_not_accused(rig: Rig) -> None:
     rig.keep.drain()
     assert found(rig, T + 55 * MINUTE) == []
     assert {s.expected for s in found(rig, T + 2 * HOUR)} == {3}
+
+
+def test_of_the_time_before_it_was_added_a_device_is_not_accused(rig: Rig) -> None:
+    start = DAYS[1]
+    every = [start + n * 15 * MINUTE for n in range(-4, 96)]
+    rig.ingest.handle([up("m1", at, at) for at in every])
+    rig.ingest.handle([up("m2", at, at) for at in every if at > start + 18 * HOUR])
+    rig.keep.drain()
+    with rig.records.write() as tx:
+        tx.audit("site", start + 18 * HOUR, "li", "device.added", "m2")
+        tx.audit("site", start + DAY + HOUR, "li", "device.added", "m3")
+    now = start + DAY + 20 * MINUTE
+    assert [(s.device, s.received, s.expected) for s in found(rig, now)] == [("m2", 23, 24), ("m1", 96, 96)]
+    later = [(s.day, s.device, s.received, s.expected) for s in found(rig, start + DAY + 4 * HOUR)]
+    assert [row for row in later if row[1] == "m3"] == [(start + DAY, "m3", 0, 11)]
 
 
 def test_a_device_has_an_interval_of_its_own_or_its_profile_s() -> None:

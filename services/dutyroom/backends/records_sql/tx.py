@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from sqlalchemy import func, select
@@ -101,6 +101,14 @@ class SqlTx:
         t = schema.audit
         found = select(*columns(t, AuditRow)).where(t.c.site == site)
         return self._link.fetch(AuditRow, found.order_by(t.c.id.desc()).limit(limit))
+
+    def devices_added(self, site: str, since: Ms) -> Mapping[str, Ms]:
+        """Of one that was added more than once the last time."""
+        t = schema.audit.c
+        found = select(t.target, func.max(t.at)).where(
+            t.site == site, t.action == "device.added", t.at >= since
+        )
+        return {device: int(at) for device, at in self._link.run(found.group_by(t.target))}
 
     def change(self, site: str, at: Ms, kind: str, key: str) -> None:
         self._link.run(inserting(schema.changes), {"site": site, "at": at, "kind": kind, "key": key})
