@@ -110,6 +110,9 @@ class Watch:
             head, _, state = blob.partition(b"\n")
             position = {Lane(int(lane)): int(seq) for lane, seq in orjson.loads(head).items()}
             self._gone |= self._engine.restore(state)
+        rules = self._context().rules
+        # The state knows of rules that went, but it may be lost.
+        self._gone |= {(a.rule, a.object) for a in opened if a.rule not in rules}
         for lane in Lane:
             self._again(lane, position.get(lane, 0), cursors[lane])
         now = self._clock.now()

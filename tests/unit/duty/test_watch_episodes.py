@@ -174,6 +174,20 @@ def test_what_was_withdrawn_while_we_were_down_is_closed_at_the_start() -> None:
     assert room.alarms() == {"tank.overflow@tank": "unacknowledged"}
 
 
+def test_the_alarm_of_a_rule_that_went_is_closed_at_the_start_though_the_state_of_the_rules_was_lost() -> (
+    None
+):
+    room = Room([GATE], SPECS)
+    forced(room, 0)
+    room.watch.stop()
+    room.records.rows.blobs.clear()
+    room.rules = tuple(rule for rule in room.rules if rule.id != "gate.forced")
+    room.restart()
+    room.at(10)
+    assert room.alarms() == {}
+    assert room.tickets() == ["gate.forced|gate"], "a person closes it"
+
+
 def test_an_exchange_on_record_explains_a_decrease_before_or_after_it() -> None:
     exchange = Exchange(1, SITE, "m", "volume", T0, 412_350, 0, "li", "verification")
     before = Room([METER], SPECS)
