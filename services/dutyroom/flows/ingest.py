@@ -304,12 +304,17 @@ class Ingest:
                 self._registry.add(device)
 
     def _refuse(self, message: Message, refused: Refused, draft: Draft) -> MessageRecord:
-        kind = refused.reason if refused.reason == "unknown_device" else "malformed"
-        address = refused.candidates[0][1] if refused.candidates else ""
-        draft.findings.append(
-            Finding(kind, address, message.received_at, f"{message.topic[:200]}: {refused.detail}"[:500])
-        )
-        return refused_of(message, refused)
+        """Under the device whose it is, where that is known: the ledger of each one balances."""
+        detail = f"{message.topic[:200]}: {refused.detail}"[:500]
+        if refused.candidates:
+            address = refused.candidates[0][1]
+            draft.findings.append(Finding(refused.reason, address, message.received_at, detail))
+            return refused_of(message, refused)
+        sender = self._library.sender(message, self._registry)
+        device = self._registry.find(*sender) if sender is not None else None
+        whose = device.id if device is not None else ""
+        draft.findings.append(Finding("malformed", whose, message.received_at, detail))
+        return refused_of(message, refused, whose)
 
     def _take(
         self, message: Message, decoded: Decoded, draft: Draft, only: Collection[str] | None = None

@@ -89,7 +89,7 @@ def still_of(
     if row.part or isinstance(outcome, Ignored):
         return None
     if isinstance(outcome, Refused):
-        return refused_of(message, outcome)
+        return refused_of(message, outcome, row.device)
     return unread_of(message, outcome, row.device) if outcome.unnamed else None
 
 
@@ -103,10 +103,10 @@ def ignored_of(message: Message, ignored: Ignored) -> MessageRecord:
     return MessageRecord(message, Outcome.IGNORED, profile=ignored.profile, reason=ignored.reason)
 
 
-def refused_of(message: Message, refused: Refused) -> MessageRecord:
+def refused_of(message: Message, refused: Refused, device: str = "") -> MessageRecord:
+    """device: whose it is, where that is known."""
     if refused.reason == TOO_LARGE:  # no profile will ever read it
         message = replace(message, payload=message.payload[:_SHOWN])
     unread = tuple(dict.fromkeys(address for _, address in refused.candidates))[:DEVICES]
-    return MessageRecord(
-        message, Outcome.QUARANTINED, reason=refused.reason, detail=refused.detail, unread=unread
-    )
+    what = Outcome.QUARANTINED, device, "", refused.reason, refused.detail
+    return MessageRecord(message, *what, unread=unread)

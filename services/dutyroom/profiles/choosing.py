@@ -11,6 +11,7 @@ from dutyroom.profiles.attempt import NOBODY, Candidate, Outcome, Sight, attempt
 from dutyroom.profiles.groups import Group
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.result import Decoded, Ignored, Refused, Trial
+from dutyroom.profiles.unwrap import Unreadable
 
 MAX_TRIED = 12  # profiles of one group for a message of an unknown device
 
@@ -51,6 +52,19 @@ def decided(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
     if against:
         outcomes = [_of_others(outcome, against, known) for outcome in outcomes]
     return _best([*outcomes, *(group.refusal(sight, known) for group in unread)])
+
+
+def sender(groups: Sequence[Group], sight: Sight, known: Known, whole: bool) -> tuple[str, str] | None:
+    """(profile, address) of the registered device whose message this is though nothing of it can be read. None where
+    it does not tell. whole: its payload may be looked at."""
+    for group in groups:
+        for program, where in group.candidates[0].layouts:  # the others find their devices in the same way
+            captures = sight.captures[where]
+            document = sight.document(program, captures) if whole else None
+            address = program.sender(None if isinstance(document, Unreadable) else document, captures)
+            if address and (found := group.registered((address,), known)):
+                return found[0].profile.id, address
+    return None
 
 
 def _of_others(outcome: Outcome, against: Mapping[str, Refused], known: Known) -> Outcome:

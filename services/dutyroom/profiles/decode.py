@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from dutyroom.errors import Invalid
 from dutyroom.model.telemetry import Message
 from dutyroom.profiles.attempt import Candidate, Outcome, Sight, attempt, told
-from dutyroom.profiles.choosing import adopted, decided, ranked_trials
+from dutyroom.profiles.choosing import adopted, decided, ranked_trials, sender
 from dutyroom.profiles.codecs.seam import Note
 from dutyroom.profiles.elsewhere import BUDGET_S, Elsewhere, Wanderer
 from dutyroom.profiles.groups import Group, grouped
@@ -112,6 +112,13 @@ class Library:
         else:
             return outcome
         return attempt(chosen[0], sight, known, True) if chosen else outcome
+
+    def sender(self, message: Message, known: Known) -> tuple[str, str] | None:
+        """(profile, address) of the registered device whose message this is, though nothing of it can be read; None
+        where neither its topic nor what it says outside of its bytes tells. Raises nothing."""
+        groups, captures = self.for_topic(message.topic)
+        whole = 0 < len(message.payload) <= MAX_PAYLOAD
+        return sender(groups, Sight(message, captures, self.memory.aside()), known, whole)
 
     def trial(self, message: Message, limit: int = 10) -> list[Trial]:
         """What the profiles of this topic would make of the message, the best first. Raises nothing."""

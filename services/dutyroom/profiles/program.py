@@ -121,6 +121,13 @@ class LayoutProgram:
         job = Job(document, 0, content)
         return next((self._named(document, item, named) for item, named in self._items(job, captures)), "")
 
+    def sender(self, document: object, captures: Captures) -> str:
+        """Whose a message is that is not read, as far as its topic and its document tell; document: None where it has
+        none. "" where they do not, or where it may be of several."""
+        if self.inside or (self._walks and not self._early):
+            return ""
+        return self._named(document, document, captures)
+
     def addresses(self, document: object, content: object, captures: Captures) -> tuple[str, ...]:
         """Of all items, each once."""
         if self._early or not self._walks:
