@@ -237,13 +237,18 @@ def test_a_process_killed_while_it_reads_again_loses_nothing_and_doubles_nothing
             wait_for(
                 lambda path=path: len(visitor.get(path, start=start * 1000, end=end)["at"]) == each, 30, "all"
             )
-        rows = [row for row in visitor.get("/ledger") if row["device"].startswith("acme-D")]
-        assert sum(row["received"] for row in rows) == sum(row["decoded"] for row in rows) == devices * each
-        assert sum(row["readings"] for row in rows) == 2 * devices * each
-        assert sum(row["stored"] + row["duplicate"] for row in rows) == 2 * devices * each
+        placed = 2 * devices * each  # they are counted a moment after they can be read
+        wait_for(lambda: _sum(visitor, "stored", "duplicate") == placed, 10, "all of it counted")
+        assert _sum(visitor, "received") == _sum(visitor, "decoded") == devices * each
+        assert _sum(visitor, "readings") == placed
         assert service.terminate() == 0
     assert _rows(data, "reprocessed") == devices * each
     assert 0 <= left <= devices * each
+
+
+def _sum(visitor: Visitor, *columns: str) -> int:
+    rows = [row for row in visitor.get("/ledger") if row["device"].startswith("acme-D")]
+    return sum(row[column] for row in rows for column in columns)
 
 
 def _open(visitor: Visitor) -> int:
