@@ -49,6 +49,18 @@ identity: "{device}"
 points:
   level: {from: $, quantity: level, unit: m}
 """
+# A probe that says in between that it is there.
+BEATS = """
+name: A probe
+class: tank
+match: {topics: ["probe/{device}/level"]}
+identity: "{device}"
+layouts:
+  - {name: beat, when: {beat: 1}, ignore: heartbeat}
+  - name: level
+    points:
+      level: {from: m, quantity: level, unit: m}
+"""
 # A meter that counts its messages, which other firmware may name otherwise.
 READS = """
 name: Acme reads

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.flows.intake_rig import TZ, Rig, T, batch, probe, tank
+from tests.flows.intake_rig import BEATS, TZ, Rig, T, batch, probe, tank
 
 from dutyroom.backends.journal_followed import FollowedJournal
 from dutyroom.backends.readings_embedded import EmbeddedReadingStore
@@ -25,7 +25,7 @@ from dutyroom.flows.notours import NotOurs
 from dutyroom.flows.registry import Registry
 from dutyroom.flows.strangers import Strangers, adoption, sheet_rows
 from dutyroom.flows.strangers import Wish as Adoption
-from dutyroom.model.telemetry import DeviceClass, Point, PointSpec, PointTable, Readings
+from dutyroom.model.telemetry import DeviceClass, Message, Point, PointSpec, PointTable, Readings
 from dutyroom.profiles.decode import load_library
 from dutyroom.site import Site
 from dutyroom.site.table import sheet_of
@@ -172,6 +172,23 @@ def test_what_is_adopted_on_a_page_is_read_by_the_other_process(ingesting: Inges
     rig.keep.drain()
     ledger = rig.ledger()
     assert ledger["acme-m1"].received == ledger["acme-m1"].decoded == 3
+
+
+def test_nonsense_and_what_a_profile_passes_over_are_no_sign_of_life_on_the_pages_either(
+    ingesting: Ingesting, pages: Pages
+) -> None:
+    rig = ingesting.rig
+    rig.shelve("probe", BEATS)
+    rig.shelf.reload()
+    rig.register(tank())
+    for said in (b"\xff", b'{"beat": 1}', b""):
+        rig.ingest.handle([Message("probe/p1/level", said, T)])
+    assert {row.device for row in rig.journal.ledger(0)} == {"tank-p1"}
+    pages.follower.step()
+    assert (rig.live.heard("tank-p1"), pages.live.heard("tank-p1")) == (None, None)
+    rig.ingest.handle([Message("probe/p1/level", b'{"depth": 2}', T + MINUTE)])  # other names: it is there
+    pages.follower.step()
+    assert (rig.live.heard("tank-p1"), pages.live.heard("tank-p1")) == (T + MINUTE, T + MINUTE)
 
 
 def test_a_mark_and_its_taking_back_reach_the_other_process(ingesting: Ingesting, pages: Pages) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.live import Live
+from dutyroom.flows.verdicts import sign_of_life
 from dutyroom.interfaces import Journal, ReadingStore
 from dutyroom.model.telemetry import Batch, Lane, Point, PointTable, Reading, Readings
 
@@ -75,11 +76,7 @@ class Follower:
         points = set(batch.readings.point.tolist())
         if any(self._table.get(p) is None for p in points):
             self._learn()
-        heard = {
-            r.device
-            for r in batch.messages
-            if r.device and not r.message.retained  # also where nothing could be read of it
-        }
+        heard = {r.device for r in batch.messages if r.device and not r.message.retained and sign_of_life(r)}
         received = [m.message.received_at for m in batch.messages] if batch.again else None
         count = 0 if batch.again else len(batch.messages)
         self._live.update(batch.readings, batch.received_at, count, () if batch.again else heard, received)

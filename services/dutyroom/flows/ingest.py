@@ -164,7 +164,7 @@ class Ingest:
         record = (
             self._take(message, outcome, draft, only)
             if isinstance(outcome, Decoded)
-            else ignored_of(message, outcome)
+            else ignored_of(message, outcome, self._whose(message, outcome) or row.device)
         )
         foreign = self.foreign(row.addresses)
         draft.messages.append(replace(record, row=row.id, part=row.part, waited=row.device, foreign=foreign))
@@ -255,7 +255,7 @@ class Ingest:
         if isinstance(outcome, Decoded):
             record = self._take(message, outcome, draft)
         elif isinstance(outcome, Ignored):
-            record = ignored_of(message, outcome)
+            record = ignored_of(message, outcome, self._whose(message, outcome))
         else:
             record = self._refuse(message, outcome, draft)
         draft.messages.append(record)
@@ -310,11 +310,20 @@ class Ingest:
             address = refused.candidates[0][1]
             draft.findings.append(Finding(refused.reason, address, message.received_at, detail))
             return refused_of(message, refused)
-        sender = self._library.sender(message, self._registry)
-        device = self._registry.find(*sender) if sender is not None else None
-        whose = device.id if device is not None else ""
+        whose = self._whose(message, refused)
         draft.findings.append(Finding("malformed", whose, message.received_at, detail))
         return refused_of(message, refused, whose)
+
+    def _whose(self, message: Message, outcome: Ignored | Refused) -> str:
+        """Id of the registered device that sent what is not read; "" where that is not known."""
+        if isinstance(outcome, Ignored) and outcome.address:
+            sender: tuple[str, str] | None = (outcome.profile, outcome.address)
+        elif isinstance(outcome, Ignored) and outcome.reason == REASON:
+            return ""
+        else:
+            sender = self._library.sender(message, self._registry)
+        device = self._registry.find(*sender) if sender is not None else None
+        return device.id if device is not None else ""
 
     def _take(
         self, message: Message, decoded: Decoded, draft: Draft, only: Collection[str] | None = None

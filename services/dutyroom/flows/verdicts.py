@@ -99,8 +99,16 @@ def unread_of(message: Message, decoded: Decoded, device: str = "") -> MessageRe
     return MessageRecord(message, *what)
 
 
-def ignored_of(message: Message, ignored: Ignored) -> MessageRecord:
-    return MessageRecord(message, Outcome.IGNORED, profile=ignored.profile, reason=ignored.reason)
+def ignored_of(message: Message, ignored: Ignored, device: str = "") -> MessageRecord:
+    """device: whose it is, where that is known. Of what is not ours nobody's: it may come back, see `Journal.recall`."""
+    whose = "" if ignored.reason == REASON else device
+    return MessageRecord(message, Outcome.IGNORED, whose, ignored.profile, ignored.reason)
+
+
+def sign_of_life(record: MessageRecord) -> bool:
+    """Whether a message tells that its device is there: also one of which nothing could be read, as its fields have other
+    names; not nonsense, nor what a profile passes over."""
+    return record.outcome is Outcome.DECODED or record.reason == NOTHING
 
 
 def refused_of(message: Message, refused: Refused, device: str = "") -> MessageRecord:
