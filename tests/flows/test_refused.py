@@ -103,3 +103,34 @@ def test_what_came_before_the_device_was_known_moves_to_it_when_it_is_read(rig: 
     rig.reread()
     rows = rig.ledger()
     assert (rows["tank-p1"].decoded, rows[""].received, rows[""].quarantined) == (1, 0, 0)
+
+
+HEAT = """
+name: A heat meter
+class: heat_meter
+envelope: wmbus
+codec: wmbus
+points:
+  energy: {from: values.energy, quantity: energy, unit_from: units.energy, kind: counter, step: 0.001}
+"""
+
+
+def telegram(frame: str, at: int) -> Message:
+    return Message("wmbus/roof/telegram", frame.encode(), at)
+
+
+def test_so_does_the_head_of_a_frame_whose_rest_cannot_be_read(rig: Rig) -> None:
+    """A compact frame cannot be read before a full one has said what it is made of."""
+    rig.shelve("heat", HEAT)
+    rig.shelf.reload()
+    assert rig.refused() == []
+    rig.register(Device("site", "heat-42", "", "heat_meter", "acme/heat", "00000042", ""))
+    compact = "11442d2c42000000300479010203042d0000"
+    rig.ingest.handle([telegram(compact, T), telegram(compact.replace("2c42", "2c43"), T)])
+    rig.ingest.handle([telegram(compact[:20], T)])
+    assert waiting(rig) == [
+        ("rejected", "heat-42", ()),
+        ("rejected", "", ()),
+        ("rejected", "", ()),
+    ]
+    assert rig.told("received", "quarantined") == {"heat-42": (1, 1), "": (2, 2)}

@@ -8,6 +8,7 @@ from dataclasses import replace
 from msgspec.structs import replace as with_others
 
 from dutyroom.profiles.attempt import NOBODY, Candidate, Outcome, Sight, attempt
+from dutyroom.profiles.binary.cursor import Skipped
 from dutyroom.profiles.groups import Group
 from dutyroom.profiles.job import Known
 from dutyroom.profiles.result import Decoded, Ignored, Refused, Trial
@@ -57,6 +58,9 @@ def decided(groups: Sequence[Group], sight: Sight, known: Known) -> Outcome:
 def sender(groups: Sequence[Group], sight: Sight, known: Known, whole: bool) -> tuple[str, str] | None:
     """(profile, address) of the registered device whose message this is though nothing of it can be read. None where
     it does not tell. whole: its payload may be looked at."""
+    for group in groups if whole else ():
+        if group.shares and (told := _told_alone(group, sight, known)) is not None:
+            return told
     for group in groups:
         for program, where in group.candidates[0].layouts:  # the others find their devices in the same way
             captures = sight.captures[where]
@@ -65,6 +69,15 @@ def sender(groups: Sequence[Group], sight: Sight, known: Known, whole: bool) -> 
             if address and (found := group.registered((address,), known)):
                 return found[0].profile.id, address
     return None
+
+
+def _told_alone(group: Group, sight: Sight, known: Known) -> tuple[str, str] | None:
+    """As the head of a frame tells it whose rest cannot be read."""
+    try:
+        told = group.told(sight, known)
+    except Skipped:
+        return None
+    return (told[1][0].profile.id, told[0][0]) if told is not None and told[1] and len(told[0]) == 1 else None
 
 
 def _of_others(outcome: Outcome, against: Mapping[str, Refused], known: Known) -> Outcome:

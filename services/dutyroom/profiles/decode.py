@@ -115,7 +115,7 @@ class Library:
 
     def sender(self, message: Message, known: Known) -> tuple[str, str] | None:
         """(profile, address) of the registered device whose message this is, though nothing of it can be read; None
-        where neither its topic nor what it says outside of its bytes tells. Raises nothing."""
+        where neither its topic nor its document nor the head of its frame tells. Raises nothing."""
         groups, captures = self.for_topic(message.topic)
         whole = 0 < len(message.payload) <= MAX_PAYLOAD
         return sender(groups, Sight(message, captures, self.memory.aside()), known, whole)
