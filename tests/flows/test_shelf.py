@@ -111,6 +111,31 @@ def test_a_folder_that_goes_away_brings_the_shipped_profile_back(rig: Rig) -> No
     assert rig.shelf.shelved.mistakes == ()
 
 
+def test_shipped_profiles_are_read_again_only_where_a_file_replaces_one(rig: Rig) -> None:
+    base = "class: tank\nunwrap: [scalar]\nidentity: '{device}'\npoints: {level: {from: $, quantity: level, unit: %s}}\n"
+    (rig.shipped / "acme" / "_base.yaml").write_text(base % "m", encoding="utf-8")
+    heir = rig.shipped / "acme" / "heir.yaml"
+    heir.write_text("extends: acme/_base\nmatch: {topics: ['heir/{device}']}\n", encoding="utf-8")
+
+    def seen() -> tuple[str, bool]:
+        """Its unit, and whether it was read again."""
+        before = rig.shelf.library.profiles.get("acme/heir")
+        rig.shelf.reload()
+        found = rig.shelf.library.profiles["acme/heir"]
+        return found.layouts[0].points[0].unit, found is not before
+
+    assert seen() == ("m", True)
+    rig.shelve("other", OTHER)
+    assert seen() == ("m", False)
+    file = rig.shelve("_base", base % "cm")
+    assert seen() == ("cm", True)  # what extends the file that was replaced has changed as well
+    file.unlink()
+    assert seen() == ("m", True)
+    rig.shelve("other", OTHER + " ")
+    assert seen() == ("m", False)
+    assert rig.shelf.shelved.own == ("acme/other",)
+
+
 def test_a_registered_device_keeps_its_points_and_other_specs_follow(rig: Rig) -> None:
     rig.register(tank())
     before = rig.table.find("tank-p1", "level")

@@ -57,6 +57,7 @@ class Shelf:
         self._lock = threading.Lock()
         self._known: tuple[Library, Mapping[str, str]] | None = None
         self._taken = self._seen = self._look()
+        self._replaces = self._any_replaced()
         self.shelved = Shelved(now(), self._ids(library.profiles.values()), tuple(mistakes))
 
     def _look(self) -> Look:
@@ -70,6 +71,12 @@ class Shelf:
                     continue
                 found.append((str(file), status.st_mtime_ns, status.st_size))
         return tuple(found)
+
+    def _any_replaced(self) -> bool:
+        """Whether a file of the site's stands in place of a shipped one: what extends that is another then."""
+        return any(
+            (self._shipped / Path(file).parent.name / Path(file).name).exists() for file, *_ in self._look()
+        )
 
     def look(self) -> bool:
         """Reads the profiles again where files have changed and stayed so since the last look: an
@@ -85,18 +92,18 @@ class Shelf:
         """Reads the profiles now. Raises Unavailable when their points cannot be stored: what was in
         use stays."""
         with self._lock:
-            look = self._look()
+            look, replaced = self._look(), self._any_replaced()
             profiles, mistakes, kept = self._read()
             library = Library(profiles, self._tz, self._key)
             notes = self._take(library)
-            self.library, self._taken = library, look
+            self.library, self._taken, self._replaces = library, look, replaced or self._any_replaced()
             self.shelved = Shelved(self._now(), self._ids(profiles), (*mistakes, *notes), kept)
             return self.shelved
 
     def _read(self) -> tuple[list[Profile], list[Mistake], tuple[str, ...]]:
         """The profiles to use, every mistake, and whose former version is among the former."""
         folders = [folder for folder in self._own if any(folder.glob("*/*.yaml"))]
-        found, mistakes = load_profiles(self._shipped, *folders)
+        found, mistakes = load_profiles(self._shipped, *folders, ready=self._ready())
         wrong: set[str] = set()
         for profile in found:
             said = check_profile(profile, self._tz) if self._is_own(profile) else []
@@ -108,6 +115,13 @@ class Shelf:
         refused = there - {profile.id for profile in good}
         kept = [self.library.profiles[name] for name in sorted(refused) if name in self.library.profiles]
         return [*good, *kept], mistakes, tuple(profile.id for profile in kept)
+
+    def _ready(self) -> list[Profile]:
+        """The shipped profiles, which nobody changes under a running process: to read them all takes seconds, in
+        which messages wait."""
+        if self._replaces:
+            return []
+        return [p for p in self.library.profiles.values() if Path(p.file).is_relative_to(self._shipped)]
 
     def build(self, profile_id: str, text: str) -> tuple[Profile | None, list[Mistake]]:
         """A profile from its text, as if it lay in the site's folder. Writes nothing."""

@@ -34,23 +34,29 @@ NOT_INHERITED = ("examples", "extends", "products")
 MAX_EXTENDS = 8
 
 
-def load_profiles(*folders: FilePath) -> tuple[list[Profile], list[Mistake]]:
+def load_profiles(*folders: FilePath, ready: Sequence[Profile] = ()) -> tuple[list[Profile], list[Mistake]]:
     """All profiles that are right, and the mistakes of those that are not.
 
     A profile in a later folder (a site's own) replaces one of the same id in an earlier (the shipped
-    ones), and may extend any.
+    ones), and may extend any. ready: those of the first folder, as it is by itself; they are read again only
+    where a later one replaces any of its files, which others of them may extend.
     """
     files: dict[str, FilePath] = {}
     mistakes: list[Mistake] = []
+    known = {profile.id: profile for profile in ready}
     for folder in folders:
         found = {f"{file.parent.name}/{file.stem}": file for file in sorted(folder.glob("*/*.yaml"))}
         if not found:
             mistakes.append(Mistake(str(folder), 0, "", "no profiles (<vendor>/<model>.yaml) here"))
+        if files.keys() & found.keys():
+            known = {}
         files |= found
     shelf = _Shelf(files)
     profiles: list[Profile] = []
     for profile_id, file in files.items():
-        if not file.stem.startswith("_"):
+        if profile_id in known:
+            profiles.append(known[profile_id])
+        elif not file.stem.startswith("_"):
             profile, wrong = shelf.profile(profile_id)
             mistakes += wrong
             if profile is not None and not wrong:
