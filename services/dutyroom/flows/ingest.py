@@ -36,6 +36,7 @@ from dutyroom.flows.verdicts import (
     silences,
     silent_of,
     still_of,
+    uncounted,
     unread_of,
     waits_on,
 )
@@ -166,6 +167,10 @@ class Ingest:
             if isinstance(outcome, Decoded)
             else ignored_of(message, outcome, self._whose(message, outcome) or row.device)
         )
+        if isinstance(outcome, Decoded) and uncounted(row):
+            for address, number, modulus in outcome.sequences:
+                if device := self._registry.find(outcome.owner(address), address):
+                    self._sequences.read_again(device.id, number, modulus, message.received_at)
         foreign = self.foreign(row.addresses)
         draft.messages.append(replace(record, row=row.id, part=row.part, waited=row.device, foreign=foreign))
 

@@ -96,6 +96,20 @@ class Sequences:
         many = sum(gaps.values())
         return f"{number} after {before.last}, {many} missing" if before is not None and many > 0 else ""
 
+    def read_again(self, device: str, number: int, modulus: int | None, at: Ms) -> None:
+        """A message that waited until it could be read: it is not missing, and the next one misses nothing. Whatever
+        else an old number may be begins no count."""
+        before = self.fresh.get(device) or self.known.get(device)
+        if before is None:
+            return
+        hour, after = before.missing.get(number), before.last + 1
+        if hour is not None and at < hour + HOUR:  # it came before it was missed
+            left = {n: missed for n, missed in before.missing.items() if n != number}
+            self.fresh[device] = Count(before.last, before.back, left)
+            self.gaps[hour, device] -= 1
+        elif number == (after % modulus if modulus else after):
+            self.fresh[device] = Count(number, before.back, before.missing)
+
     def missed(self, device: str, many: int, at: Ms) -> None:
         """What a codec has found missing."""
         self.gaps[at // HOUR * HOUR, device] += many

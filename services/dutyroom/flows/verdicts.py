@@ -82,6 +82,11 @@ def waits_on(row: QuarantineRow, decoded: Decoded) -> bool:
     return not there
 
 
+def uncounted(row: QuarantineRow) -> bool:
+    """Whether nobody has seen the numbers that devices gave this message: it was not read in any part."""
+    return not row.part and row.reason != NOTHING and not row.retained
+
+
 def still_of(
     message: Message, outcome: Decoded | Ignored | Refused, row: QuarantineRow
 ) -> MessageRecord | None:

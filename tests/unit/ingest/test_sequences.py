@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from tests.shipped_profiles import shipped_library
 
 from dutyroom.flows.sequences import Sequences, missing_in
 from dutyroom.interfaces import LedgerQuestion
-from dutyroom.model.duty import Device
+from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import Message
 from dutyroom.timebase import HOUR, MINUTE, Ms
 
@@ -117,3 +118,49 @@ def test_uplinks_of_lorawan_servers_are_counted(tmp_path: Path) -> None:
     counted = {p.id: p.layouts[0].sequence for p in library.profiles.values() if p.envelope == "lorawan"}
     assert counted
     assert all(rule is not None and rule.modulus == 2**32 for rule in counted.values())
+
+
+PROBE = Device("site", "p1", "", "sensor", "acme/probe", "p1", "")
+
+
+def while_away(rig: Rig, *messages: Message) -> None:
+    """They wait, as nobody knows the device."""
+    rig.register(replace(PROBE, status=DeviceStatus.WITHDRAWN))
+    rig.ingest.handle(messages)
+    rig.register(PROBE)
+
+
+def test_what_waited_is_not_missing_once_it_is_read(rig: Rig) -> None:
+    """Whether it is read before the next message or after it."""
+    rig.ingest.handle([up(1, T)])
+    while_away(rig, up(2, T + 1), up(3, T + 2))
+    rig.reread()
+    rig.ingest.handle([up(4, T + 3)])
+    assert total(rig) == 0
+    while_away(rig, up(5, T + 4), up(7, T + 5))
+    rig.ingest.handle([up(8, T + HOUR)])
+    assert total(rig) == 3
+    rig.reread()
+    assert total(rig) == 1  # the sixth never came
+    rig.again()
+    rig.ingest.handle([up(9, T + HOUR + 1)])
+    assert total(rig) == 1
+    assert rig.journal.quarantine_size() == 0
+
+
+def test_an_old_message_that_is_read_begins_no_count(rig: Rig) -> None:
+    while_away(rig, up(1, T), up(2, T + 1), up(40, T + 2))
+    rig.ingest.handle([up(100, T + HOUR)])
+    rig.reread()
+    rig.ingest.handle([up(101, T + HOUR + 1), up(103, T + HOUR + 2)])
+    assert total(rig) == 1
+    while_away(rig, up(102, T + HOUR + 3, retained=True))  # what a broker had kept is no news
+    rig.reread()
+    assert total(rig) == 1
+
+
+def test_one_that_comes_after_its_number_was_missed_is_another(rig: Rig) -> None:
+    rig.ingest.handle([up(1, T), up(3, T + 1)])
+    while_away(rig, up(2, T + 2 * HOUR))
+    rig.reread()
+    assert total(rig) == 1
