@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dutyroom.flows.episodes import Episode
-from dutyroom.flows.neighbours import spoke_on
-from dutyroom.flows.room import Room
+from dutyroom.flows.neighbours import says_more, spoke_on
+from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.model.duty import Alarm, AlarmState
 from dutyroom.rules.behind import done_in, waiting_in
 from dutyroom.rules.spec import Cause, Rule, TicketPolicy, matches
@@ -29,7 +29,9 @@ def root_of(
         if utility not in dead:
             dead[utility] = dead_feeds(room, utility)
         explaining = {
-            f: root for f, root in dead[utility].items() if beside or not spoke_on(room, root, episode)
+            f: root
+            for f, root in dead[utility].items()
+            if not says_more(room, root, episode) and (beside or not spoke_on(room, root, episode))
         }
         feed = _dead_feed(room, utility, episode.alarm.object, explaining)
         if feed is not None and (top := top_of(explaining[feed], episode)):
@@ -169,23 +171,30 @@ def root_rules(room: Room, utility: str, feed: str) -> tuple[Rule, ...]:
     return found
 
 
-def inferred_rule(room: Room, utility: str, feed: str) -> Rule | None:
+def inferred_rule(room: Room, utility: str, feed: str, own: str = "") -> Rule | None:
     """The rule whose alarm says that this feed is away: silence before anything else, as grave and as
-    soon told as the gravest of them."""
+    soon told as the gravest of them. own: whose alarm it is already; else none whose alarm stands where nobody looks."""
     rules = root_rules(room, utility, feed)
-    if not rules:
+    fit = [r for r in rules if (r.id == own if own else not _hidden(room, r, feed))]
+    if not fit:
         return None
-    first = min(rules, key=lambda r: (r.kind != "stale", r.priority))
+    first = min(fit, key=lambda r: (r.kind != "stale", r.priority))
     worst = min(rules, key=lambda r: r.priority)
     return replace(
         first, priority=worst.priority, respond_within=worst.respond_within, ticket=TicketPolicy(0)
     )
 
 
+def _hidden(room: Room, rule: Rule, feed: str) -> bool:
+    """Whether the alarm of a rule stands already, on a shelf or as the consequence of something else."""
+    standing = room.open.get((rule.id, feed))
+    return standing is not None and standing.active and standing.alarm.state not in ANNUNCIATED
+
+
 def rule_of(room: Room, episode: Episode) -> Rule | None:
     """The rule that an alarm follows; one that is inferred as that of the gravest root."""
     utility = episode.alarm.arguments.get("inferred")
-    if isinstance(utility, str) and (found := inferred_rule(room, utility, episode.alarm.object)):
+    if isinstance(utility, str) and (found := inferred_rule(room, utility, *reversed(episode.key))):
         return found
     return room.context.rules.get(episode.alarm.rule)
 

@@ -19,6 +19,8 @@ from dutyroom.rules.behind import done_in
 from dutyroom.timebase import Ms
 from dutyroom.topology import upstream
 
+_BACK = "back_at"  # argument of an alarm that a planned outage covers: when what explains it was over
+
 
 def group(room: Room) -> None:
     """Suppresses every alarm that another one explains."""
@@ -33,6 +35,22 @@ def group(room: Room) -> None:
         root = root_of(room, episode, dead)
         if root is not None and _together(room, episode, root):
             _suppress(room, episode, root)
+    _move(room, dead)
+
+
+def _move(room: Room, dead: dict[str, dict[str, Episode]]) -> None:
+    """What hangs on a silent instrument, or on what that hangs on, to the cut that has been inferred now."""
+    inferred = [
+        e for e in room.open.values() if e.guessed and any(c.event is AlarmEvent.RAISE for c in e.changes)
+    ]
+    for episode in [*room.open.values()] if inferred else ():
+        before = episode.root
+        if episode.alarm.state is not AlarmState.SUPPRESSED or before is None or muted(room, episode.alarm):
+            continue
+        root = root_of(room, episode, dead)
+        if root is not before and root in inferred and _together(room, episode, root):
+            _hang(room, episode, root)
+            before.alarm = replace(before.alarm, affected=max(0, before.alarm.affected - 1))
 
 
 def _together(room: Room, episode: Episode, root: Episode) -> bool:
@@ -96,13 +114,19 @@ def lift(room: Room) -> None:
     """Consequences that stay when their root has gone are announced one by one."""
     dead: dict[str, dict[str, Episode]] = {}
     for episode in list(room.open.values()):
-        if episode.alarm.state is not AlarmState.SUPPRESSED or muted(room, episode.alarm):
+        if episode.alarm.state is not AlarmState.SUPPRESSED:
             continue
-        if _still_explained(room, episode, dead):
+        if muted(room, episode.alarm):
+            _note_end(room, episode, dead)
+            continue
+        planned = _of_outage(episode)
+        if not planned and _still_explained(room, episode, dead):
             continue
         root = root_of(room, episode, dead)
-        if root is not None and root is not episode.root and root.active:
+        if root is not None and (planned or root is not episode.root) and root.active:
             _hang(room, episode, root)
+            continue
+        if planned and _comes_back(room, episode):
             continue
         reason = _why_told(episode)
         episode.root = None
@@ -112,8 +136,30 @@ def lift(room: Room) -> None:
             episode.alarm = replace(episode.alarm, ticket_due=room.now)
 
 
+def _of_outage(episode: Episode) -> bool:
+    """Whether a planned outage kept it quiet."""
+    return episode.alarm.announced is not None and not episode.alarm.test
+
+
+def _note_end(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> None:
+    """Since when what explains an alarm is over that a planned outage keeps quiet still."""
+    root, arguments = root_of(room, episode, dead), dict(episode.alarm.arguments)
+    if root is not None and root.active:
+        arguments.pop(_BACK, None)
+    elif root is not None and (ended := over(root.alarm)) is not None:
+        arguments[_BACK] = ended
+    if arguments != episode.alarm.arguments:
+        episode.alarm = replace(episode.alarm, arguments=arguments)
+
+
+def _comes_back(room: Room, episode: Episode) -> bool:
+    """Whether its supply was there again before the planned outage was over, and it has its grace as after any cut."""
+    back = episode.alarm.arguments.get(_BACK)
+    return isinstance(back, int) and room.now - back < _grace(room, episode)
+
+
 def _why_told(episode: Episode) -> str:
-    if episode.alarm.announced is not None and not episode.alarm.test:
+    if _of_outage(episode):
         return "alarm.reason.outage_over"
     stands = episode.root is not None and spoken_from(episode.root.alarm) is not None
     return "alarm.reason.others_speak" if stands else "alarm.reason.root_gone"

@@ -15,12 +15,13 @@ from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
+from dutyroom.flows.neighbours import reports_loss
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
-from dutyroom.model.duty import AlarmEvent, Condition
+from dutyroom.model.duty import AlarmEvent, AlarmState, Condition
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
-from dutyroom.topology import explains, feeds_of, sole_fed
+from dutyroom.topology import explains, feeds_of, sole_below, sole_fed
 
 LEAST = 3  # dark devices: fewer prove nothing
 ALIVE = 4  # as many signs of life as a quarter of the dark: a fifth of both
@@ -83,7 +84,7 @@ def _dark(room: Room, utility: str) -> dict[str, Ms]:
     dark: dict[str, Ms] = {}
     for episode in room.open.values():
         rule = room.context.rules.get(episode.alarm.rule)
-        if rule is None or not rule.dark or not episode.active:
+        if rule is None or not episode.active or not (rule.dark or reports_loss(rule)):
             continue
         silent = rule.kind == "stale" and utility != "water"  # no water silences nobody
         if not silent and utility not in rule.utilities:
@@ -133,23 +134,26 @@ def _outlived(room: Room, utility: str, feed: str, episode: Episode, dark: Mappi
     alarm, rule = episode.alarm, room.context.rules.get(episode.alarm.rule)
     if rule is None or rule.kind != "stale" or episode.guessed or not episode.active:
         return False
-    if alarm.object != feed or alarm.state not in ANNUNCIATED:
+    if alarm.object != feed or alarm.state is AlarmState.OUT_OF_SERVICE:
+        return False
+    if alarm.state not in ANNUNCIATED and inferred_rule(room, utility, feed) is None:
         return False
     since = known_since(alarm)
-    only = sole_fed(room.context.topology, utility, feed)
+    only = sole_below(room.context.topology, utility, feed)
     return sum(d in dark and (room.context.heard(d) or 0) > since for d in only) >= LEAST
 
 
 def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool:
     heard = room.context.heard
     only = sole_fed(room.context.topology, utility, feed)
-    quiet = [d for d in only if d in dark]
-    last = heard(feed)
+    last, saying = heard(feed), _saying(room)
+    # Below one that has spoken for a minute since, it is a fault of their own that they say.
+    quiet = [d for d in only if d in dark and not (d in saying and (last or 0) > dark[d] + MINUTE)]
     if 5 * len(quiet) >= 4 * len(only):
         return (
             feed in dark
             or _hushed(room, feed, last)
-            or any((last or 0) <= (heard(d) or 0) + MINUTE for d in quiet)
+            or any((last or 0) <= (heard(d) or 0) + MINUTE for d in quiet if d not in saying)
         )
     fresh = [dark[d] for d in quiet if dark[d] > room.now - TOGETHER]
     if len(fresh) < LEAST or not _hushed(room, feed, last):
@@ -157,6 +161,13 @@ def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool
     first = min(fresh)
     alive = sum(d not in dark and (heard(d) or 0) > first for d in only)
     return ALIVE * alive <= len(fresh)
+
+
+def _saying(room: Room) -> set[str]:
+    """Devices that go on speaking, and say that they have no power."""
+    known = room.context.rules
+    rules = {e: known.get(e.alarm.rule) for e in room.open.values() if e.active and not e.guessed}
+    return {e.alarm.object for e, rule in rules.items() if rule is not None and reports_loss(rule)}
 
 
 def _hushed(room: Room, feed: str, last: Ms | None) -> bool:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import Alarm
+from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Ms
 from dutyroom.topology import downstream, sole_below
 
@@ -49,6 +50,17 @@ def spoke_on(room: Room, root: Episode, episode: Episode) -> bool:
         return False
     until = _spoke_until(room, root)
     return until is not None and until > known_since(episode.alarm) + ROOT_LATENESS
+
+
+def says_more(room: Room, root: Episode, episode: Episode) -> bool:
+    """Whether a root says only that an instrument is silent, and an alarm behind it that there is no power."""
+    rule = room.context.rules.get(episode.alarm.rule)
+    return rule is not None and _instrument(room, root) and (episode.guessed or reports_loss(rule))
+
+
+def reports_loss(rule: Rule) -> bool:
+    """Whether a device that goes on speaking says by this rule that it has no power."""
+    return rule.root and rule.utility == "power" and not rule.dark
 
 
 def few(room: Room, root: Episode, episode: Episode) -> bool:

@@ -286,3 +286,36 @@ def acknowledge(room: Room, rule: str, object: str) -> None:
         tx.alarms.update(alarm)
         tx.alarms.log(line)
         tx.change(SITE, room.clock.at, "alarm", str(alarm.id))
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_what_is_still_coming_back_when_a_planned_outage_ends_has_its_grace(cancelled: bool) -> None:
+    """The board is live again two minutes before the end; lifts that speak each five minutes need ten."""
+    lifts = [device(f"lift{n}", "elevator", 300) for n in range(20)]
+    devices = [device("board", "feeder", 10), *lifts]
+    room = Room(devices, SPECS, topology=Topology({"power": {lift.id: ("board",) for lift in lifts}}))
+    room.records.rows.people, room.records.rows.devices = [person("li")], devices
+    desk = AnnouncingDesk(room.records, room.clock)
+
+    def day(since: int, until: int, volts: float, away: tuple[str, ...] = ()) -> None:
+        for second in range(since, until, 10):
+            room.at(second, 10).reads(("board", "voltage", volts))
+            due = [x for n, x in enumerate(lifts) if (second // 10) % 30 == n and x.id not in away]
+            if volts and due:
+                room.reads(*((lift.id, "trapped", 0) for lift in due))
+
+    day(0, 600, 230)
+    made = desk.announce(SITE, "wang", outage(60))
+    day(600, 3420, 0)
+    assert len(room.alarms()) == 21
+    day(3420, 3500, 230, away=("lift19",))
+    if cancelled:
+        desk.cancel(SITE, made.id, "li", "power is back")
+    day(3500, 3640, 230, away=("lift19",))
+    room.restart()
+    day(3640, 3990, 230, away=("lift19",))
+    assert room.alarms() == {"elevator.offline@lift19": "suppressed"}
+    assert not room.records.rows.tickets
+    day(3990, 4060, 230, away=("lift19",))
+    assert room.tickets() == ["elevator.offline|lift19"]
+    assert len(room.records.rows.outbox) == 1

@@ -1,0 +1,143 @@
+"""What an instrument that is silent hides of a cut: nothing, wherever its own alarm stands."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
+from tests.unit.duty.test_watch_power import board_day, quick_board
+
+from dutyroom.flows.announcing import AnnouncingDesk, Wish
+from dutyroom.flows.desk import Desk
+from dutyroom.model.announced import Announced
+from dutyroom.rules.parse import parse_rules
+from dutyroom.topology import Topology
+
+
+@pytest.mark.parametrize("why", ["shelved", "gateway", "planned"])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_cut_behind_an_instrument_whose_alarm_nobody_looks_at_is_told(why: str, again: bool) -> None:
+    """Its alarm is on the shelf, hangs on a dead gateway, or is quiet while people work at that; half an hour later all
+    that hangs on the board falls silent."""
+    room = quick_board(gateway=why != "shelved")
+    room.records.rows.devices = list(room.devices.values())
+    if why == "planned":
+        wish = Wish(
+            Announced.OUTAGE, T0 + 7_200_000, "a new switch", utility="network", devices=("gw", "board")
+        )
+        AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", wish)
+    board_day(room, 0, 300)
+    if why == "gateway":
+        room.reads(("gw", "online", 0))
+    board_day(room, 300, 2000, board=False)
+    silent = room.alarm("feeder.offline", "board")
+    if why == "shelved":
+        Desk(room.records, room.clock).shelve(SITE, silent.id, "wang", room.clock.at + 20_000_000, "broken")
+    state, told = room.alarms()["feeder.offline@board"], len(room.records.rows.outbox)
+    assert state == ("shelved" if why == "shelved" else "suppressed")
+    board_day(room, 2000, 2040, board=False, pumps=False)
+    if again:
+        room.restart()
+    board_day(room, 2040, 2300, board=False, pumps=False)
+    cut = room.alarm("power.mains_lost", "board")
+    assert (cut.state, cut.priority, cut.arguments["inferred"]) == ("unacknowledged", 1, "power")
+    assert cut.affected == 6
+    assert all(room.alarm("pump.offline", f"p{n}").root == cut.id for n in range(6))
+    assert len(room.records.rows.outbox) == told + 1
+    assert room.alarms()["feeder.offline@board"] == state
+    board_day(room, 2300, 3000, board=False)
+    assert room.alarms()["power.mains_lost@board"] == "returned"
+    assert room.alarms()["feeder.offline@board"] == state
+    assert not [key for key in room.alarms() if key.startswith("pump")]
+
+
+def house() -> Room:
+    """Two boards in a row: a feeder, a board, and six pumps."""
+    pumps = [device(f"p{n}", "pump", 10) for n in range(6)]
+    room = Room(
+        [device(name, "feeder", 10) for name in ("feeder", "board", "other")] + pumps,
+        {"feeder": [gauge("voltage")], "pump": [state("running", 10)]},
+        rules=parse_rules("rules:\n  - {id: pump.offline, parameters: {after: 30s}}\n", "rules.yaml"),
+        topology=Topology({"power": {"board": ("feeder",), **{p.id: ("board",) for p in pumps}}}),
+    )
+    room.records.rows.people = [person("li")]
+    return room
+
+
+def house_day(
+    room: Room, since: int, until: int, feeder: float | None, board: float | None, pumps: bool = True
+) -> None:
+    said = {"feeder": feeder, "board": board, "other": 230}
+    for second in range(since, until, 10):
+        room.at(second, 10).reads(*((name, "voltage", v) for name, v in said.items() if v is not None))
+        if pumps:
+            room.reads(*((f"p{n}", "running", 1) for n in range(6)))
+
+
+def test_a_board_that_says_it_is_dead_is_told_though_the_instrument_above_it_has_been_silent_for_long() -> (
+    None
+):
+    room = house()
+    house_day(room, 0, 300, 230, 230)
+    house_day(room, 300, 2000, None, 230)
+    assert room.tickets() == ["feeder.offline|feeder"]
+    house_day(room, 2000, 2060, None, 0, pumps=False)
+    assert room.tickets() == ["feeder.offline|feeder", "power.mains_lost|board"]
+    assert len(room.records.rows.outbox) == 2
+    house_day(room, 2060, 2300, None, 0, pumps=False)
+    cut = room.alarm("power.mains_lost", "board")
+    assert all(room.alarm("pump.offline", f"p{n}").root == cut.id for n in range(6))
+    assert len(room.records.rows.outbox) == 2
+
+
+def test_a_cut_behind_two_silent_instruments_in_a_row_is_told() -> None:
+    room = house()
+    house_day(room, 0, 300, 230, 230)
+    house_day(room, 300, 2000, None, None)
+    told = len(room.records.rows.outbox)
+    house_day(room, 2000, 2300, None, None, pumps=False)
+    cut = room.alarm("feeder.offline", "board")
+    assert (cut.state, cut.priority, cut.arguments["inferred"]) == ("unacknowledged", 1, "power")
+    assert all(room.alarm("pump.offline", f"p{n}").root == cut.id for n in range(6))
+    assert len(room.records.rows.outbox) == told + 1
+
+
+def boards(speaks: bool, since: int) -> Room:
+    """Five boards on a feeder lose their supply, and say so one after the other; speaks: so does the feeder, that it
+    has power. since: when its instrument was heard last."""
+    five = [device(f"b{n}", "feeder", 10) for n in range(5)]
+    room = Room(
+        [device("feeder", "feeder", 10), device("other", "feeder", 10), *five],
+        {"feeder": [gauge("voltage")]},
+        topology=Topology({"power": {b.id: ("feeder",) for b in five}}),
+    )
+    room.records.rows.people = [person("li")]
+    for second in range(0, 1200, 10):
+        dead = second >= 900
+        room.at(second).reads(("other", "voltage", 230))
+        if speaks or second < since:
+            room.reads(("feeder", "voltage", 230))
+        room.at(second + 5).reads(*((b.id, "voltage", 0 if dead else 230) for b in five))
+        if second == 940:
+            room.restart()
+    return room
+
+
+@pytest.mark.parametrize("since", [900, 300])
+def test_boards_that_say_that_they_are_dead_below_one_that_says_nothing_are_one_cut(since: int) -> None:
+    """The parent's message never comes; its instrument died with the cut, or long before."""
+    room = boards(speaks=False, since=since)
+    assert room.tickets() == ["feeder.offline|feeder"]
+    cut = room.alarm("feeder.offline", "feeder")
+    assert (cut.priority, cut.affected) == (1, 5)
+    assert [int(t.priority) for t in room.records.rows.tickets.values()] == [1]
+    assert len(room.records.rows.outbox) == (1 if since == 900 else 2)
+    assert {room.alarm("power.mains_lost", f"b{n}").state.value for n in range(5)} == {"suppressed"}
+    room.reads(*((f"b{n}", "voltage", 230) for n in range(5)))
+    room.at(1215).reads(*((f"b{n}", "voltage", 230) for n in range(5)))
+    room.at(1260)
+    assert not [key for key in room.alarms() if key.startswith("power")]
+
+
+def test_boards_that_are_dead_below_one_that_has_power_are_causes_of_their_own() -> None:
+    room = boards(speaks=True, since=0)
+    assert room.tickets() == [f"power.mains_lost|b{n}" for n in range(5)]
