@@ -1,4 +1,5 @@
-"""A feed whose own instrument says nothing is no cause of what is silent alone: what hangs beside it speaks.
+"""A feed whose own instrument says nothing is no cause of what is silent alone: what hangs beside it speaks. Nor is a gateway
+that its broker says is away, where what it carries goes on speaking.
 
 The silence of an instrument may be a cut, so what falls silent behind it hangs on its alarm at first. When more than a fifth
 of what hangs on that feed alone has spoken since a device was known to be silent, the feed had power meanwhile.
@@ -53,9 +54,11 @@ def spoke_on(room: Room, root: Episode, episode: Episode) -> bool:
 
 
 def says_more(room: Room, root: Episode, episode: Episode) -> bool:
-    """Whether a root says only that an instrument is silent, and an alarm behind it that there is no power."""
+    """Whether a root says only that an instrument is silent, or a gateway, and an alarm behind it that there is no power."""
     rule = room.context.rules.get(episode.alarm.rule)
-    return rule is not None and _instrument(room, root) and (episode.guessed or reports_loss(rule))
+    if rule is None or not _instrument(room, root):
+        return False
+    return reports_loss(rule) or episode.alarm.arguments.get("inferred") == "power"
 
 
 def reports_loss(rule: Rule) -> bool:
@@ -71,9 +74,10 @@ def few(room: Room, root: Episode, episode: Episode) -> bool:
 
 
 def _instrument(room: Room, episode: Episode) -> bool:
-    """Whether an alarm says that a feed's own instrument is silent, and no more."""
+    """Whether an alarm says that a feed's own instrument is silent, or a gateway's word on its presence that it is away, and
+    no more: a last will may be told after the return."""
     rule = room.context.rules.get(episode.alarm.rule)
-    return rule is not None and rule.root and rule.kind == "stale" and episode.active and not episode.guessed
+    return rule is not None and rule.root and rule.dark and episode.active and not episode.guessed
 
 
 def _stale(room: Room, episode: Episode) -> bool:

@@ -141,3 +141,46 @@ def test_boards_that_say_that_they_are_dead_below_one_that_says_nothing_are_one_
 def test_boards_that_are_dead_below_one_that_has_power_are_causes_of_their_own() -> None:
     room = boards(speaks=True, since=0)
     assert room.tickets() == [f"power.mains_lost|b{n}" for n in range(5)]
+
+
+@pytest.mark.parametrize("before", [0, 40, 900])
+@pytest.mark.parametrize("fed", [False, True])
+def test_a_cut_that_takes_the_gateway_of_the_boards_instrument_too_is_told_as_a_cut(
+    before: int, fed: bool
+) -> None:
+    """The gateway's last will comes with the cut or before it; fed: by the board."""
+    room = quick_board(gateway=True)
+    if fed:
+        feeds = room.topology.feeds
+        power = {**feeds["power"], "gw": ("board",)}
+        room.topology = Topology({"power": power, "network": feeds["network"]})
+        room.restart()
+    board_day(room, 0, 1000 - before)
+    room.reads(("gw", "online", 0))
+    board_day(room, 1000 - before, 1000, board=False)
+    board_day(room, 1000, 1600, board=False, pumps=False)
+    cause = "feeder.offline" if before < 300 else "power.mains_lost"
+    cut = room.alarm(cause, "board")
+    assert (cut.state, cut.priority, cut.arguments["inferred"]) == ("unacknowledged", 1, "power")
+    assert all(room.alarm("pump.offline", f"p{n}").root == cut.id for n in range(6))
+    own = ["gateway.offline|gw"] if not fed or before == 900 else []
+    assert room.tickets() == sorted([f"{cause}|board", *own])
+
+
+def test_what_falls_silent_behind_a_gateway_that_only_its_broker_takes_for_dead_is_told() -> None:
+    """Its last will came after its return, and stands; what it carries speaks on, but for one."""
+    pumps = [device(f"p{n}", "pump", 10) for n in range(10)]
+    room = Room(
+        [device("gw", "gateway"), *pumps],
+        {"pump": [state("running", 10)], "gateway": [state("online")]},
+        topology=Topology({"network": {p.id: ("gw",) for p in pumps}}),
+    )
+    for second in range(0, 2400, 10):
+        room.at(second, 10).reads(*((p.id, "running", 1) for p in pumps if second < 1000 or p.id != "p0"))
+        if second == 300:
+            room.reads(("gw", "online", 0))
+    assert room.alarms() == {
+        "gateway.offline@gw": "unacknowledged",
+        "pump.offline@p0": "unacknowledged",
+    }
+    assert room.tickets() == ["gateway.offline|gw", "pump.offline|p0"]
