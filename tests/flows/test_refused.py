@@ -134,3 +134,23 @@ def test_so_does_the_head_of_a_frame_whose_rest_cannot_be_read(rig: Rig) -> None
         ("rejected", "", ()),
     ]
     assert rig.told("received", "quarantined") == {"heat-42": (1, 1), "": (2, 2)}
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_a_broker_tells_at_every_connection_waits_once(rig: Rig, known: bool) -> None:
+    rig.shelve("probe", BROKEN)
+    rig.shelf.reload()
+    if known:
+        rig.register(tank())
+    columns, whose = ("received", "decoded", "ignored", "quarantined"), "tank-p1" if known else ""
+    for number in range(3):
+        rig.ingest.handle([probe("=1.5", T + number, retained=True)])
+    assert rig.told(*columns) == {whose: (3, 0, 2, 1)}
+    rig.register(tank())
+    rig.shelve("probe", MENDED)
+    rig.shelf.reload()
+    rig.again()
+    rig.reread()
+    assert rig.journal.quarantine_size() == 0
+    assert sum(quarantined for *_, quarantined in rig.told(*columns).values()) == 0
+    assert rig.told(*columns)["tank-p1"] == ((3, 1, 2, 0) if known else (1, 1, 0, 0))

@@ -265,14 +265,17 @@ class SqliteJournal:
             (int(batch.lane), batch.received_at, body),
         ).lastrowid
         assert seq is not None
-        if gone := self._quarantine.take(db, seq, batch.odd):
+        gone, counts = self._quarantine.take(db, seq, batch.odd)
+        if gone:
             self._find(
                 db, [Finding(quarantine.FULL, of, batch.received_at, str(many)) for of, many in gone.items()]
             )
+        if counts:
+            self._count(db, counts)
         if batch.again:  # what was read again is not in its bytes
-            counts = Counted(self._names)
-            ledger.count(batch, counts)
-            ledger.write(db, counts.sums(), self._names)
+            read = Counted(self._names)
+            ledger.count(batch, read)
+            ledger.write(db, read.sums(), self._names)
         if batch.gaps:
             self._count(db, ledger.outcomes_of({(*key, "gaps"): many for key, many in batch.gaps.items()}))
         if batch.counts:

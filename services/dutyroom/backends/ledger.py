@@ -144,9 +144,9 @@ def _ordinary(batch: Batch, first: int, numbers: Longs, into: Counted) -> None:
         into.parts.setdefault(hour * HOUR, []).append((devices[mine], numbers[mine]))
 
 
-def shift(counts: Counts, at: Ms, before: Outcome, after: Outcome) -> None:
-    """A message of no known device has another outcome than it was counted with."""
-    row = counts.setdefault((at // HOUR * HOUR, ""), [0] * len(COLUMNS))
+def shift(counts: Counts, at: Ms, before: Outcome, after: Outcome, device: str = "") -> None:
+    """A message has another outcome than it was counted with. device: that it was counted under, "" = of no known one."""
+    row = counts.setdefault((at // HOUR * HOUR, device), [0] * len(COLUMNS))
     row[_PLACE[before]] -= 1
     row[_PLACE[after]] += 1
 

@@ -75,19 +75,24 @@ class Quarantine:
         self._held = None
         self._pushed.forget()
 
-    def take(self, db: sqlite3.Connection, seq: int, records: Iterable[MessageRecord]) -> dict[str, int]:
+    def take(
+        self, db: sqlite3.Connection, seq: int, records: Iterable[MessageRecord]
+    ) -> tuple[dict[str, int], ledger.Counts]:
         """Keeps what could not be read, and settles what has been read again; returns how many unread
         messages had to go for that, ever: by known device whose own ones they were, "" = of all senders. None of
-        strangers who pushed out their own: they are listed with the count.
+        strangers who pushed out their own: they are listed with the count. And what to count otherwise than by
+        the records.
 
         Raises Conflict when what was read again is no longer open: then nothing of it may count.
         """
-        return self._take(db, [(seq, place, record) for place, record in enumerate(records)])
+        counts: ledger.Counts = {}
+        return self._take(db, [(seq, place, record) for place, record in enumerate(records)], counts), counts
 
     def _take(
-        self, db: sqlite3.Connection, placed: Iterable[Placed], recalled: bool = False
+        self, db: sqlite3.Connection, placed: Iterable[Placed], told: ledger.Counts | None = None
     ) -> dict[str, int]:
-        """recalled: of what a broker retained we know already that it is to be taken."""
+        """told: gets what a broker retained and is here already: nothing more waits. None = we know already that it is
+        to be taken."""
         senders: dict[tuple[str, str], int] = {}
         devices: dict[tuple[str, str], str] = {}
         outside = False
@@ -103,7 +108,10 @@ class Quarantine:
                 continue
             if not (record.unread or record.silent or record.outcome is Outcome.QUARANTINED):
                 continue
-            if not recalled and record.message.retained and kept_already(db, record.message):
+            if told is not None and record.message.retained and kept_already(db, record.message):
+                if record.outcome is Outcome.QUARANTINED:
+                    at = record.message.received_at
+                    ledger.shift(told, at, Outcome.QUARANTINED, Outcome.IGNORED, record.device)
                 continue  # the broker tells it at every connection: it is no new message
             for one in waiting_of(record):
                 self._insert(db, seq, place, record.message, one)
@@ -180,7 +188,7 @@ class Quarantine:
         fresh, counts, again = taken_back.recall(db, found)
         if again:
             self._held = None
-        self._take(db, fresh, recalled=True)
+        self._take(db, fresh)
         return counts, len(fresh) + again
 
     def settle(self, db: sqlite3.Connection, ids: Sequence[int], state: str) -> int:
