@@ -128,7 +128,7 @@ def test_what_only_the_device_can_say_is_asked_for_when_it_is_adopted(rig: Rig) 
         '{value: "raw * metres + zero", names: {raw: $}, quantity: level}',
     )
     rig.shelve("probe", steps, rig.shipped)
-    rig.shelf.reload()
+    rig.again()
     library = rig.shelf.library
     for given in ("", "zero=1", "metres", "metre=2"):
         with pytest.raises(Rejected, match=r"error\.parameters_needed"):
