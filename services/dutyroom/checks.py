@@ -12,7 +12,7 @@ from dutyroom.metering.tariff import METER_CLASSES
 from dutyroom.model.duty import Device
 from dutyroom.profiles.checking import check_profile
 from dutyroom.profiles.labels import Keys, wrong_labels
-from dutyroom.profiles.loading import load_own, load_profiles
+from dutyroom.profiles.loading import load_own, load_profiles, load_some
 from dutyroom.profiles.profile import Profile, filters_of
 from dutyroom.profiles.ratios import MULTIPLIER
 from dutyroom.rules.side import tests_in
@@ -62,7 +62,23 @@ def doubts_of(folder: Path, profiles: Path) -> list[str]:
     if site is None:
         return []
     said = [*doubts(site.brokers), *crossed(folder, profiles, site.brokers)]
-    return [f"{folder / 'site.yaml'}: {sentence}" for sentence in said]
+    return [f"{folder / 'site.yaml'}: {sentence}" for sentence in said] + _misnamed(folder, profiles, site)
+
+
+def _misnamed(folder: Path, profiles: Path, site: Site) -> list[str]:
+    """Points of the site's own rules that look like one of their devices' and are none, where messages may name more."""
+    own = [rule for rule in site.rules if not rule.shipped]
+    ids = {d.profile for d in site.devices for rule in own if rule.point and matches(rule.select, d)}
+    library = load_some(ids, profiles, folder / "device_profiles")
+    found = []
+    for rule in own:
+        of = {d.profile for d in site.devices if matches(rule.select, d)} & library.keys()
+        known = {spec.name for profile in of for spec in library[profile].points}
+        for _, points in _named(rule) if of else ():
+            if not known & set(points) and (hint := nearest(points[0], known)):
+                said = f"no profile of its devices names a point {points[0]!r}{hint}"
+                found.append(f"{folder / 'rules.yaml'}: {rule.id}: {said}")
+    return found
 
 
 def crossed(folder: Path, profiles: Path, brokers: Sequence[BrokerAddress]) -> list[str]:

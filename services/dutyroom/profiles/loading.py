@@ -5,7 +5,7 @@ A model whose file name starts with "_" is only there to be extended.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path as FilePath
 
@@ -74,6 +74,13 @@ def load_own(shipped: FilePath, own: FilePath) -> list[Profile]:
     return [profile for profile, wrong in made if profile is not None and not wrong]
 
 
+def load_some(ids: Collection[str], *folders: FilePath) -> dict[str, Profile]:
+    """Of these profiles those that are there and right, by id; a later folder goes before."""
+    shelf = _Shelf({f"{f.parent.name}/{f.stem}": f for folder in folders for f in folder.glob("*/*.yaml")})
+    made = {name: shelf.profile(name) for name in sorted(ids) if name in shelf}
+    return {name: profile for name, (profile, wrong) in made.items() if profile is not None and not wrong}
+
+
 def read_profile(text: str, profile_id: str = "test/test", file: str = "profile.yaml") -> Profile:
     """One profile from its text, without `extends`. Raises Invalid."""
     profile, mistakes = build(profile_id, read_node(text, file))
@@ -101,6 +108,9 @@ class _Shelf:
     def __init__(self, files: Mapping[str, FilePath]) -> None:
         self._files = files
         self._nodes: dict[str, Node] = {}
+
+    def __contains__(self, profile_id: str) -> bool:
+        return profile_id in self._files
 
     def hold(self, profile_id: str, node: Node) -> None:
         """In place of its file."""

@@ -18,7 +18,7 @@ from dutyroom.model.telemetry import DeviceClass, Scalar
 from dutyroom.rules.guarded import REALARM_VITAL, guard, vital
 from dutyroom.rules.kinds import kind, known
 from dutyroom.rules.overlay import parameters_over
-from dutyroom.rules.sane import followed, misspelt, sane
+from dutyroom.rules.sane import circles, followed, misspelt, sane
 from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, duration
 from dutyroom.yamltext import Document, read_yaml
@@ -86,6 +86,7 @@ def _parse(
                 if cause.rule not in every:
                     message = f"rule {cause.rule!r} does not exist{nearest(cause.rule, every)}"
                     mistakes.append(document.mistake(("rules", index, name), message))
+    mistakes += circles(document, rules, base)
     if mistakes:
         raise Invalid(mistakes)
     return tuple(rules)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from dutyroom.errors import Mistake
 from dutyroom.fields import Fields, nearest
@@ -66,6 +66,31 @@ def followed(document: Document, index: int, rule: Rule, every: Collection[str])
             message = f"rule {other!r} does not exist{nearest(other, every)}"
             found.append(document.mistake(("rules", index, "parameters", name), message))
     return found
+
+
+def circles(
+    document: Document, rules: Sequence[Rule], base: Mapping[str, Mapping[object, object]]
+) -> list[Mistake]:
+    """Rules that begin after each other, and so never. base: the shipped ones by id, as they are written."""
+    after = {id: _after(row.get("kind"), row.get("parameters")) for id, row in base.items()}
+    after |= {rule.id: _after(rule.kind, rule.parameters) for rule in rules}
+    found = []
+    for index, rule in enumerate(rules):
+        chain = [rule.id]
+        while (other := after.get(chain[-1], "")) and other not in chain:
+            chain.append(other)
+        if other == rule.id:
+            by = " after ".join(repr(id) for id in [*chain, other])
+            place = ("rules", index, "parameters", "after")
+            found.append(document.mistake(place, f"{by}: none of them ever begins"))
+    return found
+
+
+def _after(kind: object, parameters: object) -> str:
+    """The rule after whose alarm one of this kind begins; "" = none."""
+    if "after" not in _FOLLOWED.get(str(kind), ()) or not isinstance(parameters, Mapping):
+        return ""
+    return str(parameters.get("after", ""))
 
 
 def misspelt(row: Fields, base: Mapping[str, Mapping[object, object]]) -> None:

@@ -217,6 +217,15 @@ def test_a_site_changes_one_parameter_of_a_shipped_rule_or_switches_it_off() -> 
             "rules:\n  - {id: generator.start_failure, parameters: {after: power.mains_lst}}",
             "parameters.after: rule 'power.mains_lst' does not exist; did you mean",
         ),
+        (
+            "rules:\n  - {id: generator.start_failure, parameters: {after: generator.start_failure}}",
+            "rules[0].parameters.after: 'generator.start_failure' after 'generator.start_failure': none",
+        ),
+        (
+            "rules:\n  - {id: generator.start_failure, parameters: {after: own}}\n"
+            "  - {id: own, kind: expect, name: Own, point: running, parameters: {after: generator.start_failure}}",
+            "rules[1].parameters.after: 'own' after 'generator.start_failure' after 'own': none of them",
+        ),
         (OWN.replace(", en: Low pressure", ""), "rules[0].name: en is missing; pages show"),
         (OWN.replace("zh-CN: [看泵], ", ""), "rules[0].advice: zh-CN is missing; pages show"),
         ("rules: 5", "rules: must be a list"),

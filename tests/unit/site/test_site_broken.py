@@ -8,10 +8,11 @@ import pytest
 from tests import shipped_profiles
 
 from dutyroom import checks
-from dutyroom.checks import check_site
+from dutyroom.checks import check_site, doubts_of
 from dutyroom.errors import Invalid
 from dutyroom.rules.kinds import known
 from dutyroom.site import load_site
+from dutyroom.wiring.shipped import shipped
 
 ROOT = Path(__file__).parents[3]
 CASES = sorted((ROOT / "tests" / "data" / "sites").iterdir())
@@ -73,3 +74,28 @@ def test_a_mistake_in_a_profile_that_the_site_uses_is_told_and_others_are_not(tm
     found = check_site(site, profiles)
     assert found
     assert {Path(mistake.file).parent.name for mistake in found} == {"used"}
+
+
+RULES = """
+rules:
+  - {id: own.high, kind: limit, name: High, select: {classes: [water_meter]}, point: %s, parameters: {above: 9}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("point", "said"),
+    [("volum", "a point 'volum'; did you mean 'volume'?"), ("volume", ""), ("ambient_light", "")],
+)
+def test_a_point_that_only_a_message_could_name_is_noted_where_it_looks_misspelt(
+    tmp_path: Path, point: str, said: str
+) -> None:
+    """The profile takes further fields of a message by their names: that is no mistake yet."""
+    head = "id: s\nname: s\ntime_zone: Asia/Shanghai\n"
+    (tmp_path / "site.yaml").write_text(head, encoding="utf-8")
+    row = "devices:\n  - {id: m, class: water_meter, profile: wmbusmeters/water, address: '11111111'}\n"
+    (tmp_path / "devices.yaml").write_text(row, encoding="utf-8")
+    (tmp_path / "rules.yaml").write_text(RULES % point, encoding="utf-8")
+    assert check_site(tmp_path, shipped("device_profiles")) == []
+    told = doubts_of(tmp_path, shipped("device_profiles"))
+    assert len(told) == bool(said)
+    assert all(str(tmp_path / "rules.yaml") in one and "own.high" in one and said in one for one in told)
