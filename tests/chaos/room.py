@@ -102,8 +102,10 @@ class Room:
 
         self.until(enough, seconds, f"{len(sent)} messages are received and stored")
         same_set(wanted, self.service.stored())
+        ours = {one.device for one in sent}
         for row in self.service.ledger():
-            assert _pending(row) == 0, row
+            # The canary's reading of this minute may be on its way just now.
+            assert _pending(row) == 0 or row.device not in ours, row
             assert row.received == row.decoded + row.ignored + row.quarantined, row
 
     def alarms(self, seconds: float = 30) -> tuple[Counter[object], Counter[object]]:
