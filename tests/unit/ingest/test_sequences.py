@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ name: A counted probe
 class: sensor
 match: {topics: ["probe/{device}/up"]}
 identity: "{device}"
-sequence: {from: n, modulus: 256}
+sequence: {from: n, modulus: 65536}
 points:
   level: {from: v, quantity: level, unit: m}
 """
@@ -59,6 +60,9 @@ def gaps(numbers: list[int], modulus: int | None = None) -> int:
         ([40_000, 40_002, 0, 1, 4], 65_536, 3),
         ([1, 2**31], 2**32, 0),  # another device under the same name, or another count
         ([7], None, 0),
+        ([1, 500, *range(2, 500), 501], 65_536, 0),  # a gateway hands over what it held, the newest first
+        ([1, 500, *range(499, 1, -1), 501], None, 0),
+        ([1, 500, *range(300, 400), 501], None, 398),
     ],
 )
 def test_what_is_missing(numbers: list[int], modulus: int | None, missing: int) -> None:
@@ -146,6 +150,35 @@ def test_what_waited_is_not_missing_once_it_is_read(rig: Rig) -> None:
     rig.ingest.handle([up(9, T + HOUR + 1)])
     assert total(rig) == 1
     assert rig.journal.quarantine_size() == 0
+
+
+def test_one_that_never_came_is_one_also_among_those_that_waited(rig: Rig) -> None:
+    rig.ingest.handle([up(1, T)])
+    while_away(rig, *(up(n, T + n) for n in range(2, 100) if n != 10))
+    rig.reread()
+    rig.ingest.handle([up(100, T + 200)])
+    assert total(rig) == 1
+
+
+def test_however_many_waited_none_of_them_is_missing(rig: Rig) -> None:
+    """Also where the newest are read first, as the older ones had been pushed out."""
+    rig.ingest.handle([up(1, T)])
+    while_away(rig, *(up(n, T + n) for n in range(2, 200)))
+    rig.ingest.handle([up(200, T + 200)])
+    assert total(rig) == 198
+    rig.reread()
+    assert total(rig) == 0
+    while_away(rig, *(up(n, T + n) for n in range(201, 1_401)))
+    rig.reread()
+    rig.ingest.handle([up(1_401, T + HOUR)])
+    assert total(rig) == 0
+
+
+def test_what_an_older_version_has_noted_is_read() -> None:
+    old = msgspec.msgpack.encode((9, -2, {5: T, 7: T}))
+    seen = Sequences.of({"d": old})
+    seen.see("d", 7, None, T)
+    assert seen.gaps == {(T // HOUR * HOUR, "d"): -1}
 
 
 def test_an_old_message_that_is_read_begins_no_count(rig: Rig) -> None:
