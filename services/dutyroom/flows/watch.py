@@ -84,6 +84,7 @@ class Watch:
         self._stored_at: Ms = 0
         self._ticked_at: Ms | None = None
         self._usual: Ms = 0  # between two ticks
+        self._born = clock.now()  # all that this process hears comes later
         self._away = False
         self._turned = False  # we were away, or are since now: no batch can tell that again
         self._idle = IdleRules()
@@ -128,7 +129,7 @@ class Watch:
         )
         if self._outage is not None:
             self._outage.adopt(any(a.rule == OUTAGE.id for a in standing))
-        self._engine.started(now)
+        self._engine.started(now, self._born)
         self._away = not self._engine.hears_all  # a line was away when the state was stored
         self._position = cursors
         self._commit(now, snapshot=True)
@@ -144,6 +145,11 @@ class Watch:
                 after = seq
             if not rows:
                 return
+
+    def _listening(self, now: Ms) -> Ms:
+        """Since when we do again: what has come before anybody looked waits in the journal."""
+        first = [self._journal.read(lane, seq, _CHUNK) for lane, seq in self._position.items()]
+        return self._engine.again(now, [batch for rows in first for _, batch in rows])
 
     # ------------------------------------------------------------ batches
 
@@ -168,7 +174,7 @@ class Watch:
             return 0
         if self._away or self._slept(self._clock.now()):
             # What waits may have ended in what a broker kept for us: its first message must not ring it.
-            self._turned |= self._engine.resumed(rows[0][1].received_at)
+            self._turned |= self._engine.resumed(self._listening(self._clock.now()))
         count = 0
         for seq, batch in rows:
             found = self._engine.feed(batch)
@@ -250,7 +256,7 @@ class Watch:
             if not self._too_long(step := now - before):
                 self._usual = step if self._usual == 0 else (7 * self._usual + step) // 8
             else:
-                self._engine.started(now)
+                self._engine.started(now, self._listening(now))
                 self._turned = True
         return not self._broker_ok()
 

@@ -318,13 +318,19 @@ class Engine:
         """The first moment from `now` on at which `tick` may change something if no batch comes before."""
         return min(self._waits.next(now), self._hearing.silences.next(now))
 
-    def started(self, now: Ms) -> None:
-        """The service, or its sight of the devices, begins again: nothing is silent yet, and as `resumed`."""
+    def started(self, now: Ms, again: Ms | None = None) -> None:
+        """The service, or its sight of the devices, begins again: nothing is silent yet, and as `resumed`. again: since
+        when we listen, where that is earlier."""
         self._hearing.silences.started(now)
         for instance in self._roster.instances.values():
             instance.started(now)
             self._look(instance)
-        self.resumed(now)
+        self.resumed(now if again is None else again)
+
+    def again(self, now: Ms, waiting: Sequence[Batch]) -> Ms:
+        """Since when we listen again after a while in which no device was heard: from the first message of what waits to
+        be judged; `now` where nothing does."""
+        return self._hearing.again(now, waiting, PAUSE)
 
     def resumed(self, now: Ms) -> bool:
         """We listen again at `now`. Where no device at all was heard for a while, nothing is known of that while:

@@ -235,6 +235,14 @@ class Hearing:
         heard = self.devices.heard[: self.devices.size]
         return instant(int(heard.max())) if len(heard) else None
 
+    def again(self, now: Ms, waiting: Iterable[Batch], pause: Ms) -> Ms:
+        """See `Engine.again`. What is delivered once more has the time at which it came first."""
+        last = self.last()
+        if last is None:
+            return now
+        came = np.concatenate([np.array([now]), *(b.times() for b in waiting if not b.again)])
+        return int(came[came > last + pause].min(initial=now))
+
     def when(self, device: str) -> Ms | None:
         place = self._place.get(device)
         return None if place is None else instant(self.devices.heard.item(place))

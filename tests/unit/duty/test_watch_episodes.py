@@ -14,7 +14,7 @@ from dutyroom.alarms import step
 from dutyroom.errors import Unavailable
 from dutyroom.model.duty import AlarmEvent, AlarmState, DeviceStatus, Role, TicketEvent
 from dutyroom.model.metering import Exchange
-from dutyroom.model.telemetry import Kind, PointSpec
+from dutyroom.model.telemetry import Kind, Lane, PointSpec
 from dutyroom.rules.parse import parse_rules
 from dutyroom.tickets import step as ticket_step
 from dutyroom.topology import Topology
@@ -410,6 +410,47 @@ def test_the_line_that_is_there_rings_while_another_one_is_away() -> None:
     room.reads(("gate", "door_open", 1))
     heard(room, 60, 200)
     assert room.alarms() == {"gate.held_open@gate": "unacknowledged"}
+
+
+@pytest.mark.parametrize("how", ["stopped", "killed", "slept"])
+@pytest.mark.parametrize("lane", list(Lane))
+@pytest.mark.parametrize("repeated", [False, True])
+def test_what_came_before_the_watch_looks_rings_no_wait_across_the_time_in_which_nobody_listened(
+    how: str, lane: Lane, repeated: bool
+) -> None:
+    """22:00 a gateway is away, then we are, for 42 minutes; its return is in the journal a moment before the
+    watch looks, in a batch whose last message came later and whose first one had come before we went."""
+    room = Room(
+        [device("gateway", "gateway"), device("meter", "water_meter", 10)],
+        {"gateway": [state("online")], "water_meter": [gauge("flow", "m3/h")]},
+    )
+    room.reads(("gateway", "online", 1), ("meter", "flow", 0.1))
+    room.at(58).reads(("gateway", "online", 0))
+    room.reads(("meter", "flow", 0.1))
+    before = room.batch(("meter", "flow", 0.1)).messages
+    if how == "stopped":
+        room.watch.stop()
+    room.clock.at += 2_540_000
+    if how != "slept":
+        room.restart()
+    room.clock.at += 300
+    batch = room.batch(("gateway", "online", 1), lane=lane)
+    room.clock.at += 11
+    later = room.batch(("meter", "flow", 0.1)).messages
+    room.journal.append(
+        replace(
+            batch,
+            messages=(*batch.messages, *later, *(before if repeated else ())),
+            received_at=room.clock.at,
+        )
+    )
+    room.clock.at += 500
+    if lane is Lane.NORMAL:
+        room.watch.drain()
+    else:
+        room.watch.tick(room.clock.at)
+    room.at(2700)
+    assert room.records.rows.alarms == {}
 
 
 def test_what_could_not_be_committed_is_committed_later() -> None:
