@@ -305,6 +305,8 @@ def test_the_trend_is_drawn(browser: Browser, house: Served) -> None:
     page = logged_in(browser, house)
     page.goto(f"{house.url}/sites/{SITE}/devices/A-RISER-6")
     expect(page.locator(".chart canvas")).to_be_visible()
+    named = "async (steps) => { const { decimals } = await import('/static/chart.js'); return steps.map((s) => decimals([0, s])); }"
+    assert page.evaluate(named, [500, 5, 2.5, 0.2, 0.01, 0.0005, 0.00002]) == [0, 0, 1, 1, 2, 4, 5]
 
 
 def seen(page: Page, path: str, house: Served) -> None:

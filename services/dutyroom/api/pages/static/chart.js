@@ -59,10 +59,11 @@ function shortened(series, hours) {
   return { ...series, start: series.end - span * 3600000, hours: span };
 }
 
-// As many as the finest tick needs, so that all of one axis look alike: 2.5, 5.0, 7.5.
-function decimals(ticks) {
+// As many as the finest tick needs, so that all of one axis look alike and no two are the same: 2.5, 5.0, 7.5.
+export function decimals(ticks) {
   const step = ticks.length > 1 ? Math.abs(ticks[1] - ticks[0]) : 1;
-  return [0, 1, 2].find((n) => Math.abs(step * 10 ** n - Math.round(step * 10 ** n)) < 1e-6) ?? 3;
+  const whole = (size) => Math.round(size) > 0 && Math.abs(size - Math.round(size)) < 1e-6;
+  return [0, 1, 2, 3, 4, 5].find((n) => whole(step * 10 ** n)) ?? 6;
 }
 
 function draw(place, spec, { xs, ys, start, end, hours }) {
