@@ -10,7 +10,7 @@ from dutyroom.flows.announced import covering, mute, muted
 from dutyroom.flows.causes import RESTORE_GRACE, objects, over, root_of, rule_of
 from dutyroom.flows.conditions import OWN
 from dutyroom.flows.episodes import Episode, Work, known_since
-from dutyroom.flows.inference import no_guess
+from dutyroom.flows.inference import SUPPLIED, no_guess
 from dutyroom.flows.neighbours import ROOT_LATENESS, few, spoke_on, spoken_from
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
@@ -98,7 +98,9 @@ def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
     nobody has closed yet, stays what it is: the root has its own, and people are told of it."""
     rule = rule_of(room, root)
     episode.alarm = replace(episode.alarm, ticket=None)
-    if not _of_root(room, episode, root, work.ticket.opened_at):
+    supplied = episode.alarm.arguments.get(SUPPLIED)  # it is the ticket of a cut, and stays that
+    of_a_cut = isinstance(supplied, int) and work.ticket.opened_at <= supplied
+    if of_a_cut or not _of_root(room, episode, root, work.ticket.opened_at):
         room.ticket(work, TicketEvent.NOTE, "alarm.reason.explained")
     elif tickets.cause_of(*root.key) not in room.works and rule is not None and rule.ticket.after is not None:
         hand_over(room, work, root)
@@ -126,7 +128,7 @@ def lift(room: Room) -> None:
         if root is not None and (planned or root is not episode.root) and root.active:
             _hang(room, episode, root)
             continue
-        if planned and _comes_back(room, episode):
+        if _comes_back(room, episode) if planned else _has_been_back(root):
             continue
         reason = _why_told(episode)
         episode.root = None
@@ -156,6 +158,11 @@ def _comes_back(room: Room, episode: Episode) -> bool:
     """Whether its supply was there again before the planned outage was over, and it has its grace as after any cut."""
     back = episode.alarm.arguments.get(_BACK)
     return isinstance(back, int) and room.now - back < _grace(room, episode)
+
+
+def _has_been_back(root: Episode | None) -> bool:
+    """Whether what else explained it has gone too, later than its root: its grace runs from then."""
+    return root is not None and not root.active
 
 
 def _why_told(episode: Episode) -> str:
@@ -208,6 +215,8 @@ def _no_longer(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]
     every = [e for e in (*room.open.values(), *room.recent) if e is not episode]
     ends = [ended for e in every if e.alarm.object in above and (ended := over(e.alarm)) is not None]
     ends += [at for e in every for feed, at in done_in(e.alarm.arguments).items() if feed in above]
+    back = (e.alarm.arguments.get(SUPPLIED) for e in every if e.alarm.object in above)
+    ends += [at for at in back if isinstance(at, int)]
     return not ends or room.now - max(ends) >= _grace(room, episode)
 
 

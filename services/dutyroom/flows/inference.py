@@ -7,12 +7,12 @@ within two minutes. One sign of life of the feed, or of more than a fifth, ends 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dutyroom import tickets
 from dutyroom.flows.announced import covering
-from dutyroom.flows.causes import dead_feeds, inferred_rule
+from dutyroom.flows.causes import dead_feeds, inferred_rule, over
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.neighbours import reports_loss
@@ -28,6 +28,7 @@ ALIVE = 4  # as many signs of life as a quarter of the dark: a fifth of both
 TOGETHER: Ms = 2 * MINUTE
 HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its turn by then
 SAYS: Ms = 30 * SECOND  # a feed that speaks has said by then whether it is dead
+SUPPLIED = "supplied_at"  # argument of a silent instrument's alarm: when the cut inferred there was over
 # A dead gateway is no power cut: what it explains is no evidence. Gas carries nobody's word: it makes nothing dark.
 _ORDER = ("network", "water", "power")
 
@@ -43,6 +44,8 @@ def infer(room: Room) -> None:
                 continue
             if episode.alarm.arguments.get(OWN):
                 no_guess(room, episode, "alarm.reason.back")
+                told = {**episode.alarm.arguments, SUPPLIED: room.now}
+                episode.alarm = replace(episode.alarm, arguments=told)
             else:
                 clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
         while dark and (found := _dead_now(room, utility, dark)):
@@ -57,11 +60,13 @@ def _raise(room: Room, rule: Rule, condition: Condition) -> None:
     if standing is None or not standing.active:
         raise_alarm(room, rule, condition)
         return
+    untold = standing.alarm.ticket_due is not None  # the ticket that opens now tells of it
     clear(room, standing, rule, room.now, "alarm.reason.worse")
     raise_alarm(room, rule, condition)
     episode = room.open[rule.id, condition.object]
     episode.alarm = replace(episode.alarm, arguments={**episode.alarm.arguments, OWN: True})
-    if episode is standing:  # one that a person had acknowledged has ended: a new one is told of as ever
+    # One that a person had acknowledged has ended: a new one is told of as ever.
+    if episode is standing and not untold:
         room.tell(episode, f"again:{room.now}")
     work = room.works.get(tickets.cause_of(*episode.key))
     if work is not None and rule.priority < work.ticket.priority:
@@ -100,10 +105,13 @@ def _dark(room: Room, utility: str) -> dict[str, Ms]:
 
 
 def _explained(room: Room, utility: str, device: str, dead: Mapping[str, Episode]) -> bool:
-    """By a feed that is itself no victim: a gateway without power explains nothing of a power cut."""
+    """By a feed that is itself no victim: a gateway without power explains nothing of a power cut. Nor does one that is back
+    of what was heard since."""
     if not dead:
         return False
-    own = {feed: root for feed, root in dead.items() if root.alarm.object == feed and root.root is None}
+    last = room.context.heard(device) or 0
+    causes = {feed: root for feed, root in dead.items() if root.alarm.object == feed and root.root is None}
+    own = {feed for feed, root in causes.items() if (ended := over(root.alarm)) is None or last <= ended}
     return explains(room.context.topology, utility, device, own) is not None
 
 
@@ -130,17 +138,23 @@ def _dead_now(room: Room, utility: str, dark: Mapping[str, Ms]) -> list[tuple[st
 
 
 def _outlived(room: Room, utility: str, feed: str, episode: Episode, dark: Mapping[str, Ms]) -> bool:
-    """Whether an alarm says only that the instrument of a feed is silent: what hangs on it, and is dark now, spoke on."""
+    """Whether what hangs on a feed, and is dark now, spoke on though its instrument was silent, or again since it is not, or
+    since what had been inferred was over."""
     alarm, rule = episode.alarm, room.context.rules.get(episode.alarm.rule)
-    if rule is None or rule.kind != "stale" or episode.guessed or not episode.active:
+    if rule is None or alarm.object != feed or alarm.state is AlarmState.OUT_OF_SERVICE:
         return False
-    if alarm.object != feed or alarm.state is AlarmState.OUT_OF_SERVICE:
-        return False
-    if alarm.state not in ANNUNCIATED and inferred_rule(room, utility, feed) is None:
-        return False
-    since = known_since(alarm)
     only = sole_below(room.context.topology, utility, feed)
-    return sum(d in dark and (room.context.heard(d) or 0) > since for d in only) >= LEAST
+    if (ended := over(alarm)) is not None:
+        if not (rule.dark or episode.guessed):
+            return False
+        since, said = ended, _saying(room)
+    else:
+        if rule.kind != "stale" or episode.guessed:
+            return False
+        if alarm.state not in ANNUNCIATED and inferred_rule(room, utility, feed) is None:
+            return False
+        since, said = known_since(alarm), set()
+    return sum(d in dark and d not in said and (room.context.heard(d) or 0) > since for d in only) >= LEAST
 
 
 def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool:
@@ -155,12 +169,20 @@ def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool
             or _hushed(room, feed, last)
             or any((last or 0) <= (heard(d) or 0) + MINUTE for d in quiet if d not in saying)
         )
-    fresh = [dark[d] for d in quiet if dark[d] > room.now - TOGETHER]
+    fresh = [d for d in quiet if dark[d] > room.now - TOGETHER]
     if len(fresh) < LEAST or not _hushed(room, feed, last):
         return False
-    first = min(fresh)
-    alive = sum(d not in dark and (heard(d) or 0) > first for d in only)
+    since = _gone(room, fresh, min(dark[d] for d in fresh))
+    alive = sum(d not in dark and (heard(d) or 0) > since for d in only)
     return ALIVE * alive <= len(fresh)
+
+
+def _gone(room: Room, fresh: Sequence[str], known: Ms) -> Ms:
+    """From when a sign of life of others speaks against these devices' being one cut: they had all missed a turn by then. Of
+    a gateway that hands out what it carries together, all others have spoken just before three turns are missed."""
+    heard, interval = room.context.heard, room.context.interval
+    missed = (((heard(d) or known) + 3 * interval(d) // 2) if interval(d) else known for d in fresh)
+    return min(known, max(missed))
 
 
 def _saying(room: Room) -> set[str]:

@@ -54,9 +54,10 @@ def spoke_on(room: Room, root: Episode, episode: Episode) -> bool:
 
 
 def says_more(room: Room, root: Episode, episode: Episode) -> bool:
-    """Whether a root says only that an instrument is silent, or a gateway, and an alarm behind it that there is no power."""
+    """Whether a root says, or said, only that an instrument is silent, or a gateway, and an alarm behind it that there is no
+    power."""
     rule = room.context.rules.get(episode.alarm.rule)
-    if rule is None or not _instrument(room, root):
+    if rule is None or not _silent_only(room, root):
         return False
     return reports_loss(rule) or episode.alarm.arguments.get("inferred") == "power"
 
@@ -74,10 +75,15 @@ def few(room: Room, root: Episode, episode: Episode) -> bool:
 
 
 def _instrument(room: Room, episode: Episode) -> bool:
-    """Whether an alarm says that a feed's own instrument is silent, or a gateway's word on its presence that it is away, and
-    no more: a last will may be told after the return."""
+    """Whether an alarm says now that a feed's own instrument is silent, or a gateway's word on its presence that it is away,
+    and no more: a last will may be told after the return."""
+    return episode.active and _silent_only(room, episode)
+
+
+def _silent_only(room: Room, episode: Episode) -> bool:
+    """The same of one that may have gone: what is heard again had no less power before."""
     rule = room.context.rules.get(episode.alarm.rule)
-    return rule is not None and rule.root and rule.dark and episode.active and not episode.guessed
+    return rule is not None and rule.root and rule.dark and not episode.guessed
 
 
 def _stale(room: Room, episode: Episode) -> bool:
