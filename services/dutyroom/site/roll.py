@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from dutyroom.model.duty import Device, DeviceStatus
@@ -14,6 +15,7 @@ from dutyroom.model.telemetry import DeviceClass, Kind, Scalar
 from dutyroom.profiles.meter import meter_of
 from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.ratios import MULTIPLIER
+from dutyroom.rules.parse import default_rules
 from dutyroom.rules.side import tests_in
 from dutyroom.rules.spec import Rule
 from dutyroom.site.addresses import example, may_be, spelled, usual_digits
@@ -78,7 +80,17 @@ class Plan:
 
 
 def asked_of_devices(rules: Sequence[Rule]) -> frozenset[str]:
-    """The names of the device parameters that rules look at."""
+    """The names of the device parameters that rules look at, or the shipped ones do: a device does not become wrong because
+    the site has switched such a rule off or given it a number."""
+    return _shipped_ask() | _asked(rules)
+
+
+@cache
+def _shipped_ask() -> frozenset[str]:
+    return _asked(default_rules())
+
+
+def _asked(rules: Sequence[Rule]) -> frozenset[str]:
     found: set[str] = set()
     for rule in rules:
         found |= {*rule.select.where, *rule.select.unless, *rule.select.having}

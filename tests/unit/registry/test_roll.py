@@ -20,6 +20,7 @@ from tests.unit.registry.test_tables import workbook
 from dutyroom.backends.device_files import DeviceFiles
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass
+from dutyroom.rules.parse import parse_rules
 from dutyroom.site import read_site
 from dutyroom.site.drafts import plain, read_drafts
 from dutyroom.site.listing import listed
@@ -200,6 +201,14 @@ def test_what_a_row_leaves_as_it_was_is_not_judged_anew() -> None:
 
 def test_rules_say_which_parameters_devices_have() -> None:
     assert {"use", "burst_flow", "height", "tank"} <= asked_of_devices(rules())
+
+
+def test_a_parameter_of_a_shipped_rule_stays_one_where_the_site_gives_a_number_or_switches_the_rule_off() -> (
+    None
+):
+    changed = "rules:\n  - {id: water.burst, parameters: {above: 4.5}}\n"
+    changed += "  - {id: feeder.overload, enabled: false}\n  - {id: feeder.overload_heavy, enabled: false}\n"
+    assert {"burst_flow", "rated_power"} <= asked_of_devices(parse_rules(changed, "rules.yaml"))
 
 
 def test_hints_end_after_some_mistakes() -> None:
