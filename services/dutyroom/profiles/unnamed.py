@@ -102,16 +102,24 @@ def _own(names: frozenset[str]) -> Names:
 
 def _with_value(document: object, element: bool = False) -> Iterator[tuple[str, object, bool]]:
     """Names of a document's fields that have a value of their own, that value, and whether they are an element's of a
-    list. element: the document is one itself."""
-    left, seen = [(document, element)], 0
+    list; what stands in a list by itself has the list's name, or none. element: the document is one itself."""
+    left: list[tuple[str, object, bool]] = [("", document, element)]
+    seen = 0
     while left and seen < _MOST:
-        found, element = left.pop()
+        name, found, element = left.pop()
         seen += 1
         if isinstance(found, dict):
-            for name, value in found.items():
+            for key, value in found.items():
                 if isinstance(value, dict | list):
-                    left.append((value, False))
-                elif value is not None and value != "":
-                    yield str(name), value, element
+                    left.append((str(key), value, False))
+                elif _says(value):
+                    yield str(key), value, element
         elif isinstance(found, list):
-            left += [(value, True) for value in found[:_MOST] if isinstance(value, dict | list)]
+            left += [(name, value, True) for value in found[:_MOST] if isinstance(value, dict | list)]
+            yield from ((name, value, False) for value in found[:_MOST] if _says(value))
+        elif not element and _says(found):
+            yield name, found, False
+
+
+def _says(value: object) -> bool:
+    return value is not None and value != "" and not isinstance(value, dict | list | bytes)
