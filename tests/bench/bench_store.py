@@ -192,7 +192,7 @@ def reads(count: int, days: int, folder: Path) -> None:
         pass
     store, ids = ours.store, [p.id for p in asked]
     end, noon = START + days * DAY, START + days // 2 * DAY + DAY // 2
-    one = asked[77]
+    one = asked[count // 2]
     pairs: dict[str, tuple[Callable[[], object], Callable[[], object]]] = {
         f"latest of {count:,} points": (lambda: rows.newest(ids, 2**62, 0), lambda: store.latest(asked)),
         f"{days} days of one point ({days * 96:,})": (
