@@ -264,13 +264,18 @@ def test_what_late_rows_disprove_is_left_out_and_what_only_they_show_is_told_whe
 
 
 @pytest.mark.parametrize("years", [1, -1])
-def test_a_clock_that_jumps_a_year_raises_nothing_and_is_counted(tmp_path: Path, years: int) -> None:
-    rows = list(level(0, 8, high=(6,)))
-    rows[400:403] = [(at + years * 365 * DAY, 2.9) for at, _ in rows[400:403]]
+@pytest.mark.parametrize("where", [0, 400, 1149])  # of 1,152: the last ones stand in the file's end
+@pytest.mark.parametrize("fewer", [0, 1])  # rows before them
+def test_a_clock_that_jumps_a_year_raises_nothing_and_is_counted(
+    tmp_path: Path, years: int, where: int, fewer: int
+) -> None:
+    rows = list(level(0, 8, high=(6,)))[fewer:]
+    where = min(where, len(rows) - 3)
+    rows[where : where + 3] = [(at + years * 365 * DAY, 2.9) for at, _ in rows[where : where + 3]]
     done = file_run(tmp_path, HEAD + rows_of(rows))
     assert [t.count for t in done.troubles if t.sort == "clock"] == [3]
     assert done.kinds.get("own_high") == 1
-    assert done.until - done.since < 400 * DAY
+    assert done.until - done.since <= 9 * DAY
 
 
 def test_with_the_times_of_arrival_a_wrong_clock_is_judged_as_live(tmp_path: Path) -> None:
@@ -341,8 +346,9 @@ def test_an_empty_file_and_no_device_are_no_crash(tmp_path: Path) -> None:
     assert [(t.sort, t.what) for t in done.troubles if t.sort == "history"] == [("history", "none")]
 
 
-def test_rows_that_stand_by_device_are_put_in_order(tmp_path: Path) -> None:
-    both = rows_of(level(0, 4, high=(3,))) + rows_of(level(0, 4), "p1", "pressure", "bar")
+@pytest.mark.parametrize("fewer", [0, 20, 40])  # rows of the first device
+def test_rows_that_stand_by_device_are_put_in_order(tmp_path: Path, fewer: int) -> None:
+    both = rows_of(level(0, 4, high=(3,))[fewer:]) + rows_of(level(0, 4), "p1", "pressure", "bar")
     done = file_run(tmp_path, HEAD + both)
     assert done.kinds.get("own_high") == 1
     assert not [t for t in done.troubles if t.sort in ("clock", "late")]

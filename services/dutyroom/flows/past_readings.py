@@ -167,7 +167,8 @@ def _came(columns: Columns, troubles: Troubles, table: PointTable) -> Longs:
     before, after = np.append(middle[:1], middle[:-1]), np.append(middle[1:], middle[-1:])
     room = np.maximum(_FAR, 2 * spread)
     block = np.arange(len(at)) // _BLOCK
-    low, high = np.minimum(before, middle) - room, np.maximum(after, middle) + room
+    around = np.stack([before, middle, after])  # by device, time goes back where the next one begins
+    low, high = around.min(axis=0) - room, around.max(axis=0) + room
     wrong = (at < low[block]) | (at > high[block])
     for point, count in Counter(columns.point[wrong].tolist()).items():
         troubles.add("clock", table[point].device, count)
@@ -178,7 +179,8 @@ def _middles(at: Longs) -> tuple[Longs, Longs]:
     """Of each block of rows: its median, and how far half of them lie from it (sparse data is no wrong clock)."""
     whole = len(at) // _BLOCK * _BLOCK
     middle, spread = [], []
-    for part in (at[:whole].reshape(-1, _BLOCK), at[whole:].reshape(1, -1)):
+    rest = at[-_BLOCK:] if whole < len(at) else at[:0]  # a few rows alone know nothing of those around them
+    for part in (at[:whole].reshape(-1, _BLOCK), rest.reshape(1, -1)):
         if part.size:
             ordered = np.sort(part, axis=1)
             found = ordered[:, part.shape[1] // 2]

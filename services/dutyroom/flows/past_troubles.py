@@ -83,9 +83,10 @@ class Census:
             np.zeros(size, np.int64), np.full(size, 2**62, np.int64), np.full(size, -(2**62), np.int64)
         )
 
-    def take(self, point: np.ndarray[tuple[int], np.dtype[np.int32]], at: Longs) -> None:
-        """Readings in their order of arrival."""
+    def take(self, point: np.ndarray[tuple[int], np.dtype[np.int32]], at: Longs, received: Longs) -> None:
+        """Readings in their order of arrival. One whose clock is a day off and more was there when it came."""
         size = len(self.count)
+        at = np.where(np.abs(at - received) > DAY, received, at)
         self.count += np.bincount(point, minlength=size)[:size]
         np.minimum.at(self.first, point, at)
         np.maximum.at(self.last, point, at)

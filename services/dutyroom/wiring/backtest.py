@@ -244,7 +244,7 @@ def _batches(source: Iterable[Columns], slots: Longs, census: Census | None = No
     def counted() -> Iterator[Columns]:
         for columns in source:
             if census is not None:
-                census.take(columns.point, columns.at)
+                census.take(columns.point, columns.at, columns.received)
             yield columns
 
     return batches_of(counted(), slots)
