@@ -149,7 +149,8 @@ class Watch:
     def _listening(self, now: Ms) -> Ms:
         """Since when we do again: what has come before anybody looked waits in the journal."""
         first = [self._journal.read(lane, seq, _CHUNK) for lane, seq in self._position.items()]
-        return self._engine.again(now, [batch for rows in first for _, batch in rows])
+        until = min((rows[-1][1].received_at for rows in first if len(rows) == _CHUNK), default=now)
+        return self._engine.again(until, [batch for rows in first for _, batch in rows])
 
     # ------------------------------------------------------------ batches
 

@@ -327,10 +327,11 @@ class Engine:
             self._look(instance)
         self.resumed(now if again is None else again)
 
-    def again(self, now: Ms, waiting: Sequence[Batch]) -> Ms:
-        """Since when we listen again after a while in which no device was heard: from the first message of what waits to
-        be judged; `now` where nothing does."""
-        return self._hearing.again(now, waiting, PAUSE)
+    def again(self, until: Ms, waiting: Sequence[Batch]) -> Ms:
+        """Since when we listen again after a while in which no device was heard: from the first message after it of what
+        waits to be judged, which is known until then; `until` where there is none. When one was last heard where what
+        waits has no such while: others listened, it is only judged late."""
+        return self._hearing.again(until, waiting, PAUSE)
 
     def resumed(self, now: Ms) -> bool:
         """We listen again at `now`. Where no device at all was heard for a while, nothing is known of that while:

@@ -235,13 +235,15 @@ class Hearing:
         heard = self.devices.heard[: self.devices.size]
         return instant(int(heard.max())) if len(heard) else None
 
-    def again(self, now: Ms, waiting: Iterable[Batch], pause: Ms) -> Ms:
+    def again(self, until: Ms, waiting: Iterable[Batch], pause: Ms) -> Ms:
         """See `Engine.again`. What is delivered once more has the time at which it came first."""
         last = self.last()
         if last is None:
-            return now
-        came = np.concatenate([np.array([now]), *(b.times() for b in waiting if not b.again)])
-        return int(came[came > last + pause].min(initial=now))
+            return until
+        came = np.concatenate([np.array([until]), *(b.times() for b in waiting if not b.again)])
+        came = np.unique(came[(came > last) & (came <= until)])
+        after = came[np.diff(came, prepend=last) > pause]
+        return int(after[0]) if len(after) else last
 
     def when(self, device: str) -> Ms | None:
         place = self._place.get(device)

@@ -453,6 +453,38 @@ def test_what_came_before_the_watch_looks_rings_no_wait_across_the_time_in_which
     assert room.records.rows.alarms == {}
 
 
+@pytest.mark.parametrize("shut", [400, 900])
+@pytest.mark.parametrize("every", [1, 5, 10, 50])
+@pytest.mark.parametrize("urgent", [False, True])
+def test_what_was_heard_while_the_watch_alone_stood_still_is_judged_as_if_it_had_not(
+    shut: int, every: int, urgent: bool
+) -> None:
+    """Its database was away for ten minutes, the gate stood open, and a meter spoke all the while; so did a detector,
+    in a lane of its own."""
+    room = Room(
+        [device("gate", "gate"), device("meter", "water_meter", 10), device("fire", "fire_panel")],
+        {
+            "gate": [state("door_open")],
+            "water_meter": [gauge("flow", "m3/h")],
+            "fire_panel": [state("fault")],
+        },
+    )
+    for second in range(0, 60, 10):
+        room.at(second).reads(("meter", "flow", 0.1))
+    room.reads(("gate", "door_open", 1))
+    room.at(60)
+    for second in range(60, 660, every):
+        room.clock.at = T0 + second * 1000
+        room.journal.append(room.batch(("meter", "flow", 0.1)))
+        if urgent and second % 100 == 0:
+            room.journal.append(room.batch(("fire", "fault", 0), lane=Lane.PRIORITY))
+        if shut <= second < shut + every:
+            room.journal.append(room.batch(("gate", "door_open", 0)))
+    room.at(662)
+    assert room.engine.pauses == []
+    assert room.alarm("gate.held_open", "gate").raised_at == T0 + 170_000
+
+
 def test_what_could_not_be_committed_is_committed_later() -> None:
     room = Room([TANK], SPECS)
     room.at(1)
