@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from dutyroom.flows.episodes import Episode
-from dutyroom.flows.neighbours import says_more, spoke_on
+from dutyroom.alarms import spans_of
+from dutyroom.flows.episodes import Episode, known_since
+from dutyroom.flows.neighbours import LEAST, reports_loss, says_more, spoke_on
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.model.duty import Alarm, AlarmState
 from dutyroom.rules.behind import done_in, waiting_in
 from dutyroom.rules.spec import Cause, Rule, TicketPolicy, matches
 from dutyroom.timebase import MINUTE, Ms
-from dutyroom.topology import downstream, explains, feeds_of, upstream
+from dutyroom.topology import downstream, explains, feeds_of, sole_below, upstream
 
 RESTORE_GRACE: Ms = 5 * MINUTE  # consequences have this long, or two intervals, to come back
 
@@ -31,7 +32,9 @@ def root_of(
         explaining = {
             f: root
             for f, root in dead[utility].items()
-            if not says_more(room, root, episode) and (beside or not spoke_on(room, root, episode))
+            if not says_more(room, root, episode)
+            and not lost_again(room, root, episode)
+            and (beside or not spoke_on(room, root, episode))
         }
         feed = _dead_feed(room, utility, episode.alarm.object, explaining)
         if feed is not None and (top := top_of(explaining[feed], episode)):
@@ -42,6 +45,31 @@ def root_of(
             if found and _explaining(room, found) and (top := top_of(found, episode)):
                 return top
     return None
+
+
+def lost_again(room: Room, root: Episode, episode: Episode, steady: Ms = MINUTE) -> bool:
+    """Whether an alarm says that there is no power again, after its root was over and its device was live: what hangs on it
+    has spoken in between, or it had said so itself. steady: for how long; of one that is dead sooner supply comes back by
+    fits and starts."""
+    rule, ended = room.context.rules.get(episode.alarm.rule), over(root.alarm)
+    loss = rule is not None and reports_loss(rule)
+    if ended is None or not (loss or episode.alarm.arguments.get("inferred") == "power"):
+        return False
+    since = max((begun for begun, _ in spans_of(episode.alarm)), default=ended)
+    live = _said_live(room, episode)
+    if since < max((ended, *live)) + steady:
+        return False
+    below = sole_below(room.context.topology, "power", episode.alarm.object)
+    if sum((room.context.heard(d) or 0) > ended for d in below) >= LEAST:
+        return True
+    return loss and any(at > known_since(root.alarm) for at in live)
+
+
+def _said_live(room: Room, episode: Episode) -> list[Ms]:
+    """When what an alarm says was over before, as far as is known."""
+    same = (e.alarm for e in room.recent if e.key == episode.key and e is not episode)
+    ends = [over(alarm) for alarm in same if not alarm.disproved]
+    return [at for at in (*ends, *(end for _, end in spans_of(episode.alarm)[:-1])) if at is not None]
 
 
 def _dead_feed(room: Room, utility: str, device: str, dead: Mapping[str, Episode]) -> str | None:

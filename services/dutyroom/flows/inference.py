@@ -12,10 +12,10 @@ from dataclasses import replace
 
 from dutyroom import tickets
 from dutyroom.flows.announced import covering
-from dutyroom.flows.causes import dead_feeds, inferred_rule, over
+from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, over
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
-from dutyroom.flows.neighbours import reports_loss
+from dutyroom.flows.neighbours import LEAST, reports_loss
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
 from dutyroom.model.duty import AlarmEvent, AlarmState, Condition
@@ -23,7 +23,6 @@ from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import explains, feeds_of, sole_below, sole_fed
 
-LEAST = 3  # dark devices: fewer prove nothing
 ALIVE = 4  # as many signs of life as a quarter of the dark: a fifth of both
 TOGETHER: Ms = 2 * MINUTE
 HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its turn by then
@@ -145,9 +144,7 @@ def _outlived(room: Room, utility: str, feed: str, episode: Episode, dark: Mappi
         return False
     only = sole_below(room.context.topology, utility, feed)
     if (ended := over(alarm)) is not None:
-        if not (rule.dark or episode.guessed):
-            return False
-        since, said = ended, _saying(room)
+        since, said = ended, {e.alarm.object for e in _losses(room) if not lost_again(room, episode, e, 0)}
     else:
         if rule.kind != "stale" or episode.guessed:
             return False
@@ -187,9 +184,13 @@ def _gone(room: Room, fresh: Sequence[str], known: Ms) -> Ms:
 
 def _saying(room: Room) -> set[str]:
     """Devices that go on speaking, and say that they have no power."""
+    return {e.alarm.object for e in _losses(room)}
+
+
+def _losses(room: Room) -> list[Episode]:
     known = room.context.rules
     rules = {e: known.get(e.alarm.rule) for e in room.open.values() if e.active and not e.guessed}
-    return {e.alarm.object for e, rule in rules.items() if rule is not None and reports_loss(rule)}
+    return [e for e, rule in rules.items() if rule is not None and reports_loss(rule)]
 
 
 def _hushed(room: Room, feed: str, last: Ms | None) -> bool:

@@ -18,6 +18,7 @@ from dutyroom.topology import downstream, sole_below
 
 # A root's message may come two minutes after its consequences, and be judged half a minute later.
 ROOT_LATENESS: Ms = 150 * SECOND
+LEAST = 3  # devices: fewer prove nothing
 FEW = (
     2  # silent devices, or a quarter of those that speak: more of them may be a part of the feed that is dead
 )

@@ -107,6 +107,47 @@ def test_a_board_that_is_dead_a_minute_after_the_instrument_above_it_is_back_is_
     assert (room.alarm(rule, "b1").priority, told(room)) == (1, since + 1)
 
 
+@pytest.mark.parametrize("mute", [False, True])
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_board_that_fails_two_minutes_after_a_cut_is_told_within_a_minute(mute: bool, speaks: bool) -> None:
+    """It was live in between. speaks: in the cut and after it, the board's instrument; mute: not that of the feeder."""
+    room, b1 = house(), tuple(p for p in PUMPS if p[1] == "1")
+    boards, feeder = (BOARDS, ()) if speaks else ((), BOARDS), ("feeder",)
+    day(room, 0, 600)
+    day(room, 600, 1200, (*boards[0], *(() if mute else feeder)), (*PUMPS, *boards[1], *(feeder * mute)))
+    day(room, 1200, 1220, dead=boards[0], silent=boards[1])
+    day(room, 1220, 1320)
+    cut = [f"{'feeder.offline' if mute else 'power.mains_lost'}|feeder"]
+    assert (room.tickets(), told(room)) == (cut, 1)
+    day(room, 1320, 1390, dead=("b1",), silent=b1 if speaks else ("b1", *b1))
+    again = ["power.mains_lost|b1" if speaks else "feeder.offline|b1"]
+    assert (room.tickets(), told(room)) == (sorted(cut + again), 2)
+    day(room, 1390, 1800, dead=("b1",), silent=b1 if speaks else ("b1", *b1))
+    assert (room.tickets(), told(room)) == (sorted(cut + again), 2)
+
+
+def test_boards_that_say_that_they_are_dead_again_below_a_mute_feeder_are_the_same_cut_again() -> None:
+    """Their loads speak so seldom that they have not been missed yet."""
+    room, feeder = house(), ("feeder",)
+    day(room, 0, 600)
+    day(room, 600, 1200, dead=BOARDS, silent=feeder)
+    day(room, 1200, 1270, dead=BOARDS[2:])
+    day(room, 1270, 1320)
+    day(room, 1320, 1800, dead=BOARDS, silent=feeder)
+    assert (room.tickets(), told(room)) == (["feeder.offline|feeder"], 1)
+    assert room.alarm("feeder.offline", "feeder").arguments["inferred"] == "power"
+
+
+def test_a_board_that_comes_back_by_fits_and_starts_is_no_cut_of_its_own() -> None:
+    room = house()
+    day(room, 0, 600)
+    day(room, 600, 1200, dead=("feeder", *BOARDS), silent=PUMPS)
+    day(room, 1200, 1230)
+    day(room, 1230, 1250, dead=("b1",))
+    day(room, 1250, 1800)
+    assert (room.tickets(), told(room)) == (["power.mains_lost|feeder"], 1)
+
+
 def test_a_second_cut_two_minutes_after_the_first_was_over_is_known_within_a_minute() -> None:
     room, everything = house(), ("feeder", *BOARDS, *PUMPS)
     day(room, 0, 600)
