@@ -86,12 +86,19 @@ def run(batches: Iterable[Batch], past: Past) -> Outcome:
     now = 0
     for now, conditions in _said(engine, officer, batches, seen):
         officer.act(conditions, now)
+        _learn(officer, engine, now)
         _judge_again(late, officer, engine, now)
     while engine.missed:  # who follows another rule, after it
         now += _LOOK
         _judge_again(late, officer, engine, now)
     running = Counter(rule for rule, _ in engine.running)
     return Outcome(officer.told(), dict(engine.late), dict(engine.problems), running, officer.changed())
+
+
+def _learn(officer: Officer, engine: Engine, now: Ms) -> None:
+    """What topology has inferred, told to those who follow a rule that would say it."""
+    while told := officer.inferred(now):
+        officer.act(engine.learn_of(told, now), now)
 
 
 def _judge_again(late: Late, officer: Officer, engine: Engine, now: Ms) -> None:
@@ -106,6 +113,7 @@ def _judge_again(late: Late, officer: Officer, engine: Engine, now: Ms) -> None:
             engine.take_over(again.instance, now, out)
         late.done(found, changed)
         officer.act(out, now)
+        _learn(officer, engine, now)
 
 
 def _said(

@@ -10,6 +10,7 @@ from dutyroom.alarms import CHATTER_IN, spans_of
 from dutyroom.flows.corrections import Judged
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Decision, Episode, Standing
+from dutyroom.flows.inferred import Told, cut_of
 from dutyroom.model.duty import (
     Alarm,
     AlarmEvent,
@@ -68,6 +69,8 @@ class Officer:
         self._known: dict[int, Alarm] = {}  # all alarms, as they are now
         self._revised: set[int] = set()
         self._found: set[int] = set()
+        self._told = Told()
+        self._inferred: list[Alarm] = []  # that were or are no longer, and nobody was told yet
         self.alarms = self.devices = self  # of the records, what `Late` reads
         self.due: Ms = FOREVER  # when to `act` without a condition
 
@@ -103,6 +106,11 @@ class Officer:
         self._keep(decision, now)
         self.due = max(now + DUE, min(map(self._due, self._open.values()), default=FOREVER))
         return decision
+
+    def inferred(self, now: Ms) -> list[Condition]:
+        """What those who follow a rule are to be told, once."""
+        alarms, self._inferred = self._inferred, []
+        return self._told.look(alarms, self._context.rules, self._context.devices, now) if alarms else []
 
     def changed(self) -> dict[str, int]:
         """Alarms by what late readings changed of them."""
@@ -167,6 +175,8 @@ class Officer:
             alarm = replace(alarm, ticket=episode.work.ticket.id)
         alarm = self._attended(alarm, now)
         self._known[alarm.id] = alarm
+        if cut_of(alarm):
+            self._inferred.append(alarm)
         self._write_down(alarm, now)
         if alarm.ended_at is None:
             self._recent.pop(alarm.id, None)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dutyroom.alarms import spans_of
+from dutyroom.flows.inferred import GUESS, words
 from dutyroom.model.duty import Alarm, Check, CheckState, Condition, Device, DeviceStatus
+from dutyroom.rules.backing import backed
 from dutyroom.rules.spec import Checks, Rule, matches
 from dutyroom.timebase import Ms
-from dutyroom.topology import Topology, downstream, feeds_of
+from dutyroom.topology import Topology, children, downstream, feeds_of
 
 NAMED = 12  # places that a message names
 URGENT = (CheckState.TRAPPED, CheckState.STOPPED, CheckState.UNKNOWN, CheckState.RUNNING)
@@ -73,15 +75,15 @@ def list_of(
 
 
 def steps_of(
-    alarm: Alarm, rules: Mapping[str, Rule], devices: Mapping[str, Device], now: Ms
+    alarm: Alarm, rules: Mapping[str, Rule], devices: Mapping[str, Device], topology: Topology, now: Ms
 ) -> tuple[Check, ...]:
     """The steps that are awaited after an alarm, by the rules that follow it."""
-    found = []
+    found, said = [], said_by(alarm, rules, devices)
     for rule in rules.values():
-        if rule.kind != "sequence" or rule.parameters.get("after") != alarm.rule:
+        if rule.kind != "sequence" or rule.parameters.get("after") not in said:
             continue
         step = str(rule.parameters.get("late", ""))
-        hosts = [d for d in devices.values() if matches(rule.select, d) and backs(d, alarm.object)]
+        hosts = [d for d in devices.values() if matches(rule.select, d) and backs(d, alarm.object, topology)]
         found += [
             Check(0, alarm.site, alarm.id, begun(alarm), d.id, step, CheckState.AWAITED, now)
             for d in hosts
@@ -90,10 +92,18 @@ def steps_of(
     return tuple(found)
 
 
-def backs(device: Device, feeder: str) -> bool:
-    """Whether a device says that it backs this feeder; one that names none backs all."""
-    named = [part.strip() for part in str(device.parameters.get("backs", "")).split(",") if part.strip()]
-    return not named or feeder in named
+def said_by(alarm: Alarm, rules: Mapping[str, Rule], devices: Mapping[str, Device]) -> tuple[str, ...]:
+    """The rules whose condition an alarm tells of: its own, and those that would say what topology has inferred."""
+    utility = alarm.arguments.get(GUESS)
+    more = words(utility, devices.get(alarm.object), rules) if isinstance(utility, str) else ()
+    return alarm.rule, *more
+
+
+def backs(device: Device, feeder: str, topology: Topology) -> bool:
+    """Whether a device backs this feeder; one that says of none backs all."""
+    below = children(topology, "power")
+    backed_ones = backed(device, lambda d: below.get(d, ()), lambda d: feeds_of(topology, "power", d))
+    return not backed_ones or feeder in backed_ones
 
 
 def step_of(condition: Condition) -> tuple[str, CheckState, Ms] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dutyroom.flows.checklist import backs, begun, known_state, list_of, step_of, steps_of
+from dutyroom.flows.checklist import backs, begun, known_state, list_of, said_by, step_of, steps_of
 from dutyroom.flows.episodes import Step
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.model.duty import AlarmEvent, CheckState, Condition
@@ -29,7 +29,7 @@ def make_lists(room: Room) -> None:
 
         found = room.context.devices, room.context.topology
         listed = list_of(episode.alarm, rule.checks, *found, state, room.now) if rule.checks and alone else ()
-        steps = steps_of(episode.alarm, room.context.rules, room.context.devices, room.now)
+        steps = steps_of(episode.alarm, room.context.rules, *found, room.now)
         episode.checks = (*listed, *steps)
 
 
@@ -41,5 +41,10 @@ def follow_step(room: Room, condition: Condition) -> None:
         return
     after = rule.parameters.get("after")
     every = (*room.open.values(), *room.recent)
-    awaiting = [e for e in every if e.alarm.rule == after and backs(host, e.alarm.object)]
+    known = room.context.rules, room.context.devices
+    awaiting = [
+        e
+        for e in every
+        if after in said_by(e.alarm, *known) and backs(host, e.alarm.object, room.context.topology)
+    ]
     room.steps.append(Step(tuple(awaiting), condition.object, *told))

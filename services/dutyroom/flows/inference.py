@@ -15,6 +15,7 @@ from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, over
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
+from dutyroom.flows.inferred import GUESS, SINCE, UNTIL, WAS
 from dutyroom.flows.neighbours import LEAST, reports_loss
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
@@ -37,7 +38,7 @@ def infer(room: Room) -> None:
     for utility in [u for u in _ORDER if u in room.context.topology.feeds]:
         dark = _dark(room, utility)
         for episode in [
-            e for e in room.open.values() if e.active and e.alarm.arguments.get("inferred") == utility
+            e for e in room.open.values() if e.active and e.alarm.arguments.get(GUESS) == utility
         ]:
             if not _alive(room, utility, episode, dark):
                 continue
@@ -49,7 +50,8 @@ def infer(room: Room) -> None:
                 clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
         while dark and (found := _dead_now(room, utility, dark)):
             for feed, rule in found:
-                _raise(room, rule, Condition(rule.id, feed, True, room.now, arguments={"inferred": utility}))
+                told = {GUESS: utility, SINCE: room.now}
+                _raise(room, rule, Condition(rule.id, feed, True, room.now, arguments=told))
                 dark[feed] = room.now
 
 
@@ -76,7 +78,8 @@ def no_guess(room: Room, episode: Episode, reason: str) -> None:
     """What was inferred is over, but it is silent itself: that, and no more, stands from now on."""
     alarm, rule = episode.alarm, room.context.rules[episode.alarm.rule]
     own = fresh(room, rule, Condition(rule.id, alarm.object, True, room.now))
-    episode.alarm = replace(alarm, priority=own.priority, key=own.key, arguments=own.arguments)
+    was = {WAS: alarm.arguments[GUESS], SINCE: alarm.arguments.get(SINCE), UNTIL: room.now}
+    episode.alarm = replace(alarm, priority=own.priority, key=own.key, arguments={**own.arguments, **was})
     room.step(episode, AlarmEvent.NOTE, reason)
 
 

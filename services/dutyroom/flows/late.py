@@ -15,10 +15,11 @@ import numpy as np
 
 from dutyroom.alarms import spans_of
 from dutyroom.flows.corrections import Judged
+from dutyroom.flows.inferred import cut_of, cuts, words
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.late_states import Base, States
 from dutyroom.interfaces import Journal, ManyAtOnce, ReadingStore, Tx
-from dutyroom.model.duty import Alarm, Condition
+from dutyroom.model.duty import Alarm, Condition, Spans
 from dutyroom.model.telemetry import COUNTER_RESET, Lane, Point, PointTable, Quality, Series
 from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.engine import AHEAD, Engine
@@ -170,14 +171,20 @@ class Late:
         alarms = {a.id: a for a in (*recent, *tx.alarms.open_ones(self._site))}
         found = []
         for alarm in alarms.values():
-            if alarm.rule != rule or "inferred" in alarm.arguments:
-                continue
-            for begin, end in spans_of(alarm):
+            for begin, end in self._said(alarm, rule):
                 if end is None or end > known:
                     found.append(Condition(rule, alarm.object, True, begin))
                 if end is not None and end > known:
                     found.append(Condition(rule, alarm.object, False, end))
         return found
+
+    def _said(self, alarm: Alarm, rule: str) -> Spans:
+        """When an alarm said what a rule says: by itself, or because topology had inferred it."""
+        if (utility := cut_of(alarm)) and rule in words(
+            utility, self._engine.devices.get(alarm.object), self._engine.rules
+        ):
+            return cuts(alarm)
+        return spans_of(alarm) if alarm.rule == rule else ()
 
     def recorded(self, tx: Tx, judged: Iterable[Judged]) -> list[Judged]:
         """With the alarms that are recorded of each. Several rules of an object are often judged together."""

@@ -16,8 +16,9 @@ from dutyroom.alarms import spans_of
 from dutyroom.flows.conditions import OWN
 from dutyroom.flows.corrections import Judged
 from dutyroom.flows.decide import decide
-from dutyroom.flows.episodes import Context, Key, Standing, interval_in
+from dutyroom.flows.episodes import Context, Decision, Key, Standing, interval_in
 from dutyroom.flows.idle_rules import IdleRules
+from dutyroom.flows.inferred import Told, cut_of
 from dutyroom.flows.late import Late, Past
 from dutyroom.flows.learning import Learning
 from dutyroom.flows.mentions import Said, with_mentions
@@ -36,6 +37,7 @@ from dutyroom.timebase import DAY, HOUR, MINUTE, SECOND, Clock, Ms
 
 READER = "watch"
 _BLOB = "watch.engine"
+_TOLD = "watch.told"
 _CHUNK = 16  # batches read, and committed, at once
 _SNAPSHOT_EVERY = 500  # batches
 _SNAPSHOT_AGE = MINUTE
@@ -90,6 +92,7 @@ class Watch:
         self._idle = IdleRules()
         self._learning = Learning(site.id)
         self._places = Places(table)
+        self._told = Told()
         self._out: frozenset[str] = frozenset()  # devices out of service
         self._change = -1  # last line of the change log that was looked at
         self._seen: tuple[int, Standing, list[Condition]] | None = None  # what stood at that line
@@ -104,6 +107,8 @@ class Watch:
             blob = tx.blob(self._site.id, _BLOB)
             opened = tx.alarms.open_ones(self._site.id)
             ended = tx.alarms.search(self._site.id, ended=True, limit=_ENDED)
+            if (told := tx.blob(self._site.id, _TOLD)) is not None:
+                self._told = Told.load(told)
             if self._late is not None:
                 self._late.start(tx, self._clock.now(), blob is not None)
         position = dict(cursors)
@@ -129,6 +134,8 @@ class Watch:
         )
         if self._outage is not None:
             self._outage.adopt(any(a.rule == OUTAGE.id for a in standing))
+        inferred = [a for a in (*ended, *opened) if cut_of(a)]
+        self._infer(self._told.missing(inferred, self._engine.rules, self._engine.devices, now), now)
         self._engine.started(now, self._born)
         self._away = not self._engine.hears_all  # a line was away when the state was stored
         self._position = cursors
@@ -249,6 +256,7 @@ class Watch:
         for again in found:
             self._engine.take_over(again.instance, now, self._pending)
         late.done(found, changed)
+        self._tell(decision, now)
 
     def _blind(self, now: Ms) -> bool:
         """Whether devices may have spoken without our hearing it since the last tick."""
@@ -320,6 +328,17 @@ class Watch:
             self._keep(tx, snapshot)
         self._pending, self._gone = [], set()
         self._kept(now, snapshot)
+        self._tell(decision, now)
+
+    def _tell(self, decision: Decision, now: Ms) -> None:
+        """Those who follow a rule of what topology has inferred in its words. What they say of it is recorded next."""
+        alarms = [episode.alarm for episode in decision.episodes]
+        self._infer(self._told.look(alarms, self._engine.rules, self._engine.devices, now), now)
+
+    def _infer(self, conditions: Sequence[Condition], now: Ms) -> None:
+        if conditions:
+            self._pending += self._engine.learn_of(conditions, now)
+            self._turned = True
 
     def _advance(self, now: Ms, snapshot: bool) -> None:
         """The cursors alone, where nothing is pending and nothing due: what stands is not read for it."""
@@ -334,6 +353,7 @@ class Watch:
             head = orjson.dumps({str(int(lane)): seq for lane, seq in self._position.items()})
             state = self._engine.snapshot()
             tx.put_blob(self._site.id, _BLOB, head + b"\n" + state)
+            tx.put_blob(self._site.id, _TOLD, self._told.dump())
             self._learning.keep(tx, self._engine, self._clock.now())
             if self._late is not None:
                 self._late.keep(tx, self._clock.now(), state)

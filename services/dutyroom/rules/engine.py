@@ -273,10 +273,24 @@ class Engine:
         self._points.stir(instance)
         instance.spoke = condition.at
         out.append(condition)
+        self._tell(condition, received, out)
+
+    def _tell(self, condition: Condition, received: Ms, out: list[Condition]) -> None:
+        """Those who follow its rule."""
         for follower in self._followers.get(condition.rule, ()):
             if condition.at < follower.turned or condition.at == follower.timed:
                 self._misses(follower, condition.at)
             self._note(follower, follower.follow(condition, received), received, out)
+
+    def learn_of(self, conditions: Iterable[Condition], now: Ms) -> list[Condition]:
+        """What others have found out, in the words of a rule that does not say it itself: those who follow it go on from
+        there. Returns what they say of it."""
+        out: list[Condition] = []
+        for condition in conditions:
+            own = self._roster.instances.get((condition.rule, condition.object))
+            if own is None or not own.active:  # else it has told them, and goes on to
+                self._tell(condition, now, out)
+        return out
 
     def _timers(self, now: Ms, out: list[Condition], lane: Lane | None = None) -> None:
         """Delays and deadlines by rule and device, so that the order is always the same; of the

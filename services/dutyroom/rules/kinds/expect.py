@@ -8,14 +8,15 @@ from typing import Any
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Point
+from dutyroom.rules.backing import backed_in
 from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.kind import Instance, Place, read_codes
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
 
 DOC = (
-    "After the condition of rule `after`, on any device or on those that the device's parameter "
-    "`backs` names (ids, comma between), the point must be one of `equals` within `within`. Clears "
+    "After the condition of rule `after`, on those that the device's parameter `backs` names (ids, comma between), else on "
+    "those whose supply meets its own at a switch below it, else on any device, the point must be one of `equals` within `within`. Clears "
     "when it is, or when the other condition has gone. A point that is read at an interval of more than half of that time is judged by "
     "the first reading after it, and without one an interval later, a minute at most: when it changed between two nobody knows."
 )
@@ -151,6 +152,5 @@ def build(rule: Rule, place: Place) -> ExpectInstance | None:
     after, equals, within = (rule.parameters.get(n) for n in ("after", "equals", "within"))
     if point is None or not isinstance(equals, tuple) or not isinstance(within, int):
         return None
-    named = str(place.device.parameters.get("backs", ""))
-    backs = frozenset(part.strip() for part in named.split(",") if part.strip())
+    backs = backed_in(place.device, place.ground)
     return ExpectInstance(rule, point, str(after), frozenset(equals), within, backs)

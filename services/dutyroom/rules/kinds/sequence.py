@@ -12,6 +12,7 @@ from typing import Any
 
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
+from dutyroom.rules.backing import backed_in
 from dutyroom.rules.behind import Behind
 from dutyroom.rules.columns import FOREVER, NEVER
 from dutyroom.rules.kind import Instance, Place, gap_of
@@ -20,8 +21,8 @@ from dutyroom.rules.steps import POWER_CUT, Seen, Step, above, devices_of, read_
 from dutyroom.timebase import MINUTE, SECOND, Ms
 
 DOC = (
-    "After the condition of rule `after`, on any device or on those that the device's parameter `backs` names, the "
-    "`steps` must follow each other, each within its time of the one before; without `steps` those of a power cut: "
+    "After the condition of rule `after`, on those that the device's parameter `backs` names, else on those whose supply "
+    "meets its own at a switch below it, else on any device, the `steps` must follow each other, each within its time of the one before; without `steps` those of a power cut: "
     "running, transferred, back, off. A step is a code of a point of the device, or of the devices of a class that "
     "belong to it, or (`ended`) the end of the condition. Stands while the step `late` is awaited for longer than "
     "`within`; without `late`, any step that says `within`."
@@ -320,6 +321,5 @@ def build(rule: Rule, place: Place) -> SequenceInstance | None:
         )
     if not any(seen.values()):
         return None
-    named = str(place.device.parameters.get("backs", ""))
-    backs = frozenset(part.strip() for part in named.split(",") if part.strip())
+    backs = backed_in(place.device, place.ground)
     return SequenceInstance(rule, place.device.id, str(after), steps, seen, backs)

@@ -8,6 +8,7 @@ from typing import Any
 from dutyroom.fields import Fields
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import DeviceClass, Point
+from dutyroom.rules.backing import backed_in
 from dutyroom.rules.delay import Watched
 from dutyroom.rules.kind import GAPS, Place, read_codes
 from dutyroom.rules.spec import Rule
@@ -107,10 +108,11 @@ class UnplannedInstance(Watched):
 def build(rule: Rule, place: Place) -> UnplannedInstance | None:
     point = place.table.find(place.device.id, rule.point)
     equals = rule.parameters.get("equals")
-    named = str(place.device.parameters.get("backs", ""))
-    feeders = [part.strip() for part in named.split(",") if part.strip()] or [
-        device.id for device in place.devices.values() if device.device_class == DeviceClass.FEEDER
-    ]
+    every = [d.id for d in place.devices.values() if d.device_class == DeviceClass.FEEDER]
+    backs = backed_in(place.device, place.ground)
+    # A transformer above them may never say anything; a name in the row is meant.
+    meant = backs if place.device.parameters.get("backs") else backs & set(every)
+    feeders = sorted(meant) or every
     if point is None or not feeders or not isinstance(equals, tuple):
         return None
     return UnplannedInstance(rule, point, frozenset(equals), feeders, place)
