@@ -11,14 +11,17 @@ from dutyroom.flows.causes import RESTORE_GRACE, objects, over, root_of, rule_of
 from dutyroom.flows.conditions import OWN
 from dutyroom.flows.episodes import Episode, Work, known_since
 from dutyroom.flows.inference import SUPPLIED, no_guess
-from dutyroom.flows.neighbours import ROOT_LATENESS, few, spoke_on, spoken_from
+from dutyroom.flows.neighbours import ROOT_LATENESS, few, spoke_on, spoke_until, spoken_from
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
-from dutyroom.timebase import Ms
+from dutyroom.timebase import MINUTE, Ms
 from dutyroom.topology import upstream
 
+SLOW: Ms = (
+    15 * MINUTE
+)  # before a cut is inferred: what was known since all behind it were last heard is of it
 _BACK = "back_at"  # argument of an alarm that a planned outage covers: when what explains it was over
 
 
@@ -63,7 +66,9 @@ def _of_root(room: Room, episode: Episode, root: Episode, moment: Ms) -> bool:
     if episode.guessed and episode.alarm.object == root.alarm.object:
         return True
     rule = room.context.rules[episode.alarm.rule]
-    return moment >= known_since(root.alarm) - max(ROOT_LATENESS, rule.wait)
+    # What speaks often was missed long before there was enough to infer a cut from.
+    slow = root.guessed and (spoke_until(room, root) or moment) < moment
+    return moment >= known_since(root.alarm) - max(SLOW if slow else ROOT_LATENESS, rule.wait)
 
 
 def _suppress(room: Room, episode: Episode, root: Episode) -> None:

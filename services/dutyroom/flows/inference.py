@@ -11,8 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dutyroom import tickets
+from dutyroom.flows.across import ALIVE, TOGETHER, across, gone_by, undecided
 from dutyroom.flows.announced import covering
-from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, over
+from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, over, root_rules
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS, SINCE, UNTIL, WAS
@@ -22,11 +23,11 @@ from dutyroom.flows.ticketing import raise_priority
 from dutyroom.model.duty import AlarmEvent, AlarmState, Condition
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
-from dutyroom.topology import explains, feeds_of, sole_below, sole_fed
+from dutyroom.topology import explains, feeds_of, sole_below, sole_fed, upstream
 
-ALIVE = 4  # as many signs of life as a quarter of the dark: a fifth of both
-TOGETHER: Ms = 2 * MINUTE
 HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its turn by then
+TELLS: Ms = 10 * SECOND  # a board that speaks again has by then
+_LIVE = "live_from"  # argument of an inferred alarm: since when boards below it speak
 SAYS: Ms = 30 * SECOND  # a feed that speaks has said by then whether it is dead
 SUPPLIED = "supplied_at"  # argument of a silent instrument's alarm: when the cut inferred there was over
 # A dead gateway is no power cut: what it explains is no evidence. Gas carries nobody's word: it makes nothing dark.
@@ -35,24 +36,57 @@ _ORDER = ("network", "water", "power")
 
 def infer(room: Room) -> None:
     """A root alarm on a feed that is silent together with what hangs on it, and its end."""
+    silent = _seeming(room, "power")
+    _branches(room, silent)
+    waiting: set[str] = set()  # what is dark behind gateways of which nobody knows yet whether there is a cut
     for utility in [u for u in _ORDER if u in room.context.topology.feeds]:
         dark = _dark(room, utility)
-        for episode in [
-            e for e in room.open.values() if e.active and e.alarm.arguments.get(GUESS) == utility
-        ]:
-            if not _alive(room, utility, episode, dark):
-                continue
-            if episode.alarm.arguments.get(OWN):
-                no_guess(room, episode, "alarm.reason.back")
-                told = {**episode.alarm.arguments, SUPPLIED: room.now}
-                episode.alarm = replace(episode.alarm, arguments=told)
-            else:
-                clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
+        _end(room, utility, dark)
+        dark = {device: at for device, at in dark.items() if device not in waiting}
         while dark and (found := _dead_now(room, utility, dark)):
             for feed, rule in found:
-                told = {GUESS: utility, SINCE: room.now}
-                _raise(room, rule, Condition(rule.id, feed, True, room.now, arguments=told))
+                if utility == "network" and undecided(room, feed, silent):
+                    behind = sole_fed(room.context.topology, utility, feed)
+                    waiting.update(behind)
+                    dark = {device: at for device, at in dark.items() if device not in behind}
+                    continue
+                _say(room, rule, utility, feed)
                 dark[feed] = room.now
+
+
+def _branches(room: Room, silent: Mapping[str, Ms]) -> None:
+    for feed in across(room, silent) if len(silent) > 1 else ():
+        known = dead_feeds(room, "power")
+        rule = inferred_rule(room, "power", feed)
+        merely = feed in known and _merely_silent(room, feed, known[feed])
+        above = explains(room.context.topology, "power", feed, known)
+        if rule and above is None and (merely or feed not in known):
+            _say(room, rule, "power", feed)
+
+
+def _merely_silent(room: Room, feed: str, episode: Episode) -> bool:
+    rule = room.context.rules.get(episode.alarm.rule)
+    silent = rule is not None and rule.kind == "stale" and episode.active and not episode.guessed
+    return silent and episode.alarm.object == feed and episode.alarm.state in ANNUNCIATED
+
+
+def _end(room: Room, utility: str, dark: Mapping[str, Ms]) -> None:
+    """What was inferred and is over by what was heard since."""
+    inferred = [e for e in room.open.values() if e.active and e.alarm.arguments.get(GUESS) == utility]
+    for episode in inferred:
+        if not _alive(room, utility, episode, dark):
+            continue
+        if episode.alarm.arguments.get(OWN):
+            no_guess(room, episode, "alarm.reason.back")
+            told = {**episode.alarm.arguments, SUPPLIED: room.now}
+            episode.alarm = replace(episode.alarm, arguments=told)
+        else:
+            clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
+
+
+def _say(room: Room, rule: Rule, utility: str, feed: str) -> None:
+    told: dict[str, str | int | float | bool | None] = {GUESS: utility, SINCE: room.now}
+    _raise(room, rule, Condition(rule.id, feed, True, room.now, arguments=told))
 
 
 def _raise(room: Room, rule: Rule, condition: Condition) -> None:
@@ -86,8 +120,18 @@ def no_guess(room: Room, episode: Episode, reason: str) -> None:
 def _dark(room: Room, utility: str) -> dict[str, Ms]:
     """Devices that seem to be without this utility, and since when we know. What a dead feed of another
     utility explains says nothing of this one."""
-    others = [u for u in _ORDER if u in room.context.topology.feeds and u != utility]
-    elsewhere: dict[str, dict[str, Episode]] = {}
+    seeming = _seeming(room, utility)
+    others = [u for u in _ORDER if u in room.context.topology.feeds and u != utility] if seeming else ()
+    elsewhere = {u: dead_feeds(room, u) for u in others}
+    return {
+        device: at
+        for device, at in seeming.items()
+        if not any(_explained(room, u, device, dead) for u, dead in elsewhere.items())
+    }
+
+
+def _seeming(room: Room, utility: str) -> dict[str, Ms]:
+    """The same, whatever explains them but a planned outage."""
     dark: dict[str, Ms] = {}
     for episode in room.open.values():
         rule = room.context.rules.get(episode.alarm.rule)
@@ -96,13 +140,9 @@ def _dark(room: Room, utility: str) -> dict[str, Ms]:
         silent = rule.kind == "stale" and utility != "water"  # no water silences nobody
         if not silent and utility not in rule.utilities:
             continue
-        if covering(room, episode, rule) is not None:
-            continue
-        elsewhere = elsewhere or {u: dead_feeds(room, u) for u in others}
-        if any(_explained(room, u, episode.alarm.object, dead) for u, dead in elsewhere.items()):
-            continue
-        at = known_since(episode.alarm)
-        dark[episode.alarm.object] = min(at, dark.get(episode.alarm.object, at))
+        if covering(room, episode, rule) is None:
+            at = known_since(episode.alarm)
+            dark[episode.alarm.object] = min(at, dark.get(episode.alarm.object, at))
     return dark
 
 
@@ -119,12 +159,18 @@ def _explained(room: Room, utility: str, device: str, dead: Mapping[str, Episode
 
 def _dead_now(room: Room, utility: str, dark: Mapping[str, Ms]) -> list[tuple[str, Rule]]:
     """Feeds that must be dead, each with the rule of the alarm that says so; not below dead ones."""
-    topology, counted = room.context.topology, dict[str, int]()
+    topology, counted = room.context.topology, dict[str, list[str]]()
+    behind = _behind_victims(room, dark) if utility == "power" else {}
     for device in dark:
         feeds = feeds_of(topology, utility, device)
         if len(feeds) == 1:
-            counted[feeds[0]] = counted.get(feeds[0], 0) + 1
-    candidates = sorted(feed for feed, number in counted.items() if number >= LEAST)
+            counted.setdefault(feeds[0], []).append(device)
+    candidates = sorted(
+        feed
+        for feed, mine in counted.items()
+        if sum(d not in behind or feed in {behind[d], *upstream(topology, "power", behind[d])} for d in mine)
+        >= LEAST
+    )
     if not candidates:
         return []
     known = dead_feeds(room, utility)
@@ -137,6 +183,22 @@ def _dead_now(room: Room, utility: str, dark: Mapping[str, Ms]) -> list[tuple[st
         and (rule := inferred_rule(room, utility, feed)) is not None
         and _proven(room, utility, feed, dark)
     ]
+
+
+def _behind_victims(room: Room, dark: Mapping[str, Ms]) -> dict[str, str]:
+    """Devices that are heard by a gateway alone which has no power itself, and where its cut is: what is silent there says
+    something of that cut, or of one above, and nothing of another."""
+    topology, found = room.context.topology, dict[str, str]()
+    dead = dead_feeds(room, "network") if "network" in topology.feeds else {}
+    for device in dark if dead else ():
+        gateway = explains(topology, "network", device, dead)
+        if gateway is None:
+            continue
+        root = dead[gateway].root or dead[gateway]
+        rule = room.context.rules.get(root.alarm.rule)
+        if rule is not None and rule.utility == "power":
+            found[device] = root.alarm.object
+    return found
 
 
 def _outlived(room: Room, utility: str, feed: str, episode: Episode, dark: Mapping[str, Ms]) -> bool:
@@ -163,6 +225,8 @@ def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool
     last, saying = heard(feed), _saying(room)
     # Below one that has spoken for a minute since, it is a fault of their own that they say.
     quiet = [d for d in only if d in dark and not (d in saying and (last or 0) > dark[d] + MINUTE)]
+    if _spoke_after(room, last, quiet, dark):
+        return False
     if 5 * len(quiet) >= 4 * len(only):
         return (
             feed in dark
@@ -172,17 +236,14 @@ def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool
     fresh = [d for d in quiet if dark[d] > room.now - TOGETHER]
     if len(fresh) < LEAST or not _hushed(room, feed, last):
         return False
-    since = _gone(room, fresh, min(dark[d] for d in fresh))
+    since = gone_by(room, fresh, min(dark[d] for d in fresh))
     alive = sum(d not in dark and (heard(d) or 0) > since for d in only)
     return ALIVE * alive <= len(fresh)
 
 
-def _gone(room: Room, fresh: Sequence[str], known: Ms) -> Ms:
-    """From when a sign of life of others speaks against these devices' being one cut: they had all missed a turn by then. Of
-    a gateway that hands out what it carries together, all others have spoken just before three turns are missed."""
-    heard, interval = room.context.heard, room.context.interval
-    missed = (((heard(d) or known) + 3 * interval(d) // 2) if interval(d) else known for d in fresh)
-    return min(known, max(missed))
+def _spoke_after(room: Room, last: Ms | None, quiet: Sequence[str], dark: Mapping[str, Ms]) -> bool:
+    """Whether a feed has spoken after each of these had missed a turn: what silences takes minutes to be known."""
+    return last is not None and last > max((gone_by(room, [d], dark[d]) for d in quiet), default=last)
 
 
 def _saying(room: Room) -> set[str]:
@@ -217,5 +278,23 @@ def _alive(room: Room, utility: str, episode: Episode, dark: Mapping[str, Ms]) -
         if not this_time:
             episode.alarm = replace(episode.alarm, arguments={**arguments, "spoke_at": room.now})
     only = sole_fed(room.context.topology, utility, feed)
-    alive = sum(d not in dark and (heard(d) or 0) > since for d in only)
-    return ALIVE * alive > sum(d in dark for d in only)
+    alive = [d for d in only if d not in dark and (heard(d) or 0) > since]
+    gone = sum(d in dark for d in only)
+    if ALIVE * sum(not _may_say(room, utility, d) for d in alive) > gone:
+        return True
+    return _holds(room, episode, ALIVE * len(alive) > gone)
+
+
+def _may_say(room: Room, utility: str, device: str) -> bool:
+    """Whether a device that speaks may be about to say that it has no power."""
+    return any(reports_loss(rule) for rule in root_rules(room, utility, device))
+
+
+def _holds(room: Room, episode: Episode, live: bool) -> bool:
+    """Whether what may still say otherwise has been live for as long as it needs for that."""
+    arguments = dict(episode.alarm.arguments)
+    since = arguments.get(_LIVE)
+    if live != (since is not None):
+        arguments.pop(_LIVE, None)
+        episode.alarm = replace(episode.alarm, arguments=arguments | ({_LIVE: room.now} if live else {}))
+    return live and isinstance(since, int) and room.now - since >= TELLS

@@ -32,7 +32,7 @@ def listen(room: Room) -> None:
             continue
         spoke, arguments = spoken_from(episode.alarm), dict(episode.alarm.arguments)
         silent, alive = _count(room, episode)
-        if 4 * alive <= silent or (_spoke_until(room, episode) or 0) <= known_since(episode.alarm):
+        if 4 * alive <= silent or (spoke_until(room, episode) or 0) <= known_since(episode.alarm):
             arguments.pop(_SPEAK, None)
         elif spoke is None:
             arguments[_SPEAK] = room.now
@@ -50,7 +50,7 @@ def spoke_on(room: Room, root: Episode, episode: Episode) -> bool:
     """Whether a root says only that an instrument is silent, and its feed had power after an alarm behind it was known."""
     if not _instrument(room, root):
         return False
-    until = _spoke_until(room, root)
+    until = spoke_until(room, root)
     return until is not None and until > known_since(episode.alarm) + ROOT_LATENESS
 
 
@@ -96,7 +96,7 @@ def _utility(room: Room, root: Episode) -> str:
     return room.context.rules[root.alarm.rule].utility
 
 
-def _spoke_until(room: Room, root: Episode) -> Ms | None:
+def spoke_until(room: Room, root: Episode) -> Ms | None:
     """The last moment up to which more than a fifth of what hangs on a feed alone has been heard."""
     feed = root.alarm.object
     if feed not in room.spoke:

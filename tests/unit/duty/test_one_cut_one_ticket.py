@@ -72,7 +72,12 @@ class Cut:
 
 def book_of(cut: Cut, topology: Topology = TOPOLOGY) -> PlainBook:
     context = Context(
-        SITE, RULES, DEVICES, topology, cut.heard.get, lambda d: (DEVICES[d].interval_s or 0) * 1000
+        SITE,
+        RULES,
+        DEVICES,
+        topology,
+        cut.heard.get,
+        lambda d: ((DEVICES[d].interval_s if d in DEVICES else 0) or 0) * 1000,
     )
     return PlainBook(context)
 
