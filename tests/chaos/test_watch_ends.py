@@ -32,10 +32,12 @@ def test_the_undisturbed_day_is_what_the_duty_log_says(undisturbed: Outcome) -> 
     assert [row[0] for row in undisturbed["tickets"]] == [  # type: ignore[index]
         "elevator.entrapment|lift3",
         "elevator.offline|lift1",
+        "feeder.offline|mute",
         "fire.alarm|panel",
         "gate.held_open|gate",
         "gate.held_open|gate2",
         "generator.fault|gen",
+        "generator.start_failure|gen2",
         "power.mains_lost|mains",
         "power.transfer_late|gen",
         "water.burst|riser",

@@ -23,6 +23,9 @@ DEVICES: list[Device] = [
     device("feeder", "feeder", 10),
     device("gen", "generator", 10, backs="mains,feeder"),
     device("switch", "transfer_switch", 10),
+    device("mute", "feeder", 10),
+    *(device(f"board{n}", "feeder", 10) for n in range(3)),
+    device("gen2", "generator", 10, backs="mute"),
     device("panel", "fire_panel", 10),
     device("riser", "water_meter", 10, use="riser"),
     device("gate", "gate"),
@@ -41,6 +44,7 @@ SPECS: dict[str, list[PointSpec]] = {
     "gateway": [state("online")],
 }
 POWER = {f"{kind}{n}": ("feeder",) for kind in ("lift", "gw") for n in range(3)} | {"feeder": ("mains",)}
+POWER |= {f"board{n}": ("mute",) for n in range(3)}
 STEP = 2  # seconds
 UNTIL, END = 1700, 2700  # after UNTIL no process ends: a silence needs its whole allowance after a start
 # What people do: (second, action, rule, object).
@@ -111,12 +115,16 @@ class Written:
 
 
 def readings(second: int) -> Iterator[Step]:
-    """A power cut with a load that is late, a fire, a burst, a shelved door, an entrapment, a lift that stays away."""
+    """A power cut with a load that is late, a fire, a burst, a shelved door, an entrapment, a lift that stays away. In the same
+    cut a mains whose instrument says nothing, with a set that does not start."""
     dark = 100 <= second < 700
     if second % 10 == 0:
         for feeder in ("mains", "feeder"):
             yield (feeder, "voltage", 0 if dark else 230), Lane.NORMAL
+        for board in (*(["mute"] if not dark else []), "board0", "board1", "board2"):
+            yield (board, "voltage", 0 if dark else 230), Lane.NORMAL
         yield ("gen", "running", int(125 <= second < 900)), Lane.NORMAL
+        yield ("gen2", "running", 0), Lane.NORMAL
         yield ("gen", "fault_code", int(400 <= second < 430)), Lane.NORMAL
         yield (
             ("switch", "source", 1 if second < 100 or second >= 720 else 2 if second >= 240 else 0),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from dutyroom.alarms import spans_of
-from dutyroom.flows.inferred import GUESS, words
+from dutyroom.flows.inferred import GUESS, cut_of, words
 from dutyroom.model.duty import Alarm, Check, CheckState, Condition, Device, DeviceStatus
 from dutyroom.rules.backing import backed
 from dutyroom.rules.spec import Checks, Rule, matches
@@ -78,12 +78,13 @@ def steps_of(
     alarm: Alarm, rules: Mapping[str, Rule], devices: Mapping[str, Device], topology: Topology, now: Ms
 ) -> tuple[Check, ...]:
     """The steps that are awaited after an alarm, by the rules that follow it."""
-    found, said = [], said_by(alarm, rules, devices)
+    found, said = [], (said_by(alarm, rules, devices) if GUESS in alarm.arguments else (alarm.rule,))
     for rule in rules.values():
         if rule.kind != "sequence" or rule.parameters.get("after") not in said:
             continue
         step = str(rule.parameters.get("late", ""))
-        hosts = [d for d in devices.values() if matches(rule.select, d) and backs(d, alarm.object, topology)]
+        hosts = [d for d in devices.values() if matches(rule.select, d)]
+        hosts = [d for d in hosts if backs(d, alarm.object, devices, topology)]
         found += [
             Check(0, alarm.site, alarm.id, begun(alarm), d.id, step, CheckState.AWAITED, now)
             for d in hosts
@@ -93,17 +94,16 @@ def steps_of(
 
 
 def said_by(alarm: Alarm, rules: Mapping[str, Rule], devices: Mapping[str, Device]) -> tuple[str, ...]:
-    """The rules whose condition an alarm tells of: its own, and those that would say what topology has inferred."""
-    utility = alarm.arguments.get(GUESS)
-    more = words(utility, devices.get(alarm.object), rules) if isinstance(utility, str) else ()
-    return alarm.rule, *more
+    """The rules whose condition an alarm tells of, or did: its own, and those that would say what topology has inferred."""
+    utility = cut_of(alarm)
+    return alarm.rule, *(words(utility, devices.get(alarm.object), rules) if utility else ())
 
 
-def backs(device: Device, feeder: str, topology: Topology) -> bool:
+def backs(device: Device, feeder: str, devices: Mapping[str, Device], topology: Topology) -> bool:
     """Whether a device backs this feeder; one that says of none backs all."""
     below = children(topology, "power")
-    backed_ones = backed(device, lambda d: below.get(d, ()), lambda d: feeds_of(topology, "power", d))
-    return not backed_ones or feeder in backed_ones
+    found = backed(device, devices, lambda d: below.get(d, ()), lambda d: feeds_of(topology, "power", d))
+    return not found or feeder in found
 
 
 def step_of(condition: Condition) -> tuple[str, CheckState, Ms] | None:

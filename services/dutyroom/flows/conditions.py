@@ -10,6 +10,7 @@ from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test
 from dutyroom.flows.calls import call_again
 from dutyroom.flows.episodes import Episode, Key
+from dutyroom.flows.inferred import kept
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
 from dutyroom.flows.ticketing import announce, raise_priority
@@ -38,7 +39,11 @@ def apply(room: Room, condition: Condition) -> None:
     if MERELY in condition.arguments:
         further(room, episode, condition)
     elif not condition.active:
-        if episode is not None and episode.active:
+        if episode is None or not episode.active:
+            return
+        if episode.guessed and episode.alarm.arguments.get(OWN):  # that is over, not what was inferred
+            episode.alarm = replace(episode.alarm, arguments=_unsaid(episode.alarm.arguments))
+        else:
             clear(room, episode, rule, condition.at)
     elif episode is None or not episode.active:
         raise_alarm(room, rule, condition)
@@ -77,16 +82,21 @@ def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> Non
         sum(e.root is episode and not e.guessed for e in room.open.values()) if episode.alarm.affected else 0
     )
     # What its own rule said the time before is over: it says it again where it is so.
-    kept = {name: value for name, value in episode.alarm.arguments.items() if name != OWN}
-    episode.alarm = replace(episode.alarm, affected=hanging, arguments=kept)
+    known = _unsaid(episode.alarm.arguments)
+    episode.alarm = replace(episode.alarm, affected=hanging, arguments=known)
     if episode.guessed == ("inferred" in condition.arguments):
         return
     now = fresh(room, rule, condition)
-    episode.alarm = replace(episode.alarm, priority=now.priority, key=now.key, arguments=now.arguments)
+    told = {**now.arguments, **kept(episode.alarm, room.now)}
+    episode.alarm = replace(episode.alarm, priority=now.priority, key=now.key, arguments=told)
     work = room.works.get(tickets.cause_of(*episode.key))
     if work is not None and now.priority < work.ticket.priority:
         raise_priority(room, work, now.priority, "alarm.reason.worse")
         episode.work = work
+
+
+def _unsaid(arguments: Arguments) -> Arguments:
+    return {name: value for name, value in arguments.items() if name != OWN}
 
 
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:

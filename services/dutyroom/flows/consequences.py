@@ -41,10 +41,10 @@ def follow_step(room: Room, condition: Condition) -> None:
         return
     after = rule.parameters.get("after")
     every = (*room.open.values(), *room.recent)
-    known = room.context.rules, room.context.devices
+    known = room.context.devices, room.context.topology
     awaiting = [
         e
         for e in every
-        if after in said_by(e.alarm, *known) and backs(host, e.alarm.object, room.context.topology)
+        if after in said_by(e.alarm, room.context.rules, known[0]) and backs(host, e.alarm.object, *known)
     ]
     room.steps.append(Step(tuple(awaiting), condition.object, *told))

@@ -16,7 +16,7 @@ from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, over, root_rules
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
-from dutyroom.flows.inferred import GUESS, SINCE, UNTIL, WAS
+from dutyroom.flows.inferred import GUESS, SINCE, kept
 from dutyroom.flows.neighbours import LEAST, reports_loss
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
@@ -112,8 +112,8 @@ def no_guess(room: Room, episode: Episode, reason: str) -> None:
     """What was inferred is over, but it is silent itself: that, and no more, stands from now on."""
     alarm, rule = episode.alarm, room.context.rules[episode.alarm.rule]
     own = fresh(room, rule, Condition(rule.id, alarm.object, True, room.now))
-    was = {WAS: alarm.arguments[GUESS], SINCE: alarm.arguments.get(SINCE), UNTIL: room.now}
-    episode.alarm = replace(alarm, priority=own.priority, key=own.key, arguments={**own.arguments, **was})
+    told = {**own.arguments, **kept(alarm, room.now)}
+    episode.alarm = replace(alarm, priority=own.priority, key=own.key, arguments=told)
     room.step(episode, AlarmEvent.NOTE, reason)
 
 

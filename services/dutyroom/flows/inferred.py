@@ -13,25 +13,26 @@ from typing import TypeAlias
 import orjson
 
 from dutyroom.alarms import spans_of
-from dutyroom.model.duty import Alarm, Condition, Device, Spans
+from dutyroom.model.duty import Alarm, Arguments, Condition, Device, Spans
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
 GUESS = "inferred"  # argument of an alarm that was inferred: in which utility its device is dead
 SINCE = "inferred_at"  # since when, the first time
-WAS = "was_inferred"  # the utility, of one that stands on for another reason
-UNTIL = "inferred_until"  # and until when
+WAS = "was_inferred"  # the utility, of one that told of a dead device before
+EARLIER = "inferred_before"  # and from when to when: begin-end, with blanks between
+_MOST = 20  # earlier ones that are kept
 
 Cut: TypeAlias = tuple[str, str]  # utility, device
 
 
 def words(utility: str, device: Device | None, rules: Mapping[str, Rule]) -> tuple[str, ...]:
-    """The rules that would say of a device of this class that it is dead in this utility."""
+    """The rules that would say of a device of this class that it is dead in this utility; of one that is gone, all."""
     return tuple(
         rule.id
         for rule in rules.values()
-        if rule.root and rule.utility == utility and device is not None
-        if device.device_class in rule.select.classes
+        if rule.root and rule.utility == utility
+        if device is None or device.device_class in rule.select.classes
     )
 
 
@@ -42,29 +43,42 @@ def cut_of(alarm: Alarm) -> str:
 
 def cuts(alarm: Alarm) -> Spans:
     """From when to when an alarm stands for a device that is inferred to be dead, as it was known."""
-    since, until = alarm.arguments.get(SINCE), alarm.arguments.get(UNTIL)
-    if not cut_of(alarm) or alarm.disproved:
+    if alarm.disproved:
         return ()
-    first = since if isinstance(since, int) else alarm.raised_at
-    found = [span for span in spans_of(alarm) if span[0] >= first]
-    if isinstance(until, int):
-        found = [(begin, until if end is None else min(end, until)) for begin, end in found if begin <= until]
+    listed = [span.split("-") for span in str(alarm.arguments.get(EARLIER, "")).split()]
+    found: list[tuple[Ms, Ms | None]] = [(int(begin), int(end)) for begin, end in listed]
+    if GUESS in alarm.arguments:
+        since = alarm.arguments.get(SINCE)
+        first = since if isinstance(since, int) else alarm.raised_at
+        found += [(begin, _over(alarm, end)) for begin, end in spans_of(alarm) if begin >= first]
     return tuple(found)
+
+
+def _over(alarm: Alarm, end: Ms | None) -> Ms | None:
+    return alarm.ended_at if end is None else end
+
+
+def kept(alarm: Alarm, now: Ms) -> Arguments:
+    """What an alarm keeps of its cuts when from now on it tells of something else."""
+    spans = cuts(alarm)[-_MOST:]
+    if not spans:
+        return {}
+    return {WAS: cut_of(alarm), EARLIER: " ".join(f"{a}-{now if b is None else b}" for a, b in spans)}
 
 
 @dataclass(slots=True)
 class Told:
-    """What is known to those who follow a rule: of each cut since when, and which alarm stands for it."""
+    """What is known to those who follow a rule: of each cut since when, and which alarm (its episode) stands for it."""
 
     known: dict[Cut, tuple[Ms, str]] = field(default_factory=dict)
 
     @staticmethod
     def load(data: bytes) -> Told:
         """data: what `dump` gave."""
-        return Told({(utility, object): (at, rule) for utility, object, at, rule in orjson.loads(data)})
+        return Told({(utility, object): (at, episode) for utility, object, at, episode in orjson.loads(data)})
 
     def dump(self) -> bytes:
-        return orjson.dumps([[*cut, at, rule] for cut, (at, rule) in sorted(self.known.items())])
+        return orjson.dumps([[*cut, at, episode] for cut, (at, episode) in sorted(self.known.items())])
 
     def look(
         self, alarms: Iterable[Alarm], rules: Mapping[str, Rule], devices: Mapping[str, Device], now: Ms
@@ -72,36 +86,39 @@ class Told:
         """What they are to be told: of cuts that have begun, and of those that are over. alarms: those that have
         changed, or all."""
         found: list[Condition] = []
-        for alarm in alarms:
-            utility = cut_of(alarm)
-            if not utility:
-                continue
-            spans, cut = cuts(alarm), (utility, alarm.object)
-            begin, end = spans[-1] if spans else (now, now)
-            if alarm.ended_at is not None and end is None:
-                end = alarm.ended_at
+        mine = [alarm for alarm in alarms if cut_of(alarm)]
+        for alarm in sorted(mine, key=lambda a: _stands(a) is not None):  # one may go on where another ends
+            cut, begin = (cut_of(alarm), alarm.object), _stands(alarm)
             before = self.known.get(cut)
-            if before is not None and (end is not None or before[0] != begin):
-                if before[1] != alarm.rule:
-                    continue  # another alarm stands for it
-                found += _said(cut, False, begin if end is None else max(end, before[0]), rules, devices)
+            if before is not None and before[1] == alarm.episode and before[0] != begin:
+                ended = max(dict(cuts(alarm)).get(before[0]) or now, before[0])
+                found += _said(cut, False, ended, rules, devices)
                 del self.known[cut]
-                before = None
-            if before is None and end is None:
+            if begin is not None and cut not in self.known:
                 found += _said(cut, True, begin, rules, devices)
-                self.known[cut] = begin, alarm.rule
+                self.known[cut] = begin, alarm.episode
         return found
+
+    def standing(self, rules: Mapping[str, Rule], devices: Mapping[str, Device]) -> list[Condition]:
+        """What they were told and holds."""
+        return [c for cut, (at, _) in self.known.items() for c in _said(cut, True, at, rules, devices)]
 
     def missing(
         self, alarms: Sequence[Alarm], rules: Mapping[str, Rule], devices: Mapping[str, Device], now: Ms
     ) -> list[Condition]:
         """After a start, of all open alarms and those that have ended lately: also of cuts of which no alarm is left."""
         found = self.look(alarms, rules, devices, now)
-        left = {(cut_of(alarm), alarm.object) for alarm in alarms}
-        for cut in [cut for cut in self.known if cut not in left]:
+        left = {alarm.episode for alarm in alarms}
+        for cut in [cut for cut, (_, episode) in self.known.items() if episode not in left]:
             found += _said(cut, False, now, rules, devices)
             del self.known[cut]
         return found
+
+
+def _stands(alarm: Alarm) -> Ms | None:
+    """Since when its cut holds; None = it is over."""
+    spans = cuts(alarm)
+    return spans[-1][0] if spans and spans[-1][1] is None else None
 
 
 def _said(

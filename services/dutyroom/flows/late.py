@@ -169,22 +169,26 @@ class Late:
         known = base.at if base.instance.turned == NEVER else min(base.at, base.instance.turned)
         recent = tx.alarms.search(self._site, since=since, limit=_MANY)
         alarms = {a.id: a for a in (*recent, *tx.alarms.open_ones(self._site))}
-        found = []
+        spans: dict[str, list[tuple[Ms, Ms | None]]] = {}
         for alarm in alarms.values():
-            for begin, end in self._said(alarm, rule):
+            spans.setdefault(alarm.object, []).extend(self._said(alarm, rule))
+        found = []
+        for object, said in spans.items():
+            for begin, end in _united(said):
                 if end is None or end > known:
-                    found.append(Condition(rule, alarm.object, True, begin))
+                    found.append(Condition(rule, object, True, begin))
                 if end is not None and end > known:
-                    found.append(Condition(rule, alarm.object, False, end))
+                    found.append(Condition(rule, object, False, end))
         return found
 
     def _said(self, alarm: Alarm, rule: str) -> Spans:
         """When an alarm said what a rule says: by itself, or because topology had inferred it."""
-        if (utility := cut_of(alarm)) and rule in words(
-            utility, self._engine.devices.get(alarm.object), self._engine.rules
-        ):
-            return cuts(alarm)
-        return spans_of(alarm) if alarm.rule == rule else ()
+        if alarm.rule == rule:
+            return spans_of(alarm)
+        if not (utility := cut_of(alarm)):
+            return ()
+        device = self._engine.devices.get(alarm.object)
+        return cuts(alarm) if rule in words(utility, device, self._engine.rules) else ()
 
     def recorded(self, tx: Tx, judged: Iterable[Judged]) -> list[Judged]:
         """With the alarms that are recorded of each. Several rules of an object are often judged together."""
@@ -268,6 +272,18 @@ def _again(
     found, marks = replay(base.instance, rows, now, base.since, base.marks, followed, base.after, pauses)
     said = min((stretch.said for stretch in found), default=FOREVER)
     return Again(key, Judged(*key, min(since, said - 1), found), base.instance, marks)
+
+
+def _united(spans: Iterable[tuple[Ms, Ms | None]]) -> Spans:
+    """Those that overlap are one: what two alarms say of an object, one of which was inferred, is over with the last."""
+    found: list[tuple[Ms, Ms | None]] = []
+    for begin, end in sorted(spans, key=lambda s: (s[0], FOREVER if s[1] is None else s[1])):
+        last = found[-1] if found else None
+        if last is None or (last[1] is not None and last[1] <= begin):
+            found.append((begin, end))
+        elif last[1] is not None and (end is None or end > last[1]):
+            found[-1] = last[0], end
+    return tuple(found)
 
 
 def rows_of(point: Point, series: Series, now: Ms) -> list[Row]:

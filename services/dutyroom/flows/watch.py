@@ -129,13 +129,17 @@ class Watch:
             if a.cleared_at is None and ("inferred" not in a.arguments or OWN in a.arguments)
         ]
         over = [Condition(a.rule, a.object, False, a.cleared_at) for a in (*opened, *ended) if a.cleared_at]
+        known = self._engine.rules, self._engine.devices
+        news = self._told.missing([a for a in (*ended, *opened) if cut_of(a)], *known, now)
         self._engine.adopt(
-            [Condition(a.rule, a.object, True, spans_of(a)[-1][0]) for a in standing], now, over
+            [Condition(a.rule, a.object, True, spans_of(a)[-1][0]) for a in standing],
+            now,
+            over,
+            [c for c in self._told.standing(*known) if c not in news],
         )
         if self._outage is not None:
             self._outage.adopt(any(a.rule == OUTAGE.id for a in standing))
-        inferred = [a for a in (*ended, *opened) if cut_of(a)]
-        self._infer(self._told.missing(inferred, self._engine.rules, self._engine.devices, now), now)
+        self._infer(news, now)
         self._engine.started(now, self._born)
         self._away = not self._engine.hears_all  # a line was away when the state was stored
         self._position = cursors

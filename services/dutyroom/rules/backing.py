@@ -2,42 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from dutyroom.model.duty import Device
-from dutyroom.rules.kind import Ground
+from dutyroom.model.telemetry import DeviceClass
+from dutyroom.rules.kind import Place
 
 Neighbours = Callable[[str], Sequence[str]]
 
 
-def backed(device: Device, below: Neighbours, feeds: Neighbours) -> frozenset[str]:
-    """Ids: those of its parameter `backs` (comma between), else the other feeds of the nearest switches below it and all
-    above these; empty where neither says anything. below, feeds: of a device, in power."""
+def backed(
+    device: Device, devices: Mapping[str, Device], below: Neighbours, feeds: Neighbours
+) -> frozenset[str]:
+    """Ids: those of its parameter `backs` (comma between), else the nearest switches or boards below it that have another
+    feed, no generator's, those feeds and all above these; empty where neither says anything. below, feeds: of a device, in
+    power."""
     named = [part.strip() for part in str(device.parameters.get("backs", "")).split(",") if part.strip()]
     if named:
         return frozenset(named)
-    own, queue, beside = {device.id}, list(below(device.id)), set[str]()
+    sets = [d.id for d in devices.values() if d.device_class == DeviceClass.GENERATOR]
+    own = _by_these([device.id, *sets], below, feeds)
+    mine, queue, meeting = set[str](), [device.id], list[str]()
     while queue:
-        one = queue.pop()
-        if one in own:
-            continue
-        others = [feed for feed in feeds(one) if feed not in own]
-        if others:  # two supplies meet here
-            beside.update(others)
-        else:
-            own.add(one)
-            queue += below(one)
-    found, queue = set[str](), [feed for feed in beside if feed not in own]
-    while queue:
-        one = queue.pop()
-        if one not in found:
+        for one in below(queue.pop()):
+            if one not in mine:
+                mine.add(one)
+                (queue if one in own else meeting).append(one)
+    found = set[str]()
+    while meeting:
+        if (one := meeting.pop()) not in found:
             found.add(one)
-            queue += feeds(one)
-    return frozenset(found - own)
+            meeting += [feed for feed in feeds(one) if feed not in own]
+    return frozenset(found)
 
 
-def backed_in(device: Device, ground: Ground) -> frozenset[str]:
+def _by_these(sets: Sequence[str], below: Neighbours, feeds: Neighbours) -> set[str]:
+    """Generators, and what they alone feed: several may run in parallel on a board of theirs."""
+    own = set(sets)
+    while more := {
+        one for feed in own for one in below(feed) if one not in own and own.issuperset(feeds(one))
+    }:
+        own |= more
+    return own
+
+
+def backed_in(place: Place) -> frozenset[str]:
     """The same, of a device where it stands."""
+    ground = place.ground
 
     def below(feed: str) -> Sequence[str]:
         return ground.below("power", feed)
@@ -45,4 +56,4 @@ def backed_in(device: Device, ground: Ground) -> frozenset[str]:
     def feeds(one: str) -> Sequence[str]:
         return [feed for feed in ground.above(one) if one in below(feed)]
 
-    return backed(device, below, feeds)
+    return backed(place.device, place.devices, below, feeds)

@@ -495,10 +495,17 @@ class Engine:
 
     # ------------------------------------------------------------ state
 
-    def adopt(self, standing: Sequence[Condition], now: Ms, over: Iterable[Condition] = ()) -> None:
+    def adopt(
+        self,
+        standing: Sequence[Condition],
+        now: Ms,
+        over: Iterable[Condition] = (),
+        learnt: Iterable[Condition] = (),
+    ) -> None:
         """After a start: what the alarm table says of conditions that stand, and of those that are over. It
         knows what time alone decided before, which no reading can tell again; those who follow a rule are told
-        of what began and of what ended so. What they said of it the table knows, too."""
+        of what began and of what ended so. What they said of it the table knows, too. learnt: what `learn_of` was given and
+        holds, for those who are new."""
         held = {(c.rule, c.object) for c in standing}
         ends = {(c.rule, c.object): c for c in sorted(over, key=lambda c: c.at)}
         told = list(standing)
@@ -514,6 +521,10 @@ class Engine:
         for condition in sorted(told, key=lambda c: c.at):
             for follower in self._followers.get(condition.rule, ()):
                 follower.follow(condition, condition.at)
+                self._adopt(follower, (follower.rule.id, follower.device) in held)
+        for condition in learnt:
+            for follower in self._followers.get(condition.rule, ()):
+                follower.follow(condition, now)
                 self._adopt(follower, (follower.rule.id, follower.device) in held)
 
     def _adopt(self, instance: Instance, active: bool) -> None:

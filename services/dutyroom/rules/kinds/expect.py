@@ -152,5 +152,5 @@ def build(rule: Rule, place: Place) -> ExpectInstance | None:
     after, equals, within = (rule.parameters.get(n) for n in ("after", "equals", "within"))
     if point is None or not isinstance(equals, tuple) or not isinstance(within, int):
         return None
-    backs = backed_in(place.device, place.ground)
+    backs = backed_in(place)
     return ExpectInstance(rule, point, str(after), frozenset(equals), within, backs)

@@ -96,12 +96,19 @@ class SequenceInstance(Instance):
         if not condition.active:
             self.causes.pop(condition.object, None)
         elif condition.object in self.causes:
-            return None
+            return self._done_before(condition.at)
         else:
             self.causes[condition.object] = condition.at
             if self.began is None or any(step.ended for step in self.steps[: self.stage]):
                 self._begin(condition.at)
-        return self._go(condition.at)
+        return self._go(condition.at) or (self._done_before(condition.at) if condition.active else None)
+
+    def _done_before(self, at: Ms) -> Condition | None:
+        """Our step was done when another condition, or another who says the same, began to wait for it."""
+        mine = next((step for step in self.steps[: self.stage] if step.name == self.late), None)
+        if mine is None or mine.ended or self.began is None or self._blind(mine):
+            return None
+        return self._say(False, at, self.late)
 
     def _begin(self, at: Ms) -> None:
         self.began, self.stage, self.since = at, 0, at
@@ -321,5 +328,5 @@ def build(rule: Rule, place: Place) -> SequenceInstance | None:
         )
     if not any(seen.values()):
         return None
-    backs = backed_in(place.device, place.ground)
+    backs = backed_in(place)
     return SequenceInstance(rule, place.device.id, str(after), steps, seen, backs)

@@ -15,8 +15,8 @@ from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
 
 DOC = (
-    "The point has been one of `equals` for the on-delay while no condition of rule `unless` stood, on any feeder or "
-    "on those that the device's parameter `backs` names, each of these feeders was heard within `fresh` or three of its intervals, and no plan "
+    "The point has been one of `equals` for the on-delay while no condition of rule `unless` stood, on the feeders that "
+    "the device's parameter `backs` names, else on those whose supply meets its own at a switch below it, else on any, each of these was heard within `fresh` or three of its intervals, and no plan "
     "with a proof wanted a run of this device (from `ahead` before it is due until its grace is over). A device "
     "without feeders, or that no such plan concerns, is not judged. The time counts anew from when the other "
     "condition has gone: a set runs on until the load is back and it has cooled down."
@@ -109,7 +109,7 @@ def build(rule: Rule, place: Place) -> UnplannedInstance | None:
     point = place.table.find(place.device.id, rule.point)
     equals = rule.parameters.get("equals")
     every = [d.id for d in place.devices.values() if d.device_class == DeviceClass.FEEDER]
-    backs = backed_in(place.device, place.ground)
+    backs = backed_in(place)
     # A transformer above them may never say anything; a name in the row is meant.
     meant = backs if place.device.parameters.get("backs") else backs & set(every)
     feeders = sorted(meant) or every
