@@ -90,11 +90,12 @@ def _ways(room: Room, feed: str, dark: Mapping[str, Ms]) -> set[str]:
     fresh = [d for d in below if d in dark and dark[d] > room.now - TOGETHER]
     if not _silent_with(room, feed, fresh, dark):
         return set()
+    gone = gone_by(room, fresh, min(dark[d] for d in fresh))
+    unheard = {*fresh, *(d for d in below if _way(room, d, gone) in fresh)}
     every = sole_fed(topology, "power", feed)
-    branches = [b for b in every if not {b, *sole_below(topology, "power", b)}.isdisjoint(fresh)]
+    branches = [b for b in every if not {b, *sole_below(topology, "power", b)}.isdisjoint(unheard)]
     if len(branches) < min(2, len(every)):
         return set()
-    gone = gone_by(room, fresh, min(dark[d] for d in fresh))
     return {_way(room, device, gone) for device in (feed, *fresh)}
 
 

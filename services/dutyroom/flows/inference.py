@@ -55,7 +55,7 @@ def infer(room: Room) -> None:
 
 
 def _branches(room: Room, silent: Mapping[str, Ms]) -> None:
-    for feed in across(room, silent) if len(silent) > 1 else ():
+    for feed in across(room, silent) if silent else ():
         known = dead_feeds(room, "power")
         rule = inferred_rule(room, "power", feed)
         merely = feed in known and _merely_silent(room, feed, known[feed])
