@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from dutyroom.flows.causes import over
 from dutyroom.flows.neighbours import LEAST
 from dutyroom.flows.room import Room
 from dutyroom.timebase import MINUTE, SECOND, Ms
@@ -24,7 +25,8 @@ _SLACK: Ms = 5 * SECOND  # of a message on its way
 def across(room: Room, dark: Mapping[str, Ms]) -> list[str]:
     """Feeds of power, the highest first. dark: devices that are without it or silent, whatever explains them, and since when
     we know."""
-    return [feed for feed in _suspects(room, dark) if _enough(room, feed, _ways(room, feed, dark))]
+    back = _back(room)
+    return [feed for feed in _suspects(room, dark) if _enough(room, feed, _ways(room, feed, dark, back))]
 
 
 def undecided(room: Room, gateway: str, dark: Mapping[str, Ms]) -> bool:
@@ -83,7 +85,7 @@ def _enough(room: Room, feed: str, ways: set[str]) -> bool:
     return feed in ways and any(len(sole_fed(topology, "network", one)) >= LEAST for one in hung)
 
 
-def _ways(room: Room, feed: str, dark: Mapping[str, Ms]) -> set[str]:
+def _ways(room: Room, feed: str, dark: Mapping[str, Ms], back: Mapping[str, Ms]) -> set[str]:
     """By which ways we hear of a feed that it is dead: what comes by a gateway that is away is one of them, and tells nothing
     of its own. () = one of its branches may be dead alone."""
     topology, below = room.context.topology, sole_below(room.context.topology, "power", feed)
@@ -91,17 +93,37 @@ def _ways(room: Room, feed: str, dark: Mapping[str, Ms]) -> set[str]:
     if not _silent_with(room, feed, fresh, dark):
         return set()
     gone = gone_by(room, fresh, min(dark[d] for d in fresh))
-    unheard = {*fresh, *(d for d in below if _way(room, d, gone) in fresh)}
+    unheard = {*fresh, *(d for d in below if _way(room, d, gone, back) in fresh)}
     every = sole_fed(topology, "power", feed)
     branches = [b for b in every if not {b, *sole_below(topology, "power", b)}.isdisjoint(unheard)]
     if len(branches) < min(2, len(every)):
         return set()
-    return {_way(room, device, gone) for device in (feed, *fresh)}
+    return {_way(room, device, gone, back) for device in (feed, *fresh)}
 
 
-def _way(room: Room, device: str, gone: Ms) -> str:
-    """Its gateway, where that has handed out nothing since."""
+def _way(room: Room, device: str, gone: Ms, back: Mapping[str, Ms]) -> str:
+    """Its gateway, where that has handed out nothing since, or is back for less than a turn of this device."""
     topology, heard = room.context.topology, room.context.heard
     by = feeds_of(topology, "network", device)
-    away = len(by) == 1 and not any((heard(d) or 0) > gone for d in sole_fed(topology, "network", by[0]))
+    if len(by) != 1:
+        return device
+    turn = 3 * room.context.interval(device) // 2 + _SLACK
+    back_now = by[0] in back and room.now - back[by[0]] < turn
+    away = back_now or not any((heard(d) or 0) > gone for d in sole_fed(topology, "network", by[0]))
     return by[0] if away else device
+
+
+def _back(room: Room) -> dict[str, Ms]:
+    """Since when gateways are heard again, by the last of them or of what they carry that was; now, while one is known to be
+    away: its first word is one of many."""
+    found: dict[str, Ms] = {}
+    for episode in (*room.recent, *room.open.values()):
+        rule, device = room.context.rules.get(episode.alarm.rule), episode.alarm.object
+        if rule is None or not rule.dark or episode.alarm.disproved:
+            continue
+        own, ended = rule.root and rule.utility == "network", over(episode.alarm)
+        if own and ended is None:
+            ended = room.now
+        for gateway in (device,) if own else feeds_of(room.context.topology, "network", device):
+            found[gateway] = max(found.get(gateway, 0), ended or 0)
+    return found
