@@ -80,7 +80,9 @@ def _suppress(room: Room, episode: Episode, root: Episode) -> None:
         return
     if episode.alarm.arguments.get(OWN):  # its own rule says it too, once: it stands as that
         no_guess(room, episode, "alarm.reason.known")
-    else:  # what it stood for is said by its root now
+    elif (
+        root.active
+    ):  # what it stood for is said by its root now; of one that is over it hangs on, as all else does
         room.step(episode, AlarmEvent.CLEAR, "alarm.reason.known")
 
 

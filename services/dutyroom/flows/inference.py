@@ -209,6 +209,10 @@ def _outlived(room: Room, utility: str, feed: str, episode: Episode, dark: Mappi
         return False
     only = sole_below(room.context.topology, utility, feed)
     if (ended := over(alarm)) is not None:
+        same = (over(e.alarm) or ended for e in room.recent if e.key == episode.key)
+        # Before that it would hang on the one that is over: see `lost_again`.
+        if utility == "power" and room.now < max([ended, *same]) + MINUTE:
+            return False
         since, said = ended, {e.alarm.object for e in _losses(room) if not lost_again(room, episode, e, 0)}
     else:
         if rule.kind != "stale" or episode.guessed:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 
 import pytest
 from tests.unit.duty.duty_room import Room, device, gauge, person, state
@@ -36,7 +37,9 @@ def estate(boards: int, pumps: int, rules: Sequence[Rule], interval: int = 10) -
     return room
 
 
-def play(room: Room, since: int, until: int, turns: Mapping[str, tuple[int, int]], silent: range) -> None:
+def play(
+    room: Room, since: int, until: int, turns: Mapping[str, tuple[int, int]], silent: Collection[int]
+) -> None:
     """turns: of each device how often it speaks, and when; silent: while the gateway hands out nothing."""
     for second in range(since, until):
         room.at(second)
@@ -84,3 +87,17 @@ def test_a_board_that_does_not_come_back_with_the_others_is_told_after_its_turn(
     causes = {t.cause: int(t.priority) for t in room.records.rows.tickets.values()}
     assert causes.pop("gateway.offline|gw") == 3
     assert causes == {"feeder.offline|b0": 1}
+
+
+@pytest.mark.parametrize("first", ["0", "1"])
+def test_one_that_goes_again_and_again_does_not_ring_a_board_every_second(first: str) -> None:
+    room = estate(3, 4, QUICK)
+    turns = {**in_turn(room, first), "b0": (60, 6)}
+    away = {*range(600, 720), *range(740, 1040), *range(1100, 1190)}
+    play(room, 0, 1250, turns, away)
+    rows = room.records.rows
+    count = Counter((alarm.rule, alarm.object) for alarm in rows.alarms.values())
+    assert max(count.values()) <= 3, (
+        "one for each time, and not one a second of what a root that is over explains"
+    )
+    assert [(t.cause, int(t.priority)) for t in rows.tickets.values()] == [("gateway.offline|gw", 3)]
