@@ -22,11 +22,18 @@ KEPT_ALIVE: Ms = 3 * MINUTE  # after which a broker says that a gateway is away:
 _SLACK: Ms = 5 * SECOND  # of a message on its way
 
 
-def across(room: Room, dark: Mapping[str, Ms]) -> list[str]:
-    """Feeds of power, the highest first. dark: devices that are without it or silent, whatever explains them, and since when
-    we know."""
-    back = _back(room)
-    return [feed for feed in _suspects(room, dark) if _enough(room, feed, _ways(room, feed, dark, back))]
+def suspects(room: Room, dark: Mapping[str, Ms]) -> list[str]:
+    """Feeds above these that have missed a turn, the highest first."""
+    topology, heard, interval = room.context.topology, room.context.heard, room.context.interval
+    above = {feed for device in dark for feed in upstream(topology, "power", device)}
+    late = [f for f in above if room.now - (heard(f) or 0) >= 3 * interval(f) // 2 + _SLACK]
+    return sorted(late, key=lambda f: (len(upstream(topology, "power", f)), f))
+
+
+def across(room: Room, feed: str, dark: Mapping[str, Ms]) -> bool:
+    """Whether a feed of power must be dead. dark: devices that are without it or silent, whatever explains them, and since
+    when we know."""
+    return _enough(room, feed, _ways(room, feed, dark))
 
 
 def undecided(room: Room, gateway: str, dark: Mapping[str, Ms]) -> bool:
@@ -44,14 +51,6 @@ def undecided(room: Room, gateway: str, dark: Mapping[str, Ms]) -> bool:
         and _silent_with(room, feed, mine, dark)
         for feed in above
     )
-
-
-def _suspects(room: Room, dark: Mapping[str, Ms]) -> list[str]:
-    """Feeds that have missed a turn since these were last heard."""
-    topology, heard, interval = room.context.topology, room.context.heard, room.context.interval
-    above = {feed for device in dark for feed in upstream(topology, "power", device)}
-    late = [f for f in above if room.now - (heard(f) or 0) >= 3 * interval(f) // 2 + _SLACK]
-    return sorted(late, key=lambda f: (len(upstream(topology, "power", f)), f))
 
 
 def _silent_with(room: Room, feed: str, fresh: Sequence[str], dark: Mapping[str, Ms]) -> bool:
@@ -85,32 +84,45 @@ def _enough(room: Room, feed: str, ways: set[str]) -> bool:
     return feed in ways and any(len(sole_fed(topology, "network", one)) >= LEAST for one in hung)
 
 
-def _ways(room: Room, feed: str, dark: Mapping[str, Ms], back: Mapping[str, Ms]) -> set[str]:
+def _ways(room: Room, feed: str, dark: Mapping[str, Ms]) -> set[str]:
     """By which ways we hear of a feed that it is dead: what comes by a gateway that is away is one of them, and tells nothing
     of its own. () = one of its branches may be dead alone."""
     topology, below = room.context.topology, sole_below(room.context.topology, "power", feed)
     fresh = [d for d in below if d in dark and dark[d] > room.now - TOGETHER]
     if not _silent_with(room, feed, fresh, dark):
         return set()
-    gone = gone_by(room, fresh, min(dark[d] for d in fresh))
-    unheard = {*fresh, *(d for d in below if _way(room, d, gone, back) in fresh)}
+    ways = _Ways(room, gone_by(room, fresh, min(dark[d] for d in fresh)))
+    mine = set(fresh)
+    unheard = mine.union(d for d in below if ways.of(d) in mine)
     every = sole_fed(topology, "power", feed)
     branches = [b for b in every if not {b, *sole_below(topology, "power", b)}.isdisjoint(unheard)]
     if len(branches) < min(2, len(every)):
         return set()
-    return {_way(room, device, gone, back) for device in (feed, *fresh)}
+    return {ways.of(device) for device in (feed, *fresh)}
 
 
-def _way(room: Room, device: str, gone: Ms, back: Mapping[str, Ms]) -> str:
-    """Its gateway, where that has handed out nothing since, or is back for less than a turn of this device."""
-    topology, heard = room.context.topology, room.context.heard
-    by = feeds_of(topology, "network", device)
-    if len(by) != 1:
-        return device
-    turn = 3 * room.context.interval(device) // 2 + _SLACK
-    back_now = by[0] in back and room.now - back[by[0]] < turn
-    away = back_now or not any((heard(d) or 0) > gone for d in sole_fed(topology, "network", by[0]))
-    return by[0] if away else device
+class _Ways:
+    """By which way a device is heard: its gateway, where that has handed out nothing since `gone`, or is back for less than
+    a turn of the device."""
+
+    def __init__(self, room: Room, gone: Ms) -> None:
+        self._room, self._gone, self._back = room, gone, _back(room)
+        self._away: dict[str, bool] = {}  # a gateway of hundreds is looked at once
+
+    def of(self, device: str) -> str:
+        topology, room = self._room.context.topology, self._room
+        by = feeds_of(topology, "network", device)
+        if len(by) != 1:
+            return device
+        turn = 3 * room.context.interval(device) // 2 + _SLACK
+        back_now = by[0] in self._back and room.now - self._back[by[0]] < turn
+        return by[0] if back_now or self._silent(by[0]) else device
+
+    def _silent(self, gateway: str) -> bool:
+        if gateway not in self._away:
+            carried = sole_fed(self._room.context.topology, "network", gateway)
+            self._away[gateway] = not any((self._room.context.heard(d) or 0) > self._gone for d in carried)
+        return self._away[gateway]
 
 
 def _back(room: Room) -> dict[str, Ms]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dutyroom import tickets
-from dutyroom.flows.across import ALIVE, TOGETHER, across, gone_by, undecided
+from dutyroom.flows.across import ALIVE, TOGETHER, across, gone_by, suspects, undecided
 from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, over, root_rules
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
@@ -55,13 +55,19 @@ def infer(room: Room) -> None:
 
 
 def _branches(room: Room, silent: Mapping[str, Ms]) -> None:
-    for feed in across(room, silent) if silent else ():
-        known = dead_feeds(room, "power")
-        rule = inferred_rule(room, "power", feed)
-        merely = feed in known and _merely_silent(room, feed, known[feed])
-        above = explains(room.context.topology, "power", feed, known)
-        if rule and above is None and (merely or feed not in known):
+    for feed in suspects(room, silent):
+        rule = _untold(room, feed)
+        if rule is not None and across(room, feed, silent):
             _say(room, rule, "power", feed)
+
+
+def _untold(room: Room, feed: str) -> Rule | None:
+    """The rule whose alarm would say that a feed is dead; None = that is known, or nothing can say it."""
+    known = dead_feeds(room, "power")
+    merely = feed in known and _merely_silent(room, feed, known[feed])
+    if explains(room.context.topology, "power", feed, known) is not None or (feed in known and not merely):
+        return None
+    return inferred_rule(room, "power", feed)
 
 
 def _merely_silent(room: Room, feed: str, episode: Episode) -> bool:
