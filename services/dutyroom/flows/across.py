@@ -19,6 +19,7 @@ ALIVE = 4  # as many signs of life as a quarter of the dark: a fifth of both
 TOGETHER: Ms = 2 * MINUTE
 PATIENCE: Ms = 30 * SECOND  # that what hangs on another branch has to be missed as well
 KEPT_ALIVE: Ms = 3 * MINUTE  # after which a broker says that a gateway is away: one and a half keep-alives
+WILL: Ms = MINUTE  # after its last will a gateway is known to be away: it may come back at once
 _SLACK: Ms = 5 * SECOND  # of a message on its way
 
 
@@ -58,13 +59,25 @@ def _silent_with(room: Room, feed: str, fresh: Sequence[str], dark: Mapping[str,
     heard, last, pace = room.context.heard, room.context.heard(feed), room.context.interval(feed)
     if not fresh or last is None or not pace:
         return False
-    gone = gone_by(room, fresh, min(dark[d] for d in fresh))
-    until = max(min(heard(d) or dark[d], dark[d]) for d in fresh)
+    gone = _gone(room, fresh, dark)
+    until = max(min(_last(room, d, dark), dark[d]) for d in fresh)
     if not until - KEPT_ALIVE - 2 * pace <= last <= gone:
         return False
     below = sole_below(room.context.topology, "power", feed)
     alive = sum(d not in dark and (heard(d) or 0) > gone for d in below)
     return ALIVE * alive <= len(fresh)
+
+
+def _gone(room: Room, fresh: Sequence[str], dark: Mapping[str, Ms]) -> Ms:
+    """As `gone_by`; of what speaks only when it comes and goes its broker said it a while before it is known."""
+    missed = (_last(room, d, dark) + 3 * room.context.interval(d) // 2 for d in fresh)
+    return min(*(dark[d] for d in fresh), max(missed))
+
+
+def _last(room: Room, device: str, dark: Mapping[str, Ms]) -> Ms:
+    if not room.context.interval(device):
+        return dark[device] - WILL
+    return room.context.heard(device) or dark[device]
 
 
 def gone_by(room: Room, fresh: Iterable[str], known: Ms) -> Ms:
@@ -91,7 +104,7 @@ def _ways(room: Room, feed: str, dark: Mapping[str, Ms]) -> set[str]:
     fresh = [d for d in below if d in dark and dark[d] > room.now - TOGETHER]
     if not _silent_with(room, feed, fresh, dark):
         return set()
-    ways = _Ways(room, gone_by(room, fresh, min(dark[d] for d in fresh)))
+    ways = _Ways(room, _gone(room, fresh, dark))
     mine = set(fresh)
     unheard = mine.union(d for d in below if ways.of(d) in mine)
     every = sole_fed(topology, "power", feed)

@@ -129,10 +129,11 @@ def _dark(room: Room, utility: str) -> dict[str, Ms]:
     seeming = _seeming(room, utility)
     others = [u for u in _ORDER if u in room.context.topology.feeds and u != utility] if seeming else ()
     elsewhere = {u: dead_feeds(room, u) for u in others}
+    saying = _saying(room) if utility == "power" and seeming else ()  # that is no want of a gateway
     return {
         device: at
         for device, at in seeming.items()
-        if not any(_explained(room, u, device, dead) for u, dead in elsewhere.items())
+        if device in saying or not any(_explained(room, u, device, dead) for u, dead in elsewhere.items())
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import pytest
 from tests.unit.duty.duty_room import Room, device, gauge, person, state
 
+from dutyroom.flows.ground import ground_of
 from dutyroom.rules.parse import parse_rules
 from dutyroom.topology import Topology
 
@@ -181,3 +182,30 @@ def test_what_was_missed_long_before_there_was_enough_to_infer_the_cut_is_of_it(
     day(room, 200, 860, {"feeder", *BOARDS, *PUMPS})
     assert room.alarm("feeder.offline", "feeder").arguments["inferred"] == "power"
     assert not [ticket for ticket in room.tickets() if ticket.startswith("pump")]
+
+
+@pytest.mark.parametrize("silent", [30, 1000])
+@pytest.mark.parametrize("will", [45, 110])
+def test_a_gateway_that_reboots_below_an_instrument_that_is_broken_is_no_cut(silent: int, will: int) -> None:
+    """What it does not carry speaks on. Its last will is told a while after it went, and known a minute after that."""
+    room = house({"g0": "b2"}, dict.fromkeys(("b0", *PUMPS[:4]), ("g0",)), quick=False)
+    gone = {"feeder", "b0", *PUMPS[:4]}
+    day(room, 0, 100)
+    day(room, 100, 100 + silent, {"feeder"})
+    since = 100 + silent
+    day(room, since, since + 200, gone, gateways={since + will: ("g0", 0)})
+    day(room, since + 200, since + 320, {"feeder"}, gateways={since + 200: ("g0", 1)})
+    assert not any("inferred" in a.arguments for a in room.records.rows.alarms.values())
+    assert not any(int(t.priority) == 1 for t in room.records.rows.tickets.values())
+
+
+def test_boards_that_say_that_they_are_dead_are_no_want_of_a_gateway_that_is_taken_for_silent() -> None:
+    """The gateways have power of their own; all else behind one is silent, and the feeder says nothing."""
+    room = house(quick=False)
+    room.ground = ground_of(room.topology, "Asia/Shanghai")
+    room.restart()
+    day(room, 0, 200)
+    day(room, 200, 300, {"feeder", *PUMPS}, dead=BOARDS)
+    assert "gateway.silent@g1" in room.alarms()
+    assert room.alarms()["feeder.offline@feeder"] == "unacknowledged"
+    assert [t for t in room.tickets() if "gateway" not in t] == ["feeder.offline|feeder"]
