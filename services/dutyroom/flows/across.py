@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dutyroom.flows.causes import over
 from dutyroom.flows.neighbours import LEAST
 from dutyroom.flows.room import Room
+from dutyroom.flows.zones import of_zone
 from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import feeds_of, sole_below, sole_fed, upstream
 
@@ -144,7 +145,7 @@ def _back(room: Room) -> dict[str, Ms]:
     found: dict[str, Ms] = {}
     for episode in (*room.recent, *room.open.values()):
         rule, device = room.context.rules.get(episode.alarm.rule), episode.alarm.object
-        if rule is None or not rule.dark or episode.alarm.disproved:
+        if rule is None or not (rule.dark or of_zone(room, episode)) or episode.alarm.disproved:
             continue
         own, ended = rule.root and rule.utility == "network", over(episode.alarm)
         if own and ended is None:

@@ -7,15 +7,15 @@ from dataclasses import replace
 
 from dutyroom.alarms import spans_of
 from dutyroom.flows.episodes import Episode, known_since
-from dutyroom.flows.neighbours import LEAST, reports_loss, says_more, spoke_on
+from dutyroom.flows.inferred import supplied
+from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, reports_loss, says_more, spoke_on
 from dutyroom.flows.room import ANNUNCIATED, Room
+from dutyroom.flows.zones import cut_of, lingers, own_fault
 from dutyroom.model.duty import Alarm, AlarmState
 from dutyroom.rules.behind import done_in, waiting_in
 from dutyroom.rules.spec import Cause, Rule, TicketPolicy, matches
 from dutyroom.timebase import MINUTE, Ms
 from dutyroom.topology import downstream, explains, feeds_of, sole_below, upstream
-
-RESTORE_GRACE: Ms = 5 * MINUTE  # consequences have this long, or two intervals, to come back
 
 
 def root_of(
@@ -37,21 +37,23 @@ def root_of(
             and (beside or not spoke_on(room, root, episode))
         }
         feed = _dead_feed(room, utility, episode.alarm.object, explaining)
-        if feed is not None and (top := top_of(explaining[feed], episode)):
+        top = top_of(explaining[feed], episode) if feed is not None else None
+        if top is not None and (utility != "network" or own_fault(room, episode, top, dead[utility])):
             return top
     for cause in rule.explained_by:
         for object in objects(room, cause, episode.alarm.object):
             found = room.open.get((cause.rule, object))
             if found and _explaining(room, found) and (top := top_of(found, episode)):
                 return top
-    return None
+    cut = cut_of(room, episode, dead.get("power", {}))
+    return top_of(cut, episode) if cut is not None else None
 
 
 def lost_again(room: Room, root: Episode, episode: Episode, steady: Ms = MINUTE) -> bool:
     """Whether an alarm says that there is no power again, after its root was over and its device was live: what hangs on it
     has spoken in between, or it had said so itself. steady: for how long; of one that is dead sooner supply comes back by
     fits and starts."""
-    rule, ended = room.context.rules.get(episode.alarm.rule), over(root.alarm)
+    rule, ended = room.context.rules.get(episode.alarm.rule), restored(root.alarm)
     loss = rule is not None and reports_loss(rule)
     if ended is None or not (loss or episode.alarm.arguments.get("inferred") == "power"):
         return False
@@ -177,12 +179,20 @@ def _without(room: Room, utility: str, device: str, idle: str, dead: Mapping[str
 def _explaining(room: Room, root: Episode) -> bool:
     """A root explains while it stands, and for the grace in which its consequences come back."""
     ended = over(root.alarm)
+    back = restored(root.root.alarm) if root.root is not None else None
+    if back is not None and lingers(room, root, back):
+        return False
     return not root.alarm.disproved and (ended is None or room.now - ended < RESTORE_GRACE)
 
 
 def over(alarm: Alarm) -> Ms | None:
     """Since when its condition no longer holds."""
     return alarm.cleared_at if alarm.cleared_at is not None else alarm.ended_at
+
+
+def restored(alarm: Alarm) -> Ms | None:
+    """Since when there is supply again: its condition is over, or the cut that was inferred beside a silent instrument."""
+    return supplied(alarm) if (ended := over(alarm)) is None else ended
 
 
 def root_rules(room: Room, utility: str, feed: str) -> tuple[Rule, ...]:

@@ -7,13 +7,15 @@ from dataclasses import replace
 from dutyroom import tickets
 from dutyroom.flows.again import sound
 from dutyroom.flows.announced import covering, mute, muted
-from dutyroom.flows.causes import RESTORE_GRACE, objects, over, root_of, rule_of
+from dutyroom.flows.causes import objects, over, restored, root_of, rule_of
 from dutyroom.flows.conditions import OWN
 from dutyroom.flows.episodes import Episode, Work, known_since
-from dutyroom.flows.inference import SUPPLIED, no_guess
-from dutyroom.flows.neighbours import ROOT_LATENESS, few, spoke_on, spoke_until, spoken_from
+from dutyroom.flows.inference import no_guess
+from dutyroom.flows.inferred import SUPPLIED
+from dutyroom.flows.neighbours import RESTORE_GRACE, ROOT_LATENESS, few, spoke_on, spoke_until, spoken_from
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
+from dutyroom.flows.zones import lingers
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
 from dutyroom.timebase import MINUTE, Ms
@@ -142,7 +144,9 @@ def lift(room: Room) -> None:
         room.step(episode, AlarmEvent.UNSUPPRESS, reason)
         rule = room.context.rules.get(episode.alarm.rule)
         if rule is not None and rule.ticket.after is not None:
-            episode.alarm = replace(episode.alarm, ticket_due=room.now)
+            # What was raised just now may be of something that begins again: it waits for its root as ever.
+            due = max(room.now, known_since(episode.alarm) + rule.wait)
+            episode.alarm = replace(episode.alarm, ticket_due=due)
 
 
 def _of_outage(episode: Episode) -> bool:
@@ -183,7 +187,9 @@ def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Epi
     root = episode.root
     if root is None:
         return False
-    ended = over(root.alarm)
+    ended, back = over(root.alarm), restored(root.alarm)
+    if back is not None and lingers(room, episode, back):
+        return True
     if ended is None and _others_speak(room, episode, dead):
         return False
     if ended is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from math import inf
 
 from dutyroom import tickets
 from dutyroom.flows.across import ALIVE, TOGETHER, across, gone_by, suspects, undecided
@@ -16,10 +17,11 @@ from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, over, root_rules
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
-from dutyroom.flows.inferred import GUESS, SINCE, kept
-from dutyroom.flows.neighbours import LEAST, reports_loss
+from dutyroom.flows.inferred import GUESS, SINCE, SUPPLIED, kept
+from dutyroom.flows.neighbours import LEAST, ROOT_LATENESS, reports_loss, silent_only
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
+from dutyroom.flows.zones import silent_zones
 from dutyroom.model.duty import AlarmEvent, AlarmState, Condition
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
@@ -29,7 +31,6 @@ HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its
 TELLS: Ms = 10 * SECOND  # a board that speaks again has by then
 _LIVE = "live_from"  # argument of an inferred alarm: since when boards below it speak
 SAYS: Ms = 30 * SECOND  # a feed that speaks has said by then whether it is dead
-SUPPLIED = "supplied_at"  # argument of a silent instrument's alarm: when the cut inferred there was over
 # A dead gateway is no power cut: what it explains is no evidence. Gas carries nobody's word: it makes nothing dark.
 _ORDER = ("network", "water", "power")
 
@@ -37,7 +38,7 @@ _ORDER = ("network", "water", "power")
 def infer(room: Room) -> None:
     """A root alarm on a feed that is silent together with what hangs on it, and its end."""
     silent = _seeming(room, "power")
-    _branches(room, silent)
+    _branches(room, {**silent_zones(room), **silent})
     waiting: set[str] = set()  # what is dark behind gateways of which nobody knows yet whether there is a cut
     for utility in [u for u in _ORDER if u in room.context.topology.feeds]:
         dark = _dark(room, utility)
@@ -56,14 +57,21 @@ def infer(room: Room) -> None:
 
 def _branches(room: Room, silent: Mapping[str, Ms]) -> None:
     for feed in suspects(room, silent):
-        rule = _untold(room, feed)
+        rule = _untold(room, feed, silent)
         if rule is not None and across(room, feed, silent):
             _say(room, rule, "power", feed)
 
 
-def _untold(room: Room, feed: str) -> Rule | None:
+def _untold(room: Room, feed: str, dark: Mapping[str, Ms]) -> Rule | None:
     """The rule whose alarm would say that a feed is dead; None = that is known, or nothing can say it."""
-    known = dead_feeds(room, "power")
+    standing = dead_feeds(
+        room, "power"
+    )  # of one that is over it is enough that one has spoken since: ways are counted
+    known = {
+        f: e
+        for f, e in standing.items()
+        if over(e.alarm) is None or not _outlived(room, "power", f, e, dark, 1)
+    }
     merely = feed in known and _merely_silent(room, feed, known[feed])
     if explains(room.context.topology, "power", feed, known) is not None or (feed in known and not merely):
         return None
@@ -87,6 +95,9 @@ def _end(room: Room, utility: str, dark: Mapping[str, Ms]) -> None:
             told = {**episode.alarm.arguments, SUPPLIED: room.now}
             episode.alarm = replace(episode.alarm, arguments=told)
         else:
+            # A gateway that is back before anybody was told is nobody's work.
+            due = None if utility == "network" else episode.alarm.ticket_due
+            episode.alarm = replace(episode.alarm, ticket_due=due)
             clear(room, episode, room.context.rules[episode.alarm.rule], room.now, "alarm.reason.back")
 
 
@@ -101,11 +112,16 @@ def _raise(room: Room, rule: Rule, condition: Condition) -> None:
     if standing is None or not standing.active:
         raise_alarm(room, rule, condition)
         return
-    untold = standing.alarm.ticket_due is not None  # the ticket that opens now tells of it
+    own_due = standing.alarm.ticket_due
+    untold = own_due is not None  # the ticket that opens now tells of it
     clear(room, standing, rule, room.now, "alarm.reason.worse")
     raise_alarm(room, rule, condition)
     episode = room.open[rule.id, condition.object]
-    episode.alarm = replace(episode.alarm, arguments={**episode.alarm.arguments, OWN: True})
+    due = episode.alarm.ticket_due
+    if own_due is not None and due is not None:
+        due = min(due, own_due)  # no later than it was: power may be back in a moment, and nobody told
+    arguments = {**episode.alarm.arguments, OWN: True}
+    episode.alarm = replace(episode.alarm, arguments=arguments, ticket_due=due)
     # One that a person had acknowledged has ended: a new one is told of as ever.
     if episode is standing and not untold:
         room.tell(episode, f"again:{room.now}")
@@ -154,14 +170,27 @@ def _seeming(room: Room, utility: str) -> dict[str, Ms]:
 
 
 def _explained(room: Room, utility: str, device: str, dead: Mapping[str, Episode]) -> bool:
-    """By a feed that is itself no victim: a gateway without power explains nothing of a power cut. Nor does one that is back
-    of what was heard since."""
+    """By a feed that is itself no victim: a gateway without power explains nothing of a power cut. Nor does one that is back,
+    or whose instrument alone is silent, of what was heard since."""
     if not dead:
         return False
     last = room.context.heard(device) or 0
-    causes = {feed: root for feed, root in dead.items() if root.alarm.object == feed and root.root is None}
-    own = {feed for feed, root in causes.items() if (ended := over(root.alarm)) is None or last <= ended}
+    causes = {feed: root for feed, root in dead.items() if root.alarm.object == feed}
+    own = {f for f, root in causes.items() if _own(room, utility, root) and last <= _reaches(room, root)}
     return explains(room.context.topology, utility, device, own) is not None
+
+
+def _own(room: Room, utility: str, root: Episode) -> bool:
+    """Whether nothing else explains it, or only what is dead in the same utility: a gateway, by its own word."""
+    above = room.context.rules.get(root.root.alarm.rule) if root.root is not None else None
+    return root.root is None or (above is not None and above.utility == utility)
+
+
+def _reaches(room: Room, root: Episode) -> float:
+    """Until when a device must have been silent for this to explain it."""
+    if (ended := over(root.alarm)) is not None:
+        return ended
+    return known_since(root.alarm) + ROOT_LATENESS if silent_only(room, root) else inf
 
 
 def _dead_now(room: Room, utility: str, dark: Mapping[str, Ms]) -> list[tuple[str, Rule]]:
@@ -208,7 +237,9 @@ def _behind_victims(room: Room, dark: Mapping[str, Ms]) -> dict[str, str]:
     return found
 
 
-def _outlived(room: Room, utility: str, feed: str, episode: Episode, dark: Mapping[str, Ms]) -> bool:
+def _outlived(
+    room: Room, utility: str, feed: str, episode: Episode, dark: Mapping[str, Ms], least: int = LEAST
+) -> bool:
     """Whether what hangs on a feed, and is dark now, spoke on though its instrument was silent, or again since it is not, or
     since what had been inferred was over."""
     alarm, rule = episode.alarm, room.context.rules.get(episode.alarm.rule)
@@ -227,7 +258,7 @@ def _outlived(room: Room, utility: str, feed: str, episode: Episode, dark: Mappi
         if alarm.state not in ANNUNCIATED and inferred_rule(room, utility, feed) is None:
             return False
         since, said = known_since(alarm), set()
-    return sum(d in dark and d not in said and (room.context.heard(d) or 0) > since for d in only) >= LEAST
+    return sum(d in dark and d not in said and (room.context.heard(d) or 0) > since for d in only) >= least
 
 
 def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool:

@@ -21,6 +21,7 @@ GUESS = "inferred"  # argument of an alarm that was inferred: in which utility i
 SINCE = "inferred_at"  # since when, the first time
 WAS = "was_inferred"  # the utility, of one that told of a dead device before
 EARLIER = "inferred_before"  # and from when to when: begin-end, with blanks between
+SUPPLIED = "supplied_at"  # argument of a silent instrument's alarm: when the cut inferred there was over
 _MOST = 20  # earlier ones that are kept
 
 Cut: TypeAlias = tuple[str, str]  # utility, device
@@ -39,6 +40,12 @@ def words(utility: str, device: Device | None, rules: Mapping[str, Rule]) -> tup
 def cut_of(alarm: Alarm) -> str:
     """The utility in which the device of an alarm is or was inferred to be dead, "" = never."""
     return str(alarm.arguments.get(GUESS) or alarm.arguments.get(WAS) or "")
+
+
+def supplied(alarm: Alarm) -> Ms | None:
+    """Since when there is power again where an instrument stays silent; None = no cut was inferred there, or it lasts."""
+    at = alarm.arguments.get(SUPPLIED)
+    return at if isinstance(at, int) and GUESS not in alarm.arguments else None
 
 
 def cuts(alarm: Alarm) -> Spans:

@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom.flows.episodes import Episode, known_since
+from dutyroom.flows.inferred import GUESS, supplied
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import Alarm
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import SECOND, Ms
+from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import downstream, sole_below
 
 # A root's message may come two minutes after its consequences, and be judged half a minute later.
 ROOT_LATENESS: Ms = 150 * SECOND
+RESTORE_GRACE: Ms = 5 * MINUTE  # consequences have this long, or two intervals, to come back
 LEAST = 3  # devices: fewer prove nothing
 FEW = (
     2  # silent devices, or a quarter of those that speak: more of them may be a part of the feed that is dead
@@ -56,11 +58,14 @@ def spoke_on(room: Room, root: Episode, episode: Episode) -> bool:
 
 def says_more(room: Room, root: Episode, episode: Episode) -> bool:
     """Whether a root says, or said, only that an instrument is silent, or a gateway, and an alarm behind it that there is no
-    power."""
+    power. A cut that was inferred may be no more than a gateway: see `zones.own_fault`."""
     rule = room.context.rules.get(episode.alarm.rule)
-    if rule is None or not _silent_only(room, root):
+    back = supplied(root.alarm)
+    just_back = back is not None and room.now - back < RESTORE_GRACE  # what was without power comes back now
+    if rule is None or just_back or not silent_only(room, root):
         return False
-    return reports_loss(rule) or episode.alarm.arguments.get("inferred") == "power"
+    inferred = episode.alarm.arguments.get(GUESS) == "power" and _utility(room, root) == "power"
+    return reports_loss(rule) or inferred
 
 
 def reports_loss(rule: Rule) -> bool:
@@ -78,10 +83,10 @@ def few(room: Room, root: Episode, episode: Episode) -> bool:
 def _instrument(room: Room, episode: Episode) -> bool:
     """Whether an alarm says now that a feed's own instrument is silent, or a gateway's word on its presence that it is away,
     and no more: a last will may be told after the return."""
-    return episode.active and _silent_only(room, episode)
+    return episode.active and silent_only(room, episode)
 
 
-def _silent_only(room: Room, episode: Episode) -> bool:
+def silent_only(room: Room, episode: Episode) -> bool:
     """The same of one that may have gone: what is heard again had no less power before."""
     rule = room.context.rules.get(episode.alarm.rule)
     return rule is not None and rule.root and rule.dark and not episode.guessed

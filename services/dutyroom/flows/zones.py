@@ -1,0 +1,130 @@
+"""A gateway that is away, or of which most is silent, comes in; the power cut that is reason enough for it goes out.
+
+A gateway's supply need not be known: where what it carries has no power, nothing is wrong with it. And after a cut its zone
+is silent for as long as what it carries speaks rarely.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from dutyroom.flows.episodes import Episode, known_since
+from dutyroom.flows.inferred import GUESS
+from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, reports_loss
+from dutyroom.flows.room import Room
+from dutyroom.timebase import Ms
+from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed
+
+
+def cut_of(room: Room, episode: Episode, dead: Mapping[str, Episode]) -> Episode | None:
+    """The cut that explains a gateway's alarm. dead: feeds that are dead in power. Of a gateway that is told to be away by
+    itself only where nobody knows what feeds it."""
+    gateway = episode.alarm.object
+    if not _of_gateway(room, episode):
+        return None
+    if not of_zone(room, episode) and feeds_of(room.context.topology, "power", gateway):
+        return None
+    cuts = {feed: root for feed, root in dead.items() if _of_others(room, root, gateway)}
+    feed = _reason(room, episode, cuts) if cuts else None
+    return None if feed is None else cuts[feed]
+
+
+def _reason(room: Room, episode: Episode, cuts: Collection[str]) -> str | None:
+    """The dead feed that is reason enough for a gateway's alarm: of what it carries and still has power there is too little
+    for that alarm, and less than of what has none."""
+    topology = room.context.topology
+    carried = children(topology, "network").get(episode.alarm.object, ())
+    by = {device: explains(topology, "power", device, cuts) for device in carried}
+    supplied = [device for device, feed in by.items() if feed is None]
+    without = sorted(feed for feed in by.values() if feed is not None)
+    if len(without) <= len(supplied):
+        return None
+    if len(supplied) >= LEAST and not (of_zone(room, episode) and _most_speak(room, supplied)):
+        return None
+    return max(without, key=without.count)
+
+
+def own_fault(room: Room, cut: Episode, top: Episode, network: Mapping[str, Episode]) -> bool:
+    """Whether a cut that was inferred is no more than a gateway's fault (top: its alarm), or that of several: what is
+    dark there comes by it alone, or by such as carry too much else for this cut to be their reason. network: gateways that
+    are away."""
+    feed = cut.alarm.object
+    away = {name for name, root in network.items() if top in (root, root.root)}
+    away |= {
+        n for n, root in network.items() if n == root.alarm.object and _reason(room, root, {feed}) is None
+    }
+    return not several_ways(room, cut, away)
+
+
+def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> bool:
+    """Whether of what is dark where a cut was inferred, and is no gateway, three or more than a fifth come by other ways than
+    these gateways."""
+    if episode.alarm.arguments.get(GUESS) != "power":
+        return False
+    topology, feed = room.context.topology, episode.alarm.object
+    below = {feed, *sole_below(topology, "power", feed)} - children(topology, "network").keys()
+    # As well what hung on it and has just come back: one way is heard again before the other.
+    every = [*(e for e in room.open.values() if e.active or e.root is episode), *_hung_on(room, episode)]
+    dark = {e.alarm.object for e in every} & below
+    other = sum(explains(topology, "network", device, gateways) is None for device in dark)
+    return other >= LEAST or 5 * other > len(dark)
+
+
+def _hung_on(room: Room, cut: Episode) -> list[Episode]:
+    return [e for e in room.recent if e.root is cut or (cut.alarm.id and e.alarm.root == cut.alarm.id)]
+
+
+def silent_zones(room: Room) -> dict[str, Ms]:
+    """What says nothing of gateways whose zone is silent, and since when that is known: long before each is missed."""
+    found: dict[str, Ms] = {}
+    for episode in room.open.values():
+        if not episode.active or not of_zone(room, episode):
+            continue
+        at, carried = (
+            known_since(episode.alarm),
+            sole_fed(room.context.topology, "network", episode.alarm.object),
+        )
+        found.update((d, at) for d in carried if _silent(room, d))
+    return found
+
+
+def _silent_since(room: Room, episode: Episode, ended: Ms) -> bool:
+    """Whether most of those that a gateway carries, and that have had their turn since a cut was over, have said nothing."""
+    carried = sole_fed(room.context.topology, "network", episode.alarm.object)
+    due = [d for d in carried if 0 < 2 * room.context.interval(d) <= room.now - ended]
+    silent = sum((room.context.heard(d) or 0) <= ended for d in due)
+    return len(due) >= LEAST and 5 * silent >= 4 * len(due)
+
+
+def lingers(room: Room, episode: Episode, ended: Ms) -> bool:
+    """Whether a zone's alarm only waits, after a cut, for those of it that speak rarely."""
+    of_it = of_zone(room, episode) and known_since(episode.alarm) < ended + RESTORE_GRACE
+    return of_it and not _silent_since(room, episode, ended)
+
+
+def of_zone(room: Room, episode: Episode) -> bool:
+    """Whether an alarm says that most of what a gateway carries is silent."""
+    rule = room.context.rules.get(episode.alarm.rule)
+    return rule is not None and rule.kind == "zone_silence"
+
+
+def _of_gateway(room: Room, episode: Episode) -> bool:
+    rule = room.context.rules.get(episode.alarm.rule)
+    return rule is not None and rule.root and rule.utility == "network"
+
+
+def _of_others(room: Room, root: Episode, gateway: str) -> bool:
+    """Whether a cut is more than an instrument's silence, and not inferred from what comes by this gateway alone."""
+    if root.guessed:
+        return several_ways(room, root, {gateway})
+    rule = room.context.rules.get(root.alarm.rule)
+    return rule is not None and reports_loss(rule)
+
+
+def _most_speak(room: Room, devices: list[str]) -> bool:
+    return 5 * sum(_silent(room, device) for device in devices) < 4 * len(devices)
+
+
+def _silent(room: Room, device: str) -> bool:
+    """Whether it has missed two turns."""
+    return room.now - (room.context.heard(device) or 0) >= 2 * room.context.interval(device)

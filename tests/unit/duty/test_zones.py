@@ -1,0 +1,160 @@
+"""A gateway whose devices have no power: one cause, whatever feeds the gateway itself."""
+
+from __future__ import annotations
+
+import pytest
+from tests.unit.duty.two_gateways import BOARDS, CARRIED, FED, PUMPS, day, house, told
+
+ALL = {"feeder", *BOARDS, *PUMPS}
+CUT = ["feeder.offline|feeder"]
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_gateways_with_power_of_their_own_are_silent_in_a_cut_for_want_of_power(quick: bool) -> None:
+    """Nobody knows what feeds them: each zone is silent, and that is how a cut of a mute feeder is known within a minute."""
+    room = house(quick=quick)
+    day(room, 0, 200)
+    day(room, 200, 280, ALL)  # the first is overdue at 220
+    assert (room.tickets(), told(room)) == (CUT, CUT)
+    assert room.alarm("feeder.offline", "feeder").priority == 1
+    day(room, 280, 1000, ALL)
+    assert room.alarms()["gateway.silent@g0"] == room.alarms()["gateway.silent@g1"] == "suppressed"
+    day(room, 1000, 1600)
+    assert (told(room), len(room.records.rows.tickets)) == (CUT, 1)
+    assert set(room.alarms().values()) == {"returned"}
+
+
+def test_and_away_by_their_own_word_where_the_feeder_says_itself_that_it_is_dead() -> None:
+    room = house(quick=False)
+    day(room, 0, 200)
+    day(room, 200, 700, {*BOARDS, *PUMPS}, dead=("feeder",), gateways={230: ("g0", 0), 240: ("g1", 0)})
+    assert (room.tickets(), told(room)) == (["power.mains_lost|feeder"], ["power.mains_lost|feeder"])
+    assert room.alarms()["gateway.offline@g0"] == room.alarms()["gateway.offline@g1"] == "suppressed"
+
+
+def test_a_gateway_that_stays_away_after_the_cut_is_told_after_its_grace() -> None:
+    room = house(quick=False)
+    day(room, 0, 200)
+    day(room, 200, 700, {*BOARDS, *PUMPS}, dead=("feeder",), gateways={230: ("g0", 0), 240: ("g1", 0)})
+    away = {d for d, by in CARRIED.items() if by == ("g1",)}
+    day(room, 700, 1100, away, gateways={720: ("g0", 1)})
+    assert room.tickets() == ["gateway.offline|g1", "power.mains_lost|feeder"]
+
+
+def test_a_gateway_that_carries_more_than_is_dead_has_a_cause_of_its_own() -> None:
+    """One board of three is dead, and all that the gateway carries is silent."""
+    room = house(None, dict.fromkeys((*BOARDS, *PUMPS), ("g0",)), quick=False)
+    day(room, 0, 200)
+    day(room, 200, 300, dead=("b0",), silent=set(PUMPS[:4]))
+    assert room.tickets() == ["power.mains_lost|b0"]
+    day(room, 300, 500, {*BOARDS, *PUMPS}, gateways={330: ("g0", 0)})
+    assert room.tickets() == ["gateway.offline|g0", "power.mains_lost|b0"]
+
+
+def test_a_zone_is_not_told_after_a_cut_for_the_few_that_speak_rarely() -> None:
+    """Two of six speak every quarter of an hour: the alarm stands until they have had their turns."""
+    room = house(slow={"p22": 900, "p23": 900})
+    day(room, 0, 1000)
+    day(room, 1000, 3000, ALL)
+    assert room.alarms()["gateway.silent@g1"] == "suppressed"
+    day(room, 3000, 3420, {"p22", "p23"})
+    assert room.alarms()["gateway.silent@g1"] == "suppressed"
+    assert (told(room), len(room.records.rows.tickets)) == (CUT, 1)
+    day(room, 3420, 4600)
+    assert (told(room), len(room.records.rows.tickets)) == (CUT, 1)
+    assert "gateway.silent@g1" not in room.alarms()
+
+
+def test_and_hides_no_pump_that_does_not_come_back() -> None:
+    room = house(slow={"p22": 900, "p23": 900})
+    day(room, 0, 1000)
+    day(room, 1000, 3000, ALL)
+    day(room, 3000, 3360, {"p22", "p23", "p13"})
+    assert room.alarms()["gateway.silent@g1"] == "suppressed"
+    assert "pump.offline|p13" in room.tickets()
+
+
+def test_but_where_those_that_speak_often_stay_silent_it_is_told() -> None:
+    room = house(slow={"p22": 900, "p23": 900})
+    day(room, 0, 1000)
+    day(room, 1000, 3000, ALL)
+    away = {d for d, by in CARRIED.items() if by == ("g1",)}
+    day(room, 3000, 3400, away)
+    assert [t for t in room.tickets() if t not in CUT] == ["gateway.silent|g1"]
+
+
+@pytest.mark.parametrize("gap", [120, 300, 600])
+def test_a_second_cut_soon_after_the_first_is_the_same_ticket(gap: int) -> None:
+    """Supply comes back board by board, and one gateway is up when the next cut begins."""
+    room = house(FED, quick=False)
+    day(room, 0, 200)
+    day(room, 200, 800, ALL, gateways={240: ("g0", 0), 241: ("g1", 0)})
+    late = {d for d, by in CARRIED.items() if by == ("g1",)}
+    day(room, 800, 860, late, gateways={830: ("g0", 1)})
+    second = 800 + gap
+    day(room, 860, second, gateways={862: ("g1", 1)})
+    day(room, second, second + 700, ALL, gateways={second + 25: ("g0", 0), second + 28: ("g1", 0)})
+    assert {t.cause for t in room.records.rows.tickets.values()} == set(CUT)
+    assert room.alarm("feeder.offline", "feeder").arguments["inferred"] == "power"
+    assert room.alarm("feeder.offline", "feeder").state.value in ("unacknowledged", "acknowledged")
+
+
+def test_a_gateway_away_below_an_instrument_that_is_broken_is_the_gateways_ticket() -> None:
+    """Its boards' pumps are missed before it is known to be away, and spoke on after the instrument had fallen silent."""
+    room = house()
+    day(room, 0, 100)
+    day(room, 100, 900, {"feeder"})
+    away = {"feeder", *(d for d, by in CARRIED.items() if by == ("g0",))}
+    day(room, 900, 1020, away, gateways={925: ("g0", 0)})
+    day(room, 1020, 1300, {"feeder"}, gateways={1020: ("g0", 1)})
+    tickets = {t.cause: int(t.priority) for t in room.records.rows.tickets.values()}
+    assert tickets == {"feeder.offline|feeder": 3, "gateway.offline|g0": 3}
+    assert len(told(room)) == 2
+
+
+def test_a_cut_known_from_three_gateways_is_not_the_fault_of_the_one_that_carries_the_instrument() -> None:
+    room = house(None, CARRIED | {"feeder": ("g0",), "p12": ("g2",), "p13": ("g2",), "b1": ("g2",)})
+    day(room, 0, 200)
+    day(room, 200, 1000, ALL)
+    assert (room.tickets(), told(room)) == (CUT, CUT)
+    assert room.alarms()["gateway.silent@g0"] == "suppressed"
+
+
+def test_a_gateway_that_is_taken_for_silent_and_back_before_anybody_is_told_is_no_ticket() -> None:
+    room = house({"g0": "b0"}, dict.fromkeys((*BOARDS, *PUMPS), ("g0",)))
+    day(room, 0, 200)
+    day(room, 200, 232, {*BOARDS, *PUMPS})
+    assert room.alarm("gateway.offline", "g0").arguments["inferred"] == "network"
+    day(room, 232, 500)
+    assert (room.tickets(), told(room)) == ([], [])
+
+
+def test_boards_that_say_zero_at_the_return_of_a_cut_come_back_though_the_feeders_instrument_does_not() -> (
+    None
+):
+    """It was broken before the cut: what has been inferred there is over, and its silence goes on."""
+    room = house(carried={}, quick=True)
+    day(room, 0, 100)
+    day(room, 100, 900, {"feeder"})
+    day(room, 900, 1300, {"feeder", *BOARDS, *PUMPS})
+    assert room.alarm("feeder.offline", "feeder").arguments["inferred"] == "power"
+    before = len(told(room))
+    day(room, 1300, 1320, {"feeder", "b2", *PUMPS[8:]})
+    day(room, 1320, 1380, {"feeder", *PUMPS[8:]}, dead=("b2",))
+    day(room, 1380, 1500, {"feeder"})
+    assert "inferred" not in room.alarm("feeder.offline", "feeder").arguments
+    assert {t.cause for t in room.records.rows.tickets.values()} == set(CUT)
+    assert len(told(room)) == before
+
+
+def test_a_ticket_that_is_due_is_not_put_off_when_the_board_turns_out_to_be_dead() -> None:
+    """Its silence would be told at 815; the pumps are missed seconds before, and power is back seconds after."""
+    room = house(carried={}, quick=False)
+    day(room, 0, 200)
+    day(room, 200, 215, set(PUMPS[:4]))
+    day(room, 215, 800, {"b0", *PUMPS[:4]})
+    assert "inferred" in room.alarm("feeder.offline", "b0").arguments
+    assert room.tickets() == []
+    day(room, 800, 818, {"b0", *PUMPS[:4]})
+    day(room, 818, 900)
+    assert (room.tickets(), told(room)) == (["feeder.offline|b0"], ["feeder.offline|b0"])
