@@ -65,7 +65,7 @@ def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> boo
     below = {feed, *sole_below(topology, "power", feed)} - children(topology, "network").keys()
     # As well what hung on it and has just come back: one way is heard again before the other.
     every = [*(e for e in room.open.values() if e.active or e.root is episode), *_hung_on(room, episode)]
-    dark = {e.alarm.object for e in every} & below
+    dark = {*(e.alarm.object for e in every), *silent_zones(room)} & below
     other = sum(explains(topology, "network", device, gateways) is None for device in dark)
     return other >= LEAST or 5 * other > len(dark)
 

@@ -25,7 +25,7 @@ def house(
     pace: int = 10,
     slow: Mapping[str, int] | None = None,
 ) -> Room:
-    """fed: gateway -> its board; pace: of the feeders; slow: of pumps that speak less often, s."""
+    """fed: gateway -> its board; carried: device -> its gateways, g2 a third one; pace: of the feeders; slow: of pumps that speak less often, s."""
     power = {**dict.fromkeys(BOARDS, ("feeder",)), **{p: (f"b{p[1]}",) for p in PUMPS}}
     power |= {gateway: (board,) for gateway, board in (fed or {}).items()}
     room = Room(
@@ -33,7 +33,7 @@ def house(
             *(device(name, "feeder", pace) for name in ("feeder", "other")),
             *(device(name, "feeder", 10) for name in BOARDS),
             *(device(p, "pump", (slow or {}).get(p, 10)) for p in PUMPS),
-            *(device(name, "gateway") for name in ("g0", "g1")),
+            *(device(name, "gateway") for name in ("g0", "g1", "g2")),
         ],
         {"feeder": [gauge("voltage")], "pump": [state("running", 10)], "gateway": [state("online")]},
         rules=QUICK if quick else None,
