@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from dutyroom.api.asked import Ask, Asked, Json
 from dutyroom.api.render import page
 from dutyroom.flows.alarm_load import Load, load_of
-from dutyroom.flows.alarm_report import rings
+from dutyroom.flows.alarm_report import rings, whole_span
 from dutyroom.flows.backtest_summary import plain_load
 from dutyroom.timebase import DAY, zone
 
@@ -21,10 +21,11 @@ Days = Annotated[int, Query(ge=1, le=366)]
 
 
 def _load(ask: Asked, days: int) -> tuple[Load, bool]:
-    """The figures of the last days, and whether there was more than a report takes."""
+    """The figures of the last days that the site has been heard, and whether there was more than a report takes."""
     now = ask.room.clock.now()
     found, cut = rings(ask.room.records, ask.name, now - days * DAY, now)
-    return load_of(found, now - days * DAY, now, zone(ask.site.site.time_zone)), cut
+    since = whole_span(found, now - days * DAY, now, ask.site.journal.heard_since())
+    return load_of(found, since, now, zone(ask.site.site.time_zone)), cut
 
 
 @router.get("/api/v1/sites/{site}/alarm-performance", name="api_performance", tags=["duty"])

@@ -357,6 +357,9 @@ class SqliteJournal:
             return None
         return max(received, read) + HOUR  # a device may send what is older than we are
 
+    def heard_since(self) -> Ms | None:
+        return self._ask(ledger.first_hours)[0]
+
     def spool(self) -> Spool:
         return self._ask(self._room.state)
 

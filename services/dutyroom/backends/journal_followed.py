@@ -125,6 +125,9 @@ class FollowedJournal:
     def kept_since(self) -> Ms | None:
         return self._journal.kept_since() if self._journal else None
 
+    def heard_since(self) -> Ms | None:
+        return self._journal.heard_since() if self._journal else None
+
     def spool(self) -> Spool:
         return self._journal.spool() if self._journal else Spool(self._most, 0, 0, 0.0)
 

@@ -27,6 +27,16 @@ def rings(records: Records, site: str, since: Ms, until: Ms) -> tuple[list[Ring]
     return [ring for ring in _first_on_tickets(made) if ring.at < until], len(found) == MOST
 
 
+def whole_span(found: Sequence[Ring], since: Ms, until: Ms, heard: Ms | None) -> Ms:
+    """From when on the figures of [since, until) are to be taken: a site that was first heard within it rang at most
+    since then, and a mean over weeks before would flatter it. A day is the least, unless less was asked for: what rings
+    while a site is being connected says nothing of a day. heard: the first message, None = not known."""
+    first = min([heard, *(ring.at for ring in found)]) if heard is not None else None
+    if first is None or first >= until:
+        return since
+    return max(since, min(first, until - DAY))
+
+
 def _first_on_tickets(made: Iterable[tuple[int | None, Ring]]) -> Iterator[Ring]:
     """In time order. A work order to which further alarms were attached is one."""
     known: set[int] = set()

@@ -177,6 +177,10 @@ class Journal(Protocol):
         """When its first whole hour began."""
         ...
 
+    def heard_since(self) -> Ms | None:
+        """Begin of the first hour in which a message was received, as far back as the ledger goes. None: of none."""
+        ...
+
     def spool(self) -> Spool:
         """How full it is; looks at all that waits."""
         ...

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from datetime import time as wall_time
+from pathlib import Path
 
 from dutyroom.api.words import Words, read_catalogue
 from dutyroom.backends.clock import SystemClock
+from dutyroom.backends.datafolder import in_use
+from dutyroom.backends.journal import SqliteJournal
 from dutyroom.errors import Rejected
 from dutyroom.flows.alarm_load import load_of
-from dutyroom.flows.alarm_report import rings
+from dutyroom.flows.alarm_report import rings, whole_span
 from dutyroom.flows.backtest_summary import plain_load
 from dutyroom.rules.parse import default_rules
 from dutyroom.settings import Settings
-from dutyroom.timebase import DAY, zone
+from dutyroom.timebase import DAY, Ms, zone
 from dutyroom.wiring.backtest import instant
 from dutyroom.wiring.backtest_text import load_lines, rule_name
 from dutyroom.wiring.commands import choose_site, data_folder, opened_records
@@ -43,6 +46,7 @@ def report(
             names = {d.id: d.name or d.id for d in tx.devices.all(site.id)}
     finally:
         records.close()
+    start = whole_span(found, start, end, _heard_since(settings.data, site.id))
     load = load_of(found, start, end, zone(site.time_zone), shifts)
     if as_json:
         yield json.dumps(
@@ -66,3 +70,15 @@ def report(
     if cut:
         yield words.t("load.cut")
     yield from load_lines(load, words, called, names)
+
+
+def _heard_since(data: Path, site: str) -> Ms | None:
+    """When its first message came; None where there is no journal on this machine."""
+    file = data / "sites" / site / "journal.sqlite"
+    if not file.exists():
+        return None
+    journal = SqliteJournal(file, read_only=in_use(data))
+    try:
+        return journal.heard_since()
+    finally:
+        journal.close()

@@ -235,3 +235,11 @@ def test_what_late_readings_made_of_an_alarm(house: House, operator: TestClient)
     assert not {other, third} & {a["id"] for a in alarms(operator)}
     page = operator.get(f"/sites/{SITE}/devices/{found[third].object}").text
     assert "后到数据否定" in page
+
+
+def test_alarms_a_day_are_of_the_days_on_which_the_site_was_heard(operator: TestClient) -> None:
+    told = operator.get(f"{API}/alarm-performance", params={"days": 90}).json()
+    assert told["alarms"] > 5
+    assert (
+        1 <= told["alarms"] / told["figures"]["per_day"]["value"] < 7
+    )  # its journal began the day before yesterday

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +11,11 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from dutyroom.alarms import step
+from dutyroom.backends.journal import SqliteJournal
 from dutyroom.backends.records_sql import open_records
 from dutyroom.cli import app
+from dutyroom.flows.alarm_load import Ring
+from dutyroom.flows.alarm_report import whole_span
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Priority
 from dutyroom.rules.parse import parse_rules
 from dutyroom.site import Site
@@ -44,6 +48,12 @@ def folder(at: Path, raised: dict[str, Ms]) -> Path:
     return at
 
 
+def heard(file: Path, at: Ms) -> None:
+    journal = SqliteJournal(file)
+    journal.note([], {(at // HOUR * HOUR, "pump", "received"): 1})
+    journal.close()
+
+
 def run(data: Path, *arguments: str) -> tuple[int, str]:
     done = CliRunner().invoke(app, ["alarms", "report", *arguments, "--data", str(data)])
     return done.exit_code, done.output
@@ -73,3 +83,27 @@ def test_a_span_that_ends_before_it_begins_is_refused(tmp_path: Path) -> None:
     data = folder(tmp_path, {})
     code, said = run(data, "--from", "2026-03-02", "--to", "2026-03-01")
     assert (code, "--from 2026-03-02 is not before --to 2026-03-01" in said) == (1, True), said
+
+
+def test_what_rang_is_shared_out_over_the_time_in_which_the_site_was_heard() -> None:
+    now, ring = 90 * DAY, Ring(88 * DAY, "rule", "pump", 3)
+
+    def span(heard: Ms | None, found: Sequence[Ring] = (), days: int = 30) -> float:
+        return (now - whole_span(found, now - days * DAY, now, heard)) / DAY
+
+    assert span(now - 4 * DAY) == 4
+    assert span(now - HOUR) == 1  # an hour is no measure of a day
+    assert span(now - 60 * DAY) == 30
+    assert span(None, [ring]) == 30  # not known
+    assert span(now - HOUR, [ring]) == 2  # its journal is new, the site is not
+    assert span(now - 4 * DAY, days=1) == 1
+    assert span(now + DAY) == 30  # all of it was before: nothing is made of that
+
+
+def test_the_report_of_a_young_site_begins_when_it_was_first_heard(tmp_path: Path) -> None:
+    now = round(datetime.now(UTC).timestamp() * 1000)
+    data = folder(tmp_path, {f"pump-{n}": now - HOUR for n in range(8)})
+    assert json.loads(run(data, "--json")[1])["figures"]["per_day"]["value"] == 0.2667  # no journal here
+    heard(data / "sites" / "yard" / "journal.sqlite", now - 4 * DAY)
+    told = json.loads(run(data, "--json")[1])
+    assert 1.9 < told["figures"]["per_day"]["value"] <= 2, told
