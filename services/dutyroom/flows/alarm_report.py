@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from dutyroom.flows.alarm_figures import rings_at
 from dutyroom.flows.alarm_load import Ring
+from dutyroom.flows.announced import TEST_OVER
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import Alarm, AlarmChange, AlarmEvent
 from dutyroom.timebase import DAY, Ms
@@ -48,8 +49,11 @@ def _first_on_tickets(made: Iterable[tuple[int | None, Ring]]) -> Iterator[Ring]
 
 
 def calls(alarm: Alarm, history: Sequence[AlarmChange]) -> list[Ring]:
-    """Each time at which an alarm called a person, with what became of that call. history: the oldest first."""
-    places = [n for n in range(len(history)) if rings_at(history, n, alarm.latched)]
+    """Each time at which an alarm called a person, with what became of that call. history: the oldest first. What still
+    held at the end of a fire test calls then, and what it called before was the test."""
+    over = max((n for n, change in enumerate(history) if change.reason == TEST_OVER), default=0)
+    places = [n for n in range(len(history)) if rings_at(history, n, alarm.latched) or 0 < n == over]
+    true = [n for n in places if n >= over]
     found = []
     for place, after in zip(places, [*places[1:], len(history)], strict=False):
         at = history[place].at
@@ -64,10 +68,10 @@ def calls(alarm: Alarm, history: Sequence[AlarmChange]) -> list[Ring]:
                 int(alarm.priority),
                 cleared if cleared is not None else alarm.ended_at,
                 None if answered is None else answered - at,
-                ticket=alarm.ticket is not None and place == places[0],
-                raised=not any(began <= n < place for n in places),
+                ticket=alarm.ticket is not None and place in true[:1],
+                raised=not any(began <= n < place for n in true),
                 disproved=alarm.disproved,
-                test=alarm.test,
+                test=alarm.test or place < over,
                 came=history[place].event is AlarmEvent.RAISE,
             )
         )

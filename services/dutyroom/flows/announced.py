@@ -19,6 +19,7 @@ from dutyroom.timebase import SECOND, Ms
 from dutyroom.topology import explains
 
 EARLY: Ms = 150 * SECOND  # what was known so shortly before the begin belongs to it
+TEST_OVER = "alarm.reason.test_over"
 _SILENCING = ("power", "network")  # without them nobody speaks
 
 
@@ -125,5 +126,5 @@ def end_tests(room: Room) -> None:
             alarm, test=False, announced=None, ticket=None, arguments=plain, called_at=room.now
         )  # its times run from now on, also on a ticket of an earlier fire
         if alarms.following(episode.alarm, AlarmEvent.REALARM) is not None:
-            room.step(episode, AlarmEvent.REALARM, "alarm.reason.test_over")
+            room.step(episode, AlarmEvent.REALARM, TEST_OVER)
         announce(room, episode, rule)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import time
 
+import pytest
 from tests.unit.duty.duty_room import FakeRecords
 
 from dutyroom.flows.alarm_load import Load, Ring, load_of
@@ -165,6 +166,22 @@ def test_a_call_knows_that_it_was_a_test() -> None:
     history = [change(0, AlarmEvent.RAISE, AlarmState.NORMAL, AlarmState.UNACKNOWLEDGED)]
     assert [ring.test for ring in calls(replace(alarm(), test=True), history)] == [True]
     assert [ring.test for ring in calls(alarm(), history)] == [False]
+
+
+@pytest.mark.parametrize("state", [AlarmState.UNACKNOWLEDGED, AlarmState.ACKNOWLEDGED])
+def test_what_still_holds_at_the_end_of_a_fire_test_calls_then_and_not_when_it_was_tried(
+    state: AlarmState,
+) -> None:
+    """Whether or not somebody had acknowledged it while it was a test."""
+    un = AlarmState.UNACKNOWLEDGED
+    tried = [change(0, AlarmEvent.RAISE, AlarmState.NORMAL, un)]
+    if state is not un:
+        tried.append(change(MINUTE, AlarmEvent.ACKNOWLEDGE, un, state))
+    over = replace(change(HOUR, AlarmEvent.REALARM, state, un), reason="alarm.reason.test_over")
+    found = calls(alarm(), [*tried, over])
+    assert [(r.at - START, r.test, r.ticket) for r in found] == [(0, True, False), (HOUR, False, True)]
+    told = load_of(found, START, START + 3 * DAY, SHANGHAI)
+    assert (told.alarms, told.tickets, told.tests, told.worst[0].stale) == (1, 1, 1, 1)
 
 
 def test_what_was_seen_to_after_it_sounded_again_did_not_stand_until_today() -> None:
