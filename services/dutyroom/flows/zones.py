@@ -30,16 +30,21 @@ def cut_of(room: Room, episode: Episode, dead: Mapping[str, Episode]) -> Episode
 
 
 def _reason(room: Room, episode: Episode, cuts: Collection[str]) -> str | None:
-    """The dead feed that is reason enough for a gateway's alarm: of what it carries and still has power there is too little
-    for that alarm, and less than of what has none."""
+    """The dead feed that is reason enough for a gateway's alarm."""
+    return _reason_of(room, episode.alarm.object, cuts, of_zone(room, episode))
+
+
+def _reason_of(room: Room, gateway: str, cuts: Collection[str], zone: bool) -> str | None:
+    """The same: of what it carries and still has power there is too little for that alarm, and less than of what has none.
+    zone: most of it is silent, and no more is said."""
     topology = room.context.topology
-    carried = children(topology, "network").get(episode.alarm.object, ())
+    carried = children(topology, "network").get(gateway, ())
     by = {device: explains(topology, "power", device, cuts) for device in carried}
     supplied = [device for device, feed in by.items() if feed is None]
     without = sorted(feed for feed in by.values() if feed is not None)
     if len(without) <= len(supplied):
         return None
-    if len(supplied) >= LEAST and not (of_zone(room, episode) and _most_speak(room, supplied)):
+    if len(supplied) >= LEAST and not (zone and _most_speak(room, supplied)):
         return None
     return max(without, key=without.count)
 
@@ -48,12 +53,35 @@ def own_fault(room: Room, cut: Episode, top: Episode, network: Mapping[str, Epis
     """Whether a cut that was inferred is no more than a gateway's fault (top: its alarm), or that of several: what is
     dark there comes by it alone, or by such as carry too much else for this cut to be their reason. network: gateways that
     are away."""
+    if cut.alarm.arguments.get(GUESS) != "power":
+        return True  # of each of thousands no gateway is looked at
     feed = cut.alarm.object
     away = {name for name, root in network.items() if top in (root, root.root)}
     away |= {
         n for n, root in network.items() if n == root.alarm.object and _reason(room, root, {feed}) is None
     }
-    return not several_ways(room, cut, away)
+    return not several_ways(room, cut, away | _mute(room, feed))
+
+
+def _mute(room: Room, feed: str) -> set[str]:
+    """Gateways of what is dark below a feed that are about to be known as away: of all they carry nothing was heard since,
+    and that is too much for this cut to be the reason."""
+    topology = room.context.topology
+    dark = {e.alarm.object for e in room.open.values() if e.active}
+    below = {feed, *sole_below(topology, "power", feed)} & dark
+    gateways = {by for device in below for by in feeds_of(topology, "network", device)}
+    return {
+        g
+        for g in gateways
+        if _hands_out_nothing(room, g, dark) and _reason_of(room, g, {feed}, False) is None
+    }
+
+
+def _hands_out_nothing(room: Room, gateway: str, dark: Collection[str]) -> bool:
+    heard, interval = room.context.heard, room.context.interval
+    carried = children(room.context.topology, "network").get(gateway, ())
+    gone = max((heard(d) or 0) + 3 * interval(d) // 2 for d in carried if d in dark)
+    return not any((heard(d) or 0) > gone for d in carried)
 
 
 def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> bool:
@@ -114,9 +142,11 @@ def _of_gateway(room: Room, episode: Episode) -> bool:
 
 
 def _of_others(room: Room, root: Episode, gateway: str) -> bool:
-    """Whether a cut is more than an instrument's silence, and not inferred from what comes by this gateway alone."""
+    """Whether a cut is more than an instrument's silence, and not inferred from what comes by this gateway alone, nor a
+    consequence of another one: of gateways that fail together none is the reason of the next."""
     if root.guessed:
-        return several_ways(room, root, {gateway})
+        of_gateways = root.root is not None and _of_gateway(room, root.root)
+        return not of_gateways and several_ways(room, root, {gateway, *_mute(room, root.alarm.object)})
     rule = room.context.rules.get(root.alarm.rule)
     return rule is not None and reports_loss(rule)
 

@@ -125,6 +125,25 @@ def test_a_cut_known_from_three_gateways_is_not_the_fault_of_the_one_that_carrie
     assert room.alarms()["gateway.silent@g0"] == "suppressed"
 
 
+@pytest.mark.parametrize("own_word", [True, False])
+def test_gateways_that_fail_together_each_have_their_ticket_and_no_board_is_dead(own_word: bool) -> None:
+    """Each carries something of every board, the feeder speaks: seen board by board it looks like three cuts, and each of
+    them like the reason of the other gateways."""
+    names = ("g0", "g1", "g2")
+    carried = {d: (f"g{d[1]}",) for d in BOARDS} | {p: (f"g{int(p[2]) % 3}",) for p in PUMPS}
+    room = house(None, carried)
+    room.reads(*((name, "online", 1) for name in names))
+    day(room, 0, 200)
+    wills = {220 + n: (name, 0) for n, name in enumerate(names)} if own_word else None
+    day(room, 200, 500, {*BOARDS, *PUMPS}, gateways=wills)
+    tickets = sorted((t.cause.split("|")[1], int(t.priority)) for t in room.records.rows.tickets.values())
+    assert tickets == [(name, 3) for name in names]
+    assert len(told(room)) == 3
+    day(room, 500, 1000, gateways={500 + n: (name, 1) for n, name in enumerate(names)} if own_word else None)
+    assert len(told(room)) == 3
+    assert set(room.alarms().values()) == {"returned"}
+
+
 def test_a_gateway_that_is_taken_for_silent_and_back_before_anybody_is_told_is_no_ticket() -> None:
     room = house({"g0": "b0"}, dict.fromkeys((*BOARDS, *PUMPS), ("g0",)))
     day(room, 0, 200)
