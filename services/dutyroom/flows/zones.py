@@ -156,5 +156,5 @@ def _most_speak(room: Room, devices: list[str]) -> bool:
 
 
 def _silent(room: Room, device: str) -> bool:
-    """Whether it has missed two turns."""
-    return room.now - (room.context.heard(device) or 0) >= 2 * room.context.interval(device)
+    """Whether it has missed two turns; one that has none misses nothing."""
+    return 0 < 2 * room.context.interval(device) <= room.now - (room.context.heard(device) or 0)

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from tests.unit.duty.duty_room import SITE, T0, device
+from tests.unit.duty.plain_book import PlainBook
 from tests.unit.duty.two_gateways import BOARDS, CARRIED, FED, PUMPS, day, house, told
+
+from dutyroom.flows.episodes import Context
+from dutyroom.model.duty import Condition
+from dutyroom.rules.parse import parse_rules
+from dutyroom.topology import Topology
 
 ALL = {"feeder", *BOARDS, *PUMPS}
 CUT = ["feeder.offline|feeder"]
@@ -182,3 +189,22 @@ def test_a_ticket_that_is_due_is_not_put_off_when_the_board_turns_out_to_be_dead
     day(room, 800, 818, {"b0", *PUMPS[:4]})
     day(room, 818, 900)
     assert (room.tickets(), told(room)) == (["feeder.offline|b0"], ["feeder.offline|b0"])
+
+
+def test_what_speaks_only_when_something_happens_is_not_missed_with_a_zone() -> None:
+    """Doors say nothing for hours: that they are silent does not speak against the cut of the pumps beside them."""
+    pumps, doors = [f"p{n}" for n in range(8)], [f"d{n}" for n in range(4)]
+    devices = {name: device(name, "feeder", 10) for name in ("b0", "b1")} | {"g0": device("g0", "gateway")}
+    devices |= {p: device(p, "pump", 10) for p in pumps} | {d: device(d, "gate") for d in doors}
+    power = dict.fromkeys(pumps, ("b0",)) | dict.fromkeys(doors, ("b1",))
+    topology = Topology({"power": power, "network": dict.fromkeys((*pumps, *doors), ("g0",))})
+    heard = dict.fromkeys(devices, T0)
+    rules = {rule.id: rule for rule in parse_rules("", "rules.yaml")}
+    book = PlainBook(
+        Context(SITE, rules, devices, topology, heard.get, lambda d: (devices[d].interval_s or 0) * 1000)
+    )
+    book.act([Condition("power.mains_lost", "b0", True, T0 + 10_000)], T0 + 10_000)
+    for second in range(11, 200):
+        silent = [Condition("gateway.silent", "g0", True, T0 + 60_000)] if second == 60 else []
+        book.act(silent, T0 + second * 1000)
+    assert book.jobs() == ["power.mains_lost|b0"]
