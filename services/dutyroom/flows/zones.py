@@ -35,10 +35,10 @@ def _reason(room: Room, episode: Episode, cuts: Collection[str]) -> str | None:
 
 
 def _reason_of(room: Room, gateway: str, cuts: Collection[str], zone: bool) -> str | None:
-    """The same: of what it carries and still has power there is too little for that alarm, and less than of what has none.
-    zone: most of it is silent, and no more is said."""
-    topology = room.context.topology
-    carried = children(topology, "network").get(gateway, ())
+    """The same: of what it carries and still has power there is too little for that alarm, and less than of what has none
+    (what never spoke is not there yet). zone: most of it is silent, and no more is said."""
+    topology, heard = room.context.topology, room.context.heard
+    carried = [d for d in children(topology, "network").get(gateway, ()) if heard(d) is not None]
     by = {device: explains(topology, "power", device, cuts) for device in carried}
     supplied = [device for device, feed in by.items() if feed is None]
     without = sorted(feed for feed in by.values() if feed is not None)
@@ -119,7 +119,8 @@ def silent_zones(room: Room) -> dict[str, Ms]:
 def _silent_since(room: Room, episode: Episode, ended: Ms) -> bool:
     """Whether most of those that a gateway carries, and that have had their turn since a cut was over, have said nothing."""
     carried = sole_fed(room.context.topology, "network", episode.alarm.object)
-    due = [d for d in carried if 0 < 2 * room.context.interval(d) <= room.now - ended]
+    turns = {d: 2 * room.context.interval(d) for d in carried if room.context.heard(d) is not None}
+    due = [d for d, turn in turns.items() if 0 < turn <= room.now - ended]
     silent = sum((room.context.heard(d) or 0) <= ended for d in due)
     return len(due) >= LEAST and 5 * silent >= 4 * len(due)
 
@@ -156,5 +157,6 @@ def _most_speak(room: Room, devices: list[str]) -> bool:
 
 
 def _silent(room: Room, device: str) -> bool:
-    """Whether it has missed two turns; one that has none misses nothing."""
-    return 0 < 2 * room.context.interval(device) <= room.now - (room.context.heard(device) or 0)
+    """Whether it has missed two turns; one that has none misses nothing, nor one that never spoke: it is not there yet."""
+    heard = room.context.heard(device)
+    return heard is not None and 0 < 2 * room.context.interval(device) <= room.now - heard

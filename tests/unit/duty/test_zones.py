@@ -208,3 +208,14 @@ def test_what_speaks_only_when_something_happens_is_not_missed_with_a_zone() -> 
         silent = [Condition("gateway.silent", "g0", True, T0 + 60_000)] if second == 60 else []
         book.act(silent, T0 + second * 1000)
     assert book.jobs() == ["power.mains_lost|b0"]
+
+
+def test_devices_that_are_entered_and_not_there_yet_are_no_part_of_a_silent_zone() -> None:
+    """A dozen meters of the next building are in the list of devices, and have never spoken."""
+    later = {f"n{n}": ("g1",) for n in range(12)}
+    room = house(None, CARRIED | later, quick=False, more=tuple(later))
+    day(room, 0, 200)
+    day(room, 200, 900, {*BOARDS, *PUMPS}, dead=("feeder",))
+    assert room.alarms()["gateway.silent@g1"] == "suppressed"
+    day(room, 900, 1300, {"p20"})
+    assert "gateway.silent|g1" not in room.tickets()

@@ -24,15 +24,17 @@ def house(
     quick: bool = True,
     pace: int = 10,
     slow: Mapping[str, int] | None = None,
+    more: Collection[str] = (),
 ) -> Room:
-    """fed: gateway -> its board; carried: device -> its gateways, g2 a third one; pace: of the feeders; slow: of pumps that speak less often, s."""
+    """fed: gateway -> its board; carried: device -> its gateways, g2 a third one; pace: of the feeders; slow: of pumps that speak less often, s;
+    more: further pumps, of which `day` knows nothing."""
     power = {**dict.fromkeys(BOARDS, ("feeder",)), **{p: (f"b{p[1]}",) for p in PUMPS}}
     power |= {gateway: (board,) for gateway, board in (fed or {}).items()}
     room = Room(
         [
             *(device(name, "feeder", pace) for name in ("feeder", "other")),
             *(device(name, "feeder", 10) for name in BOARDS),
-            *(device(p, "pump", (slow or {}).get(p, 10)) for p in PUMPS),
+            *(device(p, "pump", (slow or {}).get(p, 10)) for p in (*PUMPS, *more)),
             *(device(name, "gateway") for name in ("g0", "g1", "g2")),
         ],
         {"feeder": [gauge("voltage")], "pump": [state("running", 10)], "gateway": [state("online")]},
