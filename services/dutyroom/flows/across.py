@@ -7,7 +7,7 @@ carries: three ways of hearing it, and all are silent at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from dutyroom.flows.causes import over
 from dutyroom.flows.neighbours import LEAST
@@ -60,19 +60,17 @@ def _silent_with(room: Room, feed: str, fresh: Sequence[str], dark: Mapping[str,
     heard, last, pace = room.context.heard, room.context.heard(feed), room.context.interval(feed)
     if not fresh or last is None or not pace:
         return False
-    since = gone(room, fresh, dark)
+    gone = _gone(room, fresh, dark)
     until = max(min(_last(room, d, dark), dark[d]) for d in fresh)
-    if not until - KEPT_ALIVE - 2 * pace <= last <= since:
+    if not until - KEPT_ALIVE - 2 * pace <= last <= gone:
         return False
     below = sole_below(room.context.topology, "power", feed)
-    alive = sum(d not in dark and (heard(d) or 0) > since for d in below)
+    alive = sum(d not in dark and (heard(d) or 0) > gone for d in below)
     return ALIVE * alive <= len(fresh)
 
 
-def gone(room: Room, fresh: Sequence[str], dark: Mapping[str, Ms]) -> Ms:
-    """From when a sign of life of others speaks against these devices' being one cut: they had all missed a turn by then. Of
-    a gateway that hands out what it carries together, all others have spoken just before three turns are missed; of what
-    speaks only when it comes and goes its broker said it a while before it is known."""
+def _gone(room: Room, fresh: Sequence[str], dark: Mapping[str, Ms]) -> Ms:
+    """As `gone_by`; of what speaks only when it comes and goes its broker said it a while before it is known."""
     missed = (_last(room, d, dark) + 3 * room.context.interval(d) // 2 for d in fresh)
     return min(*(dark[d] for d in fresh), max(missed))
 
@@ -81,6 +79,14 @@ def _last(room: Room, device: str, dark: Mapping[str, Ms]) -> Ms:
     if not room.context.interval(device):
         return dark[device] - WILL
     return room.context.heard(device) or dark[device]
+
+
+def gone_by(room: Room, fresh: Iterable[str], known: Ms) -> Ms:
+    """From when a sign of life of others speaks against these devices' being one cut: they had all missed a turn by then. Of
+    a gateway that hands out what it carries together, all others have spoken just before three turns are missed."""
+    heard, interval = room.context.heard, room.context.interval
+    missed = (((heard(d) or known) + 3 * interval(d) // 2) if interval(d) else known for d in fresh)
+    return min(known, max(missed))
 
 
 def _enough(room: Room, feed: str, ways: set[str]) -> bool:
@@ -99,7 +105,7 @@ def _ways(room: Room, feed: str, dark: Mapping[str, Ms]) -> set[str]:
     fresh = [d for d in below if d in dark and dark[d] > room.now - TOGETHER]
     if not _silent_with(room, feed, fresh, dark):
         return set()
-    ways = _Ways(room, gone(room, fresh, dark))
+    ways = _Ways(room, _gone(room, fresh, dark))
     mine = set(fresh)
     unheard = mine.union(d for d in below if ways.of(d) in mine)
     every = sole_fed(topology, "power", feed)

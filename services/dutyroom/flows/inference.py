@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import inf
 
 from dutyroom import tickets
-from dutyroom.flows.across import ALIVE, TOGETHER, across, gone, suspects, undecided
+from dutyroom.flows.across import ALIVE, TOGETHER, across, gone_by, suspects, undecided
 from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, over, root_rules
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
@@ -278,14 +278,14 @@ def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool
     fresh = [d for d in quiet if dark[d] > room.now - TOGETHER]
     if len(fresh) < LEAST or not _hushed(room, feed, last):
         return False
-    since = gone(room, fresh, dark)
+    since = gone_by(room, fresh, min(dark[d] for d in fresh))
     alive = sum(d not in dark and (heard(d) or 0) > since for d in only)
     return ALIVE * alive <= len(fresh)
 
 
 def _spoke_after(room: Room, last: Ms | None, quiet: Sequence[str], dark: Mapping[str, Ms]) -> bool:
     """Whether a feed has spoken after each of these had missed a turn: what silences takes minutes to be known."""
-    return last is not None and last > max((gone(room, [d], dark) for d in quiet), default=last)
+    return last is not None and last > max((gone_by(room, [d], dark[d]) for d in quiet), default=last)
 
 
 def _saying(room: Room) -> set[str]:
@@ -321,10 +321,10 @@ def _alive(room: Room, utility: str, episode: Episode, dark: Mapping[str, Ms]) -
             episode.alarm = replace(episode.alarm, arguments={**arguments, "spoke_at": room.now})
     only = sole_fed(room.context.topology, utility, feed)
     alive = [d for d in only if d not in dark and (heard(d) or 0) > since]
-    silent = sum(d in dark for d in only)
-    if ALIVE * sum(not _may_say(room, utility, d) for d in alive) > silent:
+    gone = sum(d in dark for d in only)
+    if ALIVE * sum(not _may_say(room, utility, d) for d in alive) > gone:
         return True
-    return _holds(room, episode, ALIVE * len(alive) > silent)
+    return _holds(room, episode, ALIVE * len(alive) > gone)
 
 
 def _may_say(room: Room, utility: str, device: str) -> bool:
