@@ -10,7 +10,7 @@ from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import supplied
 from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, reports_loss, says_more, spoke_on
 from dutyroom.flows.room import ANNUNCIATED, Room
-from dutyroom.flows.zones import cut_of, lingers, own_fault
+from dutyroom.flows.zones import cut_of, lingers, own_fault, unheard_by
 from dutyroom.model.duty import Alarm, AlarmState
 from dutyroom.rules.behind import done_in, waiting_in
 from dutyroom.rules.spec import Cause, Rule, TicketPolicy, matches
@@ -34,6 +34,7 @@ def root_of(
             for f, root in dead[utility].items()
             if not says_more(room, root, episode)
             and not lost_again(room, root, episode)
+            and not unheard_by(room, root, episode)
             and (beside or not spoke_on(room, root, episode))
         }
         feed = _dead_feed(room, utility, episode.alarm.object, explaining)

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS
-from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, reports_loss
+from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, reports_loss, silent_only
 from dutyroom.flows.room import Room
 from dutyroom.timebase import Ms
 from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed
@@ -100,6 +100,13 @@ def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> boo
 
 def _hung_on(room: Room, cut: Episode) -> list[Episode]:
     return [e for e in room.recent if e.root is cut or (cut.alarm.id and e.alarm.root == cut.alarm.id)]
+
+
+def unheard_by(room: Room, root: Episode, episode: Episode) -> bool:
+    """Whether a root says only that an instrument is silent, and an alarm that the gateway is away by which alone that is
+    heard: it is no reason for the gateway, or each explains the other for ever."""
+    by = feeds_of(room.context.topology, "network", root.alarm.object)
+    return by == (episode.alarm.object,) and silent_only(room, root) and _of_gateway(room, episode)
 
 
 def silent_zones(room: Room) -> dict[str, Ms]:

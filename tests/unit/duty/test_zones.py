@@ -48,6 +48,24 @@ def test_a_gateway_that_stays_away_after_the_cut_is_told_after_its_grace() -> No
     assert room.tickets() == ["gateway.offline|g1", "power.mains_lost|feeder"]
 
 
+@pytest.mark.parametrize("own_word", [True, False])
+@pytest.mark.parametrize("mute", [True, False])
+def test_nor_is_one_hidden_by_the_silence_of_the_board_that_feeds_it_and_that_it_carries(
+    mute: bool, own_word: bool
+) -> None:
+    """Board and gateway explained each other for ever, and both by the cut that was over."""
+    room = house(FED, quick=False)
+    day(room, 0, 200)
+    wills = {245: ("g0", 0), 246: ("g1", 0)} if own_word else None
+    day(room, 200, 1000, ALL if mute else ALL - {"feeder"}, dead=("feeder",), gateways=wills)
+    away = {d for d, by in CARRIED.items() if by == ("g1",)}
+    day(room, 1000, 1330, away, gateways={1030: ("g0", 1)} if own_word else None)
+    cut = CUT[0] if mute else "power.mains_lost|feeder"
+    assert room.tickets() == sorted([cut, f"gateway.{'offline' if own_word else 'silent'}|g1"])
+    day(room, 1330, 1700, away)
+    assert (len(room.tickets()), len(told(room))) == (2, 2)
+
+
 def test_a_gateway_that_carries_more_than_is_dead_has_a_cause_of_its_own() -> None:
     """One board of three is dead, and all that the gateway carries is silent."""
     room = house(None, dict.fromkeys((*BOARDS, *PUMPS), ("g0",)), quick=False)
