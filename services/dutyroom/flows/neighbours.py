@@ -82,8 +82,10 @@ def few(room: Room, root: Episode, episode: Episode) -> bool:
 
 def _instrument(room: Room, episode: Episode) -> bool:
     """Whether an alarm says now that a feed's own instrument is silent, or a gateway's word on its presence that it is away,
-    and no more: a last will may be told after the return."""
-    return episode.active and silent_only(room, episode)
+    and no more: a last will may be told after the return; so may it stand that a zone is silent."""
+    rule = room.context.rules.get(episode.alarm.rule)
+    zone = rule is not None and rule.kind == "zone_silence"  # it stands for as long as one speaks rarely
+    return episode.active and (zone or silent_only(room, episode))
 
 
 def silent_only(room: Room, episode: Episode) -> bool:

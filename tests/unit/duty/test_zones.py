@@ -237,3 +237,13 @@ def test_devices_that_are_entered_and_not_there_yet_are_no_part_of_a_silent_zone
     assert room.alarms()["gateway.silent@g1"] == "suppressed"
     day(room, 900, 1300, {"p20"})
     assert "gateway.silent|g1" not in room.tickets()
+
+
+def test_a_zone_that_speaks_again_hides_no_pump_until_its_hourly_meter_has() -> None:
+    """The gateway was away for twenty minutes; its alarm stands for hours longer, for those that speak rarely."""
+    room = house(None, dict.fromkeys((*BOARDS, *PUMPS), ("g0",)), quick=False, slow={"p22": 3600})
+    day(room, 0, 3700)
+    day(room, 3700, 4900, {*BOARDS, *PUMPS})
+    day(room, 4900, 5600, {"p21"})
+    assert room.tickets() == ["gateway.silent|g0", "pump.offline|p21"]
+    assert len(told(room)) == 2
