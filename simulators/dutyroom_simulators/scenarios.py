@@ -125,7 +125,7 @@ SCENARIOS: dict[str, Scenario] = {
             5 * MINUTE,
             "gateway.offline",
             settle=30 * MINUTE,
-            least=2 * MINUTE,
+            least=4 * MINUTE,
         ),
         Scenario(
             "gateway_backlog",

@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from dutyroom.flows.causes import over
-from dutyroom.flows.neighbours import LEAST
+from dutyroom.flows.neighbours import LEAST, of_zone
 from dutyroom.flows.room import Room
-from dutyroom.flows.zones import of_zone
 from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import feeds_of, sole_below, sole_fed, upstream
 
@@ -70,7 +69,9 @@ def _silent_with(room: Room, feed: str, fresh: Sequence[str], dark: Mapping[str,
 
 
 def _gone(room: Room, fresh: Sequence[str], dark: Mapping[str, Ms]) -> Ms:
-    """As `gone_by`; of what speaks only when it comes and goes its broker said it a while before it is known."""
+    """As `gone_by`, but of what speaks only when it comes and goes its broker said it a while before it is known: whether a
+    feed fell silent together with gateways. Beside boards that are weighed one by one (`gone_by`) that while would turn each
+    word of a board without interval into a sign of life."""
     missed = (_last(room, d, dark) + 3 * room.context.interval(d) // 2 for d in fresh)
     return min(*(dark[d] for d in fresh), max(missed))
 

@@ -211,17 +211,17 @@ def root_rules(room: Room, utility: str, feed: str) -> tuple[Rule, ...]:
 
 
 def inferred_rule(room: Room, utility: str, feed: str, own: str = "") -> Rule | None:
-    """The rule whose alarm says that this feed is away: silence before anything else, as grave and as
-    soon told as the gravest of them. own: whose alarm it is already; else none whose alarm stands where nobody looks."""
+    """The rule whose alarm says that this feed is away: silence before anything else, as grave as the gravest of them and told
+    at once; of a gateway when its own rule says, for it may be back in a moment. own: whose alarm it is already; else none
+    whose alarm stands where nobody looks."""
     rules = root_rules(room, utility, feed)
     fit = [r for r in rules if (r.id == own if own else not _hidden(room, r, feed))]
     if not fit:
         return None
     first = min(fit, key=lambda r: (r.kind != "stale", r.priority))
     worst = min(rules, key=lambda r: r.priority)
-    return replace(
-        first, priority=worst.priority, respond_within=worst.respond_within, ticket=TicketPolicy(0)
-    )
+    ticket = first.ticket if utility == "network" else TicketPolicy(0)
+    return replace(first, priority=worst.priority, respond_within=worst.respond_within, ticket=ticket)
 
 
 def _hidden(room: Room, rule: Rule, feed: str) -> bool:

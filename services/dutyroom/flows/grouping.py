@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dutyroom import tickets
@@ -12,10 +13,18 @@ from dutyroom.flows.conditions import OWN
 from dutyroom.flows.episodes import Episode, Work, known_since
 from dutyroom.flows.inference import no_guess
 from dutyroom.flows.inferred import SUPPLIED
-from dutyroom.flows.neighbours import RESTORE_GRACE, ROOT_LATENESS, few, spoke_on, spoke_until, spoken_from
+from dutyroom.flows.neighbours import (
+    RESTORE_GRACE,
+    ROOT_LATENESS,
+    below,
+    few,
+    spoke_on,
+    spoke_until,
+    spoken_from,
+)
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
-from dutyroom.flows.zones import lingers
+from dutyroom.flows.zones import away, lingers, of_gateway, unheard_behind
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
 from dutyroom.timebase import MINUTE, Ms
@@ -122,22 +131,28 @@ def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
 
 
 def lift(room: Room) -> None:
-    """Consequences that stay when their root has gone are announced one by one."""
+    """Consequences that stay when their root has gone are announced one by one; gateways first, of what hangs on them."""
     dead: dict[str, dict[str, Episode]] = {}
-    for episode in list(room.open.values()):
+    gateways = away(room)
+    for episode in sorted(room.open.values(), key=lambda e: not of_gateway(room, e)):
         if episode.alarm.state is not AlarmState.SUPPRESSED:
             continue
         if muted(room, episode.alarm):
             _note_end(room, episode, dead)
             continue
         planned = _of_outage(episode)
-        if not planned and _still_explained(room, episode, dead):
+        if not planned and _still_explained(room, episode, dead, gateways):
             continue
         root = root_of(room, episode, dead)
         if root is not None and (planned or root is not episode.root) and root.active:
             _hang(room, episode, root)
             continue
         if _comes_back(room, episode) if planned else _has_been_back(root):
+            continue
+        gateway = None if planned else unheard_behind(room, episode, gateways)
+        if gateway is not None:
+            if gateway.alarm.state is not AlarmState.SUPPRESSED:
+                _hang(room, episode, gateway)
             continue
         reason = _why_told(episode)
         episode.root = None
@@ -183,12 +198,19 @@ def _why_told(episode: Episode) -> str:
     return "alarm.reason.others_speak" if stands else "alarm.reason.root_gone"
 
 
-def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:
+def _still_explained(
+    room: Room,
+    episode: Episode,
+    dead: dict[str, dict[str, Episode]],
+    gateways: Mapping[str, Sequence[Episode]],
+) -> bool:
     root = episode.root
     if root is None:
         return False
     ended, back = over(root.alarm), restored(root.alarm)
     if back is not None and lingers(room, episode, back):
+        return True
+    if ended is None and unheard_behind(room, episode, gateways) is root:
         return True
     if ended is None and _others_speak(room, episode, dead):
         return False
@@ -201,14 +223,15 @@ def _others_speak(room: Room, episode: Episode, dead: dict[str, dict[str, Episod
     """Whether nothing explains it any more but an instrument that is silent, and what hangs beside it has spoken for
     longer than the grace: after a cut all of it comes back, one after the other."""
     grace = _grace(room, episode)
-    feeds = [
-        root
+    above = [
+        (root, room.now - since >= grace)
         for root in room.open.values()
-        if (since := spoken_from(root.alarm)) is not None and room.now - since >= grace
+        if (since := spoken_from(root.alarm)) is not None and below(room, root, episode)
+        if spoke_on(room, root, episode)
     ]
-    return any(spoke_on(room, r, episode) and few(room, r, episode) for r in feeds) and (
-        root_of(room, episode, dead) is None
-    )
+    # Behind another one it may have had its turn only now.
+    long = all(long for _, long in above) and any(few(room, root, episode) for root, _ in above)
+    return long and root_of(room, episode, dead) is None
 
 
 def _grace(room: Room, episode: Episode) -> Ms:

@@ -64,9 +64,8 @@ def _branches(room: Room, silent: Mapping[str, Ms]) -> None:
 
 def _untold(room: Room, feed: str, dark: Mapping[str, Ms]) -> Rule | None:
     """The rule whose alarm would say that a feed is dead; None = that is known, or nothing can say it."""
-    standing = dead_feeds(
-        room, "power"
-    )  # of one that is over it is enough that one has spoken since: ways are counted
+    # Of one that is over it is enough that one has spoken since: ways are counted.
+    standing = dead_feeds(room, "power")
     known = {
         f: e
         for f, e in standing.items()

@@ -76,16 +76,25 @@ def reports_loss(rule: Rule) -> bool:
 def few(room: Room, root: Episode, episode: Episode) -> bool:
     """Whether what is silent behind an instrument, an alarm's device among it, is little beside what speaks."""
     silent, alive = _count(room, root)
-    below = downstream(room.context.topology, _utility(room, root), root.alarm.object)
-    return episode.alarm.object in below and silent <= max(FEW, alive // 4)
+    return below(room, root, episode) and silent <= max(FEW, alive // 4)
+
+
+def below(room: Room, root: Episode, episode: Episode) -> bool:
+    """Whether an alarm's device hangs on that of a root."""
+    return episode.alarm.object in downstream(room.context.topology, _utility(room, root), root.alarm.object)
 
 
 def _instrument(room: Room, episode: Episode) -> bool:
     """Whether an alarm says now that a feed's own instrument is silent, or a gateway's word on its presence that it is away,
     and no more: a last will may be told after the return; so may it stand that a zone is silent."""
+    # A zone's alarm stands for as long as one of it speaks rarely.
+    return episode.active and (of_zone(room, episode) or silent_only(room, episode))
+
+
+def of_zone(room: Room, episode: Episode) -> bool:
+    """Whether an alarm says that most of what a gateway carries is silent."""
     rule = room.context.rules.get(episode.alarm.rule)
-    zone = rule is not None and rule.kind == "zone_silence"  # it stands for as long as one speaks rarely
-    return episode.active and (zone or silent_only(room, episode))
+    return rule is not None and rule.kind == "zone_silence"
 
 
 def silent_only(room: Room, episode: Episode) -> bool:

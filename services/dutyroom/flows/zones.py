@@ -6,12 +6,13 @@ is silent for as long as what it carries speaks rarely.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS
-from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, reports_loss, silent_only
+from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, reports_loss, silent_only
 from dutyroom.flows.room import Room
+from dutyroom.model.duty import AlarmState
 from dutyroom.timebase import Ms
 from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed
 
@@ -20,7 +21,7 @@ def cut_of(room: Room, episode: Episode, dead: Mapping[str, Episode]) -> Episode
     """The cut that explains a gateway's alarm. dead: feeds that are dead in power. Of a gateway that is told to be away by
     itself only where nobody knows what feeds it."""
     gateway = episode.alarm.object
-    if not _of_gateway(room, episode):
+    if not of_gateway(room, episode):
         return None
     if not of_zone(room, episode) and feeds_of(room.context.topology, "power", gateway):
         return None
@@ -106,14 +107,36 @@ def unheard_by(room: Room, root: Episode, episode: Episode) -> bool:
     """Whether a root says only that an instrument is silent, and an alarm that the gateway is away by which alone that is
     heard: it is no reason for the gateway, or each explains the other for ever."""
     by = feeds_of(room.context.topology, "network", root.alarm.object)
-    return by == (episode.alarm.object,) and silent_only(room, root) and _of_gateway(room, episode)
+    return by == (episode.alarm.object,) and silent_only(room, root) and of_gateway(room, episode)
+
+
+def away(room: Room) -> dict[str, list[Episode]]:
+    """Gateways that have handed out nothing since they are known to be away, and the alarms that say so."""
+    found: dict[str, list[Episode]] = {}
+    for episode in room.open.values():
+        if not episode.active or not of_gateway(room, episode):
+            continue
+        gateway, since = episode.alarm.object, known_since(episode.alarm)
+        carried = children(room.context.topology, "network").get(gateway, ())
+        if not any((room.context.heard(d) or 0) > since for d in carried):
+            found.setdefault(gateway, []).append(episode)
+    return found
+
+
+def unheard_behind(room: Room, episode: Episode, away: Mapping[str, Sequence[Episode]]) -> Episode | None:
+    """The alarm of the gateway by which alone a device is heard, where that hands out nothing: of the device's last word
+    nobody knows whether it still holds."""
+    by = feeds_of(room.context.topology, "network", episode.alarm.object)
+    alarms = away.get(by[0], ()) if len(by) == 1 else ()
+    return min(alarms, key=lambda e: e.alarm.state is AlarmState.SUPPRESSED, default=None)
 
 
 def silent_zones(room: Room) -> dict[str, Ms]:
-    """What says nothing of gateways whose zone is silent, and since when that is known: long before each is missed."""
+    """What says nothing of gateways whose zone is silent, or that are away and of which nobody knows what feeds them, and since
+    when that is known: long before each is missed."""
     found: dict[str, Ms] = {}
     for episode in room.open.values():
-        if not episode.active or not of_zone(room, episode):
+        if not episode.active or not _zone_silent(room, episode):
             continue
         at, carried = (
             known_since(episode.alarm),
@@ -121,6 +144,13 @@ def silent_zones(room: Room) -> dict[str, Ms]:
         )
         found.update((d, at) for d in carried if _silent(room, d))
     return found
+
+
+def _zone_silent(room: Room, episode: Episode) -> bool:
+    if of_zone(room, episode):
+        return True
+    unknown = not feeds_of(room.context.topology, "power", episode.alarm.object)
+    return unknown and not episode.guessed and of_gateway(room, episode)
 
 
 def _silent_since(room: Room, episode: Episode, ended: Ms) -> bool:
@@ -138,13 +168,8 @@ def lingers(room: Room, episode: Episode, ended: Ms) -> bool:
     return of_it and not _silent_since(room, episode, ended)
 
 
-def of_zone(room: Room, episode: Episode) -> bool:
-    """Whether an alarm says that most of what a gateway carries is silent."""
-    rule = room.context.rules.get(episode.alarm.rule)
-    return rule is not None and rule.kind == "zone_silence"
-
-
-def _of_gateway(room: Room, episode: Episode) -> bool:
+def of_gateway(room: Room, episode: Episode) -> bool:
+    """Whether an alarm says that a gateway is away, or its zone silent."""
     rule = room.context.rules.get(episode.alarm.rule)
     return rule is not None and rule.root and rule.utility == "network"
 
@@ -153,7 +178,7 @@ def _of_others(room: Room, root: Episode, gateway: str) -> bool:
     """Whether a cut is more than an instrument's silence, and not inferred from what comes by this gateway alone, nor a
     consequence of another one: of gateways that fail together none is the reason of the next."""
     if root.guessed:
-        of_gateways = root.root is not None and _of_gateway(room, root.root)
+        of_gateways = root.root is not None and of_gateway(room, root.root)
         return not of_gateways and several_ways(room, root, {gateway, *_mute(room, root.alarm.object)})
     rule = room.context.rules.get(root.alarm.rule)
     return rule is not None and reports_loss(rule)

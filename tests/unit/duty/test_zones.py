@@ -72,7 +72,7 @@ def test_a_gateway_that_carries_more_than_is_dead_has_a_cause_of_its_own() -> No
     day(room, 0, 200)
     day(room, 200, 300, dead=("b0",), silent=set(PUMPS[:4]))
     assert room.tickets() == ["power.mains_lost|b0"]
-    day(room, 300, 500, {*BOARDS, *PUMPS}, gateways={330: ("g0", 0)})
+    day(room, 300, 600, {*BOARDS, *PUMPS}, gateways={330: ("g0", 0)})
     assert room.tickets() == ["gateway.offline|g0", "power.mains_lost|b0"]
 
 
@@ -130,8 +130,8 @@ def test_a_gateway_away_below_an_instrument_that_is_broken_is_the_gateways_ticke
     day(room, 0, 100)
     day(room, 100, 900, {"feeder"})
     away = {"feeder", *(d for d, by in CARRIED.items() if by == ("g0",))}
-    day(room, 900, 1020, away, gateways={925: ("g0", 0)})
-    day(room, 1020, 1300, {"feeder"}, gateways={1020: ("g0", 1)})
+    day(room, 900, 1140, away, gateways={925: ("g0", 0)})
+    day(room, 1140, 1420, {"feeder"}, gateways={1140: ("g0", 1)})
     tickets = {t.cause: int(t.priority) for t in room.records.rows.tickets.values()}
     assert tickets == {"feeder.offline|feeder": 3, "gateway.offline|g0": 3}
     assert len(told(room)) == 2
@@ -247,3 +247,53 @@ def test_a_zone_that_speaks_again_hides_no_pump_until_its_hourly_meter_has() -> 
     day(room, 4900, 5600, {"p21"})
     assert room.tickets() == ["gateway.silent|g0", "pump.offline|p21"]
     assert len(told(room)) == 2
+
+
+def test_an_old_word_is_not_told_while_the_gateway_that_brought_it_is_away() -> None:
+    """The boards said that they had no power; their gateway, on a supply of its own, went away before they could say more."""
+    room = house(quick=False)
+    of_g0 = {d for d, by in CARRIED.items() if by == ("g0",)}
+    day(room, 0, 200)
+    day(room, 200, 690, {*PUMPS}, dead=("feeder", *BOARDS))
+    day(room, 690, 700, {*PUMPS, *of_g0}, dead=("feeder", *BOARDS))
+    day(room, 700, 1300, of_g0, gateways={720: ("g0", 0)})
+    both = ["gateway.offline|g0", "power.mains_lost|feeder"]
+    assert (room.tickets(), sorted(told(room))) == (both, both)
+    assert room.alarms()["power.mains_lost@b0"] == room.alarms()["power.mains_lost@b1"] == "suppressed"
+    # It is back, and one of them says still that it has none.
+    day(room, 1300, 1700, PUMPS[:4], dead=("b0",), gateways={1300: ("g0", 1)})
+    assert sorted(told(room)) == [*both[:1], "power.mains_lost|b0", *both[1:]]
+    assert "power.mains_lost@b1" not in room.alarms()
+
+
+def test_gateways_away_by_their_own_word_are_ways_of_knowing_a_cut_though_nobody_knows_what_feeds_them() -> (
+    None
+):
+    """What they carry speaks rarely, so that no zone is silent yet."""
+    carried = {d: (f"g{d[1]}",) for d in (*BOARDS, *PUMPS)}
+    room = house(None, carried, quick=False, slow=dict.fromkeys(PUMPS, 300))
+    room.reads(("g2", "online", 1))
+    day(room, 0, 400)
+    day(room, 400, 600, ALL, gateways={425: ("g0", 0), 430: ("g1", 0), 440: ("g2", 0)})
+    assert (room.tickets(), told(room)) == (CUT, CUT)
+    assert int(room.alarm("feeder.offline", "feeder").priority) == 1
+
+
+def test_a_pump_is_not_told_with_the_first_word_of_its_gateway() -> None:
+    """The instrument of its board came by the same gateway, and what hangs on that board spoke on all the time."""
+    carried = dict.fromkeys(("b0", "p00", "p01"), ("g0",))
+    room = house(None, carried)
+    day(room, 0, 300)
+    day(room, 300, 1500, set(carried))
+    day(room, 1500, 1510, {"b0", "p01"})
+    day(room, 1510, 1900)
+    assert told(room) == ["gateway.silent|g0"]
+
+
+def test_but_is_after_its_grace() -> None:
+    carried = dict.fromkeys(("b0", "p00", "p01"), ("g0",))
+    room = house(None, carried)
+    day(room, 0, 300)
+    day(room, 300, 1500, set(carried))
+    day(room, 1500, 1900, {"p00"})
+    assert told(room) == ["gateway.silent|g0", "pump.offline|p00"]
