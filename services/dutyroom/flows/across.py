@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from dutyroom.flows.causes import over
+from dutyroom.flows.inferred import over
 from dutyroom.flows.neighbours import LEAST, of_zone
 from dutyroom.flows.room import Room
 from dutyroom.timebase import MINUTE, SECOND, Ms

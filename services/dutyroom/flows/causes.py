@@ -7,8 +7,15 @@ from dataclasses import replace
 
 from dutyroom.alarms import spans_of
 from dutyroom.flows.episodes import Episode, known_since
-from dutyroom.flows.inferred import supplied
-from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, reports_loss, says_more, spoke_on
+from dutyroom.flows.inferred import over, restored
+from dutyroom.flows.neighbours import (
+    LEAST,
+    RESTORE_GRACE,
+    reports_loss,
+    says_more,
+    silent_only,
+    spoke_on,
+)
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.zones import cut_of, lingers, own_fault, unheard_by
 from dutyroom.model.duty import Alarm, AlarmState
@@ -137,13 +144,14 @@ def dead_feeds(room: Room, utility: str) -> dict[str, Episode]:
 
 
 def roots(room: Room, utility: str) -> list[tuple[Episode, Rule]]:
-    """Alarms that say that a feed is dead in this utility, with their rules; what stands comes last."""
+    """Alarms that say that a feed is dead in this utility, with their rules; what stands comes last, and of that what says more
+    than that an instrument is silent: one that said that it has no power falls silent as well."""
     found = []
     for episode in (*room.recent, *room.open.values()):
         rule = room.context.rules.get(episode.alarm.rule)
         if rule and _says_dead(rule, utility) and _explaining(room, episode):
             found.append((episode, rule))
-    return sorted(found, key=lambda pair: pair[0].active)
+    return sorted(found, key=lambda pair: (pair[0].active, not silent_only(room, pair[0])))
 
 
 def _says_dead(rule: Rule, utility: str) -> bool:
@@ -184,16 +192,6 @@ def _explaining(room: Room, root: Episode) -> bool:
     if back is not None and lingers(room, root, back):
         return False
     return not root.alarm.disproved and (ended is None or room.now - ended < RESTORE_GRACE)
-
-
-def over(alarm: Alarm) -> Ms | None:
-    """Since when its condition no longer holds."""
-    return alarm.cleared_at if alarm.cleared_at is not None else alarm.ended_at
-
-
-def restored(alarm: Alarm) -> Ms | None:
-    """Since when there is supply again: its condition is over, or the cut that was inferred beside a silent instrument."""
-    return supplied(alarm) if (ended := over(alarm)) is None else ended
 
 
 def root_rules(room: Room, utility: str, feed: str) -> tuple[Rule, ...]:

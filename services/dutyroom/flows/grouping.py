@@ -8,11 +8,11 @@ from dataclasses import replace
 from dutyroom import tickets
 from dutyroom.flows.again import sound
 from dutyroom.flows.announced import covering, mute, muted
-from dutyroom.flows.causes import objects, over, restored, root_of, rule_of
+from dutyroom.flows.causes import objects, root_of, rule_of
 from dutyroom.flows.conditions import OWN
 from dutyroom.flows.episodes import Episode, Work, known_since
 from dutyroom.flows.inference import no_guess
-from dutyroom.flows.inferred import SUPPLIED
+from dutyroom.flows.inferred import SUPPLIED, over, restored
 from dutyroom.flows.neighbours import (
     RESTORE_GRACE,
     ROOT_LATENESS,
@@ -247,7 +247,7 @@ def _no_longer(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]
     what lay between the two."""
     if root_of(room, episode, dead, beside=True) is not None:  # of an instrument alone: see `_others_speak`
         return False
-    above = _above(room, episode)
+    above = _above(room, episode) | ({episode.root.alarm.object} if episode.root is not None else set())
     every = [e for e in (*room.open.values(), *room.recent) if e is not episode]
     ends = [ended for e in every if e.alarm.object in above and (ended := over(e.alarm)) is not None]
     ends += [at for e in every for feed, at in done_in(e.alarm.arguments).items() if feed in above]

@@ -14,10 +14,10 @@ from math import inf
 from dutyroom import tickets
 from dutyroom.flows.across import ALIVE, TOGETHER, across, gone_by, suspects, undecided
 from dutyroom.flows.announced import covering
-from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, over, root_rules
+from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, root_rules
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
-from dutyroom.flows.inferred import GUESS, SINCE, SUPPLIED, kept
+from dutyroom.flows.inferred import GUESS, SINCE, SUPPLIED, kept, over, supplied
 from dutyroom.flows.neighbours import LEAST, ROOT_LATENESS, reports_loss, silent_only
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
@@ -58,8 +58,15 @@ def infer(room: Room) -> None:
 def _branches(room: Room, silent: Mapping[str, Ms]) -> None:
     for feed in suspects(room, silent):
         rule = _untold(room, feed, silent)
-        if rule is not None and across(room, feed, silent):
+        if rule is not None and across(room, feed, _since_back(room, rule, feed, silent)):
             _say(room, rule, "power", feed)
+
+
+def _since_back(room: Room, rule: Rule, feed: str, dark: Mapping[str, Ms]) -> Mapping[str, Ms]:
+    """What went dark after a cut inferred on this feed was over: what has not come back yet is no second one."""
+    standing = room.open.get((rule.id, feed))
+    back = supplied(standing.alarm) if standing is not None else None
+    return dark if back is None else {device: at for device, at in dark.items() if at > back}
 
 
 def _untold(room: Room, feed: str, dark: Mapping[str, Ms]) -> Rule | None:

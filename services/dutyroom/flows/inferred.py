@@ -48,6 +48,16 @@ def supplied(alarm: Alarm) -> Ms | None:
     return at if isinstance(at, int) and GUESS not in alarm.arguments else None
 
 
+def over(alarm: Alarm) -> Ms | None:
+    """Since when its condition no longer holds."""
+    return alarm.cleared_at if alarm.cleared_at is not None else alarm.ended_at
+
+
+def restored(alarm: Alarm) -> Ms | None:
+    """Since when there is supply again: its condition is over, or the cut that was inferred beside a silent instrument."""
+    return supplied(alarm) if (ended := over(alarm)) is None else ended
+
+
 def cuts(alarm: Alarm) -> Spans:
     """From when to when an alarm stands for a device that is inferred to be dead, as it was known."""
     if alarm.disproved:

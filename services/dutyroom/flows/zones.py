@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from dutyroom.flows.episodes import Episode, known_since
-from dutyroom.flows.inferred import GUESS
+from dutyroom.flows.inferred import GUESS, restored
 from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, reports_loss, silent_only
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import AlarmState
@@ -94,8 +94,10 @@ def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> boo
     below = {feed, *sole_below(topology, "power", feed)} - children(topology, "network").keys()
     # As well what hung on it and has just come back: one way is heard again before the other.
     every = [*(e for e in room.open.values() if e.active or e.root is episode), *_hung_on(room, episode)]
-    dark = {*(e.alarm.object for e in every), *silent_zones(room)} & below
-    other = sum(explains(topology, "network", device, gateways) is None for device in dark)
+    dark = {e.alarm.object for e in every} & below
+    # What is missed of these gateways is no evidence, nor does it speak against a cut.
+    missed = below & silent_zones(room).keys() - dark
+    other = sum(explains(topology, "network", device, gateways) is None for device in dark | missed)
     return other >= LEAST or 5 * other > len(dark)
 
 
@@ -175,13 +177,19 @@ def of_gateway(room: Room, episode: Episode) -> bool:
 
 
 def _of_others(room: Room, root: Episode, gateway: str) -> bool:
-    """Whether a cut is more than an instrument's silence, and not inferred from what comes by this gateway alone, nor a
-    consequence of another one: of gateways that fail together none is the reason of the next."""
+    """Whether a cut is more than an instrument's silence, or an old word, and not inferred from what comes by this gateway
+    alone, nor a consequence of another one: of gateways that fail together none is the reason of the next."""
     if root.guessed:
         of_gateways = root.root is not None and of_gateway(room, root.root)
         return not of_gateways and several_ways(room, root, {gateway, *_mute(room, root.alarm.object)})
     rule = room.context.rules.get(root.alarm.rule)
-    return rule is not None and reports_loss(rule)
+    return rule is not None and reports_loss(rule) and not _old_word(room, root)
+
+
+def _old_word(room: Room, root: Episode) -> bool:
+    """Whether a device that said that it has no power has said nothing since what explained that is over."""
+    back = restored(root.root.alarm) if root.root is not None else None
+    return back is not None and (room.context.heard(root.alarm.object) or 0) <= back
 
 
 def _most_speak(room: Room, devices: list[str]) -> bool:

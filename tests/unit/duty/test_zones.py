@@ -297,3 +297,43 @@ def test_but_is_after_its_grace() -> None:
     day(room, 300, 1500, set(carried))
     day(room, 1500, 1900, {"p00"})
     assert told(room) == ["gateway.silent|g0", "pump.offline|p00"]
+
+
+def test_a_feeder_that_said_that_it_is_dead_and_fell_silent_is_a_cut_still() -> None:
+    """Its instrument came by a gateway that has no power either; five minutes later its own silence is an alarm as well."""
+    room = house(None, {**CARRIED, "feeder": ("g0",)}, quick=False)
+    day(room, 0, 200)
+    day(room, 200, 212, {*BOARDS, *PUMPS}, dead=("feeder",))
+    day(room, 212, 1000, ALL)
+    assert told(room) == ["power.mains_lost|feeder"]
+    assert room.alarms()["gateway.silent@g0"] == room.alarms()["gateway.silent@g1"] == "suppressed"
+    day(room, 1000, 1600)
+    assert told(room) == ["power.mains_lost|feeder"]
+
+
+ROUND = {"b2": ("g0",), "p10": ("g0",), "p11": ("g0",), "p12": ("g0",), "p02": ("g1",), "p20": ("g1",)}
+
+
+def test_a_gateway_of_unknown_supply_has_its_grace_when_the_cut_above_a_silent_instrument_is_over() -> None:
+    """And what it carries is no evidence against that cut before: it is silent, as all else."""
+    room = house({"g1": "b2"}, ROUND, quick=False, pace=60)
+    day(room, 0, 540, pace=60)
+    day(room, 540, 1140, ALL, gateways={576: ("g0", 0), 611: ("g1", 0)}, pace=60)
+    late = {d for d, by in ROUND.items() if by == ("g0",)}
+    day(room, 1140, 1225, {*late, "feeder"}, gateways={1151: ("g1", 1)}, pace=60)
+    day(room, 1225, 1900, gateways={1225: ("g0", 1)}, pace=60)
+    assert (told(room), len(room.records.rows.tickets)) == (CUT, 1)
+    assert {c.event.value for c in room.records.rows.ticket_log} == {"open"}
+
+
+def test_what_has_not_come_back_yet_is_no_second_cut() -> None:
+    """One board is heard by itself and speaks first; what is silent still comes by gateways that start."""
+    carried = {d: (f"g{d[2:] or d[1]}",) for d in ("b0", "p00", "p10", "p01", "p11", "p02", "p12")}
+    room = house({"g0": "b0", "g1": "b0"}, {**carried, "feeder": ("g0",)}, quick=False)
+    room.reads(("g2", "online", 1))
+    day(room, 0, 200)
+    day(room, 200, 800, ALL, gateways={215: ("g0", 0), 260: ("g2", 0), 287: ("g1", 0)})
+    behind = {"feeder", *carried}
+    day(room, 800, 870, behind, gateways={820: ("g2", 1), 827: ("g1", 1)})
+    day(room, 870, 1500, gateways={870: ("g0", 1)})
+    assert told(room) == CUT
