@@ -19,6 +19,7 @@ from dutyroom.backends.readings_embedded import EmbeddedReadingStore
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Invalid, Rejected
 from dutyroom.flows.backtest_summary import Summary
+from dutyroom.flows.known_events import known_events
 from dutyroom.flows.past_readings import Columns, batches_of
 from dutyroom.model.telemetry import Readings
 from dutyroom.profiles.decode import Library
@@ -234,6 +235,19 @@ def test_rows_that_cannot_be_read_are_left_out_and_the_rest_goes_on(tmp_path: Pa
     assert "nobody, level, m" in text
 
 
+@pytest.mark.parametrize("far", [20, 200])  # rows behind it: within and beyond what one field may hold
+def test_a_stray_quote_takes_no_other_row_with_it(tmp_path: Path, far: int) -> None:
+    rows = rows_of(level(0, far, high=(3,))).splitlines(keepends=True)
+    rows[10] = '"' + rows[10]
+    rows[900] = rows[900].replace(",m,", ',"m,')
+    rows[1200] = "".join(f'"{field}",' for field in rows[1200].strip().split(","))[:-1] + "\r\n"
+    done = file_run(tmp_path, HEAD + "".join(rows))
+    assert done.readings == len(rows) - 2
+    assert [t.count for t in done.troubles if t.sort == "row"] == [2]
+    assert "t.csv:12: 1 fields, not 5" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert done.kinds.get("own_high") == 1
+
+
 def test_missing_columns_are_all_named(tmp_path: Path) -> None:
     with pytest.raises(Invalid) as caught:
         file_run(tmp_path, "device_id,value\nt1,1\n")
@@ -338,6 +352,14 @@ def test_known_events_are_told_with_the_time_that_it_took(tmp_path: Path) -> Non
     done = file_run(tmp_path, HEAD + rows_of(level(0, 6, high=(3,))), events=events)
     assert done.verdict is not None
     assert [f.after for f in done.verdict.found] == [5 * MINUTE, None]
+
+
+def test_a_known_event_may_tell_its_time_in_any_zone_and_does_not_end_before_it_begins() -> None:
+    row = {"kind": "leak", "device_id": "t1", "start": "2026-03-01T08:00:00-05:00", "end": "2026-03-01T14:00"}
+    assert known_events([row], "e.csv")[0].end - known_events([row], "e.csv")[0].start == HOUR
+    with pytest.raises(Invalid) as caught:
+        known_events([{**row, "end": "2026-03-01T12:00Z"}], "e.csv")
+    assert [(m.line, m.field) for m in caught.value.mistakes] == [(2, "end")]
 
 
 def test_an_empty_file_and_no_device_are_no_crash(tmp_path: Path) -> None:

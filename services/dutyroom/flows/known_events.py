@@ -8,7 +8,7 @@ from statistics import median
 
 from dutyroom.errors import Invalid, Mistake, Rejected
 from dutyroom.flows.alarm_kinds import accepted
-from dutyroom.timebase import HOUR, MINUTE, Ms, from_iso
+from dutyroom.timebase import HOUR, MINUTE, Ms, from_iso, zone
 
 Row = Mapping[str, str]
 NEEDED = ("kind", "start", "end")
@@ -87,6 +87,9 @@ def known_events(rows: Sequence[Row], file: str) -> list[Known]:
         except (Rejected, ValueError) as err:
             mistakes.append(Mistake(file, number, "", str(err)))
             continue
+        if end < start:
+            mistakes.append(Mistake(file, number, "end", "lies before its start"))
+            continue
         events.append(
             Known(
                 row.get("event_id") or str(number - 1),
@@ -105,7 +108,7 @@ def known_events(rows: Sequence[Row], file: str) -> list[Known]:
 
 
 def _utc(text: str) -> Ms:
-    return from_iso(text if text.endswith("Z") or "+" in text else f"{text}Z")
+    return from_iso(text, zone("UTC"))
 
 
 def judged(events: Sequence[Known], told: Sequence[Told], zone_of: Callable[[str], str]) -> Verdict:

@@ -87,19 +87,29 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
+def _fields(line: str) -> list[str]:
+    line = line.rstrip("\r")
+    if '"' not in line:
+        return line.split(",") if line else []
+    try:
+        return next(csv.reader([line]))
+    except csv.Error:
+        return [line]
+
+
 def _one_by_one(
     block: bytes, head: Sequence[str], name: str, first: int, known: Listed, troubles: Troubles
 ) -> tuple[Columns, int]:
-    """Rows as they come, with what is wrong with them."""
-    lines = block.decode("utf-8").splitlines()
+    """Rows as they come, with what is wrong with them. Each line is a row: a stray quote takes no other with it."""
+    lines = block.decode("utf-8").split("\n")[:-1]
     chunk, place = [], []
-    for row in (reader := csv.reader(lines)):
+    for number, row in enumerate(map(_fields, lines), first):
         if row and len(row) != len(head):
             said = f"{len(row)} fields, not {len(head)}"
-            troubles.add("row", "fields", 1, f"{name}:{first + reader.line_num - 1}: {said}")
+            troubles.add("row", "fields", 1, f"{name}:{number}: {said}")
         elif row:
             chunk.append(row)
-            place.append(first + reader.line_num - 1)
+            place.append(number)
     columns = dict(zip(head, zip(*chunk, strict=True), strict=True)) if chunk else {}
     nothing = ("",) * len(chunk)
     device, point, unit, at, value = (columns.get(c, nothing) for c in _WANTED)
