@@ -133,6 +133,37 @@ def test_a_generator_that_stops_while_the_mains_is_off_is_late_again() -> None:
     assert cut.late[1:] == [("generator.not_running", 405, False)]
 
 
+@pytest.mark.parametrize("interval", [10, None])
+def test_a_generator_that_stops_under_its_load_is_late_though_the_switch_stays_with_it(
+    interval: int | None,
+) -> None:
+    cut = Cut(interval).calm()
+    cut.mains(0, True)
+    minute(cut, 2, 12, 0, 1)
+    minute(cut, 12, 22, 1, 1)
+    minute(cut, 22, 302, 1, 2)
+    minute(cut, 302, 402, 0, 2)
+    assert cut.late == [("generator.not_running", 332, True)]
+    minute(cut, 402, 502, 1, 2)
+    assert cut.late[1:] == [("generator.not_running", 402, False)]
+    cut.mains(502, False)
+    minute(cut, 503, 563, 1, 1)
+    minute(cut, 563, 700, 0, 1)
+    assert len(cut.late) == 2
+
+
+def test_a_switch_that_turns_to_the_generator_anew_proves_that_it_runs_again() -> None:
+    cut = Cut().calm()
+    cut.mains(0, True)
+    minute(cut, 2, 12, 0, 1)
+    minute(cut, 12, 302, 1, 2)
+    cut.gen(302, False)
+    cut.switch(303, 0)
+    cut.switch(323, 2)
+    cut.tick(400)
+    assert cut.late == []
+
+
 def test_a_mains_that_stays_away_is_told_after_two_hours_of_carrying_the_load() -> None:
     cut = Cut().calm()
     cut.mains(0, True)

@@ -151,6 +151,8 @@ class SequenceInstance(Instance):
             number = self.steps.index(step)
             ended = any(s.ended for s in self.steps[: self.stage])
             if number < self.stage and at > self.since and not (ended or self._blind(step)):
+                # Nor does what stays as it was behind it prove it: a switch stays with a generator that stopped.
+                self.seen_open -= {s.name for s in self.steps[number + 1 : self.stage]}
                 self.stage, self.since = number, at
 
     # ------------------------------------------------------------ the steps
