@@ -122,10 +122,10 @@ SCENARIOS: dict[str, Scenario] = {
             "gateway_offline",
             "D-dtu-1",
             "dtu lora",
-            5 * MINUTE,
+            10 * MINUTE,
             "gateway.offline",
             settle=30 * MINUTE,
-            least=4 * MINUTE,
+            least=7 * MINUTE,
         ),
         Scenario(
             "gateway_backlog",

@@ -13,7 +13,7 @@ from dutyroom.flows.episodes import Episode, Key
 from dutyroom.flows.inferred import kept
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
-from dutyroom.flows.ticketing import announce, raise_priority
+from dutyroom.flows.ticketing import announce, long_before, raise_priority
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
 from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
@@ -72,7 +72,15 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
             room.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
         else:
             announce(room, episode, rule)
+            _await_end(room, episode, rule, condition.at)
             call_again(room, episode, rule, before)
+
+
+def _await_end(room: Room, episode: Episode, rule: Rule, at: Ms) -> None:
+    """What began long before it was heard of may be over with the next message of those that were kept."""
+    due = episode.alarm.ticket_due
+    if due is not None and rule.waits and not rule.latched and long_before(room, episode, at):
+        episode.alarm = replace(episode.alarm, ticket_due=max(due, room.now + rule.wait))
 
 
 def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> None:
@@ -101,8 +109,9 @@ def _unsaid(arguments: Arguments) -> Arguments:
 
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:
     """A ticket that is due while the condition stands is off; one that only waits for a root
-    is not: `ticket: now` means that the work is wanted though the condition has gone."""
-    if rule.ticket.after:
+    is not: `ticket: now` means that the work is wanted though the condition has gone. What was over long before anybody heard
+    of it is on record, and no more."""
+    if rule.ticket.after or (not rule.vital and long_before(room, episode, at)):
         episode.alarm = replace(episode.alarm, ticket_due=None)
     room.step(episode, AlarmEvent.CLEAR, reason, at)
 

@@ -147,7 +147,7 @@ def lift(room: Room) -> None:
         if root is not None and (planned or root is not episode.root) and root.active:
             _hang(room, episode, root)
             continue
-        if _comes_back(room, episode) if planned else _has_been_back(root):
+        if _comes_back(room, episode, root) if planned else _has_been_back(root):
             continue
         gateway = None if planned else unheard_behind(room, episode, gateways)
         if gateway is not None:
@@ -180,9 +180,10 @@ def _note_end(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]])
         episode.alarm = replace(episode.alarm, arguments=arguments)
 
 
-def _comes_back(room: Room, episode: Episode) -> bool:
-    """Whether its supply was there again before the planned outage was over, and it has its grace as after any cut."""
-    back = episode.alarm.arguments.get(_BACK)
+def _comes_back(room: Room, episode: Episode, root: Episode | None) -> bool:
+    """Whether its supply was there again before the planned outage was over, or with its end, and it has its grace as after
+    any cut."""
+    back = over(root.alarm) if root is not None else episode.alarm.arguments.get(_BACK)
     return isinstance(back, int) and room.now - back < _grace(room, episode)
 
 

@@ -319,3 +319,23 @@ def test_what_is_still_coming_back_when_a_planned_outage_ends_has_its_grace(canc
     day(3990, 4060, 230, away=("lift19",))
     assert room.tickets() == ["elevator.offline|lift19"]
     assert len(room.records.rows.outbox) == 1
+
+
+def test_what_comes_back_with_the_end_of_a_planned_outage_has_its_grace() -> None:
+    """The board is seen to be live in the very decision in which the outage ends."""
+    lifts = [device(f"lift{n}", "elevator", 10) for n in range(5)]
+    devices = [device("board", "feeder", 10), *lifts]
+    for end in range(1200, 1240, 10):
+        room = Room(devices, SPECS, topology=Topology({"power": {lift.id: ("board",) for lift in lifts}}))
+        room.records.rows.people, room.records.rows.devices = [person("li")], devices
+        every = [("board", "voltage", 230), *((lift.id, "trapped", 0) for lift in lifts)]
+        for second in range(0, 300, 10):
+            room.at(second, 10).reads(*every)
+        AnnouncingDesk(room.records, room.clock).announce(
+            SITE, "wang", replace(outage(), ends=T0 + end * 1000)
+        )
+        for second in range(300, 1190, 10):
+            room.at(second, 10).reads(("board", "voltage", 0))
+        for second in range(1190, 1500, 10):
+            room.at(second, 10).reads(*(every if second > 1260 else every[:1]))
+        assert [t.cause for t in room.records.rows.tickets.values() if t.object != "board"] == [], end

@@ -287,7 +287,7 @@ def test_a_dead_gateway_is_no_power_cut() -> None:
     net = {**dict.fromkeys(cut.children, ("c000",)), "feeder": ("c000",)}
     book = book_of(cut, Topology({"power": dict.fromkeys(DARK, ("feeder",)), "network": net}))
     book.act([Condition("gateway.offline", "c000", True, CUT + 39_000)], CUT + 39_000)
-    play(cut, book, until=CUT + 165_000)
+    play(cut, book, until=CUT + 345_000)
     assert book.jobs() == ["gateway.offline|c000"]
     assert book.open("gateway.offline", "c000").affected == 5
 

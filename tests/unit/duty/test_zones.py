@@ -72,7 +72,7 @@ def test_a_gateway_that_carries_more_than_is_dead_has_a_cause_of_its_own() -> No
     day(room, 0, 200)
     day(room, 200, 300, dead=("b0",), silent=set(PUMPS[:4]))
     assert room.tickets() == ["power.mains_lost|b0"]
-    day(room, 300, 600, {*BOARDS, *PUMPS}, gateways={330: ("g0", 0)})
+    day(room, 300, 750, {*BOARDS, *PUMPS}, gateways={330: ("g0", 0)})
     assert room.tickets() == ["gateway.offline|g0", "power.mains_lost|b0"]
 
 
@@ -130,8 +130,8 @@ def test_a_gateway_away_below_an_instrument_that_is_broken_is_the_gateways_ticke
     day(room, 0, 100)
     day(room, 100, 900, {"feeder"})
     away = {"feeder", *(d for d, by in CARRIED.items() if by == ("g0",))}
-    day(room, 900, 1140, away, gateways={925: ("g0", 0)})
-    day(room, 1140, 1420, {"feeder"}, gateways={1140: ("g0", 1)})
+    day(room, 900, 1320, away, gateways={925: ("g0", 0)})
+    day(room, 1320, 1600, {"feeder"}, gateways={1320: ("g0", 1)})
     tickets = {t.cause: int(t.priority) for t in room.records.rows.tickets.values()}
     assert tickets == {"feeder.offline|feeder": 3, "gateway.offline|g0": 3}
     assert len(told(room)) == 2
@@ -160,11 +160,11 @@ def test_gateways_that_fail_together_each_have_their_ticket_and_no_board_is_dead
     room.reads(*((name, "online", 1) for name in names))
     day(room, 0, 200)
     wills = {220 + n: (name, 0) for n, name in enumerate(names)} if own_word else None
-    day(room, 200, 500, {*BOARDS, *PUMPS}, gateways=wills)
+    day(room, 200, 700, {*BOARDS, *PUMPS}, gateways=wills)
     tickets = sorted((t.cause.split("|")[1], int(t.priority)) for t in room.records.rows.tickets.values())
     assert tickets == [(name, 3) for name in names]
     assert len(told(room)) == 3
-    day(room, 500, 1000, gateways={500 + n: (name, 1) for n, name in enumerate(names)} if own_word else None)
+    day(room, 700, 1200, gateways={700 + n: (name, 1) for n, name in enumerate(names)} if own_word else None)
     assert len(told(room)) == 3
     assert set(room.alarms().values()) == {"returned"}
 
