@@ -6,10 +6,11 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from dutyroom import tickets
+from dutyroom.alarms import spans_of
 from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test
 from dutyroom.flows.calls import call_again
-from dutyroom.flows.episodes import Episode, Key
+from dutyroom.flows.episodes import Episode, Key, known_since
 from dutyroom.flows.inferred import kept
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
@@ -111,9 +112,16 @@ def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") ->
     """A ticket that is due while the condition stands is off; one that only waits for a root
     is not: `ticket: now` means that the work is wanted though the condition has gone. What was over long before anybody heard
     of it is on record, and no more."""
-    if rule.ticket.after or (not rule.vital and long_before(room, episode, at)):
+    if rule.ticket.after or (not rule.vital and _was_kept(room, episode, at)):
         episode.alarm = replace(episode.alarm, ticket_due=None)
     room.step(episode, AlarmEvent.CLEAR, reason, at)
+
+
+def _was_kept(room: Room, episode: Episode, at: Ms) -> bool:
+    """Whether what ended at a moment came out of some store: long after that, and faster than it happened. A clock that is
+    minutes slow is no store."""
+    lasted, heard_for = at - spans_of(episode.alarm)[-1][0], room.now - known_since(episode.alarm)
+    return long_before(room, episode, at) and 2 * heard_for < lasted
 
 
 def fresh(room: Room, rule: Rule, condition: Condition) -> Alarm:

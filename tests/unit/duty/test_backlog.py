@@ -78,3 +78,14 @@ def test_an_entrapment_is_told_whenever_it_was() -> None:
     kept(room, 600, 1200, ("lift", "trapped", 0))
     room.at(1201)
     assert "elevator.entrapment|lift" in room.tickets()
+
+
+def test_a_short_fault_of_a_lift_whose_clock_is_slow_is_told() -> None:
+    """Its clock is four minutes behind: what it says is old by its own account only."""
+    room = house()
+    for second in range(300, 500, 10):
+        room.at(second)
+        fault = 7 if 400 <= second < 420 else 0
+        room.reads(("feeder", "voltage", 230), ("b0", "voltage", 230))
+        room.reads(("lift", "fault_code", fault), at=second - 240)
+    assert room.tickets() == ["elevator.fault|lift"]
