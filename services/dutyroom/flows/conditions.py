@@ -10,11 +10,12 @@ from dutyroom.alarms import spans_of
 from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test
 from dutyroom.flows.calls import call_again
-from dutyroom.flows.episodes import Episode, Key, known_since
-from dutyroom.flows.inferred import kept
+from dutyroom.flows.episodes import Episode, Key
+from dutyroom.flows.inferred import cuts, kept
+from dutyroom.flows.neighbours import ROOT_LATENESS, reports_loss
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
-from dutyroom.flows.ticketing import announce, long_before, raise_priority
+from dutyroom.flows.ticketing import announce, raise_priority
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
 from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
@@ -73,15 +74,12 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
             room.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
         else:
             announce(room, episode, rule)
-            _await_end(room, episode, rule, condition.at)
+            if episode.alarm.ticket_due is not None and _told_before(
+                room, episode, rule
+            ):  # its end may come next
+                due = max(episode.alarm.ticket_due, room.now + rule.wait)
+                episode.alarm = replace(episode.alarm, ticket_due=due)
             call_again(room, episode, rule, before)
-
-
-def _await_end(room: Room, episode: Episode, rule: Rule, at: Ms) -> None:
-    """What began long before it was heard of may be over with the next message of those that were kept."""
-    due = episode.alarm.ticket_due
-    if due is not None and rule.waits and not rule.latched and long_before(room, episode, at):
-        episode.alarm = replace(episode.alarm, ticket_due=max(due, room.now + rule.wait))
 
 
 def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> None:
@@ -110,18 +108,23 @@ def _unsaid(arguments: Arguments) -> Arguments:
 
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:
     """A ticket that is due while the condition stands is off; one that only waits for a root
-    is not: `ticket: now` means that the work is wanted though the condition has gone. What was over long before anybody heard
-    of it is on record, and no more."""
-    if rule.ticket.after or (not rule.vital and _was_kept(room, episode, at)):
+    is not: `ticket: now` means that the work is wanted though the condition has gone. So is that of a cut that was told already."""
+    if rule.ticket.after or _told_before(room, episode, rule):
         episode.alarm = replace(episode.alarm, ticket_due=None)
     room.step(episode, AlarmEvent.CLEAR, reason, at)
 
 
-def _was_kept(room: Room, episode: Episode, at: Ms) -> bool:
-    """Whether what ended at a moment came out of some store: long after that, and faster than it happened. A clock that is
-    minutes slow is no store."""
-    lasted, heard_for = at - spans_of(episode.alarm)[-1][0], room.now - known_since(episode.alarm)
-    return long_before(room, episode, at) and 2 * heard_for < lasted
+def _told_before(room: Room, episode: Episode, rule: Rule) -> bool:
+    """Whether a loss of power was told already as a cut that was inferred there and is over: its device says so only now, out
+    of what a gateway has kept."""
+    begin, device = spans_of(episode.alarm)[-1][0], episode.alarm.object
+    if not reports_loss(rule):
+        return False
+    others = (
+        e.alarm for e in (*room.open.values(), *room.recent) if e.alarm.object == device and e is not episode
+    )
+    spans = [(a, b) for alarm in others for a, b in cuts(alarm) if b is not None]
+    return any(a - ROOT_LATENESS <= begin < b for a, b in spans)
 
 
 def fresh(room: Room, rule: Rule, condition: Condition) -> Alarm:

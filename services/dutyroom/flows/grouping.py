@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from dutyroom import tickets
@@ -24,7 +23,7 @@ from dutyroom.flows.neighbours import (
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import hand_over
-from dutyroom.flows.zones import away, lingers, of_gateway, unheard_behind
+from dutyroom.flows.zones import lingers
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
 from dutyroom.timebase import MINUTE, Ms
@@ -131,28 +130,22 @@ def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
 
 
 def lift(room: Room) -> None:
-    """Consequences that stay when their root has gone are announced one by one; gateways first, of what hangs on them."""
+    """Consequences that stay when their root has gone are announced one by one."""
     dead: dict[str, dict[str, Episode]] = {}
-    gateways = away(room)
-    for episode in sorted(room.open.values(), key=lambda e: not of_gateway(room, e)):
+    for episode in list(room.open.values()):
         if episode.alarm.state is not AlarmState.SUPPRESSED:
             continue
         if muted(room, episode.alarm):
             _note_end(room, episode, dead)
             continue
         planned = _of_outage(episode)
-        if not planned and _still_explained(room, episode, dead, gateways):
+        if not planned and _still_explained(room, episode, dead):
             continue
         root = root_of(room, episode, dead)
         if root is not None and (planned or root is not episode.root) and root.active:
             _hang(room, episode, root)
             continue
         if _comes_back(room, episode, root) if planned else _has_been_back(root):
-            continue
-        gateway = None if planned else unheard_behind(room, episode, gateways)
-        if gateway is not None:
-            if gateway.alarm.state is not AlarmState.SUPPRESSED:
-                _hang(room, episode, gateway)
             continue
         reason = _why_told(episode)
         episode.root = None
@@ -199,19 +192,12 @@ def _why_told(episode: Episode) -> str:
     return "alarm.reason.others_speak" if stands else "alarm.reason.root_gone"
 
 
-def _still_explained(
-    room: Room,
-    episode: Episode,
-    dead: dict[str, dict[str, Episode]],
-    gateways: Mapping[str, Sequence[Episode]],
-) -> bool:
+def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:
     root = episode.root
     if root is None:
         return False
     ended, back = over(root.alarm), restored(root.alarm)
     if back is not None and lingers(room, episode, back):
-        return True
-    if ended is None and unheard_behind(room, episode, gateways) is root:
         return True
     if ended is None and _others_speak(room, episode, dead):
         return False

@@ -8,11 +8,11 @@ from dutyroom import tickets
 from dutyroom.alarms import called_anew, spans_of
 from dutyroom.flows.calls import attach
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
-from dutyroom.flows.episodes import Episode, Work, known_since
+from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
 from dutyroom.model.duty import SYSTEM, Priority, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import MINUTE, Ms
+from dutyroom.timebase import Ms
 
 
 def announce(room: Room, episode: Episode, rule: Rule) -> None:
@@ -24,12 +24,6 @@ def announce(room: Room, episode: Episode, rule: Rule) -> None:
             room.tell(episode)
         return
     episode.alarm = replace(episode.alarm, ticket_due=room.now + max(rule.ticket.after, wait))
-
-
-def long_before(room: Room, episode: Episode, at: Ms) -> bool:
-    """Whether a moment lies longer before an alarm was known than messages of its device are on their way: a gateway was
-    away, and hands out what it has kept."""
-    return at + MINUTE + 2 * room.context.interval(episode.alarm.object) <= known_since(episode.alarm)
 
 
 def announce_restored(room: Room) -> None:

@@ -6,13 +6,12 @@ is silent for as long as what it carries speaks rarely.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS, restored
 from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, reports_loss, silent_only
 from dutyroom.flows.room import Room
-from dutyroom.model.duty import AlarmState
 from dutyroom.timebase import Ms
 from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed
 
@@ -110,27 +109,6 @@ def unheard_by(room: Room, root: Episode, episode: Episode) -> bool:
     heard: it is no reason for the gateway, or each explains the other for ever."""
     by = feeds_of(room.context.topology, "network", root.alarm.object)
     return by == (episode.alarm.object,) and silent_only(room, root) and of_gateway(room, episode)
-
-
-def away(room: Room) -> dict[str, list[Episode]]:
-    """Gateways that have handed out nothing since they are known to be away, and the alarms that say so."""
-    found: dict[str, list[Episode]] = {}
-    for episode in room.open.values():
-        if not episode.active or not of_gateway(room, episode):
-            continue
-        gateway, since = episode.alarm.object, known_since(episode.alarm)
-        carried = children(room.context.topology, "network").get(gateway, ())
-        if not any((room.context.heard(d) or 0) > since for d in carried):
-            found.setdefault(gateway, []).append(episode)
-    return found
-
-
-def unheard_behind(room: Room, episode: Episode, away: Mapping[str, Sequence[Episode]]) -> Episode | None:
-    """The alarm of the gateway by which alone a device is heard, where that hands out nothing: of the device's last word
-    nobody knows whether it still holds."""
-    by = feeds_of(room.context.topology, "network", episode.alarm.object)
-    alarms = away.get(by[0], ()) if len(by) == 1 else ()
-    return min(alarms, key=lambda e: e.alarm.state is AlarmState.SUPPRESSED, default=None)
 
 
 def silent_zones(room: Room) -> dict[str, Ms]:

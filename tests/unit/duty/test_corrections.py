@@ -89,7 +89,7 @@ def test_what_still_holds_is_told_of(room: Room) -> None:
     door(room, 1)
     room.at(1010)
     door(room, 1, at=100)
-    room.at(1050)  # its end might have come next
+    room.at(1020)
     (alarm,) = rows(room)
     assert (stretches(alarm), alarm.late, alarm.state) == ([(160, None)], True, AlarmState.UNACKNOWLEDGED)
     assert len(work(room)) == 1

@@ -249,23 +249,6 @@ def test_a_zone_that_speaks_again_hides_no_pump_until_its_hourly_meter_has() -> 
     assert len(told(room)) == 2
 
 
-def test_an_old_word_is_not_told_while_the_gateway_that_brought_it_is_away() -> None:
-    """The boards said that they had no power; their gateway, on a supply of its own, went away before they could say more."""
-    room = house(quick=False)
-    of_g0 = {d for d, by in CARRIED.items() if by == ("g0",)}
-    day(room, 0, 200)
-    day(room, 200, 690, {*PUMPS}, dead=("feeder", *BOARDS))
-    day(room, 690, 700, {*PUMPS, *of_g0}, dead=("feeder", *BOARDS))
-    day(room, 700, 1300, of_g0, gateways={720: ("g0", 0)})
-    both = ["gateway.offline|g0", "power.mains_lost|feeder"]
-    assert (room.tickets(), sorted(told(room))) == (both, both)
-    assert room.alarms()["power.mains_lost@b0"] == room.alarms()["power.mains_lost@b1"] == "suppressed"
-    # It is back, and one of them says still that it has none.
-    day(room, 1300, 1700, PUMPS[:4], dead=("b0",), gateways={1300: ("g0", 1)})
-    assert sorted(told(room)) == [*both[:1], "power.mains_lost|b0", *both[1:]]
-    assert "power.mains_lost@b1" not in room.alarms()
-
-
 def test_gateways_away_by_their_own_word_are_ways_of_knowing_a_cut_though_nobody_knows_what_feeds_them() -> (
     None
 ):
@@ -337,3 +320,42 @@ def test_what_has_not_come_back_yet_is_no_second_cut() -> None:
     day(room, 800, 870, behind, gateways={820: ("g2", 1), 827: ("g1", 1)})
     day(room, 870, 1500, gateways={870: ("g0", 1)})
     assert told(room) == CUT
+
+
+def test_a_cut_that_the_feeder_tells_of_afterwards_has_no_second_ticket() -> None:
+    """Its instrument came by a gateway, which kept what it said for the time of the cut and hands it out one by one."""
+    room = house({"g2": "feeder"}, {**CARRIED, "feeder": ("g2",)})
+    day(room, 0, 200)
+    day(room, 200, 800, ALL, gateways={215: ("g2", 0)})
+    assert told(room) == CUT
+    day(room, 800, 900, {"feeder"}, gateways={880: ("g2", 1)})
+    for second in range(200, 900, 10):
+        room.reads(("feeder", "voltage", 0 if second < 800 else 230), at=second)
+    day(room, 900, 1500)
+    assert told(room) == CUT
+    assert "power.mains_lost" in {a.rule for a in room.records.rows.alarms.values()}
+
+
+def test_but_one_that_it_says_still_has() -> None:
+    room = house({"g2": "feeder"}, {**CARRIED, "feeder": ("g2",)})
+    day(room, 0, 200)
+    day(room, 200, 800, ALL, gateways={215: ("g2", 0)})
+    day(room, 800, 900, {"feeder"}, gateways={880: ("g2", 1)})
+    day(room, 900, 1000, dead=("feeder",))
+    assert told(room) == [*CUT, "power.mains_lost|feeder"]
+
+
+@pytest.mark.parametrize("fed", [FED, None])
+def test_a_board_that_stays_dead_after_its_last_word_is_told_after_the_cut(
+    fed: dict[str, str] | None,
+) -> None:
+    """The gateway that alone hears it hangs on it, has no power either and is silent: neither waits for the other."""
+    room = house(fed, quick=False)
+    day(room, 0, 200)
+    day(room, 200, 212, {*PUMPS}, dead=("feeder", *BOARDS))
+    day(room, 212, 1000, {*BOARDS, *PUMPS}, dead=("feeder",), gateways={245: ("g0", 0), 246: ("g1", 0)})
+    away = {d for d, by in CARRIED.items() if by == ("g1",)}
+    day(room, 1000, 1400, away, gateways={1030: ("g0", 1)})
+    assert "power.mains_lost|b2" in room.tickets()
+    assert told(room)[0] == "power.mains_lost|feeder"
+    assert room.alarm("power.mains_lost", "b2").priority == 1
