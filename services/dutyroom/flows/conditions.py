@@ -74,11 +74,10 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
             room.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
         else:
             announce(room, episode, rule)
-            if episode.alarm.ticket_due is not None and _told_before(
-                room, episode, rule
-            ):  # its end may come next
-                due = max(episode.alarm.ticket_due, room.now + rule.wait)
-                episode.alarm = replace(episode.alarm, ticket_due=due)
+            due = episode.alarm.ticket_due
+            if due is not None and _told_before(room, episode, rule):
+                # Its end may come with the next message.
+                episode.alarm = replace(episode.alarm, ticket_due=max(due, room.now + rule.wait))
             call_again(room, episode, rule, before)
 
 
@@ -108,7 +107,8 @@ def _unsaid(arguments: Arguments) -> Arguments:
 
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:
     """A ticket that is due while the condition stands is off; one that only waits for a root
-    is not: `ticket: now` means that the work is wanted though the condition has gone. So is that of a cut that was told already."""
+    is not: `ticket: now` means that the work is wanted though the condition has gone.
+    That of a cut which was told already is off as well."""
     if rule.ticket.after or _told_before(room, episode, rule):
         episode.alarm = replace(episode.alarm, ticket_due=None)
     room.step(episode, AlarmEvent.CLEAR, reason, at)
