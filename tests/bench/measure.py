@@ -15,7 +15,8 @@ _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def machine() -> str:
-    """Processor, cores, Python, date, and how busy the machine is besides: figures of a busy one are worse."""
+    """Processor, cores, Python, date, how busy the machine is besides, and how fast it is today: machines of one name differ
+    threefold, by what others do on the same host."""
     cpu = platform.machine()
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -24,8 +25,20 @@ def machine() -> str:
     busy = os.getloadavg()[0]
     return (
         f"{cpu}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-        f"{datetime.now(UTC):%Y-%m-%d}, load average at the start {busy:.1f}"
+        f"{datetime.now(UTC):%Y-%m-%d}, load average at the start {busy:.1f}, "
+        f"a turn of a bare loop {bare_loop():.0f} ns"
     )
+
+
+def bare_loop(turns: int = 1_000_000, runs: int = 5) -> float:
+    """Nanoseconds of a turn of a loop that adds up small integers; the best of some runs."""
+    best = float("inf")
+    for _ in range(runs):
+        begin, total = time.perf_counter(), 0
+        for number in range(turns):
+            total += number & 7
+        best = min(best, time.perf_counter() - begin)
+    return best / turns * 1e9
 
 
 def cpu_seconds(pids: Iterable[int]) -> float:

@@ -79,6 +79,7 @@ def run(batches: Iterable[Batch], past: Past) -> Outcome:
         past.topology,
         engine.heard,
         interval_in(past.table, past.devices),
+        gap=engine.gap,
     )
     officer = Officer(context)
     seen = Seen()

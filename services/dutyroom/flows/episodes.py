@@ -117,7 +117,8 @@ class Standing:
 class Context:
     """The site as it is configured. heard: receive time of a device's last sign of life.
 
-    interval: how often a device is expected to speak, 0 = not known. out: devices that a person has
+    interval: how often a device is expected to speak, 0 = not known. gap: between which two receive times it said nothing
+    last, for more than a minute. out: devices that a person has
     taken out of service.
     """
 
@@ -128,6 +129,7 @@ class Context:
     heard: Callable[[str], Ms | None] = lambda _: None
     interval: Callable[[str], Ms] = lambda _: 0
     out: Collection[str] = ()
+    gap: Callable[[str], tuple[Ms, Ms] | None] = lambda _: None
 
 
 def known_since(alarm: Alarm) -> Ms:

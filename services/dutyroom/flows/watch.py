@@ -383,7 +383,8 @@ class Watch:
         engine = self._engine
         rules = engine.rules if self._outage is None else {**engine.rules, OUTAGE.id: OUTAGE}
         every, topology = interval_in(self._table, engine.devices), self._site.topology
-        return Context(self._site.id, rules, engine.devices, topology, engine.heard, every, self._out)
+        devices, heard, gap = engine.devices, engine.heard, engine.gap
+        return Context(self._site.id, rules, devices, topology, heard, every, self._out, gap)
 
     def _see_devices(self, tx: Tx) -> None:
         """Which devices people have taken out of service; read again when one has changed."""

@@ -439,6 +439,10 @@ class Engine:
         """Receive time of a device's last sign of life; None = none since the state began."""
         return self._hearing.when(device)
 
+    def gap(self, device: str) -> tuple[Ms, Ms] | None:
+        """See `Hearing.gap`."""
+        return self._hearing.gap(device)
+
     def newest(self, point: int) -> Ms:
         """Instant of the newest reading of a point that was judged; NEVER = none."""
         return self._points.newest.item(point) if point < self._points.size else NEVER

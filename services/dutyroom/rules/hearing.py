@@ -10,10 +10,12 @@ import numpy.typing as npt
 
 from dutyroom.model.telemetry import Batch, Lane, Longs, Point, Quality
 from dutyroom.rules.columns import FOREVER, NEVER, Bools, Columns, Field, Layers, Slots, instant
-from dutyroom.timebase import Ms
+from dutyroom.timebase import MINUTE, Ms
 
 if TYPE_CHECKING:
     from dutyroom.rules.kind import Instance
+
+GAP: Ms = MINUTE  # what is under way for longer was kept somewhere
 
 
 class Silences(Columns):
@@ -71,11 +73,17 @@ class Devices(Columns):
         "lane": Field(np.int16, -1),
         "line": Field(np.int16, -1),
         "minded": Field(np.bool_, False),
+        "fell": Field(np.int64, NEVER, kept=False),
+        "back": Field(np.int64, NEVER, kept=False),
     }
     heard: Longs
     lane: npt.NDArray[np.int16]  # a device stays in one; -1 = not heard yet
     line: npt.NDArray[np.int16]  # the one that it was heard by last; -1 = not known
     minded: Bools  # somebody waits for its next word
+    fell: (
+        Longs  # the last time that it said nothing for more than `GAP`: receive time of its last word before
+    )
+    back: Longs  # and of the first one after that
 
 
 class Voices(Columns):
@@ -161,6 +169,10 @@ class Hearing:
         device speaks again, and who waited for a word of one."""
         places = self._heard(batch)
         devices = self.devices
+        heard = devices.heard[places]
+        gone = places[(heard != NEVER) & (batch.received_at - heard > GAP)]
+        if len(gone):
+            devices.fell[gone], devices.back[gone] = devices.heard[gone], batch.received_at
         devices.heard[places] = np.maximum(devices.heard[places], batch.received_at)
         devices.lane[places] = int(batch.lane)
         back: set[int] = set()
@@ -248,6 +260,13 @@ class Hearing:
     def when(self, device: str) -> Ms | None:
         place = self._place.get(device)
         return None if place is None else instant(self.devices.heard.item(place))
+
+    def gap(self, device: str) -> tuple[Ms, Ms] | None:
+        """The last stretch of more than `GAP` in which a device said nothing, by receive time; None = none since the start."""
+        place = self._place.get(device)
+        if place is None or self.devices.back[place] == NEVER:
+            return None
+        return self.devices.fell.item(place), self.devices.back.item(place)
 
     def dump(self) -> tuple[list[str], bytes, bytes, bytes]:
         """Who was heard, when (int64), in which lane, and by which line (int16)."""
