@@ -46,7 +46,7 @@ def group(room: Room) -> None:
             mute(room, episode, announcement)
             continue
         root = root_of(room, episode, dead)
-        if root is not None and _together(room, episode, root):
+        if root is not None and _together(room, episode, root) and not _told_beside(room, episode, root):
             _suppress(room, episode, root)
     _move(room, dead)
 
@@ -64,6 +64,15 @@ def _move(room: Room, dead: dict[str, dict[str, Episode]]) -> None:
         if root is not before and root in inferred and _together(room, episode, root):
             _hang(room, episode, root)
             before.alarm = replace(before.alarm, affected=max(0, before.alarm.affected - 1))
+
+
+def _told_beside(room: Room, episode: Episode, root: Episode) -> bool:
+    """Whether it had its own ticket while a root was known already that is over now: that goes on explaining what hangs on
+    it for a while, and takes nobody's ticket."""
+    work = room.works.get(tickets.cause_of(*episode.key))
+    if work is None or root.active or not work.of(episode):
+        return False
+    return work.ticket.opened_at > known_since(root.alarm)
 
 
 def _together(room: Room, episode: Episode, root: Episode) -> bool:

@@ -359,3 +359,15 @@ def test_a_board_that_stays_dead_after_its_last_word_is_told_after_the_cut(
     assert "power.mains_lost|b2" in room.tickets()
     assert told(room)[0] == "power.mains_lost|feeder"
     assert room.alarm("power.mains_lost", "b2").priority == 1
+
+
+def test_a_pump_that_was_told_behind_a_zone_keeps_its_ticket_when_the_zone_has_gone() -> None:
+    """The zone's alarm goes with the word of the one that speaks each ten minutes: what is over takes no ticket that
+    was opened beside it."""
+    room = house(None, dict.fromkeys((*BOARDS, *PUMPS), ("g0",)), quick=False, slow={"p22": 600})
+    day(room, 0, 620)
+    day(room, 620, 1300, {*BOARDS, *PUMPS}, gateways={620: ("g0", 0)})
+    day(room, 1300, 3000, {"p21"}, gateways={1300: ("g0", 1)})
+    assert room.tickets() == ["gateway.offline|g0", "pump.offline|p21"]
+    assert len(told(room)) == 2
+    assert not any(a.rule == "gateway.silent" and a.active for a in room.records.rows.alarms.values())
