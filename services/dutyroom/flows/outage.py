@@ -6,6 +6,7 @@ Broker, store, journal and canary are looked at with each tick of the watch. A s
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 
 from dutyroom.model.duty import Condition, Priority
 from dutyroom.rules.spec import Rule, Select, TicketPolicy
@@ -39,17 +40,18 @@ class Outage:
     def __init__(self, failing: Callable[[], set[str]], seconds: Callable[[], float]) -> None:
         self._failing, self._seconds = failing, seconds
         self._since: dict[str, float] = {}
-        self.active = False
+        self.active = self._stood = False
 
     def adopt(self, active: bool) -> None:
-        """What the records say after a start."""
-        self.active = active
+        """What the records say after a start. What fails at the first look then has failed all the while."""
+        self.active = self._stood = active
 
     def look(self, now: Ms) -> Condition | None:
         """The change at `now`, if there is one."""
         at = self._seconds()
         failing = self._failing() & PATIENCE_S.keys()
-        self._since = {name: self._since.get(name, at) for name in failing}
+        began, self._stood = -inf if self._stood else at, False
+        self._since = {name: self._since.get(name, began) for name in failing}
         out = sorted(name for name, since in self._since.items() if at - since >= PATIENCE_S[name])
         if bool(out) == self.active:
             return None

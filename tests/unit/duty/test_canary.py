@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from dutyroom.backends.journal import SqliteJournal
@@ -11,6 +12,7 @@ from dutyroom.errors import Unavailable
 from dutyroom.flows.canary import AGAIN_S, EVERY_S, FIRST_S, Canaries, Canary
 from dutyroom.flows.outage import RULE, Outage
 from dutyroom.flows.watch import Watch
+from dutyroom.model.duty import AlarmState
 from dutyroom.model.telemetry import PointTable
 from dutyroom.rules.engine import Engine
 from dutyroom.site import Site
@@ -198,8 +200,15 @@ def test_whatever_fails_of_us_is_one_alarm(tmp_path: Path) -> None:
     assert alarms() == [(RULE.id, True)]
     with records.read() as tx:
         assert len(tx.tickets.search("s", open_only=True)) == 1
+    with records.write() as tx:
+        (alarm,) = tx.alarms.search("s")
+        tx.alarms.update(replace(alarm, state=AlarmState.ACKNOWLEDGED))
+    failing.discard("canary")
     watch = opened()  # and a restart in the middle of it
+    watch.tick(now[0])
+    assert alarms() == [(RULE.id, True)]
     go(2)
+    assert alarms() == [(RULE.id, True)]
     failing.clear()
     go(1)
     assert alarms() == [(RULE.id, False)]
