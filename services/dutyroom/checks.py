@@ -27,7 +27,7 @@ from dutyroom.site.folder import read_site
 from dutyroom.site.model import BrokerAddress, Site
 from dutyroom.site.names import written
 from dutyroom.site.ratios import lacking, no_number, other_multiplier, wrong_ratio
-from dutyroom.site.roll import COMMON, asked_of_devices
+from dutyroom.site.roll import COMMON, asked_of_devices, numbers_of
 from dutyroom.site.source import Source
 
 
@@ -49,7 +49,7 @@ def check_site(folder: Path, profiles: Path, keys: Keys | None = None) -> list[M
     wrong += [m for file in sorted(own.glob("*/*.yaml")) for m in wrong_labels(file, keys or {})]
     unreadable = {str(Path(mistake.file)) for mistake in wrong}
     asked = COMMON | asked_of_devices(site.rules) if site.rules else None
-    _devices(rows, library, unreadable, asked)
+    _devices(rows, library, unreadable, asked, numbers_of(site.rules))
     _rules(source, site, library)
     _prices(source, site)
     every = [*source.mistakes, *(m for m in wrong if Path(m.file).is_relative_to(own) or _concerns(m, rows))]
@@ -95,9 +95,14 @@ def _concerns(mistake: Mistake, rows: Sequence[Row]) -> bool:
 
 
 def _devices(
-    rows: Iterable[Row], library: Mapping[str, Profile], unreadable: set[str], asked: frozenset[str] | None
+    rows: Iterable[Row],
+    library: Mapping[str, Profile],
+    unreadable: set[str],
+    asked: frozenset[str] | None,
+    numbers: frozenset[str],
 ) -> None:
-    """asked: parameters that a device may have whatever its profile; None = rules.yaml has mistakes, nobody knows."""
+    """asked: parameters that a device may have whatever its profile; None = rules.yaml has mistakes, nobody knows.
+    numbers: those of which rules make limits."""
     broken = {f"{Path(file).parent.name}/{Path(file).stem}" for file in unreadable}
     for row in rows:
         device = row.device
@@ -106,13 +111,13 @@ def _devices(
             if device.address and not may_be(device.address, profile):
                 like = f"; an address looks like {known!r}" if (known := example(profile)) else ""
                 row.wrong("address", f"{device.profile} calls no device {device.address!r}{like}")
-            _parameters(row, profile, asked)
+            _parameters(row, profile, asked, numbers)
         elif device.profile and device.profile not in broken:
             row.wrong("profile", f"there is no profile {device.profile!r}{nearest(device.profile, library)}")
 
 
-def _parameters(row: Row, profile: Profile, asked: frozenset[str] | None) -> None:
-    """A ratio that is misspelt or no number would make bills wrong, silently."""
+def _parameters(row: Row, profile: Profile, asked: frozenset[str] | None, numbers: frozenset[str]) -> None:
+    """A ratio that is misspelt or no number would make bills wrong, silently; a limit, that its rule does not run."""
     allowed = {*profile.parameters, *profile.needed, *(asked or ())}
     for name, value in row.device.parameters.items():
         if asked is not None and name not in allowed and not name.startswith("name_"):
@@ -120,7 +125,7 @@ def _parameters(row: Row, profile: Profile, asked: frozenset[str] | None) -> Non
             row.wrong("parameters", said)
         elif wrong := wrong_ratio(profile, name, value):
             row.wrong("parameters", f"must be a number above 0, not {wrong}")
-        elif wrong := no_number(profile, name, value):
+        elif wrong := no_number(profile, name, value, numbers):
             row.wrong("parameters", TEXTS["parameter_number"].format(value=wrong))
     for name in lacking(profile, row.device.parameters):
         row.wrong("parameters", TEXTS["parameter_needed"].format(profile=profile.id, value=name))

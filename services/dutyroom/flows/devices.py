@@ -22,7 +22,7 @@ from dutyroom.site.drafts import read_drafts
 from dutyroom.site.feeding import together
 from dutyroom.site.flaws import Flaw, flaw
 from dutyroom.site.listing import texts
-from dutyroom.site.roll import Estate, Plan, asked_of_devices, plan
+from dutyroom.site.roll import Estate, Plan, asked_of_devices, numbers_of, plan
 from dutyroom.site.table import Sheet, sheet_of
 from dutyroom.timebase import Clock
 from dutyroom.topology import Topology
@@ -35,7 +35,8 @@ def estate_of(site: Site, library: Library) -> Estate:
     """What a row of this site may name."""
     drawn = site.drawn if site.drawn is not None else site.topology
     asked = asked_of_devices(site.rules)
-    return Estate(site.id, library.profiles, frozenset(site.spaces), asked, drawn)
+    numbers = numbers_of(site.rules)
+    return Estate(site.id, library.profiles, frozenset(site.spaces), asked, drawn, numbers)
 
 
 def differences(before: Device, after: Device) -> list[tuple[str, str, str]]:

@@ -24,9 +24,12 @@ def wrong_ratio(profile: Profile, name: str, value: Scalar) -> str:
     return f"{name}={as_text(value)}" if scaling and not _is_ratio(value) else ""
 
 
-def no_number(profile: Profile, name: str, value: Scalar) -> str:
-    """name=value of a parameter that is to be a number, as its default is one or it has none, and that is none. Else ""."""
+def no_number(profile: Profile, name: str, value: Scalar, limits: Container[str] = ()) -> str:
+    """name=value of a parameter that is to be a number, as its default is one or it has none, and that is none. Else "".
+    limits: names of those of which rules make a limit, where the profile does not say what they are."""
     usual = profile.parameters.get(name)
+    if name in limits and name not in profile.parameters and name not in profile.needed:
+        return "" if value == "" or _is_limit(value) else f"{name}={as_text(value)}"
     numeric = name in profile.needed or (isinstance(usual, int | float) and not isinstance(usual, bool))
     number = isinstance(value, int | float)
     if name in profile.needed and isinstance(value, bool):  # it would count as 1: no depth, and no range
@@ -97,6 +100,13 @@ def _scalar(number: Fraction) -> Scalar:
 
 def _shown(value: Scalar) -> str:
     return as_text(value) or str(value)
+
+
+def _is_limit(value: Scalar) -> bool:
+    try:
+        return not isinstance(value, bool) and math.isfinite(float(value))
+    except ValueError:
+        return False
 
 
 def _is_ratio(value: Scalar) -> bool:

@@ -15,6 +15,7 @@ from dutyroom.model.telemetry import DeviceClass, Kind, Scalar
 from dutyroom.profiles.meter import meter_of
 from dutyroom.profiles.profile import Profile
 from dutyroom.profiles.ratios import MULTIPLIER
+from dutyroom.rules.kind import Limit
 from dutyroom.rules.parse import default_rules
 from dutyroom.rules.side import tests_in
 from dutyroom.rules.spec import Rule
@@ -35,6 +36,7 @@ COMMON = frozenset(
         "vacant",
         "use",
         "height",
+        "area",
         "backs",
         "transfer_switch",
         "tank",
@@ -42,6 +44,7 @@ COMMON = frozenset(
         "name_zh-CN",
     }
 )
+MEASURES = frozenset({"height", "area", "rated"})  # of these, numbers
 _FIELDS = {
     "name": "name", "class": "device_class", "model": "model", "profile": "profile", "address": "address",
     "space": "space", "fed_by": "fed_by", "interval_s": "interval_s", "digits": "digits", "resolution": "resolution",
@@ -52,13 +55,14 @@ NEEDED = ("class", "profile", "address")
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What a row may name. parameters: those that a rule of the site asks for."""
+    """What a row may name. parameters: those that a rule of the site asks for; numbers: of which it makes a limit."""
 
     site: str
     profiles: Mapping[str, Profile]
     spaces: frozenset[str] = frozenset()
     parameters: frozenset[str] = frozenset()
     drawn: Topology = field(default_factory=Topology)
+    numbers: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +103,22 @@ def _asked(rules: Sequence[Rule]) -> frozenset[str]:
         found |= {str(rule.parameters["other"])} if isinstance(rule.parameters.get("other"), str) else set()
         found |= {cause.parameter for cause in rule.explained_by if cause.parameter}
     return frozenset(found)
+
+
+def numbers_of(rules: Sequence[Rule]) -> frozenset[str]:
+    """Those of which rules, or the shipped ones, make a limit: a rule does not run on a device where it is no number."""
+    return MEASURES | _shipped_limits() | _limits(rules)
+
+
+@cache
+def _shipped_limits() -> frozenset[str]:
+    return _limits(default_rules())
+
+
+def _limits(rules: Sequence[Rule]) -> frozenset[str]:
+    values = (v for rule in rules for v in rule.parameters.values() if isinstance(v, Limit))
+    tested = (name for rule in rules for test in tests_in(rule) for name in test.parameters)
+    return frozenset({*(limit.parameter for limit in values if limit.parameter), *tested})
 
 
 def plan(
@@ -292,7 +312,7 @@ class _Work:
             at = _column(draft, name)
             if kept.get(name) != value and (wrong := wrong_ratio(profile, name, value)):
                 self.wrong(draft, at, "number_wanted", value=quoted(wrong))
-            elif kept.get(name) != value and (wrong := no_number(profile, name, value)):
+            elif kept.get(name) != value and (wrong := no_number(profile, name, value, self.estate.numbers)):
                 self.wrong(draft, at, "parameter_number", value=quoted(wrong))
             if name not in allowed and not name.startswith("name_") and name not in kept:
                 hint = self.near(name, frozenset(allowed))

@@ -18,7 +18,7 @@ from dutyroom.model.telemetry import Point, PointTable, Reading
 from dutyroom.profiles.decode import Library, load_library
 from dutyroom.rules.spec import Rule, parse_rules
 from dutyroom.site import Site, Space
-from dutyroom.site.roll import Estate, asked_of_devices
+from dutyroom.site.roll import Estate, asked_of_devices, numbers_of
 from dutyroom.site.table import Sheet, read_csv
 from dutyroom.timebase import Ms, zone
 from dutyroom.topology import Topology
@@ -85,7 +85,9 @@ SPACES = {path: Space(path, "unit", {}) for path in ("A", "A/1", "A/2", "plant")
 
 def estate(drawn: Topology | None = None) -> Estate:
     asked = asked_of_devices(rules())
-    return Estate(SITE, library().profiles, frozenset(SPACES), asked, drawn or Topology())
+    return Estate(
+        SITE, library().profiles, frozenset(SPACES), asked, drawn or Topology(), numbers_of(rules())
+    )
 
 
 def csv(text: str, file: str = "devices.csv") -> Sheet:

@@ -211,6 +211,23 @@ def test_a_parameter_of_a_shipped_rule_stays_one_where_the_site_gives_a_number_o
     assert {"burst_flow", "rated_power"} <= asked_of_devices(parse_rules(changed, "rules.yaml"))
 
 
+@pytest.mark.parametrize(
+    "wrong", ["burst_flow=3.0m3/h", "burst_flow=nan", "burst_flow=true", "height=3m", "area=20 m2"]
+)
+def test_what_rules_make_a_limit_of_is_a_number(wrong: str) -> None:
+    (flaw,) = planned(f"id,profile,address,parameters\nW-9,acme/water,00000009,{wrong}\n").flaws
+    assert (flaw.field, flaw.key) == ("parameters", "parameter_number")
+    assert wrong in str(flaw)
+    name, _, value = wrong.partition("=")
+    known = water(9, parameters={name: value})
+    assert planned("id,name\nW-9,renamed\n", [known]).flaws == ()  # as it was
+
+
+@pytest.mark.parametrize("right", ["burst_flow=3.5", "burst_flow=12", "height=2.4;area=20"])
+def test_a_limit_of_a_device_is_taken(right: str) -> None:
+    assert planned(f"id,profile,address,parameters\nW-9,acme/water,00000009,{right}\n").flaws == ()
+
+
 def test_hints_end_after_some_mistakes() -> None:
     text = HEAD + "".join(f"W-{n},acme/watr,{n:08d},A\n" for n in range(2_000))
     made = planned(text)
