@@ -37,12 +37,12 @@ def test_month_end(estate):
     for cut_off in STARTS:
         take_period_reads(site, table, store, records, cut_off, NOW, "system")
     assert store.calls == len(STARTS)
-    began = time.perf_counter()
+    began = time.process_time()
     run = bill_period(site, table, records, "2026-10", NOW, "system")
-    first = time.perf_counter() - began
-    began = time.perf_counter()
+    first = time.process_time() - began
+    began = time.process_time()
     again = bill_period(site, table, records, "2026-10", NOW, "system")
-    second = time.perf_counter() - began
+    second = time.process_time() - began
     print(f"billing run of {len(run.statements)} units: {first:.2f} s, again {second:.2f} s")
     assert (run.locked, again.locked, run.problems) == (480, 0, ())
     share = [line.amount for s in run.statements for line in s.lines if line.key == "line.public_share"]
@@ -52,7 +52,7 @@ def test_month_end(estate):
 
 
 def _slow() -> float:
-    """How much slower this machine is now than one that does a million additions in 60 ms."""
-    began = time.perf_counter()
+    """How much slower this machine is now, of its processor's time, than one that does a million additions in 60 ms."""
+    began = time.process_time()
     sum(n for n in range(1_000_000))
-    return max(1.0, (time.perf_counter() - began) / 0.06)
+    return max(1.0, (time.process_time() - began) / 0.06)
