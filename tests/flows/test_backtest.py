@@ -453,6 +453,18 @@ def test_a_device_of_which_a_file_has_no_reading_was_not_silent(tmp_path: Path) 
     assert "p1,offline" in (tmp_path / "out" / "alarms.csv").read_text(encoding="utf-8")
 
 
+def test_a_device_that_the_site_did_not_have_yet_was_not_silent(tmp_path: Path) -> None:
+    """Its silence is that of a feed, too: what hangs on it would be its consequence all the time."""
+    bench = Bench(tmp_path, "rules: []")
+    pump = [(at, 0.0) for at, _ in level(0, 3)]
+    bench.keep({("A-tank", "level"): level(0, 4)[::3], ("A-pump", "running"): pump})
+    done = bench.run(since="2026-03-01", until="2026-03-04")
+    assert [(row["device_id"], row["kind"]) for row in bench.told()] == [("A-pump", "offline")]
+    (said,) = (t for t in done.troubles if t.sort == "unheard")
+    assert said.count == 11
+    assert "A-feeder" in said.what or "A 栋低压进线" in said.what
+
+
 def test_a_device_that_keeps_its_promise_but_on_one_day_is_judged_by_it(tmp_path: Path) -> None:
     dense = [(START + n * 10 * SECOND, 1.0) for n in range(2 * DAY // (10 * SECOND))]
     done, raised = silent_run(tmp_path, [*dense, *level(2, 3)])

@@ -16,6 +16,7 @@ FLOOD = 10  # times as many readings as the interval allows
 # Sorts, in the order in which a summary shows them.
 SORTS = (
     "history",
+    "unheard",
     "thin",
     "rule",
     "no_device",

@@ -7,7 +7,7 @@ import gc
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
@@ -39,6 +39,7 @@ from dutyroom.wiring.scene import Scene, of_devices, of_site
 
 _SLOT: Ms = 5 * MINUTE  # readings that are judged together, at most
 _LEAST_SLOT: Ms = 5 * SECOND
+_NAMED = 10  # devices in a sentence
 _PROMPT = 60  # seconds: of a device that promises no pace, and speaks when something happens
 Said = Callable[[str], None]
 
@@ -76,8 +77,11 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         )
         span = _span(wanted, scene.past.time_zone)
         source = _source(wanted, scene, span, troubles)
-        if wanted.telemetry is not None:
-            scene.past = _spoken_of(scene.past, source())
+        if wanted.telemetry is None:
+            scene.past = _heard_of(scene, span, wanted.learn_days, troubles)
+        else:
+            spoken = {point for part in source() for point in np.unique(part.point).tolist()}
+            scene.past, _ = _spoken_of(scene.past, spoken)
         scene.past = _at_its_pace(scene, span if wanted.telemetry is None else None, source, troubles)
         census, slots = Census.of(scene.past.table), slots_of(scene.past)
         before = run(_batches(source(), slots, census), scene.past)
@@ -201,11 +205,26 @@ def _source(
     return lambda: whole
 
 
-def _spoken_of(past: Past, parts: Iterable[Columns]) -> Past:
-    """Without the devices that have points but no reading in a file: it was made without them, they were not silent."""
-    points = {point for part in parts for point in np.unique(part.point).tolist()}
+def _spoken_of(past: Past, points: Collection[int]) -> tuple[Past, list[str]]:
+    """Without the devices that have points but no reading: a file was made without them, a site of today had them not
+    yet. They were not silent. And their ids."""
     absent = {p.device for p in past.table} - {past.table[point].device for point in points}
-    return replace(past, devices={name: d for name, d in past.devices.items() if name not in absent})
+    absent &= past.devices.keys()
+    kept = {name: d for name, d in past.devices.items() if name not in absent}
+    return replace(past, devices=kept), sorted(absent)
+
+
+def _heard_of(scene: Scene, span: tuple[Ms | None, Ms | None], learn_days: int, troubles: Troubles) -> Past:
+    """The site with the devices of which its store has a reading of that time; the others are named."""
+    since, until = span
+    if since is None or until is None:  # refused when they are read
+        return scene.past
+    past, absent = _spoken_of(scene.past, scene.heard(since - learn_days * DAY, until))
+    if absent:
+        troubles.add(
+            "unheard", ", ".join(scene.names.get(name, name) for name in absent[:_NAMED]), len(absent)
+        )
+    return past
 
 
 def _at_its_pace(

@@ -61,6 +61,11 @@ class Scene:
         assert self.store is not None
         return stored(self.store, list(self.past.table), since, until)
 
+    def heard(self, since: Ms, until: Ms) -> set[int]:
+        """The points of which the store has a reading in [since, until)."""
+        assert self.store is not None
+        return set(self.store.at(list(self.past.table), until - 1, until - 1 - since))
+
 
 def of_devices(file: Path, rules: Sequence[Rule]) -> Scene:
     """Raises Invalid, Rejected."""
