@@ -219,14 +219,35 @@ def test_every_page_fits_asks_nobody_outside_and_breaks_no_policy(
     page.on("pageerror", lambda e: said.append(str(e)))
     for language in ("zh-CN", "en"):
         page.goto(f"{house.url}/language/{language}?next=/sites/{SITE}/alarms")
-        for path in ALL_PAGES:
+        for path in (*ALL_PAGES, "performance", "announcements"):
             page.goto(f"{house.url}/sites/{SITE}/{path}")
             expect(page.locator("#liveness")).not_to_have_text("", timeout=5_000)
             wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
             assert wide <= 0, (language, path, wide)
             assert nameless(page) == [], (language, path)
+            assert covered(page) == [], (language, path)
     assert outside == []
     assert said == []
+
+
+def covered(page: Page) -> list[str]:
+    """Cells of a table's row that lie on one another."""
+    return list(
+        page.evaluate(
+            """() => [...document.querySelectorAll('table.rows tr')].flatMap(row => {
+            const cells = [...row.cells].filter(c => c.checkVisibility() && c.textContent.trim())
+            const boxes = cells.map(c => {
+                const range = document.createRange()
+                range.selectNodeContents(c)
+                return range.getBoundingClientRect()
+            })
+            const over = (a, b) => Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1
+                && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 4
+            return cells.filter((_, n) => boxes.slice(0, n).some(box => over(box, boxes[n])))
+                .map(c => c.outerHTML.slice(0, 120))
+            })"""
+        )
+    )
 
 
 def nameless(page: Page) -> list[str]:
