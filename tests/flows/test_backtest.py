@@ -148,6 +148,17 @@ def test_a_changed_rule_says_what_it_adds_and_removes(bench: Bench, tmp_path: Pa
     assert [r["change"] for r in bench.told("compare.csv") if r["rule"] == "own.high"] == ["removed"]
 
 
+def test_what_a_changed_rule_moves_into_the_span_is_no_new_alarm(bench: Bench, tmp_path: Path) -> None:
+    bench.keep({("A-tank", "level"): level(0, 4, high=(2,))})
+    other = tmp_path / "changed.yaml"
+    other.write_text(TANK.replace("priority: 2,", "priority: 2, on_delay: 30min,"), encoding="utf-8")
+    bench.run(since="2026-03-03T01:20:00Z", until="2026-03-04", compare=other)
+    own = [row for row in bench.told("compare.csv") if row["kind"] == "own_high"]
+    assert [(row["change"], row["raised_before"][:16], row["raised_after"][:16]) for row in own] == [
+        ("later", "2026-03-03T01:05", "2026-03-03T01:35")
+    ]
+
+
 def test_a_rule_whose_tickets_alone_are_other_ones_says_so(bench: Bench, tmp_path: Path) -> None:
     bench.keep({("A-tank", "level"): level(0, 5, high=(2,))})
     other = tmp_path / "other.yaml"

@@ -104,7 +104,7 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
         troubles.rows(),
         troubles.more,
         None if known is None else _verdict(known, mine, scene, since, until),
-        None if changed is None else differences(mine, changed),
+        None if after is None else _seen_in(differences(before.raised, after.raised), since, until),
         None if changed is None else sum(one.ticket for one in changed),
         time.perf_counter() - began,
         scene.names,
@@ -177,6 +177,12 @@ def _bounds(span: tuple[Ms | None, Ms | None], census: Census) -> tuple[Ms, Ms]:
 
 def _inside(raised: Sequence[Raised], since: Ms, until: Ms) -> list[Raised]:
     return [one for one in raised if since <= one.raised_at < until]
+
+
+def _seen_in(found: Sequence[Difference], since: Ms, until: Ms) -> list[Difference]:
+    """An alarm that a changed rule raises on the other side of an end of the span is moved, not new."""
+    sides = ((one, (one.before, one.after)) for one in found)
+    return [one for one, both in sides if any(side and since <= side.raised_at < until for side in both)]
 
 
 # ---------------------------------------------------------------- readings
