@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
+from decimal import Decimal
+
 import pytest
 from tests.unit.duty.duty_room import Room, device, state
 
 from dutyroom import alarms
 from dutyroom.model.duty import AlarmEvent
-from dutyroom.rules.parse import parse_rules
+from dutyroom.model.telemetry import Kind, PointSpec
+from dutyroom.rules.parse import default_rules, parse_rules
 from dutyroom.timebase import HOUR
 from dutyroom.topology import Topology
 
@@ -74,3 +78,23 @@ def test_what_still_stands_when_its_time_is_over_is_a_leak_of_its_own() -> None:
 def test_without_it_the_grace_is_some_minutes() -> None:
     room = mended(room_with(""))
     assert until(room, 26).alarms()["nights@riser"] == "unacknowledged"
+
+
+def test_a_leak_that_two_shipped_rules_tell_is_one_ticket_after_its_repair_too() -> None:
+    """Leaks on from the eleventh day for four: 24 h without rest tells it first, what is ordinary in that home a day later; that
+    knows some hours after the other that it is over."""
+    chance = random.Random(3)
+    rules = [rule for rule in default_rules() if "water_meter" in rule.select.classes]
+    register = PointSpec("volume", unit="m3", interval_s=900, kind=Kind.COUNTER, step=Decimal("0.001"))
+    room = Room([device("home", "water_meter", 900)], {"water_meter": [register]}, rules)
+    litres = 100_000.0
+    for quarter in range(17 * 96):
+        day, hour = quarter / 96, (quarter / 4 + 16) % 24
+        used = chance.random() * 15 if 6.5 <= hour < 23 and chance.random() < 0.35 else 0.0
+        litres += used + (1.0 if 11.3 <= day < 15.3 else 0.0)
+        room.at(quarter * 900, step=900)
+        room.reads(("home", "volume", round(litres)))
+    seen = {a.rule for a in room.records.rows.alarms.values()}
+    assert seen == {"water.leak", "water.home_leak"}
+    assert all(a.cleared_at is not None for a in room.records.rows.alarms.values())
+    assert room.tickets() == ["water.leak|home"]

@@ -23,6 +23,7 @@ from dutyroom.rules.learned.packed import Floats, floats, parts, unpack
 from dutyroom.timebase import Ms
 
 KEPT = 30  # days
+BESIDE = 16  # holidays and Saturdays that were worked among them, kept beside those of a weekday: two holiday weeks
 QUARANTINE = 2  # days
 ENOUGH, ENOUGH_ALIKE = (
     7,
@@ -80,7 +81,8 @@ class Least:
             return
         self.past.insert(0, value)
         self.kinds.insert(0, kind)
-        del self.past[KEPT + QUARANTINE :], self.kinds[KEPT + QUARANTINE :]
+        kept = self._room()
+        del self.past[kept:], self.kinds[kept:]
         known = limit is not None and at - self.begun >= LEARNING
         self.row = self.row + 1 if known and limit is not None and value > limit + self.margin else 0
         if self.row >= self.in_row:
@@ -88,6 +90,12 @@ class Least:
             self.waiting = list(zip(self.past[: self.row], self.kinds[: self.row], strict=True))
             newest, self.row = max(self.row, QUARANTINE), 0
             del self.past[:newest], self.kinds[:newest]
+
+    def _room(self) -> int:
+        """How many days are kept: a week of holidays takes no place from the Wednesdays, of which four are wanted."""
+        named = any(kind.weekday for kind in self.kinds)
+        beside = sum(not kind.weekday for kind in self.kinds) if named else 0
+        return KEPT + QUARANTINE + min(beside, BESIDE)
 
     def _stands(self, at: Ms, value: float, kind: Kind, limit: float | None) -> None:
         self.waiting.insert(0, (value, kind))

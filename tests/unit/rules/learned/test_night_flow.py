@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dutyroom.model.workdays import Workdays
-from dutyroom.rules.learned.least import Kind, Least
+from dutyroom.rules.learned.least import BESIDE, KEPT, QUARANTINE, Kind, Least
 from dutyroom.rules.learned.localtime import LocalTime, weekday_of
 from dutyroom.rules.learned.meter import Meter
 from dutyroom.rules.learned.night_flow import NightFlow
@@ -189,6 +189,31 @@ def test_a_holiday_has_no_weekday_and_what_was_kept_without_weekdays_is_taken() 
     for at in (52 * DAY, 53 * DAY):
         days.note(at, 0.3, Kind(False, 3))
     assert days.active
+
+
+def test_a_week_of_holidays_does_not_hide_leaks_behind_a_garden_for_the_month_after_it() -> None:
+    """The garden is watered every Wednesday night: 0.4 m3/h; a leak of 0.05 m3/h from five weeks after the holidays on."""
+    days = Least(0.02)
+    days.begun = 1
+    told = []
+    for n in range(80):
+        weekday, holiday = n % 7 + 1, 35 <= n < 42
+        usual = 0.4 if weekday == WEDNESDAY else 0.02
+        kind = Kind(holiday or weekday > 5, 0 if holiday and weekday <= 5 else weekday)
+        days.note(n * DAY, usual + (0.05 if n >= 63 else 0.0), kind)
+        told += [n] if days.active and not told else []
+    assert told == [64]
+
+
+def test_days_beside_the_week_are_forgotten_at_last() -> None:
+    days = Least(0.02)
+    days.begun = 1
+    for n in range(400):
+        days.note(n * DAY, 0.02, Kind(False, n % 7 + 1 if n < 100 else 0))
+    assert len(days.past) == KEPT + QUARANTINE
+    for n in range(400, 500):
+        days.note(n * DAY, 0.02, Kind(False, n % 7 + 1 if n % 2 else 0))
+    assert len(days.past) == KEPT + QUARANTINE + BESIDE
 
 
 def test_nights_of_the_calendar() -> None:
