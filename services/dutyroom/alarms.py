@@ -92,7 +92,9 @@ LATCHED: Mapping[Key, AlarmState | None] = {
     (_S.ACKNOWLEDGED, _E.RAISE): _S.UNACKNOWLEDGED,
     (_S.ACKNOWLEDGED, _E.RESET): _S.NORMAL,
     (_S.RETURNED, _E.ACKNOWLEDGE): _S.ACKNOWLEDGED,
-} | {(state, event): None for state in AlarmState for event in (_E.SHELVE, _E.SUPPRESS, _E.REMOVE)}
+} | {
+    (state, event): None for state in AlarmState for event in (_E.SHELVE, _E.SUPPRESS, _E.REMOVE, _E.WITHDRAW)
+}
 
 # One that chatters is held while it comes and goes, and settles when it has been quiet. What it says then
 # is what an alarm says that does not chatter.
@@ -271,6 +273,8 @@ def _effects(
 def _refusal(alarm: Alarm, event: AlarmEvent) -> str:
     if alarm.latched and event in (_E.SHELVE, _E.SUPPRESS, _E.REMOVE):
         return f"{alarm.rule} can be neither shelved nor suppressed nor taken out of service"
+    if alarm.latched and event is _E.WITHDRAW:
+        return f"{alarm.rule} needs a person's reset"
     if event is _E.RESET and not alarm.latched:
         return f"{alarm.rule} has no latch to reset"
     if event is _E.RESET:

@@ -80,6 +80,7 @@ def run(batches: Iterable[Batch], past: Past) -> Outcome:
         engine.heard,
         interval_in(past.table, past.devices),
         gap=engine.gap,
+        departed=engine.departed,
     )
     officer = Officer(context)
     seen = Seen()
@@ -97,9 +98,11 @@ def run(batches: Iterable[Batch], past: Past) -> Outcome:
 
 
 def _learn(officer: Officer, engine: Engine, now: Ms) -> None:
-    """What topology has inferred, told to those who follow a rule that would say it."""
+    """What topology has inferred, told to those who follow a rule that would say it; and who has to be heard by when."""
     while told := officer.inferred(now):
         officer.act(engine.learn_of(told, now), now)
+    engine.expect(officer.awaited)
+    officer.awaited = {}
 
 
 def _judge_again(late: Late, officer: Officer, engine: Engine, now: Ms) -> None:

@@ -11,6 +11,8 @@ from dutyroom.flows.corrections import Judged
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Decision, Episode, Standing
 from dutyroom.flows.inferred import Told, cut_of
+from dutyroom.flows.returns import awaited
+from dutyroom.flows.wills import departed
 from dutyroom.model.duty import (
     Alarm,
     AlarmEvent,
@@ -73,10 +75,11 @@ class Officer:
         self._inferred: list[Alarm] = []  # that were or are no longer, and nobody was told yet
         self.alarms = self.devices = self  # of the records, what `Late` reads
         self.due: Ms = FOREVER  # when to `act` without a condition
+        self.awaited: dict[str, Ms] = {}  # devices that have to be heard by then
 
     def act(self, conditions: Sequence[Condition], now: Ms) -> None:
         """What follows of the conditions, and of time."""
-        if conditions or now >= self.due:
+        if conditions or now >= self.due or departed(self._context, now):
             self._decide(conditions, now)
 
     def correct(self, judged: Sequence[Judged], now: Ms) -> set[tuple[str, str]]:
@@ -104,6 +107,7 @@ class Officer:
         )
         decision = decide(conditions, standing, self._context, now, judged=judged)
         self._keep(decision, now)
+        self.awaited |= awaited(decision.episodes, self._context, now)
         self.due = max(now + DUE, min(map(self._due, self._open.values()), default=FOREVER))
         return decision
 

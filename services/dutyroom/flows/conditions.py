@@ -26,10 +26,16 @@ LATE: Ms = HOUR  # an alarm recorded this long after it happened is marked late
 
 
 def withdraw(room: Room, gone: Collection[Key]) -> None:
-    """Closes the alarms of rules and devices that are gone; their tickets stay for a person."""
+    """Closes the alarms of rules and devices that are gone; their tickets stay for a person. Of a latched one nobody watches the
+    condition any more: a person resets it, as ever."""
     for key in gone:
-        if episode := room.open.get(key):
+        episode = room.open.get(key)
+        if episode is None:
+            continue
+        if not episode.alarm.latched:
             room.step(episode, AlarmEvent.WITHDRAW, "alarm.reason.withdrawn")
+        elif episode.active:
+            room.step(episode, AlarmEvent.CLEAR, "alarm.reason.withdrawn")
 
 
 def apply(room: Room, condition: Condition) -> None:

@@ -118,7 +118,8 @@ class Context:
     """The site as it is configured. heard: receive time of a device's last sign of life.
 
     interval: how often a device is expected to speak, 0 = not known. gap: between which two receive times it said nothing
-    last, for more than a minute. out: devices that a person has
+    last, for more than a minute. departed: of which devices a broker has said since an instant that they have gone (a last
+    will), and when, while they say nothing. out: devices that a person has
     taken out of service.
     """
 
@@ -130,6 +131,7 @@ class Context:
     interval: Callable[[str], Ms] = lambda _: 0
     out: Collection[str] = ()
     gap: Callable[[str], tuple[Ms, Ms] | None] = lambda _: None
+    departed: Callable[[Ms], Mapping[str, Ms]] = lambda _: {}
 
 
 def known_since(alarm: Alarm) -> Ms:

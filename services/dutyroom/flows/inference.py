@@ -7,7 +7,7 @@ within two minutes. One sign of life of the feed, or of more than a fifth, ends 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 
@@ -21,6 +21,7 @@ from dutyroom.flows.inferred import GUESS, SINCE, SUPPLIED, kept, over, supplied
 from dutyroom.flows.neighbours import LEAST, ROOT_LATENESS, reports_loss, silent_only
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
+from dutyroom.flows.wills import departed, settled
 from dutyroom.flows.zones import silent_zones
 from dutyroom.model.duty import AlarmEvent, AlarmState, Condition
 from dutyroom.rules.spec import Rule
@@ -39,12 +40,15 @@ def infer(room: Room) -> None:
     """A root alarm on a feed that is silent together with what hangs on it, and its end."""
     silent = _seeming(room, "power")
     _branches(room, {**silent_zones(room), **silent})
+    wills = settled(departed(room.context, room.now), room.now)
     waiting: set[str] = set()  # what is dark behind gateways of which nobody knows yet whether there is a cut
     for utility in [u for u in _ORDER if u in room.context.topology.feeds]:
         dark = _dark(room, utility)
+        if utility == "power":
+            dark = {**wills, **dark}
         _end(room, utility, dark)
         dark = {device: at for device, at in dark.items() if device not in waiting}
-        while dark and (found := _dead_now(room, utility, dark)):
+        while dark and (found := _dead_now(room, utility, dark, wills)):
             for feed, rule in found:
                 if utility == "network" and undecided(room, feed, silent):
                     behind = sole_fed(room.context.topology, utility, feed)
@@ -199,8 +203,11 @@ def _reaches(room: Room, root: Episode) -> float:
     return known_since(root.alarm) + ROOT_LATENESS if silent_only(room, root) else inf
 
 
-def _dead_now(room: Room, utility: str, dark: Mapping[str, Ms]) -> list[tuple[str, Rule]]:
-    """Feeds that must be dead, each with the rule of the alarm that says so; not below dead ones."""
+def _dead_now(
+    room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection[str]
+) -> list[tuple[str, Rule]]:
+    """Feeds that must be dead, each with the rule of the alarm that says so; not below dead ones. wills: of the dark ones
+    those of which only their broker says so."""
     topology, counted = room.context.topology, dict[str, list[str]]()
     behind = _behind_victims(room, dark) if utility == "power" else {}
     for device in dark:
@@ -223,7 +230,7 @@ def _dead_now(room: Room, utility: str, dark: Mapping[str, Ms]) -> list[tuple[st
         if feed not in known
         and explains(topology, utility, feed, known) is None
         and (rule := inferred_rule(room, utility, feed)) is not None
-        and _proven(room, utility, feed, dark)
+        and _proven(room, utility, feed, dark, wills)
     ]
 
 
@@ -267,7 +274,7 @@ def _outlived(
     return sum(d in dark and d not in said and (room.context.heard(d) or 0) > since for d in only) >= least
 
 
-def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool:
+def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms], wills: Collection[str] = ()) -> bool:
     heard = room.context.heard
     only = sole_fed(room.context.topology, utility, feed)
     last, saying = heard(feed), _saying(room)
@@ -275,11 +282,14 @@ def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool
     quiet = [d for d in only if d in dark and not (d in saying and (last or 0) > dark[d] + MINUTE)]
     if _spoke_after(room, last, quiet, dark):
         return False
+    missed = [d for d in quiet if d not in saying and d not in wills]
+    if not missed and _may_speak(room, feed, last, wills):
+        return False
     if 5 * len(quiet) >= 4 * len(only):
         return (
             feed in dark
             or _hushed(room, feed, last)
-            or any((last or 0) <= (heard(d) or 0) + MINUTE for d in quiet if d not in saying)
+            or any((last or 0) <= (heard(d) or 0) + MINUTE for d in missed)
         )
     fresh = [d for d in quiet if dark[d] > room.now - TOGETHER]
     if len(fresh) < LEAST or not _hushed(room, feed, last):
@@ -287,6 +297,12 @@ def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms]) -> bool
     since = gone_by(room, fresh, min(dark[d] for d in fresh))
     alive = sum(d not in dark and (heard(d) or 0) > since for d in only)
     return ALIVE * alive <= len(fresh)
+
+
+def _may_speak(room: Room, feed: str, last: Ms | None, wills: Collection[str]) -> bool:
+    """Whether a feed's own turn is yet to come, where only a broker's word says that others have gone: what they are heard by
+    (an access point) may have gone, and be back in a minute."""
+    return last is not None and feed not in wills and room.now - last < room.context.interval(feed) + TELLS
 
 
 def _spoke_after(room: Room, last: Ms | None, quiet: Sequence[str], dark: Mapping[str, Ms]) -> bool:

@@ -26,6 +26,8 @@ from dutyroom.flows.outage import RULE as OUTAGE
 from dutyroom.flows.outage import Outage
 from dutyroom.flows.places import Places
 from dutyroom.flows.recording import write
+from dutyroom.flows.returns import awaited
+from dutyroom.flows.wills import departed
 from dutyroom.interfaces import Journal, Records, Tx
 from dutyroom.model.duty import Condition, Device, DeviceStatus, TicketKind
 from dutyroom.model.metering import Exchange
@@ -289,14 +291,17 @@ class Watch:
 
     def _anything_due(self, now: Ms) -> bool:
         """Whether what stands wants something at `now`. What stands is read again only when the
-        change log has moved; where nothing is open, nothing can be due."""
+        change log has moved; where nothing is open, and no device's broker has just said that it has gone, nothing can be due."""
         with self._records.read() as tx:
             self._see_devices(tx)
             if self._seen is None or self._seen[0] != self._change:
                 standing = self._standing(tx, now)
                 self._seen = (self._change, standing, self._exchanged(tx, standing))
         _, standing, exchanged = self._seen
-        return bool(standing.open) and bool(decide(exchanged, standing, self._context(), now))
+        context = self._context()
+        return bool(standing.open or departed(context, now)) and bool(
+            decide(exchanged, standing, context, now)
+        )
 
     # ------------------------------------------------------------ configuration
 
@@ -336,6 +341,7 @@ class Watch:
 
     def _tell(self, decision: Decision, now: Ms) -> None:
         """Those who follow a rule of what topology has inferred in its words. What they say of it is recorded next."""
+        self._engine.expect(awaited(decision.episodes, self._context(), now))
         alarms = [episode.alarm for episode in decision.episodes]
         self._infer(self._told.look(alarms, self._engine.rules, self._engine.devices, now), now)
 
@@ -383,8 +389,10 @@ class Watch:
         engine = self._engine
         rules = engine.rules if self._outage is None else {**engine.rules, OUTAGE.id: OUTAGE}
         every, topology = interval_in(self._table, engine.devices), self._site.topology
-        devices, heard, gap = engine.devices, engine.heard, engine.gap
-        return Context(self._site.id, rules, devices, topology, heard, every, self._out, gap)
+        devices, heard, out = engine.devices, engine.heard, self._out
+        return Context(
+            self._site.id, rules, devices, topology, heard, every, out, engine.gap, engine.departed
+        )
 
     def _see_devices(self, tx: Tx) -> None:
         """Which devices people have taken out of service; read again when one has changed."""

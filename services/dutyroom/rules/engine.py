@@ -443,6 +443,15 @@ class Engine:
         """See `Hearing.gap`."""
         return self._hearing.gap(device)
 
+    def expect(self, until: Mapping[str, Ms]) -> None:
+        """Devices that have to be heard by then: what waits for their silence waits no longer."""
+        for device, by in until.items():
+            self._hearing.expect(device, by)
+
+    def departed(self, since: Ms) -> dict[str, Ms]:
+        """See `Hearing.departed`."""
+        return self._hearing.departed(since)
+
     def newest(self, point: int) -> Ms:
         """Instant of the newest reading of a point that was judged; NEVER = none."""
         return self._points.newest.item(point) if point < self._points.size else NEVER

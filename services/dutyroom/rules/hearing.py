@@ -75,6 +75,7 @@ class Devices(Columns):
         "minded": Field(np.bool_, False),
         "fell": Field(np.int64, NEVER, kept=False),
         "back": Field(np.int64, NEVER, kept=False),
+        "left": Field(np.int64, NEVER, kept=False),
     }
     heard: Longs
     lane: npt.NDArray[np.int16]  # a device stays in one; -1 = not heard yet
@@ -84,6 +85,7 @@ class Devices(Columns):
         Longs  # the last time that it said nothing for more than `GAP`: receive time of its last word before
     )
     back: Longs  # and of the first one after that
+    left: Longs  # receive time of a broker's word that it has gone, while it says nothing since
 
 
 class Voices(Columns):
@@ -167,8 +169,11 @@ class Hearing:
     def hear(self, batch: Batch) -> list[Instance]:
         """Any reading but a retained one, or a broker's word that a device has gone. Returns whose
         device speaks again, and who waited for a word of one."""
-        places = self._heard(batch)
+        places, left = self._heard(batch)
         devices = self.devices
+        if len(left):
+            devices.left[left] = np.where(devices.left[left] == NEVER, batch.received_at, devices.left[left])
+        devices.left[places] = NEVER
         heard = devices.heard[places]
         gone = places[(heard != NEVER) & (batch.received_at - heard > GAP)]
         if len(gone):
@@ -186,12 +191,13 @@ class Hearing:
 
     def first_since(self, batch: Batch, since: Ms, pause: Ms) -> Slots:
         """The places of the devices whose first word since an instant is in a batch, after so long a silence."""
-        places = np.unique(self._heard(batch))
+        places = np.unique(self._heard(batch)[0])
         heard = self.devices.heard[places]
         return places[(heard < since) & (batch.received_at - heard > pause)]
 
-    def _heard(self, batch: Batch) -> Slots:
-        """The places of the devices that speak in a batch; one may come several times."""
+    def _heard(self, batch: Batch) -> tuple[Slots, Slots]:
+        """The places of the devices that speak in a batch, one may come several times; and of those of which a broker says
+        that they have gone."""
         columns, voices = batch.readings, self.voices
         alive = columns.quality != Quality.RETAINED
         if len(columns) and int(columns.point.max()) >= voices.size:
@@ -199,9 +205,10 @@ class Hearing:
         points = columns.point if alive.all() else columns.point[alive]
         places = voices.device[points].astype(np.intp)
         gone = voices.presence[points]
+        left = np.empty(0, np.intp)
         if gone.any():
             gone &= (columns.value if len(points) == len(columns) else columns.value[alive]) == 0
-            places = places[~gone]
+            left, places = places[gone], places[~gone]
         spoke = [
             self._owner(e.point)
             for e in batch.events
@@ -211,7 +218,7 @@ class Hearing:
         # What a message says lies side by side, and is of one device.
         other = np.empty(len(places), dtype=bool)
         other[:1], other[1:] = True, places[1:] != places[:-1]
-        return places[other & (places >= 0)]
+        return places[other & (places >= 0)], left[left >= 0]
 
     def lane(self, places: Slots, lane: Lane) -> Bools:
         """Which of these devices speak in a lane."""
@@ -242,6 +249,13 @@ class Hearing:
     def _those(self, rows: Iterable[int]) -> list[Instance]:
         return [found for row in rows if (found := self._listeners[row]) is not None]
 
+    def expect(self, device: str, by: Ms) -> None:
+        """Its silence is too long at an instant, or sooner."""
+        place = self._place.get(device)
+        rows = self.rows(np.array([] if place is None else [place], np.intp))
+        rows = rows[self.silences.used[rows] & ~self.silences.silent[rows]]
+        self.silences.heard[rows] = np.minimum(self.silences.heard[rows], by - self.silences.allowance[rows])
+
     def last(self) -> Ms | None:
         """When any device was heard last."""
         heard = self.devices.heard[: self.devices.size]
@@ -267,6 +281,12 @@ class Hearing:
         if place is None or self.devices.back[place] == NEVER:
             return None
         return self.devices.fell.item(place), self.devices.back.item(place)
+
+    def departed(self, since: Ms) -> dict[str, Ms]:
+        """Of which devices a broker has said that they have gone, not before an instant, and when; they have said nothing
+        since."""
+        left = self.devices.left[: self.devices.size]
+        return {self._names[place]: left.item(place) for place in np.flatnonzero(left >= since).tolist()}
 
     def dump(self) -> tuple[list[str], bytes, bytes, bytes]:
         """Who was heard, when (int64), in which lane, and by which line (int16)."""

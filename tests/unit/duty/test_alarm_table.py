@@ -127,6 +127,13 @@ def test_every_state_has_a_way_out_and_allows_a_note() -> None:
             assert TABLE[state, E.WITHDRAW] is S.NORMAL
 
 
+def test_no_path_ends_a_latched_alarm_but_a_reset() -> None:
+    latched = then(replace(fresh(), latched=True), E.RAISE)
+    for alarm in (latched, then(latched, E.CLEAR), then(latched, E.ACKNOWLEDGE)):
+        with pytest.raises(Conflict, match="needs a person's reset"):
+            then(alarm, E.WITHDRAW)
+
+
 def test_refusals_are_sentences() -> None:
     raised = then(fresh(), E.RAISE)
     with pytest.raises(Conflict, match="that is unacknowledged does not allow unshelve"):

@@ -164,6 +164,23 @@ def test_a_rule_or_device_that_is_withdrawn_closes_its_alarms_and_leaves_the_tic
     assert room.tickets() == ["gate.forced|gate", "tank.overflow|tank"]
 
 
+@pytest.mark.parametrize("gone_before", [False, True])
+def test_a_fire_alarm_needs_its_reset_though_its_panel_is_another_device_now(gone_before: bool) -> None:
+    """gone_before: its condition."""
+    panel = device("panel", "fire_panel")
+    room = Room([panel], {"fire_panel": [state("alarm")]})
+    room.reads(("panel", "alarm", 1))
+    if gone_before:
+        room.at(5).reads(("panel", "alarm", 0))
+    room.watch.reload(room.rules, {"panel": replace(panel, device_class="gate")})
+    assert room.alarms() == {"fire.alarm@panel": "returned"}
+    for event in (AlarmEvent.ACKNOWLEDGE, AlarmEvent.RESET):
+        alarm, _ = step(room.alarm("fire.alarm", "panel"), event, room.clock.at, "li", "")
+        room.records.rows.alarms[alarm.id] = alarm
+    assert room.alarms() == {}
+    assert room.tickets() == ["fire.alarm|panel"]
+
+
 def test_what_was_withdrawn_while_we_were_down_is_closed_at_the_start() -> None:
     room = Room([GATE, TANK], SPECS)
     room.reads(("gate", "door_forced", 1), ("tank", "level", 2.9))

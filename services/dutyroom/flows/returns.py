@@ -1,0 +1,35 @@
+"""Supply that has come back goes in; by when each device that was silent below it has to be heard again comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dutyroom.flows.episodes import Context, Episode
+from dutyroom.flows.neighbours import RESTORE_GRACE, reports_loss
+from dutyroom.model.duty import AlarmEvent
+from dutyroom.timebase import SECOND, Ms
+from dutyroom.topology import sole_below
+
+BEFORE: Ms = (
+    10 * SECOND
+)  # the grace is over: until then it hangs on the cut, and is told with what else stays dead
+
+
+def awaited(episodes: Iterable[Episode], context: Context, now: Ms) -> dict[str, Ms]:
+    """Of devices that have missed two turns when a loss of power is over, and hang on that feed alone: until when their silence
+    is the cut's. It may have lasted too short for any of them to be missed by its own rule, which waits ten minutes."""
+    found: dict[str, Ms] = {}
+    for episode in episodes:
+        rule = context.rules.get(episode.alarm.rule)
+        over = any(change.event is AlarmEvent.CLEAR for change in episode.changes) and not episode.active
+        if (
+            rule is None
+            or not over
+            or not (reports_loss(rule) or episode.alarm.arguments.get("inferred") == "power")
+        ):
+            continue
+        for device in sole_below(context.topology, "power", episode.alarm.object):
+            heard, turns = context.heard(device), 2 * context.interval(device)
+            if turns and heard is not None and now - heard >= turns:
+                found[device] = now + max(RESTORE_GRACE - BEFORE, turns)
+    return found
