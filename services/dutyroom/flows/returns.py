@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from dutyroom.flows.episodes import Context, Episode
+from dutyroom.flows.inferred import GUESS
 from dutyroom.flows.neighbours import RESTORE_GRACE, reports_loss
 from dutyroom.model.duty import AlarmEvent
 from dutyroom.timebase import SECOND, Ms
 from dutyroom.topology import sole_below
 
-BEFORE: Ms = (
-    10 * SECOND
-)  # the grace is over: until then it hangs on the cut, and is told with what else stays dead
+# Before the grace is over: until then it hangs on the cut, and is told with what else stays dead.
+BEFORE: Ms = 10 * SECOND
 
 
 def awaited(episodes: Iterable[Episode], context: Context, now: Ms) -> dict[str, Ms]:
@@ -22,11 +22,8 @@ def awaited(episodes: Iterable[Episode], context: Context, now: Ms) -> dict[str,
     for episode in episodes:
         rule = context.rules.get(episode.alarm.rule)
         over = any(change.event is AlarmEvent.CLEAR for change in episode.changes) and not episode.active
-        if (
-            rule is None
-            or not over
-            or not (reports_loss(rule) or episode.alarm.arguments.get("inferred") == "power")
-        ):
+        loss = rule is not None and (reports_loss(rule) or episode.alarm.arguments.get(GUESS) == "power")
+        if not (over and loss):
             continue
         for device in sole_below(context.topology, "power", episode.alarm.object):
             heard, turns = context.heard(device), 2 * context.interval(device)

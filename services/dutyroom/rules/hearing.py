@@ -81,10 +81,9 @@ class Devices(Columns):
     lane: npt.NDArray[np.int16]  # a device stays in one; -1 = not heard yet
     line: npt.NDArray[np.int16]  # the one that it was heard by last; -1 = not known
     minded: Bools  # somebody waits for its next word
-    fell: (
-        Longs  # the last time that it said nothing for more than `GAP`: receive time of its last word before
-    )
-    back: Longs  # and of the first one after that
+    # The last time that it said nothing for more than `GAP`: receive times of its last word before, of the first one after.
+    fell: Longs
+    back: Longs
     left: Longs  # receive time of a broker's word that it has gone, while it says nothing since
 
 
