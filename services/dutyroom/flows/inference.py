@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import inf
 
 from dutyroom import tickets
-from dutyroom.flows.across import ALIVE, TOGETHER, across, gone_by, suspects, undecided
+from dutyroom.flows.across import ALIVE, KEPT_ALIVE, TOGETHER, across, gone_by, suspects, undecided
 from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, root_rules
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
@@ -45,7 +45,8 @@ def infer(room: Room) -> None:
     for utility in [u for u in _ORDER if u in room.context.topology.feeds]:
         dark = _dark(room, utility)
         if utility == "power":
-            dark = {**wills, **dark}
+            wills = {device: at for device, at in wills.items() if device not in dark}
+            dark = dark | wills
         _end(room, utility, dark)
         dark = {device: at for device, at in dark.items() if device not in waiting}
         while dark and (found := _dead_now(room, utility, dark, wills)):
@@ -280,11 +281,14 @@ def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms], wills: 
     last, saying = heard(feed), _saying(room)
     # Below one that has spoken for a minute since, it is a fault of their own that they say.
     quiet = [d for d in only if d in dark and not (d in saying and (last or 0) > dark[d] + MINUTE)]
+    told = [d for d in quiet if d in wills]
+    if told and not _fell_silent(room, feed, last, min(dark[d] for d in told), wills):
+        quiet = [d for d in quiet if d not in wills]
+        if len(quiet) < LEAST:
+            return False
     if _spoke_after(room, last, quiet, dark):
         return False
     missed = [d for d in quiet if d not in saying and d not in wills]
-    if not missed and _may_speak(room, feed, last, wills):
-        return False
     if 5 * len(quiet) >= 4 * len(only):
         return (
             feed in dark
@@ -299,10 +303,13 @@ def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms], wills: 
     return ALIVE * alive <= len(fresh)
 
 
-def _may_speak(room: Room, feed: str, last: Ms | None, wills: Collection[str]) -> bool:
-    """Whether a feed's own turn is yet to come, where only a broker's word says that others have gone: what they are heard by
-    (an access point) may have gone, and be back in a minute."""
-    return last is not None and feed not in wills and room.now - last < room.context.interval(feed) + TELLS
+def _fell_silent(room: Room, feed: str, last: Ms | None, since: Ms, wills: Collection[str]) -> bool:
+    """Whether a feed fell silent with those of which their broker has said since that they have gone, and has missed its turn:
+    an access point that restarts takes them, and not its instrument. Of one that was silent before nobody knows."""
+    if last is None or feed in wills:
+        return feed in wills
+    turn = room.context.interval(feed) + TELLS
+    return room.now - last >= turn and last >= since - KEPT_ALIVE - turn
 
 
 def _spoke_after(room: Room, last: Ms | None, quiet: Sequence[str], dark: Mapping[str, Ms]) -> bool:

@@ -1,4 +1,4 @@
-"""Supply that has come back goes in; by when each device that was silent below it has to be heard again comes out."""
+"""Supply that has come back goes in; by when each device that hangs on it has to be heard again comes out."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BEFORE: Ms = 10 * SECOND
 
 
 def awaited(episodes: Iterable[Episode], context: Context, now: Ms) -> dict[str, Ms]:
-    """Of devices that have missed two turns when a loss of power is over, and hang on that feed alone: until when their silence
-    is the cut's. It may have lasted too short for any of them to be missed by its own rule, which waits ten minutes."""
+    """Of devices that hang alone on a feed whose loss of power is over: until when their silence is the cut's. It may have
+    lasted too short for any of them to be missed by its own rule, which waits ten minutes."""
     found: dict[str, Ms] = {}
     for episode in episodes:
         rule = context.rules.get(episode.alarm.rule)
@@ -26,7 +26,7 @@ def awaited(episodes: Iterable[Episode], context: Context, now: Ms) -> dict[str,
         if not (over and loss):
             continue
         for device in sole_below(context.topology, "power", episode.alarm.object):
-            heard, turns = context.heard(device), 2 * context.interval(device)
-            if turns and heard is not None and now - heard >= turns:
+            turns = 2 * context.interval(device)
+            if turns and context.heard(device) is not None:  # a word that comes sets its rule's time anew
                 found[device] = now + max(RESTORE_GRACE - BEFORE, turns)
     return found

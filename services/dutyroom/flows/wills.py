@@ -6,15 +6,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dutyroom.flows.episodes import Context
-from dutyroom.timebase import MINUTE, SECOND, Ms
+from dutyroom.timebase import HOUR, SECOND, Ms
 from dutyroom.topology import feeds_of
 
 SETTLES: Ms = 20 * SECOND  # one that only lost its session is back by then
-COUNTS: Ms = 10 * MINUTE  # after that its own silence speaks
+COUNTS: Ms = HOUR  # after that its own silence speaks
 
 
 def departed(context: Context, now: Ms) -> dict[str, Ms]:
-    """Devices with power from somewhere that speak to the broker themselves and of which that has said, in the last minutes,
+    """Devices with power from somewhere that speak to the broker themselves and of which that has said, in the last hour,
     that they have gone; and when. Of what a gateway carries there is no such word: that is one way of hearing, whatever it
     carries."""
     topology = context.topology

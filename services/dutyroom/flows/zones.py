@@ -12,6 +12,7 @@ from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS, restored
 from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, reports_loss, silent_only
 from dutyroom.flows.room import Room
+from dutyroom.flows.wills import departed, settled
 from dutyroom.timebase import Ms
 from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed
 
@@ -95,7 +96,8 @@ def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> boo
     every = [*(e for e in room.open.values() if e.active or e.root is episode), *_hung_on(room, episode)]
     dark = {e.alarm.object for e in every} & below
     # What is missed of these gateways is no evidence, nor does it speak against a cut.
-    missed = below & silent_zones(room).keys() - dark
+    wills = settled(departed(room.context, room.now), room.now)
+    missed = below & (silent_zones(room).keys() | wills.keys()) - dark
     other = sum(explains(topology, "network", device, gateways) is None for device in dark | missed)
     return other >= LEAST or 5 * other > len(dark)
 

@@ -29,6 +29,7 @@ from dutyroom.timebase import DAY, HOUR, MINUTE, Ms
 AHEAD: Ms = HOUR  # a reading further in the future than this comes from a wrong clock
 HORIZON: Ms = DAY  # what comes later than this is kept and billed, but changes no alarm any more
 _KEPT: Ms = 2 * HORIZON + 4 * HOUR  # what late readings may change lies no farther back
+SESSIONS: Ms = 3 * MINUTE  # until a broker that was away has its clients back: it said that all had gone
 PAUSE: Ms = MINUTE  # a start this long after the last message of any device: we were away
 
 
@@ -336,6 +337,8 @@ class Engine:
         """The service, or its sight of the devices, begins again: nothing is silent yet, and as `resumed`. again: since
         when we listen, where that is earlier."""
         self._hearing.silences.started(now)
+        if self._hearing.last() is not None:  # what the broker has kept meanwhile comes now
+            self._hearing.trusted = now + SESSIONS
         for instance in self._roster.instances.values():
             instance.started(now)
             self._look(instance)
@@ -369,6 +372,7 @@ class Engine:
         waits at those devices goes on when it is back (`hears`): its end may be with the broker. Whose line is not known goes
         on with its next word, too; what is urgent, and what a power cut wants next, does not wait there: the line may
         have gone with the mains, for hours."""
+        self._hearing.trusted = FOREVER
         if self._deaf is None:
             self._deaf, self.lines.away = now, frozenset()
         for back, since in self.lines.turn(away, now, self._deaf):
@@ -386,7 +390,7 @@ class Engine:
         mine = [i for i in every if not self._places(i) <= places] if places else every
         unheard = [i for i in self._waits.all() if self._unheard(i)]
         since = now if self._deaf is None else self._deaf
-        self._deaf = None
+        self._deaf, self._hearing.trusted = None, now + SESSIONS
         self.lines.all_there()
         self._sees(mine, np.flatnonzero(~there), since, now)
         self.resumed(now)

@@ -104,6 +104,9 @@ class Hearing:
         self._names: list[str] = []  # by place
         self._layers = Layers()
         self._listeners: list[Instance | None] = []  # by row of `silences`
+        self.trusted: Ms = (
+            NEVER  # from when on a broker's word that a device has gone says something of that device
+        )
         self._minds: dict[Instance, list[int]] = {}  # places of the devices whose next word it waits for
 
     def place(self, device: str) -> int:
@@ -283,9 +286,10 @@ class Hearing:
 
     def departed(self, since: Ms) -> dict[str, Ms]:
         """Of which devices a broker has said that they have gone, not before an instant, and when; they have said nothing
-        since."""
+        since. A broker that stops says so of all."""
         left = self.devices.left[: self.devices.size]
-        return {self._names[place]: left.item(place) for place in np.flatnonzero(left >= since).tolist()}
+        places = np.flatnonzero(left >= max(since, self.trusted))
+        return {self._names[place]: left.item(place) for place in places.tolist()}
 
     def dump(self) -> tuple[list[str], bytes, bytes, bytes]:
         """Who was heard, when (int64), in which lane, and by which line (int16)."""
