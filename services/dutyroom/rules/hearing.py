@@ -104,9 +104,8 @@ class Hearing:
         self._names: list[str] = []  # by place
         self._layers = Layers()
         self._listeners: list[Instance | None] = []  # by row of `silences`
-        self.trusted: Ms = (
-            NEVER  # from when on a broker's word that a device has gone says something of that device
-        )
+        # From when on a broker's word that a device has gone says something of that device.
+        self.trusted: Ms = NEVER
         self._minds: dict[Instance, list[int]] = {}  # places of the devices whose next word it waits for
 
     def place(self, device: str) -> int:
