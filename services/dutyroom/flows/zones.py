@@ -13,8 +13,12 @@ from dutyroom.flows.inferred import GUESS, restored
 from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, reports_loss, silent_only
 from dutyroom.flows.room import Room
 from dutyroom.flows.wills import departed, settled
+from dutyroom.model.telemetry import DeviceClass
 from dutyroom.timebase import Ms
 from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed
+
+# Of these most have no supply but their own.
+_BATTERY = (DeviceClass.WATER_METER, DeviceClass.GAS_METER, DeviceClass.HEAT_METER, DeviceClass.SENSOR)
 
 
 def cut_of(room: Room, episode: Episode, dead: Mapping[str, Episode]) -> Episode | None:
@@ -26,7 +30,7 @@ def cut_of(room: Room, episode: Episode, dead: Mapping[str, Episode]) -> Episode
     if not of_zone(room, episode) and feeds_of(room.context.topology, "power", gateway):
         return None
     cuts = {feed: root for feed, root in dead.items() if _of_others(room, root, gateway)}
-    feed = _reason(room, episode, cuts) if cuts else None
+    feed = _reason_of(room, gateway, cuts, of_zone(room, episode), battery=True) if cuts else None
     return None if feed is None else cuts[feed]
 
 
@@ -35,19 +39,34 @@ def _reason(room: Room, episode: Episode, cuts: Collection[str]) -> str | None:
     return _reason_of(room, episode.alarm.object, cuts, of_zone(room, episode))
 
 
-def _reason_of(room: Room, gateway: str, cuts: Collection[str], zone: bool) -> str | None:
+def _reason_of(
+    room: Room, gateway: str, cuts: Collection[str], zone: bool, battery: bool = False
+) -> str | None:
     """The same: of what it carries and still has power there is too little for that alarm, and less than of what has none
-    (what never spoke is not there yet). zone: most of it is silent, and no more is said."""
+    (what never spoke is not there yet). zone: most of it is silent, and no more is said. battery: what runs on its own and is
+    silent with the gateway speaks for neither side; where the cut itself is known from that gateway, it does."""
     topology, heard = room.context.topology, room.context.heard
     carried = [d for d in children(topology, "network").get(gateway, ()) if heard(d) is not None]
     by = {device: explains(topology, "power", device, cuts) for device in carried}
-    supplied = [device for device, feed in by.items() if feed is None]
+    supplied = [
+        device for device, feed in by.items() if feed is None and not (battery and _own(room, device))
+    ]
     without = sorted(feed for feed in by.values() if feed is not None)
     if len(without) <= len(supplied):
         return None
     if len(supplied) >= LEAST and not (zone and _most_speak(room, supplied)):
         return None
     return max(without, key=without.count)
+
+
+def _own(room: Room, device: str) -> bool:
+    """Whether a device runs on a battery, as far as anybody knows."""
+    known = room.context.devices.get(device)
+    return (
+        known is not None
+        and known.device_class in _BATTERY
+        and not feeds_of(room.context.topology, "power", device)
+    )
 
 
 def own_fault(room: Room, cut: Episode, top: Episode, network: Mapping[str, Episode]) -> bool:

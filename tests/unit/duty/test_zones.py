@@ -76,6 +76,24 @@ def test_a_gateway_that_carries_more_than_is_dead_has_a_cause_of_its_own() -> No
     assert room.tickets() == ["gateway.offline|g0", "power.mains_lost|b0"]
 
 
+def test_battery_meters_that_are_silent_with_it_speak_for_neither_side() -> None:
+    """A gateway of which nobody knows what feeds it carries the pumps of the dead board, and more meters than pumps."""
+    meters = [f"w{n}" for n in range(9)]
+    room = house(None, dict.fromkeys((*PUMPS[:4], *meters), ("g0",)), quick=False, meters=meters)
+    day(room, 0, 200)
+    day(room, 200, 1000, PUMPS[:4], dead=("b0",), gateways={230: ("g0", 0)})
+    assert room.tickets() == ["power.mains_lost|b0"]
+    assert room.alarms()["gateway.offline@g0"] == "suppressed"
+
+
+def test_but_against_a_cut_that_is_known_from_that_gateway_alone() -> None:
+    meters = [f"w{n}" for n in range(9)]
+    room = house(None, dict.fromkeys((*BOARDS, *PUMPS[:4], *meters), ("g0",)), quick=False, meters=meters)
+    day(room, 0, 200)
+    day(room, 200, 1000, (*BOARDS, *PUMPS[:4]), gateways={230: ("g0", 0)})
+    assert room.tickets() == ["gateway.offline|g0"]
+
+
 def test_a_zone_is_not_told_after_a_cut_for_the_few_that_speak_rarely() -> None:
     """Two of six speak every quarter of an hour: the alarm stands until they have had their turns."""
     room = house(slow={"p22": 900, "p23": 900})

@@ -25,9 +25,10 @@ def house(
     pace: int = 10,
     slow: Mapping[str, int] | None = None,
     more: Collection[str] = (),
+    meters: Collection[str] = (),
 ) -> Room:
     """fed: gateway -> its board; carried: device -> its gateways, g2 a third one; pace: of the feeders; slow: of pumps that speak less often, s;
-    more: further pumps, of which `day` knows nothing."""
+    more: further pumps, of which `day` knows nothing; meters: of water, heard once a quarter of an hour, the first time now."""
     power = {**dict.fromkeys(BOARDS, ("feeder",)), **{p: (f"b{p[1]}",) for p in PUMPS}}
     power |= {gateway: (board,) for gateway, board in (fed or {}).items()}
     room = Room(
@@ -35,16 +36,22 @@ def house(
             *(device(name, "feeder", pace) for name in ("feeder", "other")),
             *(device(name, "feeder", 10) for name in BOARDS),
             *(device(p, "pump", (slow or {}).get(p, 10)) for p in (*PUMPS, *more)),
+            *(device(name, "water_meter", 900) for name in meters),
             *(device(name, "gateway") for name in ("g0", "g1", "g2")),
         ],
-        {"feeder": [gauge("voltage")], "pump": [state("running", 10)], "gateway": [state("online")]},
+        {
+            "feeder": [gauge("voltage")],
+            "pump": [state("running", 10)],
+            "gateway": [state("online")],
+            "water_meter": [gauge("volume", "m3", 900)],
+        },
         rules=QUICK if quick else None,
         topology=Topology({"power": power, "network": dict(carried)}),
     )
     room.ground = ground_of(room.topology, "Asia/Shanghai")
     room.restart()
     room.records.rows.people = [person("li")]
-    room.reads(("g0", "online", 1), ("g1", "online", 1))
+    room.reads(("g0", "online", 1), ("g1", "online", 1), *((name, "volume", 1.0) for name in meters))
     return room
 
 
