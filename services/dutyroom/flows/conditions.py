@@ -9,6 +9,7 @@ from dutyroom import tickets
 from dutyroom.alarms import spans_of
 from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test
+from dutyroom.flows.backlog import unheard
 from dutyroom.flows.calls import call_again
 from dutyroom.flows.episodes import Episode, Key
 from dutyroom.flows.inferred import cuts, kept
@@ -19,7 +20,7 @@ from dutyroom.flows.ticketing import announce, raise_priority
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
 from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import HOUR, MINUTE, Ms
+from dutyroom.timebase import HOUR, Ms
 
 OWN = "own"  # argument of an alarm that was inferred, and that its own rule raises as well
 LATE: Ms = HOUR  # an alarm recorded this long after it happened is marked late
@@ -81,7 +82,7 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
         else:
             announce(room, episode, rule)
             due = episode.alarm.ticket_due
-            if due is not None and (_told_before(room, episode, rule) or _kept(room, episode, rule)):
+            if due is not None and _told_before(room, episode, rule):
                 # Its end may come with the next message.
                 episode.alarm = replace(episode.alarm, ticket_due=max(due, room.now + rule.wait))
             call_again(room, episode, rule, before)
@@ -114,8 +115,8 @@ def _unsaid(arguments: Arguments) -> Arguments:
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:
     """A ticket that is due while the condition stands is off; one that only waits for a root
     is not: `ticket: now` means that the work is wanted though the condition has gone.
-    That of a cut which was told already is off as well, and of a loss of power which was over before anybody heard of it."""
-    if rule.ticket.after or _told_before(room, episode, rule) or _kept(room, episode, rule, at):
+    That of a cut which was told already is off as well, and of what was over before anybody could hear of it."""
+    if rule.ticket.after or _told_before(room, episode, rule) or unheard(room, episode, rule, at):
         episode.alarm = replace(episode.alarm, ticket_due=None)
     room.step(episode, AlarmEvent.CLEAR, reason, at)
 
@@ -131,18 +132,6 @@ def _told_before(room: Room, episode: Episode, rule: Rule) -> bool:
     )
     spans = [(a, b) for alarm in others for a, b in cuts(alarm) if b is not None]
     return any(a - ROOT_LATENESS <= begin < b for a, b in spans)
-
-
-def _kept(room: Room, episode: Episode, rule: Rule, end: Ms | None = None) -> bool:
-    """Whether a loss of power came, and had its end, while its device was not heard, and was known long after: something
-    kept what it said. By when the device fell silent and was back, not by how old its words are: records that are played
-    faster than they happened are old as well."""
-    gap = room.context.gap(episode.alarm.object)
-    if gap is None or not reports_loss(rule):
-        return False
-    (fell, back), begin = gap, spans_of(episode.alarm)[-1][0]
-    late = MINUTE + 2 * room.context.interval(episode.alarm.object)
-    return fell - late <= begin < back - late and (end is None or end < back)
 
 
 def fresh(room: Room, rule: Rule, condition: Condition) -> Alarm:

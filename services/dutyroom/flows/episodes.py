@@ -10,6 +10,7 @@ from dutyroom.alarms import spans_of
 from dutyroom.model.announced import Announcement
 from dutyroom.model.duty import Alarm, AlarmChange, Check, CheckState, Device, Ticket, TicketChange
 from dutyroom.model.telemetry import PointTable
+from dutyroom.rules.hearing import Absence
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Ms
 from dutyroom.topology import Topology
@@ -117,7 +118,7 @@ class Standing:
 class Context:
     """The site as it is configured. heard: receive time of a device's last sign of life.
 
-    interval: how often a device is expected to speak, 0 = not known. gap: between which two receive times it said nothing
+    interval: how often a device is expected to speak, 0 = not known. gap: when it said nothing
     last, for more than a minute. departed: of which devices a broker has said since an instant that they have gone (a last
     will), and when, while they say nothing. out: devices that a person has
     taken out of service.
@@ -130,7 +131,7 @@ class Context:
     heard: Callable[[str], Ms | None] = lambda _: None
     interval: Callable[[str], Ms] = lambda _: 0
     out: Collection[str] = ()
-    gap: Callable[[str], tuple[Ms, Ms] | None] = lambda _: None
+    gap: Callable[[str], Absence | None] = lambda _: None
     departed: Callable[[Ms], Mapping[str, Ms]] = lambda _: {}
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from dutyroom import tickets
 from dutyroom.alarms import called_anew, spans_of
+from dutyroom.flows.backlog import unfinished
 from dutyroom.flows.calls import attach
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
@@ -46,9 +47,10 @@ def open_due(room: Room) -> None:
         due = episode.alarm.ticket_due
         if due is None or due > room.now or episode.alarm.state not in WORKED:
             continue
+        rule = rule_of(room, episode)
         if not episode.active and root_of(room, episode, dead) is not None:
             episode.alarm = replace(episode.alarm, ticket_due=None)
-        else:
+        elif rule is None or not unfinished(room, episode, rule):
             _open_ticket(room, episode)
 
 

@@ -16,7 +16,7 @@ from dutyroom.model.duty import Condition, Device, Priority
 from dutyroom.model.telemetry import COUNTER_RESET, Batch, Lane, Point, PointTable, Quality
 from dutyroom.rules import snapshot
 from dutyroom.rules.columns import FOREVER, NEVER, Bools, Shelf, Slots
-from dutyroom.rules.hearing import Hearing, Silences
+from dutyroom.rules.hearing import Absence, Hearing, Silences
 from dutyroom.rules.kind import NOWHERE, Ground, Instance
 from dutyroom.rules.lines import Lines
 from dutyroom.rules.points import Points
@@ -443,7 +443,7 @@ class Engine:
         """Receive time of a device's last sign of life; None = none since the state began."""
         return self._hearing.when(device)
 
-    def gap(self, device: str) -> tuple[Ms, Ms] | None:
+    def gap(self, device: str) -> Absence | None:
         """See `Hearing.gap`."""
         return self._hearing.gap(device)
 
@@ -553,7 +553,7 @@ class Engine:
         """The whole state, for `restore`."""
         self._points.wake_all()
         points, newest = snapshot.known(self._points.newest[: self._points.size])
-        devices, heard, lanes, line = self._hearing.dump()
+        devices, heard, lanes, line, absences = self._hearing.dump()
         moved = self._moved.still()
         return snapshot.write(
             snapshot.State(
@@ -567,6 +567,7 @@ class Engine:
                 self._deaf,
                 self.lines.names,
                 line,
+                absences,
             )
         )
 
@@ -579,7 +580,7 @@ class Engine:
         self._deaf = state.deaf
         self._points.wake_all()
         self._points.take_newest(*snapshot.instants(state.points, state.newest))
-        self._hearing.load(state.devices, state.heard, state.lanes, state.line)
+        self._hearing.load(state.devices, state.heard, state.lanes, state.line, state.absences)
         self.lines.restore(state.lines)
         same = {rule for rule, rows in state.rules.items() if self._prints.get(rule) == rows.print}
         instances = self._roster.instances

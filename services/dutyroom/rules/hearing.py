@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dutyroom.model.telemetry import Batch, Lane, Longs, Point, Quality
 from dutyroom.rules.columns import FOREVER, NEVER, Bools, Columns, Field, Layers, Slots, instant
-from dutyroom.timebase import MINUTE, Ms
+from dutyroom.timebase import HOUR, MINUTE, Ms
 
 if TYPE_CHECKING:
     from dutyroom.rules.kind import Instance
 
 GAP: Ms = MINUTE  # what is under way for longer was kept somewhere
+HAND_OUT: Ms = (
+    HOUR  # after its return a device's words are looked at for so long: are they of the time before?
+)
+
+
+class Absence(NamedTuple):
+    """The last time that a device said nothing for more than `GAP`. fell, back: receive times of its last word before, and of
+    the first one after. said: time of its newest word since, by its own clock; looked at for an hour."""
+
+    fell: Ms
+    back: Ms
+    said: Ms
 
 
 class Silences(Columns):
@@ -75,15 +87,16 @@ class Devices(Columns):
         "minded": Field(np.bool_, False),
         "fell": Field(np.int64, NEVER, kept=False),
         "back": Field(np.int64, NEVER, kept=False),
+        "said": Field(np.int64, NEVER, kept=False),
         "left": Field(np.int64, NEVER, kept=False),
     }
     heard: Longs
     lane: npt.NDArray[np.int16]  # a device stays in one; -1 = not heard yet
     line: npt.NDArray[np.int16]  # the one that it was heard by last; -1 = not known
     minded: Bools  # somebody waits for its next word
-    # The last time that it said nothing for more than `GAP`: receive times of its last word before, of the first one after.
-    fell: Longs
+    fell: Longs  # see `Absence`
     back: Longs
+    said: Longs
     left: Longs  # receive time of a broker's word that it has gone, while it says nothing since
 
 
@@ -107,6 +120,7 @@ class Hearing:
         # From when on a broker's word that a device has gone says something of that device.
         self.trusted: Ms = NEVER
         self._minds: dict[Instance, list[int]] = {}  # places of the devices whose next word it waits for
+        self._back: Ms = NEVER  # when the last of them came back
 
     def place(self, device: str) -> int:
         """Where a device stands in the columns."""
@@ -179,6 +193,9 @@ class Hearing:
         gone = places[(heard != NEVER) & (batch.received_at - heard > GAP)]
         if len(gone):
             devices.fell[gone], devices.back[gone] = devices.heard[gone], batch.received_at
+            devices.said[gone], self._back = NEVER, batch.received_at
+        if batch.received_at - self._back <= HAND_OUT:
+            self._listen(batch)
         devices.heard[places] = np.maximum(devices.heard[places], batch.received_at)
         devices.lane[places] = int(batch.lane)
         back: set[int] = set()
@@ -189,6 +206,13 @@ class Hearing:
             back.update(rows[self.silences.silent[rows]].tolist())
         told = [*self._those(back), *self._minding(places)]
         return sorted(told, key=lambda i: (i.device, i.number))
+
+    def _listen(self, batch: Batch) -> None:
+        """Of which time the words of a batch are, by the devices' own clocks."""
+        columns = batch.readings
+        places = self.owners(columns.point)
+        spoke = (columns.quality != Quality.RETAINED) & (places >= 0)
+        np.maximum.at(self.devices.said, places[spoke], columns.at[spoke])
 
     def first_since(self, batch: Batch, since: Ms, pause: Ms) -> Slots:
         """The places of the devices whose first word since an instant is in a batch, after so long a silence."""
@@ -276,12 +300,12 @@ class Hearing:
         place = self._place.get(device)
         return None if place is None else instant(self.devices.heard.item(place))
 
-    def gap(self, device: str) -> tuple[Ms, Ms] | None:
-        """The last stretch of more than `GAP` in which a device said nothing, by receive time; None = none since the start."""
-        place = self._place.get(device)
-        if place is None or self.devices.back[place] == NEVER:
+    def gap(self, device: str) -> Absence | None:
+        """None = it has had none."""
+        place, devices = self._place.get(device), self.devices
+        if place is None or devices.back[place] == NEVER:
             return None
-        return self.devices.fell.item(place), self.devices.back.item(place)
+        return Absence(devices.fell.item(place), devices.back.item(place), devices.said.item(place))
 
     def departed(self, since: Ms) -> dict[str, Ms]:
         """Of which devices a broker has said that they have gone, not before an instant, and when; they have said nothing
@@ -290,15 +314,17 @@ class Hearing:
         places = np.flatnonzero(left >= max(since, self.trusted))
         return {self._names[place]: left.item(place) for place in places.tolist()}
 
-    def dump(self) -> tuple[list[str], bytes, bytes, bytes]:
-        """Who was heard, when (int64), in which lane, and by which line (int16)."""
+    def dump(self) -> tuple[list[str], bytes, bytes, bytes, bytes]:
+        """Who was heard, when (int64), in which lane, and by which line (int16); and of each its absence (int64)."""
         heard = self.devices.heard[: self.devices.size]
         known = np.flatnonzero(heard != NEVER)
         lanes, lines = self.devices.lane[known].tobytes(), self.devices.line[known].tobytes()
-        return [self._names[place] for place in known.tolist()], heard[known].tobytes(), lanes, lines
+        names = [self._names[place] for place in known.tolist()]
+        absences = np.stack([column[known] for column in self._absences()]).tobytes()
+        return names, heard[known].tobytes(), lanes, lines, absences
 
-    def load(self, names: list[str], heard: bytes, lanes: bytes, lines: bytes) -> None:
-        """What `dump` gave; lanes, lines: b"" where they are not known."""
+    def load(self, names: list[str], heard: bytes, lanes: bytes, lines: bytes, absences: bytes) -> None:
+        """What `dump` gave; lanes, lines, absences: b"" where they are not known."""
         places = np.array([self.place(name) for name in names], np.intp)
         self.devices.heard[:], self.devices.lane[:] = NEVER, -1
         self.devices.heard[places] = np.frombuffer(heard, np.int64)
@@ -307,3 +333,12 @@ class Hearing:
         self.devices.line[:] = -1
         if lines:
             self.devices.line[places] = np.frombuffer(lines, np.int16)
+        known = np.frombuffer(absences, np.int64).reshape(3, -1)
+        for column, kept in zip(self._absences(), known, strict=True):
+            column[:] = NEVER
+            if absences:
+                column[places] = kept
+        self._back = int(self.devices.back.max(initial=NEVER))
+
+    def _absences(self) -> tuple[Longs, Longs, Longs]:
+        return self.devices.fell, self.devices.back, self.devices.said
