@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dutyroom import alarms, tickets
+from dutyroom.alarms import spans_of
 from dutyroom.flows.causes import rule_of
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.room import Room
@@ -87,6 +88,19 @@ def muted(room: Room, alarm: Alarm) -> bool:
     """Whether a planned outage that is not over covers it."""
     known = room.announced.get(alarm.announced or 0)
     return known is not None and known.kind is Announced.OUTAGE and known.running(room.now)
+
+
+def began_in(room: Room, alarm: Alarm, rule: Rule) -> bool:
+    """Whether it began in a planned outage that is over, and that covered it."""
+    begin = spans_of(alarm)[-1][0]
+    return any(
+        a.kind is Announced.OUTAGE
+        and a.over(room.now)
+        and a.begins <= begin < min(a.ends, a.cancelled_at or a.ends)
+        and _concerns(a, rule)
+        and _reaches(room, a, alarm.object)
+        for a in room.announced.values()
+    )
 
 
 def _count(room: Room, announcement: Announcement) -> None:

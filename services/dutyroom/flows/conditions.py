@@ -8,7 +8,7 @@ from dataclasses import replace
 from dutyroom import tickets
 from dutyroom.alarms import spans_of
 from dutyroom.flows.again import further, worse
-from dutyroom.flows.announced import as_test
+from dutyroom.flows.announced import as_test, began_in
 from dutyroom.flows.backlog import unheard
 from dutyroom.flows.calls import call_again
 from dutyroom.flows.episodes import Episode, Key
@@ -115,8 +115,10 @@ def _unsaid(arguments: Arguments) -> Arguments:
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:
     """A ticket that is due while the condition stands is off; one that only waits for a root
     is not: `ticket: now` means that the work is wanted though the condition has gone.
-    That of a cut which was told already is off as well, and of what was over before anybody could hear of it."""
-    if rule.ticket.after or _told_before(room, episode, rule) or unheard(room, episode, rule, at):
+    That of a cut which was told already is off as well, of what was over before anybody could hear of it, and of what a planned
+    outage brought that was over just before."""
+    told = _told_before(room, episode, rule) or unheard(room, episode, rule, at)
+    if rule.ticket.after or told or began_in(room, episode.alarm, rule):
         episode.alarm = replace(episode.alarm, ticket_due=None)
     room.step(episode, AlarmEvent.CLEAR, reason, at)
 
