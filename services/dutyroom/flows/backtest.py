@@ -81,6 +81,7 @@ def run(batches: Iterable[Batch], past: Past) -> Outcome:
         interval_in(past.table, past.devices),
         gap=engine.gap,
         departed=engine.departed,
+        said=engine.said,
     )
     officer = Officer(context)
     seen = Seen()

@@ -119,7 +119,7 @@ class Context:
     """The site as it is configured. heard: receive time of a device's last sign of life.
 
     interval: how often a device is expected to speak, 0 = not known. gap: when it said nothing
-    last, for more than a minute. departed: of which devices a broker has said since an instant that they have gone (a last
+    last, for more than a minute. said: of a rule on a device, time of the newest word that it looks at, by the device's clock. departed: of which devices a broker has said since an instant that they have gone (a last
     will), and when, while they say nothing. out: devices that a person has
     taken out of service.
     """
@@ -133,6 +133,7 @@ class Context:
     out: Collection[str] = ()
     gap: Callable[[str], Absence | None] = lambda _: None
     departed: Callable[[Ms], Mapping[str, Ms]] = lambda _: {}
+    said: Callable[[str, str], Ms | None] = lambda *_: None
 
 
 def known_since(alarm: Alarm) -> Ms:

@@ -390,9 +390,8 @@ class Watch:
         rules = engine.rules if self._outage is None else {**engine.rules, OUTAGE.id: OUTAGE}
         every, topology = interval_in(self._table, engine.devices), self._site.topology
         devices, heard, out = engine.devices, engine.heard, self._out
-        return Context(
-            self._site.id, rules, devices, topology, heard, every, out, engine.gap, engine.departed
-        )
+        words = engine.gap, engine.departed, engine.said
+        return Context(self._site.id, rules, devices, topology, heard, every, out, *words)
 
     def _see_devices(self, tx: Tx) -> None:
         """Which devices people have taken out of service; read again when one has changed."""

@@ -15,7 +15,7 @@ import numpy as np
 from dutyroom.model.duty import Condition, Device, Priority
 from dutyroom.model.telemetry import COUNTER_RESET, Batch, Lane, Point, PointTable, Quality
 from dutyroom.rules import snapshot
-from dutyroom.rules.columns import FOREVER, NEVER, Bools, Shelf, Slots
+from dutyroom.rules.columns import FOREVER, NEVER, Bools, Shelf, Slots, instant
 from dutyroom.rules.hearing import Absence, Hearing, Silences
 from dutyroom.rules.kind import NOWHERE, Ground, Instance
 from dutyroom.rules.lines import Lines
@@ -446,6 +446,12 @@ class Engine:
     def gap(self, device: str) -> Absence | None:
         """See `Hearing.gap`."""
         return self._hearing.gap(device)
+
+    def said(self, rule: str, device: str) -> Ms | None:
+        """Time of the newest reading that a rule looks at there, by the device's clock; None = none, or it looks at none."""
+        instance = self._roster.instances.get((rule, device))
+        newest = [self.newest(point) for point in instance.points] if instance is not None else []
+        return instant(max(newest, default=NEVER))
 
     def expect(self, until: Mapping[str, Ms]) -> None:
         """Devices that have to be heard by then: what waits for their silence waits no longer."""

@@ -10,24 +10,22 @@ import numpy.typing as npt
 
 from dutyroom.model.telemetry import Batch, Lane, Longs, Point, Quality
 from dutyroom.rules.columns import FOREVER, NEVER, Bools, Columns, Field, Layers, Slots, instant
-from dutyroom.timebase import HOUR, MINUTE, Ms
+from dutyroom.timebase import MINUTE, Ms
 
 if TYPE_CHECKING:
     from dutyroom.rules.kind import Instance
 
 GAP: Ms = MINUTE  # what is under way for longer was kept somewhere
-HAND_OUT: Ms = (
-    HOUR  # after its return a device's words are looked at for so long: are they of the time before?
-)
 
 
 class Absence(NamedTuple):
-    """The last time that a device said nothing for more than `GAP`. fell, back: receive times of its last word before, and of
-    the first one after. said: time of its newest word since, by its own clock; looked at for an hour."""
+    """The last time that a device said nothing for more than `GAP`; one that fell silent again while it handed out what had
+    been kept since the first time was away from then on. fell, back: receive times of its last word before, and of the first
+    one after. lag: by how much its clock was behind, or its words late, before it fell."""
 
     fell: Ms
     back: Ms
-    said: Ms
+    lag: Ms
 
 
 class Silences(Columns):
@@ -87,6 +85,7 @@ class Devices(Columns):
         "minded": Field(np.bool_, False),
         "fell": Field(np.int64, NEVER, kept=False),
         "back": Field(np.int64, NEVER, kept=False),
+        "lag": Field(np.int64, 0, kept=False),
         "said": Field(np.int64, NEVER, kept=False),
         "left": Field(np.int64, NEVER, kept=False),
     }
@@ -96,7 +95,8 @@ class Devices(Columns):
     minded: Bools  # somebody waits for its next word
     fell: Longs  # see `Absence`
     back: Longs
-    said: Longs
+    lag: Longs
+    said: Longs  # time of its newest word since it was back, by its own clock
     left: Longs  # receive time of a broker's word that it has gone, while it says nothing since
 
 
@@ -120,7 +120,6 @@ class Hearing:
         # From when on a broker's word that a device has gone says something of that device.
         self.trusted: Ms = NEVER
         self._minds: dict[Instance, list[int]] = {}  # places of the devices whose next word it waits for
-        self._back: Ms = NEVER  # when the last of them came back
 
     def place(self, device: str) -> int:
         """Where a device stands in the columns."""
@@ -192,10 +191,8 @@ class Hearing:
         heard = devices.heard[places]
         gone = places[(heard != NEVER) & (batch.received_at - heard > GAP)]
         if len(gone):
-            devices.fell[gone], devices.back[gone] = devices.heard[gone], batch.received_at
-            devices.said[gone], self._back = NEVER, batch.received_at
-        if batch.received_at - self._back <= HAND_OUT:
-            self._listen(batch)
+            self._return(np.unique(gone), batch.received_at)
+        self._listen(batch)
         devices.heard[places] = np.maximum(devices.heard[places], batch.received_at)
         devices.lane[places] = int(batch.lane)
         back: set[int] = set()
@@ -206,6 +203,16 @@ class Hearing:
             back.update(rows[self.silences.silent[rows]].tolist())
         told = [*self._those(back), *self._minding(places)]
         return sorted(told, key=lambda i: (i.device, i.number))
+
+    def _return(self, places: Slots, now: Ms) -> None:
+        devices = self.devices
+        lag = np.where(devices.said[places] == NEVER, 0, devices.heard[places] - devices.said[places])
+        # Words of before the return that came last: the same absence goes on.
+        old = (devices.back[places] != NEVER) & (devices.said[places] != NEVER)
+        old &= devices.said[places] + devices.lag[places] < devices.back[places] - GAP
+        devices.lag[places] = np.where(old, devices.lag[places], lag)
+        devices.fell[places] = np.where(old, devices.fell[places], devices.heard[places])
+        devices.back[places], devices.said[places] = now, NEVER
 
     def _listen(self, batch: Batch) -> None:
         """Of which time the words of a batch are, by the devices' own clocks."""
@@ -305,7 +312,7 @@ class Hearing:
         place, devices = self._place.get(device), self.devices
         if place is None or devices.back[place] == NEVER:
             return None
-        return Absence(devices.fell.item(place), devices.back.item(place), devices.said.item(place))
+        return Absence(devices.fell.item(place), devices.back.item(place), devices.lag.item(place))
 
     def departed(self, since: Ms) -> dict[str, Ms]:
         """Of which devices a broker has said that they have gone, not before an instant, and when; they have said nothing
@@ -333,12 +340,11 @@ class Hearing:
         self.devices.line[:] = -1
         if lines:
             self.devices.line[places] = np.frombuffer(lines, np.int16)
-        known = np.frombuffer(absences, np.int64).reshape(3, -1)
+        known = np.frombuffer(absences, np.int64).reshape(4, -1)
         for column, kept in zip(self._absences(), known, strict=True):
             column[:] = NEVER
             if absences:
                 column[places] = kept
-        self._back = int(self.devices.back.max(initial=NEVER))
 
-    def _absences(self) -> tuple[Longs, Longs, Longs]:
-        return self.devices.fell, self.devices.back, self.devices.said
+    def _absences(self) -> tuple[Longs, ...]:
+        return self.devices.fell, self.devices.back, self.devices.lag, self.devices.said

@@ -48,7 +48,7 @@ class State(msgspec.Struct):
     deaf: int | None = None  # since when a line was away
     lines: list[str] = []
     line: bytes = b""  # int16, by `devices`: the place in `lines`, -1 = not known; b"" = of none
-    absences: bytes = b""  # int64, three by `devices` (see `Absence`); b"" = not known
+    absences: bytes = b""  # int64, four by `devices` (see `Absence`); b"" = not known
 
 
 class Moved:
@@ -127,7 +127,7 @@ def read(data: bytes) -> State:
             (state.heard, 8, len(state.devices)),
             (state.lanes, 2, len(state.devices)),
             (state.line, 2, len(state.devices) if state.line else 0),
-            (state.absences, 24, len(state.devices) if state.absences else 0),
+            (state.absences, 32, len(state.devices) if state.absences else 0),
         ):
             if len(numbers) != wide * names:
                 raise ValueError("columns of different lengths")
