@@ -4,7 +4,8 @@ Registers are not read at the same moment, and never at the end of a window. Eac
 between the readings on either side of that end; what it may be wrong by is what it moved between the two.
 With it come half a step of each register and the accuracy of each meter. A difference counts when it is
 beyond all that together, and a share of what went in, and a floor, in two windows that follow each other.
-A window with a meter that was not read around its ends, or leapt, is not known: it decides nothing.
+A window with a meter that leapt, or was not read around its ends, is not known: it decides nothing. But of some dead meters
+among many: where water may be lost, one that is not read is taken to move what it usually did, and twice that at most.
 
 What the times of reading leave open is added up (people's evenings end at the same hour everywhere); steps and
 accuracies are independent of each other, and are added in squares: half-widths over the square root of three,
@@ -28,6 +29,7 @@ WINDOWS = 2  # that follow each other: one may be a hose on a hydrant, or a mete
 CLEARS = 0.8  # of the limits: what is just below them has not gone
 _GAP = 3.5  # intervals: over a longer silence around the end of a window it is not known
 _LATE = 2  # windows that a silent meter may hold up the others
+_USUAL = 7  # windows of a meter from which it is known what it usually moves
 _HALF_WIDTHS = 2.0  # coverage factor, about 95 %
 
 
@@ -62,7 +64,19 @@ class Limits:
 class _Series:
     """What one member moved, at the ends of windows."""
 
-    __slots__ = ("at", "gap", "local", "marks", "member", "register", "spoilt", "total", "value")
+    __slots__ = (
+        "at",
+        "gap",
+        "known",
+        "local",
+        "marks",
+        "member",
+        "register",
+        "spoilt",
+        "total",
+        "usual",
+        "value",
+    )
 
     def __init__(self, member: Member) -> None:
         self.member, self.register = member, member.register()
@@ -72,6 +86,7 @@ class _Series:
         self.value = self.total = 0.0
         self.marks: dict[int, tuple[float, float] | None] = {}  # end -> total, doubt; None = not known
         self.spoilt: set[int] = set()  # windows in which it leapt
+        self.usual, self.known = 0.0, 0  # what it moves in a window, and of how many that is known
 
     def read(self, at: Ms, local: Ms, value: float, over: Ms) -> None:
         before, first = self.at, self.local // over + 1
@@ -102,6 +117,10 @@ class _Series:
             return None
         return end[0] - begin[0], begin[1] + end[1]
 
+    def learn(self, moved: float) -> None:
+        self.known = min(self.known + 1, _USUAL)
+        self.usual += (moved - self.usual) / self.known
+
     def forget(self, number: int) -> None:
         """What is before this window is asked no more."""
         self.marks = {end: mark for end, mark in self.marks.items() if end >= number}
@@ -110,10 +129,13 @@ class _Series:
     def dump(self) -> list[Any]:
         marks = [[end, *(mark or ())] for end, mark in self.marks.items()]
         register = self.register.dump() if self.register else []
-        return [register, self.at, self.local, self.value, self.total, marks, sorted(self.spoilt)]
+        known = [self.at, self.local, self.value, self.total, marks, sorted(self.spoilt)]
+        return [register, *known, self.usual, self.known]
 
     def load(self, data: list[Any]) -> None:
-        register, self.at, self.local, self.value, self.total, marks, spoilt = parts(data, 7)
+        register, self.at, self.local, self.value, self.total, marks, spoilt, self.usual, self.known = parts(
+            [*data, 0.0, 0] if len(data) == 7 else data, 9
+        )
         if self.register is not None:
             self.register.load(register)
         self.marks = {int(end): (mark[0], mark[1]) if mark else None for end, *mark in marks}
@@ -160,7 +182,7 @@ class Balance:
                 series.forget(self.next)
 
     def _judge(self, number: int) -> None:
-        found = [series.window(number) for series in self.series]
+        found = [self._window(series, number) for series in self.series]
         known = [one for one in found if one is not None]
         if len(known) < len(found):
             return
@@ -173,6 +195,16 @@ class Balance:
             error = 0.0 if member.area else self._limits.accuracy * moved
             squares += (step * step / 2.0 + error * error) / 3.0
         self._weigh(own, fed, doubt + _HALF_WIDTHS * sqrt(squares))
+
+    def _window(self, series: _Series, number: int) -> tuple[float, float] | None:
+        """(moved, doubt) of one; of a meter that was not read, where water may be lost, what it moves usually, and that it may
+        have been as much more. None = nobody knows."""
+        found, member = series.window(number), series.member
+        if found is not None:
+            series.learn(found[0])
+            return found
+        unread = self._limits.loss and not member.supplies and not member.area and number not in series.spoilt
+        return (series.usual, series.usual) if unread and series.known >= _USUAL else None
 
     def _weigh(self, own: float, fed: float, doubt: float) -> None:
         limits = self._limits

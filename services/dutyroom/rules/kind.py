@@ -230,19 +230,22 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A number, or a share of a parameter of the device (`default` where the device has none)."""
+    """A number, or a share of a parameter of the device (`default` where the device has none, but for those that `not_for`
+    names by another parameter)."""
 
     number: float | None = None
     parameter: str = ""
     share: float = 1.0
     default: float | None = None
+    not_for: tuple[tuple[str, tuple[object, ...]], ...] = ()
 
     def of(self, device: Device) -> float:
         """The limit on this device. Raises Rejected when its parameter is missing."""
         if self.number is not None:
             return self.number
         value = device.parameters.get(self.parameter)
-        if value is None and self.default is not None:
+        usual = not any(device.parameters.get(name) in values for name, values in self.not_for)
+        if value is None and self.default is not None and usual:
             return self.default
         try:
             if value is not None and not isinstance(value, bool):
@@ -262,10 +265,17 @@ def read_limit(fields: Fields, name: str) -> Limit | None:
     inner = fields.child(name)
     if inner is None:
         return None
+    excepted = inner.raw("not_for")
+    if excepted is not None and not (
+        isinstance(excepted, dict) and all(isinstance(v, list) for v in excepted.values())
+    ):
+        inner.wrong("not_for", "must be a mapping of parameters to lists of values")
+        excepted = None
     limit = Limit(
         parameter=inner.text("parameter"),
         share=inner.number("share", 1.0),
         default=inner.number("default") if inner.has("default") else None,
+        not_for=tuple((str(name), tuple(values)) for name, values in (excepted or {}).items()),
     )
     inner.raw("default")
     inner.finish()

@@ -106,14 +106,12 @@ def test_fire_entrapment_and_gas_sound_in_an_outage() -> None:
     room.at(60).reads(
         ("panel", "alarm", 1), ("lift1", "trapped", 1), ("hob", "gas", 1), ("panel2", "fault", 1)
     )
-    assert room.tickets() == [
-        "elevator.entrapment|lift1",
-        "fire.alarm|panel",
-        "fire.fault|panel2",
-        "gas.leak|hob",
-    ]
+    vital = ["elevator.entrapment|lift1", "fire.alarm|panel", "gas.leak|hob"]
+    assert room.tickets() == vital
+    room.at(180)  # what the panel's fault is may be known a minute and a half later
+    assert room.tickets() == sorted([*vital, "fire.fault|panel2"])
     room.reads(("lift2", "fault_code", 7))
-    room.at(100)
+    room.at(220)
     assert room.alarms()["elevator.fault@lift2"] == "suppressed"
 
 
@@ -205,6 +203,7 @@ def test_alarms_of_a_fire_test_sound_are_marked_and_share_one_ticket() -> None:
     room.at(70).reads(("panel2", "alarm", 1))
     room.at(80)
     assert set(room.alarms().values()) == {"unacknowledged"}
+    room.at(181)
     marked = [room.alarm(*key.split("@")) for key in room.alarms()]
     assert all(a.test and a.announced == test and a.arguments["test"] is True for a in marked)
     assert room.tickets() == [f"test|{test}"]

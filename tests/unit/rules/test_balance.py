@@ -264,3 +264,34 @@ def test_gas_that_a_building_takes_and_no_home_counts() -> None:
     one = Engine(rules, table, devices, ground=ground_of(topology, "Asia/Shanghai"))
     found = played(one, 5, {1: 0.1, 2: 0.04, 3: 0.04})
     assert [(c.rule, c.object, c.arguments["percent"]) for c in found] == [("gas.balance", "main", 20)]
+
+
+@pytest.mark.parametrize("dead", [1, 2])
+def test_a_dead_battery_among_many_homes_hides_no_leak_and_is_none(dead: int) -> None:
+    heard = lambda member, at: not (1 <= member <= dead and at - START >= 10 * DAY)  # noqa: E731
+    lost = lambda at: 0.25 if at - START >= 14 * DAY else 0.0  # noqa: E731
+    ((what, day),) = said(Balance(meters(40), LIMITS), house(40, 24, lost, heard=heard))
+    # Windows wait two days for a meter that is silent.
+    assert (what, 16.0 <= day <= 19.1) == ("raised", True)
+    assert said(Balance(meters(40), LIMITS), house(40, 24, heard=heard)) == []
+
+
+def test_many_dead_ones_leave_too_much_open() -> None:
+    heard = lambda member, at: not (1 <= member <= 20 and at - START >= 10 * DAY)  # noqa: E731
+    lost = lambda at: 0.25 if at - START >= 14 * DAY else 0.0  # noqa: E731
+    assert said(Balance(meters(40), LIMITS), house(40, 24, lost, heard=heard)) == []
+
+
+def test_one_of_which_too_little_is_known_decides_nothing() -> None:
+    heard = lambda member, at: not (member == 1 and at - START >= 4 * DAY)  # noqa: E731
+    lost = lambda at: 0.25 if at - START >= 6 * DAY else 0.0  # noqa: E731
+    assert said(Balance(meters(40), LIMITS), house(40, 16, lost, heard=heard)) == []
+
+
+def test_what_is_usual_outlives_a_restart() -> None:
+    rows = house(40, 12)
+    balance, again = Balance(meters(40), LIMITS), Balance(meters(40), LIMITS)
+    said(balance, rows)
+    again.load(msgspec.msgpack.decode(msgspec.msgpack.encode(balance.dump())))
+    assert again.dump() == balance.dump()
+    assert 0.4 < again.series[1].usual < 0.7

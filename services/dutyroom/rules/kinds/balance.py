@@ -18,7 +18,8 @@ DOC = (
     "What the master (or the `zone_inlet` meters of a zone) counted and what the meters that it feeds in `utility` "
     "counted differ by more than their reading times, steps and `accuracy` leave open, by more than `share` of what went "
     "in and by more than `floor`, in two windows of `over` (local days) that follow each other. `tells`: `loss` (the master "
-    "counts more) or `surplus` (its meters do). A window with a meter that was not read, or leapt, decides nothing. A tank "
+    "counts more) or `surplus` (its meters do). A window with a meter that leapt, or was not read, decides nothing; but "
+    "of a loss one that is fed and was not read (a dead battery) moved what it usually does, and twice that at most. A tank "
     "between them needs the parameter `area` (m2)."
 )
 _DEEP = 8  # devices without a register between a master and its meters

@@ -17,7 +17,8 @@ from dutyroom.timebase import SECOND, Ms
 DOC = (
     "The point is above `above`, below `below`, one of `equals` or none of `not`, while every point that `while` "
     "names is as it says there, by readings no older than a gap. Both delays are a second at least: the points of "
-    "one message come one after the other. With `every`, a device that is expected to speak less often is not judged: two "
+    "one message come one after the other. `confirmed`: the delay is no shorter than one and a quarter of the point's interval, so that one "
+    "sample alone says nothing. With `every`, a device that is expected to speak less often is not judged: two "
     "looks at a door do not say what it did between them."
 )
 
@@ -41,6 +42,7 @@ def parameters(fields: Fields) -> dict[str, object]:
         "while": others,
         "gap": fields.duration("gap", 0),
         "every": fields.duration("every", 0),
+        "confirmed": fields.flag("confirmed"),
     }
 
 
@@ -49,11 +51,11 @@ class DuringInstance(Watched):
 
     __slots__ = ("before", "main", "newest", "others", "seen")
 
-    def __init__(self, rule: Rule, main: Side, others: Sequence[Side]) -> None:
+    def __init__(self, rule: Rule, main: Side, others: Sequence[Side], least: Ms) -> None:
         super().__init__(rule, main.point, more=tuple(s.point.id for s in others))
         self.main, self.others = main, tuple(others)
         self.limit = main.limit if main.codes is None else None
-        self.delay = Delay(max(rule.on_delay, SECOND), max(rule.off_delay, SECOND), gap_of(rule, main.point))
+        self.delay = Delay(max(rule.on_delay, least), max(rule.off_delay, SECOND), gap_of(rule, main.point))
         self.seen: dict[int, tuple[Ms, float]] = {}
         self.newest: Ms = 0
         self.before: list[Any] | None = None  # the delay before this instant; None = something was said at it
@@ -136,4 +138,6 @@ def _built(
         return None
     named = Test(rule.point, test.equals, test.others, test.above, test.below)
     main = side_of(named, rule, place.device, place.table, band)
-    return None if main is None else DuringInstance(rule, main, sides)
+    interval = place.device.interval_s or point.spec.interval_s or 0
+    least = 5 * interval * SECOND // 4 if rule.parameters.get("confirmed") else 0
+    return None if main is None else DuringInstance(rule, main, sides, max(SECOND, least))

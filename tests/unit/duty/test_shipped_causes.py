@@ -1,0 +1,270 @@
+"""What several shipped rules say of one thing has one ticket: a phase, the grid's voltage, a lift, a panel, an engine, a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
+from tests.unit.duty.plain_book import PlainBook
+
+from dutyroom.flows.episodes import Context
+from dutyroom.model.duty import Condition, Device
+from dutyroom.model.telemetry import Kind, PointSpec
+from dutyroom.rules.parse import parse_rules
+from dutyroom.timebase import DAY, MINUTE
+from dutyroom.topology import Topology
+
+FEEDERS = ("f0", "f1", "f2", "f3")  # the first feeds the others, the second the meters
+METERS = tuple(f"m{n}" for n in range(6))
+PHASES = [gauge(f"voltage_{p}", "V", 60) for p in "abc"]
+
+
+def room_of(
+    devices: list[Device], specs: dict[str, list[PointSpec]], **feeds: dict[str, tuple[str, ...]]
+) -> Room:
+    room = Room(devices, specs, topology=Topology(dict(feeds)))
+    room.records.rows.people = [person("li")]
+    return room
+
+
+def told(room: Room) -> list[str]:
+    return [key.split("|")[1] + "|" + key.split("|")[2] for key in room.records.rows.outbox]
+
+
+# ------------------------------------------------------------ electricity
+
+
+def estate(phases: Callable[[str], tuple[float, float, float]]) -> Room:
+    """Feeders and meters that speak once a minute; after five minutes each shows these voltages."""
+    room = room_of(
+        [*(device(f, "feeder", 60) for f in FEEDERS), *(device(m, "electricity_meter", 60) for m in METERS)],
+        {"feeder": PHASES, "electricity_meter": PHASES},
+        power={**dict.fromkeys(FEEDERS[1:], ("f0",)), **dict.fromkeys(METERS, ("f1",))},
+    )
+    for second in range(0, 1500, 5):
+        room.at(second, step=5)
+        for number, name in enumerate((*METERS, *reversed(FEEDERS))):  # what is fed speaks first
+            if second % 60 == 5 * number:
+                volts = phases(name) if second >= 300 else (230, 230, 230)
+                room.reads(*((name, f"voltage_{p}", value) for p, value in zip("abc", volts, strict=True)))
+    return room
+
+
+@pytest.mark.parametrize("at", ["f0", "f1"])
+def test_a_phase_that_is_lost_is_one_ticket_at_the_topmost_feeder_that_lost_it(at: str) -> None:
+    """The meters are wired in another order: what is b above is c there."""
+    below = {"f0": FEEDERS, "f1": ("f1",)}[at]
+
+    def phases(name: str) -> tuple[float, float, float]:
+        return (230, 230, 3) if name in METERS else (230, 3, 230) if name in below else (230, 230, 230)
+
+    room = estate(phases)
+    assert room.tickets() == [f"electricity.phase_b_lost|{at}"]
+    assert told(room) == room.tickets()
+
+
+@pytest.mark.parametrize(
+    ("volts", "rule"),
+    [
+        ((238, 238, 238), "voltage_high"),
+        ((190, 190, 190), "voltage_low"),
+        ((230, 212, 236), "voltage_unbalance"),
+    ],
+)
+def test_the_voltage_of_the_grid_is_one_ticket(volts: tuple[float, float, float], rule: str) -> None:
+    room = estate(lambda _: volts)
+    assert room.tickets() == [f"electricity.{rule}|f0"]
+    assert told(room) == room.tickets()
+
+
+def test_a_meter_that_lost_a_phase_alone_has_its_ticket() -> None:
+    room = estate(lambda name: (3, 230, 230) if name == "m2" else (230, 230, 230))
+    assert room.tickets() == ["electricity.phase_a_lost|m2"]
+
+
+# ------------------------------------------------------------ a generator
+
+GENERATOR = [
+    state("running", 60),
+    state("fault_code", 60),
+    *(gauge(n, "", 60) for n in ("coolant", "voltage", "frequency", "oil_pressure")),
+]
+
+
+def says(room: Room, running: int, volts: float, hertz: float, bar: float, **more: float) -> None:
+    figures = {"running": running, "voltage": volts, "frequency": hertz, "oil_pressure": bar, **more}
+    room.reads(*(("gen", name, value) for name, value in figures.items()))
+
+
+@pytest.mark.parametrize("every", [60, 10])
+def test_one_sample_of_its_run_up_or_run_down_rings_nothing(every: int) -> None:
+    room = room_of([device("gen", "generator", every)], {"generator": GENERATOR})
+    for turn in range(30):
+        room.at(every * turn)
+        if turn in (5, 20):  # it speeds up, and slows down
+            says(room, 1, 150, 35, 0.7)
+        else:
+            says(room, *((1, 231, 50, 4) if 5 < turn < 20 else (0, 0, 0, 0)))
+    assert room.tickets() == []
+
+
+def test_one_that_stumbles_is_one_ticket() -> None:
+    room = room_of([device("gen", "generator", 60)], {"generator": GENERATOR})
+    for turn in range(12):
+        room.at(60 * turn)
+        says(room, 1, *((231, 50, 4) if turn < 5 else (150, 35, 0.7)))
+    assert room.tickets() == ["generator.oil_low|gen"]
+
+
+def test_an_engine_that_overheats_and_trips_in_a_cut_is_one_ticket_beside_the_cut() -> None:
+    room = room_of(
+        [device("f0", "feeder", 10), device("gen", "generator", 60, backs="f0")],
+        {"feeder": PHASES, "generator": GENERATOR},
+    )
+    for second in range(0, 3000, 10):
+        room.at(second, step=5)
+        room.reads(*(("f0", f"voltage_{p}", 230 if second < 300 else 0) for p in "abc"))
+        if second % 60 == 0:
+            run = 320 <= second < 1800
+            hot, code = (105 if 1200 <= second < 2400 else 70), (5 if second >= 1800 else 0)
+            says(room, int(run), 230 * run, 50 * run, 4 * run, coolant=hot, fault_code=code)
+    assert room.tickets() == ["generator.coolant_hot|gen", "power.mains_lost|f0"]
+    work = next(t for t in room.records.rows.tickets.values() if t.object == "gen")
+    assert work.priority == 2
+
+
+# ------------------------------------------------------------ a lift, a panel
+
+
+def test_a_lift_that_stands_between_floors_with_a_fault_code_is_one_ticket() -> None:
+    specs = [state(name, 10) for name in ("fault_code", "door_zone", "moving")]
+    room = room_of([device("lift", "elevator", 10)], {"elevator": specs})
+    for second in range(0, 600, 10):
+        room.at(second)
+        stands = second >= 100
+        room.reads(
+            ("lift", "fault_code", 7 * stands), ("lift", "door_zone", int(not stands)), ("lift", "moving", 0)
+        )
+    assert room.tickets() == ["elevator.stopped_outside|lift"]
+    (work,) = room.records.rows.tickets.values()
+    assert work.priority == 2
+
+
+def test_and_so_it_is_where_the_fault_was_known_for_long() -> None:
+    specs = [state(name, 10) for name in ("fault_code", "door_zone", "moving")]
+    room = room_of([device("lift", "elevator", 10)], {"elevator": specs})
+    for second in range(0, 1200, 10):
+        room.at(second)
+        stands = second >= 900
+        room.reads(
+            ("lift", "fault_code", 7 * (second >= 100)),
+            ("lift", "door_zone", int(not stands)),
+            ("lift", "moving", 0),
+        )
+    assert room.tickets() == ["elevator.fault|lift"]
+    (work,) = room.records.rows.tickets.values()
+    assert work.priority == 2
+    assert told(room) == ["elevator.fault|lift", "elevator.stopped_outside|lift"]
+
+
+@pytest.mark.parametrize("before", [0, 60, 110])
+def test_a_pre_alarm_that_becomes_a_fire_is_one_ticket(before: int) -> None:
+    """before: by how many seconds the panel takes it back sooner than it says fire."""
+    room = room_of(
+        [device("panel", "fire_panel", 60)], {"fire_panel": [state("prealarm", 60), state("alarm", 60)]}
+    )
+    for second in range(0, 900, 10):
+        room.at(second)
+        room.reads(
+            ("panel", "prealarm", int(100 <= second < 600 - before)), ("panel", "alarm", int(second >= 600))
+        )
+        if second == 300:
+            assert room.tickets() == ["fire.prealarm|panel"]
+    assert room.tickets() == ["fire.alarm|panel"]
+    (work,) = room.records.rows.tickets.values()
+    assert work.priority == 1
+    assert told(room)[:2] == ["fire.prealarm|panel", "fire.alarm|panel"]
+
+
+def panel(**rows: Callable[[int], int]) -> Room:
+    room = room_of([device("panel", "fire_panel", 60)], {"fire_panel": [state(name, 60) for name in rows]})
+    for second in range(0, 1200, 60):
+        room.at(second)
+        room.reads(*(("panel", name, of(second)) for name, of in rows.items()))
+    return room
+
+
+def test_a_panel_on_battery_that_says_that_it_has_a_fault_is_one_ticket() -> None:
+    room = panel(mains=lambda s: int(s < 300), fault=lambda s: int(s >= 300))
+    assert room.tickets() == ["fire.mains_lost|panel"]
+    assert told(room) == room.tickets()
+
+
+def test_one_with_a_fault_of_its_own_has_its_ticket() -> None:
+    room = panel(mains=lambda _: 1, fault=lambda s: int(s >= 300), battery_fault=lambda _: 0)
+    assert room.tickets() == ["fire.fault|panel"]
+
+
+def test_a_battery_that_fails_while_the_mains_is_away_is_told_on_its_ticket() -> None:
+    room = panel(
+        mains=lambda s: int(s < 300), fault=lambda s: int(s >= 300), battery_fault=lambda s: int(s >= 900)
+    )
+    assert room.tickets() == ["fire.mains_lost|panel"]
+    assert told(room) == ["fire.mains_lost|panel", "fire.battery_fault|panel"]
+
+
+# ------------------------------------------------------------ water
+
+
+@pytest.mark.parametrize("after", [0, 1200])
+def test_a_burst_in_a_flat_that_its_riser_shows_too_is_one_ticket_that_names_the_flat(after: int) -> None:
+    """after: by how many seconds the riser's others open their taps later, and it passes its limit."""
+    homes = [f"w{n}" for n in range(3)]
+    litre = PointSpec("volume", unit="m3", kind=Kind.COUNTER, step=None, interval_s=300)
+    room = room_of(
+        [device("riser", "water_meter", 60, use="riser"), *(device(h, "water_meter", 300) for h in homes)],
+        {"water_meter": [gauge("flow", "m3/h", 60), litre]},
+        water=dict.fromkeys(homes, ("riser",)),
+    )
+    volume = 10.0
+    for second in range(0, 7200, 60):
+        room.at(second, step=30)
+        burst = second >= 3600
+        volume += 2.8 / 60 * burst
+        room.reads(("riser", "flow", 0.1 + 2.8 * burst + 0.4 * (second >= 3600 + after)))
+        if second % 300 == 0:
+            room.reads(("w0", "volume", volume), ("w1", "volume", 10.0), ("w2", "volume", 10.0))
+    assert len(room.tickets()) == 1
+    assert sorted(told(room)) == ["water.burst|riser", "water.unit_burst|w0"]
+
+
+def test_a_master_of_which_nobody_entered_what_it_lets_through_fills_its_tank_in_peace() -> None:
+    specs = {"water_meter": [gauge("flow", "m3/h", 60)]}
+    masters = {"plain": {}, "known": {"burst_flow": 10.0}}
+    devices = [device(name, "water_meter", 60, use="master", **given) for name, given in masters.items()]
+    room = room_of(devices, specs)
+    for second in range(0, 1200, 60):
+        room.at(second)
+        room.reads(*((name, "flow", 12.0 * (second >= 300)) for name in masters))
+    assert room.tickets() == ["water.burst|known"]
+    assert "burst_flow" in room.engine.problems["water.burst", "plain"]
+
+
+@pytest.mark.parametrize("toilet", [False, True])
+def test_water_that_no_meter_counted_is_no_toilet_in_a_flat(toilet: bool) -> None:
+    """The nights of a riser, and its balance some days later; toilet: one in a flat explains the nights."""
+    rules = {rule.id: rule for rule in parse_rules("", "rules.yaml")}
+    devices = {
+        "riser": device("riser", "water_meter", 900, use="riser"),
+        "flat": device("flat", "water_meter", 900),
+    }
+    book = PlainBook(Context(SITE, rules, devices, Topology({"water": {"flat": ("riser",)}})))
+    said = [("water.leak", "flat", 0)] if toilet else []
+    said += [("water.night_flow", "riser", 2 * DAY), ("water.balance", "riser", 5 * DAY)]
+    for rule, object, after in said:
+        book.act([Condition(rule, object, True, T0 + after)], T0 + after)
+        for minute in range(1, 5):
+            book.act([], T0 + after + minute * MINUTE)
+    expected = ["water.balance|riser", "water.leak|flat"] if toilet else ["water.night_flow|riser"]
+    assert book.jobs() == expected
