@@ -120,13 +120,14 @@ def _hang(room: Room, episode: Episode, root: Episode) -> None:
 
 
 def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
-    """The ticket of what is explained: its root's, unless that has one or wants none. One of an earlier time, which
-    nobody has closed yet, stays what it is: the root has its own, and people are told of it."""
+    """The ticket of what is explained: its root's, unless that has one or wants none. One of an earlier time, or whose work is
+    done, which nobody has closed yet, stays what it is: the root has its own, and people are told of it."""
     rule = rule_of(room, root)
     episode.alarm = replace(episode.alarm, ticket=None)
     supplied = episode.alarm.arguments.get(SUPPLIED)  # it is the ticket of a cut, and stays that
     of_a_cut = isinstance(supplied, int) and work.ticket.opened_at <= supplied
-    if of_a_cut or not _of_root(room, episode, root, work.ticket.opened_at):
+    done = work.ticket.state is TicketState.DONE
+    if of_a_cut or done or not _of_root(room, episode, root, work.ticket.opened_at):
         room.ticket(work, TicketEvent.NOTE, "alarm.reason.explained")
     elif tickets.cause_of(*root.key) not in room.works and rule is not None and rule.ticket.after is not None:
         hand_over(room, work, root)

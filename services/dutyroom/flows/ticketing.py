@@ -11,7 +11,7 @@ from dutyroom.flows.calls import attach
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
-from dutyroom.model.duty import SYSTEM, Priority, TicketEvent, TicketState
+from dutyroom.model.duty import SYSTEM, Priority, Ticket, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -127,19 +127,23 @@ def _join_test(room: Room, episode: Episode) -> None:
 def raise_priority(room: Room, work: Work, priority: Priority, reason: str) -> None:
     """A further alarm of a ticket's cause: it is as urgent as the gravest."""
     room.ticket(work, TicketEvent.ATTACH, reason)
-    usual, ticket = tickets.RESPOND[priority], work.ticket
-    if priority >= ticket.priority:
-        return
-    due = None if usual is None else room.now + usual
+    if priority < work.ticket.priority:
+        due = _sooner(room, work.ticket, tickets.RESPOND[priority])
+        work.ticket = replace(work.ticket, priority=priority, respond_by=due)
+
+
+def _sooner(room: Room, ticket: Ticket, within: Ms | None) -> Ms | None:
+    """By when a ticket that is graver now is to be answered; what has run out already begins anew."""
+    due = None if within is None else room.now + within
     if due is not None and ticket.respond_by is not None and ticket.respond_by >= room.now:
-        due = min(due, ticket.respond_by)
-    work.ticket = replace(ticket, priority=priority, respond_by=due)
+        return min(due, ticket.respond_by)
+    return due
 
 
 def hand_over(room: Room, work: Work, root: Episode) -> None:
     """The ticket of a consequence becomes that of its cause, which is known only now. People who were
-    told of something less grave are told again."""
-    told, ticket = work.ticket.priority, work.ticket
+    told of something less grave are told again, and it is to be answered as soon as its cause wants."""
+    told, ticket, rule = work.ticket.priority, work.ticket, rule_of(room, root)
     del room.works[ticket.cause]
     room.ticket(work, TicketEvent.NOTE, "alarm.reason.cause_found")
     alarm = root.alarm
@@ -156,4 +160,6 @@ def hand_over(room: Room, work: Work, root: Episode) -> None:
     root.work = room.works[work.ticket.cause] = work
     root.alarm = replace(alarm, ticket_due=None)
     if alarm.priority < told:
+        within = tickets.RESPOND[alarm.priority] if rule is None else _within(rule, root)
+        work.ticket = replace(work.ticket, respond_by=_sooner(room, work.ticket, within))
         room.tell(root)

@@ -127,6 +127,9 @@ class FakeTickets:
         assert change.ticket
         self.rows.ticket_log.append(change)
 
+    def get(self, site: str, ticket: int) -> Ticket | None:
+        return self.rows.tickets.get(ticket)
+
     def search(self, site: str, *, open_only: bool = False, **_: Any) -> Sequence[Ticket]:
         return [t for t in self.rows.tickets.values() if not open_only or t.state not in DONE]
 

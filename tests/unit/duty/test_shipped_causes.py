@@ -8,8 +8,9 @@ import pytest
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
 from tests.unit.duty.plain_book import PlainBook
 
+from dutyroom.flows.desk import Desk
 from dutyroom.flows.episodes import Context
-from dutyroom.model.duty import Condition, Device
+from dutyroom.model.duty import Condition, Device, TicketState
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.rules.parse import parse_rules
 from dutyroom.timebase import DAY, MINUTE
@@ -177,14 +178,33 @@ def test_a_pre_alarm_that_becomes_a_fire_is_one_ticket(before: int) -> None:
     for second in range(0, 900, 10):
         room.at(second)
         room.reads(
-            ("panel", "prealarm", int(100 <= second < 600 - before)), ("panel", "alarm", int(second >= 600))
+            ("panel", "prealarm", int(400 <= second < 600 - before)), ("panel", "alarm", int(second >= 600))
         )
-        if second == 300:
+        if second == 460:
             assert room.tickets() == ["fire.prealarm|panel"]
     assert room.tickets() == ["fire.alarm|panel"]
     (work,) = room.records.rows.tickets.values()
     assert work.priority == 1
+    assert work.respond_by == T0 + (600 + 180) * 1000, "as soon as a fire is to be answered"
     assert told(room)[:2] == ["fire.prealarm|panel", "fire.alarm|panel"]
+
+
+def test_a_fire_does_not_take_a_ticket_whose_work_is_done() -> None:
+    room = room_of(
+        [device("panel", "fire_panel", 60)], {"fire_panel": [state("prealarm", 60), state("alarm", 60)]}
+    )
+    desk = Desk(room.records, room.clock)
+    for second in range(0, 700, 10):
+        room.at(second)
+        room.reads(("panel", "prealarm", int(second >= 100)), ("panel", "alarm", int(second >= 600)))
+        if second == 300:
+            (work,) = room.records.rows.tickets.values()
+            desk.accept(SITE, work.id, "li")
+            desk.done(SITE, work.id, "li", "steam from a kettle")
+    assert room.tickets() == ["fire.alarm|panel", "fire.prealarm|panel"]
+    fire = next(t for t in room.records.rows.tickets.values() if t.cause.startswith("fire.alarm"))
+    assert (fire.state, fire.priority) == (TicketState.OPEN, 1)
+    assert "fire.alarm|panel" in told(room)
 
 
 def panel(**rows: Callable[[int], int]) -> Room:
