@@ -51,10 +51,17 @@ def root_of(
     for cause in rule.explained_by:
         for object in objects(room, cause, episode.alarm.object):
             found = room.open.get((cause.rule, object))
-            if found and _explaining(room, found) and (top := top_of(found, episode)):
+            if found is None or not _explaining(room, found) or _long_before(cause, found, episode):
+                continue
+            if top := top_of(found, episode):
                 return top
     cut = cut_of(room, episode, dead.get("power", {}))
     return top_of(cut, episode) if cut is not None else None
+
+
+def _long_before(cause: Cause, found: Episode, episode: Episode) -> bool:
+    """Whether what would explain an alarm stood too long before it came."""
+    return bool(cause.within) and known_since(found.alarm) < known_since(episode.alarm) - cause.within
 
 
 def lost_again(room: Room, root: Episode, episode: Episode, steady: Ms = MINUTE) -> bool:

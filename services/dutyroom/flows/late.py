@@ -26,8 +26,9 @@ from dutyroom.rules.engine import AHEAD, Engine
 from dutyroom.rules.kind import Instance
 from dutyroom.rules.replay import Mark, Pause, Row, replay
 from dutyroom.rules.roster import Key
-from dutyroom.timebase import DAY, SECOND, Ms
+from dutyroom.timebase import DAY, MINUTE, SECOND, Ms
 
+_JUST: Ms = 2 * MINUTE
 _PACE: Ms = 5 * SECOND  # between two looks: what comes late seldom comes alone
 _MOST = 200  # instances judged again in one go, and
 _POINTS = 400  # of theirs: what looks at a whole building takes as long as a hundred others
@@ -122,7 +123,7 @@ class Late:
             if key not in bases:
                 self.beyond += 1
                 del self._engine.missed[key]
-        rows = self._rows(tx, bases, now)
+        rows = {key: _believed(found, missed[key], now) for key, found in self._rows(tx, bases, now).items()}
         pauses = self._engine.pauses
         return [
             _again(
@@ -253,6 +254,12 @@ class Late:
     def _resets(self, tx: Tx, point: Point, begin: Ms, end: Ms) -> list[Row]:
         events = tx.devices.events(self._site, point.id, begin, _EVENTS, COUNTER_RESET)
         return [Row(event.at, point.id, None) for event in events if event.at < end]
+
+
+def _believed(rows: list[Row], since: Ms, now: Ms) -> list[Row]:
+    """Without those of a time that is not yet, where what was missed was said just now: the clock that told them was ahead and
+    has been set right, and what it says now must not wait until they have passed."""
+    return [row for row in rows if row.at <= now] if now - _JUST <= since <= now else rows
 
 
 def _again(

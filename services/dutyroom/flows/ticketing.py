@@ -10,10 +10,13 @@ from dutyroom.flows.backlog import unfinished
 from dutyroom.flows.calls import attach
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
+from dutyroom.flows.inferred import over
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
 from dutyroom.model.duty import SYSTEM, Priority, Ticket, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import Ms
+from dutyroom.timebase import HOUR, Ms
+
+LATELY: Ms = HOUR  # for so long after its end an alarm's ticket takes what is the same cause, grown worse
 
 
 def announce(room: Room, episode: Episode, rule: Rule) -> None:
@@ -106,12 +109,23 @@ def _within(rule: Rule, episode: Episode) -> Ms | None:
 
 
 def _joined(room: Room, episode: Episode, rule: Rule) -> Work | None:
-    """The open ticket of a milder alarm of the same cause."""
+    """The open ticket of a milder alarm of the same cause: one that stands, or did until lately, and whose work is not done."""
     for cause in rule.joins:
         for object in objects(room, cause, episode.alarm.object):
-            if work := room.works.get(tickets.cause_of(cause.rule, object)):
+            work = room.works.get(tickets.cause_of(cause.rule, object))
+            if (
+                work is not None
+                and work.ticket.state is not TicketState.DONE
+                and _lately(room, cause.rule, object)
+            ):
                 return work
     return None
+
+
+def _lately(room: Room, rule: str, object: str) -> bool:
+    alarms = [e.alarm for e in (*room.open.values(), *room.recent) if e.key == (rule, object)]
+    ends = [over(alarm) for alarm in alarms]
+    return any(end is None or room.now - end < LATELY for end in ends)
 
 
 def _join_test(room: Room, episode: Episode) -> None:

@@ -15,7 +15,9 @@ from dutyroom.timebase import DAY, HOUR, Ms, from_datetime, from_iso, from_local
 ReadTime: TypeAlias = Callable[[object], Ms | None]  # None = cannot be read
 
 OLDEST: Ms = 3653 * DAY  # a device clock may be this far behind the receive time
-NEWEST: Ms = DAY  # ... and this far ahead
+# ... and this far ahead: no rule takes what is said to be later (`rules.engine.AHEAD`), and a time zone that was mistaken, hours
+# ahead, must not silence a panel or a lift.
+NEWEST: Ms = HOUR
 
 MAX_REMEMBERED = 4096  # texts of one rule
 LONGEST = 64  # characters of such a text

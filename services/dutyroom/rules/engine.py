@@ -26,7 +26,7 @@ from dutyroom.rules.spec import Rule
 from dutyroom.rules.waits import Waits
 from dutyroom.timebase import DAY, HOUR, MINUTE, Ms
 
-AHEAD: Ms = HOUR  # a reading further in the future than this comes from a wrong clock
+AHEAD: Ms = HOUR  # a reading further in the future than this comes from a wrong clock; ingest stores it as of when it came
 HORIZON: Ms = DAY  # what comes later than this is kept and billed, but changes no alarm any more
 _KEPT: Ms = 2 * HORIZON + 4 * HOUR  # what late readings may change lies no farther back
 SESSIONS: Ms = 3 * MINUTE  # until a broker that was away has its clients back: it said that all had gone

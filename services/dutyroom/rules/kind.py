@@ -7,7 +7,7 @@ does not exist yet, `Rejected` when it never can). State is plain data, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Protocol, TypeAlias
@@ -58,6 +58,17 @@ class Place:
         """The devices that ours feeds directly."""
         listed = self.ground.below(utility, self.device.id)
         return [self.devices[device] for device in listed if device in self.devices]
+
+    def fed(self, utility: str) -> int:
+        """How many devices lie at the ends of what ours feeds, through whatever is between."""
+        seen, queue, ends = {self.device.id}, [self.device.id], 0
+        while queue:
+            below = self.ground.below(utility, queue.pop())
+            new = [device for device in below if device not in seen and device in self.devices]
+            ends += sum(not self.ground.below(utility, device) for device in new)
+            seen.update(new)
+            queue += new
+        return ends
 
 
 class KindModule(Protocol):
@@ -230,29 +241,37 @@ class Instance:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A number, or a share of a parameter of the device (`default` where the device has none, but for those that `not_for`
-    names by another parameter)."""
+    """A number, or a share of a parameter of the device. Where the device has none, `default`, by another parameter perhaps
+    (`default_by`), and `each` more for every meter that it feeds in the utility `fed`."""
 
     number: float | None = None
     parameter: str = ""
     share: float = 1.0
     default: float | None = None
-    not_for: tuple[tuple[str, tuple[object, ...]], ...] = ()
+    default_by: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
+    each: float = 0.0
+    fed: str = ""
 
-    def of(self, device: Device) -> float:
-        """The limit on this device. Raises Rejected when its parameter is missing."""
+    def of(self, device: Device, fed: int = 0) -> float:
+        """The limit on this device, which feeds so many meters. Raises Rejected when its parameter is missing."""
         if self.number is not None:
             return self.number
         value = device.parameters.get(self.parameter)
-        usual = not any(device.parameters.get(name) in values for name, values in self.not_for)
-        if value is None and self.default is not None and usual:
-            return self.default
+        if value is None and self.default is not None:
+            return self._usual(device) + self.each * fed
         try:
             if value is not None and not isinstance(value, bool):
                 return float(value) * self.share
         except ValueError:
             pass
         raise Rejected(f"device {device.id} needs the number parameter {self.parameter!r}")
+
+    def _usual(self, device: Device) -> float:
+        for name, by in self.default_by:
+            for value, number in by:
+                if device.parameters.get(name) == value:
+                    return number
+        return self.default or 0.0
 
 
 def read_limit(fields: Fields, name: str) -> Limit | None:
@@ -265,21 +284,29 @@ def read_limit(fields: Fields, name: str) -> Limit | None:
     inner = fields.child(name)
     if inner is None:
         return None
-    excepted = inner.raw("not_for")
-    if excepted is not None and not (
-        isinstance(excepted, dict) and all(isinstance(v, list) for v in excepted.values())
-    ):
-        inner.wrong("not_for", "must be a mapping of parameters to lists of values")
-        excepted = None
     limit = Limit(
         parameter=inner.text("parameter"),
         share=inner.number("share", 1.0),
         default=inner.number("default") if inner.has("default") else None,
-        not_for=tuple((str(name), tuple(values)) for name, values in (excepted or {}).items()),
+        default_by=tuple(_defaults(inner)),
+        each=inner.number("each", 0.0),
+        fed=inner.choice("fed", ("water", "gas", "power"), ""),
     )
     inner.raw("default")
     inner.finish()
     return limit
+
+
+def _defaults(fields: Fields) -> Iterator[tuple[str, tuple[tuple[str, float], ...]]]:
+    by = fields.child("default_by")
+    if by is None:
+        return
+    for name in map(str, by.data):
+        values = by.child(name)
+        if values is not None:
+            yield name, tuple((value, values.number(value)) for value in map(str, values.data))
+            values.finish()
+    by.finish()
 
 
 def read_deadband(fields: Fields) -> Limit:

@@ -283,6 +283,7 @@ def _cause(fields: Fields) -> Cause:
         fields.text("parameter", ""),
         fields.choice("below", _UTILITIES, ""),
         fields.choice("above", _UTILITIES, ""),
+        fields.duration("within", 0),
     )
     fields.finish()
     return cause

@@ -34,12 +34,14 @@ class TicketPolicy:
 @dataclass(frozen=True, slots=True)
 class Cause:
     """An open alarm of `rule` explains ours: on the same object, or on the device that our
-    device's parameter `parameter` names, or on a device that ours feeds (below) or that feeds ours (above)."""
+    device's parameter `parameter` names, or on a device that ours feeds (below) or that feeds ours (above). within: it does
+    so where it was known so long before ours at most; what stands for days is another thing. 0 = however long it stands."""
 
     rule: str
     parameter: str = ""
     below: str = ""  # a utility: the cause lies on a device downstream of ours in it
     above: str = ""  # a utility: it lies on a device upstream of ours in it
+    within: Ms = 0
 
 
 @dataclass(frozen=True, slots=True)

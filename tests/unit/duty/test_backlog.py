@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from tests.unit.duty.duty_room import T0, Room, device, gauge, person, state
+from tests.unit.duty.test_late_data import Stored
 
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.topology import Topology
@@ -325,6 +326,24 @@ def test_and_of_one_whose_words_are_a_minute_late() -> None:
     room.reads(("gate", "door_forced", 1), at=5000)
     room.reads(("gate", "door_forced", 0), at=5060)
     assert "gate.forced|gate" in room.tickets()
+
+
+@pytest.mark.parametrize("ahead", [300, 1200, 3500])
+def test_a_clock_that_was_ahead_and_is_set_right_hides_nothing(ahead: int) -> None:
+    """Its words of before lie in times that are not yet."""
+    detector = [state("gas", 30), state("leak", 30)]
+    room = Room([device("hob", "sensor", 30)], {"sensor": detector})
+    room.past = Stored(room)
+    room.restart()
+    room.records.rows.people = [person("li")]
+    for second in range(0, 2400, 30):
+        room.at(second, step=5)
+        off, wrong = (ahead if second < 2000 else 0), int(2100 <= second < 2250)
+        room.reads(("hob", "gas", wrong), ("hob", "leak", wrong), at=second + off)
+    told = {row.arguments["object"] for row in room.records.rows.outbox.values()}
+    assert told == {"hob"}
+    rules = {key.split("|")[1] for key in room.records.rows.outbox}
+    assert {"gas.leak", "sensor.leak"} <= rules
 
 
 # ------------------------------------------------------------ what follows

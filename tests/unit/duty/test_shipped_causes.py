@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
@@ -10,6 +10,7 @@ from tests.unit.duty.plain_book import PlainBook
 
 from dutyroom.flows.desk import Desk
 from dutyroom.flows.episodes import Context
+from dutyroom.flows.ground import ground_of
 from dutyroom.model.duty import Condition, Device, TicketState
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.rules.parse import parse_rules
@@ -79,6 +80,19 @@ def test_the_voltage_of_the_grid_is_one_ticket(volts: tuple[float, float, float]
     assert told(room) == room.tickets()
 
 
+def test_a_phase_that_is_lost_further_down_days_later_is_not_hidden_by_the_old_one() -> None:
+    rules = {rule.id: rule for rule in parse_rules("", "rules.yaml")}
+    devices = {name: device(name, "feeder", 60) for name in ("f0", "f1")}
+    book = PlainBook(Context(SITE, rules, devices, Topology({"power": {"f1": ("f0",)}})))
+    for name, after in (("f0", 0), ("f1", 2 * DAY)):
+        book.act(
+            [Condition(f"electricity.phase_{'b' if after else 'a'}_lost", name, True, T0 + after)], T0 + after
+        )
+        for minute in range(1, 5):
+            book.act([], T0 + after + minute * MINUTE)
+    assert book.jobs() == ["electricity.phase_a_lost|f0", "electricity.phase_b_lost|f1"]
+
+
 def test_a_meter_that_lost_a_phase_alone_has_its_ticket() -> None:
     room = estate(lambda name: (3, 230, 230) if name == "m2" else (230, 230, 230))
     assert room.tickets() == ["electricity.phase_a_lost|m2"]
@@ -138,35 +152,43 @@ def test_an_engine_that_overheats_and_trips_in_a_cut_is_one_ticket_beside_the_cu
 # ------------------------------------------------------------ a lift, a panel
 
 
-def test_a_lift_that_stands_between_floors_with_a_fault_code_is_one_ticket() -> None:
+def lift_of(faulty: int, stands: int, until: int = 1200) -> Iterator[tuple[int, Room]]:
+    """From when on it has a fault code, and stands between floors; each turn."""
     specs = [state(name, 10) for name in ("fault_code", "door_zone", "moving")]
     room = room_of([device("lift", "elevator", 10)], {"elevator": specs})
-    for second in range(0, 600, 10):
+    for second in range(0, until, 10):
         room.at(second)
-        stands = second >= 100
         room.reads(
-            ("lift", "fault_code", 7 * stands), ("lift", "door_zone", int(not stands)), ("lift", "moving", 0)
+            ("lift", "fault_code", 7 * (second >= faulty)),
+            ("lift", "door_zone", int(second < stands)),
+            ("lift", "moving", 0),
         )
+        yield second, room
+
+
+def test_a_lift_that_stands_between_floors_with_a_fault_code_is_one_ticket() -> None:
+    *_, (_, room) = lift_of(100, 100)
     assert room.tickets() == ["elevator.stopped_outside|lift"]
     (work,) = room.records.rows.tickets.values()
     assert work.priority == 2
 
 
 def test_and_so_it_is_where_the_fault_was_known_for_long() -> None:
-    specs = [state(name, 10) for name in ("fault_code", "door_zone", "moving")]
-    room = room_of([device("lift", "elevator", 10)], {"elevator": specs})
-    for second in range(0, 1200, 10):
-        room.at(second)
-        stands = second >= 900
-        room.reads(
-            ("lift", "fault_code", 7 * (second >= 100)),
-            ("lift", "door_zone", int(not stands)),
-            ("lift", "moving", 0),
-        )
+    *_, (_, room) = lift_of(100, 900)
     assert room.tickets() == ["elevator.fault|lift"]
     (work,) = room.records.rows.tickets.values()
-    assert work.priority == 2
+    assert (work.priority, (work.respond_by or 0) - T0) == (2, (960 + 600) * 1000)
     assert told(room) == ["elevator.fault|lift", "elevator.stopped_outside|lift"]
+
+
+def test_but_none_whose_work_is_done() -> None:
+    for second, room in lift_of(100, 900):
+        if second == 500:
+            (work,) = room.records.rows.tickets.values()
+            desk = Desk(room.records, room.clock)
+            desk.accept(SITE, work.id, "li")
+            desk.done(SITE, work.id, "li", "reset")
+    assert room.tickets() == ["elevator.fault|lift", "elevator.stopped_outside|lift"]
 
 
 @pytest.mark.parametrize("before", [0, 60, 110])
@@ -226,6 +248,11 @@ def test_one_with_a_fault_of_its_own_has_its_ticket() -> None:
     assert room.tickets() == ["fire.fault|panel"]
 
 
+def test_a_loop_that_fails_behind_a_fault_that_stands_for_long_is_told() -> None:
+    room = panel(fault=lambda s: int(s >= 120), line_fault=lambda s: int(s >= 600))
+    assert room.tickets() == ["fire.fault|panel", "fire.line_fault|panel"]
+
+
 def test_a_battery_that_fails_while_the_mains_is_away_is_told_on_its_ticket() -> None:
     room = panel(
         mains=lambda s: int(s < 300), fault=lambda s: int(s >= 300), battery_fault=lambda s: int(s >= 900)
@@ -252,23 +279,40 @@ def test_a_burst_in_a_flat_that_its_riser_shows_too_is_one_ticket_that_names_the
         room.at(second, step=30)
         burst = second >= 3600
         volume += 2.8 / 60 * burst
-        room.reads(("riser", "flow", 0.1 + 2.8 * burst + 0.4 * (second >= 3600 + after)))
+        room.reads(("riser", "flow", 0.1 + 2.8 * burst + 0.6 * (second >= 3600 + after)))
         if second % 300 == 0:
             room.reads(("w0", "volume", volume), ("w1", "volume", 10.0), ("w2", "volume", 10.0))
     assert len(room.tickets()) == 1
     assert sorted(told(room)) == ["water.burst|riser", "water.unit_burst|w0"]
 
 
-def test_a_master_of_which_nobody_entered_what_it_lets_through_fills_its_tank_in_peace() -> None:
-    specs = {"water_meter": [gauge("flow", "m3/h", 60)]}
-    masters = {"plain": {}, "known": {"burst_flow": 10.0}}
-    devices = [device(name, "water_meter", 60, use="master", **given) for name, given in masters.items()]
-    room = room_of(devices, specs)
+def flowing(flows: dict[str, float], homes: int = 0, **uses: dict[str, object]) -> list[str]:
+    """Meters that let so much through from five minutes on (m3/h), each with so many homes below; the tickets."""
+    below = {f"{name}-{n}": (name,) for name in uses for n in range(homes)}
+    room = room_of(
+        [
+            *(device(name, "water_meter", 60, **given) for name, given in uses.items()),
+            *(device(home, "other") for home in below),
+        ],
+        {"water_meter": [gauge("flow", "m3/h", 60)]},
+        water=below,
+    )
+    room.ground = ground_of(room.topology, "Asia/Shanghai")
+    room.restart()
     for second in range(0, 1200, 60):
         room.at(second)
-        room.reads(*((name, "flow", 12.0 * (second >= 300)) for name in masters))
-    assert room.tickets() == ["water.burst|known"]
-    assert "burst_flow" in room.engine.problems["water.burst", "plain"]
+        room.reads(*((name, "flow", flow * (second >= 300)) for name, flow in flows.items()))
+    return room.tickets()
+
+
+def test_what_is_a_burst_goes_by_what_hangs_on_the_meter_where_nobody_entered_it() -> None:
+    uses = {"riser": {"use": "riser"}, "master": {"use": "master"}, "garden": {"use": "public"}}
+    assert flowing({"riser": 2.9, "master": 14, "garden": 9}, **uses) == []
+    assert len(flowing({"riser": 3.1, "master": 16, "garden": 11}, **uses)) == 3
+    assert flowing({"riser": 8.9, "master": 20}, 60, riser=uses["riser"], master=uses["master"]) == []
+    assert len(flowing({"riser": 9.1, "master": 22}, 60, riser=uses["riser"], master=uses["master"])) == 2
+    known = {"known": {"use": "master", "burst_flow": 6.0}}
+    assert flowing({"known": 7}, 60, **known) == ["water.burst|known"]
 
 
 @pytest.mark.parametrize("toilet", [False, True])

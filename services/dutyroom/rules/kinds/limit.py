@@ -53,4 +53,5 @@ def build(rule: Rule, place: Place) -> LimitInstance | None:
     deadband = band.of(place.device) if isinstance(band, Limit) else 0.0
     if not isinstance(limit, Limit):
         return None
-    return LimitInstance(rule, point, limit.of(place.device), deadband, 1 if limit is above else -1)
+    at = limit.of(place.device, place.fed(limit.fed) if limit.each else 0)
+    return LimitInstance(rule, point, at, deadband, 1 if limit is above else -1)
