@@ -437,7 +437,7 @@ def test_what_was_committed_before_the_journal_failed_is_not_committed_again(
     monkeypatch.setattr(rig.library, "decode", fragile)
     monkeypatch.setattr(rig.journal, "append", third_fails)
     hours = [f"2026-11-25T{hour:02d}:00:00Z" for hour in range(3, 10)]
-    given = [water(float(number), at=at) for number, at in enumerate(hours)]
+    given = [water(float(number), at=at, received=T + 7 * HOUR) for number, at in enumerate(hours)]
     broker = Broker(*given[:3], Message("a", b"boom", T), *given[3:])
     work = IngestWork(broker, rig.ingest, lambda: None)
     with pytest.raises(Unavailable):
@@ -475,13 +475,16 @@ def test_texts_are_stored_as_they_were_sent_and_are_there_after_a_restart(rig: R
     hours = [f"2026-11-25T{hour:02d}:00:00Z" for hour in range(3, 9)]
     status = ["OK", "DRY", "OK", "LEAK BURST", "OK", "REVERSE"]
     given = [
-        water(float(n), at=at, status=text) for n, (at, text) in enumerate(zip(hours, status, strict=True))
+        water(float(n), at=at, received=T + 6 * HOUR, status=text)
+        for n, (at, text) in enumerate(zip(hours, status, strict=True))
     ]
     rig.ingest.handle(given)
     rig.keep.drain()
     rig.again()
     rig.ingest.handle(given)  # the same again, late
-    rig.ingest.handle([water(1.0, at=hours[1], status="ALARM")])  # another text: the larger one stays
+    rig.ingest.handle(
+        [water(1.0, at=hours[1], received=T + 6 * HOUR, status="ALARM")]
+    )  # another text: the larger one stays
     rig.keep.drain()
     rig.again()
     point = rig.table.find("A-1204-water", "status")

@@ -308,9 +308,14 @@ def _settle_check(tx: Tx, ticket: int, check: Check, actor: str, now: Ms) -> Che
 
 
 def stands(tx: Tx, ticket: Ticket) -> bool:
-    """Whether the condition that a ticket was opened for is still there, or there once more."""
+    """Whether the condition that a ticket was opened for is still there, or there once more; or that of an alarm that joined it,
+    the same cause grown worse."""
     alarm = alarm_of(tx, ticket)
-    return alarm is not None and alarm.ended_at is None and alarm.cleared_at is None
+    if alarm is not None and alarm.ended_at is None and alarm.cleared_at is None:
+        return True
+    return ticket.kind is TicketKind.ALARM and any(
+        a.ticket == ticket.id and a.cleared_at is None for a in tx.alarms.open_ones(ticket.site)
+    )
 
 
 def _occurrence(tx: Tx, site: str, occurrence: int) -> Occurrence:

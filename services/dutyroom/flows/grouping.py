@@ -22,7 +22,7 @@ from dutyroom.flows.neighbours import (
     spoken_from,
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
-from dutyroom.flows.ticketing import hand_over
+from dutyroom.flows.ticketing import TOLD, hand_over
 from dutyroom.flows.zones import lingers
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
@@ -123,7 +123,8 @@ def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
     """The ticket of what is explained: its root's, unless that has one or wants none. One of an earlier time, or whose work is
     done, which nobody has closed yet, stays what it is: the root has its own, and people are told of it."""
     rule = rule_of(room, root)
-    episode.alarm = replace(episode.alarm, ticket=None)
+    # People were told of it: of a ticket of its own, later, they are told again.
+    episode.alarm = replace(episode.alarm, ticket=None, arguments={**episode.alarm.arguments, TOLD: True})
     supplied = episode.alarm.arguments.get(SUPPLIED)  # it is the ticket of a cut, and stays that
     of_a_cut = isinstance(supplied, int) and work.ticket.opened_at <= supplied
     done = work.ticket.state is TicketState.DONE

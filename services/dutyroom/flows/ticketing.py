@@ -16,6 +16,7 @@ from dutyroom.model.duty import SYSTEM, Priority, Ticket, TicketEvent, TicketSta
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, Ms
 
+TOLD = "told"  # argument of an alarm whose ticket went to what explained it
 LATELY: Ms = HOUR  # for so long after its end an alarm's ticket takes what is the same cause, grown worse
 
 
@@ -82,7 +83,7 @@ def _open_ticket(room: Room, episode: Episode) -> None:
         work = Work(ticket, origin=episode)
         work.changes.append(tickets.opening(ticket, room.now, SYSTEM))
         room.works[cause] = work
-        room.tell(episode, what)
+        room.tell(episode, f"again:{room.now}" if anew is None and TOLD in episode.alarm.arguments else what)
     elif episode.alarm.ticket != work.ticket.id:
         # Who has done the work thinks that it is over.
         if rule.priority == Priority.EMERGENCY or work.ticket.state is TicketState.DONE:

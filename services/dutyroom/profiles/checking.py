@@ -19,7 +19,7 @@ from dutyroom.profiles.yamlnode import Plain
 from dutyroom.timebase import Ms, from_iso, to_iso
 
 RECEIVED = "2026-11-01T00:00:10Z"  # when an example says nothing
-LATER = "2036-10-30T00:00:10Z"  # ... and its clock is ahead of that: a clock may be ten years behind
+LATER = "2036-11-01T00:30:10Z"  # ... and its clock is ahead of that: a clock may be ten years behind
 _TZ = ZoneInfo("Asia/Shanghai")  # of times without a zone
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
 from tests.unit.duty.plain_book import PlainBook
 
+from dutyroom.errors import Conflict
 from dutyroom.flows.desk import Desk
 from dutyroom.flows.episodes import Context
 from dutyroom.flows.ground import ground_of
@@ -332,3 +333,54 @@ def test_water_that_no_meter_counted_is_no_toilet_in_a_flat(toilet: bool) -> Non
             book.act([], T0 + after + minute * MINUTE)
     expected = ["water.balance|riser", "water.leak|flat"] if toilet else ["water.night_flow|riser"]
     assert book.jobs() == expected
+
+
+def test_what_one_detector_says_of_one_fire_is_one_ticket() -> None:
+    specs = [state(name, 60) for name in ("alarm", "smoke_alarm", "hot", "fire")]
+    room = room_of(
+        [device("panel", "fire_panel", 60), device("other", "fire_panel", 60)], {"fire_panel": specs}
+    )
+    for second in range(0, 600, 60):
+        room.at(second)
+        burns = int(second >= 300)
+        room.reads(*(("panel", spec.name, burns) for spec in specs))
+        room.reads(*(("other", spec.name, int(spec.name == "alarm" and second >= 360)) for spec in specs))
+    assert len(room.tickets()) == 2
+    assert {cause.split("|")[1] for cause in room.tickets()} == {"panel", "other"}
+    assert len({name for name in told(room) if name.endswith("|panel")}) == 4, "each of them sounds"
+
+
+def test_a_ticket_of_ones_own_after_the_cause_has_gone_is_told() -> None:
+    """A lift's fault was told, became the entrapment's, and stands when that is over."""
+    specs = [state("fault_code", 10), state("trapped", 10)]
+    room = room_of([device("lift", "elevator", 10)], {"elevator": specs})
+    desk = Desk(room.records, room.clock)
+    for second in range(0, 1800, 10):
+        room.at(second)
+        room.reads(("lift", "fault_code", 7 * (second >= 60)), ("lift", "trapped", int(100 <= second < 400)))
+        if second == 500:
+            (work,) = room.records.rows.tickets.values()
+            desk.accept(SITE, work.id, "li")
+            desk.done(SITE, work.id, "li", "freed")
+            alarm = room.alarm("elevator.entrapment", "lift")
+            desk.acknowledge(SITE, alarm.id, "li", "freed")
+            desk.reset(SITE, alarm.id, "li", "freed")
+    assert "elevator.fault|lift" in room.tickets()
+    assert told(room).count("elevator.fault|lift") == 2
+
+
+def test_a_ticket_is_not_closed_without_a_reason_while_what_joined_it_stands() -> None:
+    specs = [state(name, 10) for name in ("fault_code", "door_zone", "moving")]
+    room = room_of([device("lift", "elevator", 10)], {"elevator": specs})
+    desk = Desk(room.records, room.clock)
+    for second in range(0, 1300, 10):
+        room.at(second)
+        fault, zone = 7 * (100 <= second < 1050), int(second < 900)
+        room.reads(("lift", "fault_code", fault), ("lift", "door_zone", zone), ("lift", "moving", 0))
+    (work,) = room.records.rows.tickets.values()
+    assert "elevator.fault@lift" not in room.alarms() or room.alarms()["elevator.fault@lift"] == "returned"
+    desk.accept(SITE, work.id, "li")
+    desk.done(SITE, work.id, "li", "reset")
+    with pytest.raises(Conflict, match="standing"):
+        desk.close(SITE, work.id, "li")
+    desk.close(SITE, work.id, "li", "the lift is locked")
