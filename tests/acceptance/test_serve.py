@@ -412,9 +412,12 @@ def test_bad_input_is_set_aside_with_its_reason_and_harms_nothing(broker: Mosqui
         publish(broker.port, (TOPIC, water("6.409", now - 600, flow_m3h=9e9)))  # out of range
         publish(broker.port, (TOPIC, water("6.410", 3_250_000_000, flow_m3h=0.1)))  # the year 2072
         publish(broker.port, (TOPIC, water("1e999", now - 500)), (TOPIC, water('"many"', now - 400)))
-        last = int(time.time()) + 1  # newer than the receive time that an absurd clock is replaced by
+        wait_for(
+            lambda: register(visitor) == "6.410", 30, "the reading with an absurd clock, as of when it came"
+        )
+        last = int(time.time()) + 1  # newer than that
         publish(broker.port, (TOPIC, water("6.411", last)))
-        wait_for(lambda: register(visitor) == "6.411", 10, "the reading after")
+        wait_for(lambda: register(visitor) == "6.411", 30, "the reading after")
 
         rows = visitor.get("/quarantine", limit=200)
         by_reason = {row["reason"]: row for row in reversed(rows) if row["reason"] in unreadable}
