@@ -118,10 +118,10 @@ class Standing:
 class Context:
     """The site as it is configured. heard: receive time of a device's last sign of life.
 
-    interval: how often a device is expected to speak, 0 = not known. gap: when it said nothing
-    last, for more than a minute. said: of a rule on a device, time of the newest word that it looks at, by the device's clock. departed: of which devices a broker has said since an instant that they have gone (a last
-    will), and when, while they say nothing. out: devices that a person has
-    taken out of service.
+    interval: how often a device is expected to speak, 0 = not known. gap: when it said nothing last, for more than a minute.
+    said: of a rule on a device, time of the newest word that it looks at, by the device's clock. departed: of which devices
+    a broker has said since an instant that they have gone (a last will), and when, while they say nothing. out: devices that
+    a person has taken out of service.
     """
 
     site: str

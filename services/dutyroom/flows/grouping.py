@@ -165,9 +165,7 @@ def lift(room: Room) -> None:
         if rule is not None and rule.ticket.after is not None:
             # What was raised just now may be of something that begins again: it waits for its root as ever.
             due = max(room.now, known_since(episode.alarm) + rule.wait)
-            if (
-                planned and rule.off_delay
-            ):  # and what is about to end, with the next reading or without, comes to its end
+            if planned and rule.off_delay:  # what is about to end comes to its end
                 due = max(due, room.now + rule.off_delay + room.context.interval(episode.alarm.object))
             episode.alarm = replace(episode.alarm, ticket_due=due)
 
