@@ -18,6 +18,7 @@ from dutyroom.timebase import HOUR, Ms
 
 TOLD = "told"  # argument of an alarm whose ticket went to what explained it
 LATELY: Ms = HOUR  # for so long after its end an alarm's ticket takes what is the same cause, grown worse
+JOINED: Ms = 12 * HOUR  # and for so long after it was opened: who took it days ago has to hear of this anew
 
 
 def announce(room: Room, episode: Episode, rule: Rule) -> None:
@@ -110,13 +111,15 @@ def _within(rule: Rule, episode: Episode) -> Ms | None:
 
 
 def _joined(room: Room, episode: Episode, rule: Rule) -> Work | None:
-    """The open ticket of a milder alarm of the same cause: one that stands, or did until lately, and whose work is not done."""
+    """The open ticket of a milder alarm of the same cause: one that stands, or did until lately, is of today, and whose work is
+    not done."""
     for cause in rule.joins:
         for object in objects(room, cause, episode.alarm.object):
             work = room.works.get(tickets.cause_of(cause.rule, object))
             if (
                 work is not None
                 and work.ticket.state is not TicketState.DONE
+                and room.now - work.ticket.opened_at <= (cause.within or JOINED)
                 and _lately(room, cause.rule, object)
             ):
                 return work

@@ -35,7 +35,8 @@ class TicketPolicy:
 class Cause:
     """An open alarm of `rule` explains ours: on the same object, or on the device that our
     device's parameter `parameter` names, or on a device that ours feeds (below) or that feeds ours (above). within: it does
-    so where it was known so long before ours at most; what stands for days is another thing. 0 = however long it stands."""
+    so where it was known so long before ours at most; what stands for days is another thing. 0 = however long it stands; of one
+    that ours joins, whose ticket is not older than 12 h."""
 
     rule: str
     parameter: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
@@ -12,10 +13,10 @@ from dutyroom.errors import Conflict
 from dutyroom.flows.desk import Desk
 from dutyroom.flows.episodes import Context
 from dutyroom.flows.ground import ground_of
-from dutyroom.model.duty import Condition, Device, TicketState
+from dutyroom.model.duty import AlarmState, Condition, Device, TicketState
 from dutyroom.model.telemetry import Kind, PointSpec
 from dutyroom.rules.parse import parse_rules
-from dutyroom.timebase import DAY, MINUTE
+from dutyroom.timebase import DAY, HOUR, MINUTE
 from dutyroom.topology import Topology
 
 FEEDERS = ("f0", "f1", "f2", "f3")  # the first feeds the others, the second the meters
@@ -384,3 +385,81 @@ def test_a_ticket_is_not_closed_without_a_reason_while_what_joined_it_stands() -
     with pytest.raises(Conflict, match="standing"):
         desk.close(SITE, work.id, "li")
     desk.close(SITE, work.id, "li", "the lift is locked")
+
+
+# ------------------------------------------------------------ what stands for long
+
+
+KINDS = {
+    "tank": "tank",
+    "filling": "pump",
+    "flat": "water_meter",
+    "riser": "water_meter",
+    "supply": "feeder",
+    "lift": "elevator",
+}
+FEEDS = {"water": {"flat": ("riser",), "tank": ("filling",)}}
+AFTER = [  # what stands, and what is another thing days later
+    ("tank.unusual|tank", "tank.overflow|tank"),
+    ("tank.unusual|tank", "tank.dry|tank"),
+    ("tank.unusual|tank", "tank.leak|tank"),
+    ("tank.dry|tank", "pump.no_rise|filling"),
+    ("water.burst|flat", "water.burst|riser"),
+    ("water.home_leak|flat", "water.night_flow|riser"),
+    ("meter.leak_flag|flat", "water.home_leak|flat"),
+    ("meter.leap|flat", "water.home_leak|flat"),
+    ("electricity.phase_b_lost|supply", "electricity.voltage_low|supply"),
+    ("elevator.fault|lift", "elevator.door_open_long|lift"),
+]
+
+
+def later(first: str, second: str, after: int, shelved: bool = False) -> tuple[list[str], list[str]]:
+    """Two alarms, the second so long after the first, which somebody has shelved: open tickets, and what people were told of."""
+    rules = {rule.id: rule for rule in parse_rules("", "rules.yaml")}
+    devices = {
+        name: device(name, kind, 60, **({"fills": "tank"} if name == "filling" else {}))
+        for name, kind in KINDS.items()
+    }
+    book = PlainBook(Context(SITE, rules, devices, Topology(FEEDS)))
+    for cause, at in ((first, T0), (second, T0 + after)):
+        rule, name = cause.split("|")
+        book.act([Condition(rule, name, True, at)], at)
+        for minute in range(1, 30):
+            book.act([], at + minute * MINUTE)
+        if shelved and cause == first:
+            (alarm,) = book.alarms.values()
+            until = T0 + 60 * DAY
+            book.alarms[alarm.id] = replace(alarm, state=AlarmState.SHELVED, shelved_until=until)
+    return book.jobs(), [f"{rule}|{name}" for _, rule, name in book.told]
+
+
+@pytest.mark.parametrize(("first", "second"), AFTER)
+@pytest.mark.parametrize("shelved", [False, True])
+def test_what_stands_for_long_or_is_on_a_shelf_hides_nothing_new(
+    first: str, second: str, shelved: bool
+) -> None:
+    jobs, told = later(first, second, 8 * DAY, shelved=shelved)
+    assert jobs == sorted([first, second])
+    assert told == [first, second]
+
+
+@pytest.mark.parametrize(("first", "second"), AFTER)
+def test_and_what_comes_soon_after_is_the_same_thing(first: str, second: str) -> None:
+    assert later(first, second, 40 * MINUTE) == ([first], [first])
+
+
+def test_a_tank_that_overflows_hours_after_its_level_was_unusual_is_told_on_the_same_ticket() -> None:
+    jobs, told = later("tank.unusual|tank", "tank.overflow|tank", 8 * HOUR)
+    assert jobs == ["tank.unusual|tank"]
+    assert told == ["tank.unusual|tank", "tank.overflow|tank"]
+
+
+def test_what_is_graver_does_not_hide_on_a_ticket_that_somebody_took_days_ago() -> None:
+    """A fault code of a lift is looked after; two days later it stands between floors."""
+    assert later("elevator.fault|lift", "elevator.stopped_outside|lift", 2 * DAY)[0] == [
+        "elevator.fault|lift",
+        "elevator.stopped_outside|lift",
+    ]
+    assert later("elevator.fault|lift", "elevator.stopped_outside|lift", 2 * HOUR)[0] == [
+        "elevator.fault|lift"
+    ]
