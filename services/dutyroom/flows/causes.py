@@ -124,6 +124,9 @@ def objects(room: Room, cause: Cause, object: str) -> list[str]:
     if cause.parameter:
         device = room.context.devices.get(object)
         return [str(device.parameters.get(cause.parameter, ""))] if device else []
+    if cause.naming:
+        devices = room.context.devices.values()
+        return sorted(d.id for d in devices if d.parameters.get(cause.naming) == object)
     return [object]
 
 

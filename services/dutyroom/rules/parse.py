@@ -284,6 +284,7 @@ def _cause(fields: Fields) -> Cause:
         fields.choice("below", _UTILITIES, ""),
         fields.choice("above", _UTILITIES, ""),
         fields.duration("within", 0),
+        fields.text("naming", ""),
     )
     fields.finish()
     return cause

@@ -34,7 +34,8 @@ class TicketPolicy:
 @dataclass(frozen=True, slots=True)
 class Cause:
     """An open alarm of `rule` explains ours: on the same object, or on the device that our
-    device's parameter `parameter` names, or on a device that ours feeds (below) or that feeds ours (above). within: it does
+    device's parameter `parameter` names, or on one whose parameter `naming` names ours, or on a device that ours feeds (below)
+    or that feeds ours (above). within: it does
     so where it was known so long before ours at most; what stands for days is another thing. 0 = however long it stands; of one
     that ours joins, whose ticket is not older than 12 h."""
 
@@ -43,6 +44,7 @@ class Cause:
     below: str = ""  # a utility: the cause lies on a device downstream of ours in it
     above: str = ""  # a utility: it lies on a device upstream of ours in it
     within: Ms = 0
+    naming: str = ""
 
 
 @dataclass(frozen=True, slots=True)

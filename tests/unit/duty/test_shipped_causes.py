@@ -398,7 +398,7 @@ KINDS = {
     "supply": "feeder",
     "lift": "elevator",
 }
-FEEDS = {"water": {"flat": ("riser",), "tank": ("filling",)}}
+FEEDS = {"water": {"flat": ("riser",)}}
 AFTER = [  # what stands, and what is another thing days later
     ("tank.unusual|tank", "tank.overflow|tank"),
     ("tank.unusual|tank", "tank.dry|tank"),
@@ -463,3 +463,15 @@ def test_what_is_graver_does_not_hide_on_a_ticket_that_somebody_took_days_ago() 
     assert later("elevator.fault|lift", "elevator.stopped_outside|lift", 2 * HOUR)[0] == [
         "elevator.fault|lift"
     ]
+
+
+def test_a_tank_that_runs_dry_after_its_pump_brought_nothing_is_one_ticket_whatever_topology_says() -> None:
+    assert later("pump.no_rise|filling", "tank.dry|tank", HOUR) == (
+        ["pump.no_rise|filling"],
+        ["pump.no_rise|filling", "tank.dry|tank"],
+    )
+
+
+def test_doors_that_do_not_close_until_the_controller_gives_up_are_one_ticket() -> None:
+    jobs, _ = later("elevator.door_reversals|lift", "elevator.fault|lift", 15 * MINUTE)
+    assert jobs == ["elevator.door_reversals|lift"]
