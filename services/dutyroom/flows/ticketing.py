@@ -111,19 +111,24 @@ def _within(rule: Rule, episode: Episode) -> Ms | None:
 
 
 def _joined(room: Room, episode: Episode, rule: Rule) -> Work | None:
-    """The open ticket of a milder alarm of the same cause: one that stands, or did until lately, is of today, and whose work is
-    not done."""
+    """The open ticket of a milder alarm of the same cause: one that stands, or did until lately, whose work is not done, and that
+    nobody has taken but lately."""
     for cause in rule.joins:
         for object in objects(room, cause, episode.alarm.object):
             work = room.works.get(tickets.cause_of(cause.rule, object))
             if (
                 work is not None
                 and work.ticket.state is not TicketState.DONE
-                and room.now - work.ticket.opened_at <= (cause.within or JOINED)
+                and _nobodys(room, work.ticket, cause.within or JOINED)
                 and _lately(room, cause.rule, object)
             ):
                 return work
     return None
+
+
+def _nobodys(room: Room, ticket: Ticket, lately: Ms) -> bool:
+    """Whether somebody will look at it anew."""
+    return ticket.state is TicketState.OPEN or room.now - ticket.opened_at <= lately
 
 
 def _lately(room: Room, rule: str, object: str) -> bool:

@@ -37,7 +37,7 @@ class Cause:
     device's parameter `parameter` names, or on one whose parameter `naming` names ours, or on a device that ours feeds (below)
     or that feeds ours (above). within: it does
     so where it was known so long before ours at most; what stands for days is another thing. 0 = however long it stands; of one
-    that ours joins, whose ticket is not older than 12 h."""
+    that ours joins and whose ticket somebody has taken, where that is not older than 12 h."""
 
     rule: str
     parameter: str = ""

@@ -413,8 +413,11 @@ AFTER = [  # what stands, and what is another thing days later
 ]
 
 
-def later(first: str, second: str, after: int, shelved: bool = False) -> tuple[list[str], list[str]]:
-    """Two alarms, the second so long after the first, which somebody has shelved: open tickets, and what people were told of."""
+def later(
+    first: str, second: str, after: int, shelved: bool = False, taken: bool = False
+) -> tuple[list[str], list[str]]:
+    """Two alarms, the second so long after the first, which somebody has shelved, or whose ticket somebody has taken: open
+    tickets, and what people were told of."""
     rules = {rule.id: rule for rule in parse_rules("", "rules.yaml")}
     devices = {
         name: device(name, kind, 60, **({"fills": "tank"} if name == "filling" else {}))
@@ -430,6 +433,9 @@ def later(first: str, second: str, after: int, shelved: bool = False) -> tuple[l
             (alarm,) = book.alarms.values()
             until = T0 + 60 * DAY
             book.alarms[alarm.id] = replace(alarm, state=AlarmState.SHELVED, shelved_until=until)
+        if taken and cause == first:
+            (ticket,) = book.tickets.values()
+            book.tickets[ticket.id] = replace(ticket, state=TicketState.ACCEPTED, accepted_at=at)
     return book.jobs(), [f"{rule}|{name}" for _, rule, name in book.told]
 
 
@@ -438,7 +444,7 @@ def later(first: str, second: str, after: int, shelved: bool = False) -> tuple[l
 def test_what_stands_for_long_or_is_on_a_shelf_hides_nothing_new(
     first: str, second: str, shelved: bool
 ) -> None:
-    jobs, told = later(first, second, 8 * DAY, shelved=shelved)
+    jobs, told = later(first, second, 8 * DAY, shelved=shelved, taken=True)
     assert jobs == sorted([first, second])
     assert told == [first, second]
 
@@ -454,15 +460,14 @@ def test_a_tank_that_overflows_hours_after_its_level_was_unusual_is_told_on_the_
     assert told == ["tank.unusual|tank", "tank.overflow|tank"]
 
 
-def test_what_is_graver_does_not_hide_on_a_ticket_that_somebody_took_days_ago() -> None:
-    """A fault code of a lift is looked after; two days later it stands between floors."""
-    assert later("elevator.fault|lift", "elevator.stopped_outside|lift", 2 * DAY)[0] == [
-        "elevator.fault|lift",
-        "elevator.stopped_outside|lift",
-    ]
-    assert later("elevator.fault|lift", "elevator.stopped_outside|lift", 2 * HOUR)[0] == [
-        "elevator.fault|lift"
-    ]
+@pytest.mark.parametrize("taken", [False, True])
+def test_what_is_graver_does_not_hide_on_a_ticket_that_somebody_took_days_ago(taken: bool) -> None:
+    """A fault code of a lift is looked after, or nobody has looked; then it stands between floors."""
+    first, second = "elevator.fault|lift", "elevator.stopped_outside|lift"
+    jobs, told = later(first, second, 2 * DAY, taken=taken)
+    assert jobs == ([first, second] if taken else [first])
+    assert told == [first, second]
+    assert later(first, second, 2 * HOUR, taken=taken)[0] == [first]
 
 
 def test_a_tank_that_runs_dry_after_its_pump_brought_nothing_is_one_ticket_whatever_topology_says() -> None:
