@@ -15,8 +15,10 @@ from dutyroom.profiles.labels import Keys, wrong_labels
 from dutyroom.profiles.loading import load_own, load_profiles, load_some
 from dutyroom.profiles.profile import Profile, filters_of
 from dutyroom.profiles.ratios import MULTIPLIER
+from dutyroom.rules.kind import Limit
+from dutyroom.rules.sane import SPANS
 from dutyroom.rules.side import tests_in
-from dutyroom.rules.spec import Rule, matches
+from dutyroom.rules.spec import Rule, Select, makes, matches, on
 from dutyroom.rules.trial import failures
 from dutyroom.rules.trial_text import read_trial
 from dutyroom.site.addresses import example, may_be
@@ -29,6 +31,9 @@ from dutyroom.site.names import written
 from dutyroom.site.ratios import lacking, no_number, other_multiplier, wrong_ratio
 from dutyroom.site.roll import COMMON, asked_of_devices, numbers_of
 from dutyroom.site.source import Source
+from dutyroom.timebase import DAY
+
+_FAR = 60  # days: a rule that looks farther back says nothing for a season
 
 
 def check_site(folder: Path, profiles: Path, keys: Keys | None = None) -> list[Mistake]:
@@ -62,22 +67,56 @@ def doubts_of(folder: Path, profiles: Path) -> list[str]:
     if site is None:
         return []
     said = [*doubts(site.brokers), *crossed(folder, profiles, site.brokers)]
-    return [f"{folder / 'site.yaml'}: {sentence}" for sentence in said] + _misnamed(folder, profiles, site)
+    library = load_some({d.profile for d in site.devices}, profiles, folder / "device_profiles")
+    listed = next((f for f in (folder / "devices.csv", folder / "devices.yaml") if f.exists()), folder)
+    return [
+        *(f"{folder / 'site.yaml'}: {sentence}" for sentence in said),
+        *(f"{folder / 'rules.yaml'}: {sentence}" for sentence in (*_misnamed(site, library), *_far(site))),
+        *(f"{listed}: {sentence}" for sentence in _unlimited(site, library)),
+    ]
 
 
-def _misnamed(folder: Path, profiles: Path, site: Site) -> list[str]:
-    """Points of the site's own rules that look like one of their devices' and are none, where messages may name more."""
-    own = [rule for rule in site.rules if not rule.shipped]
-    ids = {d.profile for d in site.devices for rule in own if rule.point and matches(rule.select, d)}
-    library = load_some(ids, profiles, folder / "device_profiles")
+def _far(site: Site) -> list[str]:
+    """The site's own rules that look so far back that who wrote them may wait for them in vain."""
     found = []
-    for rule in own:
+    for rule in (make for one in site.rules if not one.shipped for make in makes(one)):
+        spans = [span for name in SPANS if isinstance(span := rule.parameters.get(name), int)]
+        if (days := max(spans, default=0) // DAY) > _FAR:
+            found.append(
+                f"{rule.id}: looks at {days} days; it says nothing of a device that was heard for less"
+            )
+    return found
+
+
+def _unlimited(site: Site, library: Mapping[str, Profile]) -> list[str]:
+    """Devices without a parameter of which a rule makes its limit: it does not stand there."""
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for device in site.devices:
+        profile = library.get(device.profile)
+        points = {spec.name for spec in profile.points} if profile else set()
+        for rule in (on(one, device) for one in site.rules if matches(one.select, device)):
+            limits = [value for value in rule.parameters.values() if isinstance(value, Limit)]
+            # Of a limit on another device's point it is that one's parameter that counts.
+            here = "other" not in rule.parameters and (not rule.point or rule.point in points)
+            for limit in limits if here else ():
+                if limit.unknown(device):
+                    lacking.setdefault((device.id, limit.parameter), []).append(rule.id)
+    return [
+        f"{device}: has no {name}; without it these rules do not run on it: {', '.join(dict.fromkeys(rules))}"
+        for (device, name), rules in lacking.items()
+    ]
+
+
+def _misnamed(site: Site, library: Mapping[str, Profile]) -> list[str]:
+    """Points of the site's own rules that look like one of their devices' and are none, where messages may name more."""
+    found = []
+    for rule in (rule for rule in site.rules if not rule.shipped):
         of = {d.profile for d in site.devices if matches(rule.select, d)} & library.keys()
         known = {spec.name for profile in of for spec in library[profile].points}
         for _, points in _named(rule) if of else ():
             if not known & set(points) and (hint := nearest(points[0], known)):
                 said = f"no profile of its devices names a point {points[0]!r}{hint}"
-                found.append(f"{folder / 'rules.yaml'}: {rule.id}: {said}")
+                found.append(f"{rule.id}: {said}")
     return found
 
 
@@ -141,7 +180,9 @@ def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:
         rule = rules.get(str(entry.data.get("id")))
         if rule is None:
             continue
-        _selected(entry, rule, site.devices)
+        _selected(entry, rule.select, site.devices)
+        for written_, variant in zip(entry.children("variants"), rule.variants, strict=False):
+            _selected(written_, variant.select, site.devices)
         _tests(entry, rule)
         named = _named(rule)
         known = _points(rule, site.devices, library) if named else None
@@ -151,7 +192,7 @@ def _rules(source: Source, site: Site, library: Mapping[str, Profile]) -> None:
                 entry.wrong(where, f"none of the rule's devices has a point {points[0]!r}{hint}")
 
 
-def _selected(entry: Fields, rule: Rule, devices: Sequence[Device]) -> None:
+def _selected(entry: Fields, select: Select, devices: Sequence[Device]) -> None:
     """Notes what the row itself selects by and no device of the site has, or is: it would wait for ever."""
     given = entry.data.get("select")
     if not devices or not isinstance(given, dict):
@@ -162,7 +203,7 @@ def _selected(entry: Fields, rule: Rule, devices: Sequence[Device]) -> None:
     for name in (str(n) for part in ("where", "unless", "having") for n in _names(given.get(part))):
         if name not in known:
             entry.wrong("select", f"no device has a parameter {name!r}{nearest(name, known)}")
-    for name, wanted in rule.select.where.items():
+    for name, wanted in select.where.items():
         values = {str(v) for d in devices if (v := d.parameters.get(name)) not in (None, "")}
         if values and name in _names(given.get("where")) and not any(str(v) in values for v in wanted):
             said = ", ".join(repr(v) for v in wanted)
@@ -170,7 +211,7 @@ def _selected(entry: Fields, rule: Rule, devices: Sequence[Device]) -> None:
                 "select", f"where: no device has {name} {said} (they have {', '.join(sorted(values)[:10])})"
             )
     used = {device.profile for device in devices}
-    for profile in rule.select.profiles if "profiles" in given else ():
+    for profile in select.profiles if "profiles" in given else ():
         if profile not in used:
             entry.wrong("select", f"profiles: no device has {profile!r}{nearest(profile, used)}")
 

@@ -25,4 +25,8 @@ def ground_of(
         return [feed for of in topology.feeds.values() for feed in of.get(device, ())]
 
     ground = Ground(time_zone, fed, feeds, calendar)
-    return ground if upkeep is None else replace(ground, serviced=upkeep.serviced, planned=upkeep.planned)
+    return (
+        ground
+        if upkeep is None
+        else replace(ground, serviced=upkeep.serviced, rounds=upkeep.rounds, planned=upkeep.planned)
+    )

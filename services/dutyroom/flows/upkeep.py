@@ -17,6 +17,8 @@ _LOOK: Ms = MINUTE  # between two looks at the records
 _BACK: Ms = 400 * DAY  # a yearly work, and a month
 _MOST = 20_000
 _COOLS: Ms = 15 * MINUTE  # a set runs on without load after a test
+# Elevators are serviced every 15 days (TSG T5002); a daily check or a weekly round is none.
+_SERVICE = 10
 _NONE: Mapping[str, Ms] = MappingProxyType({})
 
 
@@ -33,6 +35,8 @@ class Upkeep:
     ) -> None:
         """devices: may grow."""
         self._site, self._zone, self._records, self._devices = site, zone(time_zone), records, devices
+        often = (plan for plan in plans if 0 < (plan.schedule.every_days or 0) < _SERVICE)
+        self.rounds = frozenset(plan.id for plan in often)
         self._proven = [plan for plan in plans if plan.proof is not None and plan.select is not None]
         self._done: Mapping[str, Mapping[str, Ms]] = {}
         self._looked: Ms | None = None

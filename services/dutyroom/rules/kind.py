@@ -7,7 +7,7 @@ does not exist yet, `Rejected` when it never can). State is plain data, so that 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any, Protocol, TypeAlias
@@ -35,6 +35,9 @@ class Ground:
     serviced: Callable[[str], Mapping[str, Ms]] = (
         lambda device: {}
     )  # by plan: when its work on it was last done
+    rounds: Collection[
+        str
+    ] = ()  # plans that come round too often to be a service: what is looked at each day, or week
     planned: Callable[[str, Ms], bool | None] = lambda device, at: (
         None
     )  # a run is wanted; None = no plan of it
@@ -265,6 +268,11 @@ class Limit:
         except ValueError:
             pass
         raise Rejected(f"device {device.id} needs the number parameter {self.parameter!r}")
+
+    def unknown(self, device: Device) -> bool:
+        """Whether nobody has said what it is on this device."""
+        given = device.parameters.get(self.parameter) not in (None, "")
+        return self.number is None and self.default is None and not given
 
     def _usual(self, device: Device) -> float:
         for name, by in self.default_by:

@@ -7,13 +7,14 @@ refused after an upgrade has no rules at all, and one whose point is passed over
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from dutyroom.errors import Mistake
 from dutyroom.fields import Fields
 from dutyroom.rules.kinds import kind, known
 
 
-def parameters_over(row: Fields, below: Mapping[object, object]) -> object:
+def parameters_over(row: Fields, below: Mapping[Any, object]) -> object:
     """What the site's row and the shipped rule `below` say together, as a mapping; what is no mapping as it stands.
 
     A row of another kind keeps what that kind knows. One that names a `point`, of a rule that ships with `points`,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from dutyroom.errors import Invalid, Mistake, Rejected
 from dutyroom.fields import Fields, nearest
@@ -19,7 +20,7 @@ from dutyroom.rules.guarded import REALARM_VITAL, guard, vital
 from dutyroom.rules.kinds import kind, known
 from dutyroom.rules.overlay import parameters_over
 from dutyroom.rules.sane import circles, followed, misspelt, sane
-from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy
+from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy, Variant
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, duration
 from dutyroom.yamltext import Document, read_yaml
 
@@ -100,13 +101,38 @@ def _merged(row: Fields, base: Mapping[str, Mapping[object, object]]) -> Fields:
         return row
     if vital(below):
         guard(row, below)
-    data = dict(below) | dict(row.data)
+        # Which devices a variant is for narrows nothing: the rule stands on the others as well.
+        for one in _variants_of(row):
+            data = {name: value for name, value in one.data.items() if name != "select"}
+            guard(Fields(one.document, one.path, data, one.mistakes), below)
+    whole: dict[Any, object] = dict(below) | dict(row.data)
     for name in _MERGED:
         under, over = below.get(name), row.data.get(name)
         if isinstance(under, dict) and isinstance(over, dict):
-            data[name] = under | over
-    data["parameters"] = parameters_over(row, below)
-    return Fields(row.document, row.path, data, row.mistakes)
+            whole[name] = _selected(under, over) if name == "select" else under | over
+    whole["parameters"] = parameters_over(row, below)
+    return Fields(row.document, row.path, whole, row.mistakes)
+
+
+def _selected(under: dict[object, object], over: dict[object, object]) -> dict[object, object]:
+    """Tests of device parameters are laid over one by one: who leaves out some devices more leaves out the same ones still."""
+    found = {**under, **over}
+    for name in ("where", "unless"):
+        below, mine = under.get(name), over.get(name)
+        if isinstance(below, dict) and isinstance(mine, dict):
+            found[name] = below | mine
+    return found
+
+
+def _variants_of(row: Fields) -> list[Fields]:
+    """The variants in a row as it is written; what is no list of mappings is told where it is read."""
+    listed = row.data.get("variants")
+    places = enumerate(listed) if isinstance(listed, list) else ()
+    return [
+        Fields(row.document, row.at("variants", index), one, row.mistakes)
+        for index, one in places
+        if isinstance(one, dict)
+    ]
 
 
 def _rule(row: Fields, shipped: bool) -> Rule:
@@ -162,8 +188,27 @@ def _rule(row: Fields, shipped: bool) -> Rule:
             "needs a rule of kind state with equals, and mentions: the points that name the place",
         )
     sane(row, rule)
+    rule = replace(rule, variants=tuple(_variant(one, row, rule) for one in row.children("variants")))
     row.finish()
     return rule
+
+
+def _variant(fields: Fields, row: Fields, rule: Rule) -> Variant:
+    """What differs on some devices, over what the rule says on the others."""
+    data = {**fields.data, "parameters": parameters_over(fields, row.data)}
+    given = Fields(fields.document, fields.path, data, fields.mistakes)
+    select = parse_select(given.child("select"))
+    if select == Select():
+        given.wrong("", "select is missing: on which devices it differs")
+    mine = replace(
+        rule,
+        parameters=_parameters(given, rule.kind),
+        on_delay=given.duration("on_delay", rule.on_delay),
+        off_delay=given.duration("off_delay", rule.off_delay),
+    )
+    given.finish()
+    sane(given, mine)
+    return Variant(select, mine)
 
 
 def _realarm(row: Fields, rule: Rule) -> Ms:
@@ -220,7 +265,8 @@ def _tests(fields: Fields, name: str) -> dict[str, tuple[Scalar, ...]]:
     if not isinstance(value, dict):
         fields.wrong(name, "must be a mapping: parameter: value or list of values")
         return {}
-    return {str(k): tuple(v) if isinstance(v, list) else (v,) for k, v in value.items()}
+    # An empty list is no test: so a site drops one of a shipped rule.
+    return {str(k): tuple(v) if isinstance(v, list) else (v,) for k, v in value.items() if v != []}
 
 
 def _ticket(row: Fields) -> TicketPolicy:

@@ -15,7 +15,7 @@ from dutyroom.model.telemetry import Point, PointTable
 from dutyroom.rules.columns import Shelf
 from dutyroom.rules.kind import NOWHERE, Ground, Instance, Place
 from dutyroom.rules.kinds import elsewhere, kind
-from dutyroom.rules.spec import Rule, matches
+from dutyroom.rules.spec import Rule, matches, on
 from dutyroom.timebase import Ms
 
 Key = tuple[str, str]  # rule, device
@@ -92,7 +92,7 @@ class Roster:
         self.devices, self.rules = devices, {rule.id: rule for rule in rules}
         before, self.instances = self.instances, Pairs()
         for key, instance in before.items():
-            if self.rules.get(key[0]) == instance.rule and self._applies(instance.rule, key[1]):
+            if self._same(key, instance) and self._applies(self.rules[key[0]], key[1]):
                 self.instances[key] = instance
             else:
                 self._leave(instance)
@@ -103,6 +103,11 @@ class Roster:
         if changed:
             self._renew(changed)
         return {key for key in before if key not in self.instances and not self.wanted(key)}
+
+    def _same(self, key: Key, instance: Instance) -> bool:
+        """Whether what stands is of the rule as it is on this device now."""
+        rule, device = self.rules.get(key[0]), self.devices.get(key[1])
+        return rule is not None and device is not None and on(rule, device) == instance.rule
 
     def refresh(self) -> None:
         """Sees devices and points that have come, and points that are other ones now."""
@@ -209,7 +214,7 @@ class Roster:
                 continue
             self._open.setdefault(device, []).append(rule)
             parameters = self.devices[device].parameters
-            for name in rule.parameters.values():
+            for name in on(rule, self.devices[device]).parameters.values():
                 if isinstance(name, str) and name in parameters:
                     self._named.setdefault(str(parameters[name]), set()).add(device)
 
@@ -250,7 +255,7 @@ class Roster:
         try:
             mine = self.devices[device]
             place = Place(mine, self.devices, self._table, shelf or self._shelf, self._ground, self._heard)
-            return kind(rule.kind).build(rule, place)
+            return kind(rule.kind).build(on(rule, mine), place)
         except Rejected as err:
             self.problems[rule.id, device] = err.reason
             return None

@@ -14,6 +14,7 @@ from dutyroom.yamltext import Document
 LANGUAGES = ("zh-CN", "en")
 _ID = re.compile(r"[\w.:-]{1,100}")  # stands in addresses of pages, file names and tables
 _LONGEST: Ms = 400 * DAY  # a year and a month: no rule looks farther back
+SPANS = ("over", "normal", "after", "within", "gap")  # parameters of kinds
 _SPANS = ("on_delay", "off_delay", "respond_within", "arrive_within", "wait", "lags", "realarm")
 _FOLLOWED = {"expect": ("after",), "sequence": ("after",), "unplanned_run": ("unless",)}  # ids of other rules
 _POINTED = (  # kinds that look at the one point that the rule names
@@ -43,7 +44,7 @@ def sane(row: Fields, rule: Rule) -> None:
     for name in _SPANS:
         if isinstance(span := getattr(rule, name), int) and span > _LONGEST:
             row.wrong(name, "is longer than 400 days; no rule looks so far back")
-    for name in ("over", "normal", "after", "within", "gap"):
+    for name in SPANS:
         if isinstance(span := rule.parameters.get(name), int) and span > _LONGEST:
             row.wrong("parameters", f"{name} is longer than 400 days; no rule looks so far back")
 

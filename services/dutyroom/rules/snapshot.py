@@ -191,6 +191,7 @@ def fingerprint(rule: Rule) -> str:
     choice = ("otherwise", "label") if rule.kind == "state" else ()
     given = sorted(((k, v) for k, v in rule.parameters.items() if k not in choice), key=str)
     text = repr((rule.kind, rule.point, given, rule.on_delay, rule.off_delay))
+    text += "".join(repr(v.select) + fingerprint(v.rule) for v in rule.variants)
     return f"{zlib.crc32(text.encode()):08x}"
 
 

@@ -96,6 +96,7 @@ class Rule:
     realarm: Ms = 0  # acknowledged and still there for so long, it sounds again; 0 = never
     fire: bool = False  # of the fire system: marked while that is tested, and only then
     shipped: bool = False  # from defaults.yaml: has texts of its own in the catalogue
+    variants: tuple[Variant, ...] = ()  # what differs on some of its devices; the first that fits
 
     def priority_of(self, condition: Condition) -> Priority:
         """Of an alarm with this condition: by the cause that its kind names, else the rule's."""
@@ -110,6 +111,24 @@ class Rule:
     def utilities(self) -> tuple[str, ...]:
         """The utilities in which a dead feed explains this rule's alarm."""
         return self.explained_in or ((self.utility,) if self.utility else ())
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A rule with other parameters and delays, for some of its devices."""
+
+    select: Select
+    rule: Rule
+
+
+def makes(rule: Rule) -> tuple[Rule, ...]:
+    """A rule as it is where no variant fits, and its variants."""
+    return (rule, *(v.rule for v in rule.variants))
+
+
+def on(rule: Rule, device: Device) -> Rule:
+    """A rule as it is on a device."""
+    return next((v.rule for v in rule.variants if matches(v.select, device)), rule)
 
 
 def matches(select: Select, device: Device) -> bool:

@@ -20,6 +20,7 @@ _LAST = SAMPLES - 1
 WINDOW: dict[str, Field] = {
     "span": Field(np.int64, 0, kept=False),
     "gap": Field(np.int64, FOREVER, kept=False),
+    "gauge": Field(np.bool_, False, kept=False),  # it may go back; a register that does begins afresh
     "last": Field(np.int64, NEVER),  # the newest reading
     "first": Field(np.uint8, 0),  # where in the ring the oldest sample is
     "count": Field(np.uint8, 0),
@@ -51,7 +52,9 @@ class Step:
         self.base = slots * SAMPLES
         first, count = columns.first[slots].astype(np.intp), columns.count[slots].astype(np.intp)
         newest = self.base + (first + count - 1 & _LAST)
-        cleared = (at - columns.last[slots] > columns.gap[slots]) | (value < columns.sample[newest])
+        cleared = (at - columns.last[slots] > columns.gap[slots]) | (
+            (value < columns.sample[newest]) & ~columns.gauge[slots]
+        )
         count[cleared] = 0
         while True:
             second = columns.sample_at[self.base + (first + 1 & _LAST)]
@@ -84,11 +87,12 @@ class Step:
 
 
 class Windows(Stepped):
-    """How far registers moved over their `span` or a little more; forgets across a gap."""
+    """How far registers, or gauges, moved over their `span` or a little more; forgets across a gap."""
 
     FIELDS: ClassVar = WINDOW
     span: Longs
     gap: Longs
+    gauge: Bools
     last: Longs
     first: npt.NDArray[np.uint8]
     count: npt.NDArray[np.uint8]
@@ -111,7 +115,8 @@ class Windows(Stepped):
         first, count = self.first.item(slot), self.count.item(slot)
         if at - self.last.item(slot) > self.gap.item(slot):
             count = 0
-        if count and value < self.sample.item(base + (first + count - 1 & _LAST)):
+        newest = base + (first + count - 1 & _LAST)
+        if count and value < self.sample.item(newest) and not self.gauge.item(slot):
             count = 0
         while count > 1 and at - self.sample_at.item(base + (first + 1 & _LAST)) >= span:
             first, count = first + 1 & _LAST, count - 1

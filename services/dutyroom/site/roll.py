@@ -18,7 +18,7 @@ from dutyroom.profiles.ratios import MULTIPLIER
 from dutyroom.rules.kind import Limit
 from dutyroom.rules.parse import default_rules
 from dutyroom.rules.side import tests_in
-from dutyroom.rules.spec import Rule
+from dutyroom.rules.spec import Rule, makes
 from dutyroom.site.addresses import example, may_be, spelled, usual_digits
 from dutyroom.site.drafts import ID, Draft
 from dutyroom.site.feeding import together
@@ -96,12 +96,13 @@ def _shipped_ask() -> frozenset[str]:
 
 def _asked(rules: Sequence[Rule]) -> frozenset[str]:
     found: set[str] = set()
-    for rule in rules:
-        found |= {*rule.select.where, *rule.select.unless, *rule.select.having}
+    for rule in (make for one in rules for make in makes(one)):
+        for select in (rule.select, *(v.select for v in rule.variants)):
+            found |= {*select.where, *select.unless, *select.having}
         found |= {name for test in tests_in(rule) for name in test.parameters}
         found |= {str(p) for v in rule.parameters.values() if (p := getattr(v, "parameter", ""))}
         found |= {str(rule.parameters["other"])} if isinstance(rule.parameters.get("other"), str) else set()
-        found |= {cause.parameter for cause in rule.explained_by if cause.parameter}
+        found |= {name for c in (*rule.explained_by, *rule.joins) if (name := c.parameter or c.naming)}
     return frozenset(found)
 
 
@@ -116,8 +117,9 @@ def _shipped_limits() -> frozenset[str]:
 
 
 def _limits(rules: Sequence[Rule]) -> frozenset[str]:
-    values = (v for rule in rules for v in rule.parameters.values() if isinstance(v, Limit))
-    tested = (name for rule in rules for test in tests_in(rule) for name in test.parameters)
+    every = [make for rule in rules for make in makes(rule)]
+    values = (v for rule in every for v in rule.parameters.values() if isinstance(v, Limit))
+    tested = (name for rule in every for test in tests_in(rule) for name in test.parameters)
     return frozenset({*(limit.parameter for limit in values if limit.parameter), *tested})
 
 

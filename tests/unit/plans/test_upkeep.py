@@ -8,11 +8,13 @@ import pytest
 
 from dutyroom.backends.records_sql import open_records
 from dutyroom.errors import Unavailable
+from dutyroom.flows.ground import ground_of
 from dutyroom.flows.upkeep import Upkeep
 from dutyroom.interfaces import Records
 from dutyroom.model.duty import Device, Occurrence, OccurrenceState
 from dutyroom.plans import parse_plans
 from dutyroom.timebase import DAY, HOUR, MINUTE, Ms, from_iso
+from dutyroom.topology import Topology
 
 PLANS = parse_plans(
     """plans:
@@ -33,6 +35,14 @@ PLANS = parse_plans(
     at: "09:00"
     grace: 1d
     priority: 3
+    select: {classes: [elevator]}
+  - id: elevator-round
+    name: {zh-CN: 周排查, en: Weekly round}
+    every: 7d
+    anchor: 2026-01-05
+    at: "09:00"
+    grace: 1d
+    priority: 4
     select: {classes: [elevator]}
 """,
     "plans.yaml",
@@ -108,6 +118,12 @@ def test_the_newest_service_counts_and_is_looked_for_once_a_minute(tmp_path: Pat
     made.look(DUE + MINUTE)
     assert made.serviced("elevator-1") == {"elevator-service": DUE + 1}
     assert made.serviced("pump") == {}
+    records.close()
+
+
+def test_what_comes_round_each_week_is_told_from_a_service(tmp_path: Path) -> None:
+    made, records = upkeep(tmp_path)
+    assert ground_of(Topology({}), "UTC", upkeep=made).rounds == {"elevator-round"}
     records.close()
 
 

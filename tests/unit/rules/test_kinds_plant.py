@@ -180,10 +180,14 @@ class Plan:
 
     done: dict[str, int] = field(default_factory=dict)
     wanted: bool | None = False
+    rounds: frozenset[str] = frozenset()
 
     def ground(self) -> Ground:
         return Ground(
-            "Asia/Shanghai", serviced=lambda device: self.done, planned=lambda device, at: self.wanted
+            "Asia/Shanghai",
+            serviced=lambda device: self.done,
+            rounds=self.rounds,
+            planned=lambda device, at: self.wanted,
         )
 
 
@@ -216,6 +220,19 @@ TRIPS = rule("kind: since_service\npoint: trips\nparameters: {above: 1000, plans
 
 def trips(plan: Plan) -> Yard:
     return Yard(TRIPS, plan, counter("trips", 60, "1"), kind="elevator")
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_daily_check_is_no_service_unless_the_rule_names_it(named: bool) -> None:
+    rules = rule(
+        "kind: since_service\npoint: trips\nparameters: {above: 1000" + ", plans: ['*']" * named + "}"
+    )
+    plan = Plan({"elevator-service": T0, "daily-check": T0}, rounds=frozenset({"daily-check"}))
+    yard = Yard(rules, plan, counter("trips", 3600, "1"), kind="elevator")
+    for day in range(5):
+        plan.done["daily-check"] = T0 + day * DAY
+        yard.run("trips", [day * 300], start=day * 86_400 + 600)
+    assert [active for _, active in yard.says] == ([] if named else [True])
 
 
 def test_trips_are_counted_from_the_last_service_on() -> None:

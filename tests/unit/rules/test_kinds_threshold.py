@@ -7,6 +7,7 @@ import random
 import pytest
 from tests.unit.rules.kind_bench import T0, Bench, counter, gauge, rule, shipped, state
 
+from dutyroom.errors import Invalid
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Quality
 
@@ -154,6 +155,26 @@ def test_rate_over_ten_minutes_or_one_long_interval() -> None:
     hourly.run("volume", [0, 400, 3400, 3800], every=3600)
     assert hourly.says == [(7200, True), (10800, False)]
     assert hourly.conditions[0].arguments == {"rate": 3.0}
+
+
+def test_rate_of_what_falls_fast() -> None:
+    """A level that goes up and down by its noise, and then falls by a metre an hour."""
+    bench = Bench(
+        rule("kind: rate\npoint: level\nparameters: {below: -0.5, over: 10min}"), gauge("level", 60)
+    )
+    noise = [2.0, 2.01, 1.99, 2.0, 2.01] * 6
+    bench.run("level", [*noise, *(2.0 - n / 60 for n in range(20))], every=60)
+    (said,) = bench.conditions
+    assert (said.active, said.limit) == (True, -0.5)
+    assert -1.05 < float(str(said.arguments["rate"])) < -0.5
+    with pytest.raises(Invalid, match="one of above and below"):
+        rule("kind: rate\npoint: level\nparameters: {below: -0.5, above: 1}")
+
+
+def test_rate_of_a_gauge_that_rises_with_some_noise() -> None:
+    bench = Bench(rule("kind: rate\npoint: temp\nparameters: {above: 5, over: 10min}"), gauge("temp", 60))
+    bench.run("temp", [20 + n / 6 + (n % 2) / 4 for n in range(30)], every=60)
+    assert [active for _, active in bench.says] == [True]
 
 
 def test_rate_does_not_see_a_leap_over_a_gap_or_an_exchange() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 from tests import shipped_profiles
 
+import dutyroom
 from dutyroom import checks
 from dutyroom.checks import check_site, doubts_of
 from dutyroom.errors import Invalid
@@ -99,3 +101,21 @@ def test_a_point_that_only_a_message_could_name_is_noted_where_it_looks_misspelt
     told = doubts_of(tmp_path, shipped("device_profiles"))
     assert len(told) == bool(said)
     assert all(str(tmp_path / "rules.yaml") in one and "own.high" in one and said in one for one in told)
+
+
+def test_a_window_longer_than_a_season_and_a_limit_that_nobody_gave_are_noted(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    shutil.copytree(Path(dutyroom.__file__).parent / "example_site", folder)
+    before = doubts_of(folder, shipped("device_profiles"))
+    devices, rules = folder / "devices.csv", folder / "rules.yaml"
+    devices.write_text(devices.read_text(encoding="utf-8").replace("height=3.0", ""), encoding="utf-8")
+    long = "  - {id: own.long, kind: continuous_flow, name: L, select: {classes: [water_meter]}, point: volume, parameters: {over: 399d}}\n"
+    rules.write_text(f"rules:\n{long}", encoding="utf-8")
+    assert check_site(folder, shipped("device_profiles")) == []
+    far, tank = [one for one in doubts_of(folder, shipped("device_profiles")) if one not in before]
+    assert str(rules) in far
+    assert "own.long: looks at 399 days" in far
+    assert str(devices) in tank
+    assert "A-tank: has no height" in tank
+    assert "tank.overflow" in tank
+    assert "tank.dry" in tank

@@ -16,7 +16,7 @@ from dutyroom.timebase import DAY, Ms
 
 DOC = (
     "A counter has gone farther than `above` since the newest work of a plan on this device was done; `plans`: ids or "
-    "globs of the plans that count, all of the device without. A device on which none was done is not judged. What the "
+    "globs of the plans that count, without it all of the device but those that come round in less than ten days: a daily check is no service. A device on which none was done is not judged. What the "
     "counter said before the rule saw it is not known: then it counts from its first reading."
 )
 
@@ -60,7 +60,9 @@ class SinceInstance(Instance):
         return max([self.since, *(one for one in done if one <= at)]) if done else 0
 
     def _counts(self, plan: str) -> bool:
-        return not self.plans or any(fnmatchcase(plan, glob) for glob in self.plans)
+        if not self.plans:
+            return plan not in self.ground.rounds
+        return any(fnmatchcase(plan, glob) for glob in self.plans)
 
     def _change(self, active: bool, at: Ms) -> Condition:
         self._active = active
