@@ -12,11 +12,17 @@ from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.neighbours import reports_loss
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import Priority
+from dutyroom.rules.kind import GAPS
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
 
 # What a register did stays done: a clerk has to look whether it is over or not.
 LASTING = ("register_fault", "decrease")
+HELD = (
+    "during",
+    "meanwhile",
+    "state",
+)  # kinds whose delay runs on while a state that comes on change says nothing
 FOLLOWING = ("expect", "sequence")  # kinds that wait for something after another device's alarm
 QUIET: Ms = MINUTE  # a hand-out in which a device does not speak for so long is over
 PATIENCE: Ms = 5 * MINUTE  # a slow hand-out is awaited no longer
@@ -59,6 +65,16 @@ def unfinished(room: Room, episode: Episode, rule: Rule) -> bool:
     if here >= SEEN and said - spans_of(episode.alarm)[-1][0] < FASTER * here:
         return False
     return here < (CUT if reports_loss(rule) else PATIENCE) and room.now < heard + QUIET
+
+
+def unspoken(room: Room, episode: Episode, rule: Rule) -> bool:
+    """Whether time alone raised an alarm, while its device had missed three turns: its last word was of long before, and what
+    it has become nobody knows. It waits for the next word; that the device is silent has its own alarm."""
+    device = episode.alarm.object
+    interval, heard = room.context.interval(device), room.context.heard(device)
+    if rule.kind not in HELD or rule.vital or rule.root or not interval or heard is None:
+        return False
+    return known_since(episode.alarm) - heard > GAPS * interval
 
 
 def _source(episode: Episode, rule: Rule) -> tuple[str, str]:

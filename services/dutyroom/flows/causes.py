@@ -17,6 +17,7 @@ from dutyroom.flows.neighbours import (
     spoke_on,
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
+from dutyroom.flows.switching import starting
 from dutyroom.flows.zones import cut_of, lingers, own_fault, unheard_by
 from dutyroom.model.duty import Alarm, AlarmState
 from dutyroom.rules.behind import done_in, waiting_in
@@ -44,6 +45,8 @@ def root_of(
             and not unheard_by(room, root, episode)
             and (beside or not spoke_on(room, root, episode))
         }
+        if utility == "power":
+            explaining |= starting(room, episode.alarm.object, explaining)
         feed = _dead_feed(room, utility, episode.alarm.object, explaining)
         top = top_of(explaining[feed], episode) if feed is not None else None
         if top is not None and (utility != "network" or own_fault(room, episode, top, dead[utility])):

@@ -16,6 +16,7 @@ from dutyroom.flows.inferred import cuts, kept
 from dutyroom.flows.neighbours import ROOT_LATENESS, reports_loss
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
+from dutyroom.flows.switching import one_step
 from dutyroom.flows.ticketing import announce, raise_priority
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
 from dutyroom.rules.behind import BEHIND, renewed
@@ -115,10 +116,10 @@ def _unsaid(arguments: Arguments) -> Arguments:
 def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") -> None:
     """A ticket that is due while the condition stands is off; one that only waits for a root
     is not: `ticket: now` means that the work is wanted though the condition has gone.
-    That of a cut which was told already is off as well, of what was over before anybody could hear of it, and of what a planned
-    outage brought that was over just before."""
+    That of a cut which was told already is off as well, of what was over before anybody could hear of it, of what a planned
+    outage brought that was over just before, and of the step that a transfer switch made."""
     told = _told_before(room, episode, rule) or unheard(room, episode, rule, at)
-    if rule.ticket.after or told or began_in(room, episode.alarm, rule):
+    if rule.ticket.after or told or began_in(room, episode.alarm, rule) or one_step(room, episode, rule, at):
         episode.alarm = replace(episode.alarm, ticket_due=None)
     room.step(episode, AlarmEvent.CLEAR, reason, at)
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 from dutyroom import tickets
 from dutyroom.alarms import called_anew, spans_of
-from dutyroom.flows.backlog import unfinished
+from dutyroom.flows.backlog import unfinished, unspoken
 from dutyroom.flows.calls import attach
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.inferred import over
+from dutyroom.flows.neighbours import reports_loss
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
+from dutyroom.flows.switching import STEP, switched
 from dutyroom.model.duty import SYSTEM, Priority, Ticket, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, Ms
@@ -25,6 +27,8 @@ def announce(room: Room, episode: Episode, rule: Rule) -> None:
     """When its ticket and message are due: at once where nothing can explain it. The ticket
     itself opens when all is grouped, so that what is explained already never has one."""
     wait = rule.wait if may_have_root(room, rule, episode.alarm.object) else 0
+    if reports_loss(rule) and switched(room, episode.alarm.object):
+        wait = max(wait, STEP)
     if rule.ticket.after is None:
         if episode.alarm.priority <= Priority.HIGH:
             room.tell(episode)
@@ -55,7 +59,7 @@ def open_due(room: Room) -> None:
         rule = rule_of(room, episode)
         if not episode.active and root_of(room, episode, dead) is not None:
             episode.alarm = replace(episode.alarm, ticket_due=None)
-        elif rule is None or not unfinished(room, episode, rule):
+        elif rule is None or not (unfinished(room, episode, rule) or unspoken(room, episode, rule)):
             _open_ticket(room, episode)
 
 

@@ -14,7 +14,7 @@ from dutyroom.timebase import Ms
 
 @dataclass(frozen=True, slots=True)
 class Test:
-    """As it is written: exactly one of the four. optional: left out on a device without the point."""
+    """As it is written: exactly one of the four. optional: left out on a device without the point, or that has never said it."""
 
     __test__ = False  # pytest takes the name for its own
 
@@ -78,6 +78,7 @@ class Side:
     limit: float = 0.0
     sign: int = 1
     band: float = 0.0  # a limit that has been passed is left only this far back
+    optional: bool = False  # as long as nothing was ever said of it, it does not count
 
     def holds(self, value: float, held: bool = False) -> bool:
         """held: whether the condition holds already."""
@@ -94,9 +95,10 @@ def side_of(test: Test, rule: Rule, device: Device, table: PointTable, band: flo
         return None
     gap = gap_of(rule, point)
     if test.equals or test.others:
-        return Side(point, gap, frozenset(test.equals or test.others), bool(test.equals))
+        codes = frozenset(test.equals or test.others)
+        return Side(point, gap, codes, bool(test.equals), optional=test.optional)
     limit, sign = (test.above, 1) if test.above is not None else (test.below, -1)
-    return Side(point, gap, None, True, limit.of(device) if limit else 0.0, sign, band)
+    return Side(point, gap, None, True, limit.of(device) if limit else 0.0, sign, band, test.optional)
 
 
 def sides_of(tests: tuple[Test, ...], rule: Rule, device: Device, table: PointTable) -> list[Side] | None:

@@ -102,8 +102,23 @@ class FakeAlarms:
     def history(self, alarm: int) -> Sequence[AlarmChange]:
         return [c for c in self.rows.alarm_log if c.alarm == alarm]
 
-    def search(self, site: str, *, ended: bool | None = None, limit: int = 200, **_: Any) -> Sequence[Alarm]:
-        found = [a for a in self.rows.alarms.values() if ended is None or (a.ended_at is not None) == ended]
+    def search(
+        self,
+        site: str,
+        *,
+        ended: bool | None = None,
+        limit: int = 200,
+        object: str = "",
+        since: int | None = None,
+        **_: Any,
+    ) -> Sequence[Alarm]:
+        found = [
+            a
+            for a in self.rows.alarms.values()
+            if (ended is None or (a.ended_at is not None) == ended)
+            and (not object or a.object == object)
+            and (since is None or a.raised_at >= since)
+        ]
         return found[::-1][:limit]
 
 

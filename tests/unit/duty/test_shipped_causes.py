@@ -480,3 +480,61 @@ def test_a_tank_that_runs_dry_after_its_pump_brought_nothing_is_one_ticket_whate
 def test_doors_that_do_not_close_until_the_controller_gives_up_are_one_ticket() -> None:
     jobs, _ = later("elevator.door_reversals|lift", "elevator.fault|lift", 15 * MINUTE)
     assert jobs == ["elevator.door_reversals|lift"]
+
+
+# ------------------------------------------------------------ people at work, words of long ago
+
+
+@pytest.mark.parametrize("mode", [None, 0, 1])
+def test_codes_of_a_lift_on_inspection_are_of_who_works_on_it(mode: int | None) -> None:
+    """One whose mode was never told is judged without it."""
+    room = room_of(
+        [device("lift", "elevator", 10)], {"elevator": [state("fault_code", 10), state("mode", 10)]}
+    )
+    for second in range(0, 300, 10):
+        room.at(second)
+        mine = [] if mode is None else [("lift", "mode", mode * (100 <= second < 200))]
+        room.reads(("lift", "fault_code", 41 * (100 <= second < 200)), *mine)
+    assert room.tickets() == ([] if mode else ["elevator.fault|lift"])
+
+
+def test_a_code_that_stays_when_the_work_is_done_is_told() -> None:
+    room = room_of(
+        [device("lift", "elevator", 10)], {"elevator": [state("fault_code", 10), state("mode", 10)]}
+    )
+    for second in range(0, 400, 10):
+        room.at(second)
+        room.reads(("lift", "fault_code", 41 * (second >= 100)), ("lift", "mode", int(100 <= second < 200)))
+    (alarm,) = room.records.rows.alarms.values()
+    assert (alarm.rule, alarm.raised_at) == ("elevator.fault", T0 + 201_000)
+
+
+@pytest.mark.parametrize("heard", [False, True])
+def test_a_door_that_was_open_when_its_lift_fell_silent_is_no_open_door(heard: bool) -> None:
+    """That the lift is silent is told; where it speaks again with its door open, that is."""
+    specs = [state(name) for name in ("door", "moving", "mode")]
+    room = room_of([device("lift", "elevator", 30)], {"elevator": specs})
+    for second in range(0, 1500, 30):
+        room.at(second)
+        if second <= 300 or (heard and second >= 1200):
+            room.reads(("lift", "door", int(second >= 300)), ("lift", "moving", 0), ("lift", "mode", 0))
+    door = "elevator.door_open_long|lift"
+    assert [t.cause for t in room.records.rows.tickets.values()] == (
+        ["elevator.offline|lift", door] if heard else ["elevator.offline|lift"]
+    )
+
+
+@pytest.mark.parametrize("running", [0, 1])
+def test_fuel_that_runs_low_while_the_generator_runs_is_told_while_there_is_time(running: int) -> None:
+    room = room_of(
+        [device("set", "generator", 30)], {"generator": [gauge("fuel", "%", 30), state("running", 30)]}
+    )
+    for second in range(0, 1200, 30):
+        room.at(second)
+        room.reads(("set", "fuel", 35 - second / 100), ("set", "running", running))
+    assert room.tickets() == ["generator.fuel_low_running|set"] * running
+
+
+def test_a_part_that_is_disabled_and_lights_the_common_fault_is_one_ticket() -> None:
+    room = panel(isolated=lambda s: int(s >= 60), fault=lambda s: int(s >= 60))
+    assert room.tickets() == ["fire.isolated|panel"]

@@ -88,6 +88,8 @@ class DuringInstance(Watched):
             at, value = self.seen.get(side.point.id, (None, 0.0))
             if instead is not None and side.point.id == instead[0]:
                 at, value = instead[1:]
+            if at is None and side.optional:
+                continue
             if at is None or (side.gap is not None and self.newest - at > side.gap):
                 unknown = True
             elif not side.holds(value, self.delay.active):

@@ -1,0 +1,62 @@
+"""What hangs on a transfer switch, and when the mains failed, come in; the generators that do not carry it yet, and whether a loss
+of supply was no more than the switch's own step, go out.
+
+Between the mains and the generator, and back, a switch leaves its load without supply for some seconds, and an instrument
+behind it that is asked in that moment says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from dutyroom.alarms import spans_of
+from dutyroom.flows.episodes import Episode, known_since
+from dutyroom.flows.neighbours import reports_loss
+from dutyroom.flows.room import Room
+from dutyroom.model.telemetry import DeviceClass
+from dutyroom.rules.spec import Rule
+from dutyroom.timebase import MINUTE, SECOND, Ms
+from dutyroom.topology import upstream
+
+TRANSFER: Ms = MINUTE  # starts in 15 s at most, and switches within 10 s, some with an adjustable delay of up to a minute
+STEP: Ms = (
+    45 * SECOND
+)  # for so long what is asked each half minute may seem dead though its switch made one step
+
+
+def starting(room: Room, device: str, dead: Mapping[str, Episode]) -> dict[str, Episode]:
+    """Generators above a device that do not carry it yet, each with the mains failure for which they start. dead: feeds
+    that are dead in power."""
+    above = upstream(room.context.topology, "power", device)
+    waiting = [feed for feed in above - dead.keys() if _generates(room, feed)]
+    if not waiting:
+        return {}
+    grace = TRANSFER + 2 * room.context.interval(device)
+    failed = [dead[f] for f in above & dead.keys() if room.now - known_since(dead[f].alarm) < grace]
+    return dict.fromkeys(waiting, max(failed, key=lambda e: known_since(e.alarm))) if failed else {}
+
+
+def switched(room: Room, device: str) -> bool:
+    """Whether a device hangs on a switch between a generator and a mains whose own instrument would say that it has failed."""
+    above = upstream(room.context.topology, "power", device)
+    mains = (feed for feed in above if not _generates(room, feed) and room.context.heard(feed) is not None)
+    return any(_generates(room, feed) for feed in above) and any(_feeder(room, feed) for feed in mains)
+
+
+def one_step(room: Room, episode: Episode, rule: Rule, end: Ms) -> bool:
+    """Whether a loss of supply that is over was so short that the switch made a step."""
+    begin = spans_of(episode.alarm)[-1][0]
+    return reports_loss(rule) and end - begin < MINUTE and switched(room, episode.alarm.object)
+
+
+def _generates(room: Room, feed: str) -> bool:
+    return _class(room, feed) == DeviceClass.GENERATOR
+
+
+def _feeder(room: Room, feed: str) -> bool:
+    return _class(room, feed) == DeviceClass.FEEDER
+
+
+def _class(room: Room, feed: str) -> str:
+    device = room.context.devices.get(feed)
+    return device.device_class if device is not None else ""
