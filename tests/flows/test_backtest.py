@@ -363,6 +363,8 @@ def test_known_events_are_told_with_the_time_that_it_took(tmp_path: Path) -> Non
     done = file_run(tmp_path, HEAD + rows_of(level(0, 6, high=(3,))), events=events)
     assert done.verdict is not None
     assert [f.after for f in done.verdict.found] == [5 * MINUTE, None]
+    written = (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "| own_high | 2 | 1 | 5 min |" in written
 
 
 def test_a_known_event_may_tell_its_time_in_any_zone_and_does_not_end_before_it_begins() -> None:
@@ -417,9 +419,9 @@ def test_a_history_thinner_than_promised_is_judged_at_its_own_pace_and_said(tmp_
     done, raised = silent_run(tmp_path, rows)
     assert raised == [to_iso(gone - 5 * MINUTE + 30 * MINUTE)]  # three intervals of ten minutes
     assert [(t.what, t.count, t.place) for t in done.troubles if t.sort == "thin"] == [
-        ("10 s → 10:00", 1, "t1")
+        ("10 s → 10 min", 1, "t1")
     ]
-    assert "10 s → 10:00" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+    assert "10 s → 10 min" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
 
 
 def test_a_device_that_keeps_its_promise_of_a_minute_is_never_silent(tmp_path: Path) -> None:

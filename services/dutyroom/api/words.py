@@ -163,3 +163,8 @@ def duration_text(span: Ms) -> str:
     if span < DAY:
         return f"{span // HOUR} h {span % HOUR // MINUTE:02d}"
     return f"{span // DAY} d"
+
+
+def span_text(span: Ms) -> str:
+    """As `duration_text`, with minutes as 45 min: beside hours, 45:17 reads as 45 hours."""
+    return f"{span // MINUTE} min" if MINUTE <= span < HOUR else duration_text(span)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from dutyroom.api.words import Words, duration_text, read_catalogue
+from dutyroom.api.words import Words, read_catalogue, span_text
 from dutyroom.errors import Rejected
 from dutyroom.flows.alarm_kinds import kind_of
 from dutyroom.flows.alarm_load import SHIFTS, load_of
@@ -248,7 +248,7 @@ def _at_its_pace(
         days = (part for whole in source() for part in some_days(whole))
     after = paced(before, pace_of(days, before))
     for (promised, shown), devices in changed(before, after).items():
-        what = f"{duration_text(promised * SECOND)} → {duration_text(shown * SECOND)}"
+        what = f"{span_text(promised * SECOND)} → {span_text(shown * SECOND)}"
         troubles.add("thin", what, len(devices), scene.names.get(devices[0], devices[0]))
     return after
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import time as wall_time
 
-from dutyroom.api.words import Words, duration_text
+from dutyroom.api.words import Words, span_text
 from dutyroom.flows.alarm_load import Actor, Load, Shift
 from dutyroom.flows.backtest_compare import ADDED, CHANGES, REMOVED, Difference
 from dutyroom.flows.backtest_summary import Summary, counted
@@ -123,7 +123,7 @@ def _events(verdict: Verdict, words: Words) -> Iterator[str]:
     yield from _table(
         [t("backtest.kind"), t("backtest.of"), t("backtest.detected"), t("backtest.after")],
         [
-            [kind, str(n), str(found), "—" if after is None else duration_text(after)]
+            [kind, str(n), str(found), "—" if after is None else span_text(after)]
             for kind, n, found, after in verdict.by_kind()
         ],
     )

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dutyroom.api import words as words_module
-from dutyroom.api.words import LANGUAGES, LOCALES, Words, duration_text, read_catalogue
+from dutyroom.api.words import LANGUAGES, LOCALES, Words, duration_text, read_catalogue, span_text
 from dutyroom.errors import Rejected
 from dutyroom.model.duty import (
     AlarmEvent,
@@ -154,6 +154,11 @@ def test_exact_decimals_keep_their_places(words: Words) -> None:
 )
 def test_spans(span: int, text: str) -> None:
     assert duration_text(span) == text
+
+
+def test_minutes_beside_hours_are_called_so() -> None:
+    spans = 59 * SECOND, MINUTE, 45 * MINUTE + 17 * SECOND, HOUR + 10 * MINUTE, 2 * DAY
+    assert [span_text(s) for s in spans] == ["59 s", "1 min", "45 min", "1 h 10", "2 d"]
 
 
 def test_times_by_language_and_zone() -> None:
