@@ -61,6 +61,29 @@ def test_three_calls_of_one_source_in_five_minutes_chatter() -> None:
     assert figure(load(0, 10 * MINUTE, 20 * MINUTE), "chattering") == (0.0, "good")
 
 
+def test_what_is_gone_before_ten_seconds_is_fleeting() -> None:
+    """Not what stays for ten, still stands, or came back from a shelf and was no condition of its own."""
+    gone = Ring(START, "r", "gone", 3, START + 10 * SECOND - 1)
+    stays = Ring(START, "r", "stays", 3, START + 10 * SECOND)
+    found = load_of(
+        [
+            gone,
+            replace(gone, at=START + HOUR, cleared_at=START + HOUR + SECOND),
+            stays,
+            replace(stays, object="stands", cleared_at=None),
+            replace(gone, object="from a shelf", came=False),
+        ],
+        START,
+        START + DAY,
+        SHANGHAI,
+    )
+    assert {a.object: a.fleeting for a in found.worst} == {
+        "gone": 2, "stays": 0, "stands": 0, "from a shelf": 0,
+    }  # fmt: skip
+    assert (found.fleeting, figure(found, "fleeting")) == (2, (2.0, "manageable"))
+    assert figure(load(HOUR), "fleeting") == (0.0, "good")
+
+
 def test_what_stands_longer_than_a_day_is_stale() -> None:
     rings = [Ring(START + n, "r", f"d{n}", 3) for n in range(6)]
     assert figure(load_of(rings, START, START + 3 * DAY, SHANGHAI), "stale_most") == (6.0, "over")
