@@ -17,9 +17,9 @@ from dutyroom.flows import canary as flow
 from dutyroom.flows.outage import RULE
 from dutyroom.interfaces import LedgerQuestion
 from dutyroom.settings import Settings
+from dutyroom.site import load_site
 from dutyroom.wiring.running import RunningSite, limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
-from dutyroom.wiring.serve import read_sites
 from dutyroom.wiring.stores import records_of, store_of
 
 
@@ -42,7 +42,7 @@ def running(
     )
     as_after_a_first_start(folder / "data")
     settings = Settings(data=folder / "data")
-    ((site, source),) = read_sites([site_folder])
+    site = load_site(site_folder)
     with DataFolder(settings.data) as data:
         records = records_of(settings)
         opened = open_site(
@@ -50,7 +50,7 @@ def running(
             settings.data / "sites" / site.id,
             records,
             store_of(settings, site.id),
-            profiles_of(site, source, data),
+            profiles_of(site, site_folder, data),
             SystemClock(),
             site.brokers,
             limits_of(settings),

@@ -153,6 +153,54 @@ def test_a_mistake_is_named_and_nothing_is_started(broker: Mosquitto, tmp_path: 
         assert "Traceback" not in said.stderr
 
 
+def test_a_mistake_at_a_later_start_leaves_the_site_running(broker: Mosquitto, tmp_path: Path) -> None:
+    site = example(tmp_path / "site", broker.port)
+    topology = site / "topology.yaml"
+    good = topology.read_text(encoding="utf-8")
+    options = ("serve", "--site", site, "--data", tmp_path / "data", "--port", "0")
+    with Program(*options) as service:
+        service.url()
+        login = password_of(service)
+        assert service.terminate() == 0
+        assert "mistakes" not in service.text
+
+    topology.write_text(good.replace("power:\n", "power:\n  A-feeder: [A-pump]\n"), encoding="utf-8")
+    never = without_broker(tmp_path / "never", "never")
+    (never / "rules.yaml").write_text("rules:\n- {id: own, kindd: limit}\n")
+    assert "feeds itself" in run("check", "--site", site, ok=False).stderr
+    with Program(*options, "--site", never) as service:
+        url = service.url()
+        named = r"topology\.yaml:\d+: .*feeds itself"
+        service.expect(
+            named + rf".*\nSite {SITE}: runs with its files of \d{{4}}-\d\d-\d\dT\S+ \(.*until these mistakes"
+        )
+        service.expect(rf"{never}/rules\.yaml:\d+: .*kindd(?:.*\n)+?{never}: is refused.*other sites run")
+        visitor = Visitor(url, SITE).log_in(*login)
+        trouble = visitor.get("")["troubles"]["folder"]
+        assert re.match(r"\d{4}-\d\d-\d\dT\S+; .*topology\.yaml:\d+: ", trouble)
+        for language, words in (("en", "The site folder has mistakes"), ("zh-CN", "项目文件夹有错误")):
+            shown = visitor.page(f"/sites/{SITE}/data?lang={language}")
+            assert words in shown
+            assert "topology.yaml" in shown
+        publish(broker.port, (TOPIC, water("6.408")), *burst(time.time()))
+        wait_for(lambda: register(visitor) == "6.408", 10, "the reading")
+        (alarm,) = wait_for(visitor.alarms, 30, "the alarm, by the rules that were kept")
+        assert alarm["rule"] == "water.burst"
+        assert "site.mistake" in (tmp_path / "data" / "dutyroom.log").read_text(encoding="utf-8")
+        assert service.terminate() == 0
+        assert "Traceback" not in service.text
+    alone_refused = run("serve", "--site", never, "--data", tmp_path / "data", ok=False)
+    assert alone_refused.returncode == 1
+    assert "kindd" in alone_refused.stderr
+
+    topology.write_text(good, encoding="utf-8")
+    with Program(*options) as service:
+        visitor = Visitor(service.url(), SITE).log_in(*login)
+        assert "folder" not in visitor.get("")["troubles"]
+        assert "mistakes" not in service.text
+        assert service.terminate() == 0
+
+
 def test_a_site_needs_a_broker_or_says_that_it_does_without(tmp_path: Path) -> None:
     site = without_broker(tmp_path / "site", "trial")
     refused = run("serve", "--site", site, "--data", tmp_path / "data", ok=False)

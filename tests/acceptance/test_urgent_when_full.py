@@ -21,9 +21,9 @@ from dutyroom.flows import watch
 from dutyroom.interfaces import LedgerQuestion, LedgerSum
 from dutyroom.model.telemetry import Lane
 from dutyroom.settings import Settings
+from dutyroom.site import load_site
 from dutyroom.wiring.running import limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
-from dutyroom.wiring.serve import read_sites
 from dutyroom.wiring.stores import records_of, store_of
 
 METERS, ORDINARY = 10, 300
@@ -58,7 +58,7 @@ def test_what_is_urgent_is_taken_though_the_journal_is_full(
     )
     as_after_a_first_start(tmp_path / "data")
     settings = Settings(data=tmp_path / "data", spool_gb=0.002, canary=False)
-    ((site, source),) = read_sites([folder])
+    site = load_site(folder)
     with DataFolder(settings.data) as data:
         records, store = records_of(settings), store_of(settings, site.id)
         away = [True]
@@ -75,7 +75,7 @@ def test_what_is_urgent_is_taken_though_the_journal_is_full(
             settings.data / "sites" / site.id,
             records,
             store,
-            profiles_of(site, source, data),
+            profiles_of(site, folder, data),
             SystemClock(),
             site.brokers,
             limits_of(settings),

@@ -194,9 +194,9 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
     from dutyroom.flows.watch import READER as WATCH
     from dutyroom.model.telemetry import Lane
     from dutyroom.settings import Settings
+    from dutyroom.site import load_site
     from dutyroom.wiring.running import limits_of, open_site, spare_garbage
     from dutyroom.wiring.seeding import profiles_of
-    from dutyroom.wiring.serve import read_sites
     from dutyroom.wiring.stores import records_of, store_of
 
     given: dict[str, Any] = {"data": folder / f"data-{kind}"}
@@ -210,12 +210,12 @@ def ours(kind: str, folder: Path, port: int, count: int, influx: list[str]) -> N
     settings = Settings(canary=False, **given)
     if not (folder / "site" / "site.yaml").exists():
         write_site(folder / "site", port)
-    ((site, source),) = read_sites([folder / "site"])
+    site = load_site(folder / "site")
     with DataFolder(settings.data) as data:
         records = records_of(settings)
         running = open_site(
             site, settings.data / "sites" / site.id, records, store_of(settings, site.id),
-            profiles_of(site, source, data), SystemClock(), site.brokers, limits_of(settings),
+            profiles_of(site, folder / "site", data), SystemClock(), site.brokers, limits_of(settings),
         )  # fmt: skip
         journal, table = running.journal, running.runtime.table
         if kind == "journal":

@@ -14,5 +14,6 @@ Only site.yaml must be there.
 
 from dutyroom.site.folder import load_site, read_site
 from dutyroom.site.model import BrokerAddress, Site, Space
+from dutyroom.site.source import FILES
 
-__all__ = ["BrokerAddress", "Site", "Space", "load_site", "read_site"]
+__all__ = ["FILES", "BrokerAddress", "Site", "Space", "load_site", "read_site"]

@@ -8,7 +8,7 @@ from pathlib import Path
 from dutyroom.fields import Fields
 from dutyroom.site.filters import advice, alone, covers, crossing, meeting, overlap, widest
 from dutyroom.site.model import BrokerAddress
-from dutyroom.site.source import Source
+from dutyroom.site.source import Source, is_file
 
 VERSIONS = ("3.1.1", "5")
 _FOR_TLS = ("ca_file", "certificate_file", "key_file", "key_password_file")
@@ -115,8 +115,8 @@ def _beside(source: Source, fields: Fields, name: str) -> str:
     named = fields.text(name, "")
     if not named:
         return ""
-    path = (source.folder / Path(named).expanduser()).absolute()
-    if not path.is_file():
+    path = source.beside(Path(named).expanduser())
+    if not is_file(path):
         fields.wrong(name, f"there is no file {path}")
     return str(path)
 

@@ -18,23 +18,23 @@ from dutyroom.site.parts import read_people, read_spaces, read_topology
 from dutyroom.site.source import Source
 
 
-def load_site(folder: Path) -> Site:
-    """The site that a folder describes. Raises Invalid with every mistake of every file."""
-    site, source, _ = read_site(folder)
+def load_site(folder: Path, home: Path | None = None) -> Site:
+    """The site that a folder describes. Raises Invalid with every mistake of every file. home: as of `Source`."""
+    site, source, _ = read_site(folder, home)
     if site is None or source.mistakes:
         raise Invalid(source.mistakes)
     return site
 
 
-def read_site(folder: Path) -> tuple[Site | None, Source, list[Row]]:
+def read_site(folder: Path, home: Path | None = None) -> tuple[Site | None, Source, list[Row]]:
     """(site, its files with all mistakes, devices with their places).
 
     With mistakes the site holds what could be read, for further checks; it is None when there is no
     site.yaml to begin with.
     """
-    source = Source(folder)
-    if not folder.is_dir():
-        source.mistakes.append(Mistake(str(folder), 0, "", "there is no such folder"))
+    source = Source(folder, home)
+    if why := _closed(folder):
+        source.mistakes.append(Mistake(str(folder), 0, "", why))
         return None, source, []
     if not source.has("site.yaml"):
         source.wrong("site.yaml", "is missing; `dutyroom init FOLDER` writes an example")
@@ -72,3 +72,15 @@ def read_site(folder: Path) -> tuple[Site | None, Source, list[Row]]:
     )
     check_names(source, site, rows)
     return site, source, rows
+
+
+def _closed(folder: Path) -> str:
+    """Why nothing can be read of a folder, "" = something can: somebody may have changed it in another name."""
+    try:
+        if not folder.is_dir():
+            return "there is no such folder"
+        (folder / "site.yaml").exists()
+        next(folder.iterdir(), None)
+    except OSError as err:
+        return f"cannot be read: {err.strerror}"
+    return ""

@@ -26,10 +26,11 @@ FILES = (
 
 
 class Source:
-    """One site folder. What cannot be read is noted in `mistakes` and reading goes on."""
+    """One site folder. What cannot be read is noted in `mistakes` and reading goes on. home: the folder that this
+    one is a copy of; passwords and certificates are those that lie there, if they do."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, home: Path | None = None) -> None:
+        self.folder, self._home = folder, home
         self.mistakes: list[Mistake] = []
         self._documents: dict[str, Document] = {}
 
@@ -40,6 +41,11 @@ class Source:
     def has(self, file: str) -> bool:
         path = self.folder / file
         return path.exists() or path.is_symlink()  # a link to nowhere is a file that cannot be read
+
+    def beside(self, named: Path) -> Path:
+        """The absolute path of a file that is named relative to the folder."""
+        places = [(folder / named).absolute() for folder in (self._home, self.folder) if folder is not None]
+        return next((path for path in places if is_file(path)), places[0])
 
     def wrong(self, file: str, message: str, line: int = 0, field: str = "") -> None:
         self.mistakes.append(Mistake(self.name(file), line, field, message))
@@ -100,3 +106,11 @@ class Source:
             hint = nearest(path.name, FILES)
             if hint or path.suffix in (".yaml", ".yml"):
                 self.wrong(path.name, f"no such file belongs to a site{hint}")
+
+
+def is_file(path: Path) -> bool:
+    """Also where a folder above it lets nobody in."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False

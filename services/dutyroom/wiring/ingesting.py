@@ -19,24 +19,24 @@ import structlog
 
 from dutyroom.backends.clock import SystemClock
 from dutyroom.backends.datafolder import DataFolder
-from dutyroom.errors import DutyroomError, Rejected, Unavailable
+from dutyroom.errors import DutyroomError, Unavailable
 from dutyroom.flows.loops import Loop
 from dutyroom.flows.sharing import PATIENCE_S, ROLE, Share, share
 from dutyroom.interfaces import Records
 from dutyroom.model.lease import Owners
 from dutyroom.settings import Settings
-from dutyroom.site import Site
 from dutyroom.wiring.alive import beating
 from dutyroom.wiring.figures import figure_loops
 from dutyroom.wiring.instance import log_to
+from dutyroom.wiring.lastgood import ReadSite, keep, read_sites
 from dutyroom.wiring.leasing import Leasing, this_process, token_in
 from dutyroom.wiring.running import Owned, RunningSite, limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
-from dutyroom.wiring.serve import read_sites
 from dutyroom.wiring.stores import awaited_store_of, records_of
 
 log = structlog.get_logger(__name__)
 
+_NO_BROKER = "is missing; name the broker that the devices publish to"
 _LOOK_S = 1.5
 _AFTER_FAILURE_S = 15.0  # before a site that could not be opened is tried again
 _AFTER_TAKING_BACK_S = 600.0  # nobody wanted what we gave away: keep it for some time
@@ -44,21 +44,17 @@ _AFTER_TAKING_BACK_S = 600.0  # nobody wanted what we gave away: keep it for som
 
 def run_ingest(settings: Settings, folders: Sequence[Path], say: Callable[[str], None]) -> None:
     """Runs until SIGINT or SIGTERM. Raises Invalid or Rejected before anything is started."""
-    sites = read_sites(folders)
-    for site, source in sites:
-        if not site.brokers:
-            raise Rejected(
-                f"{source / 'site.yaml'}: broker: is missing; name the broker that the devices publish to"
-            )
+    read = read_sites(settings.data, folders, lambda site: "" if site.brokers else _NO_BROKER)
     with ExitStack() as stack:
         folder = stack.enter_context(DataFolder(settings.data, shared=True))
         log_to(settings.data / "dutyroom-ingest.log", settings.log_level)
+        read.tell()
         records = records_of(settings)
         stack.callback(records.close)
-        ids = tuple(site.id for site, _ in sites)
+        ids = tuple(one.site.id for one in read.sites)
         leasing = Leasing(records, this_process(ROLE), ROLE, ids)
         stack.callback(leasing.end)
-        ingesting = Ingesting(settings, folder, sites, records, leasing, say)
+        ingesting = Ingesting(settings, folder, read.sites, records, leasing, say)
         stack.callback(ingesting.stop)
         with told_to_end() as ending:
             leasing.start()
@@ -89,13 +85,13 @@ class Ingesting:
         self,
         settings: Settings,
         folder: DataFolder,
-        sites: Sequence[tuple[Site, Path]],
+        sites: Sequence[ReadSite],
         records: Records,
         leasing: Leasing,
         say: Callable[[str], None],
     ) -> None:
         self._settings, self._folder, self._records, self._say = settings, folder, records, say
-        self._sites = {site.id: (site, source) for site, source in sites}
+        self._sites = {one.site.id: one for one in sites}
         self._leasing, self._keeper = leasing, leasing.keeper
         self._clock = SystemClock()
         self._running: dict[str, RunningSite] = {}
@@ -186,6 +182,7 @@ class Ingesting:
             self._close_all([name])
             self._not_before[name] = time.monotonic() + _AFTER_FAILURE_S
             return False
+        keep(self._settings.data, self._sites[name])
         self._say(f"Site {name}: ours")
         return True
 
@@ -200,9 +197,10 @@ class Ingesting:
         return lost
 
     def _open(self, name: str, token: int) -> RunningSite:
-        site, source = self._sites[name]
+        one = self._sites[name]
+        site = one.site
         settings = self._settings
-        profiles = profiles_of(site, source, self._folder)
+        profiles = profiles_of(site, one.source, self._folder)
         for mistake in profiles.mistakes:
             self._say(str(mistake))
         running = open_site(
@@ -217,6 +215,7 @@ class Ingesting:
             reader=settings.mqtt_reader,
             owned=Owned(token, lambda: self._keeper.check(name), apart=True),
         )
+        one.show(running.runtime)
         running.loops += figure_loops(settings, running.runtime)
         return running
 

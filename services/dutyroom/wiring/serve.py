@@ -16,7 +16,7 @@ from dutyroom.errors import Rejected
 from dutyroom.flows.lease import Keeper
 from dutyroom.interfaces import Records
 from dutyroom.settings import Settings
-from dutyroom.site import BrokerAddress, Site, load_site
+from dutyroom.site import BrokerAddress
 from dutyroom.wiring.figures import figure_loops
 from dutyroom.wiring.instance import (
     Instance,
@@ -26,51 +26,54 @@ from dutyroom.wiring.instance import (
     make_instance,
     open_door,
 )
+from dutyroom.wiring.lastgood import ReadSite, keep, read_sites
 from dutyroom.wiring.leasing import Leasing, this_folder
 from dutyroom.wiring.running import Owned, RunningSite, limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
 from dutyroom.wiring.stores import awaited_store_of, records_of
+
+_NO_BROKER = (
+    "is missing; name the broker that the devices publish to (for a trial without one: --embedded-broker)"
+)
 
 
 def run_serve(
     settings: Settings, folders: Sequence[Path], embedded_broker: bool, say: Callable[[str], None]
 ) -> None:
     """Runs until SIGINT or SIGTERM. Raises Invalid or Rejected before anything is started."""
-    sites = read_sites(folders)
-    for site, source in sites:
-        if site.broker is None and not embedded_broker:
-            raise Rejected(
-                f"{source / 'site.yaml'}: broker: is missing; name the broker that the devices publish to "
-                "(for a trial without one: --embedded-broker)"
-            )
-        if site.broker is not None and embedded_broker:
-            say(f"Site {site.id}: its site.yaml names a broker; --embedded-broker starts none for it")
+    read = read_sites(
+        settings.data, folders, lambda site: "" if site.broker or embedded_broker else _NO_BROKER
+    )
+    names = tuple(one.site.id for one in read.sites)
+    for one in read.sites:
+        if one.site.broker is not None and embedded_broker:
+            say(f"Site {one.site.id}: its site.yaml names a broker; --embedded-broker starts none for it")
     with ExitStack() as stack:
         folder = stack.enter_context(DataFolder(settings.data))
         log_to(settings.data / "dutyroom.log", settings.log_level)
+        read.tell()
         door, taken = open_door(settings)
         stack.callback(door.close)
         if taken:
             say(taken)
         clock = SystemClock()
         records = records_of(settings)
-        leasing = Leasing(records, this_folder("serve", folder), "serve", tuple(site.id for site, _ in sites))
+        leasing = Leasing(records, this_folder("serve", folder), "serve", names)
         stack.callback(leasing.end)
         leasing.start()
-        running = [
-            _open(settings, folder, site, source, records, leasing, clock, stack, say)
-            for site, source in sites
-        ]
+        running = [_open(settings, folder, one, records, leasing, clock, stack, say) for one in read.sites]
         instance = make_instance(settings, folder, records, running, clock, door)
         instance.before_closing = leasing.end
         stack.callback(instance.stop)
-        for site, _ in sites:
+        for site in (one.site for one in read.sites):
             first = first_administrator(records, site.id, Passwords(), site.language)
             if first:
                 say(f"Site {site.id}: log in as {first[0]} with the one-time password {first[1]}")
         instance.start()
-        for one in running:
-            _attach(leasing.keeper, one, instance)
+        for one in read.sites:
+            keep(settings.data, one)
+        for started in running:
+            _attach(leasing.keeper, started, instance)
         own = [site.broker for site in running if site.broker is not None]
 
         def answering() -> None:
@@ -93,28 +96,17 @@ def _attach(keeper: Keeper, running: RunningSite, instance: Instance) -> None:
     keeper.attach(name, running.session.cut, running.session.start, lost, running.said)
 
 
-def read_sites(folders: Sequence[Path]) -> list[tuple[Site, Path]]:
-    """Sites with their folders. Raises Invalid, or Rejected for one id twice."""
-    sites: dict[str, tuple[Site, Path]] = {}
-    for folder in folders:
-        site = load_site(folder)
-        if site.id in sites:
-            raise Rejected(f"two site folders have the id {site.id!r}; an id belongs to one site")
-        sites[site.id] = site, folder
-    return list(sites.values())
-
-
 def _open(
     settings: Settings,
     folder: DataFolder,
-    site: Site,
-    source: Path,
+    one: ReadSite,
     records: Records,
     leasing: Leasing,
     clock: SystemClock,
     stack: ExitStack,
     say: Callable[[str], None],
 ) -> RunningSite:
+    site = one.site
     lease = leasing.insist(site.id, settings.data / "sites" / site.id / "journal.sqlite", say)
     brokers, broker = site.brokers, None
     if not brokers:
@@ -122,7 +114,7 @@ def _open(
             broker = stack.enter_context(EmbeddedBroker(settings.data / "sites" / site.id))
         brokers = (BrokerAddress(broker.host, broker.port),)
         say(f"Site {site.id}: embedded broker at {broker.host}:{broker.port}; what it holds is lost with it")
-    profiles = profiles_of(site, source, folder)
+    profiles = profiles_of(site, one.source, folder)
     for mistake in profiles.mistakes:
         say(str(mistake))
     if profiles.mistakes:
@@ -141,6 +133,7 @@ def _open(
         owned=Owned(lease.token, lambda: leasing.keeper.check(site.id)),
     )
     running.broker = broker
+    one.show(running.runtime)
     running.loops += figure_loops(settings, running.runtime)
     return running
 

@@ -34,9 +34,9 @@ from dutyroom.site import Site
 from dutyroom.timebase import Clock
 from dutyroom.wiring.health import health_of
 from dutyroom.wiring.instance import first_administrator, log_to, make_instance, open_door
+from dutyroom.wiring.lastgood import ReadSite, keep, read_sites
 from dutyroom.wiring.memory import remember, remember_estate
 from dutyroom.wiring.seeding import Profiles, profiles_of, seed, shelf_of
-from dutyroom.wiring.serve import read_sites
 from dutyroom.wiring.stores import followed_store_of, records_of
 
 _OWNERS_S = 1.0
@@ -103,10 +103,11 @@ class Ownership:
 
 def run_api(settings: Settings, folders: Sequence[Path], say: Callable[[str], None]) -> None:
     """Runs until SIGINT or SIGTERM. Raises Invalid or Rejected before anything is started."""
-    sites = read_sites(folders)
+    read = read_sites(settings.data, folders)
     with ExitStack() as stack:
         folder = stack.enter_context(DataFolder(settings.data, shared=True))
         log_to(settings.data / "dutyroom-api.log", settings.log_level)
+        read.tell()
         door, taken = open_door(settings)
         stack.callback(door.close)
         if taken:
@@ -116,33 +117,46 @@ def run_api(settings: Settings, folders: Sequence[Path], say: Callable[[str], No
         ownership = Ownership(records)
         asking = Loop("owners", ownership.look)
         stack.callback(asking.end)
-        shown = [
-            open_shown(
-                site,
-                settings.data / "sites" / site.id,
-                records,
-                followed_store_of(settings, site.id),
-                profiles_of(site, source, folder),
-                clock,
-                ownership,
-                settings.spool_bytes,
-            )
-            for site, source in sites
-        ]
+        shown = [_shown(settings, folder, one, records, clock, ownership) for one in read.sites]
         instance = make_instance(settings, folder, records, shown, clock, door, notify=False)
         stack.callback(instance.stop)
-        for site, _ in sites:
+        for site in (one.site for one in read.sites):
             first = first_administrator(records, site.id, Passwords(), site.language)
             if first:
                 say(f"Site {site.id}: log in as {first[0]} with the one-time password {first[1]}")
         asking.start()
         instance.start()
+        for one in read.sites:
+            keep(settings.data, one)
 
         def answering() -> None:
             instance.announce()
             say(f"Dutyroom is running at {instance.url}")
 
         instance.serve(answering)
+
+
+def _shown(
+    settings: Settings,
+    folder: DataFolder,
+    one: ReadSite,
+    records: Records,
+    clock: Clock,
+    ownership: Ownership,
+) -> ShownSite:
+    site = one.site
+    shown = open_shown(
+        site,
+        settings.data / "sites" / site.id,
+        records,
+        followed_store_of(settings, site.id),
+        profiles_of(site, one.source, folder),
+        clock,
+        ownership,
+        settings.spool_bytes,
+    )
+    one.show(shown.runtime)
+    return shown
 
 
 def open_shown(

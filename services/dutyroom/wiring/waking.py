@@ -31,8 +31,8 @@ from dutyroom.site import Site
 from dutyroom.wiring.alive import beating
 from dutyroom.wiring.ingesting import told_to_end
 from dutyroom.wiring.instance import log_to
+from dutyroom.wiring.lastgood import read_sites
 from dutyroom.wiring.running import PLANS_S
-from dutyroom.wiring.serve import read_sites
 from dutyroom.wiring.stores import followed_store_of, records_of
 
 _PLANS_REST_S = 600.0  # cron wakes long before
@@ -53,10 +53,12 @@ class _Room:
 
 @contextmanager
 def _opened(settings: Settings, folders: Sequence[Path], role: str) -> Iterator[_Room]:
-    sites = [site for site, _ in read_sites(folders)]
+    read = read_sites(settings.data, folders)
+    sites = [one.site for one in read.sites]
     with ExitStack() as stack:
         stack.enter_context(DataFolder(settings.data, shared=True))
         log_to(settings.data / f"dutyroom-{role}.log", settings.log_level)
+        read.tell()
         records = records_of(settings)
         stack.callback(records.close)
         yield _Room(settings, sites, records, SystemClock(), stack)

@@ -16,12 +16,13 @@ from dutyroom.errors import Unavailable
 from dutyroom.model.telemetry import DeviceClass, Point, PointSpec, PointTable, Readings
 from dutyroom.settings import Settings
 from dutyroom.wiring.ingesting import Ingesting
+from dutyroom.wiring.lastgood import read_sites
 from dutyroom.wiring.leasing import Leasing
-from dutyroom.wiring.serve import read_sites
 
 # A process that opens a site collects its garbage: here also what other tests left of their connections.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
+SITES = ("harbour", "yard")
 SITE = """
 id: {name}
 name: {name}
@@ -35,16 +36,17 @@ class Process:
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.data, self.said = folder / "data", list[str]()
-        for name in ("harbour", "yard"):
-            (folder / name).mkdir()
+        for name in SITES:
+            (folder / name).mkdir(exist_ok=True)
             (folder / name / "site.yaml").write_text(SITE.format(name=name))
         as_after_a_first_start(self.data)
         settings = Settings(data=self.data)
         data = stack.enter_context(DataFolder(self.data, shared=True))
         records = open_records(f"sqlite:///{self.data}/records.sqlite")
         stack.callback(records.close)
+        self.records = records
         self.leasing = Leasing(records, "me", "ingest", ("harbour", "yard"))
-        sites = read_sites([folder / "harbour", folder / "yard"])
+        sites = read_sites(self.data, [folder / "harbour", folder / "yard"]).sites
         self.ingesting = Ingesting(settings, data, sites, records, self.leasing, self.said.append)
         stack.callback(self.ingesting.stop)
 
@@ -69,6 +71,25 @@ def test_a_damaged_journal_keeps_no_other_site_from_being_read(process: Process)
     )
     assert process.said[1:] == ["Site yard: ours"]
     assert list(process.leasing.keeper.held) == ["yard"]  # the other is anybody's who can open it
+    assert [kept.name.split("-")[0] for kept in (process.data / "kept").iterdir()] == [
+        "yard"
+    ]  # it alone started
+
+
+def test_a_site_with_mistakes_runs_with_the_files_of_its_last_start_and_tells_the_pages(
+    tmp_path: Path,
+) -> None:
+    with ExitStack() as stack:
+        Process(tmp_path, stack).steps(2)
+    (tmp_path / "yard" / "topology.yaml").write_text("power: [\n")
+    with ExitStack() as stack:
+        process = Process(tmp_path, stack)
+        process.steps(2)
+        process.leasing.keeper.renew()
+        owners = process.records.leases.owners()
+        told = {site: dict(owner.said["troubles"]) for site in SITES if (owner := owners.owner(site))}
+        assert "folder" not in told["harbour"]
+        assert str(tmp_path / "yard" / "topology.yaml") in told["yard"]["folder"]
 
 
 def test_nor_does_what_nobody_expected(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
