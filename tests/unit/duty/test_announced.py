@@ -161,7 +161,10 @@ def test_it_is_prolonged_and_ended_by_a_person() -> None:
 def test_what_stood_before_and_what_is_elsewhere_is_not_covered() -> None:
     room, desk = estate()
     room.reads(("lift1", "fault_code", 3))
-    room.at(5).reads(("lift1", "fault_code", 3))
+    for second in range(30, 300, 30):
+        room.at(second).reads(
+            ("lift1", "fault_code", 3), ("feeder", "voltage", 230), ("board", "voltage", 230)
+        )
     room.at(300)
     desk.announce(SITE, "wang", outage())
     room.reads(("feeder", "voltage", 0))
