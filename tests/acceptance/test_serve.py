@@ -168,13 +168,23 @@ def test_a_mistake_at_a_later_start_leaves_the_site_running(broker: Mosquitto, t
     never = without_broker(tmp_path / "never", "never")
     (never / "rules.yaml").write_text("rules:\n- {id: own, kindd: limit}\n")
     assert "feeds itself" in run("check", "--site", site, ok=False).stderr
-    with Program(*options, "--site", never) as service:
+    twin = example(
+        tmp_path / "twin", broker.port
+    )  # with the logins of the other one, which no file of its own tells
+    named_twin = re.sub(
+        r"(?m)^id: .*$", "id: twin", (twin / "site.yaml").read_text(encoding="utf-8"), count=1
+    )
+    (twin / "site.yaml").write_text(named_twin, encoding="utf-8")
+    with Program(*options, "--site", never, "--site", twin) as service:
         url = service.url()
         named = r"topology\.yaml:\d+: .*feeds itself"
         service.expect(
             named + rf".*\nSite {SITE}: runs with its files of \d{{4}}-\d\d-\d\dT\S+ \(.*until these mistakes"
         )
         service.expect(rf"{never}/rules\.yaml:\d+: .*kindd(?:.*\n)+?{never}: is refused.*other sites run")
+        service.expect(
+            r"Site twin is not started: people\.yaml of site twin: the login '\w+' belongs to site"
+        )
         visitor = Visitor(url, SITE).log_in(*login)
         trouble = visitor.get("")["troubles"]["folder"]
         assert re.match(r"\d{4}-\d\d-\d\dT\S+; .*topology\.yaml:\d+: ", trouble)

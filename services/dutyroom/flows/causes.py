@@ -17,10 +17,11 @@ from dutyroom.flows.neighbours import (
     spoke_on,
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
-from dutyroom.flows.switching import starting
+from dutyroom.flows.switching import going_over, starting
 from dutyroom.flows.zones import cut_of, lingers, own_fault, unheard_by
 from dutyroom.model.duty import Alarm, AlarmState
 from dutyroom.rules.behind import done_in, waiting_in
+from dutyroom.rules.kind import GAPS
 from dutyroom.rules.spec import Cause, Rule, TicketPolicy, matches
 from dutyroom.timebase import MINUTE, Ms
 from dutyroom.topology import downstream, explains, feeds_of, sole_below, upstream
@@ -48,13 +49,15 @@ def root_of(
         if utility == "power":
             explaining |= starting(room, episode.alarm.object, explaining)
         feed = _dead_feed(room, utility, episode.alarm.object, explaining)
+        if feed is None and utility == "power" and reports_loss(rule):
+            feed = going_over(room, episode.alarm.object, explaining)
         top = top_of(explaining[feed], episode) if feed is not None else None
         if top is not None and (utility != "network" or own_fault(room, episode, top, dead[utility])):
             return top
     for cause in rule.explained_by:
         for object in objects(room, cause, episode.alarm.object):
             found = room.open.get((cause.rule, object))
-            if found is None or not _explaining(room, found) or _long_before(cause, found, episode):
+            if found is None or not _explaining(room, found) or _long_before(room, cause, found, episode):
                 continue
             if top := top_of(found, episode):
                 return top
@@ -62,9 +65,13 @@ def root_of(
     return top_of(cut, episode) if cut is not None else None
 
 
-def _long_before(cause: Cause, found: Episode, episode: Episode) -> bool:
-    """Whether what would explain an alarm stood too long before it came."""
-    return bool(cause.within) and known_since(found.alarm) < known_since(episode.alarm) - cause.within
+def _long_before(room: Room, cause: Cause, found: Episode, episode: Episode) -> bool:
+    """Whether what would explain an alarm stood too long before it came: of a device that speaks rarely longer, for it may have
+    had no turn before."""
+    turns = GAPS * room.context.interval(episode.alarm.object)
+    return bool(cause.within) and known_since(found.alarm) < known_since(episode.alarm) - max(
+        cause.within, turns
+    )
 
 
 def lost_again(room: Room, root: Episode, episode: Episode, steady: Ms = MINUTE) -> bool:

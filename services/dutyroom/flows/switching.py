@@ -1,7 +1,7 @@
 """What hangs on a transfer switch, and when the mains failed, come in; the generators that do not carry it yet, and whether a loss
 of supply was no more than the switch's own step, go out.
 
-Between the mains and the generator, and back, a switch leaves its load without supply for some seconds, and an instrument
+Between two feeders, or the mains and the generator, and back, a switch leaves its load without supply for some seconds, and an instrument
 behind it that is asked in that moment says so.
 """
 
@@ -16,9 +16,10 @@ from dutyroom.flows.room import Room
 from dutyroom.model.telemetry import DeviceClass
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
-from dutyroom.topology import upstream
+from dutyroom.topology import feeds_of, upstream
 
 TRANSFER: Ms = MINUTE  # starts in 15 s at most, and switches within 10 s, some with an adjustable delay of up to a minute
+OFTEN = 3  # times within minutes: a contact that is loose, and no switch
 STEP: Ms = (
     45 * SECOND
 )  # for so long what is asked each half minute may seem dead though its switch made one step
@@ -29,24 +30,31 @@ def starting(room: Room, device: str, dead: Mapping[str, Episode]) -> dict[str, 
     that are dead in power."""
     above = upstream(room.context.topology, "power", device)
     waiting = [feed for feed in above - dead.keys() if _generates(room, feed)]
-    if not waiting:
-        return {}
+    failed = going_over(room, device, dead) if waiting else None
+    return {} if failed is None else dict.fromkeys(waiting, dead[failed])
+
+
+def going_over(room: Room, device: str, dead: Mapping[str, Episode]) -> str | None:
+    """The feed above a device that has failed so lately that its load may still be on its way to another one."""
+    above = upstream(room.context.topology, "power", device)
     grace = TRANSFER + 2 * room.context.interval(device)
-    failed = [dead[f] for f in above & dead.keys() if room.now - known_since(dead[f].alarm) < grace]
-    return dict.fromkeys(waiting, max(failed, key=lambda e: known_since(e.alarm))) if failed else {}
+    failed = [f for f in above & dead.keys() if room.now - known_since(dead[f].alarm) < grace]
+    return max(sorted(failed), key=lambda f: known_since(dead[f].alarm), default=None)
 
 
 def switched(room: Room, device: str) -> bool:
-    """Whether a device hangs on a switch between a generator and a mains whose own instrument would say that it has failed."""
-    above = upstream(room.context.topology, "power", device)
-    mains = (feed for feed in above if not _generates(room, feed) and room.context.heard(feed) is not None)
-    return any(_generates(room, feed) for feed in above) and any(_feeder(room, feed) for feed in mains)
+    """Whether a device hangs on a switch between two supplies, of one of which an instrument would say that it has failed."""
+    topology = room.context.topology
+    above = upstream(topology, "power", device)
+    twice = any(len(feeds_of(topology, "power", one)) > 1 for one in (device, *above))
+    return twice and any(_feeder(room, feed) and room.context.heard(feed) is not None for feed in above)
 
 
 def one_step(room: Room, episode: Episode, rule: Rule, end: Ms) -> bool:
-    """Whether a loss of supply that is over was so short that the switch made a step."""
-    begin = spans_of(episode.alarm)[-1][0]
-    return reports_loss(rule) and end - begin < MINUTE and switched(room, episode.alarm.object)
+    """Whether a loss of supply that is over was so short that the switch made a step. What comes again and again is none."""
+    spans = spans_of(episode.alarm)
+    short = end - spans[-1][0] < MINUTE and len(spans) < OFTEN
+    return reports_loss(rule) and short and switched(room, episode.alarm.object)
 
 
 def _generates(room: Room, feed: str) -> bool:

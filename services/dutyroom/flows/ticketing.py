@@ -13,6 +13,7 @@ from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.inferred import over
 from dutyroom.flows.neighbours import reports_loss
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
+from dutyroom.flows.standby import needless
 from dutyroom.flows.switching import STEP, switched
 from dutyroom.model.duty import SYSTEM, Priority, Ticket, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
@@ -59,8 +60,14 @@ def open_due(room: Room) -> None:
         rule = rule_of(room, episode)
         if not episode.active and root_of(room, episode, dead) is not None:
             episode.alarm = replace(episode.alarm, ticket_due=None)
-        elif rule is None or not (unfinished(room, episode, rule) or unspoken(room, episode, rule)):
+        elif rule is None or not _waits(room, episode, rule):
             _open_ticket(room, episode)
+
+
+def _waits(room: Room, episode: Episode, rule: Rule) -> bool:
+    """Whether it is not told yet though it is due: its end may be under way, nobody knows whether it stands, or what it says
+    concerns nobody as long as the second feeder is there."""
+    return unfinished(room, episode, rule) or unspoken(room, episode, rule) or needless(room, episode, rule)
 
 
 def _open_ticket(room: Room, episode: Episode) -> None:

@@ -20,7 +20,7 @@ from dutyroom.rules.guarded import REALARM_VITAL, guard, vital
 from dutyroom.rules.kinds import kind, known
 from dutyroom.rules.overlay import parameters_over
 from dutyroom.rules.sane import circles, followed, misspelt, sane
-from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy, Variant
+from dutyroom.rules.spec import Cause, Checks, Rule, Select, TicketPolicy, Variant, makes
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms, duration
 from dutyroom.yamltext import Document, read_yaml
 
@@ -81,7 +81,7 @@ def _parse(
         seen.add(rule.id)
     every = seen | set(base)
     for index, rule in enumerate(rules):
-        mistakes += followed(document, index, rule, every)
+        mistakes += [mistake for make in makes(rule) for mistake in followed(document, index, make, every)]
         for name, causes in (("explained_by", rule.explained_by), ("joins", rule.joins)):
             for cause in causes:
                 if cause.rule not in every:

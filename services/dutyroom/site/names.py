@@ -30,6 +30,11 @@ def check_names(source: Source, site: Site, rows: Sequence[Row]) -> None:
             select = selects.get(str(entry.data.get("id")))
             if select is not None:
                 _selected(source, entry, select, spaces, devices)
+    variants = {rule.id: rule.variants for rule in site.rules}
+    for entry in written(source, "rules.yaml", "rules") if variants else ():
+        mine = variants.get(str(entry.data.get("id")), ())
+        for one, variant in zip(entry.children("variants"), mine, strict=False):
+            _selected(source, one, variant.select, spaces, devices)
     for entry in written(source, "tariffs.yaml", "shares") if site.shares else ():
         share = next((s for s in site.shares if s.id == entry.data.get("id")), None)
         if share is not None:

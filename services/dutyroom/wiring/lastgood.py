@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -124,8 +124,24 @@ def _read(data: Path, folder: Path, lacks: Lacks) -> ReadSite:
         _insist(site, folder, lacks)
     except Invalid as err:
         return _as_kept(data, folder, lacks, err.mistakes)
+    if emptied := _emptied(data, folder, before):
+        return _as_kept(data, folder, lacks, emptied)
     same = _files(folder) == before  # else somebody writes just now, and which of it was read is not known
     return ReadSite(site, folder, before | _files_named(site, folder) if same else None)
+
+
+def _emptied(data: Path, folder: Path, files: Mapping[str, File]) -> tuple[Mistake, ...]:
+    """Files without a word that had some at the last start: an editor, or a full disk, left them so when the power went."""
+    copy = _copies(data, folder).newest()
+    kept = read_files(copy, files) if copy is not None else {}
+    said = (
+        "is empty, and was not at the last start; remove it, or write a comment into it, where that is meant"
+    )
+    return tuple(
+        Mistake(str(folder / name), 1, "", said)
+        for name, file in files.items()
+        if not file.content.strip() and name in kept and kept[name].content.strip()
+    )
 
 
 def _as_kept(data: Path, folder: Path, lacks: Lacks, mistakes: tuple[Mistake, ...]) -> ReadSite:

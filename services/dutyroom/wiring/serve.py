@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+
+import structlog
 
 import dutyroom
 from dutyroom.backends.broker import EmbeddedBroker
@@ -31,6 +34,8 @@ from dutyroom.wiring.leasing import Leasing, this_folder
 from dutyroom.wiring.running import Owned, RunningSite, limits_of, open_site
 from dutyroom.wiring.seeding import profiles_of
 from dutyroom.wiring.stores import awaited_store_of, records_of
+
+log = structlog.get_logger(__name__)
 
 _NO_BROKER = (
     "is missing; name the broker that the devices publish to (for a trial without one: --embedded-broker)"
@@ -61,17 +66,19 @@ def run_serve(
         leasing = Leasing(records, this_folder("serve", folder), "serve", names)
         stack.callback(leasing.end)
         leasing.start()
-        running = [_open(settings, folder, one, records, leasing, clock, stack, say) for one in read.sites]
+        opened = _open_all(settings, folder, read.sites, records, leasing, clock, stack, say)
+        running = list(opened.values())
         instance = make_instance(settings, folder, records, running, clock, door)
         instance.before_closing = leasing.end
         stack.callback(instance.stop)
-        for site in (one.site for one in read.sites):
+        for site in (running_site.runtime.site for running_site in running):
             first = first_administrator(records, site.id, Passwords(), site.language)
             if first:
                 say(f"Site {site.id}: log in as {first[0]} with the one-time password {first[1]}")
         instance.start()
         for one in read.sites:
-            keep(settings.data, one)
+            if one.site.id in opened:
+                keep(settings.data, one)
         for started in running:
             _attach(leasing.keeper, started, instance)
         own = [site.broker for site in running if site.broker is not None]
@@ -83,6 +90,34 @@ def run_serve(
         instance.serve(answering)
         if instance.ending:
             raise Rejected(instance.ending)
+
+
+def _open_all(
+    settings: Settings,
+    folder: DataFolder,
+    sites: Sequence[ReadSite],
+    records: Records,
+    leasing: Leasing,
+    clock: SystemClock,
+    stack: ExitStack,
+    say: Callable[[str], None],
+) -> dict[str, RunningSite]:
+    """By id. What is wrong with one site and no file says (a login that another site has, a certificate that is none) keeps the
+    others from nothing. Raises what is wrong where none is left."""
+    opened: dict[str, RunningSite] = {}
+    wrong: list[Rejected | OSError] = []
+    for one in sites:
+        try:
+            opened[one.site.id] = _open(settings, folder, one, records, leasing, clock, stack, say)
+        except (Rejected, OSError) as err:
+            if len(sites) == 1:
+                raise
+            wrong.append(err)
+            print(f"Site {one.site.id} is not started: {err}", file=sys.stderr, flush=True)
+            log.warning("site.not_started", site=one.site.id, reason=str(err))
+    if not opened:
+        raise wrong[0]
+    return opened
 
 
 def _attach(keeper: Keeper, running: RunningSite, instance: Instance) -> None:

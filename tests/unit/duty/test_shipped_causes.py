@@ -454,6 +454,25 @@ def test_and_what_comes_soon_after_is_the_same_thing(first: str, second: str) ->
     assert later(first, second, 40 * MINUTE) == ([first], [first])
 
 
+@pytest.mark.parametrize("interval", [60, 900, 1800])
+def test_what_speaks_seldom_had_no_turn_before_and_is_of_the_same_thing(interval: int) -> None:
+    rules = {rule.id: rule for rule in parse_rules("", "rules.yaml")}
+    meters = [f"m{n}" for n in range(10)]
+    devices = {
+        "f0": device("f0", "feeder", 60),
+        **{m: device(m, "electricity_meter", interval) for m in meters},
+    }
+    book = PlainBook(Context(SITE, rules, devices, Topology({"power": dict.fromkeys(meters, ("f0",))})))
+    book.context = replace(book.context, interval=lambda name: (devices[name].interval_s or 0) * 1000)
+    begin = T0 + 2 * MINUTE
+    book.act([Condition("electricity.phase_b_lost", "f0", True, begin)], begin)
+    for minute in range(1, 60):
+        turn = [m for n, m in enumerate(meters) if minute == 1 + n * interval // 600]
+        now = begin + minute * MINUTE
+        book.act([Condition("electricity.phase_b_lost", m, True, now) for m in turn], now)
+    assert book.jobs() == ["electricity.phase_b_lost|f0"]
+
+
 def test_a_tank_that_overflows_hours_after_its_level_was_unusual_is_told_on_the_same_ticket() -> None:
     jobs, told = later("tank.unusual|tank", "tank.overflow|tank", 8 * HOUR)
     assert jobs == ["tank.unusual|tank"]
@@ -531,7 +550,7 @@ def test_fuel_that_runs_low_while_the_generator_runs_is_told_while_there_is_time
     )
     for second in range(0, 1200, 30):
         room.at(second)
-        room.reads(("set", "fuel", 35 - second / 100), ("set", "running", running))
+        room.reads(("set", "fuel", 25 - second / 100), ("set", "running", running))
     assert room.tickets() == ["generator.fuel_low_running|set"] * running
 
 

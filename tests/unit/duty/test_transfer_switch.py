@@ -86,3 +86,52 @@ def test_a_board_whose_own_feeder_trips_is_told_within_a_minute() -> None:
     """The mains is there, and the generator has no reason to start."""
     room = estate(lambda s: True, lambda s: s < 301, 11, until=380, start=9999)
     assert room.tickets() == ["power.mains_lost|board"]
+
+
+def test_a_contact_that_is_loose_is_told_though_each_time_is_short() -> None:
+    """The mains is there all the time: what comes again and again is no step of the switch."""
+    away = [range(at, at + 25) for at in range(300, 900, 120)]
+    room = estate(lambda _: True, lambda s: not any(s in each for each in away), 11, until=1000, start=9999)
+    assert room.tickets() == ["power.mains_lost|board"]
+
+
+@pytest.mark.parametrize("every", [10, 30])
+@pytest.mark.parametrize("phase", [1, 4, 9])
+@pytest.mark.parametrize(("lasts", "back"), [(12, False), (12, True), (50, False)])
+def test_a_switch_between_two_feeders_goes_over_as_one_cut(
+    every: int, phase: int, lasts: int, back: bool
+) -> None:
+    devices = [device(name, "feeder", every) for name in ("first", "second", "board", "other")]
+    topology = Topology({"power": {"board": ("first", "second"), "other": ("first",)}})
+    room = Room(devices, {"feeder": VOLTS}, topology=topology)
+    room.records.rows.people = [person("li")]
+    for second in range(1300):
+        room.at(second, step=1)
+        if second % every == 0:
+            first = 230 * (not 300 < second < 600)
+            room.reads(("first", "voltage", first), ("other", "voltage", first), ("second", "voltage", 230))
+        if second % every == phase:
+            gone = 301 <= second < 301 + lasts or (back and 900 <= second < 912)
+            room.reads(("board", "voltage", 230 * (not gone)))
+    assert room.tickets() == ["power.mains_lost|first"]
+    assert told(room) == ["power.mains_lost|first"]
+
+
+@pytest.mark.parametrize("both", [False, True])
+def test_a_generator_is_not_missed_as_long_as_the_second_feeder_carries_its_board(both: bool) -> None:
+    devices = [device(name, "feeder", 10) for name in ("first", "second", "board")]
+    devices.append(device("set", "generator", 10))
+    topology = Topology({"power": {"board": ("first", "second", "set")}})
+    room = Room(devices, {"feeder": VOLTS, "generator": [state("running", 10)]}, topology=topology)
+    room.records.rows.people = [person("li")]
+    room.ground = ground_of(topology, "UTC")
+    room.restart()
+    for turn in range(90):
+        second = 10 * turn
+        room.at(second, step=1)
+        first, other = second < 300, not (both and second >= 600)
+        volts = {"first": first, "second": other, "board": first or (other and second > 315)}
+        room.reads(("set", "running", 0), *((name, "voltage", 230 * on) for name, on in volts.items()))
+    missed = [key for key in told(room) if key.startswith("generator.")]
+    assert missed == ["generator.start_failure|set"] * both
+    assert "power.mains_lost|first" in told(room)

@@ -99,6 +99,23 @@ def test_whatever_the_mistake(data: Path, tmp_path: Path, file: str, text: str, 
     assert said in "\n".join(map(str, one.mistakes))
 
 
+def test_a_file_that_was_emptied_is_a_mistake_and_one_that_never_said_anything_is_none(
+    data: Path, tmp_path: Path
+) -> None:
+    """As an editor, or a full disk, leaves it when the power goes: without topology each child would have its ticket."""
+    folder = least(tmp_path / "site", "yard")
+    (folder / "topology.yaml").write_text("power:\n  A-pump: [A-fan]\n")
+    (folder / "rules.yaml").write_text("")
+    first = ran(data, folder).sites[0]
+    (folder / "topology.yaml").write_text("\n")
+    one = again(data, folder)
+    assert one.site.topology == first.site.topology
+    (mistake,) = one.mistakes
+    assert str(mistake).startswith(f"{folder / 'topology.yaml'}:1: is empty")
+    (folder / "topology.yaml").write_text("# nothing feeds anything\n")
+    assert again(data, folder).copy is None
+
+
 def test_also_when_the_folder_is_gone_or_lets_nobody_in(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
