@@ -7,7 +7,7 @@ from dataclasses import replace
 from dutyroom import tickets
 from dutyroom.flows.again import sound
 from dutyroom.flows.announced import covering, mute, muted
-from dutyroom.flows.causes import objects, root_of, rule_of
+from dutyroom.flows.causes import dead_feeds, objects, root_of, rule_of
 from dutyroom.flows.conditions import OWN
 from dutyroom.flows.episodes import Episode, Work, known_since
 from dutyroom.flows.inference import no_guess
@@ -17,11 +17,13 @@ from dutyroom.flows.neighbours import (
     ROOT_LATENESS,
     below,
     few,
+    reports_loss,
     spoke_on,
     spoke_until,
     spoken_from,
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
+from dutyroom.flows.switching import stayed_behind
 from dutyroom.flows.ticketing import TOLD, hand_over
 from dutyroom.flows.zones import lingers
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
@@ -209,6 +211,12 @@ def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Epi
     root = episode.root
     if root is None:
         return False
+    rule = room.context.rules.get(episode.alarm.rule)
+    if rule is not None and reports_loss(rule):
+        if "power" not in dead:
+            dead["power"] = dead_feeds(room, "power")
+        if stayed_behind(room, episode, rule, dead["power"]):
+            return False
     ended, back = over(root.alarm), restored(root.alarm)
     if back is not None and lingers(room, episode, back):
         return True

@@ -16,7 +16,7 @@ from dutyroom.flows.room import Room
 from dutyroom.model.telemetry import DeviceClass
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
-from dutyroom.topology import feeds_of, upstream
+from dutyroom.topology import explains, feeds_of, upstream
 
 TRANSFER: Ms = MINUTE  # starts in 15 s at most, and switches within 10 s, some with an adjustable delay of up to a minute
 OFTEN = 3  # times within minutes: a contact that is loose, and no switch
@@ -37,9 +37,27 @@ def starting(room: Room, device: str, dead: Mapping[str, Episode]) -> dict[str, 
 def going_over(room: Room, device: str, dead: Mapping[str, Episode]) -> str | None:
     """The feed above a device that has failed so lately that its load may still be on its way to another one."""
     above = upstream(room.context.topology, "power", device)
-    grace = TRANSFER + 2 * room.context.interval(device)
+    grace = grace_of(room, device)
     failed = [f for f in above & dead.keys() if room.now - known_since(dead[f].alarm) < grace]
     return max(sorted(failed), key=lambda f: known_since(dead[f].alarm), default=None)
+
+
+def grace_of(room: Room, device: str) -> Ms:
+    """For so long its load may be on its way, and its instrument has had no turn since."""
+    return TRANSFER + 2 * room.context.interval(device)
+
+
+def stayed_behind(room: Room, episode: Episode, rule: Rule, dead: Mapping[str, Episode]) -> bool:
+    """Whether a loss of supply was held to be of a switch that goes over, and that time is past: the other supply is there
+    and does not reach it, however long the first one was away."""
+    root, device = episode.root, episode.alarm.object
+    if root is None or not reports_loss(rule) or room.now - known_since(root.alarm) < grace_of(room, device):
+        return False
+    topology = room.context.topology
+    return (
+        root.alarm.object in upstream(topology, "power", device)
+        and explains(topology, "power", device, dead) is None
+    )
 
 
 def switched(room: Room, device: str) -> bool:

@@ -13,7 +13,7 @@ from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.inferred import over
 from dutyroom.flows.neighbours import reports_loss
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
-from dutyroom.flows.standby import needless
+from dutyroom.flows.standby import hold_back
 from dutyroom.flows.switching import STEP, switched
 from dutyroom.model.duty import SYSTEM, Priority, Ticket, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
@@ -54,6 +54,8 @@ def open_due(room: Room) -> None:
     """Tickets whose wait is over and that nothing explains."""
     dead: dict[str, dict[str, Episode]] = {}
     for episode in list(room.open.values()):
+        if episode.alarm.ticket_due is not None and (late := rule_of(room, episode)) is not None:
+            hold_back(room, episode, late)
         due = episode.alarm.ticket_due
         if due is None or due > room.now or episode.alarm.state not in WORKED:
             continue
@@ -65,9 +67,8 @@ def open_due(room: Room) -> None:
 
 
 def _waits(room: Room, episode: Episode, rule: Rule) -> bool:
-    """Whether it is not told yet though it is due: its end may be under way, nobody knows whether it stands, or what it says
-    concerns nobody as long as the second feeder is there."""
-    return unfinished(room, episode, rule) or unspoken(room, episode, rule) or needless(room, episode, rule)
+    """Whether it is not told yet though it is due: its end may be under way, or nobody knows whether it stands."""
+    return unfinished(room, episode, rule) or unspoken(room, episode, rule)
 
 
 def _open_ticket(room: Room, episode: Episode) -> None:

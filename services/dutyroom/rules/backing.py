@@ -20,20 +20,29 @@ def backed(
     named = [part.strip() for part in str(device.parameters.get("backs", "")).split(",") if part.strip()]
     if named:
         return frozenset(named)
+    queue, own = meeting(device, devices, below, feeds)
+    found = set[str]()
+    while queue:
+        if (one := queue.pop()) not in found:
+            found.add(one)
+            queue += [feed for feed in feeds(one) if feed not in own]
+    return frozenset(found)
+
+
+def meeting(
+    device: Device, devices: Mapping[str, Device], below: Neighbours, feeds: Neighbours
+) -> tuple[list[str], set[str]]:
+    """The nearest switches or boards below a generator that have another feed, no generator's; and what generators alone
+    feed, they themselves among it."""
     sets = [d.id for d in devices.values() if d.device_class == DeviceClass.GENERATOR]
     own = _by_these([device.id, *sets], below, feeds)
-    mine, queue, meeting = set[str](), [device.id], list[str]()
+    mine, queue, found = set[str](), [device.id], list[str]()
     while queue:
         for one in below(queue.pop()):
             if one not in mine:
                 mine.add(one)
-                (queue if one in own else meeting).append(one)
-    found = set[str]()
-    while meeting:
-        if (one := meeting.pop()) not in found:
-            found.add(one)
-            meeting += [feed for feed in feeds(one) if feed not in own]
-    return frozenset(found)
+                (queue if one in own else found).append(one)
+    return found, own
 
 
 def _by_these(sets: Sequence[str], below: Neighbours, feeds: Neighbours) -> set[str]:

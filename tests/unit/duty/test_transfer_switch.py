@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from tests.unit.duty.duty_room import Room, device, gauge, person, state
+from tests.unit.duty.duty_room import T0, Room, device, gauge, person, state
 
 from dutyroom.flows.ground import ground_of
 from dutyroom.topology import Topology
@@ -117,8 +117,10 @@ def test_a_switch_between_two_feeders_goes_over_as_one_cut(
     assert told(room) == ["power.mains_lost|first"]
 
 
-@pytest.mark.parametrize("both", [False, True])
-def test_a_generator_is_not_missed_as_long_as_the_second_feeder_carries_its_board(both: bool) -> None:
+def standby(
+    first: Callable[[int], bool], second: Callable[[int], bool | None], board: Callable[[int], bool | None]
+) -> Room:
+    """Two feeders and a generator, which never runs, on one board; None = its instrument says nothing."""
     devices = [device(name, "feeder", 10) for name in ("first", "second", "board")]
     devices.append(device("set", "generator", 10))
     topology = Topology({"power": {"board": ("first", "second", "set")}})
@@ -126,12 +128,78 @@ def test_a_generator_is_not_missed_as_long_as_the_second_feeder_carries_its_boar
     room.records.rows.people = [person("li")]
     room.ground = ground_of(topology, "UTC")
     room.restart()
-    for turn in range(90):
-        second = 10 * turn
+    for at in range(0, 900, 10):
+        room.at(at, step=1)
+        volts = {"first": first(at), "second": second(at), "board": board(at)}
+        room.reads(
+            ("set", "running", 0),
+            *((name, "voltage", 230 * on) for name, on in volts.items() if on is not None),
+        )
+    return room
+
+
+def seconds_to(room: Room, cause: str, since: int) -> float | None:
+    """From an instant to the ticket of a cause; None = it has none."""
+    found = [t.opened_at for t in room.records.rows.tickets.values() if t.cause == cause]
+    return (found[0] - T0) / 1000 - since if found else None
+
+
+MISSED = "generator.start_failure|set"
+
+
+def test_a_generator_is_not_missed_as_long_as_the_second_feeder_carries_its_board() -> None:
+    room = standby(lambda s: s < 300, lambda _: True, lambda s: s < 300 or s > 315)
+    assert told(room) == ["power.mains_lost|first"]
+
+
+def test_when_the_second_feeder_fails_as_well_it_has_its_time_to_start_from_then_on() -> None:
+    room = standby(lambda s: s < 300, lambda s: s < 600, lambda s: s < 300 or 315 < s < 600)
+    since = seconds_to(room, MISSED, 600)
+    assert since is not None
+    assert 25 <= since <= 65
+
+
+@pytest.mark.parametrize("mute", [False, True])
+def test_a_generator_that_fails_when_both_feeders_do_is_told(mute: bool) -> None:
+    """The second one's instrument says so, or goes dark with it."""
+    second = (lambda s: None if s >= 300 else True) if mute else (lambda s: s < 300)
+    since = seconds_to(standby(lambda s: s < 300, second, lambda s: s < 300), MISSED, 300)
+    assert since is not None
+    assert since <= (100 if mute else 45)
+
+
+@pytest.mark.parametrize("mute", [False, True])
+def test_a_switch_that_hangs_on_the_dead_side_is_told(mute: bool) -> None:
+    room = standby(
+        lambda s: s < 300, lambda _: True, lambda s: (None if mute else False) if s >= 300 else True
+    )
+    since = seconds_to(room, MISSED, 300)
+    assert since is not None
+    assert since <= 180
+
+
+@pytest.mark.parametrize("away", [20, 70, 100, 500])
+def test_a_board_that_the_switch_left_behind_is_told_however_short_the_first_feeder_was_away(
+    away: int,
+) -> None:
+    room = estate(lambda s: not 301 <= s < 301 + away, lambda s: s < 301, 11, until=640)
+    dual = estate_of_two(away)
+    for played in (room, dual):
+        since = seconds_to(played, "power.mains_lost|board", 301)
+        assert since is not None
+        assert since <= 165, "a minute and two turns, and the half minute in which it is asked"
+
+
+def estate_of_two(away: int) -> Room:
+    devices = [device(name, "feeder", 30) for name in ("first", "second", "board")]
+    room = Room(devices, {"feeder": VOLTS}, topology=Topology({"power": {"board": ("first", "second")}}))
+    room.records.rows.people = [person("li")]
+    for second in range(640):
         room.at(second, step=1)
-        first, other = second < 300, not (both and second >= 600)
-        volts = {"first": first, "second": other, "board": first or (other and second > 315)}
-        room.reads(("set", "running", 0), *((name, "voltage", 230 * on) for name, on in volts.items()))
-    missed = [key for key in told(room) if key.startswith("generator.")]
-    assert missed == ["generator.start_failure|set"] * both
-    assert "power.mains_lost|first" in told(room)
+        if second % 30 == 0:
+            room.reads(
+                ("first", "voltage", 230 * (not 301 <= second < 301 + away)), ("second", "voltage", 230)
+            )
+        if second % 30 == 11:
+            room.reads(("board", "voltage", 230 * (second < 301)))
+    return room
