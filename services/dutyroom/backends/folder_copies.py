@@ -7,6 +7,7 @@ owner gets into it, and its files keep the rights that they had: there are passw
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import secrets
@@ -21,6 +22,7 @@ from dutyroom.timebase import HOUR, Ms
 
 _KEPT = 2  # the newest, and the one before: a process may still run with that
 _RIGHTS = 0o777
+_TAKEN = (errno.EEXIST, errno.ENOTEMPTY, errno.EACCES)[: 3 if os.name == "nt" else 2]  # how rename says so
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,8 @@ class FolderCopies:
             at += 1
         try:
             beside.rename(self._place / str(at))
-        except OSError:
-            if not (self._place / str(at)).exists():
+        except OSError as err:
+            if err.errno not in _TAKEN:
                 raise
             self._name(beside, at + 1)  # another process has made one in this very millisecond
         _to_disk(self._place)
@@ -106,7 +108,11 @@ def made_at(copy: Path) -> Ms:
 
 
 def _everything(folder: Path) -> dict[str, File]:
-    return read_files(folder, (f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()))
+    try:
+        names = [f.relative_to(folder).as_posix() for f in folder.rglob("*") if f.is_file()]
+    except FileNotFoundError:  # old by now, and another process is removing it
+        return {}
+    return read_files(folder, names)
 
 
 def _write(path: Path, file: File) -> None:

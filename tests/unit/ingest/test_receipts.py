@@ -126,14 +126,17 @@ def test_a_window_has_the_last_messages_in_whatever_pieces_they_came() -> None:
 
 
 def test_a_whole_backlog_that_comes_again_is_matched_in_no_time() -> None:
+    """In two to six times what it takes to make its messages; each looked for among all the others: in 500 times."""
     receipts = Receipts([])
+    began = time.process_time()
     some = [message(f"m/{n}", b"%d" % n, 1_000) for n in range(WINDOW)]
     receipts.of(some)
     receipts.commit()
     again = [message(f"m/{n}", b"%d" % n, 5_000, True) for n in range(WINDOW + 2_000)]
-    began = time.process_time()
+    made = time.process_time() - began
     found = receipts.of(again)
-    assert time.process_time() - began < 1.0  # each looked for among all the others: ten seconds and more
+    matched = time.process_time() - began - made
+    assert matched < 100 * made
     assert [m.received_at for m in found[:WINDOW]] == [1_000] * WINDOW
     assert found[WINDOW].received_at >= 5_000
 
