@@ -71,7 +71,10 @@ def doubts_of(folder: Path, profiles: Path) -> list[str]:
     listed = next((f for f in (folder / "devices.csv", folder / "devices.yaml") if f.exists()), folder)
     return [
         *(f"{folder / 'site.yaml'}: {sentence}" for sentence in said),
-        *(f"{folder / 'rules.yaml'}: {sentence}" for sentence in (*_misnamed(site, library), *_far(site))),
+        *(
+            f"{folder / 'rules.yaml'}: {sentence}"
+            for sentence in (*_misnamed(site, library), *_far(site), *_idle(site))
+        ),
         *(f"{listed}: {sentence}" for sentence in _unlimited(site, library)),
     ]
 
@@ -85,6 +88,23 @@ def _far(site: Site) -> list[str]:
             found.append(
                 f"{rule.id}: looks at {days} days; it says nothing of a device that was heard for less"
             )
+    return found
+
+
+def _idle(site: Site) -> list[str]:
+    """Variants that hold on no device: none fits, or an earlier one of the rule fits wherever they do."""
+    found = []
+    for rule in (one for one in site.rules if one.variants):
+        left = [device for device in site.devices if matches(rule.select, device)]
+        if not left:
+            continue
+        for number, variant in enumerate(rule.variants):
+            fit = {device.id for device in left if matches(variant.select, device)}
+            if not fit:
+                all_of = (d for d in site.devices if matches(rule.select, d) and matches(variant.select, d))
+                why = "earlier ones hold where it fits" if any(all_of) else "fits none of the rule's devices"
+                found.append(f"{rule.id}: variants[{number}]: {why}")
+            left = [device for device in left if device.id not in fit]
     return found
 
 

@@ -119,3 +119,28 @@ def test_a_window_longer_than_a_season_and_a_limit_that_nobody_gave_are_noted(tm
     assert "A-tank: has no height" in tank
     assert "tank.overflow" in tank
     assert "tank.dry" in tank
+
+
+def test_variants_that_hold_on_no_device_are_noted(tmp_path: Path) -> None:
+    folder = tmp_path / "site"
+    shutil.copytree(Path(dutyroom.__file__).parent / "example_site", folder)
+    wide, tower, tanks = (
+        f"      - {{select: {{{which}}}, parameters: {{over: {hours}h}}}}\n"
+        for which, hours in (
+            ("classes: [water_meter]", 72),
+            ("devices: ['A-1201-*']", 48),
+            ("classes: [tank]", 24),
+        )
+    )
+    before = doubts_of(folder, shipped("device_profiles"))
+    for variants, told in (
+        (tower + wide, []),
+        (wide + tower, ["variants[1]: earlier ones hold where it fits"]),
+        (tanks + wide, ["variants[0]: fits none of the rule's devices"]),
+    ):
+        (folder / "rules.yaml").write_text(
+            f"rules:\n  - id: water.leak\n    variants:\n{variants}", encoding="utf-8"
+        )
+        assert check_site(folder, shipped("device_profiles")) == []
+        new = [one for one in doubts_of(folder, shipped("device_profiles")) if one not in before]
+        assert new == [f"{folder / 'rules.yaml'}: water.leak: {said}" for said in told]
