@@ -31,6 +31,7 @@ from dutyroom.topology import explains, feeds_of, sole_below, sole_fed, upstream
 HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its turn by then
 TELLS: Ms = 10 * SECOND  # a board that speaks again has by then
 _LIVE = "live_from"  # argument of an inferred alarm: since when boards below it speak
+STEPS: Ms = MINUTE  # what is on its battery for less hangs on a switch that makes a step
 SAYS: Ms = 30 * SECOND  # a feed that speaks has said by then whether it is dead
 # A dead gateway is no power cut: what it explains is no evidence. Gas carries nobody's word: it makes nothing dark.
 _ORDER = ("network", "water", "power")
@@ -174,8 +175,10 @@ def _seeming(room: Room, utility: str) -> dict[str, Ms]:
         silent = rule.kind == "stale" and utility != "water"  # no water silences nobody
         if not silent and utility not in rule.utilities:
             continue
+        at = known_since(episode.alarm)
+        if rule.kind == "state" and rule.dark and room.now - at < STEPS:
+            continue
         if covering(room, episode, rule) is None:
-            at = known_since(episode.alarm)
             dark[episode.alarm.object] = min(at, dark.get(episode.alarm.object, at))
     return dark
 
