@@ -7,7 +7,7 @@ behind it that is asked in that moment says so.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from dutyroom.alarms import spans_of
 from dutyroom.flows.episodes import Episode, known_since
@@ -19,6 +19,7 @@ from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import explains, feeds_of, upstream
 
 TRANSFER: Ms = MINUTE  # starts in 15 s at most, and switches within 10 s, some with an adjustable delay of up to a minute
+START: Ms = 30 * SECOND  # one that turns over several times
 OFTEN = 3  # times within minutes: a contact that is loose, and no switch
 STEP: Ms = (
     45 * SECOND
@@ -37,7 +38,7 @@ def starting(room: Room, device: str, dead: Mapping[str, Episode]) -> dict[str, 
 def going_over(room: Room, device: str, dead: Mapping[str, Episode]) -> str | None:
     """The feed above a device that has failed so lately that its load may still be on its way to another one."""
     above = upstream(room.context.topology, "power", device)
-    grace = grace_of(room, device)
+    grace = max(grace_of(room, device), _verdict_of(room, above))
     failed = [f for f in above & dead.keys() if room.now - known_since(dead[f].alarm) < grace]
     return max(sorted(failed), key=lambda f: known_since(dead[f].alarm), default=None)
 
@@ -50,12 +51,13 @@ def grace_of(room: Room, device: str) -> Ms:
 def stayed_behind(room: Room, episode: Episode, rule: Rule, dead: Mapping[str, Episode]) -> bool:
     """Whether a loss of supply was held to be of a switch that goes over, and that time is past: the other supply is there
     and does not reach it, however long the first one was away."""
-    root, device = episode.root, episode.alarm.object
-    if root is None or not reports_loss(rule) or room.now - known_since(root.alarm) < grace_of(room, device):
+    root, device, topology = episode.root, episode.alarm.object, room.context.topology
+    above = upstream(topology, "power", device)
+    grace = max(grace_of(room, device), _verdict_of(room, above))
+    if root is None or not reports_loss(rule) or room.now - known_since(root.alarm) < grace:
         return False
-    topology = room.context.topology
     return (
-        root.alarm.object in upstream(topology, "power", device)
+        root.alarm.object in above
         and explains(topology, "power", device, dead) is None
     )
 
@@ -73,6 +75,12 @@ def one_step(room: Room, episode: Episode, rule: Rule, end: Ms) -> bool:
     spans = spans_of(episode.alarm)
     short = end - spans[-1][0] < MINUTE and len(spans) < OFTEN
     return reports_loss(rule) and short and switched(room, episode.alarm.object)
+
+
+def _verdict_of(room: Room, above: Collection[str]) -> Ms:
+    """When it is known at the latest that a load has not gone over to a generator among these, where its switch says so."""
+    turns = [room.context.interval(feed) for feed in above if _generates(room, feed)]
+    return START + max(turns) + TRANSFER if turns else 0
 
 
 def _generates(room: Room, feed: str) -> bool:

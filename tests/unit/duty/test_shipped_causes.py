@@ -397,6 +397,8 @@ KINDS = {
     "riser": "water_meter",
     "supply": "feeder",
     "lift": "elevator",
+    "gate": "gate",
+    "gen": "generator",
 }
 FEEDS = {"water": {"flat": ("riser",)}}
 AFTER = [  # what stands, and what is another thing days later
@@ -499,6 +501,61 @@ def test_a_tank_that_runs_dry_after_its_pump_brought_nothing_is_one_ticket_whate
 def test_doors_that_do_not_close_until_the_controller_gives_up_are_one_ticket() -> None:
     jobs, _ = later("elevator.door_reversals|lift", "elevator.fault|lift", 15 * MINUTE)
     assert jobs == ["elevator.door_reversals|lift"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("elevator.door_reversals|lift", "elevator.door_open_long|lift"),
+        ("elevator.fault|lift", "elevator.offline|lift"),  # switched off for the repair
+        ("gate.forced|gate", "gate.held_open|gate"),
+        ("gate.held_open|gate", "gate.forced|gate"),
+        *(
+            (f"generator.{rule}|gen", "generator.fault|gen")
+            for rule in ("voltage_low", "voltage_high", "frequency_low", "frequency_high", "fuel_low_running")
+        ),
+        ("generator.fuel_low_running|gen", "generator.frequency_low|gen"),
+    ],
+)
+def test_what_goes_before_it_and_what_comes_of_it_are_one_ticket(first: str, second: str) -> None:
+    assert later(first, second, 10 * MINUTE)[0] == [first]
+
+
+@pytest.mark.parametrize("away", [20, 60, 85, 110])
+def test_a_panel_that_is_on_battery_for_a_moment_has_no_ticket_for_the_fault_that_it_says_then(
+    away: int,
+) -> None:
+    """It says that it has lost its mains and that it has a fault, and not always in one word."""
+    for lag in (0, 10, 40):
+        room = room_of(
+            [device("panel", "fire_panel", 10)], {"fire_panel": [state(n, 10) for n in ("mains", "fault")]}
+        )
+        for second in range(0, 900, 10):
+            room.at(second)
+            room.reads(("panel", "mains", int(not 300 <= second < 300 + away)))
+            room.reads(("panel", "fault", int(300 + lag <= second < 300 + away + lag)))
+        assert room.tickets() == [], lag
+        assert {a.rule for a in room.records.rows.alarms.values()} == {"fire.mains_lost", "fire.fault"}
+
+
+def test_a_generator_that_overspeeds_is_one_ticket() -> None:
+    room = room_of([device("gen", "generator", 10)], {"generator": GENERATOR})
+    for second in range(0, 600, 10):
+        room.at(second)
+        says(room, 1, *((231, 50, 4) if second < 300 else (260, 54, 4)), fault_code=4 * (second >= 400))
+    assert room.tickets() == ["generator.frequency_high|gen"]
+
+
+def test_a_flag_of_a_leak_that_its_meter_holds_for_a_day_after_the_repair_is_no_other_leak() -> None:
+    rules = {rule.id: rule for rule in parse_rules("", "rules.yaml")}
+    book = PlainBook(Context(SITE, rules, {"flat": device("flat", "water_meter", 900)}, Topology(FEEDS)))
+    for hour in range(5 * 24):
+        now = T0 + hour * HOUR
+        said = {0: ("water.home_leak", True), 1: ("meter.leak_flag", True), 72: ("water.home_leak", False)}
+        said[96] = ("meter.leak_flag", False)
+        rule, active = said.get(hour, ("", False))
+        book.act([Condition(rule, "flat", active, now)] if rule else [], now)
+    assert book.jobs() == ["water.home_leak|flat"]
 
 
 # ------------------------------------------------------------ people at work, words of long ago

@@ -203,3 +203,33 @@ def estate_of_two(away: int) -> Room:
         if second % 30 == 11:
             room.reads(("board", "voltage", 230 * (second < 301)))
     return room
+
+
+@pytest.mark.parametrize("every", [1, 5, 10])
+@pytest.mark.parametrize("start", [8, 25])
+def test_a_switch_that_does_not_go_over_is_one_ticket_beside_the_cut(every: int, start: int) -> None:
+    """An instrument that is asked each second had missed its grace before the switch's own word was late."""
+    power = {"board": ("switch",), "switch": ("mains", "generator")}
+    devices = [device("mains", "feeder", every), device("board", "feeder", every)]
+    devices += [device("generator", "generator", 10), device("switch", "transfer_switch", None)]
+    room = Room(
+        devices,
+        {
+            "feeder": [gauge("voltage", "V", every)],
+            "generator": [state("running", 10)],
+            "transfer_switch": [state("source", None)],
+        },
+        topology=(topology := Topology({"power": power})),
+    )
+    room.ground = ground_of(topology, "UTC")
+    room.records.rows.people = [person("li")]
+    room.restart()
+    room.reads(("switch", "source", 1))
+    for second in range(800):
+        room.at(second, step=1)
+        if second % every == 0:
+            live = 230 * (not 301 <= second < 600)
+            room.reads(("mains", "voltage", live), ("board", "voltage", live))
+        if second % 10 == 0:
+            room.reads(("generator", "running", int(301 + start <= second < 700)))
+    assert told(room) == ["power.mains_lost|mains", "power.transfer_late|generator"]

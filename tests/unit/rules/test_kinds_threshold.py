@@ -171,6 +171,8 @@ def test_rate_of_what_falls_fast() -> None:
     assert -1.05 < float(str(said.arguments["rate"])) < -0.5
     with pytest.raises(Invalid, match="one of above and below"):
         rule("kind: rate\npoint: level\nparameters: {below: -0.5, above: 1}")
+    with pytest.raises(Invalid, match=r"below.*a number below 0, such as -0\.5"):  # it would ring at rest
+        rule("kind: rate\npoint: level\nparameters: {below: 0.5}")
 
 
 def test_rate_of_a_gauge_that_rises_with_some_noise() -> None:

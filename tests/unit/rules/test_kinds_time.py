@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
+import pytest
 from tests.unit.rules.kind_bench import T0, Bench, counter, gauge, rule, shipped, state
 
 from dutyroom.model.duty import Condition, Device
@@ -95,6 +96,22 @@ def test_a_register_that_went_down() -> None:
     bench.run("volume", [412_345, 412_350, 0, 5, 10], every=900)
     assert bench.says == [(1800, True)]
     assert bench.conditions[0].arguments == {"before": 412.35, "after": 0.0}
+
+
+@pytest.mark.parametrize("wrong", [102.0, 120.0, 500.0])
+def test_a_wrong_high_reading_is_over_with_the_reading_after_the_right_one(wrong: float) -> None:
+    """It never ended: the level before it was awaited for ever."""
+    levels = [100.0, 100.02, 100.02, wrong, wrong, 100.05, 100.06]
+    bench = Bench(shipped("meter.decrease"), counter("volume"), kind="water_meter")
+    bench.run("volume", [1000 * level for level in levels], every=HOUR)
+    assert bench.says == [(5 * HOUR, True), (6 * HOUR, False)]
+    assert bench.conditions[0].arguments == {"before": wrong, "after": 100.05}
+
+
+def test_a_register_that_goes_back_farther_than_it_had_risen_stands_until_its_level_returns() -> None:
+    bench = Bench(shipped("meter.decrease"), counter("volume"), kind="water_meter")
+    bench.run("volume", [100_000, 100_200, 90_000, 90_100, 90_200], every=HOUR)
+    assert bench.says == [(2 * HOUR, True)]
 
 
 def test_the_last_digit_passing_is_no_decrease() -> None:

@@ -14,13 +14,14 @@ from dutyroom.model.telemetry import Floats, Longs, Point
 from dutyroom.rules.columns import NEVER, Bools, Field, Keep, Slots, Stepped
 from dutyroom.rules.kind import ANY, Bounds, Instance, Place, counters
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import HOUR, Ms
+from dutyroom.timebase import DAY, HOUR, Ms
 
 DOC = (
     "A register lower than before. Passing the last digit is none: what it moved, modulo its span, "
     "is then no more than `max_rate` (unit per hour) allows, and than a quarter of the span. Counters "
-    "that reset by design are left out, and so is a reset that the device tells of itself. Clears when the old level returns, or "
-    "when an exchange of the meter is on record."
+    "that reset by design are left out, and so is a reset that the device tells of itself. Clears when the old level returns, "
+    "when an exchange of the meter is on record, or with the next reading where it only went back by what it had risen "
+    "most within the last day: that had been wrong."
 )
 
 _SLACK_STEPS = 2  # rounding by a gateway
@@ -31,16 +32,26 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 class Levels(Stepped):
-    """Of each register its newest reading, in the point's unit."""
+    """Of each register its newest reading, and by how much it had risen most within a day, and when; in the point's unit."""
 
-    FIELDS: ClassVar = {"at": Field(np.int64, NEVER), "level": Field(np.float64, nan)}
+    FIELDS: ClassVar = {
+        "at": Field(np.int64, NEVER),
+        "level": Field(np.float64, nan),
+        "rise": Field(np.float64, 0.0),
+        "rose": Field(np.int64, NEVER),
+    }
     at: Longs
     level: Floats
+    rise: Floats
+    rose: Longs
 
     def look(self, slots: Slots, at: Longs, value: Floats) -> tuple[Bools, Keep]:
         def keep(which: Bools) -> None:
-            rows = slots[which]
-            self.at[rows], self.level[rows] = at[which], value[which]
+            rows, now, new = slots[which], at[which], value[which]
+            rise = new - self.level[rows]
+            most = (rise > 0) & ((rise >= self.rise[rows]) | (self.rose[rows] < now - DAY))
+            self.rise[rows[most]], self.rose[rows[most]] = rise[most], now[most]
+            self.at[rows], self.level[rows] = now, new
 
         return ~(value < self.level[slots]), keep  # there is no level before the first
 
@@ -67,6 +78,7 @@ class DecreaseInstance(Instance):
             return None
         slot, levels = self.rows[point], self.columns
         before = (levels.at.item(slot), levels.level.item(slot))
+        self._rises(slot, at, value)
         levels.at[slot], levels.level[slot] = at, value
         if before[0] == NEVER:
             return None
@@ -77,7 +89,10 @@ class DecreaseInstance(Instance):
         if value >= before[1] - self._slack(point) or self._rolled(point, before, at, value):
             return None
         self.old[point] = before[1]
-        return self._change(point, at, value, True)
+        said = self._change(point, at, value, True)
+        if self._undone(slot, before, at, value):
+            self.old[point] = value  # it goes on from there
+        return said
 
     @property
     def foresees(self) -> bool:
@@ -95,6 +110,19 @@ class DecreaseInstance(Instance):
         del self.old[point]
         level = self.columns.level.item(self.rows[point])
         return self._change(point, at, level, False) if not self.old else None
+
+    def _rises(self, slot: int, at: Ms, value: float) -> None:
+        levels = self.columns
+        rise = value - levels.level.item(slot)
+        if rise > 0 and (rise >= levels.rise.item(slot) or levels.rose.item(slot) < at - DAY):
+            levels.rise[slot], levels.rose[slot] = rise, at
+
+    def _undone(self, slot: int, before: tuple[Ms, float], at: Ms, value: float) -> bool:
+        """Whether a register goes back by the most that it has risen by within a day, but for what has moved since the
+        reading before."""
+        rise, rose, fall = self.columns.rise.item(slot), self.columns.rose.item(slot), before[1] - value
+        moved = self.max_rate * max(at - before[0], HOUR) / HOUR
+        return rose >= at - DAY and rise / 2 <= fall <= rise <= fall + moved
 
     def _slack(self, point: int) -> float:
         step = self.specs[point].step
@@ -138,7 +166,7 @@ class DecreaseInstance(Instance):
     def dump(self) -> list[Any]:
         levels = self.columns
         newest = [
-            (point, (levels.at.item(slot), levels.level.item(slot)))
+            (point, tuple(column.item(slot) for column in (levels.at, levels.level, levels.rise, levels.rose)))
             for point, slot in self.rows.items()
             if levels.at.item(slot) != NEVER
         ]
@@ -147,10 +175,13 @@ class DecreaseInstance(Instance):
 
     def load(self, data: Sequence[Any]) -> None:
         self._active = data[0]
-        self.columns.at[list(self.slots)], self.columns.level[list(self.slots)] = NEVER, nan
-        for point, (at, level) in data[1]:
+        levels, mine = self.columns, list(self.slots)
+        levels.at[mine], levels.level[mine], levels.rise[mine], levels.rose[mine] = NEVER, nan, 0.0, NEVER
+        for point, (at, level, *rise) in data[1]:
             if (slot := self.rows.get(int(point))) is not None:
-                self.columns.at[slot], self.columns.level[slot] = int(at), float(level)
+                levels.at[slot], levels.level[slot] = int(at), float(level)
+                if rise:  # an older snapshot has none
+                    levels.rise[slot], levels.rose[slot] = float(rise[0]), int(rise[1])
         self.old = {int(p): float(v) for p, v in data[2] if p in self.specs}
         resets = data[3] if len(data) > 3 else ()  # an older snapshot has none
         self.resets = {int(p): int(at) for p, at in resets if p in self.specs}

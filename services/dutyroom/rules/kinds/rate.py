@@ -27,6 +27,8 @@ def parameters(fields: Fields) -> dict[str, object]:
     above, below = read_limit(fields, "above"), read_limit(fields, "below")
     if (above is None) == (below is None):
         fields.wrong("", "needs one of above and below")
+    if below is not None and below.number is not None and below.number >= 0:
+        fields.wrong("below", f"how fast it falls is a number below 0, such as {-below.number or -1:g}")
     return {
         **({"above": above} if below is None else {"below": below}),
         "over": fields.duration("over", 10 * MINUTE, SECOND),
