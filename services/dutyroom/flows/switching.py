@@ -56,10 +56,7 @@ def stayed_behind(room: Room, episode: Episode, rule: Rule, dead: Mapping[str, E
     grace = max(grace_of(room, device), _verdict_of(room, above))
     if root is None or not reports_loss(rule) or room.now - known_since(root.alarm) < grace:
         return False
-    return (
-        root.alarm.object in above
-        and explains(topology, "power", device, dead) is None
-    )
+    return root.alarm.object in above and explains(topology, "power", device, dead) is None
 
 
 def switched(room: Room, device: str) -> bool:

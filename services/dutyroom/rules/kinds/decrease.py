@@ -166,7 +166,10 @@ class DecreaseInstance(Instance):
     def dump(self) -> list[Any]:
         levels = self.columns
         newest = [
-            (point, tuple(column.item(slot) for column in (levels.at, levels.level, levels.rise, levels.rose)))
+            (
+                point,
+                tuple(column.item(slot) for column in (levels.at, levels.level, levels.rise, levels.rose)),
+            )
             for point, slot in self.rows.items()
             if levels.at.item(slot) != NEVER
         ]
