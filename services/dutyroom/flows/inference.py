@@ -176,7 +176,7 @@ def _seeming(room: Room, utility: str) -> dict[str, Ms]:
         if not silent and utility not in rule.utilities:
             continue
         at = known_since(episode.alarm)
-        if rule.kind == "state" and rule.dark and room.now - at < STEPS:
+        if _battery(rule) and room.now - at < STEPS:
             continue
         if covering(room, episode, rule) is None:
             dark[episode.alarm.object] = min(at, dark.get(episode.alarm.object, at))
@@ -218,10 +218,12 @@ def _dead_now(
         feeds = feeds_of(topology, utility, device)
         if len(feeds) == 1:
             counted.setdefault(feeds[0], []).append(device)
+    told = _told_of(room, utility, dark, wills)
     candidates = sorted(
         feed
         for feed, mine in counted.items()
-        if sum(d not in behind or feed in {behind[d], *upstream(topology, "power", behind[d])} for d in mine)
+        if feed in told
+        or sum(d not in behind or feed in {behind[d], *upstream(topology, "power", behind[d])} for d in mine)
         >= LEAST
     )
     if not candidates:
@@ -234,8 +236,49 @@ def _dead_now(
         if feed not in known
         and explains(topology, utility, feed, known) is None
         and (rule := inferred_rule(room, utility, feed)) is not None
-        and _proven(room, utility, feed, dark, wills)
+        and (feed in told or _proven(room, utility, feed, dark, wills))
     ]
+
+
+def _told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection[str]) -> set[str]:
+    """Feeds whose own instrument fell silent just when something below, that goes on speaking on a battery, said that it has no
+    supply, with a third one that has missed its turns; nothing else there has spoken since."""
+    found: set[str] = set()
+    saying = {d for d in dark if d not in wills and _on_battery(room, d)} if utility == "power" else set()
+    for feed in {feed for d in saying for feed in feeds_of(room.context.topology, utility, d)}:
+        last, turn = room.context.heard(feed), room.context.interval(feed)
+        only = sole_fed(room.context.topology, utility, feed)
+        mine = [dark[d] for d in only if d in saying]
+        if last is None or not turn or not mine or room.now - last < max(3 * turn, STEPS):
+            continue
+        since = min(mine)
+        if not since - 3 * turn - TELLS <= last <= since + TELLS:
+            continue
+        rest = {d: room.context.heard(d) for d in only if d not in saying}
+        missed = [
+            d
+            for d, at in rest.items()
+            if (every := room.context.interval(d))
+            and at is not None
+            and room.now - at >= max(3 * every, STEPS)
+        ]
+        if len(mine) + len(missed) + 1 >= LEAST and not any(
+            (at or 0) > since + TELLS for at in rest.values()
+        ):
+            found.add(feed)
+    return found
+
+
+def _on_battery(room: Room, device: str) -> bool:
+    alarms = (e for e in room.open.values() if e.alarm.object == device and e.active)
+    known = (room.context.rules.get(e.alarm.rule) for e in alarms)
+    return any(rule is not None and _battery(rule) for rule in known)
+
+
+def _battery(rule: Rule) -> bool:
+    """Whether a device says by this rule that it has lost its supply, and goes on speaking. A gateway's word that it has gone is
+    none."""
+    return rule.dark and rule.kind == "state" and not rule.root and "power" in rule.utilities
 
 
 def _behind_victims(room: Room, dark: Mapping[str, Ms]) -> dict[str, str]:

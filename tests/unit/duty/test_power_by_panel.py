@@ -1,0 +1,80 @@
+"""A board that loses its supply together with its own instrument, and a fire panel on its battery that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from tests.unit.duty.duty_room import T0, Room, device, gauge, person, state
+
+from dutyroom.topology import Topology
+
+BELOW = ("panel", "gate", "lift", "meter")
+CUT, UNTIL = 600, 1800
+
+
+def board_of(speaks: Callable[[str, int], bool], mains: Callable[[int], int], every: int = 10) -> Room:
+    """Ten minutes of words, and what the panel says of its mains; then whoever still speaks."""
+    room = Room(
+        [
+            device("board", "feeder", every),
+            device("panel", "fire_panel", 30),
+            device("gate", "gate", 30),
+            device("lift", "elevator", 10),
+            device("meter", "electricity_meter", 900),
+        ],
+        {
+            "feeder": [gauge("voltage", "V", every)],
+            "fire_panel": [state("mains", 30), state("fault", 30)],
+            "gate": [state("door_open", 30)],
+            "elevator": [state("moving", 10)],
+            "electricity_meter": [gauge("energy", "kWh", 900)],
+        },
+        topology=Topology({"power": dict.fromkeys(BELOW, ("board",))}),
+    )
+    room.records.rows.people = [person("li")]
+    for second in range(0, UNTIL, 5):
+        room.at(second, step=5)
+        words = {
+            "board": ("voltage", 230, every),
+            "panel": ("mains", mains(second), 30),
+            "gate": ("door_open", 0, 30),
+            "lift": ("moving", 0, 10),
+            "meter": ("energy", 7, 900),
+        }
+        for name, (point, value, turn) in words.items():
+            if second % turn == 0 and (second < CUT or speaks(name, second)):
+                room.reads((name, point, value))
+    return room
+
+
+@pytest.mark.parametrize("every", [1, 10, 30])
+def test_its_loss_is_told_once_and_in_time(every: int) -> None:
+    """It was known as an instrument that is silent after ten minutes, beside a panel on battery: nothing urgent, and two
+    tickets."""
+    room = board_of(lambda name, _: name == "panel", lambda s: int(s < CUT), max(every, 5))
+    assert room.tickets() == ["feeder.offline|board"]
+    (work,) = room.records.rows.tickets.values()
+    assert work.priority == 1
+    assert work.opened_at - T0 <= (CUT + 130) * 1000
+
+
+def test_a_panel_that_has_lost_its_own_supply_is_told_as_that() -> None:
+    """The board speaks, or what hangs beside it."""
+    for alive in (("board", "panel", "gate", "lift"), ("panel", "gate", "lift"), ("panel", "lift")):
+        room = board_of(lambda name, _, alive=alive: name in alive, lambda s: int(s < CUT))  # type: ignore[misc]
+        assert "fire.mains_lost|panel" in room.tickets(), alive
+        assert all(work.priority > 1 for work in room.records.rows.tickets.values()), alive
+
+
+def test_an_instrument_that_was_silent_before_says_nothing_of_it() -> None:
+    room = board_of(
+        lambda name, second: name == "panel" or (name != "board" and second < 1200), lambda s: int(s < 1200)
+    )
+    assert all(work.priority > 1 for work in room.records.rows.tickets.values())
+
+
+def test_supply_that_comes_back_ends_it() -> None:
+    room = board_of(lambda name, s: name == "panel" or s >= 1000, lambda s: int(not CUT <= s < 1000))
+    assert room.tickets() == ["feeder.offline|board"]
+    assert room.alarms() == {"feeder.offline@board": "returned"}
