@@ -17,7 +17,7 @@ from dutyroom.flows.neighbours import ROOT_LATENESS, reports_loss
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
 from dutyroom.flows.switching import one_step
-from dutyroom.flows.ticketing import announce, raise_priority
+from dutyroom.flows.ticketing import announce, recurs, raise_priority
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
 from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
@@ -77,7 +77,8 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
         _anew(room, episode, rule, condition)
     before = episode.alarm
     room.step(episode, AlarmEvent.RAISE, at=condition.at)
-    if episode.alarm.state is AlarmState.UNACKNOWLEDGED and not episode.alarm.chattering:
+    quiet = episode.alarm.chattering and not recurs(room, episode, rule)
+    if episode.alarm.state is AlarmState.UNACKNOWLEDGED and not quiet:
         if condition.object in room.context.out and not rule.latched:
             room.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
         else:
@@ -119,7 +120,8 @@ def clear(room: Room, episode: Episode, rule: Rule, at: Ms, reason: str = "") ->
     That of a cut which was told already is off as well, of what was over before anybody could hear of it, of what a planned
     outage brought that was over just before, and of the step that a transfer switch made."""
     told = _told_before(room, episode, rule) or unheard(room, episode, rule, at)
-    if rule.ticket.after or told or began_in(room, episode.alarm, rule) or one_step(room, episode, rule, at):
+    passing = rule.ticket.after and not recurs(room, episode, rule)
+    if passing or told or began_in(room, episode.alarm, rule) or one_step(room, episode, rule, at):
         episode.alarm = replace(episode.alarm, ticket_due=None)
     room.step(episode, AlarmEvent.CLEAR, reason, at)
 

@@ -14,7 +14,7 @@ from dutyroom.flows.inferred import over
 from dutyroom.flows.neighbours import reports_loss
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
 from dutyroom.flows.standby import hold_back
-from dutyroom.flows.switching import STEP, switched
+from dutyroom.flows.switching import OFTEN, STEP, switched
 from dutyroom.model.duty import SYSTEM, Priority, Ticket, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, Ms
@@ -34,7 +34,15 @@ def announce(room: Room, episode: Episode, rule: Rule) -> None:
         if episode.alarm.priority <= Priority.HIGH:
             room.tell(episode)
         return
-    episode.alarm = replace(episode.alarm, ticket_due=room.now + max(rule.ticket.after, wait))
+    after = 0 if recurs(room, episode, rule) else rule.ticket.after
+    episode.alarm = replace(episode.alarm, ticket_due=room.now + max(after, wait))
+
+
+def recurs(room: Room, episode: Episode, rule: Rule) -> bool:
+    """Whether what belongs to fire protection, and has a ticket where it stands for a while only, is there for the third time
+    within an hour: a loose terminal is work, however short each time was."""
+    lately = sum(begun > room.now - HOUR for begun, _ in spans_of(episode.alarm))
+    return rule.fire and bool(rule.ticket.after) and lately >= OFTEN
 
 
 def announce_restored(room: Room) -> None:

@@ -614,3 +614,20 @@ def test_fuel_that_runs_low_while_the_generator_runs_is_told_while_there_is_time
 def test_a_part_that_is_disabled_and_lights_the_common_fault_is_one_ticket() -> None:
     room = panel(isolated=lambda s: int(s >= 60), fault=lambda s: int(s >= 60))
     assert room.tickets() == ["fire.isolated|panel"]
+
+
+@pytest.mark.parametrize(("every", "off"), [(240, 60), (240, 20), (90, 60), (90, 20)])
+@pytest.mark.parametrize("fault", ["follows", "stands"])
+def test_a_panel_whose_mains_comes_and_goes_is_work(every: int, off: int, fault: str) -> None:
+    """A loose terminal: no loss was long enough for a ticket, and each explained the fault anew."""
+    room = room_of(
+        [device("panel", "fire_panel", 10)], {"fire_panel": [state(n, 10) for n in ("mains", "fault")]}
+    )
+    for second in range(0, 1500, 10):
+        room.at(second)
+        lost = second >= 300 and (second - 300) % every < off
+        room.reads(("panel", "mains", int(not lost)))
+        room.reads(("panel", "fault", int(lost or (fault == "stands" and second >= 300))))
+    assert room.tickets() == ["fire.mains_lost|panel"]
+    (work,) = room.records.rows.tickets.values()
+    assert work.opened_at - T0 <= (300 + 2 * every + 60) * 1000
