@@ -130,12 +130,21 @@ def _within(rule: Rule, episode: Episode) -> Ms | None:
     return usual if rule.respond_within is None else min(rule.respond_within, usual)
 
 
+def _work_of(room: Room, rule: str, object: str) -> Work | None:
+    """The ticket of an alarm: of its own cause, or that which it has joined itself."""
+    work = room.works.get(tickets.cause_of(rule, object))
+    if work is not None:
+        return work
+    of = {e.alarm.ticket for e in (*room.open.values(), *room.recent) if e.key == (rule, object)} - {None}
+    return next((work for work in room.works.values() if work.ticket.id in of), None) if of else None
+
+
 def _joined(room: Room, episode: Episode, rule: Rule) -> Work | None:
     """The open ticket of a milder alarm of the same cause: one that stands, or did until lately, whose work is not done, and that
     nobody has taken but lately."""
     for cause in rule.joins:
         for object in objects(room, cause, episode.alarm.object):
-            work = room.works.get(tickets.cause_of(cause.rule, object))
+            work = _work_of(room, cause.rule, object)
             if (
                 work is not None
                 and work.ticket.state is not TicketState.DONE

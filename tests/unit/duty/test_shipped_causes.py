@@ -410,6 +410,10 @@ AFTER = [  # what stands, and what is another thing days later
     ("water.home_leak|flat", "water.night_flow|riser"),
     ("meter.leak_flag|flat", "water.home_leak|flat"),
     ("meter.leap|flat", "water.home_leak|flat"),
+    (
+        "meter.decrease|flat",
+        "water.unit_burst|flat",
+    ),  # of a meter that was exchanged, which nobody has put on record
     ("electricity.phase_b_lost|supply", "electricity.voltage_low|supply"),
     ("elevator.fault|lift", "elevator.door_open_long|lift"),
 ]
@@ -515,10 +519,38 @@ def test_doors_that_do_not_close_until_the_controller_gives_up_are_one_ticket() 
             for rule in ("voltage_low", "voltage_high", "frequency_low", "frequency_high", "fuel_low_running")
         ),
         ("generator.fuel_low_running|gen", "generator.frequency_low|gen"),
+        *(
+            (f"generator.{rule}|gen", "generator.not_running|gen")
+            for rule in ("voltage_low", "voltage_high", "frequency_low", "frequency_high", "fuel_low_running")
+        ),
+        ("water.unit_burst|flat", "meter.leap|flat"),
+        ("meter.leap|flat", "water.unit_burst|flat"),
     ],
 )
 def test_what_goes_before_it_and_what_comes_of_it_are_one_ticket(first: str, second: str) -> None:
     assert later(first, second, 10 * MINUTE)[0] == [first]
+
+
+@pytest.mark.parametrize(
+    "chain",
+    [
+        ("elevator.door_reversals|lift", "elevator.fault|lift", "elevator.offline|lift"),
+        ("elevator.door_open_long|lift", "elevator.fault|lift", "elevator.stopped_outside|lift"),
+        ("generator.fuel_low_running|gen", "generator.fault|gen", "generator.not_running|gen"),
+    ],
+)
+def test_what_comes_of_one_that_has_joined_another_ticket_joins_it_too(chain: tuple[str, ...]) -> None:
+    rules = {rule.id: rule for rule in parse_rules("", "rules.yaml")}
+    devices = {name: device(name, kind, 60) for name, kind in KINDS.items()}
+    book = PlainBook(Context(SITE, rules, devices, Topology(FEEDS)))
+    for number, cause in enumerate(chain):
+        rule, name = cause.split("|")
+        since = T0 + number * 10 * MINUTE
+        book.act([Condition(rule, name, True, since)], since)
+        for minute in range(1, 10):
+            book.act([], since + minute * MINUTE)
+    assert book.jobs() == [chain[0]]
+    assert [f"{rule}|{name}" for _, rule, name in book.told] == list(chain)
 
 
 @pytest.mark.parametrize("away", [20, 60, 85, 110])

@@ -98,14 +98,28 @@ def test_a_register_that_went_down() -> None:
     assert bench.conditions[0].arguments == {"before": 412.35, "after": 0.0}
 
 
-@pytest.mark.parametrize("wrong", [102.0, 120.0, 500.0])
-def test_a_wrong_high_reading_is_over_with_the_reading_after_the_right_one(wrong: float) -> None:
+@pytest.mark.parametrize(
+    ("wrong", "before"),
+    [
+        ([102.0], 102.0),
+        ([120.0, 120.0], 120.0),
+        ([500.0, 500.05], 500.05),
+        ([10_020.0, 10_040.0], 10_040.0),  # its unit was another one
+        ([1000.2, 1000.4, 1000.6], 1000.6),
+        ([5100.0, 5500.0], 5500.0),
+        ([5500.0, 5100.0], 5500.0),
+    ],
+)
+def test_a_wrong_high_reading_is_over_with_the_reading_after_the_right_one(
+    wrong: list[float], before: float
+) -> None:
     """It never ended: the level before it was awaited for ever."""
-    levels = [100.0, 100.02, 100.02, wrong, wrong, 100.05, 100.06]
+    levels = [100.0, 100.02, 100.02, *wrong, 100.05, 100.06]
     bench = Bench(shipped("meter.decrease"), counter("volume"), kind="water_meter")
     bench.run("volume", [1000 * level for level in levels], every=HOUR)
-    assert bench.says == [(5 * HOUR, True), (6 * HOUR, False)]
-    assert bench.conditions[0].arguments == {"before": wrong, "after": 100.05}
+    assert [active for _, active in bench.says] == [True, False]
+    assert bench.says[1] == ((4 + len(wrong)) * HOUR, False)
+    assert bench.conditions[0].arguments["before"] == before
 
 
 def test_a_register_that_goes_back_farther_than_it_had_risen_stands_until_its_level_returns() -> None:

@@ -20,8 +20,8 @@ DOC = (
     "A register lower than before. Passing the last digit is none: what it moved, modulo its span, "
     "is then no more than `max_rate` (unit per hour) allows, and than a quarter of the span. Counters "
     "that reset by design are left out, and so is a reset that the device tells of itself. Clears when the old level returns, "
-    "when an exchange of the meter is on record, or with the next reading where it only went back by what it had risen "
-    "most within the last day: that had been wrong."
+    "when an exchange of the meter is on record, or with the next reading where it only went back to where it was "
+    "before it rose most within the last day: that had been wrong."
 )
 
 _SLACK_STEPS = 2  # rounding by a gateway
@@ -32,16 +32,19 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 class Levels(Stepped):
-    """Of each register its newest reading, and by how much it had risen most within a day, and when; in the point's unit."""
+    """Of each register its newest reading, and by how much it had risen most within a day, from where, and when; in the point's
+    unit."""
 
     FIELDS: ClassVar = {
         "at": Field(np.int64, NEVER),
         "level": Field(np.float64, nan),
+        "base": Field(np.float64, nan),
         "rise": Field(np.float64, 0.0),
         "rose": Field(np.int64, NEVER),
     }
     at: Longs
     level: Floats
+    base: Floats  # the level before it
     rise: Floats
     rose: Longs
 
@@ -50,7 +53,8 @@ class Levels(Stepped):
             rows, now, new = slots[which], at[which], value[which]
             rise = new - self.level[rows]
             most = (rise > 0) & ((rise >= self.rise[rows]) | (self.rose[rows] < now - DAY))
-            self.rise[rows[most]], self.rose[rows[most]] = rise[most], now[most]
+            base = self.level[rows[most]]
+            self.base[rows[most]], self.rise[rows[most]], self.rose[rows[most]] = base, rise[most], now[most]
             self.at[rows], self.level[rows] = now, new
 
         return ~(value < self.level[slots]), keep  # there is no level before the first
@@ -83,14 +87,17 @@ class DecreaseInstance(Instance):
         if before[0] == NEVER:
             return None
         if point in self.old:
-            return self._returned(point, at, value)
+            said = self._returned(point, at, value)
+            if point in self.old and self._undone(slot, at, value):
+                self.old[point] = value
+            return said
         if before[0] < self.resets.get(point, 0) <= at:
             return None
         if value >= before[1] - self._slack(point) or self._rolled(point, before, at, value):
             return None
         self.old[point] = before[1]
         said = self._change(point, at, value, True)
-        if self._undone(slot, before, at, value):
+        if self._undone(slot, at, value):
             self.old[point] = value  # it goes on from there
         return said
 
@@ -115,14 +122,14 @@ class DecreaseInstance(Instance):
         levels = self.columns
         rise = value - levels.level.item(slot)
         if rise > 0 and (rise >= levels.rise.item(slot) or levels.rose.item(slot) < at - DAY):
-            levels.rise[slot], levels.rose[slot] = rise, at
+            levels.base[slot], levels.rise[slot], levels.rose[slot] = levels.level.item(slot), rise, at
 
-    def _undone(self, slot: int, before: tuple[Ms, float], at: Ms, value: float) -> bool:
-        """Whether a register goes back by the most that it has risen by within a day, but for what has moved since the
-        reading before."""
-        rise, rose, fall = self.columns.rise.item(slot), self.columns.rose.item(slot), before[1] - value
-        moved = self.max_rate * max(at - before[0], HOUR) / HOUR
-        return rose >= at - DAY and rise / 2 <= fall <= rise <= fall + moved
+    def _undone(self, slot: int, at: Ms, value: float) -> bool:
+        """Whether a register is back where it was before it rose most within a day, but for what may have moved since."""
+        levels = self.columns
+        base, rise, rose = levels.base.item(slot), levels.rise.item(slot), levels.rose.item(slot)
+        moved = self.max_rate * max(at - rose, HOUR) / HOUR
+        return rose >= at - DAY and 0 <= value - base <= min(moved, rise / 2)
 
     def _slack(self, point: int) -> float:
         step = self.specs[point].step
@@ -165,11 +172,9 @@ class DecreaseInstance(Instance):
 
     def dump(self) -> list[Any]:
         levels = self.columns
+        columns = (levels.at, levels.level, levels.base, levels.rise, levels.rose)
         newest = [
-            (
-                point,
-                tuple(column.item(slot) for column in (levels.at, levels.level, levels.rise, levels.rose)),
-            )
+            (point, tuple(column.item(slot) for column in columns))
             for point, slot in self.rows.items()
             if levels.at.item(slot) != NEVER
         ]
@@ -179,12 +184,14 @@ class DecreaseInstance(Instance):
     def load(self, data: Sequence[Any]) -> None:
         self._active = data[0]
         levels, mine = self.columns, list(self.slots)
-        levels.at[mine], levels.level[mine], levels.rise[mine], levels.rose[mine] = NEVER, nan, 0.0, NEVER
+        levels.at[mine], levels.level[mine], levels.base[mine] = NEVER, nan, nan
+        levels.rise[mine], levels.rose[mine] = 0.0, NEVER
         for point, (at, level, *rise) in data[1]:
             if (slot := self.rows.get(int(point))) is not None:
                 levels.at[slot], levels.level[slot] = int(at), float(level)
                 if rise:  # an older snapshot has none
-                    levels.rise[slot], levels.rose[slot] = float(rise[0]), int(rise[1])
+                    levels.base[slot], levels.rise[slot] = float(rise[0]), float(rise[1])
+                    levels.rose[slot] = int(rise[2])
         self.old = {int(p): float(v) for p, v in data[2] if p in self.specs}
         resets = data[3] if len(data) > 3 else ()  # an older snapshot has none
         self.resets = {int(p): int(at) for p, at in resets if p in self.specs}
