@@ -17,7 +17,7 @@ from dutyroom.flows.neighbours import ROOT_LATENESS, reports_loss
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
 from dutyroom.flows.switching import one_step
-from dutyroom.flows.ticketing import announce, recurs, raise_priority
+from dutyroom.flows.ticketing import announce, raise_priority, recurs
 from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
 from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
