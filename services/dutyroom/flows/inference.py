@@ -18,7 +18,7 @@ from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, root_ru
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS, SINCE, SUPPLIED, kept, over, supplied
-from dutyroom.flows.neighbours import LEAST, ROOT_LATENESS, reports_loss, silent_only
+from dutyroom.flows.neighbours import LEAST, ROOT_LATENESS, on_battery, reports_loss, silent_only
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
 from dutyroom.flows.wills import departed, settled
@@ -176,7 +176,7 @@ def _seeming(room: Room, utility: str) -> dict[str, Ms]:
         if not silent and utility not in rule.utilities:
             continue
         at = known_since(episode.alarm)
-        if _battery(rule) and room.now - at < STEPS:
+        if on_battery(rule) and room.now - at < STEPS:
             continue
         if covering(room, episode, rule) is None:
             dark[episode.alarm.object] = min(at, dark.get(episode.alarm.object, at))
@@ -244,7 +244,7 @@ def _told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection
     """Feeds whose own instrument fell silent just when something below, that goes on speaking on a battery, said that it has no
     supply, with a third one that has missed its turns; nothing else there has spoken since."""
     found: set[str] = set()
-    saying = {d for d in dark if d not in wills and _on_battery(room, d)} if utility == "power" else set()
+    saying = {d for d in dark if d not in wills and _witness(room, d)} if utility == "power" else set()
     for feed in {feed for d in saying for feed in feeds_of(room.context.topology, utility, d)}:
         last, turn = room.context.heard(feed), room.context.interval(feed)
         only = sole_fed(room.context.topology, utility, feed)
@@ -269,16 +269,10 @@ def _told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection
     return found
 
 
-def _on_battery(room: Room, device: str) -> bool:
+def _witness(room: Room, device: str) -> bool:
     alarms = (e for e in room.open.values() if e.alarm.object == device and e.active)
     known = (room.context.rules.get(e.alarm.rule) for e in alarms)
-    return any(rule is not None and _battery(rule) for rule in known)
-
-
-def _battery(rule: Rule) -> bool:
-    """Whether a device says by this rule that it has lost its supply, and goes on speaking. A gateway's word that it has gone is
-    none."""
-    return rule.dark and rule.kind == "state" and not rule.root and "power" in rule.utilities
+    return any(rule is not None and on_battery(rule) for rule in known)
 
 
 def _behind_victims(room: Room, dark: Mapping[str, Ms]) -> dict[str, str]:

@@ -73,6 +73,12 @@ def reports_loss(rule: Rule) -> bool:
     return rule.root and rule.utility == "power" and not rule.dark
 
 
+def on_battery(rule: Rule) -> bool:
+    """Whether a device says by this rule that it has lost its supply, and goes on speaking. A gateway's word that it has gone is
+    none."""
+    return rule.dark and rule.kind == "state" and not rule.root and "power" in rule.utilities
+
+
 def few(room: Room, root: Episode, episode: Episode) -> bool:
     """Whether what is silent behind an instrument, an alarm's device among it, is little beside what speaks."""
     silent, alive = _count(room, root)

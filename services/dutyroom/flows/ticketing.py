@@ -17,7 +17,7 @@ from dutyroom.flows.standby import hold_back
 from dutyroom.flows.switching import OFTEN, STEP, switched
 from dutyroom.model.duty import SYSTEM, Priority, Ticket, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import HOUR, Ms
+from dutyroom.timebase import HOUR, MINUTE, Ms
 
 TOLD = "told"  # argument of an alarm whose ticket went to what explained it
 LATELY: Ms = HOUR  # for so long after its end an alarm's ticket takes what is the same cause, grown worse
@@ -40,9 +40,17 @@ def announce(room: Room, episode: Episode, rule: Rule) -> None:
 
 def recurs(room: Room, episode: Episode, rule: Rule) -> bool:
     """Whether what belongs to fire protection, and has a ticket where it stands for a while only, is there for the third time
-    within an hour: a loose terminal is work, however short each time was."""
-    lately = sum(begun > room.now - HOUR for begun, _ in spans_of(episode.alarm))
-    return rule.fire and bool(rule.ticket.after) and lately >= OFTEN
+    within an hour: a loose terminal is work, however short each time was. What another one has as well at that time is none."""
+    if not (rule.fire and rule.ticket.after):
+        return False
+    lately = [begun for begun, _ in spans_of(episode.alarm) if begun > room.now - HOUR]
+    if len(lately) < OFTEN:
+        return False
+    others = (
+        e for e in (*room.open.values(), *room.recent) if e.alarm.rule == rule.id and e.key != episode.key
+    )
+    theirs = [begun for e in others for begun, _ in spans_of(e.alarm)]
+    return sum(all(abs(begun - at) > MINUTE for at in theirs) for begun in lately) >= OFTEN
 
 
 def announce_restored(room: Room) -> None:

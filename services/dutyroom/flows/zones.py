@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS, restored
-from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, reports_loss, silent_only
+from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, on_battery, reports_loss, silent_only
 from dutyroom.flows.room import Room
 from dutyroom.flows.wills import departed, settled
 from dutyroom.model.telemetry import DeviceClass
@@ -106,7 +106,7 @@ def _hands_out_nothing(room: Room, gateway: str, dark: Collection[str]) -> bool:
 
 def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> bool:
     """Whether of what is dark where a cut was inferred, and is no gateway, three or more than a fifth come by other ways than
-    these gateways."""
+    these gateways, or one that says itself that it runs on its battery."""
     if episode.alarm.arguments.get(GUESS) != "power":
         return False
     topology, feed = room.context.topology, episode.alarm.object
@@ -118,7 +118,11 @@ def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> boo
     wills = settled(departed(room.context, room.now), room.now)
     missed = below & (silent_zones(room).keys() | wills.keys()) - dark
     other = sum(explains(topology, "network", device, gateways) is None for device in dark | missed)
-    return other >= LEAST or 5 * other > len(dark)
+    if other >= LEAST or 5 * other > len(dark):
+        return True
+    rules, own = room.context.rules, dark - {feed}
+    saying = {e.alarm.object for e in every if (rule := rules.get(e.alarm.rule)) and on_battery(rule)} & own
+    return any(explains(topology, "network", device, gateways) is None for device in saying)
 
 
 def _hung_on(room: Room, cut: Episode) -> list[Episode]:

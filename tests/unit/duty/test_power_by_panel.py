@@ -78,3 +78,50 @@ def test_supply_that_comes_back_ends_it() -> None:
     room = board_of(lambda name, s: name == "panel" or s >= 1000, lambda s: int(not CUT <= s < 1000))
     assert room.tickets() == ["feeder.offline|board"]
     assert room.alarms() == {"feeder.offline@board": "returned"}
+
+
+def test_its_gateway_that_is_without_power_too_is_not_the_reason() -> None:
+    """Nobody has entered what feeds it; the panel speaks by a way of its own, and the gate is missed as late as the gateway."""
+    own = {
+        "meter": ("electricity_meter", gauge("energy", "kWh", 300), 300),
+        "second": ("electricity_meter", gauge("energy", "kWh", 300), 300),
+        "lift": ("elevator", state("moving", 10), 10),
+        "other": ("elevator", state("moving", 10), 10),
+        "gate": ("gate", state("door_open", 30), 30),
+    }
+    room = Room(
+        [
+            device("board", "feeder", 10),
+            device("panel", "fire_panel", 30),
+            device("gateway", "gateway", None),
+            *(device(name, kind, every) for name, (kind, _, every) in own.items()),
+        ],
+        {
+            "feeder": [gauge("voltage", "V", 10)],
+            "fire_panel": [state("mains", 30)],
+            "gateway": [state("online", None)],
+            **{kind: [point] for kind, point, _ in own.values()},
+        },
+        topology=Topology(
+            {
+                "power": dict.fromkeys(("panel", *own), ("board",)),
+                "network": dict.fromkeys(("board", *own), ("gateway",)),
+            }
+        ),
+    )
+    room.records.rows.people = [person("li")]
+    room.reads(("gateway", "online", 1))
+    for second in range(0, 2400, 5):
+        room.at(second, step=5)
+        if second % 30 == 0:
+            room.reads(("panel", "mains", int(second < CUT)))
+        if second == CUT + 60:
+            room.reads(("gateway", "online", 0))
+        if second >= CUT:
+            continue
+        if second % 10 == 0:
+            room.reads(("board", "voltage", 230))
+        room.reads(*((name, point.name, 0) for name, (_, point, every) in own.items() if second % every == 0))
+    assert [(t.cause, t.priority, t.state.value) for t in room.records.rows.tickets.values()] == [
+        ("feeder.offline|board", 1, "open")
+    ]

@@ -663,3 +663,13 @@ def test_a_panel_whose_mains_comes_and_goes_is_work(every: int, off: int, fault:
     assert room.tickets() == ["fire.mains_lost|panel"]
     (work,) = room.records.rows.tickets.values()
     assert work.opened_at - T0 <= (300 + 2 * every + 60) * 1000
+
+
+def test_panels_that_blink_together_have_no_loose_terminal() -> None:
+    """Their switch goes over and back, twice within an hour, in a test of the generator."""
+    names = ("p0", "p1", "p2")
+    room = room_of([device(n, "fire_panel", 10) for n in names], {"fire_panel": [state("mains", 10)]})
+    for second in range(0, 2400, 10):
+        room.at(second)
+        room.reads(*((n, "mains", int((second - 10 * k) % 500 != 300)) for k, n in enumerate(names)))
+    assert room.tickets() == []

@@ -122,6 +122,13 @@ def test_a_wrong_high_reading_is_over_with_the_reading_after_the_right_one(
     assert bench.conditions[0].arguments["before"] == before
 
 
+def test_so_it_is_of_a_meter_that_is_read_each_day_and_a_little_later() -> None:
+    bench = Bench(shipped("meter.decrease"), counter("volume", 24 * HOUR), kind="water_meter")
+    for day, level in enumerate((100_000, 100_200, 500_000, 100_600, 100_800)):
+        bench.feed(day * (24 * HOUR + 300), "volume", level)
+    assert [active for _, active in bench.says] == [True, False]
+
+
 def test_a_register_that_goes_back_farther_than_it_had_risen_stands_until_its_level_returns() -> None:
     bench = Bench(shipped("meter.decrease"), counter("volume"), kind="water_meter")
     bench.run("volume", [100_000, 100_200, 90_000, 90_100, 90_200], every=HOUR)

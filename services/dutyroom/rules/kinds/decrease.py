@@ -21,10 +21,11 @@ DOC = (
     "is then no more than `max_rate` (unit per hour) allows, and than a quarter of the span. Counters "
     "that reset by design are left out, and so is a reset that the device tells of itself. Clears when the old level returns, "
     "when an exchange of the meter is on record, or with the next reading where it only went back to where it was "
-    "before it rose most within the last day: that had been wrong."
+    "before it rose most within the last two days: that had been wrong."
 )
 
 _SLACK_STEPS = 2  # rounding by a gateway
+LATELY: Ms = 2 * DAY + HOUR  # a meter that is read each day has had its next turn by then
 
 
 def parameters(fields: Fields) -> dict[str, object]:
@@ -32,7 +33,7 @@ def parameters(fields: Fields) -> dict[str, object]:
 
 
 class Levels(Stepped):
-    """Of each register its newest reading, and by how much it had risen most within a day, from where, and when; in the point's
+    """Of each register its newest reading, and by how much it had risen most within two days, from where, and when; in the point's
     unit."""
 
     FIELDS: ClassVar = {
@@ -52,7 +53,7 @@ class Levels(Stepped):
         def keep(which: Bools) -> None:
             rows, now, new = slots[which], at[which], value[which]
             rise = new - self.level[rows]
-            most = (rise > 0) & ((rise >= self.rise[rows]) | (self.rose[rows] < now - DAY))
+            most = (rise > 0) & ((rise >= self.rise[rows]) | (self.rose[rows] < now - LATELY))
             base = self.level[rows[most]]
             self.base[rows[most]], self.rise[rows[most]], self.rose[rows[most]] = base, rise[most], now[most]
             self.at[rows], self.level[rows] = now, new
@@ -121,15 +122,15 @@ class DecreaseInstance(Instance):
     def _rises(self, slot: int, at: Ms, value: float) -> None:
         levels = self.columns
         rise = value - levels.level.item(slot)
-        if rise > 0 and (rise >= levels.rise.item(slot) or levels.rose.item(slot) < at - DAY):
+        if rise > 0 and (rise >= levels.rise.item(slot) or levels.rose.item(slot) < at - LATELY):
             levels.base[slot], levels.rise[slot], levels.rose[slot] = levels.level.item(slot), rise, at
 
     def _undone(self, slot: int, at: Ms, value: float) -> bool:
-        """Whether a register is back where it was before it rose most within a day, but for what may have moved since."""
+        """Whether a register is back where it was before it rose most within two days, but for what may have moved since."""
         levels = self.columns
         base, rise, rose = levels.base.item(slot), levels.rise.item(slot), levels.rose.item(slot)
         moved = self.max_rate * max(at - rose, HOUR) / HOUR
-        return rose >= at - DAY and 0 <= value - base <= min(moved, rise / 2)
+        return rose >= at - LATELY and 0 <= value - base <= min(moved, rise / 2)
 
     def _slack(self, point: int) -> float:
         step = self.specs[point].step
