@@ -413,6 +413,37 @@ def silent_run(at: Path, rows: Rows) -> tuple[Summary, list[str]]:
     return done, sorted({row["raised_at"] for row in lines if row["device_id"] == "t1"})
 
 
+def meters_run(at: Path, listed: str, sent: str) -> Summary:
+    """Three water meters of which the last begins anew at zero, and a pressure sensor."""
+    meters = "".join(f"w{n},water_meter,{listed},m3,z,900,\n" for n in (1, 2, 3))
+    (at / "d.csv").write_text(DEVICES.splitlines()[0] + "\n" + meters + "s1,sensor,pressure,bar,z,900,\n")
+    lines = [
+        f"w{n},{sent},m3,{to_iso(START + k * 900 * SECOND)},{k / 10 - 20 * (n == 3 and k > 200):.1f}\n"
+        for k in range(400)
+        for n in (1, 2, 3)
+    ]
+    (at / "t.csv").write_text(HEAD + "".join(lines) + rows_of(level(0, 2), "s1", "pressure", "bar"))
+    wanted = Wanted(at / "out", telemetry=at / "t.csv", devices=at / "d.csv")
+    return run_backtest(Settings(data=at / "data"), wanted, lambda _: None)
+
+
+def test_devices_whose_readings_no_rule_judges_are_named(tmp_path: Path) -> None:
+    done = meters_run(tmp_path, "volume_total", "volume_total")
+    assert [(t.what, t.count, t.place) for t in done.troubles if t.sort == "unjudged"] == [
+        ("sensor: pressure (gauge)", 1, "s1")
+    ]
+    assert "sensor: pressure (gauge)" in (tmp_path / "out" / "summary.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("listed", ["volume", "volume_total"])
+@pytest.mark.parametrize("sent", ["volume", "volume_total"])
+def test_a_register_has_two_names(listed: str, sent: str, tmp_path: Path) -> None:
+    """By the shorter one it was a gauge, whose falls nobody saw, and "everything could be used"."""
+    meters_run(tmp_path, listed, sent)
+    lines = [*csv.DictReader((tmp_path / "out" / "alarms.csv").read_text(encoding="utf-8").splitlines())]
+    assert [row["device_id"] for row in lines if row["kind"] == "meter_rollback"] == ["w3"]
+
+
 def test_a_history_thinner_than_promised_is_judged_at_its_own_pace_and_said(tmp_path: Path) -> None:
     gone = START + 4 * DAY + 12 * HOUR
     rows = [(at, v) for at, v in level(0, 9) if not gone <= at < gone + 3 * HOUR]

@@ -49,13 +49,14 @@ class Past:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a run gave. late: readings not judged because older, by device; problems: (rule, device) -> why it
-    does not run; running: how many devices each rule looks at."""
+    does not run; running: how many devices each rule looks at; looked_at: points whose readings a rule judged."""
 
     raised: list[Raised]
     late: Mapping[str, int]
     problems: Mapping[tuple[str, str], str]
     running: Mapping[str, int]
     changed: Mapping[str, int] = field(default_factory=dict)  # alarms by CHANGED, by what came late
+    looked_at: frozenset[int] = frozenset()
 
 
 def backtest(batches: Iterable[Batch], past: Past) -> list[Raised]:
@@ -95,7 +96,14 @@ def run(batches: Iterable[Batch], past: Past) -> Outcome:
         now += _LOOK
         _judge_again(late, officer, engine, now)
     running = Counter(rule for rule, _ in engine.running)
-    return Outcome(officer.told(), dict(engine.late), dict(engine.problems), running, officer.changed())
+    return Outcome(
+        officer.told(),
+        dict(engine.late),
+        dict(engine.problems),
+        running,
+        officer.changed(),
+        engine.looked_at,
+    )
 
 
 def _learn(officer: Officer, engine: Engine, now: Ms) -> None:

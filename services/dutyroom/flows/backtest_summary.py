@@ -12,6 +12,7 @@ from dutyroom.flows.backtest import Outcome, Past, Raised
 from dutyroom.flows.backtest_compare import CHANGES, Difference
 from dutyroom.flows.known_events import Verdict
 from dutyroom.flows.past_troubles import Census, Trouble, Troubles
+from dutyroom.model.telemetry import Point
 from dutyroom.rules.spec import Rule, matches
 from dutyroom.timebase import DAY, MINUTE, Ms, to_iso
 
@@ -141,6 +142,7 @@ def late_of(outcome: Outcome) -> dict[str, int]:
 def run_troubles(troubles: Troubles, outcome: Outcome, past: Past, census: Census) -> None:
     """What the engine could not do, by rule and device."""
     rule_troubles(troubles, outcome, past, census)
+    _unjudged(troubles, outcome, past, census)
     for device, count in outcome.late.items():
         troubles.add("late", device, count)
     for what, count, times in census.floods(past.table):
@@ -160,6 +162,18 @@ def rule_troubles(troubles: Troubles, outcome: Outcome, past: Past, census: Cens
     for one in found.rows():
         if (one.sort, one.what) not in said:
             troubles.add(one.sort, one.what, one.count, one.place)
+
+
+def _unjudged(troubles: Troubles, outcome: Outcome, past: Past, census: Census) -> None:
+    """Devices whose readings no rule judges, whatever they send: a register under a name that none looks for, say."""
+    sent: dict[str, list[Point]] = {}
+    for point in past.table:
+        if census.count[point.id]:
+            sent.setdefault(point.device, []).append(point)
+    for device, points in sent.items():
+        if outcome.looked_at.isdisjoint(point.id for point in points):
+            what = ", ".join(sorted(f"{point.spec.name} ({point.spec.kind})" for point in points))
+            troubles.add("unjudged", f"{points[0].device_class}: {what}", 1, device)
 
 
 def _too_long(troubles: Troubles, rule: Rule, recorded: Ms) -> None:

@@ -276,8 +276,18 @@ def _above(room: Room, episode: Episode) -> set[str]:
 
 
 def unshelve(room: Room) -> None:
-    """Takes from the shelf what has been there for its time."""
+    """Takes from the shelf what has been there for its time. What stands still is announced again: where its ticket is open
+    people are told, where its work is done or closed it is work anew, and without one it is as if it were new."""
     for episode in list(room.open.values()):
         until = episode.alarm.shelved_until
-        if episode.alarm.state is AlarmState.SHELVED and until is not None and until <= room.now:
-            room.step(episode, AlarmEvent.UNSHELVE, "alarm.reason.shelf_over")
+        if episode.alarm.state is not AlarmState.SHELVED or until is None or until > room.now:
+            continue
+        room.step(episode, AlarmEvent.UNSHELVE, "alarm.reason.shelf_over")
+        alarm = episode.alarm
+        if not episode.active or alarm.ticket is None or alarm.ticket_due is not None:
+            continue
+        work = next((work for work in room.works.values() if work.ticket.id == alarm.ticket), None)
+        if work is not None and work.ticket.state is not TicketState.DONE:
+            room.tell(episode, f"again:{room.now}")
+        else:
+            episode.alarm = replace(alarm, ticket_due=room.now)

@@ -1,7 +1,7 @@
 """Devices of a backtest from a CSV file: rows in, devices, points and topology out.
 
 Columns: device_id, class, point, unit, zone, role, tz, interval_s, resolution, range_min, range_max (the last
-seven may be empty).
+seven may be empty). A register is called `volume_total` or, of a meter, `volume` as well.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TypeAlias
 from dutyroom.errors import Invalid, Mistake
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import DeviceClass, Kind, Point, PointSpec, PointTable
+from dutyroom.profiles.meter import register_of
 from dutyroom.quantities import QUANTITIES
 from dutyroom.topology import Topology
 
@@ -28,7 +29,6 @@ _CLASSES = {
     "temperature_sensor": DeviceClass.SENSOR,
     "tank_level": DeviceClass.TANK,
 }
-_QUANTITY = {"volume": "volume", "energy": "energy"}
 _GROUPS = {"power": DeviceClass.FEEDER, "water": DeviceClass.OTHER, "network": DeviceClass.GATEWAY}
 _NEEDED = ("device_id", "class", "point", "unit")
 
@@ -64,7 +64,10 @@ def listed(rows: Sequence[Row], file: str) -> Listed:
             continue
         devices.setdefault(device.id, device)
         table.add(point)
-        factors[device.id, row["point"], row["unit"]] = (point.id, *_conversion(row["unit"], point))
+        meaning = (point.id, *_conversion(row["unit"], point))
+        factors[device.id, row["point"], row["unit"]] = meaning
+        for name in _names(point.spec):
+            factors.setdefault((device.id, name, row["unit"]), meaning)
     if mistakes:
         raise Invalid(mistakes)
     feeds, groups, zones = _zones(rows, devices)
@@ -96,8 +99,8 @@ def _device(row: Row) -> Device:
 
 def _point(row: Row, device: Device, number: int) -> Point:
     name = row["point"].removesuffix("_total")
-    counter = row["point"].endswith("_total")
     quantity = name if name in QUANTITIES else "number"
+    counter = row["point"].endswith("_total") or quantity == register_of(device.device_class)
     unit = QUANTITIES[quantity].unit
     step = None
     if counter:
@@ -117,13 +120,18 @@ def factors_of(points: Iterable[Point]) -> Factors:
     found: dict[tuple[str, str, str], tuple[int, float, float]] = {}
     for point in points:
         spec = point.spec
-        names = (spec.name, f"{spec.name}_total") if spec.kind is Kind.COUNTER else (spec.name,)
+        names = _names(spec)
         units = {"", spec.unit, *(QUANTITIES[spec.quantity].units if spec.quantity in QUANTITIES else ())}
         for unit in units:
             factor, offset = _conversion(unit, point)
             for name in names:
                 found[point.device, name, unit] = (point.id, factor, offset)
     return found
+
+
+def _names(spec: PointSpec) -> tuple[str, ...]:
+    """By which a file may call a point: a register `volume`, or `volume_total`."""
+    return (spec.name, f"{spec.name}_total") if spec.kind is Kind.COUNTER else (spec.name,)
 
 
 def _factor(quantity: str, unit: str) -> Fraction:

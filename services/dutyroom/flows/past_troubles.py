@@ -21,6 +21,7 @@ SORTS = (
     "rule",
     "no_device",
     "no_point",
+    "unjudged",
     "short",
     "row",
     "unknown",

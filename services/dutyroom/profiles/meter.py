@@ -48,11 +48,16 @@ class Meter:
         return f"{self.quantity} {self.digits or ''} {self.resolution or ''}"
 
 
+def register_of(device_class: str) -> str:
+    """The quantity that meters of a class count; "" = a class that counts none."""
+    return _QUANTITY.get(DeviceClass(device_class), "")
+
+
 def meter_of(device_class: str, digits: int | None, resolution: Decimal | None) -> Meter | None:
     """What a row says of its meter; None = nothing, its profile knows."""
     if digits is None and resolution is None:
         return None
-    return Meter(_QUANTITY.get(DeviceClass(device_class), ""), digits, resolution)
+    return Meter(register_of(device_class), digits, resolution)
 
 
 def read_parameter(text: Scalar) -> Meter:

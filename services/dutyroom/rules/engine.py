@@ -84,6 +84,11 @@ class Engine:
         """The (rule, device) pairs that look at readings now."""
         return self._roster.instances.keys()
 
+    @property
+    def looked_at(self) -> frozenset[int]:
+        """The points whose readings a rule judges."""
+        return frozenset(point for i in self._roster.instances.values() for point in i.points)
+
     def learning(self, now: Ms) -> list[tuple[Key, Ms]]:
         """The pairs that still lack history at `now`, and from when on each will judge."""
         found = ((key, instance.ready) for key, instance in self._roster.instances.items())

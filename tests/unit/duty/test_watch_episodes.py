@@ -126,6 +126,37 @@ def test_an_alarm_that_is_shelved_comes_back_at_the_end_of_the_shelf() -> None:
     assert len(room.records.rows.alarms) == 1
 
 
+@pytest.mark.parametrize("work", ["open", "accepted", "done", "closed", "none"])
+def test_what_stands_at_the_end_of_its_shelf_is_announced_again(work: str) -> None:
+    """Once: with the ticket that is open, or with one that is open anew; gone meanwhile it is nobody's work."""
+    events = {
+        "accepted": [TicketEvent.ACCEPT],
+        "done": [TicketEvent.ACCEPT, TicketEvent.DO],
+        "closed": [TicketEvent.ACCEPT, TicketEvent.DO, TicketEvent.CLOSE],
+    }
+    for gone in (False, True):
+        room = Room([GATE], SPECS)
+        room.records.rows.people = [person("li")]
+        forced(room, 0)
+        if work == "none":
+            room.records.rows.tickets.clear()
+            room.records.rows.outbox.clear()
+            alarm = room.alarm("gate.forced", "gate")
+            room.records.rows.alarms[alarm.id] = replace(alarm, ticket=None, ticket_due=None)
+        person_does(room, "gate.forced", "gate", AlarmEvent.SHELVE, until=T0 + 600_000)
+        ticket_goes(room, "gate.forced|gate", *events.get(work, []))
+        told = len(room.records.rows.outbox)
+        for second in range(60, 600, 60):
+            forced(room, second, int(not gone))
+        assert len(room.records.rows.outbox) == told, work
+        room.at(640)
+        room.at(900)
+        assert len(room.records.rows.outbox) == told + (not gone), (work, gone)
+        states = [ticket.state.value for ticket in room.records.rows.tickets.values()]
+        again = {"done": ["open"], "closed": ["closed", "open"], "none": ["open"]}
+        assert states == ((not gone and again.get(work)) or ([work] if work != "none" else [])), (work, gone)
+
+
 def test_a_low_priority_alarm_is_listed_without_ticket_and_message() -> None:
     room = Room([METER], SPECS)
     room.records.rows.people = [person("li")]
