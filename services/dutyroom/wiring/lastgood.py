@@ -32,13 +32,15 @@ Lacks = Callable[
 
 @dataclass(frozen=True, slots=True)
 class ReadSite:
-    """A site with the folder that was named. copy: what it runs with instead, because of the mistakes."""
+    """A site with the folder that was named. copy: what it runs with instead, because of the mistakes. gone: files that it last
+    started with and that are not there any more: it runs without them."""
 
     site: Site
     folder: Path
     files: Files | None = None  # that it was read from, to be kept; None: they are not known for sure
     copy: Path | None = None
     mistakes: tuple[Mistake, ...] = ()
+    gone: tuple[str, ...] = ()
 
     @property
     def source(self) -> Path:
@@ -76,6 +78,14 @@ class ReadSites:
                 end = f"runs with its files of {one.since} ({one.copy}), until these mistakes are mended and it is started again"
                 _tell(one.mistakes, f"Site {one.site.id}: {end}")
                 log.warning("site.runs_with_kept_files", site=one.site.id, copy=str(one.copy))
+            if one.gone:
+                end = "it last started with, not there any more: it runs without"
+                print(
+                    f"Site {one.site.id}: {', '.join(one.gone)} in {one.folder}: {end}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+                log.warning("site.files_gone", site=one.site.id, files=list(one.gone))
         for folder, mistakes in self.refused:
             _tell(
                 mistakes,
@@ -127,7 +137,15 @@ def _read(data: Path, folder: Path, lacks: Lacks) -> ReadSite:
     if emptied := _emptied(data, folder, before):
         return _as_kept(data, folder, lacks, emptied)
     same = _files(folder) == before  # else somebody writes just now, and which of it was read is not known
-    return ReadSite(site, folder, before | _files_named(site, folder) if same else None)
+    files = before | _files_named(site, folder) if same else None
+    return ReadSite(site, folder, files, gone=_gone(data, folder))
+
+
+def _gone(data: Path, folder: Path) -> tuple[str, ...]:
+    """Files of the last start that are not there any more: left out by somebody, or lost."""
+    copy = _copies(data, folder).newest()
+    kept = _files(copy) if copy is not None else {}
+    return tuple(name for name in kept if not (folder / name).exists())
 
 
 def _emptied(data: Path, folder: Path, files: Mapping[str, File]) -> tuple[Mistake, ...]:

@@ -116,6 +116,28 @@ def test_a_file_that_was_emptied_is_a_mistake_and_one_that_never_said_anything_i
     assert again(data, folder).copy is None
 
 
+def test_a_file_that_is_not_there_any_more_is_named_once(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody has left it out, or it was lost: without topology each child has its ticket, and nobody would know why."""
+    folder = least(tmp_path / "site", "yard")
+    own = folder / "device_profiles" / "a"
+    own.mkdir(parents=True)
+    profile = own / "b.yaml"
+    for file in (folder / "topology.yaml", profile):
+        file.write_text("{}\n" if file == profile else "power:\n  A-pump: [A-fan]\n")
+    ran(data, folder).tell()
+    assert capsys.readouterr().err == ""
+    profile.unlink()
+    (folder / "topology.yaml").unlink()
+    read = ran(data, folder)
+    read.tell()
+    said = capsys.readouterr().err
+    assert f"Site yard: device_profiles/a/b.yaml, topology.yaml in {folder}: it last started with" in said
+    ran(data, folder).tell()
+    assert capsys.readouterr().err == ""
+
+
 def test_also_when_the_folder_is_gone_or_lets_nobody_in(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
