@@ -51,14 +51,17 @@ class Levels(Stepped):
 
     def look(self, slots: Slots, at: Longs, value: Floats) -> tuple[Bools, Keep]:
         def keep(which: Bools) -> None:
-            rows, now, new = slots[which], at[which], value[which]
-            rise = new - self.level[rows]
-            most = (rise > 0) & ((rise >= self.rise[rows]) | (self.rose[rows] < now - LATELY))
-            base = self.level[rows[most]]
-            self.base[rows[most]], self.rise[rows[most]], self.rose[rows[most]] = base, rise[most], now[most]
-            self.at[rows], self.level[rows] = now, new
+            self.put(slots[which], at[which], value[which])
 
         return ~(value < self.level[slots]), keep  # there is no level before the first
+
+    def put(self, slots: Slots, at: Longs, value: Floats) -> None:
+        """The newest readings of registers, one each."""
+        rise = value - self.level[slots]
+        most = (rise > 0) & ((rise >= self.rise[slots]) | (self.rose[slots] < at - LATELY))
+        rows = slots[most]
+        self.base[rows], self.rise[rows], self.rose[rows] = self.level[rows], rise[most], at[most]
+        self.at[slots], self.level[slots] = at, value
 
 
 class DecreaseInstance(Instance):
@@ -83,8 +86,7 @@ class DecreaseInstance(Instance):
             return None
         slot, levels = self.rows[point], self.columns
         before = (levels.at.item(slot), levels.level.item(slot))
-        self._rises(slot, at, value)
-        levels.at[slot], levels.level[slot] = at, value
+        levels.put(np.array([slot]), np.array([at]), np.array([value]))
         if before[0] == NEVER:
             return None
         if point in self.old:
@@ -118,12 +120,6 @@ class DecreaseInstance(Instance):
         del self.old[point]
         level = self.columns.level.item(self.rows[point])
         return self._change(point, at, level, False) if not self.old else None
-
-    def _rises(self, slot: int, at: Ms, value: float) -> None:
-        levels = self.columns
-        rise = value - levels.level.item(slot)
-        if rise > 0 and (rise >= levels.rise.item(slot) or levels.rose.item(slot) < at - LATELY):
-            levels.base[slot], levels.rise[slot], levels.rose[slot] = levels.level.item(slot), rise, at
 
     def _undone(self, slot: int, at: Ms, value: float) -> bool:
         """Whether a register is back where it was before it rose most within two days, but for what may have moved since."""
