@@ -103,7 +103,7 @@ def further(room: Room, episode: Episode | None, condition: Condition) -> None:
         work.ticket = replace(work.ticket, arguments={**work.ticket.arguments, **named})
         room.ticket(work, TicketEvent.ATTACH, reason)
         episode.work = work
-    if episode.alarm.ticket_due is not None:
+    if episode.alarm.ticket_due is not None and episode.alarm.ticket is None:
         return  # the first message is on its way, and names this one too
     if number < _TOLD and all(notice.episode is not episode for notice in room.notices):
         room.tell(episode, f"further:{number}")

@@ -19,8 +19,9 @@ from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
 
-def call_again(room: Room, episode: Episode, rule: Rule, before: Alarm) -> None:
-    """People are told that it has come back. before: the alarm as it was until then. Of what a device tells at once (it
+def call_again(room: Room, episode: Episode, rule: Rule, before: Alarm, other: bool = False) -> None:
+    """People are told that it has come back. before: the alarm as it was until then. other: it says another place than
+    before. Of what a device tells at once (it
     was cut off for a while) they are told one time, and not beside the first message."""
     alarm = episode.alarm
     if not rule.vital or alarm.test or episode.stored is None:
@@ -28,7 +29,7 @@ def call_again(room: Room, episode: Episode, rule: Rule, before: Alarm) -> None:
     begun = spans_of(alarm)[-1][0]
     work = room.works.get(tickets.cause_of(*episode.key))
     over = _over(before, work)
-    if not over and (called_anew(alarm) != begun or _just_told(room, work, rule, before)):
+    if not over and (called_anew(alarm) != begun or (not other and _just_told(room, work, rule, before))):
         return  # it is counted (`alarms.calls`), and told of with the next message
     episode.alarm = replace(alarm, called_at=room.now)
     _tell(room, episode, begun)

@@ -18,7 +18,7 @@ from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
 from dutyroom.flows.switching import one_step
 from dutyroom.flows.ticketing import announce, raise_priority, recurs
-from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device
+from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device, TicketEvent
 from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import HOUR, Ms
@@ -73,8 +73,9 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
         episode = Episode(as_test(room, rule, fresh(room, rule, condition)))
         room.all.append(episode)
         room.open[episode.key] = episode
+        other = False
     else:
-        _anew(room, episode, rule, condition)
+        other = _anew(room, episode, rule, condition)
     before = episode.alarm
     room.step(episode, AlarmEvent.RAISE, at=condition.at)
     quiet = episode.alarm.chattering and not recurs(room, episode, rule)
@@ -87,11 +88,11 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
             if due is not None and _told_before(room, episode, rule):
                 # Its end may come with the next message.
                 episode.alarm = replace(episode.alarm, ticket_due=max(due, room.now + rule.wait))
-            call_again(room, episode, rule, before)
+            call_again(room, episode, rule, before, other)
 
 
-def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> None:
-    """An alarm that had gone is raised again: what hung on it the time before has come back. Whether its device says so or
+def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> bool:
+    """Whether its device says another thing this time. An alarm that had gone is raised again: what hung on it the time before has come back. Whether its device says so or
     topology infers it may be another thing this time, and with it how grave it is and what ends it."""
     hanging = (
         sum(e.root is episode and not e.guessed for e in room.open.values()) if episode.alarm.affected else 0
@@ -100,7 +101,7 @@ def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> Non
     known = _unsaid(episode.alarm.arguments)
     episode.alarm = replace(episode.alarm, affected=hanging, arguments=known)
     if episode.guessed == ("inferred" in condition.arguments):
-        return
+        return _said_now(room, episode, rule, condition)
     now = fresh(room, rule, condition)
     told = {**now.arguments, **kept(episode.alarm, room.now)}
     episode.alarm = replace(episode.alarm, priority=now.priority, key=now.key, arguments=told)
@@ -108,6 +109,40 @@ def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> Non
     if work is not None and now.priority < work.ticket.priority:
         raise_priority(room, work, now.priority, "alarm.reason.worse")
         episode.work = work
+    return False
+
+
+def _said_now(room: Room, episode: Episode, rule: Rule, condition: Condition) -> bool:
+    """What its device says this time: people are trapped at another floor, another fault is shown. Ticket and history name it
+    too. The further places of a panel are added to the first one: see `further`."""
+    if "inferred" in condition.arguments or BEHIND in condition.arguments:
+        return False
+    new = {n: v for n, v in condition.arguments.items() if not (rule.each_place and n.startswith("also."))}
+    before, named = episode.alarm.arguments, _named(rule, condition.arguments)
+    other = named != _named(rule, before)
+    kept = {n: v for n, v in before.items() if rule.each_place or not n.startswith("also.")}
+    figures = {n: before[n] for n in ("value", "limit") if n in before}
+    figures |= {n: v for n, v in _arguments(rule, condition, None).items() if n in figures}
+    episode.alarm = replace(
+        episode.alarm, value=condition.value, limit=condition.limit, arguments={**kept, **figures, **new}
+    )
+    if not other:
+        return False
+    what = " · ".join(f"{v:g}" for v in named.values() if isinstance(v, int | float)) or "—"
+    room.step(episode, AlarmEvent.NOTE, f"alarm.reason.other:{what}")
+    work = room.works.get(tickets.cause_of(*episode.key))
+    if work is not None and work.ticket.id == episode.alarm.ticket:
+        told = {n: v for n, v in work.ticket.arguments.items() if not n.startswith("also.")}
+        work.ticket = replace(work.ticket, arguments={**told, **figures, **new})
+        room.ticket(work, TicketEvent.NOTE, f"alarm.reason.other:{what}")
+        episode.work = work
+    return True
+
+
+def _named(rule: Rule, arguments: Arguments) -> Arguments:
+    """The code that was shown, and what its rule mentions; not the places of a panel."""
+    also = () if rule.each_place else tuple(n for n in arguments if n.startswith("also."))
+    return {n: arguments[n] for n in ("code", *also) if n in arguments}
 
 
 def _unsaid(arguments: Arguments) -> Arguments:

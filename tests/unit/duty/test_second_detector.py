@@ -139,3 +139,24 @@ def test_a_suspect_reading_names_no_place() -> None:
     room.journal.append(replace(batch, readings=bad))
     room.watch.drain()
     assert room.alarms() == {"fire.alarm@panel": "acknowledged"}
+
+
+def test_another_detector_after_a_reset_at_the_panel_is_told_at_once_whoever_has_answered() -> None:
+    """The guard resets the panel, nobody the latch: it was told half an hour later, as what comes back."""
+    for answered in (True, False):
+        for second in (100, 1000):
+            room = burning()
+            if not answered:
+                room = Room([device("panel", "fire_panel")], SPECS)
+                room.records.rows.people = [person("li")]
+                at(room, 5, 2, 17)
+            at(room, 60, 0, 0, alarm=0)
+            at(room, second, 3, 5)
+            told = [message for message in messages(room) if message.startswith("li|")]
+            assert told.count("li|further:1") + sum(m.startswith("li|again") for m in told) == 1, told
+            (ticket,) = room.records.rows.tickets.values()
+            assert ticket.arguments["more.001.1.alarm_detector"] == 5
+            rows = [r for r in room.records.rows.outbox.values() if r.person == "li"]
+            row = max(rows, key=lambda r: r.created_at)
+            assert row.created_at == room.clock.at
+            assert row.arguments["more.001.1.alarm_detector"] == 5

@@ -157,6 +157,49 @@ def test_what_stands_at_the_end_of_its_shelf_is_announced_again(work: str) -> No
         assert states == ((not gone and again.get(work)) or ([work] if work != "none" else [])), (work, gone)
 
 
+LIFT = device("lift", "elevator", 30)
+CAR = {"elevator": [state("trapped", 30), state("fault_code", 30), gauge("floor", "", 30)]}
+
+
+def car(room: Room, second: int, trapped: int, floor: int, fault: int = 0) -> None:
+    for at in range(second, second + 60, 30):
+        room.at(at).reads(
+            ("lift", "trapped", trapped), ("lift", "floor", floor), ("lift", "fault_code", fault)
+        )
+
+
+@pytest.mark.parametrize("answer", [[], [TicketEvent.ACCEPT], [TicketEvent.ACCEPT, TicketEvent.DO]])
+def test_people_who_are_trapped_again_are_told_of_where_they_are_now(answer: list[TicketEvent]) -> None:
+    """Freed at floor 3, nobody has reset the latch; the second message sent rescuers to floor 3."""
+    room = Room([LIFT], CAR)
+    room.records.rows.people = [person("li")]
+    car(room, 0, 1, 3)
+    ticket_goes(room, "elevator.entrapment|lift", *answer)
+    for second in range(60, 1200, 60):
+        car(room, second, 0, second // 60)
+    car(room, 1200, 1, 9)
+    told = [r for r in room.records.rows.outbox.values() if "elevator.entrapment" in r.dedupe]
+    told = [r for r in told if r.created_at >= T0 + 1_200_000]
+    assert [r.arguments["also.0.floor"] for r in told] == [9]
+    (work,) = room.records.rows.tickets.values()
+    for arguments in (room.alarm("elevator.entrapment", "lift").arguments, work.arguments):
+        assert arguments["also.0.floor"] == 9
+    history = [c.reason for c in room.records.rows.alarm_log if c.event is AlarmEvent.NOTE]
+    assert history == ["alarm.reason.other:1 · 9"]
+
+
+def test_a_fault_that_comes_back_as_another_is_shown_as_that() -> None:
+    room = Room([LIFT], CAR)
+    car(room, 0, 0, 3, fault=5)
+    for second in range(60, 1200, 60):
+        car(room, second, 0, 3)
+    car(room, 1200, 0, 3, fault=7)
+    (work,) = room.records.rows.tickets.values()
+    alarm = room.alarm("elevator.fault", "lift")
+    assert (alarm.arguments["code"], alarm.value, work.arguments["code"]) == (7, 7, 7)
+    assert any(c.reason.startswith("alarm.reason.other:7") for c in room.records.rows.alarm_log)
+
+
 def test_a_low_priority_alarm_is_listed_without_ticket_and_message() -> None:
     room = Room([METER], SPECS)
     room.records.rows.people = [person("li")]
