@@ -12,13 +12,21 @@ from dataclasses import replace
 from math import inf
 
 from dutyroom import tickets
+from dutyroom.alarms import spans_of
 from dutyroom.flows.across import ALIVE, KEPT_ALIVE, TOGETHER, across, gone_by, suspects, undecided
 from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, root_rules
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
 from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS, SINCE, SUPPLIED, kept, over, supplied
-from dutyroom.flows.neighbours import LEAST, ROOT_LATENESS, on_battery, reports_loss, silent_only
+from dutyroom.flows.neighbours import (
+    LEAST,
+    RESTORE_GRACE,
+    ROOT_LATENESS,
+    on_battery,
+    reports_loss,
+    silent_only,
+)
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
 from dutyroom.flows.wills import departed, settled
@@ -91,9 +99,14 @@ def _untold(room: Room, feed: str, dark: Mapping[str, Ms]) -> Rule | None:
 
 
 def _merely_silent(room: Room, feed: str, episode: Episode) -> bool:
+    return _silent(room, feed, episode) and episode.alarm.state in ANNUNCIATED
+
+
+def _silent(room: Room, feed: str, episode: Episode) -> bool:
+    """Whether all that an alarm says is that a feed's own instrument is silent."""
     rule = room.context.rules.get(episode.alarm.rule)
     silent = rule is not None and rule.kind == "stale" and episode.active and not episode.guessed
-    return silent and episode.alarm.object == feed and episode.alarm.state in ANNUNCIATED
+    return silent and episode.alarm.object == feed
 
 
 def _end(room: Room, utility: str, dark: Mapping[str, Ms]) -> None:
@@ -233,8 +246,8 @@ def _dead_now(
     return [
         (feed, rule)
         for feed in candidates
-        if feed not in known
-        and explains(topology, utility, feed, known) is None
+        if (feed not in known or (feed in told and _silent(room, feed, known[feed])))
+        and explains(topology, utility, feed, {f: e for f, e in known.items() if f != feed}) is None
         and (rule := inferred_rule(room, utility, feed)) is not None
         and (feed in told or _proven(room, utility, feed, dark, wills))
     ]
@@ -252,7 +265,9 @@ def _told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection
         if last is None or not turn or not mine or room.now - last < max(3 * turn, STEPS):
             continue
         since = min(mine)
-        if not since - 3 * turn - TELLS <= last <= since + TELLS:
+        own = max((room.context.interval(d) for d in only if d in saying), default=0)  # until it says so itself
+        first = min(_lost_from(room, d, dark[d]) for d in only if d in saying)
+        if not first - 3 * turn - own - TELLS <= last <= since + SAYS:
             continue
         rest = {d: room.context.heard(d) for d in only if d not in saying}
         missed = [
@@ -263,7 +278,7 @@ def _told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection
             and room.now - at >= max(3 * every, STEPS)
         ]
         if len(mine) + len(missed) + 1 >= LEAST and not any(
-            (at or 0) > since + TELLS for at in rest.values()
+            (at or 0) > since + SAYS for at in rest.values()
         ):
             found.add(feed)
     return found
@@ -273,6 +288,19 @@ def _witness(room: Room, device: str) -> bool:
     alarms = (e for e in room.open.values() if e.alarm.object == device and e.active)
     known = (room.context.rules.get(e.alarm.rule) for e in alarms)
     return any(rule is not None and on_battery(rule) for rule in known)
+
+
+def _lost_from(room: Room, device: str, since: Ms) -> Ms:
+    """Since when a witness says so, by its own clock, for what it says may come late; short returns of its supply left out: what
+    hangs on a gateway has had no time to speak in one."""
+    episodes = (e for e in (*room.open.values(), *room.recent) if e.alarm.object == device)
+    known = ((e, room.context.rules.get(e.alarm.rule)) for e in episodes)
+    spans = [span for e, rule in known if rule is not None and on_battery(rule) for span in spans_of(e.alarm)]
+    for begun, gone in sorted(spans, key=lambda span: span[0], reverse=True):
+        late = gone is None and since - begun < ROOT_LATENESS
+        if begun < since and (late or (gone is not None and since - gone < RESTORE_GRACE)):
+            since = begun
+    return since
 
 
 def _behind_victims(room: Room, dark: Mapping[str, Ms]) -> dict[str, str]:

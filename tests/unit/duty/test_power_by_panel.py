@@ -7,14 +7,22 @@ from collections.abc import Callable
 import pytest
 from tests.unit.duty.duty_room import T0, Room, device, gauge, person, state
 
+from dutyroom.model.announced import Announced, Announcement
 from dutyroom.topology import Topology
 
 BELOW = ("panel", "gate", "lift", "meter")
 CUT, UNTIL = 600, 1800
 
 
-def board_of(speaks: Callable[[str, int], bool], mains: Callable[[int], int], every: int = 10) -> Room:
-    """Ten minutes of words, and what the panel says of its mains; then whoever still speaks."""
+def board_of(
+    speaks: Callable[[str, int], bool],
+    mains: Callable[[int], int],
+    every: int = 10,
+    phase: int = 0,
+    late: int = 0,
+) -> Room:
+    """Ten minutes of words, and what the panel says of its mains; then whoever still speaks. phase: seconds after a half minute when
+    the panel speaks. late: for so long its words are on their way."""
     room = Room(
         [
             device("board", "feeder", every),
@@ -42,8 +50,18 @@ def board_of(speaks: Callable[[str, int], bool], mains: Callable[[int], int], ev
             "lift": ("moving", 0, 10),
             "meter": ("energy", 7, 900),
         }
+        if late:
+            panel = words.pop("panel")
+            if (
+                second >= late
+                and (second - late - phase) % 30 == 0
+                and (second < CUT or speaks("panel", second))
+            ):
+                said = room.batch(("panel", panel[0], mains(second - late)), at=second - late)
+                room.journal.append(said)
+                room.watch.drain()
         for name, (point, value, turn) in words.items():
-            if second % turn == 0 and (second < CUT or speaks(name, second)):
+            if second % turn == (phase if name == "panel" else 0) and (second < CUT or speaks(name, second)):
                 room.reads((name, point, value))
     return room
 
@@ -57,6 +75,15 @@ def test_its_loss_is_told_once_and_in_time(every: int) -> None:
     (work,) = room.records.rows.tickets.values()
     assert work.priority == 1
     assert work.opened_at - T0 <= (CUT + 130) * 1000
+
+
+@pytest.mark.parametrize(("phase", "late"), [(5, 0), (15, 0), (25, 0), (0, 30), (5, 75)])
+def test_its_panel_may_speak_half_a_minute_after_the_cut_and_be_heard_later(phase: int, late: int) -> None:
+    room = board_of(lambda name, _: name == "panel", lambda s: int(s < CUT), 5, phase, late)
+    assert room.tickets() == ["feeder.offline|board"]
+    (work,) = room.records.rows.tickets.values()
+    assert work.priority == 1
+    assert work.opened_at - T0 <= (CUT + 130 + phase + late) * 1000
 
 
 def test_a_panel_that_has_lost_its_own_supply_is_told_as_that() -> None:
@@ -125,3 +152,96 @@ def test_its_gateway_that_is_without_power_too_is_not_the_reason() -> None:
     assert [(t.cause, t.priority, t.state.value) for t in room.records.rows.tickets.values()] == [
         ("feeder.offline|board", 1, "open")
     ]
+
+
+def two_boards(
+    alive: Callable[[str, int], bool], gateway: bool, outage: tuple[int, int] | None = None
+) -> Room:
+    """A transformer and two boards, all with instruments that die with their supply; the panels speak on by a way of their own. alive:
+    whether the transformer, or a board, has supply at a second. gateway: what else hangs on a board is heard by its gateway."""
+    of = {
+        "lift": ("elevator", "moving", 10),
+        "gate": ("gate", "door_open", 30),
+        "meter": ("electricity_meter", "energy", 900),
+    }
+    boards = ("b0", "b1")
+    listed = [device("t1", "feeder", 10), *(device(board, "feeder", 10) for board in boards)]
+    power, network = dict.fromkeys(boards, ("t1",)), {}
+    for board in boards:
+        listed.append(device(f"panel-{board}", "fire_panel", 30))
+        power[f"panel-{board}"] = (board,)
+        for name, (kind, _, every) in of.items():
+            listed.append(device(f"{name}-{board}", kind, every))
+            power[f"{name}-{board}"] = (board,)
+            network[f"{name}-{board}"] = (f"way-{board}",)
+        network[board] = (f"way-{board}",)
+        if gateway:
+            listed.append(device(f"way-{board}", "gateway", None))
+            power[f"way-{board}"] = (board,)
+    room = Room(
+        listed,
+        {
+            "feeder": [gauge("voltage", "V", 10)],
+            "fire_panel": [state("mains", 30), state("fault", 30)],
+            "gateway": [state("online", None)],
+            "gate": [state("door_open", 30)],
+            "elevator": [state("moving", 10)],
+            "electricity_meter": [gauge("energy", "kWh", 900)],
+        },
+        topology=Topology({"power": power, **({"network": network} if gateway else {})}),
+    )
+    room.records.rows.people = [person("li")]
+    if outage is not None:
+        begins, ends = (T0 + second * 1000 for second in outage)
+        room.records.rows.announcements[1] = Announcement(
+            1, "s", Announced.OUTAGE, begins, ends, "busbar", "wang", T0, "power", devices=("b0",)
+        )
+    was: dict[str, bool] = {}
+    for second in range(0, 3600, 5):
+        room.at(second, step=5)
+        if second % 10 == 0 and alive("t1", second):
+            room.reads(("t1", "voltage", 230))
+        for board in boards:
+            lives = alive("t1", second) and alive(board, second)
+            if second % 30 == 5:
+                room.reads((f"panel-{board}", "mains", int(lives)))
+            if gateway and lives != was.get(board):
+                room.reads((f"way-{board}", "online", int(lives)))
+            was[board] = lives
+            if not lives:
+                continue
+            if second % 10 == 0:
+                room.reads((board, "voltage", 230))
+            room.reads(
+                *((f"{n}-{board}", point, 0) for n, (_, point, every) in of.items() if second % every == 0)
+            )
+    return room
+
+
+def told(room: Room, object: str) -> list[tuple[int, int]]:
+    """Priority, and the second of opening, of the tickets of a feed."""
+    tickets = room.records.rows.tickets.values()
+    return [(t.priority, (t.opened_at - T0) // 1000) for t in tickets if t.cause.endswith(f"|{object}")]
+
+
+@pytest.mark.parametrize("gateway", [False, True])
+@pytest.mark.parametrize("back", [0, 30])
+def test_a_board_that_does_not_come_back_with_its_transformer_is_told_as_dead(
+    gateway: bool, back: int
+) -> None:
+    """Or trips half a minute later, by the rush of all that starts: it was an instrument, or a gateway, that is silent."""
+    room = two_boards(
+        lambda feed, s: not (CUT <= s < 1500) if feed == "t1" else feed == "b1" or s < 1500 + back, gateway
+    )
+    assert [priority for priority, _ in told(room, "t1")] == [1]
+    ((priority, second),) = told(room, "b0")
+    assert (priority, second <= 1500 + 360) == (1, True), second
+    assert len(room.records.rows.tickets) == 2, room.tickets()
+
+
+@pytest.mark.parametrize("gateway", [False, True])
+def test_a_board_that_is_dead_when_its_planned_outage_is_over_is_told_as_dead(gateway: bool) -> None:
+    room = two_boards(lambda feed, s: feed != "b0" or s < CUT, gateway, (CUT - 60, 1500))
+    ((priority, second),) = told(room, "b0")
+    assert (priority, 1500 <= second <= 1560) == (1, True), second
+    assert len(room.records.rows.tickets) == 1, room.tickets()
