@@ -265,7 +265,9 @@ def _told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection
         if last is None or not turn or not mine or room.now - last < max(3 * turn, STEPS):
             continue
         since = min(mine)
-        own = max((room.context.interval(d) for d in only if d in saying), default=0)  # until it says so itself
+        own = max(
+            (room.context.interval(d) for d in only if d in saying), default=0
+        )  # until it says so itself
         first = min(_lost_from(room, d, dark[d]) for d in only if d in saying)
         if not first - 3 * turn - own - TELLS <= last <= since + SAYS:
             continue
@@ -277,9 +279,7 @@ def _told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection
             and at is not None
             and room.now - at >= max(3 * every, STEPS)
         ]
-        if len(mine) + len(missed) + 1 >= LEAST and not any(
-            (at or 0) > since + SAYS for at in rest.values()
-        ):
+        if len(mine) + len(missed) + 1 >= LEAST and not any((at or 0) > since + SAYS for at in rest.values()):
             found.add(feed)
     return found
 

@@ -21,6 +21,9 @@ WINDOW: dict[str, Field] = {
     "span": Field(np.int64, 0, kept=False),
     "gap": Field(np.int64, FOREVER, kept=False),
     "gauge": Field(np.bool_, False, kept=False),  # it may go back; a register that does begins afresh
+    "jump": Field(
+        np.float64, np.inf, kept=False
+    ),  # moved since the newest sample, within the span: it begins afresh
     "last": Field(np.int64, NEVER),  # the newest reading
     "first": Field(np.uint8, 0),  # where in the ring the oldest sample is
     "count": Field(np.uint8, 0),
@@ -52,9 +55,9 @@ class Step:
         self.base = slots * SAMPLES
         first, count = columns.first[slots].astype(np.intp), columns.count[slots].astype(np.intp)
         newest = self.base + (first + count - 1 & _LAST)
-        cleared = (at - columns.last[slots] > columns.gap[slots]) | (
-            (value < columns.sample[newest]) & ~columns.gauge[slots]
-        )
+        since, rise = at - columns.last[slots], value - columns.sample[newest]
+        cleared = (since > columns.gap[slots]) | ((rise < 0) & ~columns.gauge[slots])
+        cleared |= (rise >= columns.jump[slots]) & (since < span)
         count[cleared] = 0
         while True:
             second = columns.sample_at[self.base + (first + 1 & _LAST)]
@@ -93,6 +96,7 @@ class Windows(Stepped):
     span: Longs
     gap: Longs
     gauge: Bools
+    jump: Floats
     last: Longs
     first: npt.NDArray[np.uint8]
     count: npt.NDArray[np.uint8]
@@ -116,7 +120,10 @@ class Windows(Stepped):
         if at - self.last.item(slot) > self.gap.item(slot):
             count = 0
         newest = base + (first + count - 1 & _LAST)
-        if count and value < self.sample.item(newest) and not self.gauge.item(slot):
+        rise = value - self.sample.item(newest)
+        if rise < 0 and not self.gauge.item(slot):
+            count = 0
+        if rise >= self.jump.item(slot) and at - self.last.item(slot) < span:
             count = 0
         while count > 1 and at - self.sample_at.item(base + (first + 1 & _LAST)) >= span:
             first, count = first + 1 & _LAST, count - 1

@@ -199,6 +199,18 @@ def test_a_register_that_leaps_farther_than_a_pipe_lets_through_is_no_burst(
     assert bench.says == ([(2 * every, True), (3 * every, False)] if burst else [])
 
 
+@pytest.mark.parametrize(
+    ("every", "leap", "burst"),
+    [(5, 270_000, False), (5, 9_000, False), (60, 1_700, False), (300, 1_700, False), (60, 800, True)],
+)
+def test_nor_is_one_that_leaps_between_two_readings_of_a_minute(every: int, leap: int, burst: bool) -> None:
+    """An exchange that is on record, to a higher register, was a burst of thousands of m3/h."""
+    bench = Bench(shipped("water.unit_burst"), counter("volume", every), kind="water_meter")
+    count = 1800 // every
+    bench.run("volume", [1000 + n // 10 + (leap if n > count // 2 else 0) for n in range(count)], every=every)
+    assert bool(bench.says) == burst
+
+
 @pytest.mark.parametrize("every", [10, 30, 60, 300, 900, 3600])
 @pytest.mark.parametrize("flow", [4, 12, 20, 40])  # m3/h
 @pytest.mark.parametrize("use", ["unit", "fire", "shop", "pump"])

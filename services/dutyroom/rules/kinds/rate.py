@@ -19,7 +19,8 @@ from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 
 DOC = (
     "A point that rises faster than `above` (its unit per hour), or falls faster than `below` (as a number below zero), over `over` or longer. `leap` (its unit per hour) and more "
-    "between two readings that lie `over` or farther apart is the register of a unit that leapt, and no breach."
+    "between two readings that lie `over` or farther apart is the register of a unit that leapt, and no breach; so is, between two "
+    "that lie closer, as much as that would be in all of `over`."
 )
 
 
@@ -89,6 +90,7 @@ class RateInstance(Watched):
         self.limit, rates.limit[self.slot] = limit * sign, limit
         rates.sign[self.slot], rates.gauge[self.slot] = sign, point.spec.kind is not Kind.COUNTER
         self.leap = rates.leap[self.slot] = leap
+        rates.jump[self.slot] = leap * over / HOUR
 
     def breach(self, at: Ms, value: float, retained: bool) -> bool | None:
         if retained:
