@@ -129,12 +129,13 @@ def _said_now(room: Room, episode: Episode, rule: Rule, condition: Condition) ->
     if not other:
         return False
     what = " · ".join(f"{v:g}" for v in named.values() if isinstance(v, int | float)) or "—"
-    room.step(episode, AlarmEvent.NOTE, f"alarm.reason.other:{what}")
+    reason = ":".join(("alarm.reason.other", what))
+    room.step(episode, AlarmEvent.NOTE, reason)
     work = room.works.get(tickets.cause_of(*episode.key))
     if work is not None and work.ticket.id == episode.alarm.ticket:
         told = {n: v for n, v in work.ticket.arguments.items() if not n.startswith("also.")}
         work.ticket = replace(work.ticket, arguments={**told, **figures, **new})
-        room.ticket(work, TicketEvent.NOTE, f"alarm.reason.other:{what}")
+        room.ticket(work, TicketEvent.NOTE, reason)
         episode.work = work
     return True
 
