@@ -351,6 +351,107 @@ def test_an_occurrence_exists_once(records: Records) -> None:
         assert tx.occurrences.search("s", plan="other") == []
 
 
+def daily(records: Records, days: int, *, plan: str = "check", lifts: int = 3) -> None:
+    """A check of each lift on each day: done before NOW, due from then on; on another site too."""
+    with records.write() as tx:
+        for site in ("s", "other"):
+            for day in range(-days, days):
+                state = OccurrenceState.DONE if day < 0 else OccurrenceState.DUE
+                due = NOW + day * DAY
+                for lift in range(lifts):
+                    tx.occurrences.insert(
+                        Occurrence(
+                            0,
+                            site,
+                            plan,
+                            f"lift-{lift}",
+                            due,
+                            state,
+                            due,
+                            done_at=due + HOUR if day < 0 else None,
+                        )
+                    )
+
+
+def test_a_limit_keeps_the_oldest_or_the_newest_occurrences_and_an_offset_goes_on(records: Records) -> None:
+    daily(records, 3)
+    with records.read() as tx:
+        everything = tx.occurrences.search("s", limit=None)
+        assert [o.due for o in everything] == [NOW + day * DAY for day in range(-3, 3) for _ in range(3)]
+        assert tx.occurrences.search("s", limit=4) == everything[:4]
+        assert tx.occurrences.search("s", limit=4, newest=True) == everything[:-5:-1]
+        assert tx.occurrences.search("s", limit=4, offset=16) == everything[16:]
+        assert tx.occurrences.search("s", limit=None, offset=16) == everything[16:]
+        assert tx.occurrences.search("s", limit=0) == []
+        done = tx.occurrences.search("s", states=(OccurrenceState.DONE,), newest=True, limit=1)
+        assert [(o.due, o.object) for o in done] == [(NOW - DAY, "lift-2")]
+        assert tx.occurrences.search("s", states=()) == []
+
+
+def test_occurrences_are_counted_and_grouped_by_plan(records: Records) -> None:
+    daily(records, 2)
+    with records.write() as tx:
+        row = Occurrence(0, "s", "tank", "", NOW - DAY, OccurrenceState.OVERDUE, NOW)
+        tank = tx.occurrences.insert(row)
+        assert tank is not None
+        late = tx.occurrences.search("s", plan="check", since=NOW - DAY, limit=1)[0]
+        tx.occurrences.update(replace(late, state=OccurrenceState.MISSED))
+    with records.read() as tx:
+        book = tx.occurrences
+        assert book.counts("s") == {"check": 12, "tank": 1}
+        assert book.counts("s", plan="check", since=NOW, until=NOW + DAY) == {"check": 3}
+        assert book.counts("s", states=(OccurrenceState.OVERDUE, OccurrenceState.MISSED)) == {
+            "check": 1,
+            "tank": 1,
+        }
+        assert book.counts("s", since=NOW + 9 * DAY) == {}
+        found = book.groups("s", since=NOW - DAY, until=NOW + DAY)
+        assert [(g.first.plan, g.first.due - NOW, g.first.state.value, g.count) for g in found] == [
+            ("check", -DAY, "missed", 1),
+            ("check", -DAY, "done", 2),
+            ("tank", -DAY, "overdue", 1),
+            ("check", 0, "due", 3),
+        ]
+        assert found[2].first == tank
+        assert found[3].first == book.search("s", since=NOW, limit=1)[0]
+        assert [g.count for g in book.groups("s", states=(OccurrenceState.DUE,))] == [3, 3]
+
+
+def test_the_last_of_each_plan_and_object(records: Records) -> None:
+    daily(records, 3)
+    daily(records, 2, plan="service", lifts=1)
+    with records.write() as tx:
+        excused = Occurrence(0, "s", "check", "lift-1", NOW - 9 * DAY, OccurrenceState.EXCUSED, NOW)
+        tx.occurrences.insert(excused)
+        late = tx.occurrences.search("s", plan="service", limit=1)[0]
+        tx.occurrences.update(replace(late, done_at=NOW))  # an older one was done after the newer
+        newest = tx.occurrences.search("s", plan="check", since=NOW - DAY, until=NOW)[0]
+        tx.occurrences.update(replace(newest, done_at=None))
+    with records.read() as tx:
+        book, ended = tx.occurrences, (OccurrenceState.DONE, OccurrenceState.EXCUSED)
+        found = book.last_of_each("s", ended)
+        assert {(o.plan, o.object, o.state.value, o.due - NOW) for o in found} == {
+            ("check", "lift-0", "done", -DAY),
+            ("check", "lift-1", "done", -DAY),
+            ("check", "lift-2", "done", -DAY),
+            ("check", "lift-1", "excused", -9 * DAY),
+            ("service", "lift-0", "done", -DAY),
+        }
+        assert all(o.site == "s" for o in found)
+        within = book.last_of_each("s", ended, since=NOW - 3 * DAY, until=NOW - DAY)
+        assert {o.due for o in within} == {NOW - 2 * DAY}
+        assert book.last_done("s") == {
+            ("check", "lift-0"): NOW - DAY,
+            ("check", "lift-1"): NOW - DAY + HOUR,
+            ("check", "lift-2"): NOW - DAY + HOUR,
+            ("service", "lift-0"): NOW,
+        }
+        assert book.last_done("s", plan="service", since=NOW - DAY) == {
+            ("service", "lift-0"): NOW - DAY + HOUR
+        }
+        assert book.last_done("s", until=NOW - 9 * DAY) == {}
+
+
 def a_message(dedupe: str = "wang|a|raised", **more: object) -> OutboxRow:
     row = OutboxRow(
         0, "s", dedupe, "wang", "json://u:p@host/", "message.test", {"n": 1}, OutboxState.PENDING, NOW, NOW

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -285,3 +287,34 @@ def test_two_sites_of_one_database_keep_their_plans_apart(records: Records) -> N
         assert list(tx.alarms.search("hill")) == []
         numbers = {site: {t.number for t in tx.tickets.search(site)} for site in ("lake", "hill")}
     assert numbers["hill"] == {"WO-000001", "WO-000002"}
+
+
+def test_a_year_of_daily_checks_keeps_nothing_from_being_planned(tmp_path: Path) -> None:
+    """Two daily checks of 135 lifts: more rows than a wake once looked at, the oldest first."""
+    records = open_records(f"sqlite:///{tmp_path}/records.sqlite")
+    first = at("2026-10-01T00:00") - 395 * DAY
+    checks = [(f"{plan}-{n}", first + day * DAY) for plan in "ab" for n in range(135) for day in range(390)]
+    with closing(sqlite3.connect(tmp_path / "records.sqlite")) as database:
+        database.executemany(
+            "INSERT INTO occurrences (site, plan, object, due, state, created_at, done_at, evidence, actor)"
+            " VALUES ('lake', 'gone', ?, ?, 'done', 0, 0, '', '')",
+            checks,
+        )
+        database.commit()
+    duty = Duty(records, [LIFTS]).at("2026-10-08T12:00")
+    assert [t.object for t in duty.tickets()] == ["lift-2", "lift-1"], "their orders are open"
+    duty.at("2026-10-11T09:00")
+    due = [row for row in duty.rows(LIFTS.id) if row.due == at("2026-10-10T09:00")]
+    assert [row.state for row in due] == [S.MISSED] * 2
+    assert len(duty.alarms()) == 2
+    records.close()
+
+
+def test_the_alarm_of_what_was_excused_ends_though_nothing_else_is_open(records: Records) -> None:
+    duty = Duty(records, [LIFTS]).at("2026-10-09T08:00").until("2026-10-11T10:00", HOUR)
+    assert len(duty.alarms()) == 2
+    with records.write() as tx:
+        for row in tx.occurrences.search("lake"):
+            tx.occurrences.update(replace(row, state=S.EXCUSED))
+    duty.until("2026-10-11T10:10")
+    assert [a.state for a in duty.alarms() if a.cleared_at is None] == []

@@ -32,6 +32,7 @@ LOOK: Ms = 2 * MINUTE  # between two looks at the telemetry of one occurrence
 LEAD: Ms = DAY  # how long before its window a run may have begun
 
 _LATE = (OccurrenceState.OVERDUE, OccurrenceState.MISSED)
+_ENDED = (OccurrenceState.DONE, OccurrenceState.EXCUSED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +77,7 @@ class Scheduler:
             previous = _last_wake(tx, site)
             devices = {d.id: d for d in tx.devices.all(site)}
             self._insert(tx, now, previous, tuple(devices.values()))
-            rows = self._rows(tx, now)
+            rows = self._open(tx, now)
         found, blind, trouble = self._telemetry(rows, now)
         with self._records.write() as tx:
             standing = {(a.rule, a.object): a for a in tx.alarms.open_ones(site)}
@@ -98,7 +99,7 @@ class Scheduler:
         A store that is away holds up what it proves and nothing else.
         """
         found: dict[int, Sequence[Run]] = {}
-        proven = [row for row in rows if row.state in OPEN and self._needs_proof(row)]
+        proven = [row for row in rows if self._needs_proof(row)]
         try:
             for row in proven:
                 found[row.id] = self._runs(row, now)
@@ -114,11 +115,11 @@ class Scheduler:
     def next_instant(self, now: Ms) -> Ms | None:
         """The next instant at which a wake has something to do, None = nothing planned."""
         with self._records.read() as tx:
-            rows = self._rows(tx, now)
+            rows = self._open(tx, now)
         moments = [
             moment
             for row in rows
-            if row.state in OPEN and (plan := self._plans.get(row.plan))
+            if (plan := self._plans.get(row.plan))
             for moment in (row.due - plan.ahead, row.due, row.due + plan.grace)
             if moment > now
         ]
@@ -128,17 +129,24 @@ class Scheduler:
         """Longer without a wake than a running service ever is, also on a fast clock."""
         return previous is not None and now - previous > max(self._down_after, 4 * self._rhythm)
 
-    def _rows(self, tx: Tx, now: Ms) -> Sequence[Occurrence]:
+    def _open(self, tx: Tx, now: Ms) -> Sequence[Occurrence]:
         """What may still change, in order of due."""
         since, until = now - LOOK_BACK, now + UPCOMING
-        return tx.occurrences.search(self._site.id, since=since, until=until, limit=100_000)
+        return tx.occurrences.search(self._site.id, states=OPEN, since=since, until=until, limit=None)
+
+    def _rows(self, tx: Tx, now: Ms) -> Sequence[Occurrence]:
+        """What may still change, and what ended last of each plan and object: by what was done last an older one
+        is judged, and an alarm goes with what was excused. A year of daily checks that were done says no more."""
+        since, until = now - LOOK_BACK, now + UPCOMING
+        ended = tx.occurrences.last_of_each(self._site.id, _ENDED, since=since, until=until)
+        return [*self._open(tx, now), *ended]
 
     # ------------------------------------------------------------ rows
 
     def _insert(self, tx: Tx, now: Ms, previous: Ms | None, devices: Sequence[Device]) -> None:
         """The occurrences since the last wake (from now at the first start), up to the horizon."""
         start, end = now if previous is None else min(now, previous), now + UPCOMING
-        rows = tx.occurrences.search(self._site.id, since=start, until=end, limit=100_000)
+        rows = tx.occurrences.search(self._site.id, since=start, until=end, limit=None)
         known = {(row.due, row.plan, row.object): row for row in rows}
         before, objects = _series(tx, self._site.id), self._objects(tx, devices)
         wanted = {
@@ -219,7 +227,7 @@ class Scheduler:
     # ------------------------------------------------------------ one plan and object
 
     def _decide(self, tx: Tx, sight: _Sight, rows: Sequence[Occurrence]) -> None:
-        """rows: all of one plan and object, in order of due."""
+        """rows: of one plan and object, in order of due: all open ones, and the last that ended."""
         plan, name = self._plans.get(rows[0].plan), rows[0].object
         device = sight.devices.get(name)
         if plan is None or (name and (device is None or device.status is DeviceStatus.WITHDRAWN)):

@@ -8,14 +8,13 @@ from types import MappingProxyType
 
 from dutyroom.errors import Unavailable
 from dutyroom.interfaces import Records
-from dutyroom.model.duty import Device, OccurrenceState
+from dutyroom.model.duty import Device
 from dutyroom.plans import Plan, dues
 from dutyroom.rules.spec import matches
 from dutyroom.timebase import DAY, MINUTE, Ms, zone
 
 _LOOK: Ms = MINUTE  # between two looks at the records
 _BACK: Ms = 400 * DAY  # a yearly work, and a month
-_MOST = 20_000
 _COOLS: Ms = 15 * MINUTE  # a set runs on without load after a test
 # Elevators are serviced every 15 days (TSG T5002); a daily check or a weekly round is none.
 _SERVICE = 10
@@ -47,13 +46,13 @@ class Upkeep:
             return
         try:
             with self._records.read() as tx:
-                found = tx.occurrences.search(self._site, since=now - _BACK, until=now + _BACK, limit=_MOST)
+                found = tx.occurrences.last_done(self._site, since=now - _BACK, until=now + _BACK)
         except Unavailable:
             return
         done: defaultdict[str, dict[str, Ms]] = defaultdict(dict)
-        for o in found:
-            if o.state is OccurrenceState.DONE and o.object:
-                done[o.object][o.plan] = max(done[o.object].get(o.plan, 0), o.done_at or o.due)
+        for (plan, device), at in found.items():
+            if device:
+                done[device][plan] = at
         self._done, self._looked = done, now
 
     def serviced(self, device: str) -> Mapping[str, Ms]:

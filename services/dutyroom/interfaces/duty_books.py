@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from dutyroom.model.announced import Announcement
-from dutyroom.model.duty import Alarm, AlarmChange, Check, Occurrence, OutboxRow, Ticket, TicketChange
+from dutyroom.model.duty import (
+    Alarm,
+    AlarmChange,
+    Check,
+    Occurrence,
+    OccurrenceGroup,
+    OccurrenceState,
+    OutboxRow,
+    Ticket,
+    TicketChange,
+)
 from dutyroom.timebase import Ms
 
 
@@ -81,6 +91,12 @@ class CheckBook(Protocol):
 
 
 class OccurrenceBook(Protocol):
+    """A daily check of each of a hundred lifts is 43,500 rows within the 435 days that are looked at: what is
+    asked for is as narrow as what is wanted, and only `search` has a limit.
+
+    since <= due < until everywhere; states: None = all.
+    """
+
     def insert(self, occurrence: Occurrence) -> Occurrence | None:
         """None when (site, plan, object, due) is there already: somebody did it first."""
         ...
@@ -94,11 +110,54 @@ class OccurrenceBook(Protocol):
         site: str,
         *,
         plan: str | None = None,
+        states: Collection[OccurrenceState] | None = None,
         since: Ms | None = None,
         until: Ms | None = None,
-        limit: int = 1000,
+        newest: bool = False,
+        limit: int | None = 1000,
+        offset: int = 0,
     ) -> Sequence[Occurrence]:
-        """Ordered by due."""
+        """Ordered by due; newest: the last due first, so that a limit keeps those. limit: None = all of them."""
+        ...
+
+    def counts(
+        self,
+        site: str,
+        *,
+        plan: str | None = None,
+        states: Collection[OccurrenceState] | None = None,
+        since: Ms | None = None,
+        until: Ms | None = None,
+    ) -> Mapping[str, int]:
+        """By plan how many there are; a plan without any is left out."""
+        ...
+
+    def groups(
+        self,
+        site: str,
+        *,
+        states: Collection[OccurrenceState] | None = None,
+        since: Ms | None = None,
+        until: Ms | None = None,
+    ) -> Sequence[OccurrenceGroup]:
+        """All of them, those of a plan that are due at one instant in one state as one; ordered by due."""
+        ...
+
+    def last_of_each(
+        self,
+        site: str,
+        states: Collection[OccurrenceState],
+        *,
+        since: Ms | None = None,
+        until: Ms | None = None,
+    ) -> Sequence[Occurrence]:
+        """Of each plan, object and state the one that is due last."""
+        ...
+
+    def last_done(
+        self, site: str, *, plan: str | None = None, since: Ms | None = None, until: Ms | None = None
+    ) -> Mapping[tuple[str, str], Ms]:
+        """By plan and object when work was done last; where nobody noted when, when it was due."""
         ...
 
 

@@ -273,6 +273,14 @@ class Occurrence:
     actor: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class OccurrenceGroup:
+    """The occurrences of one plan that are due at one instant and in one state."""
+
+    first: Occurrence  # the one of the least id
+    count: int
+
+
 class Role(StrEnum):
     VIEWER = "viewer"
     OPERATOR = "operator"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,31 @@ def test_the_newest_service_counts_and_is_looked_for_once_a_minute(tmp_path: Pat
     made.look(DUE + MINUTE)
     assert made.serviced("elevator-1") == {"elevator-service": DUE + 1}
     assert made.serviced("pump") == {}
+    records.close()
+
+
+def test_a_daily_check_of_sixty_lifts_hides_no_service(tmp_path: Path) -> None:
+    checks = ((f"elevator-{n}", DUE - day * DAY) for n in range(60) for day in range(1, 400))
+    with (
+        closing(open_records(f"sqlite:///{tmp_path}/records.sqlite")),
+        sqlite3.connect(tmp_path / "records.sqlite") as database,
+    ):
+        database.executemany(
+            "INSERT INTO occurrences (site, plan, object, due, state, created_at, done_at, evidence, actor)"
+            " VALUES ('s', 'lift-daily', ?, ?, 'done', 0, 0, '', '')",
+            checks,
+        )
+    database.close()
+    made, records = upkeep(
+        tmp_path,
+        *(
+            done("elevator-service", "elevator-1", DUE - days * DAY, DUE - days * DAY)
+            for days in (15, 30, 401)
+        ),
+        done("elevator-service", "elevator-2", DUE - 401 * DAY, None),
+    )
+    assert made.serviced("elevator-1")["elevator-service"] == DUE - 15 * DAY
+    assert "elevator-service" not in made.serviced("elevator-2"), "longer ago than anybody asks"
     records.close()
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, Select, Table, bindparam, select, update
+from sqlalchemy import ColumnElement, Executable, Select, Table, and_, bindparam, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from dutyroom.backends.records_sql import schema
@@ -19,6 +19,8 @@ from dutyroom.model.duty import (
     AlarmChange,
     Check,
     Occurrence,
+    OccurrenceGroup,
+    OccurrenceState,
     OutboxRow,
     Ticket,
     TicketChange,
@@ -204,25 +206,99 @@ class Occurrences:
         t = self._table.c
         return self._link.one(Occurrence, self._all.where(t.id == occurrence, t.site == site))
 
+    def _asked(
+        self,
+        site: str,
+        plan: str | None,
+        states: Collection[OccurrenceState] | None,
+        since: Ms | None,
+        until: Ms | None,
+    ) -> ColumnElement[bool]:
+        """since <= due < until."""
+        t = self._table.c
+        asked = [t.site == site]
+        if plan is not None:
+            asked.append(t.plan == plan)
+        if states is not None:
+            asked.append(t.state.in_(sorted(states)))
+        if since is not None:
+            asked.append(t.due >= since)
+        if until is not None:
+            asked.append(t.due < until)
+        return and_(*asked)
+
     def search(
         self,
         site: str,
         *,
         plan: str | None = None,
+        states: Collection[OccurrenceState] | None = None,
         since: Ms | None = None,
         until: Ms | None = None,
-        limit: int = 1000,
+        newest: bool = False,
+        limit: int | None = 1000,
+        offset: int = 0,
     ) -> Sequence[Occurrence]:
-        """since <= due < until."""
         t = self._table.c
-        found = self._all.where(t.site == site)
-        if plan is not None:
-            found = found.where(t.plan == plan)
-        if since is not None:
-            found = found.where(t.due >= since)
-        if until is not None:
-            found = found.where(t.due < until)
-        return self._link.fetch(Occurrence, found.order_by(t.due, t.id).limit(limit))
+        found = self._all.where(self._asked(site, plan, states, since, until))
+        found = found.order_by(t.due.desc(), t.id.desc()) if newest else found.order_by(t.due, t.id)
+        if offset or limit is not None:
+            found = found.limit(limit).offset(offset)
+        return self._link.fetch(Occurrence, found)
+
+    def counts(
+        self,
+        site: str,
+        *,
+        plan: str | None = None,
+        states: Collection[OccurrenceState] | None = None,
+        since: Ms | None = None,
+        until: Ms | None = None,
+    ) -> Mapping[str, int]:
+        t = self._table.c
+        found = select(t.plan, func.count()).where(self._asked(site, plan, states, since, until))
+        return {str(row[0]): int(row[1]) for row in self._link.run(found.group_by(t.plan))}
+
+    def groups(
+        self,
+        site: str,
+        *,
+        states: Collection[OccurrenceState] | None = None,
+        since: Ms | None = None,
+        until: Ms | None = None,
+    ) -> Sequence[OccurrenceGroup]:
+        t = self._table.c
+        asked = self._asked(site, None, states, since, until)
+        same = select(func.min(t.id).label("id"), func.count().label("count"))
+        group = same.where(asked).group_by(t.plan, t.due, t.state).subquery()
+        found = select(group.c.count, *columns(self._table, Occurrence)).join_from(
+            group, self._table, group.c.id == t.id
+        )
+        rows = self._link.run(found.order_by(t.due, t.id))
+        return [OccurrenceGroup(Occurrence(*row), count) for count, *row in rows]
+
+    def last_of_each(
+        self,
+        site: str,
+        states: Collection[OccurrenceState],
+        *,
+        since: Ms | None = None,
+        until: Ms | None = None,
+    ) -> Sequence[Occurrence]:
+        t = self._table.c
+        asked = self._asked(site, None, states, since, until)
+        newest = select(t.plan, t.object, func.max(t.due).label("due")).where(asked)
+        last = newest.group_by(t.plan, t.object, t.state).subquery()
+        same = and_(t.plan == last.c.plan, t.object == last.c.object, t.due == last.c.due, t.site == site)
+        return self._link.fetch(Occurrence, self._all.join_from(last, self._table, same))
+
+    def last_done(
+        self, site: str, *, plan: str | None = None, since: Ms | None = None, until: Ms | None = None
+    ) -> Mapping[tuple[str, str], Ms]:
+        t = self._table.c
+        asked = self._asked(site, plan, (OccurrenceState.DONE,), since, until)
+        found = select(t.plan, t.object, func.max(func.coalesce(t.done_at, t.due))).where(asked)
+        return {(plan, name): int(at) for plan, name, at in self._link.run(found.group_by(t.plan, t.object))}
 
 
 class SqlOutbox:
