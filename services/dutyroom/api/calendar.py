@@ -46,12 +46,12 @@ def month_of(text: str, today: date, tz: ZoneInfo) -> Month:
 
 
 def weeks(view: Month, rows: Sequence[Json], tz: ZoneInfo) -> list[list[Json]]:
-    """Weeks of seven {date, inside, items}; the same plan on many devices is one item with a count."""
+    """Weeks of seven {date, inside, items}; rows have a count, and those of a plan in one state are one item a day."""
     by_day: dict[date, dict[tuple[str, str], Json]] = {}
     for row in rows:
         due = by_day.setdefault(local_date(row["due"], tz), {})
         item = due.setdefault((row["plan"], row["state"]), row | {"count": 0})
-        item["count"] += 1
+        item["count"] += row["count"]
     made: list[list[Json]] = []
     day = view.begin
     while day_start(day, tz) < view.end:

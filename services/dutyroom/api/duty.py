@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Response
 from pydantic import BaseModel, Field
 
 from dutyroom.api.asked import Ask, Json, Limit, plain
 from dutyroom.api.checklists import check_rows
+from dutyroom.api.planned import nearest
 from dutyroom.api.present import TABS, by_answer
 from dutyroom.api.stream import alarm_rows, counts
 from dutyroom.api.ticket_rows import ticket_rows
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/api/v1/sites/{site}", tags=["duty"])
 AlarmAction = Literal["acknowledge", "unacknowledge", "shelve", "unshelve", "note", "reset", "dispatch"]
 TicketAction = Literal["dispatch", "accept", "arrive", "done", "redo", "close", "cancel", "note"]
 CheckAction = Literal["done", "undo"]
+TOTAL = "X-Total-Count"
 SHELF_MINUTES = 8 * 60  # nothing stays on the shelf longer than a shift
 
 
@@ -261,15 +263,43 @@ def post_report(ask: Ask, report: Report) -> Json:
     return ticket_detail(ask, ticket.id)
 
 
-@router.get("/occurrences", name="api_occurrences")
+@router.get(
+    "/occurrences",
+    name="api_occurrences",
+    responses={
+        200: {"headers": {TOTAL: {"description": "How many there are.", "schema": {"type": "integer"}}}}
+    },
+)
 def get_occurrences(
-    ask: Ask, plan: str = "", since: Ms | None = None, until: Ms | None = None, limit: Limit = 500
+    ask: Ask,
+    response: Response,
+    plan: str = "",
+    since: Ms | None = None,
+    until: Ms | None = None,
+    limit: Limit = 500,
+    offset: Annotated[int | None, Query(ge=0, description="How many to pass over, in order of due.")] = None,
 ) -> list[Json]:
-    """Expected executions of plans by due time; by default from 30 days ago on."""
+    """Expected executions of plans, since <= due < until (ms UTC), in order of due.
+
+    `X-Total-Count` says how many there are. Of more than `limit`: with `since` or `offset` (also 0) the first ones,
+    and `offset` pages on; with neither those nearest to now, half of them coming up, or the last before an `until`
+    that has passed. Without `since` from 30 days before now, or before such an `until`, on.
+    """
     shown = ask.presenter()
+    middle = shown.now if until is None else min(until, shown.now)
+    start = middle - 30 * DAY if since is None else since
+    chosen = plan or None
     with ask.room.records.read() as tx:
-        start = since if since is not None else shown.now - 30 * DAY
-        found = tx.occurrences.search(ask.name, plan=plan or None, since=start, until=until, limit=limit)
+        book = tx.occurrences
+        response.headers[TOTAL] = str(
+            sum(book.counts(ask.name, plan=chosen, since=start, until=until).values())
+        )
+        if since is None and offset is None:
+            found = nearest(tx, ask.name, chosen, start, middle, until, limit)
+        else:
+            found = book.search(
+                ask.name, plan=chosen, since=start, until=until, limit=limit, offset=offset or 0
+            )
     return [shown.occurrence(row) for row in found]
 
 

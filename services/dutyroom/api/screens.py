@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -12,11 +11,12 @@ from dutyroom.api import calendar
 from dutyroom.api.asked import Ask, Asked, Json
 from dutyroom.api.board import online
 from dutyroom.api.data import device_detail, library_of, quarantined
-from dutyroom.api.duty import get_occurrences, ticket_detail
+from dutyroom.api.duty import ticket_detail
 from dutyroom.api.health import clock_text, health_shown
 from dutyroom.api.ledger import ledger_shown
 from dutyroom.api.messages import in_words
 from dutyroom.api.people import get_outbox, get_people, get_tokens
+from dutyroom.api.planned import Standing, lines, standing
 from dutyroom.api.present import OPEN_TICKETS, TAB_ORDER, Presenter, by_answer
 from dutyroom.api.registry_pages import facts
 from dutyroom.api.render import page
@@ -26,7 +26,8 @@ from dutyroom.api.trail import about, audit_row, detail_text, finding_text
 from dutyroom.flows.silent_words import KIND as SILENT
 from dutyroom.model.duty import Device
 from dutyroom.model.telemetry import Kind
-from dutyroom.timebase import DAY, HOUR, Ms, local_date, zone
+from dutyroom.plans import Plan
+from dutyroom.timebase import DAY, HOUR, local_date, zone
 
 router = APIRouter(include_in_schema=False)
 
@@ -37,6 +38,8 @@ CLASS_ORDER = (
 METERS = ("water_meter", "electricity_meter", "gas_meter", "heat_meter", "feeder")
 PAGE_ROWS = 200
 _PUSHED_OUT = 5  # devices of which is said what was pushed out of the quarantine
+_LATE = 20  # overdue or missed work shown at first, above the plans
+_MOST_LATE = 1000
 _QUARANTINED = 10  # messages shown at first, above the ledger
 
 
@@ -190,28 +193,38 @@ def report_page(request: Request, ask: Ask) -> HTMLResponse:
 
 
 @router.get("/sites/{site}/plans", name="page_plans")
-def plans_page(request: Request, ask: Ask, month: str = "") -> HTMLResponse:
+def plans_page(
+    request: Request,
+    ask: Ask,
+    month: str = "",
+    rows: Annotated[int, Query(ge=1, le=_MOST_LATE)] = _LATE,
+) -> HTMLResponse:
     """Plans, their next and last executions, and a month's calendar."""
     tz = zone(ask.site.site.time_zone)
-    now = ask.room.clock.now()
+    shown = ask.presenter()
+    now, plans = shown.now, ask.site.site.plans
     view = calendar.month_of(month, local_date(now, tz), tz)
-    rows = get_occurrences(ask, since=now - 45 * DAY, until=now + 120 * DAY, limit=1000)
-    inside = get_occurrences(ask, since=view.start, until=view.end, limit=1000)
+    with ask.room.records.read() as tx:
+        stands = standing(tx, ask.name, [plan.id for plan in plans], now, rows)
+        inside = lines(shown, tx.occurrences.groups(ask.name, since=view.start, until=view.end))
+    late = sum(stands.late.values())
     values = {
         "view": view,
         "weeks": calendar.weeks(view, inside, tz),
-        "plans": [_plan(ask, plan.id, rows, now) for plan in ask.site.site.plans],
-        "overdue": [r for r in rows if r["state"] in ("overdue", "missed")],
+        "plans": [_plan(shown, plan, stands) for plan in plans],
+        "overdue": [shown.occurrence(row) for row in stands.listed],
+        "late": late,
+        "more_late": max(0, late - len(stands.listed)),
+        "rows": rows,
+        "most": _MOST_LATE,
         "today": local_date(now, tz),
-        "proven": {plan.id for plan in ask.site.site.plans if plan.proof is not None},
+        "proven": {plan.id for plan in plans if plan.proof is not None},
     }
     return page(request, "plans.html", values, ask)
 
 
-def _plan(ask: Asked, plan_id: str, rows: Sequence[Json], now: Ms) -> Json:
-    plan = next(p for p in ask.site.site.plans if p.id == plan_id)
-    words = ask.presenter().words
-    mine = [r for r in rows if r["plan"] == plan_id]
+def _plan(shown: Presenter, plan: Plan, stands: Standing) -> Json:
+    words = shown.words
     every, day = plan.schedule.every_days, plan.schedule.month_day
     months = plan.schedule.every_months
     if every:
@@ -221,13 +234,13 @@ def _plan(ask: Asked, plan_id: str, rows: Sequence[Json], now: Ms) -> Json:
     else:
         rhythm = words.t("plans.monthly", day=day)
     return {
-        "id": plan_id,
+        "id": plan.id,
         "name": words.pick(plan.name),
         "rhythm": rhythm,
         "at": plan.schedule.at.strftime("%H:%M"),
-        "next": next((r for r in mine if r["state"] == "due" and r["due"] >= now - DAY), None),
-        "last": next((r for r in reversed(mine) if r["state"] == "done"), None),
-        "late": sum(r["state"] in ("overdue", "missed") for r in mine),
+        "next": stands.following.get(plan.id),
+        "last": stands.last.get(plan.id),
+        "late": stands.late.get(plan.id, 0),
         "source": plan.source,
         "proof": plan.proof,
     }

@@ -10,6 +10,7 @@ from fastapi.responses import HTMLResponse
 from dutyroom.api.access import wall_visitor
 from dutyroom.api.asked import Ask, Asked, Json, language_of
 from dutyroom.api.board import Board, midnight, online, tiles, use_of_today
+from dutyroom.api.planned import lines
 from dutyroom.api.present import Presenter
 from dutyroom.api.render import page
 from dutyroom.api.room import Room
@@ -17,10 +18,12 @@ from dutyroom.api.stream import alarm_rows
 from dutyroom.api.ticket_rows import ticket_rows
 from dutyroom.api.trail import action_text
 from dutyroom.interfaces import LedgerQuestion, Tx
-from dutyroom.model.duty import Ticket
+from dutyroom.model.duty import OccurrenceState, Ticket
 from dutyroom.timebase import DAY, Ms
 
 router = APIRouter()
+
+_WANTED = (OccurrenceState.DUE, OccurrenceState.OVERDUE)
 
 
 @router.get("/wall/{token}", name="wall", include_in_schema=False)
@@ -59,8 +62,8 @@ def board_of(ask: Asked, board: Board) -> Json:
     with ask.room.records.read() as tx:
         alarms = alarm_rows(tx, shown, list(tx.alarms.open_ones(ask.name)))
         tickets = ticket_rows(tx, shown, tx.tickets.search(ask.name, open_only=True, limit=2000))
-        due = tx.occurrences.search(ask.name, since=shown.now - DAY, until=shown.now + 7 * DAY, limit=500)
-        plans = upcoming([shown.occurrence(o) for o in due if o.state in ("due", "overdue")])
+        since, until = shown.now - DAY, shown.now + 7 * DAY
+        plans = lines(shown, tx.occurrences.groups(ask.name, states=_WANTED, since=since, until=until))
         month = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=2000)
         notes = duty_notes(tx, shown)
     visible = [a for a in alarms if a["tab"] in ("active", "returned")]
@@ -107,15 +110,6 @@ def duty_notes(tx: Tx, shown: Presenter, count: int = 5) -> list[Json]:
         if len(found) == count:
             break
     return found
-
-
-def upcoming(rows: Sequence[Json]) -> list[Json]:
-    """The same plan on many devices at one time is one line with their number."""
-    lines: dict[tuple[str, Ms, str], Json] = {}
-    for row in rows:
-        line = lines.setdefault((row["plan"], row["due"], row["state"]), row | {"count": 0})
-        line["count"] += 1
-    return list(lines.values())
 
 
 def _on_time(tickets: Sequence[Ticket], now: Ms) -> float | None:

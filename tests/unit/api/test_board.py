@@ -9,7 +9,7 @@ from tests.unit.api.conftest import House
 
 from dutyroom.api.board import _said, passed, use_between
 from dutyroom.api.stream import presenter
-from dutyroom.api.wall import duty_notes, upcoming
+from dutyroom.api.wall import duty_notes
 from dutyroom.model.telemetry import Event
 from dutyroom.timebase import HOUR, MINUTE
 
@@ -49,12 +49,6 @@ def test_the_running_half_hour_counts_up_to_its_newest_reading() -> None:
 )
 def test_a_tile_names_the_worst_alarm_and_counts_the_others(names: dict[str, int], said: list[str]) -> None:
     assert _said(names) == said
-
-
-def test_the_same_plan_on_many_devices_is_one_line() -> None:
-    rows = [{"plan": "lift", "due": 1, "state": "due", "where": f"lift {n}"} for n in range(16)]
-    lines = upcoming([*rows, {"plan": "lift", "due": 1, "state": "overdue", "where": "lift 9"}])
-    assert [(line["count"], line["state"]) for line in lines] == [(16, "due"), (1, "overdue")]
 
 
 def test_the_duty_log_tells_what_people_did(house: House) -> None:
