@@ -7,9 +7,10 @@ given all readings from then on in time order, and live operation goes on from w
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -37,6 +38,7 @@ _ALARMS = 100  # of an object, looked at
 _MANY = 2_000  # of a site
 _LONG: Ms = 7 * DAY  # what a rule that is followed said of an older alarm is not looked for
 _EVENTS = 1_000
+Explained: TypeAlias = Callable[[str, str, Ms], bool]  # what a rule says of an object from an instant on
 
 
 class Past(Protocol):
@@ -115,8 +117,9 @@ class Late:
             return False
         return self._past.ready(position)
 
-    def look(self, tx: Tx, now: Ms) -> list[Again]:
-        """Judges again what missed readings. Raises Unavailable: nothing is lost, look again."""
+    def look(self, tx: Tx, now: Ms, explained: Explained = lambda rule, object, at: False) -> list[Again]:
+        """Judges again what missed readings. explained: by what is on record. Raises Unavailable: nothing is lost, look
+        again."""
         missed = self._next(now)
         bases = self._states.bases(tx, missed, now)
         for key in missed:
@@ -127,7 +130,13 @@ class Late:
         pauses = self._engine.pauses
         return [
             _again(
-                key, base, rows[key], self._followed(tx, base), now, [p for p in pauses if p.until > base.at]
+                key,
+                base,
+                rows[key],
+                self._followed(tx, base),
+                now,
+                [p for p in pauses if p.until > base.at],
+                partial(explained, *key),
             )
             for key, base in bases.items()
         ]
@@ -269,6 +278,7 @@ def _again(
     followed: Iterable[Condition],
     now: Ms,
     pauses: Sequence[Pause],
+    explained: Callable[[Ms], bool],
 ) -> Again:
     # Time alone may have said more than the newest reading; and a state may be younger than the next reading,
     # which was new to its point when it came: what ended there is judged again, too.
@@ -276,7 +286,9 @@ def _again(
     # said later, and is not among what it knows.
     first = min((row.at for row in rows), default=FOREVER)
     since = min(max(base.since, base.instance.turned), first - 1)
-    found, marks = replay(base.instance, rows, now, base.since, base.marks, followed, base.after, pauses)
+    found, marks = replay(
+        base.instance, rows, now, base.since, base.marks, followed, base.after, pauses, explained
+    )
     said = min((stretch.said for stretch in found), default=FOREVER)
     return Again(key, Judged(*key, min(since, said - 1), found), base.instance, marks)
 

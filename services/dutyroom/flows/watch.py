@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import orjson
 
@@ -19,7 +20,7 @@ from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Decision, Key, Standing, interval_in
 from dutyroom.flows.idle_rules import IdleRules
 from dutyroom.flows.inferred import Told, cut_of
-from dutyroom.flows.late import Late, Past
+from dutyroom.flows.late import Explained, Late, Past
 from dutyroom.flows.learning import Learning
 from dutyroom.flows.mentions import Said, with_mentions
 from dutyroom.flows.outage import RULE as OUTAGE
@@ -113,6 +114,7 @@ class Watch:
                 self._told = Told.load(told)
             if self._late is not None:
                 self._late.start(tx, self._clock.now(), blob is not None)
+            exchanges = tx.metering.exchanges(self._site.id)
         position = dict(cursors)
         if blob is not None:
             head, _, state = blob.partition(b"\n")
@@ -122,7 +124,7 @@ class Watch:
         # The state knows of rules that went, but it may be lost.
         self._gone |= {(a.rule, a.object) for a in opened if a.rule not in rules}
         for lane in Lane:
-            self._again(lane, position.get(lane, 0), cursors[lane])
+            self._again(lane, position.get(lane, 0), cursors[lane], self._explained(lambda: exchanges))
         now = self._clock.now()
         # An inferred alarm is the work of the topology: the rule on that device knows nothing of it, or said it as well.
         standing = [
@@ -147,14 +149,14 @@ class Watch:
         self._position = cursors
         self._commit(now, snapshot=True)
 
-    def _again(self, lane: Lane, after: int, until: int) -> None:
+    def _again(self, lane: Lane, after: int, until: int, is_exchange: Explained) -> None:
         """Judges what the records know already, for the state alone."""
         while after < until:
             rows = self._journal.read(lane, after, _CHUNK)
             for seq, batch in rows:
                 if seq > until:
                     return
-                self._engine.feed(batch)
+                self._accept(self._engine.feed(batch), is_exchange, batch.received_at)
                 after = seq
             if not rows:
                 return
@@ -249,11 +251,18 @@ class Watch:
     def _judge_again(self, late: Late, now: Ms) -> None:
         """Puts readings that came late in their place, and the alarms to what they say then."""
         with self._records.read() as tx:
-            found = late.look(tx, now)
+            found = late.look(tx, now, self._exchanges(tx))
         with self._records.write() as tx:
             is_exchange = self._exchanges(tx)
-            judged = late.recorded(tx, [_without(again.judged, is_exchange) for again in found])
+            for again in found:  # what has been put on record since
+                again.instance.accept(partial(is_exchange, *again.key))
             standing = self._standing(tx, now)
+            if ended := self._exchanged(standing, is_exchange):
+                # First: of what began before all that was judged again nothing is found any more.
+                ended += self._accept(ended, is_exchange, now)
+                write(tx, self._site.id, decide(ended, standing, self._context(), now), now)
+                standing = self._standing(tx, now)
+            judged = late.recorded(tx, [_without(again.judged, is_exchange) for again in found])
             decision = decide((), standing, self._context(), now, judged=judged)
             changed = {e.key for e in decision.episodes}
             if decision:
@@ -296,7 +305,7 @@ class Watch:
             self._see_devices(tx)
             if self._seen is None or self._seen[0] != self._change:
                 standing = self._standing(tx, now)
-                self._seen = (self._change, standing, self._exchanged(tx, standing))
+                self._seen = (self._change, standing, self._exchanged(standing, self._exchanges(tx)))
         _, standing, exchanged = self._seen
         context = self._context()
         return bool(standing.open or departed(context, now)) and bool(
@@ -330,7 +339,10 @@ class Watch:
         with self._records.write() as tx:
             self._see_devices(tx)
             standing = self._standing(tx, now)
-            conditions = [*self._judged(tx), *self._exchanged(tx, standing)]
+            is_exchange = self._exchanges(tx)
+            ended = self._exchanged(standing, is_exchange)
+            self._pending += self._accept([*ended, *self._pending], is_exchange, now)
+            conditions = [*ended, *self._judged(is_exchange)]
             decision = decide(conditions, standing, self._context(), now, self._gone)
             if decision:
                 write(tx, self._site.id, decision, now)
@@ -418,23 +430,31 @@ class Watch:
         ]
         return Standing(opened, kept, jobs, tx.announcements.current(site, now - DAY))
 
-    def _judged(self, tx: Tx) -> list[Condition]:
+    def _accept(self, conditions: Iterable[Condition], is_exchange: Explained, now: Ms) -> list[Condition]:
+        """Tells the rules of those that an exchange explains. Returns what they say of it."""
+        keys = {(c.rule, c.object): None for c in conditions if is_exchange(c.rule, c.object, c.at)}
+        said = (self._engine.accept(key, partial(is_exchange, *key), now) for key in keys)
+        return [condition for each in said for condition in each]
+
+    def _judged(self, is_exchange: Explained) -> list[Condition]:
         """The pending conditions, without decreases of meters whose exchange is on record."""
-        is_exchange = self._exchanges(tx)
         return [c for c in self._pending if not (c.active and is_exchange(c.rule, c.object, c.at))]
 
-    def _exchanged(self, tx: Tx, standing: Standing) -> list[Condition]:
+    def _exchanged(self, standing: Standing, is_exchange: Explained) -> list[Condition]:
         """Decreases that an exchange, put on record meanwhile, has explained."""
-        is_exchange = self._exchanges(tx)
         return [
             Condition(a.rule, a.object, False, spans_of(a)[-1][0])
             for a in standing.open
             if a.cleared_at is None and is_exchange(a.rule, a.object, spans_of(a)[-1][0])
         ]
 
-    def _exchanges(self, tx: Tx) -> Callable[[str, str, Ms], bool]:
-        """Whether (rule, object, at) is a decrease by an exchange on record. The record is read when
-        the first decrease asks, and once: a thousand open ones must not be a thousand queries."""
+    def _exchanges(self, tx: Tx) -> Explained:
+        """Whether (rule, object, at) is a decrease by an exchange on record."""
+        return self._explained(lambda: tx.metering.exchanges(self._site.id))
+
+    def _explained(self, read: Callable[[], Sequence[Exchange]]) -> Explained:
+        """The record is read when the first decrease asks, and once: a thousand open ones must not be a thousand
+        queries."""
         book: list[Sequence[Exchange]] = []
 
         def is_exchange(rule: str, object: str, at: Ms) -> bool:
@@ -442,13 +462,13 @@ class Watch:
             if known is None or known.kind not in ("decrease", "register_fault"):
                 return False
             if not book:
-                book.append(tx.metering.exchanges(self._site.id))
+                book.append(read())
             return any(e.device == object and abs(e.at - at) <= _EXCHANGE_NEAR for e in book[0])
 
         return is_exchange
 
 
-def _without(judged: Judged, is_exchange: Callable[[str, str, Ms], bool]) -> Judged:
+def _without(judged: Judged, is_exchange: Explained) -> Judged:
     """What a replay found; decreases of meters whose exchange is on record held for no time, as one that was
     recorded before the exchange was."""
     found = [

@@ -8,7 +8,7 @@ Most readings are passed over by arrays (`points`); what is said never depends o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -298,6 +298,19 @@ class Engine:
                 self._tell(condition, now, out)
         return out
 
+    def accept(self, key: Key, explained: Callable[[Ms], bool], now: Ms) -> list[Condition]:
+        """What an instance said of such instants is explained by what no reading tells: it goes on from how things are
+        now. Returns what it, and those who follow its rule, say of it; doing it again changes nothing."""
+        instance, out = self._roster.instances.get(key), list[Condition]()
+        if instance is None:
+            return out
+        self._wake(instance)
+        before = instance.active
+        if (said := instance.accept(explained)) is not None:
+            out.append(said)
+        self._turned(instance, before, now, out)
+        return out
+
     def _timers(self, now: Ms, out: list[Condition], lane: Lane | None = None) -> None:
         """Delays and deadlines by rule and device, so that the order is always the same; of the
         devices of one lane, or of all."""
@@ -510,6 +523,10 @@ class Engine:
             instance.spoke = twin.spoke
         if twin.timed > NEVER:
             instance.timed = twin.timed
+        self._turned(instance, before, now, out)
+
+    def _turned(self, instance: Instance, before: bool, now: Ms, out: list[Condition]) -> None:
+        """Its state is another one: those who follow its rule are told where its condition is another one, too."""
         self._points.stir(instance)
         self._look(instance)
         if instance.active != before:

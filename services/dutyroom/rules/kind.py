@@ -186,6 +186,11 @@ class Instance:
         """A condition of the rule that it follows."""
         return None
 
+    def accept(self, explained: Callable[[Ms], bool]) -> Condition | None:
+        """What began at such an instant is explained by what no reading tells: it is forgotten, and what comes is judged
+        against how things are now. Returns what it says then: that it is over, or what holds besides."""
+        return None
+
     def started(self, now: Ms) -> None:
         """The service (or its view of the world) begins again at `now`."""
 

@@ -7,7 +7,7 @@ listened, at its end), so that the outcome follows from the readings alone, in w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -74,14 +74,17 @@ def replay(
     followed: Iterable[Condition] = (),
     known: Mapping[int, Ms] | None = None,
     pauses: Sequence[Pause] = (),
+    explained: Callable[[Ms], bool] = lambda at: False,
 ) -> tuple[Replayed, list[Mark]]:
     """What the instance says of these readings, in time order, each newer than those it knows; and of
     the time until `now`. It is left in the state that follows.
 
     since: the newest reading that it knows; marks: instants in time order at which its state is wanted;
     followed: conditions of the rule that it follows; known: of each point, the newest that it knows; pauses: in
-    which time alone decides nothing, as in live operation.
+    which time alone decides nothing, as in live operation; explained: whether what begins at an instant is explained by what
+    no reading tells: it holds for no time.
     """
+    instance.accept(explained)
     held, newest = instance.active, dict(known or {})
     wanted, passed = list(reversed(marks)), []
     said: list[Condition] = []
@@ -106,11 +109,15 @@ def replay(
         since = max(since, step.at)
         if isinstance(step, Row):
             newest[step.point] = step.at
-        said += [c for c in _taken(instance, step, received(step.at)) if c is not None]
+        for condition in _taken(instance, step, received(step.at)):
+            if condition is not None:
+                said.append(condition)
+                if condition.active and explained(condition.at) and (over := instance.accept(explained)):
+                    said.append(over)
     mark(FOREVER)
     said += _passed(instance, now)
     instance.spoke = said[-1].at if said else instance.spoke
-    return _stretches(held, said), passed
+    return _stretches(held, said, explained), passed
 
 
 def _taken(instance: Instance, step: Row | Condition, received: Ms) -> list[Condition | None]:
@@ -150,9 +157,9 @@ def _passed(instance: Instance, until: Ms) -> list[Condition]:
     return said
 
 
-def _stretches(held: bool, said: Iterable[Condition]) -> list[Stretch]:
+def _stretches(held: bool, said: Iterable[Condition], explained: Callable[[Ms], bool]) -> list[Stretch]:
     """Saying twice what holds changes nothing but who is said to be late; what holds for no time (two points of one instant, one after the
-    other) is none."""
+    other) is none, unless that is because it is explained."""
     found: list[Stretch] = []
     raised: Condition | None = None
     for condition in said:
@@ -164,7 +171,7 @@ def _stretches(held: bool, said: Iterable[Condition]) -> list[Stretch]:
         if held:
             raised = condition
         else:
-            if raised is None or raised.at < condition.at:
+            if raised is None or raised.at < condition.at or explained(raised.at):
                 found.append(Stretch(raised, condition.at))
             raised = None
     return [*found, Stretch(raised, None)] if held else found

@@ -239,6 +239,37 @@ def test_a_late_reading_does_not_tell_again_of_a_meter_that_was_exchanged(known:
     assert list(room.records.rows.alarms.values()) == before
 
 
+@pytest.mark.parametrize("hours", [73, 80])  # judged again from before the second decrease, and from after it
+@pytest.mark.parametrize("known", ["before", "after", "late"])
+def test_a_late_reading_does_not_blind_the_watch_over_a_meter_that_was_exchanged(
+    known: str, hours: int
+) -> None:
+    """50 to 5 m3 by an exchange; more than three days later 5 to 2. late: on record only when that is judged again."""
+    volume = PointSpec("volume", unit="m3", kind=Kind.COUNTER, step=Decimal("0.001"), interval_s=300)
+    room = Room([device("m", "water_meter", 300)], {"water_meter": [volume]})
+    room.past = Stored(room)
+    room.restart()
+    exchange = Exchange(1, SITE, "m", "volume", T0, 50_000, 5_000, "li", "verification")
+    room.records.rows.exchanges = [exchange] if known == "before" else []
+    room.at(300, 60).reads(("m", "volume", 50_000))
+    room.at(600, 60).reads(("m", "volume", 5_000))
+    if known == "after":
+        room.records.rows.exchanges = [exchange]
+    room.at(72 * 3600, 600).reads(("m", "volume", 5_010))
+    room.at(73 * 3600 - 300, 60).reads(("m", "volume", 2_000))
+    if hours > 73:
+        room.at(77 * 3600, 60).reads(("m", "volume", 2_010))
+    room.at(hours * 3600, 60).reads(("m", "volume", 2_030))
+    if known == "late":
+        room.records.rows.exchanges = [exchange]
+    room.reads(("m", "volume", 2_020 if hours > 73 else 5_020), at=hours * 3600 - 450)
+    room.at(hours * 3600 + 300, 60).reads(("m", "volume", 1_000))
+    room.at(hours * 3600 + 360, 60)
+    begun = [begin for begin, end in alarms(room, "meter.decrease") if end is None]
+    unseen = known == "late" and hours > 73  # it went down again in a stretch that nobody looks at any more
+    assert begun == [hours * 3600 + 300 if unseen else 73 * 3600 - 300]
+
+
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("killed", [False, True])
 def test_what_nobody_knows_of_an_outage_of_ours_late_readings_do_not_know_either(

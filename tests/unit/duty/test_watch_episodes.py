@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
 
-from dutyroom.alarms import step
+from dutyroom.alarms import spans_of, step
 from dutyroom.errors import Unavailable
 from dutyroom.model.duty import AlarmEvent, AlarmState, DeviceStatus, Role, TicketEvent
 from dutyroom.model.metering import Exchange
@@ -294,6 +295,68 @@ def test_an_exchange_on_record_explains_a_decrease_before_or_after_it() -> None:
     after.at(960)
     assert after.alarms() == {"meter.decrease@m": "returned"}
     assert after.tickets() == ["meter.decrease|m"]
+
+
+DAYS = 86_400
+VERIFIED = Exchange(1, SITE, "m", "volume", T0 + 900_000, 50_000, 5_000, "li", "verification")
+
+
+def exchanged(known: int, **more: Any) -> Room:
+    """A meter that is exchanged for one whose register is lower, at the second 900. known: when that is put on record."""
+    room = Room([METER], SPECS, **more)
+    room.records.rows.people = [person("li")]
+
+    def record() -> None:
+        room.records.rows.exchanges = [VERIFIED]
+        room.records.rows.changes.append(("exchange", "m"))
+
+    if known <= 0:
+        record()
+    room.reads(("m", "volume", 50_000))
+    room.at(900, 300).reads(("m", "volume", 5_000))
+    if known > 0:
+        room.at(known, 300)
+        record()
+        room.at(known + 300, 60)
+    return room
+
+
+@pytest.mark.parametrize("known", [0, 3600, 2 * DAYS])
+@pytest.mark.parametrize("start", ["none", "stopped", "killed", "killed after it"])
+def test_a_meter_that_was_exchanged_for_a_lower_register_is_watched_from_its_new_level(
+    known: int, start: str
+) -> None:
+    room = exchanged(known)
+    room.at(2 * DAYS + 900, 300).reads(("m", "volume", 5_010))
+    assert room.alarms().get("meter.decrease@m") in (None, "returned")
+    if start == "stopped":
+        room.watch.stop()
+    if start in ("stopped", "killed"):
+        room.restart()
+    room.at(9 * DAYS, 900).reads(("m", "volume", 2_000))
+    if start == "killed after it":
+        room.restart()
+        room.at(9 * DAYS + 60, 60)
+    assert room.alarms()["meter.decrease@m"] == "unacknowledged"
+    assert spans_of(room.alarm("meter.decrease", "m"))[-1] == (T0 + 9 * DAYS * 1000, None)
+    room.at(9 * DAYS + 300, 60).reads(("m", "volume", 5_020))
+    assert room.alarms()["meter.decrease@m"] == "returned", "its own level is back, not that of the old meter"
+
+
+@pytest.mark.parametrize("known", [0, 3600])
+def test_a_state_from_before_it_was_told_of_the_exchange_is_mended_at_the_start(known: int) -> None:
+    """As an older version stored it: the level of the old meter, and not when that was."""
+    room = exchanged(known)
+    room.watch.stop()
+    instance = room.engine._roster.instances["meter.decrease", "m"]
+    point = room.point("m", "volume").id
+    active, newest, _, resets = instance.dump()
+    instance.load([active, newest, [(point, 50.0)], resets])
+    room.engine._look(instance)
+    room.watch.stop()
+    room.restart()
+    room.at(9 * DAYS, 900).reads(("m", "volume", 2_000))
+    assert room.alarms()["meter.decrease@m"] == "unacknowledged"
 
 
 def test_silence_is_not_counted_while_the_broker_is_away() -> None:

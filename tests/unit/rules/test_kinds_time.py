@@ -171,6 +171,27 @@ def test_a_corrupted_reading_clears_when_the_old_level_returns() -> None:
     assert bench.says == [(900, True), (1800, False)]
 
 
+def test_a_decrease_that_is_explained_is_forgotten_and_the_next_one_told() -> None:
+    bench = Bench(shipped("meter.decrease"), counter("volume"), kind="water_meter")
+    bench.run("volume", [50_000, 5_000, 5_010], every=900)
+    key = "meter.decrease", "d"
+    assert bench.engine.accept(key, lambda at: at == T0, T0) == [], "another one"
+    said = bench.engine.accept(key, lambda at: at == T0 + 900_000, T0 + 1_900_000)
+    assert [(c.active, c.at) for c in said] == [(False, T0 + 900_000)]
+    assert bench.engine.accept(key, lambda at: True, T0) == [], "twice"
+    bench.run("volume", [5_020, 2_000, 5_030], start=2700, every=900)
+    assert bench.says == [(900, True), (3600, True), (4500, False)]
+
+
+def test_of_two_registers_that_went_down_what_is_not_explained_holds() -> None:
+    bench = Bench(shipped("meter.decrease"), counter("volume"), counter("energy"), kind="heat_meter")
+    bench.run("volume", [50_000, 5_000], every=900)
+    bench.run("energy", [70_000, 6_000], start=900, every=900)
+    key = "meter.decrease", "d"
+    said = bench.engine.accept(key, lambda at: at == T0 + 900_000, T0 + 1_900_000)
+    assert [(c.active, c.at, c.point) for c in said] == [(True, T0 + 1_800_000, "energy")]
+
+
 def home(day: int, hour: int, chance: random.Random) -> int:
     """Litres in an hour of a home that sleeps."""
     return chance.randint(0, 40) if 7 <= hour < 23 else 0

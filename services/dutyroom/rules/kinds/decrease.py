@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import nan
 from typing import Any, ClassVar
 
@@ -78,7 +78,9 @@ class DecreaseInstance(Instance):
         self.columns, self.max_rate = levels, max_rate
         self.rows = dict(zip(ids, self.slots, strict=True))
         self.specs = {p.id: p.spec for p in points}
-        self.old: dict[int, float] = {}  # the level before the decrease that is reported
+        self.old: dict[
+            int, tuple[float, Ms]
+        ] = {}  # the level before the decrease that is reported, and when that was
         self.resets: dict[int, Ms] = {}  # when the device last said that it began again at 0
 
     def take(self, point: int, at: Ms, value: float, retained: bool, received: Ms) -> Condition | None:
@@ -92,16 +94,16 @@ class DecreaseInstance(Instance):
         if point in self.old:
             said = self._returned(point, at, value)
             if point in self.old and self._undone(slot, at, value):
-                self.old[point] = value
+                self.old[point] = value, self.old[point][1]
             return said
         if before[0] < self.resets.get(point, 0) <= at:
             return None
         if value >= before[1] - self._slack(point) or self._rolled(point, before, at, value):
             return None
-        self.old[point] = before[1]
+        self.old[point] = before[1], at
         said = self._change(point, at, value, True)
         if self._undone(slot, at, value):
-            self.old[point] = value  # it goes on from there
+            self.old[point] = value, at  # it goes on from there
         return said
 
     @property
@@ -120,6 +122,34 @@ class DecreaseInstance(Instance):
         del self.old[point]
         level = self.columns.level.item(self.rows[point])
         return self._change(point, at, level, False) if not self.old else None
+
+    def accept(self, explained: Callable[[Ms], bool]) -> Condition | None:
+        """Else it would see no decrease of a register that was exchanged for one lower until that has passed the old level."""
+        known = {point: at for point, (_, at) in self.old.items() if explained(at)}
+        if self.old and not known:
+            return None
+        for point in known:
+            del self.old[point]
+        if not self.old and not self._active:
+            return None
+        holding = bool(self.old)
+        begun = {point: at for point, (_, at) in self.old.items()} or known
+        if not begun:  # the alarm table said that it holds
+            self._active = False
+            return None
+        point = min(begun, key=lambda p: begun[p])
+        return self._change(point, begun[point], self.columns.level.item(self.rows[point]), holding)
+
+    def adopt(self, active: bool) -> None:
+        """Where the table knows of none, what was reported is explained."""
+        super().adopt(active)
+        if not active:
+            self.old.clear()
+
+    def decided(self, at: Ms) -> None:
+        super().decided(at)
+        # A state of an older version did not say when.
+        self.old = {p: (v, at if began == NEVER else began) for p, (v, began) in self.old.items()}
 
     def _undone(self, slot: int, at: Ms, value: float) -> bool:
         """Whether a register is back where it was before it rose most within two days, but for what may have moved since."""
@@ -142,7 +172,7 @@ class DecreaseInstance(Instance):
         return moved <= min(self.max_rate * max(at - before[0], HOUR) / HOUR, span / 4)
 
     def _returned(self, point: int, at: Ms, value: float) -> Condition | None:
-        old = self.old[point]
+        old, _ = self.old[point]
         if not old - self._slack(point) <= value <= old + self.max_rate * 24:
             return None
         del self.old[point]
@@ -160,7 +190,7 @@ class DecreaseInstance(Instance):
             value,
             None,
             spec.unit,
-            {"before": round(self.old.get(point, value), 3), "after": round(value, 3)},
+            {"before": round(self.old.get(point, (value, at))[0], 3), "after": round(value, 3)},
         )
 
     @property
@@ -176,7 +206,8 @@ class DecreaseInstance(Instance):
             if levels.at.item(slot) != NEVER
         ]
         # By point: two engines that know the same say the same.
-        return [self.active, sorted(newest), sorted(self.old.items()), sorted(self.resets.items())]
+        old = sorted((point, *row) for point, row in self.old.items())
+        return [self.active, sorted(newest), old, sorted(self.resets.items())]
 
     def load(self, data: Sequence[Any]) -> None:
         self._active = data[0]
@@ -189,7 +220,8 @@ class DecreaseInstance(Instance):
                 if rise:  # an older snapshot has none
                     levels.base[slot], levels.rise[slot] = float(rise[0]), float(rise[1])
                     levels.rose[slot] = int(rise[2])
-        self.old = {int(p): float(v) for p, v in data[2] if p in self.specs}
+        # An older snapshot does not say when.
+        self.old = {int(p): (float(v), int(*at or (NEVER,))) for p, v, *at in data[2] if p in self.specs}
         resets = data[3] if len(data) > 3 else ()  # an older snapshot has none
         self.resets = {int(p): int(at) for p, at in resets if p in self.specs}
 
