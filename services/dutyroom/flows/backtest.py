@@ -15,8 +15,10 @@ from typing import cast
 from dutyroom.flows.backtest_late import Seen, late_of
 from dutyroom.flows.backtest_officer import DUE, Officer, Raised
 from dutyroom.flows.episodes import Context, interval_in
+from dutyroom.flows.exchanged import Explained, accept, explained_by, left, without
 from dutyroom.flows.ground import ground_of
 from dutyroom.flows.late import Late
+from dutyroom.flows.past_records import Announcements, Kept, PastUpkeep
 from dutyroom.interfaces import Tx
 from dutyroom.model.duty import (
     Condition,
@@ -35,7 +37,7 @@ _LOOK: Ms = 5 * SECOND  # between two looks at what came late
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """A site as the backtest sees it."""
+    """A site as the backtest sees it. kept: what its duty room had on record; None = not known."""
 
     site: str
     rules: Sequence[Rule]
@@ -44,12 +46,14 @@ class Past:
     topology: Topology = field(default_factory=Topology)
     time_zone: str = "UTC"
     calendar: Workdays = WEEK
+    kept: Kept | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a run gave. late: readings not judged because older, by device; problems: (rule, device) -> why it
-    does not run; running: how many devices each rule looks at; looked_at: points whose readings a rule judged."""
+    does not run; running: how many devices each rule looks at; looked_at: points whose readings a rule judged; muted:
+    alarms that planned outages kept quiet."""
 
     raised: list[Raised]
     late: Mapping[str, int]
@@ -57,6 +61,7 @@ class Outcome:
     running: Mapping[str, int]
     changed: Mapping[str, int] = field(default_factory=dict)  # alarms by CHANGED, by what came late
     looked_at: frozenset[int] = frozenset()
+    muted: int = 0
 
 
 def backtest(batches: Iterable[Batch], past: Past) -> list[Raised]:
@@ -66,13 +71,17 @@ def backtest(batches: Iterable[Batch], past: Past) -> list[Raised]:
 
 def run(batches: Iterable[Batch], past: Past) -> Outcome:
     """The same, with what the engine could not do."""
+    kept = past.kept or Kept()
+    upkeep = PastUpkeep(past.site, kept, past.time_zone, past.devices)
+    known = upkeep if past.kept is not None else None
     engine = Engine(
         past.rules,
         past.table,
         past.devices,
-        ground=ground_of(past.topology, past.time_zone, past.calendar),
+        ground=ground_of(past.topology, past.time_zone, past.calendar, known),
         roomy=True,
     )
+    explained = explained_by(lambda: engine.rules, lambda: kept.exchanges)
     context = Context(
         past.site,
         engine.rules,
@@ -84,17 +93,18 @@ def run(batches: Iterable[Batch], past: Past) -> Outcome:
         departed=engine.departed,
         said=engine.said,
     )
-    officer = Officer(context)
+    officer = Officer(context, Announcements(kept.announcements))
     seen = Seen()
-    late = late_of(past.site, engine, past.table, seen)
+    late = late_of(past.site, engine, past.table, seen, explained)
     now = 0
-    for now, conditions in _said(engine, officer, batches, seen):
-        officer.act(conditions, now)
+    for now, conditions in _said(engine, officer, batches, seen, upkeep):
+        told = accept(engine, conditions, explained, now)
+        officer.act([*left(conditions, explained), *told], now)
         _learn(officer, engine, now)
-        _judge_again(late, officer, engine, now)
+        _judge_again(late, officer, engine, now, explained)
     while engine.missed:  # who follows another rule, after it
         now += _LOOK
-        _judge_again(late, officer, engine, now)
+        _judge_again(late, officer, engine, now, explained)
     running = Counter(rule for rule, _ in engine.running)
     return Outcome(
         officer.told(),
@@ -103,6 +113,7 @@ def run(batches: Iterable[Batch], past: Past) -> Outcome:
         running,
         officer.changed(),
         engine.looked_at,
+        officer.muted,
     )
 
 
@@ -114,12 +125,12 @@ def _learn(officer: Officer, engine: Engine, now: Ms) -> None:
     officer.awaited = {}
 
 
-def _judge_again(late: Late, officer: Officer, engine: Engine, now: Ms) -> None:
+def _judge_again(late: Late, officer: Officer, engine: Engine, now: Ms, explained: Explained) -> None:
     """As live, within seconds of a late reading (`Watch`)."""
     while engine.missed and late.due(now, {}):
         records = cast(Tx, officer)
-        found = late.look(records, now)
-        judged = late.recorded(records, [again.judged for again in found])
+        found = late.look(records, now, explained)
+        judged = late.recorded(records, [without(again.judged, explained) for again in found])
         changed = officer.correct(judged, now)
         out: list[Condition] = []
         for again in found:
@@ -130,7 +141,7 @@ def _judge_again(late: Late, officer: Officer, engine: Engine, now: Ms) -> None:
 
 
 def _said(
-    engine: Engine, officer: Officer, batches: Iterable[Batch], seen: Seen
+    engine: Engine, officer: Officer, batches: Iterable[Batch], seen: Seen, upkeep: PastUpkeep
 ) -> Iterator[tuple[Ms, list[Condition]]]:
     """(when, what the rules say): with each batch, and between two of them whenever the clock may decide
     something."""
@@ -140,8 +151,10 @@ def _said(
             engine.started(batch.received_at)
         else:
             while (now := _next(engine, officer, now)) < batch.received_at:
+                upkeep.look(now)
                 yield now, engine.tick(now)
         now = batch.received_at
+        upkeep.look(now)
         seen.take(batch, engine)
         said = engine.feed(batch)
         yield now, said + engine.tick(now) if engine.next(now) <= now else said

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 import numpy as np
 
+from dutyroom.flows.exchanged import Explained
 from dutyroom.flows.late import Late, rows_of
 from dutyroom.flows.late_states import Base, States
 from dutyroom.interfaces import Tx
@@ -99,9 +101,11 @@ def _part(batch: Batch, fine: np.ndarray) -> Batch:
 class Marks(States):
     """States of the instances that missed something, by key in time order."""
 
-    def __init__(self, site: str, engine: Engine, table: PointTable, seen: Seen) -> None:
+    def __init__(
+        self, site: str, engine: Engine, table: PointTable, seen: Seen, explained: Explained
+    ) -> None:
         super().__init__(site, engine)
-        self._table, self._seen = table, seen
+        self._table, self._seen, self._explained = table, seen, explained
         self._kept: dict[
             Key, list[tuple[Ms, Ms, bytes, Mapping[int, Ms]]]
         ] = {}  # at, newest, state, newest by point
@@ -136,9 +140,9 @@ class Marks(States):
             row for point, series in zip(points, found, strict=True) for row in rows_of(point, series, now)
         ]
         marks = sorted({since - 1, *(now - ago for ago in _AGO if now - ago < since)})
-        self._keep_marks(
-            key, replay(twin, rows, since - 1, marks=marks, known=dict.fromkeys(twin.points, NEVER))[1]
-        )
+        known = dict.fromkeys(twin.points, NEVER)
+        explained = partial(self._explained, *key)
+        self._keep_marks(key, replay(twin, rows, since - 1, marks=marks, known=known, explained=explained)[1])
 
     def mend(self, key: Key, since: Ms, marks: Iterable[Mark]) -> None:
         kept = self._kept.get(key, [])
@@ -151,5 +155,5 @@ class Marks(States):
         self._kept[key] = [rows[at] for at in sorted(rows)][-_MARKS:]
 
 
-def late_of(site: str, engine: Engine, table: PointTable, seen: Seen) -> Late:
-    return Late(site, engine, table, seen, Marks(site, engine, table, seen))
+def late_of(site: str, engine: Engine, table: PointTable, seen: Seen, explained: Explained) -> Late:
+    return Late(site, engine, table, seen, Marks(site, engine, table, seen, explained))

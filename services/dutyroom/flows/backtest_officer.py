@@ -11,6 +11,7 @@ from dutyroom.flows.corrections import Judged
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Decision, Episode, Standing
 from dutyroom.flows.inferred import Told, cut_of
+from dutyroom.flows.past_records import Announcements
 from dutyroom.flows.returns import awaited
 from dutyroom.flows.wills import departed
 from dutyroom.model.duty import (
@@ -47,6 +48,7 @@ class Raised:
     ticket: bool  # the first alarm on its work order
     arguments: Arguments = field(default_factory=dict)
     spans: Spans = ()  # its stretches, in event time
+    test: bool = False  # in a fire test that people had announced, and over with it
 
 
 @dataclass(slots=True)
@@ -60,12 +62,13 @@ class _Line:
 class Officer:
     """The records, and whoever works with them, in memory."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
+    def __init__(self, context: Context, announced: Announcements) -> None:
+        self._context, self._announced = context, announced
         self._open: dict[int, Alarm] = {}
         self._recent: dict[int, Alarm] = {}
         self._tickets: dict[str, Ticket] = {}
         self._lines: dict[int, _Line] = {}
+        self._tested: list[_Line] = []  # what rang in a test, and held when that was over
         self._first: dict[int, int] = {}  # work order -> the first alarm on it
         self._number = 0
         self._known: dict[int, Alarm] = {}  # all alarms, as they are now
@@ -103,12 +106,16 @@ class Officer:
             i: a for i, a in self._recent.items() if i in roots or now - (a.ended_at or now) < _RECENT
         }
         standing = Standing(
-            list(self._open.values()), list(self._recent.values()), list(self._tickets.values())
+            list(self._open.values()),
+            list(self._recent.values()),
+            list(self._tickets.values()),
+            self._announced.at(now),
         )
         decision = decide(conditions, standing, self._context, now, judged=judged)
         self._keep(decision, now)
         self.awaited |= awaited(decision.episodes, self._context, now)
-        self.due = max(now + DUE, min(map(self._due, self._open.values()), default=FOREVER))
+        due = min((self._due(alarm, now) for alarm in self._open.values()), default=FOREVER)
+        self.due = max(now + DUE, min(due, self._announced.next(now)))
         return decision
 
     def inferred(self, now: Ms) -> list[Condition]:
@@ -138,12 +145,19 @@ class Officer:
         """No file tells that a counter began again."""
         return []
 
-    def _due(self, alarm: Alarm) -> Ms:
+    @property
+    def muted(self) -> int:
+        """How many alarms planned outages kept quiet."""
+        return sum(_kept_quiet(alarm) for alarm in self._known.values())
+
+    def _due(self, alarm: Alarm, now: Ms) -> Ms:
         """When time alone may decide something of it: a ticket, or what a root leaves behind. An inferred root
         goes with the silences that it was inferred from, and these are conditions."""
         if alarm.chattering:
             return spans_of(alarm)[-1][0] + CHATTER_IN
         if alarm.state is AlarmState.SUPPRESSED:
+            if self._announced.quiet(alarm.announced, now):
+                return FOREVER
             return FOREVER if self._stands(alarm.root) else 0
         return FOREVER if alarm.ticket_due is None else alarm.ticket_due
 
@@ -203,11 +217,14 @@ class Officer:
     def _write_down(self, alarm: Alarm, now: Ms) -> None:
         line = self._lines.get(alarm.id)
         if line is None and (alarm.state in _TOLD or alarm.ended_at is not None):
-            if alarm.root is not None and alarm.state not in _TOLD:
-                return  # a consequence that nobody was told of
+            if (alarm.root is not None or _kept_quiet(alarm)) and alarm.state not in _TOLD:
+                return  # nobody was told of it
             line = self._lines[alarm.id] = _Line(alarm, now)
         if line is None:
             return
+        if line.alarm.test and not alarm.test:  # it holds when the test is over: a true one from now on
+            self._tested.append(_Line(line.alarm, line.raised_at, now))
+            line.alarm, line.raised_at = alarm, now
         if alarm.ticket is not None:
             line.ticket = self._first.setdefault(alarm.ticket, alarm.id) == alarm.id or line.ticket
         gone = alarm.cleared_at is not None or alarm.ended_at is not None
@@ -216,11 +233,16 @@ class Officer:
     def told(self) -> list[Raised]:
         """What is not disproved, nor part of another one."""
         stands = {i for i, a in self._known.items() if not a.disproved and a.merged_into is None}
-        lines = [line for line in self._lines.values() if line.alarm.id in stands]
+        lines = [line for line in (*self._lines.values(), *self._tested) if line.alarm.id in stands]
         return [
             _raised(line, self._known[line.alarm.id])
             for line in sorted(lines, key=lambda line: (line.raised_at, line.alarm.id))
         ]
+
+
+def _kept_quiet(alarm: Alarm) -> bool:
+    """Whether a planned outage does, or did."""
+    return alarm.announced is not None and not alarm.test
 
 
 def _raised(line: _Line, alarm: Alarm) -> Raised:
@@ -237,4 +259,5 @@ def _raised(line: _Line, alarm: Alarm) -> Raised:
         line.ticket,
         line.alarm.arguments,
         spans_of(alarm),
+        line.alarm.test,
     )

@@ -16,11 +16,14 @@ from dutyroom.model.telemetry import Point
 from dutyroom.rules.spec import Rule, matches
 from dutyroom.timebase import DAY, MINUTE, Ms, to_iso
 
+_UPKEEP = ("since_service", "unplanned_run")  # kinds that ask what plans had done
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
     """kinds: alarms by kind. more: by sort of trouble, how many are not named. late: readings that came late, and alarms
-    by what they changed (`backtest_officer.CHANGED`)."""
+    by what they changed (`backtest_officer.CHANGED`). kept: of what the site's records had of that time, how many, and the
+    alarms that this kept quiet (`muted`)."""
 
     site: str
     since: Ms
@@ -37,6 +40,7 @@ class Summary:
     seconds: float = 0.0
     shown: Mapping[str, str] = field(default_factory=dict)  # device -> how people name it
     late: Mapping[str, int] = field(default_factory=dict)
+    kept: Mapping[str, int] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """As JSON values; instants as ISO 8601 in UTC."""
@@ -52,6 +56,7 @@ class Summary:
             "kinds": dict(self.kinds),
             **plain_load(load),
             "late": dict(self.late),
+            "records": dict(self.kept),
             "events": None if self.verdict is None else _events(self.verdict),
             "compare": None
             if self.compared is None
@@ -120,7 +125,15 @@ def counted(found: Sequence[Difference]) -> dict[str, int]:
 def rings_of(raised: Sequence[Raised]) -> list[Ring]:
     """A call each, in the order in which they were raised."""
     return [
-        Ring(one.raised_at, one.rule, one.object, one.priority, one.cleared_at, ticket=one.ticket)
+        Ring(
+            one.raised_at,
+            one.rule,
+            one.object,
+            one.priority,
+            one.cleared_at,
+            ticket=one.ticket,
+            test=one.test,
+        )
         for one in raised
     ]
 
@@ -157,6 +170,8 @@ def rule_troubles(troubles: Troubles, outcome: Outcome, past: Past, census: Cens
     first, last = census.span() or (0, 0)
     for row in past.rules:
         _idle(found, row, outcome, past)
+        if past.kept is None and row.kind in _UPKEEP and (count := outcome.running.get(row.id)):
+            found.add("upkeep", row.id, count)
         if first and outcome.running.get(row.id):
             _too_long(found, row, last - first)
     for one in found.rows():

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 
 from dutyroom.alarms import spans_of
 from dutyroom.flows.corrections import Judged
+from dutyroom.flows.exchanged import Explained
 from dutyroom.flows.inferred import cut_of, cuts, words
 from dutyroom.flows.keep import READER as KEEP
 from dutyroom.flows.late_states import Base, States
@@ -38,7 +39,6 @@ _ALARMS = 100  # of an object, looked at
 _MANY = 2_000  # of a site
 _LONG: Ms = 7 * DAY  # what a rule that is followed said of an older alarm is not looked for
 _EVENTS = 1_000
-Explained: TypeAlias = Callable[[str, str, Ms], bool]  # what a rule says of an object from an instant on
 
 
 class Past(Protocol):

@@ -16,11 +16,14 @@ FLOOD = 10  # times as many readings as the interval allows
 # Sorts, in the order in which a summary shows them.
 SORTS = (
     "history",
+    "records",
+    "service",
     "unheard",
     "thin",
     "rule",
     "no_device",
     "no_point",
+    "upkeep",
     "unjudged",
     "short",
     "row",

@@ -8,19 +8,18 @@ is judged again with its outcome discarded, because it is in the records already
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 
 import orjson
 
 from dutyroom.alarms import spans_of
 from dutyroom.flows.conditions import OWN
-from dutyroom.flows.corrections import Judged
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Decision, Key, Standing, interval_in
+from dutyroom.flows.exchanged import Explained, accept, explained_by, left, without
 from dutyroom.flows.idle_rules import IdleRules
 from dutyroom.flows.inferred import Told, cut_of
-from dutyroom.flows.late import Explained, Late, Past
+from dutyroom.flows.late import Late, Past
 from dutyroom.flows.learning import Learning
 from dutyroom.flows.mentions import Said, with_mentions
 from dutyroom.flows.outage import RULE as OUTAGE
@@ -31,7 +30,6 @@ from dutyroom.flows.returns import awaited
 from dutyroom.flows.wills import departed
 from dutyroom.interfaces import Journal, Records, Tx
 from dutyroom.model.duty import Condition, Device, DeviceStatus, TicketKind
-from dutyroom.model.metering import Exchange
 from dutyroom.model.telemetry import Lane, PointTable
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.spec import Rule
@@ -46,7 +44,6 @@ _SNAPSHOT_EVERY = 500  # batches
 _SNAPSHOT_AGE = MINUTE
 _CROWDED_AGE = SECOND  # while the journal wants the room of what only the last snapshot is behind of
 _RECENT = HOUR  # ended alarms that may still explain a consequence
-_EXCHANGE_NEAR = 3 * DAY  # an exchange is put on record some days before or after it
 _ENDED = 1_000  # alarms that may have ended since the last snapshot
 _LINES = 500  # of the change log, looked at in one go
 
@@ -123,8 +120,9 @@ class Watch:
         rules = self._context().rules
         # The state knows of rules that went, but it may be lost.
         self._gone |= {(a.rule, a.object) for a in opened if a.rule not in rules}
+        is_exchange = explained_by(lambda: self._engine.rules, lambda: exchanges)
         for lane in Lane:
-            self._again(lane, position.get(lane, 0), cursors[lane], self._explained(lambda: exchanges))
+            self._again(lane, position.get(lane, 0), cursors[lane], is_exchange)
         now = self._clock.now()
         # An inferred alarm is the work of the topology: the rule on that device knows nothing of it, or said it as well.
         standing = [
@@ -156,7 +154,7 @@ class Watch:
             for seq, batch in rows:
                 if seq > until:
                     return
-                self._accept(self._engine.feed(batch), is_exchange, batch.received_at)
+                accept(self._engine, self._engine.feed(batch), is_exchange, batch.received_at)
                 after = seq
             if not rows:
                 return
@@ -259,10 +257,10 @@ class Watch:
             standing = self._standing(tx, now)
             if ended := self._exchanged(standing, is_exchange):
                 # First: of what began before all that was judged again nothing is found any more.
-                ended += self._accept(ended, is_exchange, now)
+                ended += accept(self._engine, ended, is_exchange, now)
                 write(tx, self._site.id, decide(ended, standing, self._context(), now), now)
                 standing = self._standing(tx, now)
-            judged = late.recorded(tx, [_without(again.judged, is_exchange) for again in found])
+            judged = late.recorded(tx, [without(again.judged, is_exchange) for again in found])
             decision = decide((), standing, self._context(), now, judged=judged)
             changed = {e.key for e in decision.episodes}
             if decision:
@@ -341,8 +339,8 @@ class Watch:
             standing = self._standing(tx, now)
             is_exchange = self._exchanges(tx)
             ended = self._exchanged(standing, is_exchange)
-            self._pending += self._accept([*ended, *self._pending], is_exchange, now)
-            conditions = [*ended, *self._judged(is_exchange)]
+            self._pending += accept(self._engine, [*ended, *self._pending], is_exchange, now)
+            conditions = [*ended, *left(self._pending, is_exchange)]
             decision = decide(conditions, standing, self._context(), now, self._gone)
             if decision:
                 write(tx, self._site.id, decision, now)
@@ -430,16 +428,6 @@ class Watch:
         ]
         return Standing(opened, kept, jobs, tx.announcements.current(site, now - DAY))
 
-    def _accept(self, conditions: Iterable[Condition], is_exchange: Explained, now: Ms) -> list[Condition]:
-        """Tells the rules of those that an exchange explains. Returns what they say of it."""
-        keys = {(c.rule, c.object): None for c in conditions if is_exchange(c.rule, c.object, c.at)}
-        said = (self._engine.accept(key, partial(is_exchange, *key), now) for key in keys)
-        return [condition for each in said for condition in each]
-
-    def _judged(self, is_exchange: Explained) -> list[Condition]:
-        """The pending conditions, without decreases of meters whose exchange is on record."""
-        return [c for c in self._pending if not (c.active and is_exchange(c.rule, c.object, c.at))]
-
     def _exchanged(self, standing: Standing, is_exchange: Explained) -> list[Condition]:
         """Decreases that an exchange, put on record meanwhile, has explained."""
         return [
@@ -449,32 +437,4 @@ class Watch:
         ]
 
     def _exchanges(self, tx: Tx) -> Explained:
-        """Whether (rule, object, at) is a decrease by an exchange on record."""
-        return self._explained(lambda: tx.metering.exchanges(self._site.id))
-
-    def _explained(self, read: Callable[[], Sequence[Exchange]]) -> Explained:
-        """The record is read when the first decrease asks, and once: a thousand open ones must not be a thousand
-        queries."""
-        book: list[Sequence[Exchange]] = []
-
-        def is_exchange(rule: str, object: str, at: Ms) -> bool:
-            known = self._engine.rules.get(rule)
-            if known is None or known.kind not in ("decrease", "register_fault"):
-                return False
-            if not book:
-                book.append(read())
-            return any(e.device == object and abs(e.at - at) <= _EXCHANGE_NEAR for e in book[0])
-
-        return is_exchange
-
-
-def _without(judged: Judged, is_exchange: Explained) -> Judged:
-    """What a replay found; decreases of meters whose exchange is on record held for no time, as one that was
-    recorded before the exchange was."""
-    found = [
-        replace(stretch, cleared_at=stretch.raised.at)
-        if stretch.raised is not None and is_exchange(judged.rule, judged.object, stretch.raised.at)
-        else stretch
-        for stretch in judged.found
-    ]
-    return replace(judged, found=found)
+        return explained_by(lambda: self._engine.rules, lambda: tx.metering.exchanges(self._site.id))

@@ -91,24 +91,29 @@ def run_backtest(settings: Settings, wanted: Wanted, say: Said) -> Summary:
     if after is not None and other is not None:
         rule_troubles(troubles, after, replace(scene.past, rules=other), census)
     _odd_numbers(troubles, scene, census, since, until)
-    mine = _inside(before.raised, since, until)
-    changed = None if after is None else _inside(after.raised, since, until)
+    _unknown_to_the_run(troubles, wanted, scene)
+    rang = _inside(before.raised, since, until)
+    mine = _true(rang)
+    changed = None if after is None else _true(_inside(after.raised, since, until))
     summary = Summary(
         scene.past.site,
         since,
         until,
         census.readings,
         len({scene.past.table[p].device for p in np.flatnonzero(census.count).tolist()}),
-        load_of(rings_of(mine), since, until, zone(scene.past.time_zone), wanted.shifts),
+        load_of(rings_of(rang), since, until, zone(scene.past.time_zone), wanted.shifts),
         kinds_of(mine),
         troubles.rows(),
         troubles.more,
         None if known is None else _verdict(known, mine, scene, since, until),
-        None if after is None else _seen_in(differences(before.raised, after.raised), since, until),
+        None
+        if after is None
+        else _seen_in(differences(_true(before.raised), _true(after.raised)), since, until),
         None if changed is None else sum(one.ticket for one in changed),
         time.perf_counter() - began,
         scene.names,
         late_of(before),
+        {} if scene.past.kept is None else scene.past.kept.counted(since, until) | {"muted": before.muted},
     )
     _write(wanted.out, mine, scene, summary, [*(other or ()), *scene.past.rules], say)
     return summary
@@ -177,6 +182,11 @@ def _bounds(span: tuple[Ms | None, Ms | None], census: Census) -> tuple[Ms, Ms]:
 
 def _inside(raised: Sequence[Raised], since: Ms, until: Ms) -> list[Raised]:
     return [one for one in raised if since <= one.raised_at < until]
+
+
+def _true(raised: Sequence[Raised]) -> list[Raised]:
+    """Without what rang in a fire test."""
+    return [one for one in raised if not one.test]
 
 
 def _seen_in(found: Sequence[Difference], since: Ms, until: Ms) -> list[Difference]:
@@ -273,6 +283,14 @@ def _batches(source: Iterable[Columns], slots: Longs, census: Census | None = No
             yield columns
 
     return batches_of(counted(), slots)
+
+
+def _unknown_to_the_run(troubles: Troubles, wanted: Wanted, scene: Scene) -> None:
+    """What live operation would have known."""
+    if wanted.site is not None and scene.past.kept is None:
+        troubles.add("records", "")
+    if off := [name for name in scene.off if name in scene.past.devices]:
+        troubles.add("service", ", ".join(scene.names.get(name, name) for name in off[:_NAMED]), len(off))
 
 
 def _odd_numbers(troubles: Troubles, scene: Scene, census: Census, since: Ms, until: Ms) -> None:

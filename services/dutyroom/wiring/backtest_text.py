@@ -41,6 +41,7 @@ def written(summary: Summary, words: Words, rules: Sequence[Rule]) -> str:
             tickets=words.number(summary.load.tickets),
         ),
         *([words.t("backtest.late", dict(summary.late))] if summary.late.get("readings") else []),
+        *([_kept(summary, words)] if any(summary.kept.values()) else []),
         *_troubles(summary.troubles, summary.more, words),
         *load_lines(summary.load, words, called, summary.shown),
         *_kinds(summary.kinds, words),
@@ -51,6 +52,11 @@ def written(summary: Summary, words: Words, rules: Sequence[Rule]) -> str:
         tickets = summary.load.tickets, summary.changed_tickets or 0
         lines += _compared(summary.compared, tickets, words, called)
     return "\n".join(lines) + "\n"
+
+
+def _kept(summary: Summary, words: Words) -> str:
+    counts = {name: words.number(count) for name, count in summary.kept.items()}
+    return words.t("backtest.records", {**counts, "tests": words.number(summary.load.tests)})
 
 
 def rule_name(rule: Rule, words: Words) -> str:

@@ -14,11 +14,13 @@ from dutyroom.flows.backtest import Past
 from dutyroom.flows.devices import fed
 from dutyroom.flows.past_files import Listed, factors_of, listed
 from dutyroom.flows.past_readings import Columns
+from dutyroom.flows.past_records import Kept, kept_of
 from dutyroom.flows.past_store import stored
 from dutyroom.flows.points import missing_points
 from dutyroom.interfaces import ReadingStore
 from dutyroom.model.duty import Device, DeviceStatus
 from dutyroom.model.telemetry import DeviceClass, Point, PointTable
+from dutyroom.plans import Plan
 from dutyroom.profiles.decode import Library
 from dutyroom.profiles.loading import load_profiles
 from dutyroom.rules.spec import Rule
@@ -34,7 +36,8 @@ from dutyroom.wiring.stores import followed_store_of, records_of
 
 @dataclass(slots=True)
 class Scene:
-    """names: device -> how people name it. store: where the readings are; None = in a file."""
+    """names: device -> how people name it. store: where the readings are; None = in a file. off: devices that are out of
+    service today."""
 
     past: Past
     known: Listed
@@ -42,6 +45,7 @@ class Scene:
     zone_of: Callable[[str], str]
     names: Mapping[str, str] = field(default_factory=dict)
     store: ReadingStore | None = None
+    off: Sequence[str] = ()
     _stack: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Scene:
@@ -84,22 +88,23 @@ def _space(devices: Mapping[str, Device], device: str) -> str:
 
 
 def of_site(settings: Settings, folder: Path, store: bool) -> Scene:
-    """Rules, places and topology of a site folder. Devices and points as the registry has them where the site has
-    run on the data folder, else those of the folder. store: readings come from its store. Raises Invalid,
+    """Rules, places and topology of a site folder. Devices and points, and what the duty room had on record, where the
+    site has run on the data folder, else those of the folder. store: readings come from its store. Raises Invalid,
     Rejected, Unavailable."""
     site = load_site(folder)
     settings = data_folder(settings)
     with ExitStack() as stack:
-        registered = _registered(settings, site.id)
+        registered = _registered(settings, site.id, site.plans)
+        kept = None
         if registered is not None and (len(registered[1]) or store):
-            rows, table = registered
+            rows, table, kept = registered
         else:
             rows, table = _declared(site, folder)
         if store:
             stack.callback((opened := _readings(settings, site.id)).close)
         topology, _ = fed(site, rows)
         devices = {d.id: d for d in rows if d.status is not DeviceStatus.WITHDRAWN}
-        past = Past(site.id, site.rules, devices, table, topology, site.time_zone, site.calendar)
+        past = Past(site.id, site.rules, devices, table, topology, site.time_zone, site.calendar, kept)
         known = Listed(devices, table, topology, factors_of(table), {})
         names = {d.id: d.name or d.id for d in rows}
         return Scene(
@@ -109,11 +114,14 @@ def of_site(settings: Settings, folder: Path, store: bool) -> Scene:
             lambda device: _space(devices, device),
             names,
             opened if store else None,
+            [d.id for d in rows if d.status is DeviceStatus.OUT_OF_SERVICE],
             stack.pop_all(),
         )
 
 
-def _registered(settings: Settings, site: str) -> tuple[list[Device], PointTable] | None:
+def _registered(
+    settings: Settings, site: str, plans: Sequence[Plan]
+) -> tuple[list[Device], PointTable, Kept] | None:
     """What the service knows of a site; None = it has not run here."""
     if not settings.records and not (settings.data / "records.sqlite").exists():
         return None
@@ -121,7 +129,9 @@ def _registered(settings: Settings, site: str) -> tuple[list[Device], PointTable
     try:
         with records.read() as tx:
             devices = list(tx.devices.all(site))
-            return (devices, PointTable(tx.devices.points(site))) if devices else None
+            if not devices:
+                return None
+            return devices, PointTable(tx.devices.points(site)), kept_of(tx, site, plans)
     finally:
         records.close()
 
