@@ -12,7 +12,6 @@ from dataclasses import replace
 from math import inf
 
 from dutyroom import tickets
-from dutyroom.alarms import spans_of
 from dutyroom.flows.across import ALIVE, KEPT_ALIVE, TOGETHER, across, gone_by, suspects, undecided
 from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, root_rules
@@ -21,7 +20,6 @@ from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS, SINCE, SUPPLIED, kept, over, supplied
 from dutyroom.flows.neighbours import (
     LEAST,
-    RESTORE_GRACE,
     ROOT_LATENESS,
     on_battery,
     reports_loss,
@@ -30,6 +28,7 @@ from dutyroom.flows.neighbours import (
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
 from dutyroom.flows.wills import departed, settled
+from dutyroom.flows.witness import SAYS, STEPS, TELLS, told_of
 from dutyroom.flows.zones import silent_zones
 from dutyroom.model.duty import AlarmEvent, AlarmState, Condition
 from dutyroom.rules.spec import Rule
@@ -37,10 +36,7 @@ from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import explains, feeds_of, sole_below, sole_fed, upstream
 
 HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its turn by then
-TELLS: Ms = 10 * SECOND  # a board that speaks again has by then
 _LIVE = "live_from"  # argument of an inferred alarm: since when boards below it speak
-STEPS: Ms = MINUTE  # what is on its battery for less hangs on a switch that makes a step
-SAYS: Ms = 30 * SECOND  # a feed that speaks has said by then whether it is dead
 # A dead gateway is no power cut: what it explains is no evidence. Gas carries nobody's word: it makes nothing dark.
 _ORDER = ("network", "water", "power")
 
@@ -231,12 +227,15 @@ def _dead_now(
         feeds = feeds_of(topology, utility, device)
         if len(feeds) == 1:
             counted.setdefault(feeds[0], []).append(device)
-    told = _told_of(room, utility, dark, wills)
+    told = told_of(room, utility, dark, wills)
     candidates = sorted(
         feed
-        for feed, mine in counted.items()
+        for feed in told | counted.keys()
         if feed in told
-        or sum(d not in behind or feed in {behind[d], *upstream(topology, "power", behind[d])} for d in mine)
+        or sum(
+            d not in behind or feed in {behind[d], *upstream(topology, "power", behind[d])}
+            for d in counted[feed]
+        )
         >= LEAST
     )
     if not candidates:
@@ -251,56 +250,6 @@ def _dead_now(
         and (rule := inferred_rule(room, utility, feed)) is not None
         and (feed in told or _proven(room, utility, feed, dark, wills))
     ]
-
-
-def _told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection[str]) -> set[str]:
-    """Feeds whose own instrument fell silent just when something below, that goes on speaking on a battery, said that it has no
-    supply, with a third one that has missed its turns; nothing else there has spoken since."""
-    found: set[str] = set()
-    saying = {d for d in dark if d not in wills and _witness(room, d)} if utility == "power" else set()
-    for feed in {feed for d in saying for feed in feeds_of(room.context.topology, utility, d)}:
-        last, turn = room.context.heard(feed), room.context.interval(feed)
-        only = sole_fed(room.context.topology, utility, feed)
-        mine = [dark[d] for d in only if d in saying]
-        if last is None or not turn or not mine or room.now - last < max(3 * turn, STEPS):
-            continue
-        since = min(mine)
-        own = max(
-            (room.context.interval(d) for d in only if d in saying), default=0
-        )  # until it says so itself
-        first = min(_lost_from(room, d, dark[d]) for d in only if d in saying)
-        if not first - 3 * turn - own - TELLS <= last <= since + SAYS:
-            continue
-        rest = {d: room.context.heard(d) for d in only if d not in saying}
-        missed = [
-            d
-            for d, at in rest.items()
-            if (every := room.context.interval(d))
-            and at is not None
-            and room.now - at >= max(3 * every, STEPS)
-        ]
-        if len(mine) + len(missed) + 1 >= LEAST and not any((at or 0) > since + SAYS for at in rest.values()):
-            found.add(feed)
-    return found
-
-
-def _witness(room: Room, device: str) -> bool:
-    alarms = (e for e in room.open.values() if e.alarm.object == device and e.active)
-    known = (room.context.rules.get(e.alarm.rule) for e in alarms)
-    return any(rule is not None and on_battery(rule) for rule in known)
-
-
-def _lost_from(room: Room, device: str, since: Ms) -> Ms:
-    """Since when a witness says so, by its own clock, for what it says may come late; short returns of its supply left out: what
-    hangs on a gateway has had no time to speak in one."""
-    episodes = (e for e in (*room.open.values(), *room.recent) if e.alarm.object == device)
-    known = ((e, room.context.rules.get(e.alarm.rule)) for e in episodes)
-    spans = [span for e, rule in known if rule is not None and on_battery(rule) for span in spans_of(e.alarm)]
-    for begun, gone in sorted(spans, key=lambda span: span[0], reverse=True):
-        late = gone is None and since - begun < ROOT_LATENESS
-        if begun < since and (late or (gone is not None and since - gone < RESTORE_GRACE)):
-            since = begun
-    return since
 
 
 def _behind_victims(room: Room, dark: Mapping[str, Ms]) -> dict[str, str]:

@@ -155,9 +155,13 @@ def test_its_gateway_that_is_without_power_too_is_not_the_reason() -> None:
 
 
 def two_boards(
-    alive: Callable[[str, int], bool], gateway: bool, outage: tuple[int, int] | None = None
+    alive: Callable[[str, int], bool],
+    gateway: bool,
+    outage: tuple[int, int] | None = None,
+    feeds: tuple[str, ...] = ("t1",),
+    above: str = "",
 ) -> Room:
-    """A transformer and two boards, all with instruments that die with their supply; the panels speak on by a way of their own. alive:
+    """A transformer (or two, with one above) and two boards, all with instruments that die with their supply; the panels speak on by a way of their own. alive:
     whether the transformer, or a board, has supply at a second. gateway: what else hangs on a board is heard by its gateway."""
     of = {
         "lift": ("elevator", "moving", 10),
@@ -165,8 +169,10 @@ def two_boards(
         "meter": ("electricity_meter", "energy", 900),
     }
     boards = ("b0", "b1")
-    listed = [device("t1", "feeder", 10), *(device(board, "feeder", 10) for board in boards)]
-    power, network = dict.fromkeys(boards, ("t1",)), {}
+    supplies = [*feeds, *([above] if above else [])]
+    listed = [device(feed, "feeder", 10) for feed in (*supplies, *boards)]
+    power, network = dict.fromkeys(boards, feeds), {}
+    power |= dict.fromkeys(feeds if above else (), (above,))
     for board in boards:
         listed.append(device(f"panel-{board}", "fire_panel", 30))
         power[f"panel-{board}"] = (board,)
@@ -199,10 +205,10 @@ def two_boards(
     was: dict[str, bool] = {}
     for second in range(0, 3600, 5):
         room.at(second, step=5)
-        if second % 10 == 0 and alive("t1", second):
-            room.reads(("t1", "voltage", 230))
+        if second % 10 == 0:
+            room.reads(*((feed, "voltage", 230) for feed in supplies if alive(feed, second)))
         for board in boards:
-            lives = alive("t1", second) and alive(board, second)
+            lives = any(alive(feed, second) for feed in feeds) and alive(board, second)
             if second % 30 == 5:
                 room.reads((f"panel-{board}", "mains", int(lives)))
             if gateway and lives != was.get(board):
@@ -245,3 +251,35 @@ def test_a_board_that_is_dead_when_its_planned_outage_is_over_is_told_as_dead(ga
     ((priority, second),) = told(room, "b0")
     assert (priority, 1500 <= second <= 1560) == (1, True), second
     assert len(room.records.rows.tickets) == 1, room.tickets()
+
+
+DUAL = ("t1", "t2")
+
+
+@pytest.mark.parametrize("gateway", [False, True])
+@pytest.mark.parametrize("above", ["", "mv"])
+def test_boards_with_two_feeds_that_die_together_are_these_feeds_or_what_feeds_both(
+    above: str, gateway: bool
+) -> None:
+    """Each board was a ticket, and each transformer, whose instruments die with them, one more."""
+    dead = {*DUAL, above}
+    room = two_boards(
+        lambda feed, s: feed not in dead or not CUT <= s < 2400, gateway, feeds=DUAL, above=above
+    )
+    causes = sorted(t.cause for t in room.records.rows.tickets.values())
+    assert causes == ([f"feeder.offline|{above}"] if above else [f"feeder.offline|{feed}" for feed in DUAL])
+    assert all(
+        t.priority == 1 and t.opened_at - T0 <= (CUT + 140) * 1000 for t in room.records.rows.tickets.values()
+    )
+
+
+@pytest.mark.parametrize("gateway", [False, True])
+def test_one_of_two_feeds_that_dies_is_no_cut_of_its_boards(gateway: bool) -> None:
+    room = two_boards(lambda feed, s: feed != "t1" or not CUT <= s < 2400, gateway, feeds=DUAL)
+    assert [t.cause for t in room.records.rows.tickets.values()] == ["feeder.offline|t1"]
+
+
+@pytest.mark.parametrize("gateway", [False, True])
+def test_one_board_of_two_feeds_that_dies_alone_is_told_as_that(gateway: bool) -> None:
+    room = two_boards(lambda feed, s: feed != "b0" or not CUT <= s < 2400, gateway, feeds=DUAL)
+    assert [(t.cause, t.priority) for t in room.records.rows.tickets.values()] == [("feeder.offline|b0", 1)]
