@@ -5,6 +5,7 @@ Neither covers fire, entrapment or gas as an outage; what still holds at the end
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from dutyroom import alarms, tickets
@@ -26,18 +27,27 @@ _SILENCING = ("power", "network")  # without them nobody speaks
 
 def covering(room: Room, episode: Episode, rule: Rule) -> Announcement | None:
     """The planned outage that an alarm comes of."""
+    return next((a for a in _outages(room, episode, rule) if a.running(room.now)), None)
+
+
+def covered_until(room: Room, episode: Episode, rule: Rule) -> Ms | None:
+    """When the planned outage was over that an alarm came of which stands still; None = it came of none."""
+    ends = (min(a.ends, a.cancelled_at or a.ends) for a in _outages(room, episode, rule) if a.over(room.now))
+    return max((end for end in ends if end > known_since(episode.alarm)), default=None)
+
+
+def _outages(room: Room, episode: Episode, rule: Rule) -> Iterator[Announcement]:
+    """Those that had begun when an alarm came, and concern it."""
     if not room.announced or rule.vital or episode.alarm.test:
-        return None
+        return
     for announcement in room.announced.values():
         if (
             announcement.kind is Announced.OUTAGE
-            and announcement.running(room.now)
             and known_since(episode.alarm) >= announcement.begins - EARLY
             and _concerns(announcement, rule)
             and _reaches(room, announcement, episode.alarm.object)
         ):
-            return announcement
-    return None
+            yield announcement
 
 
 def _concerns(announcement: Announcement, rule: Rule) -> bool:

@@ -11,6 +11,7 @@ from dutyroom.flows.inferred import over, restored
 from dutyroom.flows.neighbours import (
     LEAST,
     RESTORE_GRACE,
+    long_unheard,
     reports_loss,
     says_more,
     silent_only,
@@ -44,6 +45,7 @@ def root_of(
             if not says_more(room, root, episode)
             and not lost_again(room, root, episode)
             and not unheard_by(room, root, episode)
+            and not long_unheard(room, root, episode)
             and (beside or not spoke_on(room, root, episode))
         }
         if utility == "power":
@@ -115,9 +117,9 @@ def _idle(room: Room, root: Episode, utility: str) -> bool:
 
 
 def top_of(root: Episode, episode: Episode) -> Episode | None:
-    """The end of the chain of roots; None when it leads back to the episode itself."""
+    """The end of the chain of roots; None when it leads back to the episode itself, also by what came of it and is over."""
     seen = {id(episode)}
-    while id(root) not in seen:
+    while id(root) not in seen and root.root is not episode:
         seen.add(id(root))
         if root.root is None or root.alarm.state is not AlarmState.SUPPRESSED:
             return root

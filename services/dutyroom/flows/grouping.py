@@ -25,6 +25,7 @@ from dutyroom.flows.neighbours import (
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.switching import stayed_behind
 from dutyroom.flows.ticketing import TOLD, hand_over
+from dutyroom.flows.witness import awaited_after
 from dutyroom.flows.zones import lingers
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
@@ -145,6 +146,7 @@ def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
 def lift(room: Room) -> None:
     """Consequences that stay when their root has gone are announced one by one."""
     dead: dict[str, dict[str, Episode]] = {}
+    held = {outage for outage in room.announced if awaited_after(room, outage)}
     for episode in list(room.open.values()):
         if episode.alarm.state is not AlarmState.SUPPRESSED:
             continue
@@ -152,6 +154,8 @@ def lift(room: Room) -> None:
             _note_end(room, episode, dead)
             continue
         planned = _of_outage(episode)
+        if planned and episode.alarm.announced in held:
+            continue
         if not planned and _still_explained(room, episode, dead):
             continue
         root = root_of(room, episode, dead)

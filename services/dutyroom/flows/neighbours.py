@@ -68,6 +68,16 @@ def says_more(room: Room, root: Episode, episode: Episode) -> bool:
     return reports_loss(rule) or inferred
 
 
+def long_unheard(room: Room, root: Episode, episode: Episode) -> bool:
+    """Whether a root says only that an instrument is silent, whose gateway has been away since long before: nothing is known of
+    its feed, and of an alarm that says that there is no supply it is no reason."""
+    rule, above = room.context.rules.get(episode.alarm.rule), root.root
+    if rule is None or above is None or not silent_only(room, root) or above.guessed:
+        return False
+    says = (on_battery(rule) or reports_loss(rule)) and _utility(room, above) == "network"
+    return says and known_since(above.alarm) < known_since(episode.alarm) - RESTORE_GRACE
+
+
 def reports_loss(rule: Rule) -> bool:
     """Whether a device that goes on speaking says by this rule that it has no power."""
     return rule.root and rule.utility == "power" and not rule.dark

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from dutyroom.alarms import spans_of
+from dutyroom.flows.announced import covered_until
+from dutyroom.flows.episodes import Episode
 from dutyroom.flows.inferred import GUESS
-from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, ROOT_LATENESS, on_battery
+from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, ROOT_LATENESS, on_battery, reports_loss
 from dutyroom.flows.room import Room
-from dutyroom.timebase import MINUTE, SECOND, Ms
-from dutyroom.topology import children, feeds_of, sole_fed
+from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
+from dutyroom.topology import children, feeds_of, sole_fed, upstream
 
 TELLS: Ms = 10 * SECOND  # a board that speaks again has by then
 STEPS: Ms = MINUTE  # what is on its battery for less hangs on a switch that makes a step
@@ -27,6 +29,7 @@ def told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection[
     found: set[str] = set()
     saying = {d for d in dark if d not in wills and _witness(room, d)} if utility == "power" else set()
     for feed in {feed for d in saying for feed in feeds_of(room.context.topology, utility, d)}:
+        saying -= {d for d in saying if _loose(room, d, feed)}
         last, turn = room.context.heard(feed), room.context.interval(feed)
         only = sole_fed(room.context.topology, utility, feed)
         mine = [dark[d] for d in only if d in saying]
@@ -92,18 +95,65 @@ def _silent_since(room: Room, feeds: Collection[str], until: Ms) -> bool:
 
 
 def _witness(room: Room, device: str) -> bool:
-    alarms = (e for e in room.open.values() if e.alarm.object == device and e.active)
-    known = (room.context.rules.get(e.alarm.rule) for e in alarms)
-    return any(rule is not None and on_battery(rule) for rule in known)
+    """Whether a device says so. What it said while a planned outage kept that quiet it has to say anew after its end: its supply may
+    have come back with it, or just before."""
+    mine = (e for e in room.open.values() if e.alarm.object == device and e.active and _says_so(room, e))
+    return any(not _awaited(room, episode) for episode in mine)
+
+
+def awaited_after(room: Room, outage: int) -> bool:
+    """Whether a planned outage is just over, and what still says that it has no supply has not said it anew: then the whole board is
+    dead, and one ticket. For two minutes at most, and not where a feed says itself that it is dead."""
+    mine = [e for e in room.open.values() if e.alarm.announced == outage and e.active]
+    rules = (room.context.rules.get(episode.alarm.rule) for episode in mine)
+    if any(rule is not None and reports_loss(rule) for rule in rules):
+        return False
+    return any(_says_so(room, episode) and _awaited(room, episode, 2 * MINUTE) for episode in mine)
+
+
+def _says_so(room: Room, episode: Episode) -> bool:
+    rule = room.context.rules.get(episode.alarm.rule)
+    return rule is not None and on_battery(rule)
+
+
+def _awaited(room: Room, episode: Episode, long: Ms = HOUR) -> bool:
+    ended = covered_until(room, episode, room.context.rules[episode.alarm.rule])
+    if ended is None or room.now >= ended + long:
+        return False
+    return (room.context.heard(episode.alarm.object) or 0) < ended + MINUTE
+
+
+def _losses(room: Room, device: str) -> list[tuple[Ms, Ms | None]]:
+    """From when to when a device said so, in order."""
+    episodes = (e for e in (*room.recent, *room.open.values()) if e.alarm.object == device)
+    spans = (span for e in episodes if _says_so(room, e) for span in spans_of(e.alarm))
+    return sorted(spans, key=lambda span: span[0])
+
+
+def _loose(room: Room, device: str, feed: str) -> bool:
+    """Whether a device that hangs on a feed has said so twice within the last hour, for a minute or longer, while no alarm stood there
+    or above: it is its own supply that comes and goes."""
+    if feed not in feeds_of(room.context.topology, "power", device):
+        return False
+    above = {feed, *upstream(room.context.topology, "power", feed)}
+    alarms = [
+        e.alarm
+        for e in (*room.recent, *room.open.values())
+        if e.alarm.object in above and not e.alarm.disproved
+    ]
+    theirs = [span for alarm in alarms for span in spans_of(alarm)]
+    own = [
+        (begun, gone)
+        for begun, gone in _losses(room, device)
+        if gone is not None and gone - begun >= STEPS and gone > room.now - HOUR
+    ]
+    return sum(not any(a <= gone and (b is None or b >= begun) for a, b in theirs) for begun, gone in own) > 1
 
 
 def _lost_from(room: Room, device: str, since: Ms) -> Ms:
     """Since when a witness says so, by its own clock, for what it says may come late; short returns of its supply left out: what
     hangs on a gateway has had no time to speak in one."""
-    episodes = (e for e in (*room.open.values(), *room.recent) if e.alarm.object == device)
-    known = ((e, room.context.rules.get(e.alarm.rule)) for e in episodes)
-    spans = [span for e, rule in known if rule is not None and on_battery(rule) for span in spans_of(e.alarm)]
-    for begun, gone in sorted(spans, key=lambda span: span[0], reverse=True):
+    for begun, gone in reversed(_losses(room, device)):
         late = gone is None and since - begun < ROOT_LATENESS
         if begun < since and (late or (gone is not None and since - gone < RESTORE_GRACE)):
             since = begun

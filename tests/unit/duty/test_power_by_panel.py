@@ -160,9 +160,13 @@ def two_boards(
     outage: tuple[int, int] | None = None,
     feeds: tuple[str, ...] = ("t1",),
     above: str = "",
+    away: Callable[[str, int], bool] = lambda board, second: False,
+    mains: Callable[[str, int], bool] = lambda board, second: True,
+    boots: int = 0,
 ) -> Room:
     """A transformer (or two, with one above) and two boards, all with instruments that die with their supply; the panels speak on by a way of their own. alive:
-    whether the transformer, or a board, has supply at a second. gateway: what else hangs on a board is heard by its gateway."""
+    whether the transformer, or a board, has supply at a second. gateway: what else hangs on a board is heard by its gateway. away:
+    when a board's gateway is, of itself; boots: how many seconds it needs once it has supply. mains: whether a panel's own supply is there."""
     of = {
         "lift": ("elevator", "moving", 10),
         "gate": ("gate", "door_open", 30),
@@ -203,14 +207,20 @@ def two_boards(
             1, "s", Announced.OUTAGE, begins, ends, "busbar", "wang", T0, "power", devices=("b0",)
         )
     was: dict[str, bool] = {}
+    since_when: dict[str, int] = {}
     for second in range(0, 3600, 5):
         room.at(second, step=5)
         if second % 10 == 0:
             room.reads(*((feed, "voltage", 230) for feed in supplies if alive(feed, second)))
         for board in boards:
             lives = any(alive(feed, second) for feed in feeds) and alive(board, second)
+            if lives:
+                since_when.setdefault(board, second if second else -boots)
+            else:
+                since_when.pop(board, None)
             if second % 30 == 5:
-                room.reads((f"panel-{board}", "mains", int(lives)))
+                room.reads((f"panel-{board}", "mains", int(lives and mains(board, second))))
+            lives = lives and not away(board, second) and second >= since_when[board] + boots
             if gateway and lives != was.get(board):
                 room.reads((f"way-{board}", "online", int(lives)))
             was[board] = lives
@@ -249,7 +259,7 @@ def test_a_board_that_does_not_come_back_with_its_transformer_is_told_as_dead(
 def test_a_board_that_is_dead_when_its_planned_outage_is_over_is_told_as_dead(gateway: bool) -> None:
     room = two_boards(lambda feed, s: feed != "b0" or s < CUT, gateway, (CUT - 60, 1500))
     ((priority, second),) = told(room, "b0")
-    assert (priority, 1500 <= second <= 1560) == (1, True), second
+    assert (priority, 1500 <= second <= 1630) == (1, True), second
     assert len(room.records.rows.tickets) == 1, room.tickets()
 
 
@@ -283,3 +293,45 @@ def test_one_of_two_feeds_that_dies_is_no_cut_of_its_boards(gateway: bool) -> No
 def test_one_board_of_two_feeds_that_dies_alone_is_told_as_that(gateway: bool) -> None:
     room = two_boards(lambda feed, s: feed != "b0" or not CUT <= s < 2400, gateway, feeds=DUAL)
     assert [(t.cause, t.priority) for t in room.records.rows.tickets.values()] == [("feeder.offline|b0", 1)]
+
+
+@pytest.mark.parametrize("ends", [1505, 1530, 1555])
+def test_supply_that_is_back_just_before_the_end_of_its_outage_is_no_cut(ends: int) -> None:
+    """Who switches it on ends the outage at once: the panel has its turn later, and the gateway has to start."""
+    room = two_boards(lambda feed, s: feed != "b0" or not CUT <= s < 1500, True, (CUT - 60, ends), boots=60)
+    assert all(t.priority > 1 for t in room.records.rows.tickets.values())
+
+
+@pytest.mark.parametrize("boots", [5, 60, 240])
+def test_the_word_of_its_gateway_that_comes_first_takes_no_ticket_from_a_board(boots: int) -> None:
+    """What came of the board's cut "explained" it when that was over: a ticket without an alarm."""
+    room = two_boards(lambda feed, s: feed != "b0" or not CUT <= s < 1000, True, boots=boots)
+    ((priority, _),) = told(room, "b0")
+    assert priority == 1
+    (work,) = room.records.rows.tickets.values()
+    assert room.alarms() == {"feeder.offline@b0": "returned"}
+    assert room.alarm("feeder.offline", "b0").ticket == work.id
+    assert not any(c.reason == "alarm.reason.explained" for c in room.records.rows.ticket_log)
+
+
+@pytest.mark.parametrize("dead", ["b0", "panel"])
+def test_a_panel_that_loses_its_mains_while_its_gateway_is_away_is_told(dead: str) -> None:
+    """A gateway that had been away for long hid it, by the instrument that it carries."""
+    room = two_boards(
+        lambda feed, s: feed != dead or s < 2400,
+        True,
+        away=lambda board, s: board == "b0" and s >= CUT,
+        mains=lambda board, s: board != "b0" or dead == "b0" or s < 2400,
+    )
+    assert sorted(room.tickets()) == ["fire.mains_lost|panel-b0", "gateway.offline|way-b0"]
+
+
+def test_a_panel_whose_own_mains_comes_and_goes_is_no_witness_of_its_board() -> None:
+    room = two_boards(
+        lambda feed, s: True,
+        True,
+        away=lambda board, s: board == "b0" and s >= 2410,
+        mains=lambda board, s: board != "b0" or s < CUT or s % 240 < 120,
+    )
+    assert all(t.priority > 1 for t in room.records.rows.tickets.values())
+    assert "gateway.offline|way-b0" in room.tickets()
