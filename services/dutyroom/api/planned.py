@@ -54,6 +54,13 @@ def standing(tx: Tx, site: str, plans: Iterable[str], now: Ms, rows: int) -> Sta
     return Standing(last, following, late, [of[3] for of in sorted(chosen, key=lambda of: of[1:3])])
 
 
+def wanted(tx: Tx, site: str, now: Ms) -> list[OccurrenceGroup]:
+    """What is overdue, however long since, and what is due within the week, in order of due."""
+    late = tx.occurrences.groups(site, states=(OccurrenceState.OVERDUE,), since=now - LOOK_BACK)
+    due = tx.occurrences.groups(site, states=(OccurrenceState.DUE,), since=now - _JUST, until=now + 7 * DAY)
+    return [*late, *due]
+
+
 def nearest(
     tx: Tx, site: str, plan: str | None, since: Ms, middle: Ms, until: Ms | None, limit: int
 ) -> Sequence[Occurrence]:

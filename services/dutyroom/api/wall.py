@@ -10,7 +10,7 @@ from fastapi.responses import HTMLResponse
 from dutyroom.api.access import wall_visitor
 from dutyroom.api.asked import Ask, Asked, Json, language_of
 from dutyroom.api.board import Board, midnight, online, tiles, use_of_today
-from dutyroom.api.planned import lines
+from dutyroom.api.planned import lines, wanted
 from dutyroom.api.present import Presenter
 from dutyroom.api.render import page
 from dutyroom.api.room import Room
@@ -18,12 +18,10 @@ from dutyroom.api.stream import alarm_rows
 from dutyroom.api.ticket_rows import ticket_rows
 from dutyroom.api.trail import action_text
 from dutyroom.interfaces import LedgerQuestion, Tx
-from dutyroom.model.duty import OccurrenceState, Ticket
+from dutyroom.model.duty import Ticket
 from dutyroom.timebase import DAY, Ms
 
 router = APIRouter()
-
-_WANTED = (OccurrenceState.DUE, OccurrenceState.OVERDUE)
 
 
 @router.get("/wall/{token}", name="wall", include_in_schema=False)
@@ -62,8 +60,7 @@ def board_of(ask: Asked, board: Board) -> Json:
     with ask.room.records.read() as tx:
         alarms = alarm_rows(tx, shown, list(tx.alarms.open_ones(ask.name)))
         tickets = ticket_rows(tx, shown, tx.tickets.search(ask.name, open_only=True, limit=2000))
-        since, until = shown.now - DAY, shown.now + 7 * DAY
-        plans = lines(shown, tx.occurrences.groups(ask.name, states=_WANTED, since=since, until=until))
+        plans = lines(shown, wanted(tx, ask.name, shown.now))
         month = tx.tickets.search(ask.name, since=shown.now - 30 * DAY, limit=2000)
         notes = duty_notes(tx, shown)
     visible = [a for a in alarms if a["tab"] in ("active", "returned")]

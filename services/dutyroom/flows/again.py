@@ -65,15 +65,18 @@ def worse(room: Room, episode: Episode, rule: Rule, condition: Condition) -> Non
     graver = rule.priority_of(condition)
     if graver >= episode.alarm.priority:
         return
+    figures = {"value": condition.value, "limit": condition.limit}
+    said = {n: round(v, 3) for n, v in figures.items() if v is not None} | dict(condition.arguments)
     episode.alarm = replace(
         episode.alarm,
         priority=graver,
         value=condition.value,
         limit=condition.limit,
-        arguments={**episode.alarm.arguments, **condition.arguments},
+        arguments={**episode.alarm.arguments, **said},
     )
     work = room.works.get(tickets.cause_of(*episode.key))
     if work is not None:
+        work.ticket = replace(work.ticket, arguments={**work.ticket.arguments, **said})
         raise_priority(room, work, graver, "alarm.reason.worse")
         episode.work = work
     sound(room, episode, "alarm.reason.worse")

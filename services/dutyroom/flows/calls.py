@@ -13,8 +13,9 @@ from dutyroom import tickets
 from dutyroom.alarms import called_anew, spans_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.escalation import AGAIN, answered, last_told
+from dutyroom.flows.places import PREFIX
 from dutyroom.flows.room import Room
-from dutyroom.model.duty import Alarm, TicketEvent, TicketState
+from dutyroom.model.duty import Alarm, Arguments, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import Ms
 
@@ -46,6 +47,34 @@ def attach(room: Room, work: Work, rule: Rule) -> None:
         work.ticket = replace(work.ticket, respond_by=due)
     else:
         room.ticket(work, TicketEvent.ATTACH, "alarm.reason.again")
+
+
+def named(arguments: Arguments) -> Arguments:
+    """The code that was shown, and what was mentioned with it."""
+    return {n: v for n, v in arguments.items() if n == "code" or n.startswith("also.")}
+
+
+def news(before: Arguments, now: Arguments) -> str:
+    """The reason in a history of what is another one now; "" = nothing is."""
+    other = [v for n, v in named(now).items() if before.get(n) != v and isinstance(v, int | float)]
+    return ":".join(("alarm.reason.other", " · ".join(f"{v:g}" for v in other))) if other else ""
+
+
+def name_anew(room: Room, episode: Episode, work: Work, noted: bool = True) -> None:
+    """The work order says what its alarm says now, and its history that this is another thing."""
+    alarm, ticket = episode.alarm, work.ticket
+    reason = news(ticket.arguments, alarm.arguments)
+    if not reason:
+        return
+    places = ("also.", PREFIX)
+    kept = {n: v for n, v in ticket.arguments.items() if not n.startswith(places)}
+    now = {
+        n: v for n, v in alarm.arguments.items() if n in ("code", "value", "limit") or n.startswith(places)
+    }
+    work.ticket = replace(ticket, arguments={**kept, **now})
+    if noted:
+        room.ticket(work, TicketEvent.NOTE, reason)
+    episode.work = work
 
 
 def _just_told(room: Room, work: Work | None, rule: Rule, before: Alarm) -> bool:

@@ -10,19 +10,30 @@ from dutyroom.alarms import spans_of
 from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test, began_in
 from dutyroom.flows.backlog import unheard
-from dutyroom.flows.calls import call_again
-from dutyroom.flows.episodes import Episode, Key
+from dutyroom.flows.calls import call_again, name_anew, news
+from dutyroom.flows.episodes import Episode, Key, Work
 from dutyroom.flows.inferred import cuts, kept
 from dutyroom.flows.neighbours import ROOT_LATENESS, reports_loss
 from dutyroom.flows.places import MERELY
 from dutyroom.flows.room import Room
 from dutyroom.flows.switching import one_step
 from dutyroom.flows.ticketing import announce, raise_priority, recurs
-from dutyroom.model.duty import Alarm, AlarmEvent, AlarmState, Arguments, Condition, Device, TicketEvent
+from dutyroom.model.duty import (
+    Alarm,
+    AlarmEvent,
+    AlarmState,
+    Arguments,
+    Condition,
+    Device,
+    Priority,
+    TicketState,
+)
 from dutyroom.rules.behind import BEHIND, renewed
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import HOUR, Ms
+from dutyroom.timebase import HOUR, MINUTE, Ms
 
+_SAID_AT = "said_at"  # argument of an alarm: when its history was told last that it says another thing
+_NOTED: Ms = 10 * MINUTE  # a code that flickers is noted as seldom as this
 OWN = "own"  # argument of an alarm that was inferred, and that its own rule raises as well
 LATE: Ms = HOUR  # an alarm recorded this long after it happened is marked late
 
@@ -113,37 +124,45 @@ def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> boo
 
 
 def _said_now(room: Room, episode: Episode, rule: Rule, condition: Condition) -> bool:
-    """What its device says this time: people are trapped at another floor, another fault is shown. Ticket and history name it
-    too. The further places of a panel are added to the first one: see `further`."""
+    """What its device says this time: people are trapped at another floor, another fault is shown, a leak has become a burst. Ticket
+    and history name it too. The further places of a panel are added to the first one: see `further`."""
     if "inferred" in condition.arguments or BEHIND in condition.arguments:
         return False
-    new = {n: v for n, v in condition.arguments.items() if not (rule.each_place and n.startswith("also."))}
-    before, named = episode.alarm.arguments, _named(rule, condition.arguments)
-    other = named != _named(rule, before)
-    kept = {n: v for n, v in before.items() if rule.each_place or not n.startswith("also.")}
-    figures = {n: before[n] for n in ("value", "limit") if n in before}
-    figures |= {n: v for n, v in _arguments(rule, condition, None).items() if n in figures}
+    places = rule.each_place
+    new = {n: v for n, v in condition.arguments.items() if not (places and n.startswith("also."))}
+    before = episode.alarm.arguments
+    old = {n: v for n, v in before.items() if places or not n.startswith("also.")}
+    figures = {n: v for n, v in _arguments(rule, condition, None).items() if n in ("value", "limit")}
     episode.alarm = replace(
-        episode.alarm, value=condition.value, limit=condition.limit, arguments={**kept, **figures, **new}
+        episode.alarm, value=condition.value, limit=condition.limit, arguments={**old, **figures, **new}
     )
-    if not other:
-        return False
-    what = " · ".join(f"{v:g}" for v in named.values() if isinstance(v, int | float)) or "—"
-    reason = ":".join(("alarm.reason.other", what))
-    room.step(episode, AlarmEvent.NOTE, reason)
     work = room.works.get(tickets.cause_of(*episode.key))
-    if work is not None and work.ticket.id == episode.alarm.ticket:
-        told = {n: v for n, v in work.ticket.arguments.items() if not n.startswith("also.")}
-        work.ticket = replace(work.ticket, arguments={**told, **figures, **new})
-        room.ticket(work, TicketEvent.NOTE, reason)
-        episode.work = work
+    if work is not None and work.ticket.id != episode.alarm.ticket:
+        work = None
+    if (graver := rule.priority_of(condition)) < episode.alarm.priority:
+        episode.alarm = replace(episode.alarm, priority=graver)
+        if work is not None:
+            work.ticket = replace(work.ticket, arguments={**work.ticket.arguments, **figures, **new})
+            _graver(room, episode, work, graver)
+    if not (reason := news(before, new)):
+        return False
+    said = before.get(_SAID_AT)
+    noted = not episode.alarm.chattering and not (isinstance(said, int) and room.now - said < _NOTED)
+    if noted:
+        arguments = {**episode.alarm.arguments, _SAID_AT: room.now}
+        episode.alarm = replace(episode.alarm, arguments=arguments)
+        room.step(episode, AlarmEvent.NOTE, reason)
+    if work is not None:
+        name_anew(room, episode, work, noted)
     return True
 
 
-def _named(rule: Rule, arguments: Arguments) -> Arguments:
-    """The code that was shown, and what its rule mentions; not the places of a panel."""
-    also = () if rule.each_place else tuple(n for n in arguments if n.startswith("also."))
-    return {n: arguments[n] for n in ("code", *also) if n in arguments}
+def _graver(room: Room, episode: Episode, work: Work, priority: Priority) -> None:
+    """What comes back is graver than it was; what stands and becomes so: see `worse`."""
+    raise_priority(room, work, priority, "alarm.reason.worse")
+    episode.work = work
+    if work.ticket.state is not TicketState.DONE:  # else it is told of as what comes back
+        room.tell(episode, f"again:{room.now}")
 
 
 def _unsaid(arguments: Arguments) -> Arguments:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dutyroom import tickets
 from dutyroom.alarms import called_anew, spans_of
 from dutyroom.flows.backlog import unfinished, unspoken
-from dutyroom.flows.calls import attach
+from dutyroom.flows.calls import attach, name_anew
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.inferred import over
@@ -114,6 +114,7 @@ def _open_ticket(room: Room, episode: Episode) -> None:
         room.works[cause] = work
         room.tell(episode, f"again:{room.now}" if anew is None and TOLD in episode.alarm.arguments else what)
     elif episode.alarm.ticket != work.ticket.id:
+        name_anew(room, episode, work)
         # Who has done the work thinks that it is over.
         if rule.priority == Priority.EMERGENCY or work.ticket.state is TicketState.DONE:
             room.tell(episode)

@@ -140,6 +140,11 @@ def test_the_wall_loses_nothing_of_the_week(house: House, client: TestClient, no
     assert {"reading-day", "tank-cleaning", "generator-test"} <= {row["plan"] for row in plans}
     first = next(row for row in plans if row["plan"] == CHECK.id)
     assert (first["device"], first["state"], first["due"]) == ("M0", "due", now + HOUR)
+    assert (plans[0]["plan"], plans[0]["state"], plans[0]["due"]) == (
+        "generator-test",
+        "overdue",
+        now - 60 * DAY,
+    )
     text = client.get(f"/sites/{SITE}/wall?lang=en").text
     assert f"Next 7 days · {len(plans) - 5} more" in text
 

@@ -13,7 +13,7 @@ from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, sta
 
 from dutyroom.alarms import spans_of, step
 from dutyroom.errors import Unavailable
-from dutyroom.model.duty import AlarmEvent, AlarmState, DeviceStatus, Role, TicketEvent
+from dutyroom.model.duty import AlarmEvent, AlarmState, Condition, DeviceStatus, Role, TicketEvent
 from dutyroom.model.metering import Exchange
 from dutyroom.model.telemetry import Kind, Lane, PointSpec
 from dutyroom.rules.parse import parse_rules
@@ -186,7 +186,68 @@ def test_people_who_are_trapped_again_are_told_of_where_they_are_now(answer: lis
     for arguments in (room.alarm("elevator.entrapment", "lift").arguments, work.arguments):
         assert arguments["also.0.floor"] == 9
     history = [c.reason for c in room.records.rows.alarm_log if c.event is AlarmEvent.NOTE]
-    assert history == ["alarm.reason.other:1 · 9"]
+    assert history == ["alarm.reason.other:9"]
+
+
+def test_a_new_alarm_on_a_ticket_that_is_open_names_where_it_is_now() -> None:
+    """The first was answered and has ended; nobody has closed its ticket."""
+    room = Room([LIFT], CAR)
+    room.records.rows.people = [person("li")]
+    car(room, 0, 1, 3)
+    person_does(room, "elevator.entrapment", "lift", AlarmEvent.ACKNOWLEDGE)
+    ticket_goes(room, "elevator.entrapment|lift", TicketEvent.ACCEPT)
+    for second in range(60, 1200, 60):
+        car(room, second, 0, 1)
+    person_does(room, "elevator.entrapment", "lift", AlarmEvent.RESET)
+    car(room, 1200, 1, 7)
+    (work,) = room.records.rows.tickets.values()
+    assert work.arguments["also.0.floor"] == 7
+    assert [c.reason for c in room.records.rows.ticket_log if c.reason.startswith("alarm.reason.other")] == [
+        "alarm.reason.other:7"
+    ]
+
+
+def test_a_code_that_flickers_fills_no_history_and_what_is_not_said_is_no_news() -> None:
+    room = Room([LIFT], CAR)
+    for second in range(0, 3600, 30):
+        fault = (
+            (5, 0, 7, 0)[second // 30 % 4]
+            if second < 1800
+            else (5, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0)[second // 30 % 12]
+        )
+        room.at(second).reads(("lift", "fault_code", fault))
+    notes = [c for c in room.records.rows.alarm_log if c.reason.startswith("alarm.reason.other")]
+    assert len(notes) <= 7
+    room = Room([LIFT], CAR)
+    car(room, 0, 1, 3)
+    for second in range(60, 300, 60):
+        car(room, second, 0, 3)
+    for second in (300, 330):
+        room.at(second).reads(("lift", "trapped", 1))
+    assert "also.0.floor" not in room.alarm("elevator.entrapment", "lift").arguments
+    assert not any(c.reason.startswith("alarm.reason.other") for c in room.records.rows.alarm_log)
+
+
+def test_a_leak_that_comes_back_as_a_burst_is_as_grave_as_that() -> None:
+    room = Room([METER], SPECS)
+    room.records.rows.people = [person("li")]
+
+    def home(second: int, active: bool, cause: str = "leak", flow: float = 0.2) -> None:
+        room.at(second, 60)
+        said = {"cause": cause} if active else {}
+        found = Condition("water.home_leak", "m", active, room.clock.at, "volume", flow, 0.1, "m3/h", said)
+        room.watch._pending.append(found)
+        room.reads(("m", "volume", 5))
+
+    home(0, True)
+    home(3600, False)
+    told = len(room.records.rows.outbox)
+    home(7200, True, "burst", 4.0)
+    room.at(7300, 60)
+    alarm = room.alarm("water.home_leak", "m")
+    (work,) = room.records.rows.tickets.values()
+    assert (alarm.priority, work.priority) == (2, 2)
+    assert len(room.records.rows.outbox) == told + 1
 
 
 def test_a_fault_that_comes_back_as_another_is_shown_as_that() -> None:
