@@ -13,7 +13,7 @@ from dutyroom import tickets
 from dutyroom.alarms import called_anew, spans_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.escalation import AGAIN, answered, last_told
-from dutyroom.flows.places import PREFIX
+from dutyroom.flows.places import PREFIX, places_of
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import Alarm, Arguments, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule
@@ -60,18 +60,29 @@ def news(before: Arguments, now: Arguments) -> str:
     return ":".join(("alarm.reason.other", " · ".join(f"{v:g}" for v in other))) if other else ""
 
 
-def name_anew(room: Room, episode: Episode, work: Work, noted: bool = True) -> None:
-    """The work order says what its alarm says now, and its history that this is another thing."""
+def name_anew(room: Room, episode: Episode, work: Work, each: bool = False, noted: bool = True) -> None:
+    """The work order says what its alarm says now, and its history that this is another thing. each: it is of a panel that names
+    each place, and keeps those that it has."""
     alarm, ticket = episode.alarm, work.ticket
     reason = news(ticket.arguments, alarm.arguments)
     if not reason:
         return
-    places = ("also.", PREFIX)
-    kept = {n: v for n, v in ticket.arguments.items() if not n.startswith(places)}
-    now = {
-        n: v for n, v in alarm.arguments.items() if n in ("code", "value", "limit") or n.startswith(places)
-    }
-    work.ticket = replace(ticket, arguments={**kept, **now})
+    if each:
+        known = places_of(ticket.arguments)
+        places = [place for place in places_of(alarm.arguments) if place and place not in known]
+        if not places:
+            return
+        now = dict(ticket.arguments)
+        for number, place in enumerate(places, len(known)):
+            now |= {f"{PREFIX}{number:03}.{name}": value for name, value in place.items()}
+    else:
+        now = {n: v for n, v in ticket.arguments.items() if not n.startswith("also.")}
+        now |= {
+            n: v
+            for n, v in alarm.arguments.items()
+            if n in ("code", "value", "limit") or n.startswith("also.")
+        }
+    work.ticket = replace(ticket, arguments=now)
     if noted:
         room.ticket(work, TicketEvent.NOTE, reason)
     episode.work = work

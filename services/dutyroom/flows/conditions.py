@@ -153,7 +153,7 @@ def _said_now(room: Room, episode: Episode, rule: Rule, condition: Condition) ->
         episode.alarm = replace(episode.alarm, arguments=arguments)
         room.step(episode, AlarmEvent.NOTE, reason)
     if work is not None:
-        name_anew(room, episode, work, noted)
+        name_anew(room, episode, work, noted=noted)
     return True
 
 

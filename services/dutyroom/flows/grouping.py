@@ -196,7 +196,11 @@ def _comes_back(room: Room, episode: Episode, root: Episode | None) -> bool:
     """Whether its supply was there again before the planned outage was over, or with its end, and it has its grace as after
     any cut."""
     back = over(root.alarm) if root is not None else episode.alarm.arguments.get(_BACK)
-    return isinstance(back, int) and room.now - back < _grace(room, episode)
+    if root is None and back is None:
+        back = max(_ends_above(room, episode), default=None)
+    if not isinstance(back, int):
+        return False
+    return room.now - back < _grace(room, episode) or lingers(room, episode, back)
 
 
 def _has_been_back(root: Episode | None) -> bool:
@@ -259,13 +263,18 @@ def _no_longer(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]
     what lay between the two."""
     if root_of(room, episode, dead, beside=True) is not None:  # of an instrument alone: see `_others_speak`
         return False
+    ends = _ends_above(room, episode)
+    return not ends or room.now - max(ends) >= _grace(room, episode)
+
+
+def _ends_above(room: Room, episode: Episode) -> list[Ms]:
+    """When what may have explained it was over, as far as that is not long ago."""
     above = _above(room, episode) | ({episode.root.alarm.object} if episode.root is not None else set())
     every = [e for e in (*room.open.values(), *room.recent) if e is not episode]
     ends = [ended for e in every if e.alarm.object in above and (ended := over(e.alarm)) is not None]
     ends += [at for e in every for feed, at in done_in(e.alarm.arguments).items() if feed in above]
     back = (e.alarm.arguments.get(SUPPLIED) for e in every if e.alarm.object in above)
-    ends += [at for at in back if isinstance(at, int)]
-    return not ends or room.now - max(ends) >= _grace(room, episode)
+    return ends + [at for at in back if isinstance(at, int)]
 
 
 def _above(room: Room, episode: Episode) -> set[str]:
@@ -292,6 +301,7 @@ def unshelve(room: Room) -> None:
             continue
         work = next((work for work in room.works.values() if work.ticket.id == alarm.ticket), None)
         if work is not None and work.ticket.state is not TicketState.DONE:
+            episode.work = work
             room.tell(episode, f"again:{room.now}")
         else:
             episode.alarm = replace(alarm, ticket_due=room.now)

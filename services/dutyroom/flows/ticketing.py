@@ -114,7 +114,7 @@ def _open_ticket(room: Room, episode: Episode) -> None:
         room.works[cause] = work
         room.tell(episode, f"again:{room.now}" if anew is None and TOLD in episode.alarm.arguments else what)
     elif episode.alarm.ticket != work.ticket.id:
-        name_anew(room, episode, work)
+        name_anew(room, episode, work, rule.each_place)
         # Who has done the work thinks that it is over.
         if rule.priority == Priority.EMERGENCY or work.ticket.state is TicketState.DONE:
             room.tell(episode)

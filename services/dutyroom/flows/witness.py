@@ -27,7 +27,7 @@ def told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection[
     """Feeds whose own instrument fell silent just when something below, that goes on speaking on a battery, said that it has no
     supply, with a third one that has missed its turns; nothing else there has spoken since."""
     found: set[str] = set()
-    saying = {d for d in dark if d not in wills and _witness(room, d)} if utility == "power" else set()
+    saying = (_witnesses(room) & dark.keys()) - set(wills) if utility == "power" else set()
     for feed in {feed for d in saying for feed in feeds_of(room.context.topology, utility, d)}:
         saying -= {d for d in saying if _loose(room, d, feed)}
         last, turn = room.context.heard(feed), room.context.interval(feed)
@@ -56,7 +56,7 @@ def told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection[
 
 
 def _of_several(room: Room, told: set[str]) -> set[str]:
-    """The feeds of boards that have the same two or more and are dead together: their own instruments fell silent just then, and
+    """The feed of boards, or all where they have several, that have the same and are dead together: their own instruments fell silent just then, and
     nothing that hangs on them alone has spoken since. One that had been silent before says nothing. Where these have one feed
     themselves of which the same is true, that."""
     topology, found = room.context.topology, set[str]()
@@ -67,7 +67,7 @@ def _of_several(room: Room, told: set[str]) -> set[str]:
     )
     groups: dict[tuple[str, ...], list[str]] = {}
     for board in told | set(inferred):
-        if len(feeds := feeds_of(topology, "power", board)) > 1:
+        if feeds := feeds_of(topology, "power", board):
             groups.setdefault(tuple(sorted(feeds)), []).append(board)
     for feeds, boards in groups.items():
         until = max(room.context.heard(board) or 0 for board in boards) + SAYS
@@ -94,11 +94,12 @@ def _silent_since(room: Room, feeds: Collection[str], until: Ms) -> bool:
     return missed and not any((heard(d) or 0) > until for d in (*feeds, *alone))
 
 
-def _witness(room: Room, device: str) -> bool:
-    """Whether a device says so. What it said while a planned outage kept that quiet it has to say anew after its end: its supply may
-    have come back with it, or just before."""
-    mine = (e for e in room.open.values() if e.alarm.object == device and e.active and _says_so(room, e))
-    return any(not _awaited(room, episode) for episode in mine)
+def _witnesses(room: Room) -> set[str]:
+    """Devices that say so. What they said while a planned outage kept that quiet they have to say anew after its end: their supply may
+    have come back with it, or just before. What hung on one outage is judged together."""
+    held = {outage for outage in room.announced if awaited_after(room, outage)}
+    mine = [e for e in room.open.values() if e.active and _says_so(room, e)]
+    return {e.alarm.object for e in mine if e.alarm.announced not in held and not _awaited(room, e)}
 
 
 def awaited_after(room: Room, outage: int) -> bool:

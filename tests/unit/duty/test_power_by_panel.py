@@ -163,6 +163,7 @@ def two_boards(
     away: Callable[[str, int], bool] = lambda board, second: False,
     mains: Callable[[str, int], bool] = lambda board, second: True,
     boots: int = 0,
+    covers: str = "b0",
 ) -> Room:
     """A transformer (or two, with one above) and two boards, all with instruments that die with their supply; the panels speak on by a way of their own. alive:
     whether the transformer, or a board, has supply at a second. gateway: what else hangs on a board is heard by its gateway. away:
@@ -204,7 +205,7 @@ def two_boards(
     if outage is not None:
         begins, ends = (T0 + second * 1000 for second in outage)
         room.records.rows.announcements[1] = Announcement(
-            1, "s", Announced.OUTAGE, begins, ends, "busbar", "wang", T0, "power", devices=("b0",)
+            1, "s", Announced.OUTAGE, begins, ends, "busbar", "wang", T0, "power", devices=(covers,)
         )
     was: dict[str, bool] = {}
     since_when: dict[str, int] = {}
@@ -335,3 +336,25 @@ def test_a_panel_whose_own_mains_comes_and_goes_is_no_witness_of_its_board() -> 
     )
     assert all(t.priority > 1 for t in room.records.rows.tickets.values())
     assert "gateway.offline|way-b0" in room.tickets()
+
+
+@pytest.mark.parametrize("gateway", [False, True])
+def test_a_transformer_that_is_dead_when_its_planned_outage_is_over_is_one_ticket(gateway: bool) -> None:
+    """Its panels speak one after the other: each board was a ticket until the last one had."""
+    room = two_boards(lambda feed, s: feed != "t1" or s < CUT, gateway, (CUT - 60, 1510), covers="t1")
+    assert [(t.priority, t.cause.rpartition("|")[2]) for t in room.records.rows.tickets.values()] == [
+        (1, "t1")
+    ]
+    assert len(room.records.rows.outbox) == 1
+
+
+@pytest.mark.parametrize("covers", ["b0", "t1"])
+@pytest.mark.parametrize("back", [2400, 2900, 2990])
+def test_meters_that_speak_each_quarter_of_an_hour_are_waited_for_after_a_planned_outage(
+    covers: str, back: int
+) -> None:
+    """Most of what their gateway carries was silent until they had their turn: a ticket for each gateway."""
+    room = two_boards(
+        lambda feed, s: feed != covers or not CUT <= s < back, True, (CUT - 60, 3000), covers=covers
+    )
+    assert room.records.rows.tickets == {}

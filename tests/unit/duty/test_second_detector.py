@@ -160,3 +160,19 @@ def test_another_detector_after_a_reset_at_the_panel_is_told_at_once_whoever_has
             row = max(rows, key=lambda r: r.created_at)
             assert row.created_at == room.clock.at
             assert row.arguments["more.001.1.alarm_detector"] == 5
+
+
+def test_a_fire_after_the_reset_of_its_latch_adds_its_place_to_the_ticket_that_is_open() -> None:
+    room = burning()
+    at(room, 60, 0, 0, alarm=0)
+    with room.records.write() as tx:
+        reset, change = alarms.step(room.alarm(*FIRE), AlarmEvent.RESET, room.clock.at, "li", "seen")
+        tx.alarms.update(reset)
+        tx.alarms.log(change)
+    at(room, 1200, 3, 5)
+    (ticket,) = room.records.rows.tickets.values()
+    assert (ticket.arguments["also.1.alarm_detector"], ticket.arguments["more.001.1.alarm_detector"]) == (
+        17,
+        5,
+    )
+    assert "alarm.reason.other:3 · 5" in [c.reason for c in room.records.rows.ticket_log]
