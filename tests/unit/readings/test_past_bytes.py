@@ -84,7 +84,7 @@ def test_plain_rows_say_the_same_as_one_by_one(seed: int, end: str) -> None:
         "w1,x,volume_total,L,2026-03-01T00:00:00Z,1,2",
         "",
         "w2,x,volume_total,L,2026-03-01T00:00:00Z,1",
-        "w1,x,volume,L,2026-03-01T00:00:00Z,1",
+        "w1,x,volumes,L,2026-03-01T00:00:00Z,1",
         "w1,x,volume_total,l,2026-03-01T00:00:00Z,1",
         "w1,x,volume_total,L,2026-03-01T00:00:00,1",
         "w1,x,volume_total,L,2026-03-01T00:00:00+08:00,1",
