@@ -44,30 +44,38 @@ def _outages(room: Room, episode: Episode, rule: Rule) -> Iterator[Announcement]
         if (
             announcement.kind is Announced.OUTAGE
             and known_since(episode.alarm) >= announcement.begins - EARLY
-            and _concerns(announcement, rule)
-            and _reaches(room, announcement, episode.alarm.object)
+            and _covers(room, announcement, rule, episode.alarm.object)
         ):
             yield announcement
 
 
-def _concerns(announcement: Announcement, rule: Rule) -> bool:
-    """Whether what this rule says may come of the outage."""
-    utility = announcement.utility
-    if not utility:
-        return not rule.fire
+def _covers(room: Room, outage: Announcement, rule: Rule, device: str) -> bool:
+    """Whether what a rule says of a device may come of an outage: the device is named, lies in a space that is, or is fed by such
+    devices alone. One of everything is one of each utility, and of all else at what it names."""
+    own, utility = device in _devices(room, outage), outage.utility
+    if utility:
+        return _concerns(utility, rule) and (own or _feeds(room, outage, utility, device))
+    if own and not rule.fire:
+        return True
+    return any(_concerns(u, rule) and _feeds(room, outage, u, device) for u in room.context.topology.feeds)
+
+
+def _concerns(utility: str, rule: Rule) -> bool:
+    """Whether what this rule says may come of an outage of a utility."""
     silent = rule.kind == "stale" and utility in _SILENCING and not rule.fire
     return silent or utility == rule.utility or utility in rule.utilities
 
 
-def _reaches(room: Room, announcement: Announcement, device: str) -> bool:
-    """Whether a device is named, lies in a space that is, or is fed by such devices alone."""
+def _feeds(room: Room, outage: Announcement, utility: str, device: str) -> bool:
+    return explains(room.context.topology, utility, device, _devices(room, outage)) is not None
+
+
+def _devices(room: Room, announcement: Announcement) -> frozenset[str]:
+    """Those that are named, or lie in a space that is."""
     named = room.named.get(announcement.id)
     if named is None:
         named = room.named[announcement.id] = _named(room, announcement)
-    if device in named:
-        return True
-    utility = announcement.utility
-    return bool(utility) and explains(room.context.topology, utility, device, named) is not None
+    return named
 
 
 def _named(room: Room, announcement: Announcement) -> frozenset[str]:
@@ -107,8 +115,7 @@ def began_in(room: Room, alarm: Alarm, rule: Rule) -> bool:
         a.kind is Announced.OUTAGE
         and a.over(room.now)
         and a.begins <= begin < min(a.ends, a.cancelled_at or a.ends)
-        and _concerns(a, rule)
-        and _reaches(room, a, alarm.object)
+        and _covers(room, a, rule, alarm.object)
         for a in room.announced.values()
     )
 
@@ -128,7 +135,7 @@ def as_test(room: Room, rule: Rule, alarm: Alarm) -> Alarm:
     for announcement in room.announced.values():
         if announcement.kind is not Announced.FIRE_TEST or not announcement.running(room.now):
             continue
-        if _reaches(room, announcement, alarm.object):
+        if alarm.object in _devices(room, announcement):
             _count(room, announcement)
             arguments = {**alarm.arguments, "test": True}
             return replace(alarm, test=True, announced=announcement.id, arguments=arguments)

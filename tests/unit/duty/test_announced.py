@@ -345,6 +345,24 @@ def test_what_comes_back_with_the_end_of_a_planned_outage_has_its_grace() -> Non
         assert room.records.rows.tickets == {}, end
 
 
+def test_an_outage_of_everything_at_a_board_covers_what_hangs_on_it() -> None:
+    """Also where the panel's mains is of the fire system: it is the announced outage, and no more. Its fire is told."""
+    room, desk = estate()
+    desk.announce(SITE, "wang", outage(30, utility=""))
+    dark(room, 60, 1790)
+    assert {key.partition("@")[0] for key in room.alarms()} == {
+        "power.mains_lost", "elevator.offline", "gateway.offline", "fire.mains_lost",
+    }  # fmt: skip
+    assert set(room.alarms().values()) == {"suppressed"} and room.tickets() == []
+    room.at(1790).reads(("panel", "alarm", 1))
+    assert room.alarms()["fire.alarm@panel"] == "unacknowledged"
+    room.at(1795).reads(("panel", "alarm", 0))
+    for second in range(1800, 2600, 10):
+        room.at(second, 10)
+        normal(room)
+    assert room.tickets() == ["fire.alarm|panel"]
+
+
 @pytest.mark.parametrize("early", range(1, 12))
 def test_one_that_ends_some_seconds_after_the_power_is_back_leaves_nothing(early: int) -> None:
     room, desk = estate()
