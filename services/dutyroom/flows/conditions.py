@@ -10,7 +10,8 @@ from dutyroom.alarms import spans_of
 from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test, began_in
 from dutyroom.flows.backlog import unheard
-from dutyroom.flows.calls import call_again, name_anew, news
+from dutyroom.flows.calls import call_again, name_anew, named, news
+from dutyroom.flows.codes import ANOTHER
 from dutyroom.flows.episodes import Episode, Key, Work
 from dutyroom.flows.inferred import cuts, kept
 from dutyroom.flows.neighbours import ROOT_LATENESS, reports_loss
@@ -59,6 +60,8 @@ def apply(room: Room, condition: Condition) -> None:
         return
     if MERELY in condition.arguments:
         further(room, episode, condition)
+    elif ANOTHER in condition.arguments:
+        _another(room, episode, rule, condition)
     elif not condition.active:
         if episode is None or not episode.active:
             return
@@ -121,6 +124,16 @@ def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> boo
         raise_priority(room, work, now.priority, "alarm.reason.worse")
         episode.work = work
     return False
+
+
+def _another(room: Room, episode: Episode | None, rule: Rule, condition: Condition) -> None:
+    """Its device shows another code while it stands, and what is not mentioned with that is as it was."""
+    if episode is None or not episode.active or condition.at <= spans_of(episode.alarm)[-1][0]:
+        return
+    said = {n: v for n, v in condition.arguments.items() if n != ANOTHER}
+    if said["code"] != episode.alarm.arguments.get("code"):
+        now = {**named(episode.alarm.arguments), **said}
+        _said_now(room, episode, rule, replace(condition, arguments=now))
 
 
 def _said_now(room: Room, episode: Episode, rule: Rule, condition: Condition) -> bool:

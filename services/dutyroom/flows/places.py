@@ -20,8 +20,30 @@ from dutyroom.timebase import HOUR, Ms
 Place: TypeAlias = tuple[float | None, ...]  # values of the points that the rule mentions, in its order
 Key: TypeAlias = tuple[str, str]
 
-_AHEAD: Ms = HOUR  # what lies further in the future was said by a clock that is wrong
+AHEAD: Ms = HOUR  # what lies further in the future was said by a clock that is wrong
 _UNKNOWN, _OTHER, _MINE = 0, 1, 2
+
+
+class Named:
+    """Which readings are of points that have one of some names."""
+
+    def __init__(self, table: PointTable, names: Collection[str] = ()) -> None:
+        self._table, self._names = table, frozenset(names)
+        self._kind: Bytes8 = np.zeros(0, np.uint8)  # by point
+
+    def rows(self, points: Ints) -> list[int]:
+        """Their places in the column. points: [n] ids."""
+        top = int(points.max(initial=-1)) + 1
+        if top > len(self._kind):
+            self._kind = np.concatenate([self._kind, np.zeros(top + 64 - len(self._kind), np.uint8)])
+        kinds = self._kind[points]
+        if (kinds == _UNKNOWN).any():
+            for point in np.unique(points[kinds == _UNKNOWN]).tolist():
+                known = self._table.get(point)
+                if known is not None:
+                    self._kind[point] = _MINE if known.spec.name in self._names else _OTHER
+            kinds = self._kind[points]
+        return list(np.flatnonzero(kinds == _MINE).tolist())
 
 
 class Places:
@@ -29,7 +51,7 @@ class Places:
 
     def __init__(self, table: PointTable) -> None:
         self._table = table
-        self._kind: Bytes8 = np.zeros(0, np.uint8)  # by point
+        self._points = Named(table)
         self._rules: dict[str, list[Rule]] = {}  # by the name of their point
         self._of: object = None  # the rules that these are of
         self._said: dict[Key, set[Place]] = {}
@@ -47,10 +69,9 @@ class Places:
         for condition in found:
             self._said.pop((condition.rule, condition.object), None)
         readings = batch.readings
-        rows = np.flatnonzero(self._kinds(readings.point) == _MINE)
         out: list[Condition] = []
-        for row in rows.tolist():
-            if readings.quality[row] == Quality.SUSPECT or readings.at[row] > batch.received_at + _AHEAD:
+        for row in self._points.rows(readings.point):
+            if readings.quality[row] == Quality.SUSPECT or readings.at[row] > batch.received_at + AHEAD:
                 continue
             point = self._table[readings.point.item(row)]
             for rule in self._rules[point.spec.name]:
@@ -61,23 +82,11 @@ class Places:
     def _take(self, rules: Mapping[str, Rule]) -> None:
         if self._of is rules:
             return
-        self._of, self._rules, self._kind = rules, {}, np.zeros(0, np.uint8)
+        self._of, self._rules = rules, {}
         for rule in rules.values():
             if rule.each_place:
                 self._rules.setdefault(rule.point, []).append(rule)
-
-    def _kinds(self, points: Ints) -> Bytes8:
-        top = int(points.max(initial=-1)) + 1
-        if top > len(self._kind):
-            self._kind = np.concatenate([self._kind, np.zeros(top + 64 - len(self._kind), np.uint8)])
-        kinds = self._kind[points]
-        if (kinds == _UNKNOWN).any():
-            for point in np.unique(points[kinds == _UNKNOWN]).tolist():
-                known = self._table.get(point)
-                if known is not None:
-                    self._kind[point] = _MINE if known.spec.name in self._rules else _OTHER
-            kinds = self._kind[points]
-        return kinds
+        self._points = Named(self._table, self._rules)
 
     def _news(self, rule: Rule, point: Point, batch: Batch, row: int) -> list[Condition]:
         said = self._said.setdefault((rule.id, point.device), set())

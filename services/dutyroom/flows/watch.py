@@ -13,6 +13,7 @@ from functools import partial
 import orjson
 
 from dutyroom.alarms import spans_of
+from dutyroom.flows.codes import Codes
 from dutyroom.flows.conditions import OWN
 from dutyroom.flows.decide import decide
 from dutyroom.flows.episodes import Context, Decision, Key, Standing, interval_in
@@ -91,7 +92,7 @@ class Watch:
         self._turned = False  # we were away, or are since now: no batch can tell that again
         self._idle = IdleRules()
         self._learning = Learning(site.id)
-        self._places = Places(table)
+        self._places, self._codes = Places(table), Codes(table)
         self._told = Told()
         self._out: frozenset[str] = frozenset()  # devices out of service
         self._change = -1  # last line of the change log that was looked at
@@ -192,10 +193,12 @@ class Watch:
         count = 0
         for seq, batch in rows:
             found = self._engine.feed(batch)
-            if found:
+            rules, running = self._engine.rules, self._engine.running
+            others = self._codes.look(batch, rules, running, found)
+            if found or others:
                 said = Said(batch)
-                self._pending += [with_mentions(c, self._engine.rules, self._table, said) for c in found]
-            self._pending += self._places.look(batch, self._engine.rules, self._engine.running, found)
+                self._pending += [with_mentions(c, rules, self._table, said) for c in (*found, *others)]
+            self._pending += self._places.look(batch, rules, running, found)
             self._position[lane] = seq
             count += 1
             if lane is not Lane.PRIORITY and self._behind(Lane.PRIORITY):

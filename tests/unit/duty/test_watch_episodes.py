@@ -228,6 +228,26 @@ def test_a_code_that_flickers_fills_no_history_and_what_is_not_said_is_no_news()
     assert not any(c.reason.startswith("alarm.reason.other") for c in room.records.rows.alarm_log)
 
 
+@pytest.mark.parametrize("restart", [False, True])
+def test_a_fault_that_becomes_another_without_a_pause_is_shown_as_that(restart: bool) -> None:
+    """The work order that the mechanic reads on the way names the newest; nobody is told twice."""
+    room = Room([LIFT], CAR)
+    room.records.rows.people = [person("li")]
+    car(room, 0, 0, 3, fault=5)
+    if restart:
+        room.restart()
+    car(room, 60, 0, 3, fault=5)
+    for second in range(120, 900, 60):
+        room.at(second).reads(("lift", "fault_code", 12))
+    room.reads(("lift", "fault_code", 5), at=130)  # of the time before, come late
+    room.at(930).reads(("lift", "fault_code", 12))
+    (work,) = room.records.rows.tickets.values()
+    assert (room.alarm("elevator.fault", "lift").arguments["code"], work.arguments["code"]) == (12, 12)
+    notes = [c.reason for c in room.records.rows.alarm_log if c.event is AlarmEvent.NOTE]
+    assert notes == ["alarm.reason.other:12"]
+    assert len(room.records.rows.outbox) == 1
+
+
 def test_a_leak_that_comes_back_as_a_burst_is_as_grave_as_that() -> None:
     room = Room([METER], SPECS)
     room.records.rows.people = [person("li")]
