@@ -265,6 +265,51 @@ def test_missing_columns_are_all_named(tmp_path: Path) -> None:
     assert [m.field for m in caught.value.mistakes] == ["point", "unit", "time_utc_iso"]
 
 
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_columns_that_are_not_separated_by_commas_are_named(between: str, tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="separated by") as caught:
+        file_run(tmp_path, (HEAD + rows_of(level(0, 1))).replace(",", between))
+    assert [(m.file, m.line) for m in caught.value.mistakes] == [("t.csv", 1)]
+
+
+FAULTS = """
+rules:
+  - {id: own.fault, kind: state, name: {zh-CN: 障, en: Fault}, select: {classes: [fire_panel]}, point: fault, priority: 3, parameters: {equals: 1}}
+"""
+
+
+def faults_run(at: Path, faults: Rows, unit: str = "") -> Summary:
+    (at / "d.csv").write_text(DEVICES.splitlines()[0] + f"\nf1,fire_panel,fault,{unit},z,30,\n")
+    (at / "t.csv").write_text(HEAD + rows_of(faults, "f1", "fault", unit))
+    (at / "r.yaml").write_text(FAULTS, encoding="utf-8")
+    wanted = Wanted(at / "out", telemetry=at / "t.csv", devices=at / "d.csv", rules=at / "r.yaml")
+    return run_backtest(Settings(data=at / "data"), wanted, lambda _: None)
+
+
+def test_a_state_needs_no_unit_and_what_is_measured_does(tmp_path: Path) -> None:
+    done = faults_run(tmp_path, [(START + n * 30 * SECOND, float(20 <= n < 40)) for n in range(100)])
+    assert (done.kinds["own_fault"], done.troubles) == (1, [])
+    (tmp_path / "d.csv").write_text(DEVICES.replace(",m,", ",,"))
+    with pytest.raises(Invalid) as caught:
+        run_backtest(
+            Settings(data=tmp_path / "data"),
+            Wanted(tmp_path / "out", telemetry=tmp_path / "t.csv", devices=tmp_path / "d.csv"),
+            lambda _: None,
+        )
+    assert [(m.line, m.field) for m in caught.value.mistakes] == [(2, "unit")]
+
+
+def test_one_that_chatters_and_then_stands_is_over_when_it_is(tmp_path: Path) -> None:
+    """Three blips within minutes, then it stays for two days: it counts as standing, and ends with its last stretch."""
+    blips = {120, 123, 126}
+    rows = [(START + n * 30 * SECOND, float(n in blips or 129 <= n < 5889)) for n in range(6500)]
+    faults_run(tmp_path, rows)
+    lines = csv.DictReader((tmp_path / "out" / "alarms.csv").read_text(encoding="utf-8").splitlines())
+    (line,) = (row for row in lines if row["kind"] == "own_fault")
+    over = START + 5889 * 30 * SECOND
+    assert to_iso(over) <= line["cleared_at"] <= to_iso(over + 2 * MINUTE)
+
+
 def test_what_late_rows_disprove_is_left_out_and_what_only_they_show_is_told_when_they_came(
     tmp_path: Path,
 ) -> None:

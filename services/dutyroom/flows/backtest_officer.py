@@ -95,9 +95,6 @@ class Officer:
                     self._found.add(episode.alarm.id)
                 elif any(change.event is AlarmEvent.REVISE for change in episode.changes):
                     self._revised.add(episode.alarm.id)
-                line = self._lines.get(episode.alarm.id)
-                if line is not None and episode.active:  # it holds after all
-                    line.cleared_at = None
         return {episode.key for episode in decision.episodes}
 
     def _decide(self, conditions: Sequence[Condition], now: Ms, judged: Sequence[Judged] = ()) -> Decision:
@@ -115,7 +112,7 @@ class Officer:
         self._keep(decision, now)
         self.awaited |= awaited(decision.episodes, self._context, now)
         due = min((self._due(alarm, now) for alarm in self._open.values()), default=FOREVER)
-        self.due = max(now + DUE, min(due, self._announced.next(now)))
+        self.due = min(max(now + DUE, due), self._announced.next(now))
         return decision
 
     def inferred(self, now: Ms) -> list[Condition]:
@@ -228,7 +225,10 @@ class Officer:
         if alarm.ticket is not None:
             line.ticket = self._first.setdefault(alarm.ticket, alarm.id) == alarm.id or line.ticket
         gone = alarm.cleared_at is not None or alarm.ended_at is not None
-        line.cleared_at = now if gone and line.cleared_at is None else line.cleared_at
+        if not gone:  # it holds, perhaps again: one that chatters stays open
+            line.cleared_at = None
+        elif line.cleared_at is None:
+            line.cleared_at = now
 
     def told(self) -> list[Raised]:
         """What is not disproved, nor part of another one."""

@@ -30,7 +30,7 @@ _CLASSES = {
     "tank_level": DeviceClass.TANK,
 }
 _GROUPS = {"power": DeviceClass.FEEDER, "water": DeviceClass.OTHER, "network": DeviceClass.GATEWAY}
-_NEEDED = ("device_id", "class", "point", "unit")
+_NEEDED = ("device_id", "class", "point", "unit")  # a state has no unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def listed(rows: Sequence[Row], file: str) -> Listed:
     table = PointTable()
     factors: dict[tuple[str, str, str], tuple[int, float, float]] = {}
     for number, row in enumerate(rows, 2):
-        missing = [name for name in _NEEDED if not row.get(name)]
+        missing = [name for name in _NEEDED if not row.get(name) and not (name == "unit" and _unitless(row))]
         if missing:
             mistakes += [Mistake(file, number, name, "missing") for name in missing]
             continue
@@ -72,6 +72,11 @@ def listed(rows: Sequence[Row], file: str) -> Listed:
         raise Invalid(mistakes)
     feeds, groups, zones = _zones(rows, devices)
     return Listed({**groups, **devices}, table, Topology(feeds), factors, zones)
+
+
+def _unitless(row: Row) -> bool:
+    """Whether it is a point of no unit: a state, a count."""
+    return row.get("point", "").removesuffix("_total") not in QUANTITIES
 
 
 def _device(row: Row) -> Device:

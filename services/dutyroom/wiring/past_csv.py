@@ -44,12 +44,21 @@ def rows(path: Path, wanted: Sequence[str]) -> list[Row]:
     with _guarded(path), _raw(path) as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline="") as file:
         reader = csv.DictReader(file)
         head = reader.fieldnames or []
-        if missing := [Mistake(path.name, 1, c, "this column is missing") for c in wanted if c not in head]:
-            raise Invalid(missing)
+        _need(path, head, wanted)
         return [
             {k: v or "" for k, v in row.items() if k is not None and isinstance(v, str | None)}
             for row in reader
         ]
+
+
+def _need(path: Path, head: Sequence[str], wanted: Sequence[str]) -> None:
+    """Raises Invalid naming the columns that are missing, or what stands between them instead of commas."""
+    if len(head) == 1 and (between := next((c for c in ";\t|" if c in head[0]), "")):
+        raise Invalid(
+            [Mistake(path.name, 1, "", f"the columns are separated by {between!r}: it must be by commas")]
+        )
+    if missing := [Mistake(path.name, 1, c, "this column is missing") for c in wanted if c not in head]:
+        raise Invalid(missing)
 
 
 def telemetry(path: Path, known: Listed, troubles: Troubles, unit: bool = True) -> tuple[list[Columns], bool]:
@@ -58,8 +67,7 @@ def telemetry(path: Path, known: Listed, troubles: Troubles, unit: bool = True) 
     with _guarded(path), _raw(path) as file:
         head = next(csv.reader([file.readline().decode("utf-8-sig")]), [])
         wanted = [name for name in _WANTED if unit or name != "unit"]
-        if missing := [c for c in wanted if c not in head]:
-            raise Invalid([Mistake(path.name, 1, c, "this column is missing") for c in missing])
+        _need(path, head, wanted)
         plain, found, first = Plain.of(head, _WANTED, known), [], 2
         for block in _blocks(file):
             quick = plain.columns(block)

@@ -364,6 +364,23 @@ def test_an_outage_of_everything_at_a_board_covers_what_hangs_on_it() -> None:
     assert room.tickets() == ["fire.alarm|panel"]
 
 
+def test_an_outage_of_one_of_two_feeds_covers_no_board_that_is_dead_on_the_other_too() -> None:
+    """Work at T1 is announced; the board that T2 feeds as well has no reason to lose its supply."""
+    devices = [device(name, "feeder", 10) for name in ("t1", "t2", "board")]
+    room = Room(
+        devices, {"feeder": [gauge("voltage", "V")]}, topology=Topology({"power": {"board": ("t1", "t2")}})
+    )
+    room.records.rows.people, room.records.rows.devices = [person("li")], devices
+    AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", outage(devices=("t1",)))
+    for second in range(0, 1500, 10):
+        board = 0 if second > 300 else 230
+        room.at(second).reads(
+            ("t1", "voltage", 0 if second else 230), ("t2", "voltage", 230), ("board", "voltage", board)
+        )
+    assert room.alarms()["power.mains_lost@t1"] == "suppressed"
+    assert room.tickets() == ["power.mains_lost|board"]
+
+
 @pytest.mark.parametrize("early", range(1, 12))
 def test_one_that_ends_some_seconds_after_the_power_is_back_leaves_nothing(early: int) -> None:
     room, desk = estate()

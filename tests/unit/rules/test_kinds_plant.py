@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from dutyroom.model.telemetry import Batch, Event, Kind, Lane, PointSpec, Qualit
 from dutyroom.rules.engine import Engine
 from dutyroom.rules.kind import Ground
 from dutyroom.rules.kinds.several import unbalance
-from dutyroom.timebase import DAY, HOUR, SECOND
+from dutyroom.timebase import DAY, HOUR, SECOND, zone
 
 OIL = "kind: during\npoint: oil\nparameters: {below: 1, deadband: 0.3, while: {running: {equals: 1}}}\non_delay: 15s"
 
@@ -329,11 +330,13 @@ def gate(*points: PointSpec, name: str = "gate.quiet") -> Yard:
     return yard
 
 
-def passing(yard: Yard, days: range, dead: tuple[float, float] | None = None, busy: int = 12) -> None:
+def passing(
+    yard: Yard, days: range, dead: tuple[float, float] | None = None, busy: int = 12, nights: bool = True
+) -> None:
     """busy passages an hour by day, one in some nights; none between the hours `dead` of the last day."""
     for hour in range(days.start * 24, days.stop * 24):
         local = (T0 // HOUR + hour + 8) % 24
-        for n in range(busy if 7 <= local < 22 else hour % 3 == 0):
+        for n in range(busy if 7 <= local < 22 else nights and hour % 3 == 0):
             second = hour * 3600 + 60 + n * 240
             gone = dead is not None and dead[0] <= second / 3600 - days.start * 24 < dead[1]
             if not gone:
@@ -356,6 +359,17 @@ def test_a_dead_reader_is_told_after_two_busy_hours() -> None:
     assert 4.5 <= hours <= 6, "two whole hours after the last one"
     yard.pass_by(17 * DAY / SECOND)
     assert [active for _, active in yard.says] == [True, False]
+
+
+def test_days_of_rest_and_working_days_are_learned_apart() -> None:
+    """An office where nobody passes on Saturdays and Sundays: on a Wednesday its dead reader is told, on a Saturday nothing is."""
+    yard = gate(PASSAGES)
+    for day in range(27):
+        rests = datetime.fromtimestamp((T0 + day * DAY) / SECOND, zone("Asia/Shanghai")).weekday() > 4
+        passing(yard, range(day, day + 1), busy=0 if rests else 12, nights=not rests)
+    assert yard.says == []
+    passing(yard, range(27, 28), dead=(2.5, 24))
+    assert [active for _, active in yard.says] == [True]
 
 
 def test_before_two_weeks_nothing_is_said() -> None:
