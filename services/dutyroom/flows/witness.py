@@ -29,7 +29,7 @@ def told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection[
     found: set[str] = set()
     saying = (_witnesses(room) & dark.keys()) - set(wills) if utility == "power" else set()
     for feed in {feed for d in saying for feed in feeds_of(room.context.topology, utility, d)}:
-        saying -= {d for d in saying if _loose(room, d, feed)}
+        saying -= {d for d in saying if _loose(room, d, feed) or not _says_on(room, d, dark[d])}
         last, turn = room.context.heard(feed), room.context.interval(feed)
         only = sole_fed(room.context.topology, utility, feed)
         mine = [dark[d] for d in only if d in saying]
@@ -115,6 +115,13 @@ def awaited_after(room: Room, outage: int) -> bool:
 def _says_so(room: Room, episode: Episode) -> bool:
     rule = room.context.rules.get(episode.alarm.rule)
     return rule is not None and on_battery(rule)
+
+
+def _says_on(room: Room, device: str, since: Ms) -> bool:
+    """Whether a witness that speaks each minute or quicker has said it again a minute later: its word that the supply is back may be on its
+    way."""
+    every = room.context.interval(device)
+    return not 0 < every <= STEPS or (room.context.heard(device) or 0) >= since + STEPS - TELLS
 
 
 def _awaited(room: Room, episode: Episode, long: Ms = HOUR) -> bool:

@@ -107,6 +107,16 @@ def test_supply_that_comes_back_ends_it() -> None:
     assert room.alarms() == {"feeder.offline@board": "returned"}
 
 
+@pytest.mark.parametrize("phase", [0, 10, 20])
+def test_a_loss_of_less_than_a_minute_is_told_to_nobody(phase: int) -> None:
+    """What hangs on a gateway that boots is silent for longer; the panel's word that it is over comes with its next turn."""
+    room = board_of(
+        lambda name, s: name == "panel" or s >= CUT + 130, lambda s: int(not CUT <= s < CUT + 50), phase=phase
+    )
+    assert room.tickets() == []
+    assert not room.records.rows.outbox
+
+
 def test_its_gateway_that_is_without_power_too_is_not_the_reason() -> None:
     """Nobody has entered what feeds it; the panel speaks by a way of its own, and the gate is missed as late as the gateway."""
     own = {
