@@ -1,0 +1,132 @@
+"""Fire panels that are heard through gateways: whoever cuts these off has one work order, and people know that nobody hears the panels."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import pytest
+from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
+
+from dutyroom.flows.announcing import AnnouncingDesk, Wish
+from dutyroom.model.announced import Announced
+from dutyroom.topology import Topology
+
+BUILDINGS = range(4)
+CUT = 600
+
+
+def estate(own_way: bool = False) -> Room:
+    """A transformer, four boards with a gateway, a panel and two lifts each. own_way: the panels speak past the gateways."""
+    lifts = [(f"l{n}{m}", n) for n in BUILDINGS for m in "ab"]
+    power: dict[str, tuple[str, ...]] = {f"b{n}": ("t",) for n in BUILDINGS}
+    network: dict[str, tuple[str, ...]] = {}
+    for name, n in [*lifts, *((f"p{n}", n) for n in BUILDINGS), *((f"g{n}", n) for n in BUILDINGS)]:
+        power[name] = (f"b{n}",)
+        if name[0] != "g" and not (own_way and name[0] == "p"):
+            network[name] = (f"g{n}",)
+    network |= {f"b{n}": (f"g{n}",) for n in BUILDINGS}
+    devices = [
+        device("t", "feeder", 10),
+        *(device(f"b{n}", "feeder", 10) for n in BUILDINGS),
+        *(device(f"g{n}", "gateway") for n in BUILDINGS),
+        *(device(f"p{n}", "fire_panel", 30) for n in BUILDINGS),
+        *(device(name, "elevator", 30) for name, _ in lifts),
+    ]
+    specs = {
+        "feeder": [gauge("voltage", "V")],
+        "gateway": [state("online")],
+        "fire_panel": [state("alarm", 30), state("mains", 30)],
+        "elevator": [state("trapped", 30)],
+    }
+    room = Room(devices, specs, topology=Topology({"power": power, "network": network}))
+    room.records.rows.people, room.records.rows.devices = [person("li")], devices
+    room.reads(*((f"g{n}", "online", 1) for n in BUILDINGS))
+    return room
+
+
+def goes(room: Room, since: int, until: int, away: Collection[str] = (), volts: float = 230) -> None:
+    """All speak in turn but those that are away; volts: at the transformer. A panel without mains says so."""
+    dark = volts < 100
+    for second in range(since, until, 10):
+        room.at(second)
+        rows: list[tuple[str, str, float]] = [("t", "voltage", volts)]
+        for n in BUILDINGS:
+            if f"b{n}" not in away:
+                rows.append((f"b{n}", "voltage", volts))
+            if second % 30 == 0:
+                if f"p{n}" not in away:
+                    rows += [(f"p{n}", "alarm", 0), (f"p{n}", "mains", int(not dark))]
+                rows += [(f"l{n}{m}", "trapped", 0) for m in "ab" if f"b{n}" not in away]
+        room.reads(*rows)
+
+
+def dies(room: Room, *buildings: int) -> None:
+    """The broker says that the gateways have gone."""
+    room.reads(*((f"g{n}", "online", 0) for n in buildings))
+
+
+def behind(*buildings: int) -> set[str]:
+    return {f"{kind}{n}" for n in buildings for kind in "bp"}
+
+
+def test_a_cut_that_takes_the_gateways_of_the_panels_is_one_ticket_and_two_messages() -> None:
+    room = estate()
+    goes(room, 0, CUT)
+    dies(room, *BUILDINGS)
+    goes(room, CUT, CUT + 1200, away=behind(*BUILDINGS), volts=0)
+    assert room.tickets() == ["power.mains_lost|t"]
+    (work,) = room.records.rows.tickets.values()
+    silent = [a for a in room.records.rows.alarms.values() if a.rule == "fire.offline"]
+    assert {a.object for a in silent} == {"p0", "p1", "p2", "p3"}
+    assert all((a.state.value, a.ticket) == ("unacknowledged", work.id) for a in silent)
+    told = sorted(row.dedupe.split("|")[1] for row in room.records.rows.outbox.values())
+    assert told == ["fire.offline", "power.mains_lost"]
+    room.reads(*((f"g{n}", "online", 1) for n in BUILDINGS))
+    goes(room, CUT + 1200, CUT + 2400)
+    assert room.tickets() == ["power.mains_lost|t"]
+    assert {a.state.value for a in silent if a.object in room.alarms()} <= {"returned"}
+
+
+@pytest.mark.parametrize("later", [0, 240])
+def test_a_gateway_and_its_panel_are_one_ticket_as_urgent_as_the_panel(later: int) -> None:
+    """Whichever has its ticket first. later: so long after their last word the broker says that the gateway has gone."""
+    room = estate()
+    goes(room, 0, CUT)
+    goes(room, CUT, CUT + later, away=behind(0))
+    dies(room, 0)
+    goes(room, CUT + later, CUT + 1500, away=behind(0))
+    (work,) = room.records.rows.tickets.values()
+    assert work.priority == 2
+    assert {a.rule for a in room.records.rows.alarms.values() if a.ticket == work.id} >= {"fire.offline"}
+
+
+@pytest.mark.parametrize("given", [{"utility": "power"}, {"utility": ""}])
+def test_a_planned_outage_covers_panels_that_its_gateways_carry(given: dict[str, str]) -> None:
+    room = estate()
+    goes(room, 0, CUT)
+    wish = Wish(Announced.OUTAGE, T0 + (CUT + 1800) * 1000, "service", devices=("t",), **given)
+    AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", wish)
+    dies(room, *BUILDINGS)
+    goes(room, CUT, CUT + 1200, away=behind(*BUILDINGS), volts=0)
+    assert room.tickets() == []
+    assert room.alarms()["fire.offline@p1"] == "suppressed"
+    room.reads(*((f"g{n}", "online", 1) for n in BUILDINGS))
+    goes(room, CUT + 1200, CUT + 3600, away={"p2"})
+    assert room.tickets() == ["fire.offline|p2"], "what does not come back is told"
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_a_panel_of_its_own_way_whose_battery_is_empty_is_told_in_the_cut(planned: bool) -> None:
+    room = estate(own_way=True)
+    goes(room, 0, CUT)
+    if planned:
+        wish = Wish(Announced.OUTAGE, T0 + (CUT + 9000) * 1000, "service", utility="power", devices=("t",))
+        AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", wish)
+    dies(room, *BUILDINGS)
+    boards = {f"b{n}" for n in BUILDINGS}
+    goes(room, CUT, CUT + 1800, away=boards, volts=0)
+    told = len(room.records.rows.outbox)
+    goes(room, CUT + 1800, CUT + 2400, away=boards | {"p3"}, volts=0)
+    assert room.alarms()["fire.offline@p3"] == "unacknowledged"
+    assert len(room.records.rows.outbox) == told + 1
+    assert len(room.tickets()) == 1
