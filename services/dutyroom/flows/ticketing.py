@@ -142,12 +142,14 @@ def _within(rule: Rule, episode: Episode) -> Ms | None:
 
 
 def _work_of(room: Room, rule: str, object: str) -> Work | None:
-    """The ticket of an alarm: of its own cause, or that which it has joined itself, or that of what explains it."""
+    """The ticket of an alarm: of its own cause, or that which it has joined itself, or that of the dead feed which explains it."""
     work = room.works.get(tickets.cause_of(rule, object))
     if work is not None:
         return work
     standing = room.open.get((rule, object))
-    if standing is not None and standing.root is not None and (top := top_of(standing.root, standing)):
+    top = top_of(standing.root, standing) if standing is not None and standing.root is not None else None
+    above = room.context.rules.get(top.alarm.rule) if top is not None else None
+    if top is not None and above is not None and above.root:
         return room.works.get(tickets.cause_of(*top.key))
     of = {e.alarm.ticket for e in (*room.open.values(), *room.recent) if e.key == (rule, object)} - {None}
     return next((work for work in room.works.values() if work.ticket.id in of), None) if of else None
