@@ -22,7 +22,7 @@ from dutyroom.flows.idle_rules import IdleRules
 from dutyroom.flows.inferred import Told, cut_of
 from dutyroom.flows.late import Late, Past
 from dutyroom.flows.learning import Learning
-from dutyroom.flows.mentions import Said, with_mentions
+from dutyroom.flows.mentions import Kept, Said, with_mentions
 from dutyroom.flows.outage import RULE as OUTAGE
 from dutyroom.flows.outage import Outage
 from dutyroom.flows.places import Places
@@ -92,7 +92,7 @@ class Watch:
         self._turned = False  # we were away, or are since now: no batch can tell that again
         self._idle = IdleRules()
         self._learning = Learning(site.id)
-        self._places, self._codes = Places(table), Codes(table)
+        self._places, self._codes, self._mentioned = Places(table), Codes(table), Kept(table)
         self._told = Told()
         self._out: frozenset[str] = frozenset()  # devices out of service
         self._change = -1  # last line of the change log that was looked at
@@ -195,9 +195,10 @@ class Watch:
             found = self._engine.feed(batch)
             rules, running = self._engine.rules, self._engine.running
             others = self._codes.look(batch, rules, running, found)
+            self._mentioned.take(batch, rules)
             if found or others:
                 said = Said(batch)
-                self._pending += [with_mentions(c, rules, self._table, said) for c in (*found, *others)]
+                self._pending += [self._mentioning(c, said) for c in (*found, *others)]
             self._pending += self._places.look(batch, rules, running, found)
             self._position[lane] = seq
             count += 1
@@ -214,6 +215,9 @@ class Watch:
             self._advance(self._clock.now(), snapshot=True)
         return count
 
+    def _mentioning(self, condition: Condition, said: Said | None = None) -> Condition:
+        return with_mentions(condition, self._engine.rules, self._table, said, self._mentioned)
+
     # ------------------------------------------------------------ time
 
     def tick(self, now: Ms) -> None:
@@ -226,12 +230,12 @@ class Watch:
             self._engine.deaf(now, self._lines_away() if self._lines_away is not None else None)
             self._away = True
             if not self._lagging():
-                self._pending += self._engine.partly(now - self._lag)
+                self._pending += map(self._mentioning, self._engine.partly(now - self._lag))
         elif not self._lagging():
             if self._away:
                 self._engine.hears(now)
                 self._away, self._turned = False, True
-            self._pending += self._engine.tick(now - self._lag)
+            self._pending += map(self._mentioning, self._engine.tick(now - self._lag))
         if self._outage is not None and (change := self._outage.look(now)) is not None:
             self._pending.append(change)
         due = self._turned or (self._since > 0 and self._snapshot_due(now))

@@ -248,6 +248,21 @@ def test_a_fault_that_becomes_another_without_a_pause_is_shown_as_that(restart: 
     assert len(room.records.rows.outbox) == 1
 
 
+@pytest.mark.parametrize("every", [1, 5, 10, 30])
+def test_what_is_told_after_a_delay_names_the_floor(every: int) -> None:
+    """A fault counts a second after it was said, a car outside a landing after a minute; both come by the clock, or with a later
+    message."""
+    specs = [state(n, 30) for n in ("fault_code", "door_zone", "moving", "mode")]
+    room = Room([LIFT], {"elevator": [*specs, gauge("floor", "", 30)]})
+    for second in range(0, 240, every):
+        still = int(second >= 60)
+        said = {"fault_code": 7 * still, "door_zone": 1 - still, "moving": 1 - still, "mode": 0}
+        floor = ("lift", "floor", 6 if still else second // 10)
+        room.at(second).reads(*(("lift", name, value) for name, value in said.items()), floor)
+    for rule in ("elevator.fault", "elevator.stopped_outside"):
+        assert room.alarm(rule, "lift").arguments["also.0.floor"] == 6, rule
+
+
 def test_a_leak_that_comes_back_as_a_burst_is_as_grave_as_that() -> None:
     room = Room([METER], SPECS)
     room.records.rows.people = [person("li")]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from tests.unit.duty.duty_room import FakeAlarms, Room, device, gauge, person, state
 
-from dutyroom.flows.mentions import Said, with_mentions
+from dutyroom.flows.mentions import Kept, Said, with_mentions
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Batch, Lane, Readings
 
@@ -46,11 +46,11 @@ def test_of_what_a_device_said_beside_the_newest_until_then_counts() -> None:
     assert [said.newest(loop, until) for until in (40, 60, 80, 99)] == [None, 3.0, 4.0, 6.0]
     assert said.newest(loop + 100, 99) is None
     fire = Condition("fire.alarm", "panel", True, 80)
-    told = with_mentions(fire, room.engine.rules, room.table, said)
+    told = with_mentions(fire, room.engine.rules, room.table, said, Kept(room.table))
     assert told.arguments == {"also.0.alarm_loop": 4.0}
     assert (
         with_mentions(
-            Condition("fire.alarm", "panel", False, 80), room.engine.rules, room.table, said
+            Condition("fire.alarm", "panel", False, 80), room.engine.rules, room.table, said, Kept(room.table)
         ).arguments
         == {}
     )
