@@ -9,9 +9,11 @@ from typing import Any
 from dutyroom.model.duty import Condition
 from dutyroom.model.telemetry import Point
 from dutyroom.rules.columns import FOREVER, NEVER
-from dutyroom.rules.kind import Instance, gap_of
+from dutyroom.rules.kind import GAPS, Instance, gap_of
 from dutyroom.rules.spec import Rule
-from dutyroom.timebase import Ms
+from dutyroom.timebase import SECOND, Ms
+
+LATER: Ms = 2 * SECOND  # by so much one reading may be longer on its way than another
 
 
 @dataclass(slots=True)
@@ -110,7 +112,10 @@ class Delay:
         """Between which moments `tick` gives a change, while something waits."""
         if self._held() is None:
             return FOREVER, NEVER
-        return self.heard + (self.off if self.active else self.on), FOREVER
+        delay = self.off if self.active else self.on
+        # What is read just as the delay ends may be longer on its way than the reading that began it.
+        race = delay and self.gap and not GAPS * delay % self.gap
+        return self.heard + delay + (LATER if race else 0), FOREVER
 
     def _flip(self, at: Ms) -> Ms:
         self.active, self.since, self.flipped = not self.active, None, at

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, state
@@ -334,3 +335,15 @@ def test_what_is_by_the_clock_or_looks_at_neighbours_passes_over_what_comes_late
     room.engine.feed(room.batch(*((d, p, v + 1) for d, p, v in every), at=180))
     assert set(room.engine.missed) == {("n.limit", "g"), ("n.load", "alone")}
     assert room.engine.late == {"g": 1, "gen": 1, "e": 1, "alone": 1}
+
+
+@pytest.mark.parametrize("late", [0, 900, 1_900])
+def test_a_closing_sample_that_is_longer_on_its_way_ends_what_did_not_hold_for_its_delay(late: int) -> None:
+    """A gate that is read each 30 s is seen to be open for its two minutes less one look; the word that it is shut comes so many
+    milliseconds later than the others did."""
+    for shut in (150, 180):
+        room = Room([device("gate", "gate", 30)], {"gate": [state("door_open", 30)]})
+        for second in range(0, 330, 30):
+            room.at(second + (late / 1000 if second == shut else 0), step=0.1)
+            room.reads(("gate", "door_open", int(30 <= second < shut)), at=second)
+        assert bool(room.records.rows.alarms) == (shut == 180), shut
