@@ -6,6 +6,7 @@ A batch and the alarms that run go in; a condition comes out for each whose devi
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Final, TypeAlias
 
 from dutyroom.flows.places import AHEAD, Named
@@ -57,7 +58,7 @@ class Codes:
     def _news(self, batch: Batch, row: int, running: Collection[_Key]) -> Iterator[Condition]:
         readings = batch.readings
         at, value = readings.at.item(row), readings.value.item(row)
-        if readings.quality[row] in _NO_NEWS or at > batch.received_at + AHEAD:
+        if not isfinite(value) or readings.quality[row] in _NO_NEWS or at > batch.received_at + AHEAD:
             return
         point = self._table[readings.point.item(row)]
         name, device = point.spec.name, point.device

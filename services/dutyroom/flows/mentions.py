@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from math import isfinite
 
 import numpy as np
 import numpy.typing as npt
@@ -54,8 +55,9 @@ class Kept:
         readings = batch.readings
         for row in self._points.rows(readings.point):
             point, at = readings.point.item(row), readings.at.item(row)
-            if at >= self._newest.get(point, (at, 0.0))[0] and at <= batch.received_at + AHEAD:
-                self._newest[point] = (at, readings.value.item(row))
+            value, before = readings.value.item(row), self._newest.get(point, (at, 0.0))[0]
+            if before <= at <= batch.received_at + AHEAD and isfinite(value):
+                self._newest[point] = (at, value)
 
     def newest(self, point: int, since: Ms) -> float | None:
         """The value of a point, where it was said at `since` or later; None = it was not."""
