@@ -18,7 +18,7 @@ from dutyroom.model.announced import Announced, Announcement
 from dutyroom.model.duty import Alarm, AlarmEvent, TicketEvent, TicketState
 from dutyroom.rules.spec import Rule, within
 from dutyroom.timebase import SECOND, Ms
-from dutyroom.topology import explains, feeds_of
+from dutyroom.topology import explains
 
 EARLY: Ms = 150 * SECOND  # what was known so shortly before the begin belongs to it
 TEST_OVER = "alarm.reason.test_over"
@@ -53,9 +53,6 @@ def _covers(room: Room, outage: Announcement, rule: Rule, device: str) -> bool:
     """Whether what a rule says of a device may come of an outage: the device is named, lies in a space that is, or is fed by such
     devices alone. One of everything is one of each utility, and of all else at what it names."""
     own, utility = device in _devices(room, outage), outage.utility
-    if rule.kind == "stale" and rule.fire:
-        wanted = (utility,) if utility else _SILENCING
-        return any(u in _SILENCING and _cut_off(room, outage, u, device) for u in wanted)
     if utility:
         return _concerns(utility, rule) and (own or _feeds(room, outage, utility, device))
     if own and not rule.fire:
@@ -65,19 +62,12 @@ def _covers(room: Room, outage: Announcement, rule: Rule, device: str) -> bool:
 
 def _concerns(utility: str, rule: Rule) -> bool:
     """Whether what this rule says may come of an outage of a utility."""
-    silent = rule.kind == "stale" and utility in _SILENCING
+    silent = rule.kind == "stale" and utility in _SILENCING and not rule.fire
     return silent or utility == rule.utility or utility in rule.utilities
 
 
 def _feeds(room: Room, outage: Announcement, utility: str, device: str) -> bool:
     return explains(room.context.topology, utility, device, _devices(room, outage)) is not None
-
-
-def _cut_off(room: Room, outage: Announcement, utility: str, device: str) -> bool:
-    """Whether a panel, that has a battery, is not heard because all its gateways are without supply, or away."""
-    named = _devices(room, outage)
-    gateways = feeds_of(room.context.topology, "network", device)
-    return bool(gateways) and all(g in named or _feeds(room, outage, utility, g) for g in gateways)
 
 
 def _devices(room: Room, announcement: Announcement) -> frozenset[str]:

@@ -10,7 +10,7 @@ from dutyroom.alarms import spans_of
 from dutyroom.flows.again import further, worse
 from dutyroom.flows.announced import as_test, began_in
 from dutyroom.flows.backlog import unheard
-from dutyroom.flows.calls import call_again, name_anew, named, news
+from dutyroom.flows.calls import call_again, name_anew, news
 from dutyroom.flows.codes import ANOTHER
 from dutyroom.flows.episodes import Episode, Key, Work
 from dutyroom.flows.inferred import cuts, kept
@@ -127,13 +127,12 @@ def _anew(room: Room, episode: Episode, rule: Rule, condition: Condition) -> boo
 
 
 def _another(room: Room, episode: Episode | None, rule: Rule, condition: Condition) -> None:
-    """Its device shows another code while it stands, and what is not mentioned with that is as it was."""
+    """Its device shows another code while it stands, and perhaps another floor."""
     if episode is None or not episode.active or condition.at <= spans_of(episode.alarm)[-1][0]:
         return
     said = {n: v for n, v in condition.arguments.items() if n != ANOTHER}
     if said["code"] != episode.alarm.arguments.get("code"):
-        now = {**named(episode.alarm.arguments), **said}
-        _said_now(room, episode, rule, replace(condition, arguments=now))
+        _said_now(room, episode, rule, replace(condition, arguments=said))
 
 
 def _said_now(room: Room, episode: Episode, rule: Rule, condition: Condition) -> bool:

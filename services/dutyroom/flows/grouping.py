@@ -24,7 +24,7 @@ from dutyroom.flows.neighbours import (
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.switching import stayed_behind
-from dutyroom.flows.ticketing import TOLD, hand_over
+from dutyroom.flows.ticketing import TOLD, hand_over, raise_priority
 from dutyroom.flows.witness import awaited_after
 from dutyroom.flows.zones import lingers
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
@@ -52,6 +52,27 @@ def group(room: Room) -> None:
         if root is not None and _together(room, episode, root) and not _told_beside(room, episode, root):
             _suppress(room, episode, root)
     _move(room, dead)
+    _as_grave(room)
+
+
+def _as_grave(room: Room) -> None:
+    """What a part of the fire system that is not heard hangs on is as urgent as that, and waits no longer."""
+    for episode in list(room.open.values()):
+        rule, root = room.context.rules.get(episode.alarm.rule), episode.root
+        if rule is None or not rule.fire or root is None or not episode.active:
+            continue
+        graver, alarm = episode.alarm.priority, root.alarm
+        if episode.alarm.state is not AlarmState.SUPPRESSED or graver >= alarm.priority:
+            continue
+        if not root.active or alarm.state not in ANNUNCIATED:
+            continue
+        due = alarm.ticket_due
+        root.alarm = replace(alarm, priority=graver, ticket_due=None if due is None else min(due, room.now))
+        work = room.works.get(tickets.cause_of(*root.key))
+        if work is not None and work.of(root):
+            raise_priority(room, work, graver, "alarm.reason.graver")
+            root.work = work
+            room.tell(root, f"again:{room.now}")
 
 
 def _move(room: Room, dead: dict[str, dict[str, Episode]]) -> None:

@@ -10,9 +10,10 @@ from math import isfinite
 import numpy as np
 import numpy.typing as npt
 
+from dutyroom.flows.codes import ANOTHER
 from dutyroom.flows.places import AHEAD, Named
 from dutyroom.model.duty import Condition
-from dutyroom.model.telemetry import Batch, PointTable
+from dutyroom.model.telemetry import Batch, PointTable, Quality
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import SECOND, Ms
 
@@ -56,7 +57,8 @@ class Kept:
         for row in self._points.rows(readings.point):
             point, at = readings.point.item(row), readings.at.item(row)
             value, before = readings.value.item(row), self._newest.get(point, (at, 0.0))[0]
-            if before <= at <= batch.received_at + AHEAD and isfinite(value):
+            suspect = readings.quality[row] == Quality.SUSPECT or not isfinite(value)
+            if before <= at <= batch.received_at + AHEAD and not suspect:
                 self._newest[point] = (at, value)
 
     def newest(self, point: int, since: Ms) -> float | None:
@@ -83,7 +85,8 @@ def with_mentions(
         point = table.find(condition.object, name)
         value = batch.newest(point.id, condition.at) if point is not None and batch is not None else None
         if value is None and point is not None and (delay := _delay(rule)):
-            value = kept.newest(point.id, condition.at - delay)
+            # With another code goes what was said last, however long ago; with what begins what was said since.
+            value = kept.newest(point.id, 0 if ANOTHER in condition.arguments else condition.at - delay)
         if value is not None:
             said[f"also.{place}.{name}"] = value
     return replace(condition, arguments={**condition.arguments, **said}) if said else condition

@@ -8,7 +8,7 @@ from dutyroom import tickets
 from dutyroom.alarms import called_anew, spans_of
 from dutyroom.flows.backlog import unfinished, unspoken
 from dutyroom.flows.calls import attach, name_anew
-from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of, top_of
+from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work
 from dutyroom.flows.inferred import over
 from dutyroom.flows.neighbours import reports_loss
@@ -104,10 +104,8 @@ def _open_ticket(room: Room, episode: Episode) -> None:
     what = "raised" if anew is None else f"again:{anew}"  # the same row was told of before
     if work is None and (joined := _joined(room, episode, rule)):
         if episode.alarm.ticket != joined.ticket.id:
-            graver = episode.alarm.priority < joined.ticket.priority
             raise_priority(room, joined, episode.alarm.priority, "alarm.reason.joined")
-            if graver or not _one_of_several(room, episode, joined):
-                room.tell(episode)
+            room.tell(episode)
         work = joined
     elif work is None:
         ticket = tickets.for_alarm(episode.alarm, _within(rule, episode), room.now)
@@ -142,15 +140,10 @@ def _within(rule: Rule, episode: Episode) -> Ms | None:
 
 
 def _work_of(room: Room, rule: str, object: str) -> Work | None:
-    """The ticket of an alarm: of its own cause, or that which it has joined itself, or that of the dead feed which explains it."""
+    """The ticket of an alarm: of its own cause, or that which it has joined itself."""
     work = room.works.get(tickets.cause_of(rule, object))
     if work is not None:
         return work
-    standing = room.open.get((rule, object))
-    top = top_of(standing.root, standing) if standing is not None and standing.root is not None else None
-    above = room.context.rules.get(top.alarm.rule) if top is not None else None
-    if top is not None and above is not None and above.root:
-        return room.works.get(tickets.cause_of(*top.key))
     of = {e.alarm.ticket for e in (*room.open.values(), *room.recent) if e.key == (rule, object)} - {None}
     return next((work for work in room.works.values() if work.ticket.id in of), None) if of else None
 
@@ -169,17 +162,6 @@ def _joined(room: Room, episode: Episode, rule: Rule) -> Work | None:
             ):
                 return work
     return None
-
-
-def _one_of_several(room: Room, episode: Episode, work: Work) -> bool:
-    """Whether people have been told that the same is so elsewhere, with the ticket that it joins: panels that one cut has cut off."""
-    return any(
-        e is not episode
-        and e.active
-        and e.alarm.rule == episode.alarm.rule
-        and (e.work is work or e.alarm.ticket == work.ticket.id)
-        for e in room.open.values()
-    )
 
 
 def _nobodys(room: Room, ticket: Ticket, lately: Ms) -> bool:

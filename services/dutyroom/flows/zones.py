@@ -100,8 +100,9 @@ def _mute(room: Room, feed: str) -> set[str]:
 def _hands_out_nothing(room: Room, gateway: str, dark: Collection[str]) -> bool:
     heard, interval = room.context.heard, room.context.interval
     carried = children(room.context.topology, "network").get(gateway, ())
-    gone = max((heard(d) or 0) + 3 * interval(d) // 2 for d in carried if d in dark)
-    return not any((heard(d) or 0) > gone for d in carried)
+    # What says in its turn that it has no supply is dark, and heard.
+    late = [due for d in carried if d in dark and (due := (heard(d) or 0) + 3 * interval(d) // 2) <= room.now]
+    return bool(late) and not any((heard(d) or 0) > max(late) for d in carried)
 
 
 def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> bool:

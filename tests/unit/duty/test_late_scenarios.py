@@ -113,9 +113,9 @@ def test_a_set_that_starts_at_the_end_of_the_delay_was_not_hot_at_rest(second: i
     room = duty_room()
     room.at(5 * MINUTE, 5).reads(("gen", "running", 0), ("gen", "heat", 50))
     room.at(6 * MINUTE, 5).reads(("gen", "running", 0), ("gen", "heat", 50))
-    room.at(7 * MINUTE, 1)
+    room.at(7 * MINUTE + 2, 1)
     assert alarms(room, "t.hot") == [(420, None)]
-    room.at(7 * MINUTE + 1).reads(("gen", "running", 1), at=second)
+    room.at(7 * MINUTE + 3).reads(("gen", "running", 1), at=second)
     room.at(8 * MINUTE, 5)
     assert alarms(room, "t.hot") == []
     assert [a.disproved for a in room.records.rows.alarms.values() if a.rule == "t.hot"] == [True]

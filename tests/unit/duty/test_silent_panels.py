@@ -1,4 +1,4 @@
-"""Fire panels that are heard through gateways: whoever cuts these off has one work order, and people know that nobody hears the panels."""
+"""Fire panels that are heard through gateways: what cuts these off is one work order, and what is wrong with a panel itself is told."""
 
 from __future__ import annotations
 
@@ -69,22 +69,22 @@ def behind(*buildings: int) -> set[str]:
     return {f"{kind}{n}" for n in buildings for kind in "bp"}
 
 
-def test_a_cut_that_takes_the_gateways_of_the_panels_is_one_ticket_and_two_messages() -> None:
+@pytest.mark.parametrize("dead", [(), ("p2",)])
+def test_a_cut_that_takes_the_gateways_of_the_panels_is_one_ticket_and_one_message(
+    dead: tuple[str, ...],
+) -> None:
+    """dead: what does not come back with the rest is told."""
     room = estate()
     goes(room, 0, CUT)
     dies(room, *BUILDINGS)
     goes(room, CUT, CUT + 1200, away=behind(*BUILDINGS), volts=0)
     assert room.tickets() == ["power.mains_lost|t"]
-    (work,) = room.records.rows.tickets.values()
-    silent = [a for a in room.records.rows.alarms.values() if a.rule == "fire.offline"]
-    assert {a.object for a in silent} == {"p0", "p1", "p2", "p3"}
-    assert all((a.state.value, a.ticket) == ("unacknowledged", work.id) for a in silent)
-    told = sorted(row.dedupe.split("|")[1] for row in room.records.rows.outbox.values())
-    assert told == ["fire.offline", "power.mains_lost"]
+    silent = {key: state for key, state in room.alarms().items() if key.startswith("fire.offline")}
+    assert silent == {f"fire.offline@p{n}": "suppressed" for n in BUILDINGS}
+    assert len(room.records.rows.outbox) == 1
     room.reads(*((f"g{n}", "online", 1) for n in BUILDINGS))
-    goes(room, CUT + 1200, CUT + 2400)
-    assert room.tickets() == ["power.mains_lost|t"]
-    assert {a.state.value for a in silent if a.object in room.alarms()} <= {"returned"}
+    goes(room, CUT + 1200, CUT + 2400, away=dead)
+    assert room.tickets() == [*(f"fire.offline|{panel}" for panel in dead), "power.mains_lost|t"]
 
 
 @pytest.mark.parametrize("later", [0, 240])
@@ -96,8 +96,18 @@ def test_a_gateway_and_its_panel_are_one_ticket_as_urgent_as_the_panel(later: in
     dies(room, 0)
     goes(room, CUT + later, CUT + 1500, away=behind(0))
     (work,) = room.records.rows.tickets.values()
-    assert work.priority == 2
-    assert {a.rule for a in room.records.rows.alarms.values() if a.ticket == work.id} >= {"fire.offline"}
+    assert (work.cause, work.priority) == ("gateway.offline|g0", 2)
+    assert work.opened_at - T0 <= (CUT + 301 + later) * 1000
+    assert len(room.records.rows.outbox) <= 1 + bool(later)
+
+
+def test_a_panel_that_falls_silent_by_itself_is_told_beside_a_gateway_that_has_a_ticket() -> None:
+    room = estate()
+    goes(room, 0, CUT)
+    dies(room, 0)
+    goes(room, CUT, CUT + 3600, away=behind(0))
+    goes(room, CUT + 3600, CUT + 4200, away=behind(0) | {"p1"})
+    assert room.tickets() == ["fire.offline|p1", "gateway.offline|g0"]
 
 
 @pytest.mark.parametrize("given", [{"utility": "power"}, {"utility": ""}])
@@ -129,4 +139,22 @@ def test_a_panel_of_its_own_way_whose_battery_is_empty_is_told_in_the_cut(planne
     goes(room, CUT + 1800, CUT + 2400, away=boards | {"p3"}, volts=0)
     assert room.alarms()["fire.offline@p3"] == "unacknowledged"
     assert len(room.records.rows.outbox) == told + 1
-    assert len(room.tickets()) == 1
+    assert room.tickets() == ["fire.offline|p3", *([] if planned else ["power.mains_lost|t"])]
+
+
+@pytest.mark.parametrize("given", [{"utility": "power"}, {"utility": ""}])
+@pytest.mark.parametrize("back", [False, True])
+def test_a_planned_outage_hides_no_panel_whose_gateway_is_alive(given: dict[str, str], back: bool) -> None:
+    """The gateway has a supply of its own, or is back hours before the end; the panel's battery is empty."""
+    room = estate()
+    goes(room, 0, CUT)
+    wish = Wish(Announced.OUTAGE, T0 + (CUT + 9000) * 1000, "service", devices=("b0",), **given)
+    AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", wish)
+    if back:
+        dies(room, 0)
+        goes(room, CUT, CUT + 900, away=behind(0))
+        assert room.alarms()["fire.offline@p0"] == "suppressed"
+        room.reads(("g0", "online", 1))
+    goes(room, CUT + 900 * back, CUT + 2400, away={"p0"})
+    assert room.tickets() == ["fire.offline|p0"]
+    assert room.alarms()["fire.offline@p0"] == "unacknowledged"

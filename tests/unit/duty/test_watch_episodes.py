@@ -248,6 +248,20 @@ def test_a_fault_that_becomes_another_without_a_pause_is_shown_as_that(restart: 
     assert len(room.records.rows.outbox) == 1
 
 
+def test_another_code_goes_with_the_floor_that_was_said_last() -> None:
+    """By a controller that speaks on change, each thing in a message of its own."""
+    room = Room([LIFT], CAR)
+    room.at(0).reads(("lift", "floor", 3), ("lift", "fault_code", 0))
+    for second, name, value in ((60, "fault_code", 36), (3600, "floor", 9), (3630, "fault_code", 48)):
+        room.at(second, 10).reads(("lift", name, value))
+    said = room.alarm("elevator.fault", "lift").arguments
+    assert (said["code"], said["also.0.floor"]) == (48, 9)
+    room.restart()
+    room.reads(("lift", "fault_code", 50))
+    said = room.alarm("elevator.fault", "lift").arguments
+    assert (said["code"], said.get("also.0.floor")) == (50, None), "nobody knows any more"
+
+
 @pytest.mark.parametrize("every", [1, 5, 10, 30])
 def test_what_is_told_after_a_delay_names_the_floor(every: int) -> None:
     """A fault counts a second after it was said, a car outside a landing after a minute; both come by the clock, or with a later
