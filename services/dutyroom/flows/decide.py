@@ -19,7 +19,7 @@ from dutyroom.flows.corrections import Judged, correct
 from dutyroom.flows.episodes import Context, Decision, Key, Standing
 from dutyroom.flows.escalation import escalate
 from dutyroom.flows.first_out import mark_first
-from dutyroom.flows.grouping import group, lift, unshelve
+from dutyroom.flows.grouping import as_grave, group, lift, unshelve
 from dutyroom.flows.inference import infer
 from dutyroom.flows.neighbours import listen
 from dutyroom.flows.room import Room
@@ -55,6 +55,7 @@ def decide(
     group(room)
     lift(room)
     unshelve(room)
+    as_grave(room)
     realarm(room)
     announce_restored(room)
     open_due(room)

@@ -52,11 +52,11 @@ def group(room: Room) -> None:
         if root is not None and _together(room, episode, root) and not _told_beside(room, episode, root):
             _suppress(room, episode, root)
     _move(room, dead)
-    _as_grave(room)
 
 
-def _as_grave(room: Room) -> None:
-    """What a part of the fire system that is not heard hangs on is as urgent as that, and waits no longer."""
+def as_grave(room: Room) -> None:
+    """What a part of the fire system that is not heard hangs on is as urgent as that, and waits for a root of its own no longer than
+    other things do."""
     for episode in list(room.open.values()):
         rule, root = room.context.rules.get(episode.alarm.rule), episode.root
         if rule is None or not rule.fire or root is None or not episode.active:
@@ -66,8 +66,10 @@ def _as_grave(room: Room) -> None:
             continue
         if not root.active or alarm.state not in ANNUNCIATED:
             continue
-        due = alarm.ticket_due
-        root.alarm = replace(alarm, priority=graver, ticket_due=None if due is None else min(due, room.now))
+        due, above = alarm.ticket_due, rule_of(room, root)
+        if due is not None and above is not None:
+            due = min(due, room.now + above.wait)
+        root.alarm = replace(alarm, priority=graver, ticket_due=due)
         work = room.works.get(tickets.cause_of(*root.key))
         if work is not None and work.of(root):
             raise_priority(room, work, graver, "alarm.reason.graver")
@@ -111,7 +113,8 @@ def _of_root(room: Room, episode: Episode, root: Episode, moment: Ms) -> bool:
     rule = room.context.rules[episode.alarm.rule]
     # What speaks often was missed long before there was enough to infer a cut from.
     slow = root.guessed and (spoke_until(room, root) or moment) < moment
-    return moment >= known_since(root.alarm) - max(SLOW if slow else ROOT_LATENESS, rule.wait)
+    earlier = max((c.earlier for c in rule.explained_by if c.rule == root.alarm.rule), default=0)
+    return moment >= known_since(root.alarm) - max(SLOW if slow else ROOT_LATENESS, rule.wait, earlier)
 
 
 def _suppress(room: Room, episode: Episode, root: Episode) -> None:

@@ -220,6 +220,8 @@ def hand_over(room: Room, work: Work, root: Episode) -> None:
     work.origin = root
     root.work = room.works[work.ticket.cause] = work
     root.alarm = replace(alarm, ticket_due=None)
+    if rule is not None and rule.vital:  # who answered before was not asked of this
+        root.alarm = replace(root.alarm, called_at=room.now)
     if alarm.priority < told:
         within = tickets.RESPOND[alarm.priority] if rule is None else _within(rule, root)
         work.ticket = replace(work.ticket, respond_by=_sooner(room, work.ticket, within))

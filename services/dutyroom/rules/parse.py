@@ -331,6 +331,7 @@ def _cause(fields: Fields) -> Cause:
         fields.choice("above", _UTILITIES, ""),
         fields.duration("within", 0),
         fields.text("naming", ""),
+        fields.duration("earlier", 0),
     )
     fields.finish()
     return cause

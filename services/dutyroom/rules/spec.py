@@ -37,7 +37,8 @@ class Cause:
     device's parameter `parameter` names, or on one whose parameter `naming` names ours, or on a device that ours feeds (below)
     or that feeds ours (above). within: it does
     so where it was known so long before ours at most; what stands for days is another thing. 0 = however long it stands; of one
-    that ours joins and whose ticket somebody has taken, where that is not older than 12 h."""
+    that ours joins and whose ticket somebody has taken, where that is not older than 12 h. earlier: ours, known so long before it, was
+    its beginning: its ticket becomes that of the cause."""
 
     rule: str
     parameter: str = ""
@@ -45,6 +46,7 @@ class Cause:
     above: str = ""  # a utility: it lies on a device upstream of ours in it
     within: Ms = 0
     naming: str = ""
+    earlier: Ms = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,6 +185,38 @@ def test_and_so_it_is_where_the_fault_was_known_for_long() -> None:
     assert told(room) == ["elevator.fault|lift", "elevator.stopped_outside|lift"]
 
 
+@pytest.mark.parametrize("after", [100, 400, 3300, 4300])
+@pytest.mark.parametrize("fault", [0, 36])
+@pytest.mark.parametrize("answer", [False, True])
+def test_a_lift_whose_passengers_press_the_alarm_later_is_one_ticket(
+    after: int, fault: int, answer: bool
+) -> None:
+    """It stands outside a landing, somebody may have taken that; who did was not asked of people in it. After an hour it is another
+    thing."""
+    lift = device("lift", "elevator", 30)
+    room = room_of(
+        [lift], {"elevator": [state(n, 30) for n in ("trapped", "fault_code", "door_zone", "moving")]}
+    )
+    for second in range(0, 300 + after + 390, 30):
+        stands = second >= 300
+        room.at(second, 5)
+        room.reads(
+            ("lift", "door_zone", int(not stands)),
+            ("lift", "moving", 0),
+            ("lift", "fault_code", fault * stands),
+            ("lift", "trapped", int(second >= 300 + after)),
+        )
+        if answer and second == 390:
+            (work,) = room.records.rows.tickets.values()
+            Desk(room.records, room.clock).accept(SITE, work.id, "li")
+    works = {t.cause: t for t in room.records.rows.tickets.values()}
+    later = ["elevator.stopped_outside|lift"] if after > 3600 else []
+    assert sorted(works) == ["elevator.entrapment|lift", *later]
+    assert works["elevator.entrapment|lift"].priority == 1
+    mine = [r.dedupe.split("|") for r in room.records.rows.outbox.values() if "entrapment" in r.dedupe]
+    assert [line[-1].split(":")[0] for line in mine] == ["raised", "unanswered"]
+
+
 def test_but_none_whose_work_is_done() -> None:
     for second, room in lift_of(100, 900):
         if second == 500:

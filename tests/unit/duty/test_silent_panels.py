@@ -15,15 +15,17 @@ BUILDINGS = range(4)
 CUT = 600
 
 
-def estate(own_way: bool = False) -> Room:
-    """A transformer, four boards with a gateway, a panel and two lifts each. own_way: the panels speak past the gateways."""
+def estate(own_way: bool = False, next_door: bool = False) -> Room:
+    """A transformer, four boards with a gateway, a panel and two lifts each. own_way: the panels speak past the gateways; next_door: by
+    that of the next building."""
     lifts = [(f"l{n}{m}", n) for n in BUILDINGS for m in "ab"]
     power: dict[str, tuple[str, ...]] = {f"b{n}": ("t",) for n in BUILDINGS}
     network: dict[str, tuple[str, ...]] = {}
     for name, n in [*lifts, *((f"p{n}", n) for n in BUILDINGS), *((f"g{n}", n) for n in BUILDINGS)]:
         power[name] = (f"b{n}",)
         if name[0] != "g" and not (own_way and name[0] == "p"):
-            network[name] = (f"g{n}",)
+            by = (n + 1) % 4 if next_door and name[0] == "p" else n
+            network[name] = (f"g{by}",)
     network |= {f"b{n}": (f"g{n}",) for n in BUILDINGS}
     devices = [
         device("t", "feeder", 10),
@@ -158,3 +160,20 @@ def test_a_planned_outage_hides_no_panel_whose_gateway_is_alive(given: dict[str,
     goes(room, CUT + 900 * back, CUT + 2400, away={"p0"})
     assert room.tickets() == ["fire.offline|p0"]
     assert room.alarms()["fire.offline@p0"] == "unacknowledged"
+
+
+@pytest.mark.parametrize("phase", [0, 10, 20])
+def test_a_board_that_trips_is_told_as_that_though_its_panel_is_heard_by_another_gateway(phase: int) -> None:
+    """The broker misses its own gateway after a minute; that is no reason for what the panel says."""
+    room = estate(next_door=True)
+    goes(room, 0, CUT + phase)
+    for second in range(CUT + phase, CUT + 900, 10):
+        goes(room, second, second + 10, away={"b0", "p0"})
+        if second == CUT + phase + 60:
+            dies(room, 0)
+        if second % 30 == 0:
+            room.reads(("p0", "alarm", 0), ("p0", "mains", 0))
+    assert room.tickets() == ["feeder.offline|b0"]
+    (work,) = room.records.rows.tickets.values()
+    assert work.priority == 1
+    assert work.opened_at - T0 <= (CUT + phase + 130) * 1000
