@@ -220,9 +220,10 @@ def hand_over(room: Room, work: Work, root: Episode) -> None:
     work.origin = root
     root.work = room.works[work.ticket.cause] = work
     root.alarm = replace(alarm, ticket_due=None)
-    if rule is not None and rule.vital:  # who answered before was not asked of this
+    vital = rule is not None and rule.vital
+    if vital:  # who answered before was not asked of this
         root.alarm = replace(root.alarm, called_at=room.now)
-    if alarm.priority < told:
+    if alarm.priority < told or vital:
         within = tickets.RESPOND[alarm.priority] if rule is None else _within(rule, root)
         work.ticket = replace(work.ticket, respond_by=_sooner(room, work.ticket, within))
         room.tell(root)

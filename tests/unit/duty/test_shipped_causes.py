@@ -217,6 +217,52 @@ def test_a_lift_whose_passengers_press_the_alarm_later_is_one_ticket(
     assert [line[-1].split(":")[0] for line in mine] == ["raised", "unanswered"]
 
 
+def lift_with_people(pressed: range, until: int, rules: str = "", away: range = range(0)) -> Room:
+    """It stands outside a landing with a fault from second 300 on; the alarm is pressed meanwhile, and reset a minute after. away: it is
+    switched off. The work order is accepted as soon as it is of people."""
+    lift = device("lift", "elevator", 30)
+    specs = {"elevator": [state(n, 30) for n in ("trapped", "fault_code", "door_zone", "moving")]}
+    room = Room([lift], specs, rules=parse_rules(rules, "rules.yaml"))
+    room.records.rows.people = [person("li")]
+    desk = Desk(room.records, room.clock)
+    for second in range(0, until, 30):
+        room.at(second, 5)
+        stands = int(second >= 300)
+        rows = (
+            ("door_zone", 1 - stands),
+            ("moving", 0),
+            ("fault_code", 36 * stands),
+            ("trapped", int(second in pressed)),
+        )
+        if second not in away:
+            room.reads(*(("lift", name, value) for name, value in rows))
+        work = next((t for t in room.records.rows.tickets.values() if "entrapment" in t.cause), None)
+        if work is not None and work.state.value == "open":
+            desk.accept(SITE, work.id, "li")
+        if second == pressed.stop + 60:
+            alarm = room.alarm("elevator.entrapment", "lift")
+            desk.acknowledge(SITE, alarm.id, "li")
+            desk.reset(SITE, alarm.id, "li", "freed")
+    return room
+
+
+@pytest.mark.parametrize("away", [range(0), range(2400, 3600)])
+def test_what_stands_when_people_are_freed_stays_on_their_work_order(away: range) -> None:
+    """Somebody is there; the controller is switched off for a while."""
+    room = lift_with_people(range(900, 1500, 30), 4500, away=away)
+    (work,) = room.records.rows.tickets.values()
+    assert (work.cause, work.state.value) == ("elevator.entrapment|lift", "accepted")
+
+
+def test_people_in_a_lift_are_told_of_at_once_though_its_ticket_is_as_urgent_already() -> None:
+    """A site that sets the stop to priority 1."""
+    room = lift_with_people(
+        range(900, 1500, 30), 1000, "rules:\n  - {id: elevator.stopped_outside, priority: 1}\n"
+    )
+    told = [r for r in room.records.rows.outbox.values() if "entrapment" in r.dedupe]
+    assert [(r.created_at - T0) // 1000 for r in told] == [900]
+
+
 def test_but_none_whose_work_is_done() -> None:
     for second, room in lift_of(100, 900):
         if second == 500:
