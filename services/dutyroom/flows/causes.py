@@ -61,6 +61,8 @@ def root_of(
             found = room.open.get((cause.rule, object))
             if found is None or not _explaining(room, found) or _long_before(room, cause, found, episode):
                 continue
+            if cause.above == "network" and _no_way_of(room, found, episode):
+                continue
             if top := top_of(found, episode):
                 return top
     cut = cut_of(room, episode, dead.get("power", {}))
@@ -74,6 +76,13 @@ def _long_before(room: Room, cause: Cause, found: Episode, episode: Episode) -> 
     return bool(cause.within) and known_since(found.alarm) < known_since(episode.alarm) - max(
         cause.within, turns
     )
+
+
+def _no_way_of(room: Room, found: Episode, episode: Episode) -> bool:
+    """Whether a gateway that is said to be away is no reason that a device is not heard: it was heard since, by another way or by a
+    gateway that says so wrongly. One of which nobody is told hides nothing either."""
+    hidden = found.alarm.state in (AlarmState.SHELVED, AlarmState.OUT_OF_SERVICE)
+    return hidden or (room.context.heard(episode.alarm.object) or 0) > known_since(found.alarm)
 
 
 def lost_again(room: Room, root: Episode, episode: Episode, steady: Ms = MINUTE) -> bool:

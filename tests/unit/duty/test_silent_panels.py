@@ -7,8 +7,10 @@ from collections.abc import Collection
 import pytest
 from tests.unit.duty.duty_room import SITE, T0, Room, device, gauge, person, state
 
+from dutyroom.alarms import step
 from dutyroom.flows.announcing import AnnouncingDesk, Wish
 from dutyroom.model.announced import Announced
+from dutyroom.model.duty import AlarmEvent
 from dutyroom.topology import Topology
 
 BUILDINGS = range(4)
@@ -177,3 +179,41 @@ def test_a_board_that_trips_is_told_as_that_though_its_panel_is_heard_by_another
     (work,) = room.records.rows.tickets.values()
     assert work.priority == 1
     assert work.opened_at - T0 <= (CUT + phase + 130) * 1000
+
+
+def test_a_panel_that_fails_while_its_gateway_is_said_to_be_away_and_carries_it_is_told() -> None:
+    """The word that it is back was lost, and people have closed that ticket."""
+    room = estate()
+    goes(room, 0, CUT)
+    dies(room, 0)
+    goes(room, CUT, CUT + 1200)
+    goes(room, CUT + 1200, CUT + 1800, away={"p0"})
+    assert "fire.offline|p0" in room.tickets()
+
+
+@pytest.mark.parametrize("event", [AlarmEvent.SHELVE, AlarmEvent.REMOVE])
+def test_a_gateway_of_which_nobody_is_told_hides_no_panel(event: AlarmEvent) -> None:
+    room = estate()
+    goes(room, 0, CUT)
+    dies(room, 0)
+    goes(room, CUT, CUT + 120, away=behind(0))
+    with room.records.write() as tx:
+        found = next(a for a in tx.alarms.open_ones(SITE) if a.rule == "gateway.offline")
+        until = room.clock.at + 7_200_000 if event is AlarmEvent.SHELVE else None
+        alarm, line = step(found, event, room.clock.at, "li", "replaced", until=until)
+        tx.alarms.update(alarm)
+        tx.alarms.log(line)
+        tx.change(SITE, room.clock.at, "alarm", str(alarm.id))
+    goes(room, CUT + 120, CUT + 900, away=behind(0))
+    assert "fire.offline|p0" in room.tickets()
+
+
+def test_a_panel_whose_battery_is_empty_in_a_cut_is_told_though_all_else_of_its_gateway_is_silent() -> None:
+    """The gateway has a supply of its own."""
+    room = estate()
+    goes(room, 0, CUT)
+    boards = {f"b{n}" for n in BUILDINGS}
+    goes(room, CUT, CUT + 1800, away=boards, volts=0)
+    assert room.tickets() == ["power.mains_lost|t"]
+    goes(room, CUT + 1800, CUT + 2400, away=boards | {"p1"}, volts=0)
+    assert room.tickets() == ["fire.offline|p1", "power.mains_lost|t"]
