@@ -26,7 +26,7 @@ from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.switching import stayed_behind
 from dutyroom.flows.ticketing import TOLD, hand_over, raise_priority
 from dutyroom.flows.witness import awaited_after
-from dutyroom.flows.zones import lingers
+from dutyroom.flows.zones import lingers, of_gateway
 from dutyroom.model.duty import AlarmEvent, AlarmState, TicketEvent, TicketState
 from dutyroom.rules.behind import done_in
 from dutyroom.timebase import MINUTE, Ms
@@ -35,6 +35,9 @@ from dutyroom.topology import upstream
 SLOW: Ms = (
     15 * MINUTE
 )  # before a cut is inferred: what was known since all behind it were last heard is of it
+MISSED: Ms = (
+    10 * MINUTE
+)  # a broker misses a gateway of a long keep-alive after what it carries has been missed
 _BACK = "back_at"  # argument of an alarm that a planned outage covers: when what explains it was over
 
 
@@ -114,6 +117,8 @@ def _of_root(room: Room, episode: Episode, root: Episode, moment: Ms) -> bool:
     # What speaks often was missed long before there was enough to infer a cut from.
     slow = root.guessed and (spoke_until(room, root) or moment) < moment
     earlier = max((c.earlier for c in rule.explained_by if c.rule == root.alarm.rule), default=0)
+    if rule.kind == "stale" and of_gateway(room, root):
+        earlier = MISSED
     return moment >= known_since(root.alarm) - max(SLOW if slow else ROOT_LATENESS, rule.wait, earlier)
 
 

@@ -166,7 +166,9 @@ def _dark(room: Room, utility: str) -> dict[str, Ms]:
     seeming = _seeming(room, utility)
     others = [u for u in _ORDER if u in room.context.topology.feeds and u != utility] if seeming else ()
     elsewhere = {u: dead_feeds(room, u) for u in others}
-    saying = _saying(room) if utility == "power" and seeming else ()  # that is no want of a gateway
+    saying = (
+        _saying(room) | _heard_on_battery(room) if utility == "power" and seeming else ()
+    )  # no want of a gateway
     return {
         device: at
         for device, at in seeming.items()
@@ -337,6 +339,14 @@ def _spoke_after(room: Room, last: Ms | None, quiet: Sequence[str], dark: Mappin
 def _saying(room: Room) -> set[str]:
     """Devices that go on speaking, and say that they have no power."""
     return {e.alarm.object for e in _losses(room)}
+
+
+def _heard_on_battery(room: Room) -> set[str]:
+    """Devices that say on their battery that they have no power, and have missed no two turns."""
+    rules, heard, interval = room.context.rules, room.context.heard, room.context.interval
+    known = ((e.alarm.object, rules.get(e.alarm.rule)) for e in room.open.values() if e.active)
+    on = {device for device, rule in known if rule is not None and on_battery(rule)}
+    return {d for d in on if room.now - (heard(d) or 0) < 2 * interval(d)}
 
 
 def _losses(room: Room) -> list[Episode]:

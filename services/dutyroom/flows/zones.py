@@ -14,7 +14,7 @@ from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, on_battery,
 from dutyroom.flows.room import Room
 from dutyroom.flows.wills import departed, settled
 from dutyroom.model.telemetry import DeviceClass
-from dutyroom.timebase import Ms
+from dutyroom.timebase import MINUTE, Ms
 from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed
 
 # Of these most have no supply but their own.
@@ -80,7 +80,7 @@ def own_fault(room: Room, cut: Episode, top: Episode, network: Mapping[str, Epis
     away |= {
         n for n, root in network.items() if n == root.alarm.object and _reason(room, root, {feed}) is None
     }
-    return not several_ways(room, cut, away | _mute(room, feed))
+    return not (several_ways(room, cut, away | _mute(room, feed)) or _witnessed(room, cut))
 
 
 def _mute(room: Room, feed: str) -> set[str]:
@@ -124,6 +124,23 @@ def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> boo
     rules, own = room.context.rules, dark - {feed}
     saying = {e.alarm.object for e in every if (rule := rules.get(e.alarm.rule)) and on_battery(rule)} & own
     return any(explains(topology, "network", device, gateways) is None for device in saying)
+
+
+def _witnessed(room: Room, cut: Episode) -> bool:
+    """Whether something that hangs on an inferred cut has said on its battery, a minute after that was known and later, that it has no
+    supply: the gateway by which it is heard is alive, though all else there is silent."""
+    below, since = (
+        sole_below(room.context.topology, "power", cut.alarm.object),
+        known_since(cut.alarm) + MINUTE,
+    )
+    return any(
+        e.active
+        and e.alarm.object in below
+        and (rule := room.context.rules.get(e.alarm.rule)) is not None
+        and on_battery(rule)
+        and (room.context.heard(e.alarm.object) or 0) > since
+        for e in room.open.values()
+    )
 
 
 def _hung_on(room: Room, cut: Episode) -> list[Episode]:
@@ -185,7 +202,9 @@ def _of_others(room: Room, root: Episode, gateway: str) -> bool:
     alone, nor a consequence of another one: of gateways that fail together none is the reason of the next."""
     if root.guessed:
         of_gateways = root.root is not None and of_gateway(room, root.root)
-        return not of_gateways and several_ways(room, root, {gateway, *_mute(room, root.alarm.object)})
+        if of_gateways:
+            return False
+        return several_ways(room, root, {gateway, *_mute(room, root.alarm.object)}) or _witnessed(room, root)
     rule = room.context.rules.get(root.alarm.rule)
     return rule is not None and reports_loss(rule) and not _old_word(room, root)
 
