@@ -5,7 +5,7 @@ Neither covers fire, entrapment or gas as an outage; what still holds at the end
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from dutyroom import alarms, tickets
@@ -32,7 +32,7 @@ def covering(room: Room, episode: Episode, rule: Rule) -> Announcement | None:
 
 def covered_until(room: Room, episode: Episode, rule: Rule) -> Ms | None:
     """When the planned outage was over that an alarm came of which stands still; None = it came of none."""
-    ends = (min(a.ends, a.cancelled_at or a.ends) for a in _outages(room, episode, rule) if a.over(room.now))
+    ends = (_ends(a) for a in _outages(room, episode, rule) if a.over(room.now))
     return max((end for end in ends if end > known_since(episode.alarm)), default=None)
 
 
@@ -40,13 +40,28 @@ def _outages(room: Room, episode: Episode, rule: Rule) -> Iterator[Announcement]
     """Those that had begun when an alarm came, and concern it."""
     if not room.announced or rule.vital or episode.alarm.test:
         return
-    for announcement in room.announced.values():
-        if (
-            announcement.kind is Announced.OUTAGE
-            and known_since(episode.alarm) >= announcement.begins - EARLY
-            and _covers(room, announcement, rule, episode.alarm.object)
-        ):
+    of = [
+        a
+        for a in room.announced.values()
+        if a.kind is Announced.OUTAGE and _covers(room, a, rule, episode.alarm.object)
+    ]
+    for announcement in of:
+        if known_since(episode.alarm) >= _begins(announcement, of) - EARLY:
             yield announcement
+
+
+def _begins(outage: Announcement, of: Collection[Announcement]) -> Ms:
+    """When it began, or the first of those of the same place that passed into it without a pause: who announces the rest of the work
+    anew prolongs it."""
+    begins = outage.begins
+    for other in sorted(of, key=lambda a: a.begins, reverse=True):
+        if other.begins < begins <= _ends(other) + EARLY:
+            begins = other.begins
+    return begins
+
+
+def _ends(outage: Announcement) -> Ms:
+    return min(outage.ends, outage.cancelled_at or outage.ends)
 
 
 def _covers(room: Room, outage: Announcement, rule: Rule, device: str) -> bool:
@@ -102,6 +117,17 @@ def mute(room: Room, episode: Episode, announcement: Announcement) -> None:
         episode.alarm = replace(episode.alarm, ticket=None)
 
 
+def passed_on(room: Room, episode: Episode) -> bool:
+    """Whether the next planned outage keeps it quiet where one is over."""
+    rule = rule_of(room, episode)
+    following = covering(room, episode, rule) if rule is not None else None
+    if following is None:
+        return False
+    episode.alarm = replace(episode.alarm, announced=following.id)
+    _count(room, following)
+    return True
+
+
 def muted(room: Room, alarm: Alarm) -> bool:
     """Whether a planned outage that is not over covers it."""
     known = room.announced.get(alarm.announced or 0)
@@ -114,7 +140,7 @@ def began_in(room: Room, alarm: Alarm, rule: Rule) -> bool:
     return any(
         a.kind is Announced.OUTAGE
         and a.over(room.now)
-        and a.begins <= begin < min(a.ends, a.cancelled_at or a.ends)
+        and a.begins <= begin < _ends(a)
         and _covers(room, a, rule, alarm.object)
         for a in room.announced.values()
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from dutyroom import tickets
 from dutyroom.flows.again import sound
-from dutyroom.flows.announced import covering, mute, muted
+from dutyroom.flows.announced import covering, mute, muted, passed_on
 from dutyroom.flows.causes import dead_feeds, objects, root_of, rule_of
 from dutyroom.flows.conditions import OWN
 from dutyroom.flows.episodes import Episode, Work, known_since
@@ -183,7 +183,7 @@ def lift(room: Room) -> None:
             _note_end(room, episode, dead)
             continue
         planned = _of_outage(episode)
-        if planned and episode.alarm.announced in held:
+        if planned and (passed_on(room, episode) or episode.alarm.announced in held):
             continue
         if not planned and _still_explained(room, episode, dead):
             continue

@@ -390,3 +390,39 @@ def test_one_that_ends_some_seconds_after_the_power_is_back_leaves_nothing(early
         room.at(second)
         normal(room)
     assert room.tickets() == []
+
+
+@pytest.mark.parametrize("since", [600, 1100, 1195, 1205])
+@pytest.mark.parametrize("given", [{}, {"utility": ""}, {"devices": ("feeder",)}])
+@pytest.mark.parametrize("back", [True, False])
+def test_who_announces_the_rest_of_the_work_anew_prolongs_it(
+    since: int, given: dict[str, Any], back: bool
+) -> None:
+    """The second outage begins before the first is over, or at once after; what is dead since the first is told at the end of the
+    second, if it is dead then."""
+    room, desk = estate()
+    desk.announce(SITE, "wang", outage(20))
+    dark(room, 60, since)
+    room.at(since)
+    desk.announce(SITE, "li", outage(50, **given))
+    dark(room, since, 2900)
+    assert room.tickets() == []
+    if back:
+        for second in range(2900, 3900, 10):
+            room.at(second)
+            normal(room)
+    else:
+        dark(room, 2900, 3900)
+    assert room.tickets() == ([] if back else ["power.mains_lost|board"])
+    assert len(room.records.rows.outbox) == (not back)
+
+
+def test_an_outage_that_is_announced_minutes_after_another_one_was_over_takes_no_ticket_back() -> None:
+    room, desk = estate()
+    desk.announce(SITE, "wang", outage(20))
+    dark(room, 60, 1600)
+    room.at(1600)
+    desk.announce(SITE, "li", outage(50))
+    dark(room, 1600, 2900)
+    assert room.tickets() == ["power.mains_lost|board"]
+    assert len(room.records.rows.outbox) == 1
