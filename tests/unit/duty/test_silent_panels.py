@@ -238,3 +238,32 @@ def test_a_board_that_trips_is_one_ticket_though_all_but_the_panel_is_silent_beh
     assert room.tickets() == ["feeder.offline|b0"]
     (work,) = room.records.rows.tickets.values()
     assert (work.priority, room.alarm("feeder.offline", "b0").priority) == (1, 1)
+
+
+@pytest.mark.parametrize("own_way", [False, True])
+def test_a_panel_whose_battery_went_flat_in_a_cut_is_one_ticket_when_power_is_back(own_way: bool) -> None:
+    """What it said last, that it is on battery, is no work order beside the one that it is silent."""
+    room = estate(own_way)
+    goes(room, 0, CUT)
+    boards = {f"b{n}" for n in BUILDINGS}
+    goes(room, CUT, CUT + 1800, away=boards, volts=0)
+    goes(room, CUT + 1800, CUT + 3000, away=boards | {"p1"}, volts=0)
+    goes(room, CUT + 3000, CUT + 6000, away={"p1"})
+    assert room.tickets() == ["fire.offline|p1", "power.mains_lost|t"]
+    assert room.alarm("fire.mains_lost", "p1").ticket == room.alarm("fire.offline", "p1").ticket
+
+
+def test_a_panel_that_lost_its_mains_and_then_falls_silent_is_one_ticket_that_is_more_urgent_then() -> None:
+    room = estate()
+    goes(room, 0, CUT)
+    for second in range(CUT, CUT + 3600, 10):
+        goes(room, second, second + 10, away={"p1"})
+        if second % 30 == 0:
+            room.reads(("p1", "alarm", 0), ("p1", "mains", 0))
+    (work,) = room.records.rows.tickets.values()
+    assert (work.cause, work.priority) == ("fire.mains_lost|p1", 3)
+    told = len(room.records.rows.outbox)
+    goes(room, CUT + 3600, CUT + 4500, away={"p1"})
+    (work,) = room.records.rows.tickets.values()
+    assert (work.cause, work.priority) == ("fire.mains_lost|p1", 2)
+    assert len(room.records.rows.outbox) == told + 1
