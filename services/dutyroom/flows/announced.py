@@ -32,8 +32,13 @@ def covering(room: Room, episode: Episode, rule: Rule) -> Announcement | None:
 
 def covered_until(room: Room, episode: Episode, rule: Rule) -> Ms | None:
     """When the planned outage was over that an alarm came of which stands still; None = it came of none."""
-    ends = (_ends(a) for a in _outages(room, episode, rule) if a.over(room.now))
-    return max((end for end in ends if end > known_since(episode.alarm)), default=None)
+    ends = (over_since(a, room.now) for a in _outages(room, episode, rule))
+    return max((end for end in ends if end is not None and end > known_since(episode.alarm)), default=None)
+
+
+def over_since(outage: Announcement, now: Ms) -> Ms | None:
+    """When it was over; None = it is not."""
+    return _ends(outage) if outage.over(now) else None
 
 
 def _outages(room: Room, episode: Episode, rule: Rule) -> Iterator[Announcement]:

@@ -11,7 +11,9 @@ from dutyroom.flows.inferred import over, restored
 from dutyroom.flows.neighbours import (
     LEAST,
     RESTORE_GRACE,
+    ROOT_LATENESS,
     long_unheard,
+    of_zone,
     reports_loss,
     says_more,
     silent_only,
@@ -19,13 +21,13 @@ from dutyroom.flows.neighbours import (
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.switching import going_over, starting
-from dutyroom.flows.zones import cut_of, lingers, own_fault, unheard_by
+from dutyroom.flows.zones import cut_of, lingers, of_gateway, own_fault, unheard_by
 from dutyroom.model.duty import Alarm, AlarmState
 from dutyroom.rules.behind import done_in, waiting_in
 from dutyroom.rules.kind import GAPS
 from dutyroom.rules.spec import Cause, Rule, TicketPolicy, matches
 from dutyroom.timebase import MINUTE, Ms
-from dutyroom.topology import downstream, explains, feeds_of, sole_below, upstream
+from dutyroom.topology import children, downstream, explains, feeds_of, sole_below, upstream
 
 
 def root_of(
@@ -46,6 +48,7 @@ def root_of(
             and not lost_again(room, root, episode)
             and not unheard_by(room, root, episode)
             and not long_unheard(room, root, episode)
+            and not _out_since(room, root, episode)
             and (beside or not spoke_on(room, root, episode))
         }
         if utility == "power":
@@ -58,7 +61,9 @@ def root_of(
             return top
     for cause in rule.explained_by:
         for object in objects(room, cause, episode.alarm.object):
-            found = room.open.get((cause.rule, object))
+            found = room.open.get((cause.rule, object)) or _lately(room, cause.rule, object)
+            if cause.above == "network" and (found is None or not _explaining(room, found)):
+                found = _without_supply(room, object, episode, dead)
             if found is None or not _explaining(room, found) or _long_before(room, cause, found, episode):
                 continue
             if cause.above == "network" and _no_way_of(room, found, episode):
@@ -76,6 +81,47 @@ def _long_before(room: Room, cause: Cause, found: Episode, episode: Episode) -> 
     return bool(cause.within) and known_since(found.alarm) < known_since(episode.alarm) - max(
         cause.within, turns
     )
+
+
+def _out_since(room: Room, root: Episode, episode: Episode) -> bool:
+    """Whether a root stands where nobody looks, on a device out of service, since before an alarm's device was last heard: it hides nothing
+    that happens later. Of what says that there is no supply it is enough that something below was heard; an instrument that is silent
+    alone is taken for a cut as one in service is."""
+    if root.alarm.state is not AlarmState.OUT_OF_SERVICE:
+        return False
+    topology, device, known = room.context.topology, episode.alarm.object, known_since(root.alarm)
+    hanging = set[str]()
+    if not silent_only(room, root):
+        hanging = downstream(topology, "power", device) | downstream(topology, "network", device)
+    return any((room.context.heard(d) or 0) > known + ROOT_LATENESS for d in {device, *hanging})
+
+
+def _lately(room: Room, rule: str, object: str) -> Episode | None:
+    """An alarm that has ended, and may explain still what is coming back: one that hung on a cut ends with the first word."""
+    return next((e for e in room.recent if e.key == (rule, object) and _explaining(room, e)), None)
+
+
+def _without_supply(
+    room: Room, gateway: str, episode: Episode, dead: dict[str, dict[str, Episode]]
+) -> Episode | None:
+    """What takes its supply from a gateway of which its broker has not said yet that it is away: a cut that is more than an instrument's
+    silence, or announced, where nothing that the gateway carries was heard since. Of one with a supply of its own something is."""
+    if "power" not in dead:
+        dead["power"] = dead_feeds(room, "power")
+    cuts = {f: e for f, e in dead["power"].items() if not silent_only(room, e) or _announced(room, e)}
+    feed = explains(room.context.topology, "power", gateway, cuts)
+    root = None if feed is None else top_of(cuts[feed], episode)
+    if root is None:
+        return None
+    carried = {episode.alarm.object, *children(room.context.topology, "network").get(gateway, ())}
+    since = known_since(root.alarm)
+    return None if any((room.context.heard(d) or 0) > since for d in carried) else root
+
+
+def _announced(room: Room, episode: Episode) -> bool:
+    """Whether a planned outage keeps it quiet."""
+    outage = room.announced.get(episode.alarm.announced or 0)
+    return outage is not None and not episode.alarm.test and outage.running(room.now)
 
 
 def _no_way_of(room: Room, found: Episode, episode: Episode) -> bool:
@@ -219,10 +265,20 @@ def _without(room: Room, utility: str, device: str, idle: str, dead: Mapping[str
 def _explaining(room: Room, root: Episode) -> bool:
     """A root explains while it stands, and for the grace in which its consequences come back."""
     ended = over(root.alarm)
+    if ended is not None and of_zone(room, root):  # its zone may speak long after the gateway is back
+        ended = min([ended, *_ends_of_gateway(room, root)])
     back = restored(root.root.alarm) if root.root is not None else None
     if back is not None and lingers(room, root, back):
         return False
     return not root.alarm.disproved and (ended is None or room.now - ended < RESTORE_GRACE)
+
+
+def _ends_of_gateway(room: Room, zone: Episode) -> list[Ms]:
+    """When alarms of a gateway itself were over, since its zone fell silent or just before."""
+    object, since = zone.alarm.object, known_since(zone.alarm) - RESTORE_GRACE
+    own = (e for e in (*room.open.values(), *room.recent) if e.alarm.object == object and e is not zone)
+    ends = (over(e.alarm) for e in own if of_gateway(room, e) and not of_zone(room, e))
+    return [end for end in ends if end is not None and end >= since]
 
 
 def root_rules(room: Room, utility: str, feed: str) -> tuple[Rule, ...]:

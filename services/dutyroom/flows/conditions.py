@@ -94,7 +94,12 @@ def raise_alarm(room: Room, rule: Rule, condition: Condition) -> None:
     room.step(episode, AlarmEvent.RAISE, at=condition.at)
     quiet = episode.alarm.chattering and not recurs(room, episode, rule)
     if episode.alarm.state is AlarmState.UNACKNOWLEDGED and not quiet:
-        if condition.object in room.context.out and not rule.latched:
+        # What others show of a feed is not the word of its instrument.
+        if (
+            condition.object in room.context.out
+            and not rule.latched
+            and "inferred" not in condition.arguments
+        ):
             room.step(episode, AlarmEvent.REMOVE, "alarm.reason.out_of_service")
         else:
             announce(room, episode, rule)

@@ -162,7 +162,12 @@ def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
     done = work.ticket.state is TicketState.DONE
     if of_a_cut or done or not _of_root(room, episode, root, work.ticket.opened_at):
         room.ticket(work, TicketEvent.NOTE, "alarm.reason.explained")
-    elif tickets.cause_of(*root.key) not in room.works and rule is not None and rule.ticket.after is not None:
+    elif (
+        tickets.cause_of(*root.key) not in room.works
+        and rule is not None
+        and rule.ticket.after is not None
+        and not muted(room, root.alarm)
+    ):
         hand_over(room, work, root)
     elif work.ticket.state is TicketState.OPEN:
         room.ticket(work, TicketEvent.CANCEL, "alarm.reason.explained")

@@ -12,7 +12,7 @@ from dataclasses import replace
 from math import inf
 
 from dutyroom import tickets
-from dutyroom.flows.across import ALIVE, KEPT_ALIVE, TOGETHER, across, gone_by, suspects, undecided
+from dutyroom.flows.across import ALIVE, KEPT_ALIVE, TOGETHER, WILL, across, gone_by, suspects, undecided
 from dutyroom.flows.announced import covering
 from dutyroom.flows.causes import dead_feeds, inferred_rule, lost_again, root_rules
 from dutyroom.flows.conditions import OWN, clear, fresh, raise_alarm
@@ -24,6 +24,7 @@ from dutyroom.flows.neighbours import (
     on_battery,
     reports_loss,
     silent_only,
+    tells_nothing,
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
@@ -44,8 +45,9 @@ _ORDER = ("network", "water", "power")
 def infer(room: Room) -> None:
     """A root alarm on a feed that is silent together with what hangs on it, and its end."""
     silent = _seeming(room, "power")
-    _branches(room, {**silent_zones(room), **silent})
     wills = settled(departed(room.context, room.now), room.now)
+    gone = {device: at + WILL for device, at in wills.items()}
+    _branches(room, {**silent_zones(room), **gone, **_on_battery(room), **silent})
     waiting: set[str] = set()  # what is dark behind gateways of which nobody knows yet whether there is a cut
     for utility in [u for u in _ORDER if u in room.context.topology.feeds]:
         dark = _dark(room, utility)
@@ -248,7 +250,17 @@ def _dead_now(
         (feed, rule)
         for feed in candidates
         if (feed not in known or (feed in told and _silent(room, feed, known[feed])))
-        and explains(topology, utility, feed, {f: e for f, e in known.items() if f != feed}) is None
+        and explains(
+            topology,
+            utility,
+            feed,
+            {
+                f: e
+                for f, e in known.items()
+                if f != feed and not (feed in told and _outlived(room, utility, f, e, {feed: room.now}, 1))
+            },
+        )
+        is None
         and (rule := inferred_rule(room, utility, feed)) is not None
         and (feed in told or _proven(room, utility, feed, dark, wills))
     ]
@@ -276,8 +288,9 @@ def _outlived(
     """Whether what hangs on a feed, and is dark now, spoke on though its instrument was silent, or again since it is not, or
     since what had been inferred was over."""
     alarm, rule = episode.alarm, room.context.rules.get(episode.alarm.rule)
-    if rule is None or alarm.object != feed or alarm.state is AlarmState.OUT_OF_SERVICE:
+    if rule is None or alarm.object != feed:
         return False
+    out = alarm.state is AlarmState.OUT_OF_SERVICE
     only = sole_below(room.context.topology, utility, feed)
     if (ended := over(alarm)) is not None:
         same = (over(e.alarm) or ended for e in room.recent if e.key == episode.key)
@@ -286,7 +299,7 @@ def _outlived(
             return False
         since, said = ended, {e.alarm.object for e in _losses(room) if not lost_again(room, episode, e, 0)}
     else:
-        if rule.kind != "stale" or episode.guessed:
+        if episode.guessed or (rule.kind != "stale" and not out):
             return False
         if alarm.state not in ANNUNCIATED and inferred_rule(room, utility, feed) is None:
             return False
@@ -294,9 +307,15 @@ def _outlived(
     return sum(d in dark and d not in said and (room.context.heard(d) or 0) > since for d in only) >= least
 
 
+def _speaking(room: Room, utility: str, feed: str) -> list[str]:
+    """What hangs on a feed alone, but what says nothing of its supply though it speaks."""
+    only = sole_fed(room.context.topology, utility, feed)
+    return [d for d in only if utility != "power" or not tells_nothing(room, d)]
+
+
 def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms], wills: Collection[str] = ()) -> bool:
     heard = room.context.heard
-    only = sole_fed(room.context.topology, utility, feed)
+    only = _speaking(room, utility, feed)
     last, saying = heard(feed), _saying(room)
     # Below one that has spoken for a minute since, it is a fault of their own that they say.
     quiet = [d for d in only if d in dark and not (d in saying and (last or 0) > dark[d] + MINUTE)]
@@ -341,12 +360,19 @@ def _saying(room: Room) -> set[str]:
     return {e.alarm.object for e in _losses(room)}
 
 
+def _on_battery(room: Room) -> dict[str, Ms]:
+    """Devices that say on their battery that they have no power, and since when."""
+    rules = room.context.rules
+    known = ((e, rules.get(e.alarm.rule)) for e in room.open.values() if e.active)
+    return {
+        e.alarm.object: known_since(e.alarm) for e, rule in known if rule is not None and on_battery(rule)
+    }
+
+
 def _heard_on_battery(room: Room) -> set[str]:
-    """Devices that say on their battery that they have no power, and have missed no two turns."""
-    rules, heard, interval = room.context.rules, room.context.heard, room.context.interval
-    known = ((e.alarm.object, rules.get(e.alarm.rule)) for e in room.open.values() if e.active)
-    on = {device for device, rule in known if rule is not None and on_battery(rule)}
-    return {d for d in on if room.now - (heard(d) or 0) < 2 * interval(d)}
+    """Those of them that have missed no two turns."""
+    heard, interval = room.context.heard, room.context.interval
+    return {d for d in _on_battery(room) if room.now - (heard(d) or 0) < 2 * interval(d)}
 
 
 def _losses(room: Room) -> list[Episode]:
@@ -375,7 +401,7 @@ def _alive(room: Room, utility: str, episode: Episode, dark: Mapping[str, Ms]) -
             return True
         if not this_time:
             episode.alarm = replace(episode.alarm, arguments={**arguments, "spoke_at": room.now})
-    only = sole_fed(room.context.topology, utility, feed)
+    only = _speaking(room, utility, feed)
     alive = [d for d in only if d not in dark and (heard(d) or 0) > since]
     gone = sum(d in dark for d in only)
     if ALIVE * sum(not _may_say(room, utility, d) for d in alive) > gone:

@@ -13,6 +13,7 @@ from dutyroom.flows.episodes import Episode, known_since
 from dutyroom.flows.inferred import GUESS, supplied
 from dutyroom.flows.room import Room
 from dutyroom.model.duty import Alarm
+from dutyroom.model.telemetry import DeviceClass
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import downstream, sole_below
@@ -89,6 +90,16 @@ def on_battery(rule: Rule) -> bool:
     return rule.dark and rule.kind == "state" and not rule.root and "power" in rule.utilities
 
 
+def tells_nothing(room: Room, device: str) -> bool:
+    """Whether a device speaks with and without supply, and never says which: a fire panel has a battery, and one without a reading of its
+    mains is no sign of either."""
+    known = room.context.devices.get(device)
+    if known is None or known.device_class != DeviceClass.FIRE_PANEL:
+        return False
+    rules = (rule.id for rule in room.context.rules.values() if on_battery(rule))
+    return all(room.context.said(rule, device) is None for rule in rules)
+
+
 def few(room: Room, root: Episode, episode: Episode) -> bool:
     """Whether what is silent behind an instrument, an alarm's device among it, is little beside what speaks."""
     silent, alive = _count(room, root)
@@ -132,7 +143,9 @@ def spoke_until(room: Room, root: Episode) -> Ms | None:
     """The last moment up to which more than a fifth of what hangs on a feed alone has been heard."""
     feed = root.alarm.object
     if feed not in room.spoke:
-        heard = [room.context.heard(d) for d in sole_below(room.context.topology, _utility(room, root), feed)]
+        below = sole_below(room.context.topology, _utility(room, root), feed)
+        power = _utility(room, root) == "power"
+        heard = [room.context.heard(d) for d in below if not (power and tells_nothing(room, d))]
         known = sorted((at for at in heard if at is not None), reverse=True)
         room.spoke[feed] = known[len(known) // 5] if known else None
     return room.spoke[feed]
@@ -143,4 +156,7 @@ def _count(room: Room, root: Episode) -> tuple[int, int]:
     below = set(sole_below(room.context.topology, _utility(room, root), root.alarm.object))
     silent = below & {e.alarm.object for e in room.open.values() if e.active and _stale(room, e)}
     since = known_since(root.alarm)
-    return len(silent), sum((room.context.heard(d) or 0) > since for d in below - silent)
+    speak = [d for d in below - silent if (room.context.heard(d) or 0) > since]
+    if _utility(room, root) == "power":
+        speak = [d for d in speak if not tells_nothing(room, d)]
+    return len(silent), len(speak)

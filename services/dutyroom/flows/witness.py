@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from dutyroom.alarms import spans_of
-from dutyroom.flows.announced import covered_until
+from dutyroom.flows.announced import covered_until, over_since
 from dutyroom.flows.episodes import Episode
 from dutyroom.flows.inferred import GUESS
-from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, ROOT_LATENESS, on_battery, reports_loss
+from dutyroom.flows.neighbours import (
+    LEAST,
+    RESTORE_GRACE,
+    ROOT_LATENESS,
+    on_battery,
+    reports_loss,
+    tells_nothing,
+)
 from dutyroom.flows.room import Room
 from dutyroom.timebase import HOUR, MINUTE, SECOND, Ms
 from dutyroom.topology import children, feeds_of, sole_fed, upstream
@@ -42,7 +49,7 @@ def told_of(room: Room, utility: str, dark: Mapping[str, Ms], wills: Collection[
         first = min(_lost_from(room, d, dark[d]) for d in only if d in saying)
         if not first - 3 * turn - own - TELLS <= last <= since + SAYS:
             continue
-        rest = {d: room.context.heard(d) for d in only if d not in saying}
+        rest = {d: room.context.heard(d) for d in only if d not in saying and not tells_nothing(room, d)}
         missed = [
             d
             for d, at in rest.items()
@@ -103,13 +110,18 @@ def _witnesses(room: Room) -> set[str]:
 
 
 def awaited_after(room: Room, outage: int) -> bool:
-    """Whether a planned outage is just over, and what still says that it has no supply has not said it anew: then the whole board is
-    dead, and one ticket. For two minutes at most, and not where a feed says itself that it is dead."""
+    """Whether a planned outage is just over, and what it covered may be about to speak: what said that it has no supply has not said it
+    anew, for two minutes at most (then the whole board is dead, and one ticket); or nothing says anything, and what gateways carry has
+    the grace as after any cut, for who ends an outage has switched on. Not where a feed says itself that it is dead."""
     mine = [e for e in room.open.values() if e.alarm.announced == outage and e.active]
-    rules = (room.context.rules.get(episode.alarm.rule) for episode in mine)
-    if any(rule is not None and reports_loss(rule) for rule in rules):
+    rules = [rule for e in mine if (rule := room.context.rules.get(e.alarm.rule)) is not None]
+    if any(reports_loss(rule) for rule in rules):
         return False
-    return any(_says_so(room, episode) and _awaited(room, episode, 2 * MINUTE) for episode in mine)
+    saying = [e for e in mine if _says_so(room, e)]
+    if saying:
+        return any(_awaited(room, e, 2 * MINUTE) for e in saying)
+    ended = over_since(room.announced[outage], room.now)
+    return ended is not None and room.now - ended < RESTORE_GRACE and any(rule.root for rule in rules)
 
 
 def _says_so(room: Room, episode: Episode) -> bool:

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from dutyroom.flows.episodes import Episode, known_since
+from dutyroom.flows.episodes import Context, Episode, known_since
 from dutyroom.flows.inferred import GUESS, restored
 from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, on_battery, reports_loss, silent_only
 from dutyroom.flows.room import Room
 from dutyroom.flows.wills import departed, settled
 from dutyroom.model.telemetry import DeviceClass
-from dutyroom.timebase import MINUTE, Ms
+from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed
 
+TELLS: Ms = 10 * SECOND  # what speaks each minute has by then
 # Of these most have no supply but their own.
 _BATTERY = (DeviceClass.WATER_METER, DeviceClass.GAS_METER, DeviceClass.HEAT_METER, DeviceClass.SENSOR)
 
@@ -49,7 +50,9 @@ def _reason_of(
     carried = [d for d in children(topology, "network").get(gateway, ()) if heard(d) is not None]
     by = {device: explains(topology, "power", device, cuts) for device in carried}
     supplied = [
-        device for device, feed in by.items() if feed is None and not (battery and _own(room, device))
+        device
+        for device, feed in by.items()
+        if feed is None and not (battery and on_its_own(room.context, device))
     ]
     without = sorted(feed for feed in by.values() if feed is not None)
     if len(without) <= len(supplied):
@@ -59,13 +62,13 @@ def _reason_of(
     return max(without, key=without.count)
 
 
-def _own(room: Room, device: str) -> bool:
+def on_its_own(context: Context, device: str) -> bool:
     """Whether a device runs on a battery, as far as anybody knows."""
-    known = room.context.devices.get(device)
+    known = context.devices.get(device)
     return (
         known is not None
         and known.device_class in _BATTERY
-        and not feeds_of(room.context.topology, "power", device)
+        and not feeds_of(context.topology, "power", device)
     )
 
 
@@ -128,19 +131,21 @@ def several_ways(room: Room, episode: Episode, gateways: Collection[str]) -> boo
 
 def _witnessed(room: Room, cut: Episode) -> bool:
     """Whether something that hangs on an inferred cut has said on its battery, a minute after that was known and later, that it has no
-    supply: the gateway by which it is heard is alive, though all else there is silent."""
+    supply, or says so for a minute and has missed no two turns: the gateway by which it is heard is alive, though all else there is
+    silent."""
     below, since = (
         sole_below(room.context.topology, "power", cut.alarm.object),
         known_since(cut.alarm) + MINUTE,
     )
-    return any(
-        e.active
-        and e.alarm.object in below
-        and (rule := room.context.rules.get(e.alarm.rule)) is not None
-        and on_battery(rule)
-        and (room.context.heard(e.alarm.object) or 0) > since
-        for e in room.open.values()
-    )
+    for episode in room.open.values():
+        rule, device = room.context.rules.get(episode.alarm.rule), episode.alarm.object
+        if not episode.active or rule is None or not on_battery(rule) or device not in below:
+            continue
+        last, turn = room.context.heard(device) or 0, room.context.interval(device)
+        steady = last >= known_since(episode.alarm) + MINUTE - TELLS and room.now - last < 2 * turn
+        if last > since or steady:
+            return True
+    return False
 
 
 def _hung_on(room: Room, cut: Episode) -> list[Episode]:

@@ -202,6 +202,13 @@ class FakeDevices:
     def all(self, site: str) -> Sequence[Device]:
         return self.rows.devices
 
+    def get(self, site: str, device: str) -> Device | None:
+        return next((d for d in self.rows.devices if d.id == device), None)
+
+    def upsert(self, devices: Sequence[Device]) -> None:
+        changed = {d.id: d for d in devices}
+        self.rows.devices[:] = [changed.get(d.id, d) for d in self.rows.devices]
+
     def events(self, site: str, point: int, since: int, limit: int, code: str) -> Sequence[Event]:
         found = [e for e in self.rows.events if (e.point, e.code) == (point, code) and e.at >= since]
         return sorted(found, key=lambda e: -e.at)[:limit]

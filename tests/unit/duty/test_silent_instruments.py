@@ -13,12 +13,12 @@ from dutyroom.rules.parse import parse_rules
 from dutyroom.topology import Topology
 
 
-@pytest.mark.parametrize("why", ["shelved", "gateway", "planned"])
+@pytest.mark.parametrize("why", ["shelved", "out of service", "gateway", "planned"])
 @pytest.mark.parametrize("again", [False, True])
 def test_a_cut_behind_an_instrument_whose_alarm_nobody_looks_at_is_told(why: str, again: bool) -> None:
-    """Its alarm is on the shelf, hangs on a dead gateway, or is quiet while people work at that; half an hour later all
-    that hangs on the board falls silent."""
-    room = quick_board(gateway=why != "shelved")
+    """Its alarm is on the shelf, it is out of service, hangs on a dead gateway, or is quiet while people work at that; half an hour
+    later all that hangs on the board falls silent."""
+    room = quick_board(gateway=why in ("gateway", "planned"))
     room.records.rows.devices = list(room.devices.values())
     if why == "planned":
         wish = Wish(
@@ -32,8 +32,10 @@ def test_a_cut_behind_an_instrument_whose_alarm_nobody_looks_at_is_told(why: str
     silent = room.alarm("feeder.offline", "board")
     if why == "shelved":
         Desk(room.records, room.clock).shelve(SITE, silent.id, "wang", room.clock.at + 20_000_000, "broken")
+    if why == "out of service":
+        Desk(room.records, room.clock).remove(SITE, "board", "wang", "a new meter is on its way")
     state, told = room.alarms()["feeder.offline@board"], len(room.records.rows.outbox)
-    assert state == ("shelved" if why == "shelved" else "suppressed")
+    assert state == {"shelved": "shelved", "out of service": "out_of_service"}.get(why, "suppressed")
     board_day(room, 2000, 2040, board=False, pumps=False)
     if again:
         room.restart()
@@ -184,3 +186,38 @@ def test_what_falls_silent_behind_a_gateway_that_only_its_broker_takes_for_dead_
         "pump.offline@p0": "unacknowledged",
     }
     assert room.tickets() == ["gateway.offline|gw", "pump.offline|p0"]
+
+
+@pytest.mark.parametrize("tripped", [(0,), (0, 1, 2)])
+def test_an_instrument_out_of_service_that_says_there_is_no_power_hides_no_board(
+    tripped: tuple[int, ...],
+) -> None:
+    """It hangs on the bench and reads 0 V; what it should measure has power, until boards trip one after the other."""
+    devices = [device("t", "feeder", 10), *(device(f"b{n}", "feeder", 10) for n in range(4))]
+    room = Room(
+        devices,
+        {"feeder": [gauge("voltage")]},
+        topology=Topology({"power": {f"b{n}": ("t",) for n in range(4)}}),
+    )
+    room.records.rows.people, room.records.rows.devices = [person("li")], list(devices)
+    room.reads(*((d.id, "voltage", 230) for d in devices))
+    Desk(room.records, room.clock).remove(SITE, "t", "wang", "on the bench")
+    for second in range(10, 1800, 10):
+        dead = {n for n in tripped if second >= 600 + 90 * n}
+        room.at(second)
+        room.reads(("t", "voltage", 0), *((f"b{n}", "voltage", 0 if n in dead else 230) for n in range(4)))
+    assert room.alarms()["power.mains_lost@t"] == "out_of_service"
+    assert room.tickets() == [f"power.mains_lost|b{n}" for n in tripped]
+
+
+def test_taking_the_dead_feeder_out_of_service_in_its_cut_tells_nobody_of_what_hangs_on_it() -> None:
+    room = quick_board()
+    room.records.rows.devices = list(room.devices.values())
+    board_day(room, 0, 300)
+    board_day(room, 300, 900, board=False, pumps=False)
+    assert len(room.tickets()) == 1
+    told = len(room.records.rows.outbox)
+    Desk(room.records, room.clock).remove(SITE, "board", "wang", "the fitter is there")
+    board_day(room, 900, 2400, board=False, pumps=False)
+    assert len(room.tickets()) == 1
+    assert len(room.records.rows.outbox) == told

@@ -18,13 +18,17 @@ BUILDINGS = range(4)
 CUT = 600
 
 
-def estate(own_way: bool = False, next_door: bool = False, cars: str = "ab") -> Room:
+def estate(
+    own_way: bool = False, next_door: bool = False, cars: str = "ab", turn: int = 10, meters: int = 0
+) -> Room:
     """A transformer, four boards with a gateway, a panel and lifts each. own_way: the panels speak past the gateways; next_door: by
-    that of the next building."""
+    that of the next building; turn: of the boards' instruments, seconds; meters: on each
+    board."""
     lifts = [(f"l{n}{m}", n) for n in BUILDINGS for m in cars]
     power: dict[str, tuple[str, ...]] = {f"b{n}": ("t",) for n in BUILDINGS}
     network: dict[str, tuple[str, ...]] = {}
-    for name, n in [*lifts, *((f"p{n}", n) for n in BUILDINGS), *((f"g{n}", n) for n in BUILDINGS)]:
+    counted = [(f"m{n}{m}", n) for n in BUILDINGS for m in range(meters)]
+    for name, n in [*lifts, *counted, *((f"p{n}", n) for n in BUILDINGS), *((f"g{n}", n) for n in BUILDINGS)]:
         power[name] = (f"b{n}",)
         if name[0] != "g" and not (own_way and name[0] == "p"):
             by = (n + 1) % 4 if next_door and name[0] == "p" else n
@@ -32,12 +36,14 @@ def estate(own_way: bool = False, next_door: bool = False, cars: str = "ab") -> 
     network |= {f"b{n}": (f"g{n}",) for n in BUILDINGS}
     devices = [
         device("t", "feeder", 10),
-        *(device(f"b{n}", "feeder", 10) for n in BUILDINGS),
+        *(device(f"b{n}", "feeder", turn) for n in BUILDINGS),
         *(device(f"g{n}", "gateway") for n in BUILDINGS),
         *(device(f"p{n}", "fire_panel", 30) for n in BUILDINGS),
         *(device(name, "elevator", 30) for name, _ in lifts),
+        *(device(name, "electricity_meter", 900) for name, _ in counted),
     ]
     specs = {
+        "electricity_meter": [gauge("energy", "kWh", 900)],
         "feeder": [gauge("voltage", "V")],
         "gateway": [state("online")],
         "fire_panel": [state("alarm", 30), state("mains", 30)],
@@ -267,3 +273,168 @@ def test_a_panel_that_lost_its_mains_and_then_falls_silent_is_one_ticket_that_is
     (work,) = room.records.rows.tickets.values()
     assert (work.cause, work.priority) == ("fire.mains_lost|p1", 2)
     assert len(room.records.rows.outbox) == told + 1
+
+
+def goes_dark(room: Room, since: int, until: int) -> None:
+    """The transformer's instrument has died with it; panels of a way of their own say that they have no mains."""
+    own = [p for p in (f"p{n}" for n in BUILDINGS) if p not in room.topology.feeds["network"]]
+    for second in range(since, until, 10):
+        room.at(second)
+        rows = [(p, point, 0) for p in own for point in ("alarm", "mains")] if second % 30 == 0 else []
+        room.reads(*rows)
+
+
+@pytest.mark.parametrize("early", [-20, 0, 20])
+@pytest.mark.parametrize("own_way", [False, True])
+def test_who_ends_an_outage_when_the_power_is_back_calls_nobody_while_gateways_start(
+    early: int, own_way: bool
+) -> None:
+    """They need two minutes. What stays dead is told when it has had its grace."""
+    room = estate(own_way)
+    goes(room, 0, CUT)
+    desk = AnnouncingDesk(room.records, room.clock)
+    wish = Wish(Announced.OUTAGE, T0 + (CUT + 9000) * 1000, "service", utility="power", devices=("t",))
+    made = desk.announce(SITE, "wang", wish)
+    dies(room, *BUILDINGS)
+    goes_dark(room, CUT, CUT + 1800 + early)
+    room.at(CUT + 1800 + early)
+    desk.cancel(SITE, made.id, "li", "power is back")
+    if early > 0:
+        goes(room, CUT + 1800, CUT + 1800 + early, away={f"b{n}" for n in BUILDINGS} | behind(*BUILDINGS))
+    elif early:
+        goes_dark(room, CUT + 1800 + early, CUT + 1800)
+    goes(room, CUT + 1800 + max(early, 0), CUT + 1930, away={f"b{n}" for n in BUILDINGS} | behind(*BUILDINGS))
+    room.reads(*((f"g{n}", "online", 1) for n in BUILDINGS))
+    goes(room, CUT + 1930, CUT + 3000)
+    assert room.tickets() == []
+    assert not room.records.rows.outbox
+
+
+@pytest.mark.parametrize("own_way", [False, True])
+def test_a_cut_that_outlasts_its_outage_is_one_ticket_within_six_minutes(own_way: bool) -> None:
+    """Panels that say so tell it within two; where nothing says anything it has the time of a return."""
+    room = estate(own_way)
+    goes(room, 0, CUT)
+    wish = Wish(Announced.OUTAGE, T0 + (CUT + 1800) * 1000, "service", utility="power", devices=("t",))
+    AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", wish)
+    dies(room, *BUILDINGS)
+    goes_dark(room, CUT, CUT + 3600)
+    (work,) = room.records.rows.tickets.values()
+    assert (work.cause, work.priority) == ("feeder.offline|t", 1)
+    assert work.opened_at - T0 <= (CUT + 1800 + (150 if own_way else 360)) * 1000
+    assert len(room.records.rows.outbox) == 1
+
+
+@pytest.mark.parametrize("lasts", [150, 180, 210, 240])
+@pytest.mark.parametrize("planned", [False, True])
+def test_panels_have_their_grace_after_a_short_cut_though_the_word_of_the_gateways_is_over(
+    lasts: int, planned: bool
+) -> None:
+    """Gateways start for half a minute, and each panel has its turn a minute later."""
+    room = estate()
+    goes(room, 0, CUT)
+    if planned:
+        wish = Wish(Announced.OUTAGE, T0 + (CUT + 9000) * 1000, "service", utility="power", devices=("t",))
+        AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", wish)
+    goes(room, CUT, CUT + 90, away=behind(*BUILDINGS), volts=0)
+    dies(room, *BUILDINGS)
+    goes(room, CUT + 90, CUT + lasts, away=behind(*BUILDINGS), volts=0)
+    goes(room, CUT + lasts, CUT + lasts + 30, away=behind(*BUILDINGS))
+    room.reads(*((f"g{n}", "online", 1) for n in BUILDINGS))
+    goes(room, CUT + lasts + 30, CUT + lasts + 120, away={f"p{n}" for n in BUILDINGS})
+    goes(room, CUT + lasts + 120, CUT + 1500)
+    assert room.tickets() == ([] if planned else ["power.mains_lost|t"])
+    assert len(room.records.rows.outbox) == (not planned)
+
+
+@pytest.mark.parametrize("planned", [False, True])
+def test_a_gateway_below_a_dead_feed_is_known_to_be_away_before_its_broker_says_so(planned: bool) -> None:
+    """Keep-alives of 300 s: the panels are missed two minutes before the last will."""
+    room = estate()
+    goes(room, 0, CUT)
+    if planned:
+        wish = Wish(Announced.OUTAGE, T0 + (CUT + 9000) * 1000, "service", utility="power", devices=("t",))
+        AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", wish)
+    goes(room, CUT, CUT + 450, away=behind(*BUILDINGS), volts=0)
+    dies(room, *BUILDINGS)
+    goes(room, CUT + 450, CUT + 1500, away=behind(*BUILDINGS), volts=0)
+    assert room.tickets() == ([] if planned else ["power.mains_lost|t"])
+    assert len(room.records.rows.outbox) == (not planned)
+    assert room.alarms()["fire.offline@p1"] == "suppressed"
+
+
+def test_an_alarm_that_a_planned_outage_keeps_quiet_takes_over_no_ticket() -> None:
+    """What feeds the gateways is not entered, so panels are told before these are known to be away; no cut becomes of it."""
+    room = estate()
+    room.topology.feeds["power"].update({f"g{n}": () for n in BUILDINGS})  # type: ignore[attr-defined]
+    goes(room, 0, CUT)
+    wish = Wish(Announced.OUTAGE, T0 + (CUT + 9000) * 1000, "service", utility="power", devices=("t",))
+    AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", wish)
+    goes_dark(room, CUT, CUT + 330)
+    dies(room, *BUILDINGS)
+    goes_dark(room, CUT + 330, CUT + 1500)
+    opened = room.records.rows.tickets.values()
+    assert {work.priority for work in opened} <= {2}
+    assert not [work for work in opened if work.cause == "feeder.offline|t"]
+
+
+def test_a_panel_that_cannot_say_what_it_runs_on_is_no_sign_of_supply() -> None:
+    """It has a battery as all panels do, a way of its own, and no reading of its mains."""
+    room = estate(own_way=True, turn=30, meters=4)
+    for second in range(0, 2 * CUT + 900, 5):
+        room.at(second, 5)
+        rows: list[tuple[str, str, float]] = (
+            [("t", "voltage", 230)] if second < 2 * CUT and second % 10 == 0 else []
+        )
+        for n in BUILDINGS:
+            if (second + 10 * n) % 30 == 0:
+                rows.append((f"p{n}", "alarm", 0))
+            if (second + 5 * n) % 30 == 15 and second < 2 * CUT:
+                rows.append((f"b{n}", "voltage", 230))
+            if second % 30 == 5 * n and second < 2 * CUT:
+                rows += [(f"l{n}a", "trapped", 0), (f"l{n}b", "trapped", 0)]
+            if second < 2 * CUT:
+                rows += [
+                    (f"m{n}{m}", "energy", second) for m in range(4) if (second + 55 * (4 * n + m)) % 900 == 0
+                ]
+        room.reads(*rows)
+        if second == 2 * CUT + 90:
+            dies(room, *BUILDINGS)
+    (work,) = room.records.rows.tickets.values()
+    assert (work.cause, work.priority) == ("feeder.offline|t", 1)
+    assert work.opened_at - T0 <= (2 * CUT + 180) * 1000
+
+
+@pytest.mark.parametrize("wills", [(0, 0, 0, 0), (5, 8, 11, 14), (40, 55, 70, 85)])
+def test_a_cut_of_which_panels_and_last_wills_tell_is_a_ticket_within_a_minute_of_the_first(
+    wills: tuple[int, ...],
+) -> None:
+    """The transformer's instrument dies with it."""
+    room = estate(own_way=True)
+    goes(room, 0, CUT)
+    for second in range(CUT, CUT + 300, 10):
+        goes_dark(room, second, second + 10)
+        dies(room, *(n for n in BUILDINGS if second <= CUT + wills[n] < second + 10))
+    (work,) = room.records.rows.tickets.values()
+    assert (work.cause, work.priority) == ("feeder.offline|t", 1)
+    assert work.opened_at - T0 <= (CUT + 10 + 60) * 1000
+    assert len(room.records.rows.outbox) == 1
+
+
+@pytest.mark.parametrize("away", [400, 1200])
+def test_what_does_not_come_back_with_its_gateway_is_told_after_five_minutes(away: int) -> None:
+    room = estate()
+    goes(room, 0, CUT)
+    dies(room, 0)
+    lifts = {"l0a", "l0b"}
+    goes(room, CUT, CUT + away, away=behind(0))
+    room.reads(("g0", "online", 1))
+    for second in range(CUT + away, CUT + away + 900, 10):
+        goes(room, second, second + 10, away={"b0"})
+        room.reads(("b0", "voltage", 230))
+        if second % 30 == 0:
+            room.reads(("l0b", "trapped", 0))
+        room.at(second + 5)
+    assert room.tickets() == ["elevator.offline|l0a", "gateway.offline|g0"]
+    work = next(t for t in room.records.rows.tickets.values() if t.object in lifts)
+    assert abs(work.opened_at - T0 - (CUT + away + 300) * 1000) <= 20_000
