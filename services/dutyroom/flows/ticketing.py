@@ -225,5 +225,6 @@ def hand_over(room: Room, work: Work, root: Episode) -> None:
         root.alarm = replace(root.alarm, called_at=room.now)
     if alarm.priority < told or vital:
         within = tickets.RESPOND[alarm.priority] if rule is None else _within(rule, root)
-        work.ticket = replace(work.ticket, respond_by=_sooner(room, work.ticket, within))
+        anew = room.now + within if vital and within is not None else None
+        work.ticket = replace(work.ticket, respond_by=anew or _sooner(room, work.ticket, within))
         room.tell(root)

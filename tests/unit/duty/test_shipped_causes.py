@@ -185,7 +185,7 @@ def test_and_so_it_is_where_the_fault_was_known_for_long() -> None:
     assert told(room) == ["elevator.fault|lift", "elevator.stopped_outside|lift"]
 
 
-@pytest.mark.parametrize("after", [100, 400, 3300, 4300])
+@pytest.mark.parametrize("after", [100, 400, 620, 3300, 4300])
 @pytest.mark.parametrize("fault", [0, 36])
 @pytest.mark.parametrize("answer", [False, True])
 def test_a_lift_whose_passengers_press_the_alarm_later_is_one_ticket(
@@ -213,6 +213,11 @@ def test_a_lift_whose_passengers_press_the_alarm_later_is_one_ticket(
     later = ["elevator.stopped_outside|lift"] if after > 3600 else []
     assert sorted(works) == ["elevator.entrapment|lift", *later]
     assert works["elevator.entrapment|lift"].priority == 1
+    respond_by, called = (
+        works["elevator.entrapment|lift"].respond_by,
+        room.alarm("elevator.entrapment", "lift"),
+    )
+    assert respond_by == (called.called_at or called.recorded_at) + 180_000, "not that of the stop"
     mine = [r.dedupe.split("|") for r in room.records.rows.outbox.values() if "entrapment" in r.dedupe]
     assert [line[-1].split(":")[0] for line in mine] == ["raised", "unanswered"]
 
