@@ -107,6 +107,9 @@ def _open_ticket(room: Room, episode: Episode) -> None:
             raise_priority(room, joined, episode.alarm.priority, "alarm.reason.joined")
             room.tell(episode)
         work = joined
+    elif work is None and (begun := _begun_as(room, episode, rule)):
+        hand_over(room, begun, episode)
+        work = begun
     elif work is None:
         ticket = tickets.for_alarm(episode.alarm, _within(rule, episode), room.now)
         work = Work(ticket, origin=episode)
@@ -161,6 +164,19 @@ def _joined(room: Room, episode: Episode, rule: Rule) -> Work | None:
                 and _lately(room, cause.rule, object)
             ):
                 return work
+    return None
+
+
+def _begun_as(room: Room, episode: Episode, rule: Rule) -> Work | None:
+    """The order of what was the beginning of an emergency, and is over: a fault that clears, and a minute later people ring. Of what
+    stands it is taken over where that is grouped."""
+    for other in room.context.rules.values() if rule.vital else ():
+        earlier = max((c.earlier for c in other.explained_by if c.rule == rule.id), default=0)
+        work = room.works.get(tickets.cause_of(other.id, episode.alarm.object)) if earlier else None
+        if work is None or work.ticket.state is TicketState.DONE:
+            continue
+        if work.ticket.opened_at >= room.now - earlier:
+            return work
     return None
 
 

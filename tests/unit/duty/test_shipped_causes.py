@@ -222,6 +222,30 @@ def test_a_lift_whose_passengers_press_the_alarm_later_is_one_ticket(
     assert [line[-1].split(":")[0] for line in mine] == ["raised", "unanswered"]
 
 
+@pytest.mark.parametrize(("between", "orders"), [(60, 1), (1800, 1), (4500, 2)])
+@pytest.mark.parametrize("answer", [False, True])
+def test_a_fault_that_is_over_before_people_ring_is_their_order(
+    between: int, orders: int, answer: bool
+) -> None:
+    room = room_of(
+        [device("lift", "elevator", 30)], {"elevator": [state(n, 30) for n in ("trapped", "fault_code")]}
+    )
+    for second in range(0, 600 + between + 600, 30):
+        room.at(second, 5)
+        fault, people = 300 <= second < 600, second >= 600 + between
+        room.reads(("lift", "fault_code", 17 * fault), ("lift", "trapped", int(people)))
+        if answer and second == 450:
+            (work,) = room.records.rows.tickets.values()
+            Desk(room.records, room.clock).accept(SITE, work.id, "li")
+    works = {t.cause: t for t in room.records.rows.tickets.values()}
+    assert len(works) == orders
+    work, alarm = works["elevator.entrapment|lift"], room.alarm("elevator.entrapment", "lift")
+    assert (work.priority, alarm.ticket) == (1, work.id)
+    assert work.respond_by == (alarm.called_at or alarm.recorded_at) + 180_000
+    mine = [r.dedupe.split("|") for r in room.records.rows.outbox.values() if "entrapment" in r.dedupe]
+    assert [line[-1].split(":")[0] for line in mine] == ["raised", "unanswered"]
+
+
 def lift_with_people(pressed: range, until: int, rules: str = "", away: range = range(0)) -> Room:
     """It stands outside a landing with a fault from second 300 on; the alarm is pressed meanwhile, and reset a minute after. away: it is
     switched off. The work order is accepted as soon as it is of people."""
