@@ -14,6 +14,7 @@ from dutyroom.flows.neighbours import (
     ROOT_LATENESS,
     long_unheard,
     of_zone,
+    on_battery,
     reports_loss,
     says_more,
     silent_only,
@@ -49,6 +50,7 @@ def root_of(
             and not unheard_by(room, root, episode)
             and not long_unheard(room, root, episode)
             and not _out_since(room, root, episode)
+            and not _off_the_air(room, root, rule)
             and (beside or not spoke_on(room, root, episode))
         }
         if utility == "power":
@@ -87,13 +89,22 @@ def _out_since(room: Room, root: Episode, episode: Episode) -> bool:
     """Whether a root stands where nobody looks, on a device out of service, since before an alarm's device was last heard: it hides nothing
     that happens later. Of what says that there is no supply it is enough that something below was heard; an instrument that is silent
     alone is taken for a cut as one in service is."""
-    if root.alarm.state is not AlarmState.OUT_OF_SERVICE:
+    if root.alarm.state is not AlarmState.OUT_OF_SERVICE or episode.root is root:
         return False
     topology, device, known = room.context.topology, episode.alarm.object, known_since(root.alarm)
-    hanging = set[str]()
-    if not silent_only(room, root):
+    hanging, says = set[str](), rule_of(room, root)
+    if says is not None and reports_loss(says):
         hanging = downstream(topology, "power", device) | downstream(topology, "network", device)
     return any((room.context.heard(d) or 0) > known + ROOT_LATENESS for d in {device, *hanging})
+
+
+def _off_the_air(room: Room, root: Episode, rule: Rule) -> bool:
+    """Whether a root is an instrument's silence for which people announced that its network is away: no reason that something says that
+    it has no supply."""
+    outage = room.announced.get(root.alarm.announced or 0)
+    if outage is None or outage.utility != "network" or not silent_only(room, root):
+        return False
+    return on_battery(rule) or reports_loss(rule)
 
 
 def _lately(room: Room, rule: str, object: str) -> Episode | None:

@@ -17,6 +17,7 @@ from dutyroom.flows.neighbours import (
     ROOT_LATENESS,
     below,
     few,
+    of_zone,
     reports_loss,
     spoke_on,
     spoke_until,
@@ -38,6 +39,7 @@ SLOW: Ms = (
 MISSED: Ms = (
     10 * MINUTE
 )  # a broker misses a gateway of a long keep-alive after what it carries has been missed
+_GONE = "alarm.reason.root_gone"
 _BACK = "back_at"  # argument of an alarm that a planned outage covers: when what explains it was over
 
 
@@ -167,6 +169,7 @@ def _pass_on(room: Room, episode: Episode, work: Work, root: Episode) -> None:
         and rule is not None
         and rule.ticket.after is not None
         and not muted(room, root.alarm)
+        and covering(room, root, rule) is None
     ):
         hand_over(room, work, root)
     elif work.ticket.state is TicketState.OPEN:
@@ -199,15 +202,24 @@ def lift(room: Room) -> None:
         if _comes_back(room, episode, root) if planned else _has_been_back(root):
             continue
         reason = _why_told(episode)
+        zone = of_zone(room, episode) and reason == _GONE
+        unexplained = zone and _stands(episode.root) and not _ends_above(room, episode)
         episode.root = None
         room.step(episode, AlarmEvent.UNSUPPRESS, reason)
         rule = room.context.rules.get(episode.alarm.rule)
         if rule is not None and rule.ticket.after is not None:
             # What was raised just now may be of something that begins again: it waits for its root as ever.
             due = max(room.now, known_since(episode.alarm) + rule.wait)
+            if unexplained:
+                due = max(due, known_since(episode.alarm) + rule.ticket.after)
             if planned and rule.off_delay:  # what is about to end comes to its end
                 due = max(due, room.now + rule.off_delay + room.context.interval(episode.alarm.object))
             episode.alarm = replace(episode.alarm, ticket_due=due)
+
+
+def _stands(root: Episode | None) -> bool:
+    """Whether what explained it is not over: another supply has come, and it has had no grace."""
+    return root is not None and over(root.alarm) is None
 
 
 def _of_outage(episode: Episode) -> bool:
@@ -246,7 +258,7 @@ def _why_told(episode: Episode) -> str:
     if _of_outage(episode):
         return "alarm.reason.outage_over"
     stands = episode.root is not None and spoken_from(episode.root.alarm) is not None
-    return "alarm.reason.others_speak" if stands else "alarm.reason.root_gone"
+    return "alarm.reason.others_speak" if stands else _GONE
 
 
 def _still_explained(room: Room, episode: Episode, dead: dict[str, dict[str, Episode]]) -> bool:

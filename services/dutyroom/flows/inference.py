@@ -28,7 +28,7 @@ from dutyroom.flows.neighbours import (
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
-from dutyroom.flows.wills import departed, settled
+from dutyroom.flows.wills import SETTLES, departed, settled
 from dutyroom.flows.witness import SAYS, STEPS, TELLS, told_of
 from dutyroom.flows.zones import silent_zones
 from dutyroom.model.duty import AlarmEvent, AlarmState, Condition
@@ -37,6 +37,7 @@ from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import explains, feeds_of, sole_below, sole_fed, upstream
 
 HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its turn by then
+_TELLING = 2  # of them say, or are said, to be without supply
 _LIVE = "live_from"  # argument of an inferred alarm: since when boards below it speak
 # A dead gateway is no power cut: what it explains is no evidence. Gas carries nobody's word: it makes nothing dark.
 _ORDER = ("network", "water", "power")
@@ -46,8 +47,8 @@ def infer(room: Room) -> None:
     """A root alarm on a feed that is silent together with what hangs on it, and its end."""
     silent = _seeming(room, "power")
     wills = settled(departed(room.context, room.now), room.now)
-    gone = {device: at + WILL for device, at in wills.items()}
-    _branches(room, {**silent_zones(room), **gone, **_on_battery(room), **silent})
+    _branches(room, {**silent_zones(room), **silent})
+    _told_early(room, silent, wills)
     waiting: set[str] = set()  # what is dark behind gateways of which nobody knows yet whether there is a cut
     for utility in [u for u in _ORDER if u in room.context.topology.feeds]:
         dark = _dark(room, utility)
@@ -67,11 +68,27 @@ def infer(room: Room) -> None:
                 dark[feed] = room.now
 
 
-def _branches(room: Room, silent: Mapping[str, Ms]) -> None:
+def _branches(room: Room, silent: Mapping[str, Ms], feeds: Collection[str] | None = None) -> None:
     for feed in suspects(room, silent):
-        rule = _untold(room, feed, silent)
+        rule = _untold(room, feed, silent) if feeds is None or feed in feeds else None
         if rule is not None and across(room, feed, _since_back(room, rule, feed, silent)):
             _say(room, rule, "power", feed)
+
+
+def _told_early(room: Room, silent: Mapping[str, Ms], wills: Mapping[str, Ms]) -> None:
+    """The same, before what is silent has been missed: something says on its battery that it has no supply, and another one does, or its
+    broker says that it has gone. Last wills alone may be a switch that restarts, and one panel a test of its mains."""
+    saying = {device: at for device, at in _on_battery(room).items() if room.now - at >= SETTLES}
+    if not saying:
+        return
+    gone = {device: at + WILL for device, at in wills.items()}
+    feeds = set()
+    for feed in {feed for device in saying for feed in upstream(room.context.topology, "power", device)}:
+        below = set(sole_below(room.context.topology, "power", feed))
+        if not below.isdisjoint(saying) and len(below & (saying.keys() | gone.keys())) >= _TELLING:
+            feeds.add(feed)
+    if feeds:
+        _branches(room, {**silent_zones(room), **gone, **saying, **silent}, feeds)
 
 
 def _since_back(room: Room, rule: Rule, feed: str, dark: Mapping[str, Ms]) -> Mapping[str, Ms]:

@@ -27,6 +27,7 @@ from dutyroom.topology import children, feeds_of, sole_fed, upstream
 TELLS: Ms = 10 * SECOND  # a board that speaks again has by then
 STEPS: Ms = MINUTE  # what is on its battery for less hangs on a switch that makes a step
 SAYS: Ms = 30 * SECOND  # a feed that speaks has said by then whether it is dead
+STARTS: Ms = 2 * MINUTE  # a gateway, and what it carries
 _PAIR = 2  # boards with the same feeds: two do not fail by chance
 
 
@@ -111,17 +112,20 @@ def _witnesses(room: Room) -> set[str]:
 
 def awaited_after(room: Room, outage: int) -> bool:
     """Whether a planned outage is just over, and what it covered may be about to speak: what said that it has no supply has not said it
-    anew, for two minutes at most (then the whole board is dead, and one ticket); or nothing says anything, and what gateways carry has
-    the grace as after any cut, for who ends an outage has switched on. Not where a feed says itself that it is dead."""
+    anew (then the whole board is dead, and one ticket), or nothing says anything, and gateways start. For two minutes at most, or where
+    a person has ended it, who has switched on, for the grace that all has after a cut. Not where a feed says itself that it is dead."""
     mine = [e for e in room.open.values() if e.alarm.announced == outage and e.active]
     rules = [rule for e in mine if (rule := room.context.rules.get(e.alarm.rule)) is not None]
     if any(reports_loss(rule) for rule in rules):
         return False
     saying = [e for e in mine if _says_so(room, e)]
     if saying:
-        return any(_awaited(room, e, 2 * MINUTE) for e in saying)
-    ended = over_since(room.announced[outage], room.now)
-    return ended is not None and room.now - ended < RESTORE_GRACE and any(rule.root for rule in rules)
+        return any(_awaited(room, e, STARTS) for e in saying)
+    known = room.announced[outage]
+    ended = over_since(known, room.now)
+    if ended is None or known.utility == "network" or not any(rule.root for rule in rules):
+        return False
+    return room.now - ended < (STARTS if known.cancelled_at is None else RESTORE_GRACE)
 
 
 def _says_so(room: Room, episode: Episode) -> bool:

@@ -221,3 +221,78 @@ def test_taking_the_dead_feeder_out_of_service_in_its_cut_tells_nobody_of_what_h
     board_day(room, 900, 2400, board=False, pumps=False)
     assert len(room.tickets()) == 1
     assert len(room.records.rows.outbox) == told
+
+
+def test_taking_the_dead_transformer_out_of_service_in_its_cut_calls_nobody_to_the_feeders_that_say_so() -> (
+    None
+):
+    """They go on saying it; one that trips when all is over is told."""
+    names = ["t", *(f"f{n}" for n in range(4))]
+    room = Room(
+        [device(name, "feeder", 10) for name in names],
+        {"feeder": [gauge("voltage")]},
+        topology=Topology({"power": dict.fromkeys(names[1:], ("t",))}),
+    )
+    room.records.rows.people, room.records.rows.devices = [person("li")], list(room.devices.values())
+    desk = Desk(room.records, room.clock)
+    for second in range(0, 3600, 10):
+        if second == 900:
+            desk.remove(SITE, "t", "wang", "the fitter is there")
+        room.at(second)
+        cut = 300 <= second < 1200
+        trip = second >= 2400
+        room.reads(*((name, "voltage", 0 if cut or (trip and name == "f2") else 230) for name in names))
+        if second == 2390:
+            assert room.tickets() == ["power.mains_lost|t"]
+            assert len(room.records.rows.outbox) == 1
+    assert room.tickets() == ["power.mains_lost|f2", "power.mains_lost|t"]
+
+
+@pytest.mark.parametrize("way", ["own", "gateway"])
+def test_an_instrument_whose_network_is_away_as_announced_is_no_reason_that_a_panel_is_on_battery(
+    way: str,
+) -> None:
+    """The fitter at the gateway trips the board."""
+    devices = [device("b", "feeder", 10), device("p", "fire_panel", 30), device("g", "gateway")]
+    specs = {
+        "feeder": [gauge("voltage")], "gateway": [state("online")],
+        "fire_panel": [state("alarm", 30), state("mains", 30)],
+    }  # fmt: skip
+    network = {"b": ("g",)} | ({"p": ("g2",)} if way == "gateway" else {})
+    topology = Topology({"power": {"p": ("b",)}, "network": network})
+    room = Room([*devices, device("g2", "gateway")], specs, topology=topology)
+    room.records.rows.people, room.records.rows.devices = [person("li")], list(room.devices.values())
+    room.reads(("g", "online", 1), ("b", "voltage", 230), ("p", "alarm", 0), ("p", "mains", 1))
+    wish = Wish(Announced.OUTAGE, T0 + 9_000_000, "a new gateway", utility="network", devices=("g",))
+    AnnouncingDesk(room.records, room.clock).announce(SITE, "wang", wish)
+    room.reads(("g", "online", 0))
+    for second in range(30, 2400, 30):
+        room.at(second, 10)
+        room.reads(("p", "alarm", 0), ("p", "mains", int(second < 1200)))
+    assert room.tickets() == ["fire.mains_lost|p"]
+
+
+def test_a_gateway_out_of_service_explains_its_instrument_though_the_panel_of_that_board_is_heard() -> None:
+    devices = [device("b", "feeder", 10), device("p", "fire_panel", 30), device("g", "gateway")]
+    devices += [device(f"l{n}", "elevator", 30) for n in range(4)]
+    specs = {
+        "feeder": [gauge("voltage")], "gateway": [state("online")], "elevator": [state("trapped", 30)],
+        "fire_panel": [state("alarm", 30), state("mains", 30)],
+    }  # fmt: skip
+    below = {d.id: ("b",) for d in devices if d.id != "b"}
+    carried = {d.id: ("g",) for d in devices if d.id not in ("p", "g")}
+    room = Room(devices, specs, topology=Topology({"power": below, "network": carried}))
+    room.records.rows.people, room.records.rows.devices = [person("li")], list(devices)
+    room.reads(("g", "online", 1))
+    for second in range(0, 5400, 10):
+        room.at(second)
+        if second == 600:
+            room.reads(("g", "online", 0))
+        if second == 1500:
+            Desk(room.records, room.clock).remove(SITE, "g", "wang", "a new one is on its way")
+        rows: list[tuple[str, str, float]] = []
+        if second % 30 == 0:
+            rows += [("p", "alarm", 0), ("p", "mains", 1)]
+            rows += [(d.id, "trapped", 0) for d in devices if d.id[0] == "l" and second < 600]
+        room.reads(*rows, *([("b", "voltage", 230)] if second < 600 else []))
+    assert room.tickets() == ["gateway.offline|g"]
