@@ -9,8 +9,8 @@ from dutyroom.alarms import called_anew, spans_of
 from dutyroom.flows.backlog import unfinished, unspoken
 from dutyroom.flows.calls import attach, name_anew
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
-from dutyroom.flows.episodes import Episode, Work
-from dutyroom.flows.inferred import over
+from dutyroom.flows.episodes import Episode, Work, known_since
+from dutyroom.flows.inferred import GUESS, over
 from dutyroom.flows.neighbours import reports_loss
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
 from dutyroom.flows.standby import hold_back
@@ -84,7 +84,14 @@ def open_due(room: Room) -> None:
 
 def _waits(room: Room, episode: Episode, rule: Rule) -> bool:
     """Whether it is not told yet though it is due: its end may be under way, or nobody knows whether it stands."""
-    return unfinished(room, episode, rule) or unspoken(room, episode, rule)
+    return unfinished(room, episode, rule) or unspoken(room, episode, rule) or _speaks(room, episode)
+
+
+def _speaks(room: Room, episode: Episode) -> bool:
+    """Whether a feed that was inferred to be dead has just spoken: within half a minute it is over, or the feed says so itself."""
+    alarm = episode.alarm
+    guessed = episode.active and alarm.arguments.get(GUESS) == "power"
+    return guessed and (room.context.heard(alarm.object) or 0) > known_since(alarm)
 
 
 def _open_ticket(room: Room, episode: Episode) -> None:

@@ -499,3 +499,29 @@ def test_a_cut_that_a_panel_and_wills_tell_early_does_not_go_over_to_the_gateway
     (work,) = room.records.rows.tickets.values()
     assert (work.cause, work.priority) == ("feeder.offline|t", 1)
     assert len(room.records.rows.outbox) == 1
+
+
+@pytest.mark.parametrize("lasts", range(30, 60, 5))
+def test_a_dip_of_which_the_transformer_itself_says_that_it_is_over_calls_nobody(lasts: int) -> None:
+    """Panels had said it, and gateways had gone; its instrument speaks each half minute, boards start."""
+    room = estate(own_way=True)
+    goes(room, 0, CUT)
+    for second in range(CUT, CUT + 900, 5):
+        room.at(second, 5)
+        dark = second < CUT + lasts
+        rows: list[tuple[str, str, float]] = []
+        for n in BUILDINGS:
+            if second % 30 == 5 * n:
+                rows += [(f"p{n}", "alarm", 0), (f"p{n}", "mains", int(not dark))]
+            if second >= CUT + lasts + 20 + 10 * n and second % 10 == 0:
+                rows.append((f"b{n}", "voltage", 230))
+            if second >= CUT + lasts + 20 + 10 * n and second % 30 == 0:
+                rows += [(f"l{n}{car}", "trapped", 0) for car in "ab"]
+        if not dark and second % 30 == 0:
+            rows.append(("t", "voltage", 230))
+        room.reads(*rows)
+        if second == CUT + 20:
+            dies(room, *BUILDINGS)
+        if second == CUT + lasts + 20:
+            room.reads(*((f"g{n}", "online", 1) for n in BUILDINGS))
+    assert room.tickets() == []

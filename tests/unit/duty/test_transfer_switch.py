@@ -233,3 +233,49 @@ def test_a_switch_that_does_not_go_over_is_one_ticket_beside_the_cut(every: int,
         if second % 10 == 0:
             room.reads(("generator", "running", int(301 + start <= second < 700)))
     assert told(room) == ["power.mains_lost|mains", "power.transfer_late|generator"]
+
+
+def test_gateways_that_start_when_the_generator_carries_them_are_no_work() -> None:
+    """Each stands on a board behind a switch of its own, without a supply of its own, and needs a minute; what it carries had missed its
+    turns before."""
+    boards = range(4)
+    power: dict[str, tuple[str, ...]] = {}
+    network: dict[str, tuple[str, ...]] = {}
+    devices = [device("mains", "feeder", 10), device("generator", "generator", 10)]
+    for n in boards:
+        power |= {f"s{n}": ("mains", "generator"), f"b{n}": (f"s{n}",), f"g{n}": (f"b{n}",)}
+        carried = [device(f"l{n}{car}", "elevator", 30) for car in "abc"]
+        devices += [
+            device(f"s{n}", "transfer_switch", 10),
+            device(f"b{n}", "feeder", 30),
+            device(f"g{n}", "gateway"),
+        ]
+        devices += carried
+        power |= {lift.id: (f"b{n}",) for lift in carried}
+        network |= {name: (f"g{n}",) for name in (f"b{n}", *(lift.id for lift in carried))}
+    specs = {
+        "feeder": VOLTS, "generator": [state("running", 10)], "elevator": [state("moving", 30)],
+        "gateway": [state("online")],
+    }  # fmt: skip
+    topology = Topology({"power": power, "network": network})
+    room = Room(devices, specs, topology=topology)
+    room.ground = ground_of(topology, "UTC")
+    room.restart()
+    room.records.rows.people = [person("li")]
+    room.reads(*((f"g{n}", "online", 1) for n in boards))
+    for second in range(0, 1500, 2):
+        room.at(second, step=2)
+        rows: list[tuple[str, str, float]] = []
+        if second % 10 == 0:
+            rows += [("mains", "voltage", 230 * (second < 600)), ("generator", "running", int(second >= 608))]
+        for n in boards:
+            away = 600 <= second < 680 + 2 * n
+            if not away and second % 30 == 6 * n:
+                rows += [(f"b{n}", "voltage", 230), *((f"l{n}{car}", "moving", 0) for car in "abc")]
+        room.reads(*rows)
+        if second == 630:
+            room.reads(*((f"g{n}", "online", 0) for n in boards))
+        if second == 686:
+            room.reads(*((f"g{n}", "online", 1) for n in boards))
+    assert room.tickets() == ["power.mains_lost|mains"]
+    assert len(told(room)) == 1
