@@ -252,7 +252,7 @@ def test_gateways_that_start_when_the_generator_carries_them_are_no_work() -> No
         ]
         devices += carried
         power |= {lift.id: (f"b{n}",) for lift in carried}
-        network |= {name: (f"g{n}",) for name in (f"b{n}", *(lift.id for lift in carried))}
+        network |= dict.fromkeys((f"b{n}", *(lift.id for lift in carried)), (f"g{n}",))
     specs = {
         "feeder": VOLTS, "generator": [state("running", 10)], "elevator": [state("moving", 30)],
         "gateway": [state("online")],
