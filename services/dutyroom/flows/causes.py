@@ -63,9 +63,9 @@ def root_of(
             return top
     for cause in rule.explained_by:
         for object in objects(room, cause, episode.alarm.object):
-            found = room.open.get((cause.rule, object)) or _lately(room, cause.rule, object)
+            found = room.open.get((cause.rule, object))
             if cause.above == "network" and (found is None or not _explaining(room, found)):
-                found = _without_supply(room, object, episode, dead)
+                found = _lately(room, cause.rule, object) or _without_supply(room, object, episode, dead)
             if found is None or not _explaining(room, found) or _long_before(room, cause, found, episode):
                 continue
             if cause.above == "network" and _no_way_of(room, found, episode):
