@@ -34,7 +34,7 @@ from dutyroom.flows.zones import silent_zones
 from dutyroom.model.duty import AlarmEvent, AlarmState, Condition
 from dutyroom.rules.spec import Rule
 from dutyroom.timebase import MINUTE, SECOND, Ms
-from dutyroom.topology import explains, feeds_of, sole_below, sole_fed, upstream
+from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed, upstream
 
 HUSH: Ms = 20 * SECOND  # a feed that speaks more often than this has missed its turn by then
 _TELLING = 2  # of them say, or are said, to be without supply
@@ -76,19 +76,33 @@ def _branches(room: Room, silent: Mapping[str, Ms], feeds: Collection[str] | Non
 
 
 def _told_early(room: Room, silent: Mapping[str, Ms], wills: Mapping[str, Ms]) -> None:
-    """The same, before what is silent has been missed: something says on its battery that it has no supply, and another one does, or its
-    broker says that it has gone. Last wills alone may be a switch that restarts, and one panel a test of its mains."""
+    """The same, before what is silent has been missed: two devices on one feed say on their battery that they have no supply, or their
+    broker says that they have gone. Last wills alone may be a switch that restarts, so it takes one that says so, or that of what the
+    gateway of the feed's own instrument carries that alone is silent; and one panel may be a test of its mains."""
+    topology = room.context.topology
     saying = {device: at for device, at in _on_battery(room).items() if room.now - at >= SETTLES}
-    if not saying:
-        return
-    gone = {device: at + WILL for device, at in wills.items()}
     feeds = set()
-    for feed in {feed for device in saying for feed in upstream(room.context.topology, "power", device)}:
-        below = set(sole_below(room.context.topology, "power", feed))
-        if not below.isdisjoint(saying) and len(below & (saying.keys() | gone.keys())) >= _TELLING:
+    for feed in {feed for device in (*saying, *wills) for feed in upstream(topology, "power", device)}:
+        below = {*sole_below(topology, "power", feed)}
+        told = sorted(saying.get(d, wills.get(d, 0)) for d in below & (saying.keys() | wills.keys()))
+        if len(told) >= _TELLING and (
+            not below.isdisjoint(saying) or _alone(room, feed, below, told[_TELLING - 1])
+        ):
             feeds.add(feed)
     if feeds:
+        gone = {device: at + WILL for device, at in wills.items()}
         _branches(room, {**silent_zones(room), **gone, **saying, **silent}, feeds)
+
+
+def _alone(room: Room, feed: str, below: Collection[str], since: Ms) -> bool:
+    """Whether of what a gateway carries a feed's instrument has missed three turns, and others that have nothing to do with that feed
+    have spoken since."""
+    heard, turn, topology = room.context.heard, room.context.interval(feed), room.context.topology
+    if not turn or room.now - (heard(feed) or room.now) < 3 * turn:
+        return False
+    by = feeds_of(topology, "network", feed)
+    carried = {d for gateway in by for d in children(topology, "network").get(gateway, ())}
+    return any((heard(d) or 0) > since for d in carried - {feed, *below})
 
 
 def _since_back(room: Room, rule: Rule, feed: str, dark: Mapping[str, Ms]) -> Mapping[str, Ms]:

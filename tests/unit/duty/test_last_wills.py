@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
-from tests.unit.duty.duty_room import Room, device, gauge, person, state
+from tests.unit.duty.duty_room import T0, Room, device, gauge, person, state
 
 from dutyroom.model.duty import Device
 from dutyroom.topology import Topology
@@ -188,3 +190,68 @@ def test_a_lift_that_does_not_come_back_after_a_short_cut_is_told_five_minutes_a
     assert room.tickets() == ["elevator.offline|e0", "power.mains_lost|feeder"]
     day(back + 360, 1800, 230, names[1:])
     assert len(room.records.rows.outbox) == 2
+
+
+def plant(speaks: Callable[[str, int], bool], wills: dict[str, int], back: int, until: int = 900) -> Room:
+    """Two feeders whose instruments one gateway carries, each with three boards, and on each of these a gateway and two lifts. speaks:
+    whether an instrument or a board's gateway does at a second; back: when the broker hears the gateways again."""
+    feeders, boards = ("f0", "f1"), [f"b{n}" for n in range(6)]
+    power: dict[str, tuple[str, ...]] = {}
+    network: dict[str, tuple[str, ...]] = dict.fromkeys(feeders, ("room",))
+    devices = [*(device(f, "feeder", 10) for f in feeders), device("room", "gateway")]
+    for n, board in enumerate(boards):
+        power |= {board: (f"f{n % 2}",), f"g{n}": (board,), f"l{n}a": (board,), f"l{n}b": (board,)}
+        network |= dict.fromkeys((board, f"l{n}a", f"l{n}b"), (f"g{n}",))
+        devices += [device(board, "feeder", 30), device(f"g{n}", "gateway")]
+        devices += [device(f"l{n}{car}", "elevator", 30) for car in "ab"]
+    specs = {
+        "feeder": [gauge("voltage", "V", 10)], "gateway": [state("online")], "elevator": [state("trapped", 30)],
+    }  # fmt: skip
+    room = Room(devices, specs, topology=Topology({"power": power, "network": network}))
+    room.records.rows.people = [person("li")]
+    room.reads(("room", "online", 1), *((f"g{n}", "online", 1) for n in range(6)))
+    for second in range(0, until, 2):
+        room.at(second, 2)
+        rows: list[tuple[str, str, float]] = []
+        if second % 10 == 0:
+            rows += [(f, "voltage", 230) for f in feeders if speaks(f, second)]
+        for n, board in enumerate(boards):
+            if second % 30 == 4 * n and speaks(f"g{n}", second):
+                rows += [(board, "voltage", 230), *((f"l{n}{car}", "trapped", 0) for car in "ab")]
+            if wills.get(f"g{n}") == second:
+                rows.append((f"g{n}", "online", 0))
+            if second == back and f"g{n}" in wills:
+                rows.append((f"g{n}", "online", 1))
+        room.reads(*rows)
+    return room
+
+
+@pytest.mark.parametrize("wills", [(302, 306, 310), (302, 318, 330), (340, 344, 352)])
+def test_a_feeder_that_alone_falls_silent_of_its_gateway_with_last_wills_below_is_told_within_a_minute(
+    wills: tuple[int, ...],
+) -> None:
+    """The other one goes on speaking by that gateway: it is no switch, and no uplink."""
+    gone = {"f1", "g1", "g3", "g5"}
+    said = dict(zip(("g1", "g3", "g5"), wills, strict=True))
+    room = plant(lambda name, second: second < 300 or name not in gone, said, back=9999)
+    (work,) = room.records.rows.tickets.values()
+    assert (work.cause, work.priority) == ("feeder.offline|f1", 1)
+    assert work.opened_at - T0 <= (wills[1] + 54) * 1000, "20 s to come back, 30 s for a root"
+    assert len(room.records.rows.outbox) == 1
+
+
+@pytest.mark.parametrize("away", ["all", "gateways", "gateways of the feeder"])
+def test_gateways_that_restart_together_are_no_cut_of_their_feeder(away: str) -> None:
+    """Behind one switch with all instruments; or by themselves, just when a feeder's instrument loses two turns."""
+
+    def speaks(name: str, second: int) -> bool:
+        if away == "all":
+            return not 300 <= second < 370
+        if name == "f1":
+            return not 290 < second < 315
+        mine = name != "f0" and (away == "gateways" or int(name[1:]) % 2)
+        return not (mine and 300 <= second < 345)
+
+    wills = {f"g{n}": 304 + 4 * n for n in range(6) if away != "gateways of the feeder" or n % 2}
+    room = plant(speaks, wills, back=370 if away == "all" else 346)
+    assert room.tickets() == []
