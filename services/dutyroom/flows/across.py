@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from dutyroom.flows.inferred import over
-from dutyroom.flows.neighbours import LEAST, of_zone, tells_nothing
+from dutyroom.flows.neighbours import LEAST, of_zone, telling
 from dutyroom.flows.room import Room
 from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import feeds_of, sole_below, sole_fed, upstream
@@ -64,7 +64,7 @@ def _silent_with(room: Room, feed: str, fresh: Sequence[str], dark: Mapping[str,
     if not until - KEPT_ALIVE - 2 * pace <= last <= gone:
         return False
     below = sole_below(room.context.topology, "power", feed)
-    alive = sum(d not in dark and (heard(d) or 0) > gone and not tells_nothing(room, d) for d in below)
+    alive = sum(d not in dark and (heard(d) or 0) > gone for d in telling(room, below))
     return ALIVE * alive <= len(fresh)
 
 

@@ -21,10 +21,11 @@ from dutyroom.flows.inferred import GUESS, SINCE, SUPPLIED, kept, over, supplied
 from dutyroom.flows.neighbours import (
     LEAST,
     ROOT_LATENESS,
+    missed_again,
     on_battery,
     reports_loss,
     silent_only,
-    tells_nothing,
+    telling,
 )
 from dutyroom.flows.room import ANNUNCIATED, Room
 from dutyroom.flows.ticketing import raise_priority
@@ -341,7 +342,7 @@ def _outlived(
 def _speaking(room: Room, utility: str, feed: str) -> list[str]:
     """What hangs on a feed alone, but what says nothing of its supply though it speaks."""
     only = sole_fed(room.context.topology, utility, feed)
-    return [d for d in only if utility != "power" or not tells_nothing(room, d)]
+    return telling(room, only) if utility == "power" else [*only]
 
 
 def _proven(room: Room, utility: str, feed: str, dark: Mapping[str, Ms], wills: Collection[str] = ()) -> bool:
@@ -428,9 +429,12 @@ def _alive(room: Room, utility: str, episode: Episode, dark: Mapping[str, Ms]) -
     if (heard(feed) or 0) > since:
         spoke = arguments.get("spoke_at")
         this_time = isinstance(spoke, int) and spoke >= since
-        if isinstance(spoke, int) and this_time and room.now - spoke >= SAYS:
+        if missed_again(room, feed):
+            kept_on = {name: value for name, value in arguments.items() if name != "spoke_at"}
+            episode.alarm = replace(episode.alarm, arguments=kept_on)
+        elif isinstance(spoke, int) and this_time and room.now - spoke >= SAYS:
             return True
-        if not this_time:
+        elif not this_time:
             episode.alarm = replace(episode.alarm, arguments={**arguments, "spoke_at": room.now})
     only = _speaking(room, utility, feed)
     alive = [d for d in only if d not in dark and (heard(d) or 0) > since]

@@ -7,6 +7,7 @@ of what hangs on that feed alone has spoken since a device was known to be silen
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from dutyroom.flows.episodes import Episode, known_since
@@ -100,6 +101,17 @@ def tells_nothing(room: Room, device: str) -> bool:
     return all(room.context.said(rule, device) is None for rule in rules)
 
 
+def telling(room: Room, devices: Collection[str]) -> list[str]:
+    """Those that speak of their supply by speaking; where there is none, all: a feeder of fire panels alone."""
+    return [d for d in devices if not tells_nothing(room, d)] or [*devices]
+
+
+def missed_again(room: Room, feed: str) -> bool:
+    """Whether a feed that has spoken has missed its turn since: a switch that closes for a moment, and opens again."""
+    turn, last = room.context.interval(feed), room.context.heard(feed)
+    return turn > 0 and last is not None and room.now - last >= 3 * turn // 2 + 5 * SECOND
+
+
 def few(room: Room, root: Episode, episode: Episode) -> bool:
     """Whether what is silent behind an instrument, an alarm's device among it, is little beside what speaks."""
     silent, alive = _count(room, root)
@@ -143,9 +155,10 @@ def spoke_until(room: Room, root: Episode) -> Ms | None:
     """The last moment up to which more than a fifth of what hangs on a feed alone has been heard."""
     feed = root.alarm.object
     if feed not in room.spoke:
-        below = sole_below(room.context.topology, _utility(room, root), feed)
-        power = _utility(room, root) == "power"
-        heard = [room.context.heard(d) for d in below if not (power and tells_nothing(room, d))]
+        below = [*sole_below(room.context.topology, _utility(room, root), feed)]
+        if _utility(room, root) == "power":
+            below = telling(room, below)
+        heard = [room.context.heard(d) for d in below]
         known = sorted((at for at in heard if at is not None), reverse=True)
         room.spoke[feed] = known[len(known) // 5] if known else None
     return room.spoke[feed]
@@ -158,5 +171,5 @@ def _count(room: Room, root: Episode) -> tuple[int, int]:
     since = known_since(root.alarm)
     speak = [d for d in below - silent if (room.context.heard(d) or 0) > since]
     if _utility(room, root) == "power":
-        speak = [d for d in speak if not tells_nothing(room, d)]
+        speak = [d for d in telling(room, below) if d in speak]
     return len(silent), len(speak)

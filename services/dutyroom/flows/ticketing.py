@@ -11,7 +11,7 @@ from dutyroom.flows.calls import attach, name_anew
 from dutyroom.flows.causes import may_have_root, objects, root_of, rule_of
 from dutyroom.flows.episodes import Episode, Work, known_since
 from dutyroom.flows.inferred import GUESS, over
-from dutyroom.flows.neighbours import reports_loss
+from dutyroom.flows.neighbours import missed_again, reports_loss
 from dutyroom.flows.room import ANNUNCIATED, WORKED, Room
 from dutyroom.flows.standby import hold_back
 from dutyroom.flows.switching import OFTEN, STEP, switched
@@ -91,7 +91,8 @@ def _speaks(room: Room, episode: Episode) -> bool:
     """Whether a feed that was inferred to be dead has just spoken: within half a minute it is over, or the feed says so itself."""
     alarm = episode.alarm
     guessed = episode.active and alarm.arguments.get(GUESS) == "power"
-    return guessed and (room.context.heard(alarm.object) or 0) > known_since(alarm)
+    spoke = (room.context.heard(alarm.object) or 0) > known_since(alarm)
+    return guessed and spoke and not missed_again(room, alarm.object)
 
 
 def _open_ticket(room: Room, episode: Episode) -> None:

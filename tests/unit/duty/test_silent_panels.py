@@ -503,7 +503,7 @@ def test_a_cut_that_a_panel_and_wills_tell_early_does_not_go_over_to_the_gateway
 
 @pytest.mark.parametrize("lasts", range(30, 60, 5))
 def test_a_dip_of_which_the_transformer_itself_says_that_it_is_over_calls_nobody(lasts: int) -> None:
-    """Panels had said it, and gateways had gone; its instrument speaks each half minute, boards start."""
+    """Panels had said it, and gateways had gone; its instrument speaks at once, boards start."""
     room = estate(own_way=True)
     goes(room, 0, CUT)
     for second in range(CUT, CUT + 900, 5):
@@ -517,7 +517,7 @@ def test_a_dip_of_which_the_transformer_itself_says_that_it_is_over_calls_nobody
                 rows.append((f"b{n}", "voltage", 230))
             if second >= CUT + lasts + 20 + 10 * n and second % 30 == 0:
                 rows += [(f"l{n}{car}", "trapped", 0) for car in "ab"]
-        if not dark and second % 30 == 0:
+        if not dark and second % 10 == 0:
             rows.append(("t", "voltage", 230))
         room.reads(*rows)
         if second == CUT + 20:
@@ -525,3 +525,48 @@ def test_a_dip_of_which_the_transformer_itself_says_that_it_is_over_calls_nobody
         if second == CUT + lasts + 20:
             room.reads(*((f"g{n}", "online", 1) for n in BUILDINGS))
     assert room.tickets() == []
+
+
+@pytest.mark.parametrize("back", [65, 70, 75, 80])
+def test_a_cut_that_a_switch_interrupts_for_some_seconds_is_told(back: int) -> None:
+    """It closes once, and opens again; what gateways carry has no time to speak."""
+    room = estate(own_way=True)
+    goes(room, 0, CUT)
+    for second in range(CUT, CUT + 600, 5):
+        room.at(second, 5)
+        rows: list[tuple[str, str, float]] = []
+        live = CUT + back <= second < CUT + back + 12
+        if second % 30 == 0:
+            rows += [
+                (f"p{n}", point, int(live and point == "mains"))
+                for n in BUILDINGS
+                for point in ("alarm", "mains")
+            ]
+        if live and second % 10 == 0:
+            rows.append(("t", "voltage", 230))
+        room.reads(*rows)
+        if second == CUT + 20:
+            dies(room, *BUILDINGS)
+    (work,) = [t for t in room.records.rows.tickets.values() if t.priority == 1]
+    assert work.cause == "feeder.offline|t"
+    assert work.opened_at - T0 <= (CUT + 130) * 1000
+
+
+def test_panels_that_are_all_that_hangs_on_a_feeder_speak_for_it() -> None:
+    """None says what it runs on; three of ten are not heard for a while, and no instrument is there."""
+    panels = [f"p{n}" for n in range(10)]
+    devices = [device("ef", "feeder"), *(device(p, "fire_panel", 60) for p in panels)]
+    topology = Topology({"power": dict.fromkeys(panels, ("ef",))})
+    room = Room(devices, {"feeder": [], "fire_panel": [state("alarm", 60)]}, topology=topology)
+    room.records.rows.people, room.records.rows.devices = [person("li")], devices
+    for second in range(0, 2400, 10):
+        room.at(second)
+        gone = 600 <= second < 1500
+        room.reads(
+            *(
+                (p, "alarm", 0)
+                for n, p in enumerate(panels)
+                if second % 60 == n % 6 * 10 and not (gone and n < 3)
+            )
+        )
+    assert [t.cause for t in room.records.rows.tickets.values()] == [f"fire.offline|p{n}" for n in range(3)]
