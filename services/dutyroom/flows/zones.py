@@ -12,11 +12,12 @@ from dutyroom.flows.episodes import Context, Episode, known_since
 from dutyroom.flows.inferred import GUESS, restored
 from dutyroom.flows.neighbours import LEAST, RESTORE_GRACE, of_zone, on_battery, reports_loss, silent_only
 from dutyroom.flows.room import Room
-from dutyroom.flows.wills import departed, settled
+from dutyroom.flows.wills import COUNTS, departed, settled
 from dutyroom.model.telemetry import DeviceClass
 from dutyroom.timebase import MINUTE, SECOND, Ms
 from dutyroom.topology import children, explains, feeds_of, sole_below, sole_fed
 
+_PAIR = 2  # gateways: two do not fail by chance
 TELLS: Ms = 10 * SECOND  # what speaks each minute has by then
 # Of these most have no supply but their own.
 _BATTERY = (DeviceClass.WATER_METER, DeviceClass.GAS_METER, DeviceClass.HEAT_METER, DeviceClass.SENSOR)
@@ -83,7 +84,22 @@ def own_fault(room: Room, cut: Episode, top: Episode, network: Mapping[str, Epis
     away |= {
         n for n, root in network.items() if n == root.alarm.object and _reason(room, root, {feed}) is None
     }
+    if _others_gone(room, cut, top, away):
+        return False
     return not (several_ways(room, cut, away | _mute(room, feed)) or _witnessed(room, cut))
+
+
+def _others_gone(room: Room, cut: Episode, top: Episode, away: Collection[str]) -> bool:
+    """Whether only what one gateway carries is silent, which its broker still hears, and two others below the cut have gone with it: the
+    instruments of a switch room die with the transformer, its gateway on a supply of its own does not."""
+    if not of_zone(room, top) or top.alarm.object in room.context.departed(room.now - COUNTS):
+        return False
+    known = [e for e in room.open.values() if e.active and of_gateway(room, e) and not of_zone(room, e)]
+    if any(e.alarm.object == top.alarm.object for e in known):
+        return False
+    gone = {e.alarm.object for e in known} | settled(departed(room.context, room.now), room.now).keys()
+    below = set(sole_below(room.context.topology, "power", cut.alarm.object))
+    return len((gone & below) - set(away)) >= _PAIR
 
 
 def _mute(room: Room, feed: str) -> set[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 from tests.unit.duty.duty_room import T0, Room, device, gauge, person, state
 
+from dutyroom.flows.ground import ground_of
 from dutyroom.model.duty import Device
 from dutyroom.topology import Topology
 
@@ -192,36 +193,62 @@ def test_a_lift_that_does_not_come_back_after_a_short_cut_is_told_five_minutes_a
     assert len(room.records.rows.outbox) == 2
 
 
-def plant(speaks: Callable[[str, int], bool], wills: dict[str, int], back: int, until: int = 900) -> Room:
+def plant(
+    speaks: Callable[[str, int], bool],
+    wills: dict[str, int],
+    back: int,
+    until: int = 900,
+    top: bool = False,
+    meters: int = 0,
+) -> Room:
     """Two feeders whose instruments one gateway carries, each with three boards, and on each of these a gateway and two lifts. speaks:
-    whether an instrument or a board's gateway does at a second; back: when the broker hears the gateways again."""
+    whether an instrument or a board's gateway does at a second; back: when the broker hears the gateways again; top: a transformer feeds
+    both; meters: on each board, read
+    each quarter of an hour."""
     feeders, boards = ("f0", "f1"), [f"b{n}" for n in range(6)]
     power: dict[str, tuple[str, ...]] = {}
     network: dict[str, tuple[str, ...]] = dict.fromkeys(feeders, ("room",))
     devices = [*(device(f, "feeder", 10) for f in feeders), device("room", "gateway")]
+    if top:
+        devices.append(device("t", "feeder", 10))
+        power |= dict.fromkeys(feeders, ("t",))
+        network["t"] = ("room",)
     for n, board in enumerate(boards):
         power |= {board: (f"f{n % 2}",), f"g{n}": (board,), f"l{n}a": (board,), f"l{n}b": (board,)}
         network |= dict.fromkeys((board, f"l{n}a", f"l{n}b"), (f"g{n}",))
         devices += [device(board, "feeder", 30), device(f"g{n}", "gateway")]
         devices += [device(f"l{n}{car}", "elevator", 30) for car in "ab"]
+        for meter in (f"m{n}{m}" for m in range(meters)):
+            devices.append(device(meter, "electricity_meter", 900))
+            power[meter], network[meter] = (board,), (f"g{n}",)
     specs = {
         "feeder": [gauge("voltage", "V", 10)], "gateway": [state("online")], "elevator": [state("trapped", 30)],
+        "electricity_meter": [gauge("energy", "kWh", 900)],
     }  # fmt: skip
     room = Room(devices, specs, topology=Topology({"power": power, "network": network}))
+    room.ground = ground_of(room.topology, "UTC")
+    room.restart()
     room.records.rows.people = [person("li")]
     room.reads(("room", "online", 1), *((f"g{n}", "online", 1) for n in range(6)))
     for second in range(0, until, 2):
         room.at(second, 2)
         rows: list[tuple[str, str, float]] = []
         if second % 10 == 0:
-            rows += [(f, "voltage", 230) for f in feeders if speaks(f, second)]
+            rows += [(f, "voltage", 230) for f in (*feeders, *("t",) * top) if speaks(f, second)]
         for n, board in enumerate(boards):
             if second % 30 == 4 * n and speaks(f"g{n}", second):
                 rows += [(board, "voltage", 230), *((f"l{n}{car}", "trapped", 0) for car in "ab")]
+            rows += [
+                (f"m{n}{m}", "energy", second)
+                for m in range(meters)
+                if second % 900 == 40 + 40 * n and second < 300
+            ]
             if wills.get(f"g{n}") == second:
                 rows.append((f"g{n}", "online", 0))
             if second == back and f"g{n}" in wills:
                 rows.append((f"g{n}", "online", 1))
+        if wills.get("room") == second:
+            rows.append(("room", "online", 0))
         room.reads(*rows)
     return room
 
@@ -255,3 +282,14 @@ def test_gateways_that_restart_together_are_no_cut_of_their_feeder(away: str) ->
     wills = {f"g{n}": 304 + 4 * n for n in range(6) if away != "gateways of the feeder" or n % 2}
     room = plant(speaks, wills, back=370 if away == "all" else 346)
     assert room.tickets() == []
+
+
+@pytest.mark.parametrize("first", [302, 320, 340])
+def test_a_switch_room_whose_gateway_lives_on_is_no_reason_for_a_cut_that_takes_others(first: int) -> None:
+    """It carries the instruments of the feeders, which die with them, and nothing else; the broker hears it as before."""
+    wills = {f"g{n}": first + 2 * n for n in range(6)}
+    room = plant(lambda _, second: second < 300, wills, back=9999, top=True, meters=4)
+    (work,) = room.records.rows.tickets.values()
+    assert (work.cause, work.priority) == ("feeder.offline|t", 1)
+    assert work.opened_at - T0 <= (first + 96) * 1000
+    assert len(room.records.rows.outbox) == 1
